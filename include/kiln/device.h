@@ -1,0 +1,89 @@
+/*
+ * device.h - where programs run: a Vulkan GPU, the CPU, or "null", which records and runs nothing.
+ */
+#ifndef KILN_DEVICE_H
+#define KILN_DEVICE_H
+
+#include <kiln/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kiln_device kiln_device;
+
+typedef enum kiln_backend { KILN_BACKEND_CPU, KILN_BACKEND_VULKAN, KILN_BACKEND_NULL } kiln_backend;
+
+/** What a device is. Text is always ended. */
+typedef struct kiln_device_info {
+    kiln_backend backend;
+    bool software;              /* a Vulkan driver that runs on the CPU: used only when asked for by name */
+    char name[96];              /* what kiln_device_params.name accepts: "cpu", "null", "vulkan:0" */
+    char title[256];            /* what a person calls it: "AMD Radeon RX 7600 (RADV NAVI33)" */
+    char driver[256];           /* driver name and version; the kernels' instruction set on the CPU */
+    uint64_t memory;            /* bytes of device memory; 0 if unknown */
+    uint64_t max_binding;       /* largest byte range one kernel binding may cover */
+    uint32_t max_invocations;   /* of one workgroup */
+    uint32_t max_shared;        /* bytes of shared memory of one workgroup */
+    uint32_t subgroup;          /* lanes that run together; 0 if unknown */
+    bool half;                  /* 16-bit storage and arithmetic */
+} kiln_device_info;
+
+/** A VkDevice that the application owns and lends. Handles are passed as they are, so no Vulkan header is needed. */
+typedef struct kiln_vulkan_borrow {
+    void *instance;             /* VkInstance */
+    void *physical;             /* VkPhysicalDevice */
+    void *device;               /* VkDevice */
+    void *queue;                /* VkQueue with compute */
+    uint32_t family;            /* its queue family */
+    void *get_instance_proc;    /* PFN_vkGetInstanceProcAddr; NULL: the system's loader */
+    uint32_t version;           /* the API version the instance was created for; 0 means 1.1 */
+    const char *const *extensions;      /* the device extensions enabled at creation */
+    int extension_count;
+    const void *features;       /* VkPhysicalDeviceFeatures2 chain enabled at creation, or NULL for none */
+    void (*lock)(void *user);   /* called around every use of the queue; NULL if it is kiln's alone */
+    void (*unlock)(void *user);
+    void *user;
+} kiln_vulkan_borrow;
+
+typedef struct kiln_device_params {
+    /**
+     * "cpu", "null", "vulkan" (the best one, software drivers included), "vulkan:1" (as listed), or "vulkan:TEXT"
+     * (the first whose title contains TEXT). NULL means the environment's KILN_DEVICE, else the best real GPU, else
+     * the CPU.
+     */
+    const char *name;
+    int threads;                        /* of the CPU device; 0 means KILN_THREADS, else one a core */
+    const kiln_vulkan_borrow *borrow;   /* use this VkDevice; it must outlive the kiln_device */
+    const char *cache;                  /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/kiln; "": none */
+} kiln_device_params;
+
+/**
+ * Open a device.
+ *
+ * Owns:    programs and weights keep the device alive; close it whenever you like.
+ * Threads: any number may use one device.
+ * Errors:  ERROR_ARGUMENT for a name that fits no device (the line lists those there are), ERROR_UNSUPPORTED for a GPU
+ *          below the floor (DEVICES in the manual of `kiln devices` names each limit), ERROR_DEVICE.
+ */
+KILN_API kiln_status kiln_device_open(kiln_device **out, const kiln_device_params *params);
+
+/** Give the device back; stores NULL. */
+KILN_API void kiln_device_close(kiln_device **dev);
+
+/** What the device is; a loan. */
+KILN_API const kiln_device_info *kiln_device_get_info(const kiln_device *dev);
+
+/** Fill up to `room` entries with the devices of this machine, best first, and return how many there are. */
+KILN_API int kiln_device_list(kiln_device_info *info, int room);
+
+/** Bytes of device memory that kiln holds on this device now. */
+KILN_API uint64_t kiln_device_memory_used(const kiln_device *dev);
+
+/** Wait until everything submitted to the device has run. */
+KILN_API kiln_status kiln_device_wait(kiln_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

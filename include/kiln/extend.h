@@ -1,0 +1,219 @@
+/*
+ * extend.h - operators and kernels: the interface that kiln's own are written against, open to applications.
+ *
+ *   operator   what a node of a graph means: types and shapes, gradient, and how it becomes dispatches
+ *   kernel     a contract: parameter block, bindings, meaning (one reference function in C)
+ *   variant    code that fulfils a contract on one backend: SPIR-V, or a C function
+ *
+ * All three are known by the address of their descriptor, which must outlive every graph and program that uses it.
+ * An application's operator is appended with kiln_append and is from then on like any other.
+ *
+ * Stability: follows the library's needs; recompile with each release.
+ */
+#ifndef KILN_EXTEND_H
+#define KILN_EXTEND_H
+
+#include <kiln/base.h>
+#include <kiln/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kiln_plan kiln_plan;
+typedef struct kiln_caps kiln_caps;
+typedef struct kiln_node kiln_node;
+typedef struct kiln_dispatch kiln_dispatch;
+
+/* Kernels: contract and variants ------------------------------------------------------------------------------- */
+
+#define KILN_MAX_BINDINGS 8
+#define KILN_MAX_CONSTANTS 24
+#define KILN_MAX_BLOCK 256          /* bytes of a parameter block */
+#define KILN_PUSH_BYTES 120         /* blocks up to this are push constants, larger ones a uniform buffer */
+
+/** What a kernel does to a binding. */
+typedef enum kiln_access { KILN_UNUSED, KILN_READ, KILN_WRITE, KILN_READ_WRITE } kiln_access;
+
+/** Memory as a reference or a CPU variant sees it: one pointer a binding, NULL where unbound. */
+typedef struct kiln_memory {
+    void *at[KILN_MAX_BINDINGS];
+    size_t bytes[KILN_MAX_BINDINGS];
+    void *scratch;                  /* the variant's scratch, or NULL */
+} kiln_memory;
+
+/**
+ * Compute the units [first, first + count) of a dispatch: rows for one kernel, elements for another, as the contract
+ * says. A reference computes any part alone, so that parts may run side by side.
+ */
+typedef void kiln_reference_fn(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                               size_t count);
+
+/** As a reference, in units that the variant chose; worker numbers the calling thread from 0. */
+typedef void kiln_cpu_fn(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker);
+
+/** A compiled shader. words NULL: not built in. */
+typedef struct kiln_spirv {
+    const uint32_t *words;
+    size_t count;                   /* of words */
+} kiln_spirv;
+
+/** One way to run a kernel. Of a kernel's list the first that accepts is taken; the last accepts everything. */
+typedef struct kiln_variant {
+    const char *name;
+    bool (*accepts)(const kiln_caps *caps, const kiln_dispatch *d);     /* NULL: always */
+    /** How many workgroups (GPU) or units of work (CPU) the dispatch needs. NULL: the kernel's units. */
+    uint64_t (*groups)(const kiln_caps *caps, const kiln_dispatch *d);
+    /** Bytes of scratch one dispatch needs. NULL: none. */
+    uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
+    /* GPU */
+    const kiln_spirv *spirv;
+    uint32_t lanes;                 /* invocations of a workgroup: specialization constant 0 is set to it; 0 means 64 */
+    uint32_t texels;                /* bit i: binding i is read through a texel buffer of 4-byte elements */
+    const uint32_t *tuning;         /* specialization constants 32, 33, ...: tile sizes and the like */
+    int tuning_count;
+    /* CPU */
+    kiln_cpu_fn *run;
+    uint32_t grain;                 /* units a thread takes at a time at the least; 0 means 1 */
+} kiln_variant;
+
+/**
+ * An axis along which a dispatch may be cut into windows, for operands beyond the device's binding range.
+ * `extent` is its length in units; `take` narrows the dispatch to [first, first + count), moving the bindings' offsets
+ * and sizes and the block with it. `first` is a multiple of 64, so that offsets stay aligned to 256 bytes.
+ */
+typedef struct kiln_cut {
+    uint64_t (*extent)(const kiln_dispatch *d);
+    void (*take)(kiln_dispatch *d, uint64_t first, uint64_t count);
+} kiln_cut;
+
+/** A contract. */
+typedef struct kiln_kernel {
+    const char *name;
+    uint32_t block_size;                            /* bytes of the parameter block, at most KILN_MAX_BLOCK */
+    int bindings;
+    kiln_access access[KILN_MAX_BINDINGS];
+    /** How many units the references count: the dispatch's whole work is [0, units). */
+    uint64_t (*units)(const kiln_dispatch *d);
+    /** The meaning. reference_f64 reads and writes real operands as double; NULL refuses float64 programs. */
+    kiln_reference_fn *reference, *reference_f64;
+    const kiln_variant *const *gpu;                 /* ended by NULL, in order of preference; NULL: no GPU code */
+    const kiln_variant *const *cpu;                 /* likewise; NULL: the reference */
+    const kiln_cut *cuts;                           /* tried in order */
+    int cut_count;
+    /** Estimated arithmetic, for time slices and reports. NULL: counted by bytes alone. */
+    double (*flops)(const kiln_dispatch *d);
+} kiln_kernel;
+
+/** A value, or part of it, as a kernel sees it. */
+typedef struct kiln_binding {
+    kiln_tensor value;              /* KILN_NONE: unbound */
+    uint64_t offset, bytes;         /* of the value in storage; bytes 0: all from offset on */
+} kiln_binding;
+
+/** A kernel, its block and its operands: what a lowering hands to the plan. */
+struct kiln_dispatch {
+    const kiln_kernel *kernel;
+    const kiln_variant *variant;                    /* chosen by the plan; a lowering may force one */
+    kiln_binding bind[KILN_MAX_BINDINGS];
+    uint32_t constants[KILN_MAX_CONSTANTS];         /* meaning, as operator codes: specialization constants 1, 2, ... */
+    int constant_count;
+    uint32_t block_size;
+    union {
+        uint32_t words[KILN_MAX_BLOCK / 4];
+        unsigned char bytes[KILN_MAX_BLOCK];
+    } block;
+    bool f64;                                       /* real operands are stored as double; set by the plan */
+};
+
+/* Operators ---------------------------------------------------------------------------------------------------- */
+
+/** Type and shape of a value. */
+typedef struct kiln_spec {
+    kiln_type type;
+    kiln_shape shape;
+} kiln_spec;
+
+/** One way to turn a node into dispatches. */
+typedef struct kiln_lowering {
+    const char *name;
+    bool (*accepts)(kiln_plan *plan, const kiln_node *n);   /* NULL: always */
+    kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
+} kiln_lowering;
+
+enum {
+    KILN_OP_EFFECT = 1,         /* exists for what it does, not for its value */
+    KILN_OP_RANDOM = 2,         /* two equal nodes are two draws: never merged */
+    KILN_OP_EPILOGUE = 4,       /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
+    KILN_OP_ALIAS = 8,          /* output 0 is input 0 under another shape: no code */
+};
+
+typedef struct kiln_op {
+    const char *name;
+    int inputs;                 /* how many it must have at the least */
+    int outputs;
+    uint32_t flags;
+    /** Set out[0 .. outputs) from the node's inputs and params; on misfit report by kiln_node_fail and return it. */
+    kiln_status (*infer)(kiln_graph *g, const kiln_node *n, kiln_spec *out);
+    /**
+     * Given dy per output (KILN_NONE where unused), set dx per input (KILN_NONE: no gradient), by appending operators.
+     * It must not read sizes: they may be symbols. NULL: not differentiable.
+     */
+    void (*grad)(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx);
+    const kiln_lowering *lowerings;     /* the first that accepts is taken */
+    int lowering_count;
+    /** Host evaluation on dense arrays of logical type, for constants and shape arithmetic. NULL: by the reference. */
+    kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
+    const void *extra;                  /* the family's own */
+} kiln_op;
+
+/** A node as operators see it; a loan from the graph. */
+struct kiln_node {
+    const kiln_op *op;
+    const kiln_tensor *in;
+    int inputs;
+    kiln_tensor *out;
+    int outputs;
+    const void *params;
+    size_t params_size;
+    const char *name;                   /* scope and counter, or the user's; for messages */
+    const struct kiln_chain *epilogue;  /* set by the compiler on KILN_OP_EPILOGUE operators only; else NULL */
+};
+
+/**
+ * Append a node and return its first output; the others follow by kiln_node_output. params are copied; they must be
+ * plain data whose equal bytes mean equal nodes. KILN_NONE among in means "not given"; a failed graph returns KILN_NONE.
+ */
+KILN_API kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                                 const void *params, size_t params_size);
+
+/** Output `index` of the node that produced t. */
+KILN_API kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int index);
+
+/** Type and shape of t. */
+KILN_API kiln_spec kiln_tensor_spec(const kiln_graph *g, kiln_tensor t);
+
+/** Fail the graph with "OP \"name\": message"; the first failure sticks. Returns status. */
+KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format, ...);
+
+/* Lowering: while planning, every size is a number -------------------------------------------------------------- */
+
+/** Type and shape with sizes known; the type is the logical one. */
+KILN_API kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t);
+
+/** Bytes of one element of t in storage. */
+KILN_API size_t kiln_plan_element(const kiln_plan *plan, kiln_tensor t);
+
+/** What the device can do. */
+KILN_API const kiln_caps *kiln_plan_caps(const kiln_plan *plan);
+
+/** A value that lives between the dispatches of this lowering, of `bytes` bytes. */
+KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count);
+
+/** Add a dispatch. The plan picks the variant and cuts windows. Errors: ERROR_UNSUPPORTED, ERROR_MEMORY. */
+KILN_API kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+/*
+ * commands.h - a flat list of commands: what a device executes, as plain data.
+ *
+ * The recorder writes it, the hazard verifier checks it, a backend bakes it. Commands between two barriers may run in any
+ * order or at once; a barrier makes every write before it visible to everything after it.
+ */
+#ifndef KILN_DEVICE_COMMANDS_H
+#define KILN_DEVICE_COMMANDS_H
+
+#include <kiln/extend.h>
+
+struct kiln_buffer;
+
+/** Bytes of a buffer; the buffer is an index into the list's table. */
+struct kiln_span {
+    int buffer;                     /* -1: unbound */
+    uint64_t offset, bytes;
+};
+
+enum kiln_command_kind {
+    KILN_COMMAND_DISPATCH,
+    KILN_COMMAND_COPY,
+    KILN_COMMAND_FILL,
+    KILN_COMMAND_BARRIER,
+};
+
+struct kiln_command {
+    enum kiln_command_kind kind;
+    const char *label;                          /* the operator's name, for prints and profiles; a loan from the list */
+    union {
+        struct kiln_dispatch_command {
+            const kiln_dispatch *dispatch;      /* kernel, variant, block, constants; its bind[] is not used here */
+            struct kiln_span bind[KILN_MAX_BINDINGS];
+            struct kiln_span scratch;           /* extra binding of variants that ask for it */
+            uint32_t groups[3];                 /* on a GPU: x, y, z, none above the device's limit */
+            uint64_t first, count;              /* first group and number of groups (CPU: units of work) */
+            double flops;                       /* estimate */
+        } dispatch;
+        struct { struct kiln_span from, to; } copy;     /* equal sizes, multiples of 4 bytes */
+        struct { struct kiln_span to; uint32_t value; } fill;
+    } as;
+};
+
+struct kiln_commands {
+    struct kiln_command *command;
+    int count;
+    struct kiln_buffer **buffer;                /* loans: must outlive what is baked from the list */
+    const char *const *buffer_name;             /* for prints: "weights", "scratch", "input.image" */
+    int buffer_count;
+    const char *name;                           /* of the segment: "body", "in", "out" */
+};
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * device.h - the seam between kiln and the machine. A backend is one table of functions over buffers and command lists;
+ * it knows kernels' variants and never operators.
+ */
+#ifndef KILN_DEVICE_DEVICE_H
+#define KILN_DEVICE_DEVICE_H
+
+#include <stdatomic.h>
+
+#include "device/caps.h"
+#include "device/commands.h"
+
+/** Where a buffer's memory should lie. */
+enum kiln_heap {
+    KILN_HEAP_DEVICE,           /* fastest for kernels; not mapped on a discrete GPU */
+    KILN_HEAP_UPLOAD,           /* mapped, written by the host, read by copies */
+    KILN_HEAP_READBACK,         /* mapped and cached, written by copies, read by the host */
+};
+
+struct kiln_buffer_params {
+    uint64_t bytes;
+    enum kiln_heap heap;
+    const char *name;           /* for messages */
+    void *import;               /* an application's VkBuffer handle, already bound to memory; NULL: allocate */
+    uint64_t import_offset;
+};
+
+/** A backend's buffer begins with this. */
+struct kiln_buffer {
+    uint64_t bytes;
+    void *map;                  /* host address; NULL where the heap is not mapped */
+};
+
+struct kiln_baked;              /* a command list made ready to run; opaque to all but its backend */
+
+typedef uint64_t kiln_ticket;   /* grows with each submission to a device; 0 has always passed */
+
+struct kiln_device_ops {
+    const char *name;
+    void (*close)(kiln_device *dev);
+
+    /** Errors: ERROR_MEMORY with a log line that names the buffer, its size and what is free. */
+    kiln_status (*buffer_create)(kiln_device *dev, const struct kiln_buffer_params *params, struct kiln_buffer **out);
+    /** Not called on NULL; the device has finished with it. */
+    void (*buffer_destroy)(kiln_device *dev, struct kiln_buffer *b);
+
+    /** Make a list ready: pipelines, descriptors, command buffers. The list may be freed afterwards; what its dispatches
+     *  point to (kernels, variants) is static, but blocks, constants and names are copied. */
+    kiln_status (*bake)(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out);
+    void (*unbake)(kiln_device *dev, struct kiln_baked *work);
+
+    /**
+     * Run baked lists in order; everything submitted before is finished, as memory sees it, before the first begins.
+     * Writes the ticket to wait for. Allocates nothing. Threads: the caller holds the device's lock.
+     */
+    kiln_status (*submit)(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
+    /** Return when the ticket has passed. Threads: any. */
+    kiln_status (*wait)(kiln_device *dev, kiln_ticket ticket);
+
+    /** Seconds that command `index` of the list took in its last run, if the device can tell. Optional. */
+    bool (*time)(kiln_device *dev, struct kiln_baked *work, int index, double *seconds);
+};
+
+/** A backend's device begins with this. */
+struct kiln_device {
+    const struct kiln_device_ops *ops;
+    struct kiln_caps caps;
+    kiln_device_info info;
+    atomic_int references;
+    atomic_uint_fast64_t memory_used;   /* bytes of live buffers: kept by device.c */
+    void *lock;                         /* a mutex of device.c around submit */
+    bool profile;                       /* timestamps are wanted: set before baking */
+};
+
+/* Backends: fill *out, whose common part device.c completes (references, lock, KILN_LIMITS). */
+kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out);
+kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out);
+/** `index` counts the physical devices in the loader's order; -1 with params->borrow. */
+kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out);
+/** Describe the Vulkan devices of this machine in the loader's order; returns how many, 0 without a loader. Silent. */
+int kiln_vulkan_list(kiln_device_info *info, int room);
+
+/* The calls that the rooms above use: arguments checked once, then the backend. */
+kiln_device *kiln_device_retain(kiln_device *dev);      /* released by kiln_device_close */
+kiln_status kiln_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params, struct kiln_buffer **out);
+void kiln_buffer_destroy(kiln_device *dev, struct kiln_buffer **b);
+kiln_status kiln_bake(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out);
+void kiln_unbake(kiln_device *dev, struct kiln_baked **work);
+kiln_status kiln_submit(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
+kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
+
+/* Kernels on a device */
+/** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for it. On the
+ *  CPU a kernel without a fast variant that accepts yields kiln_cpu_reference. */
+const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d);
+/** The CPU variant that runs the contract's reference (float or, where d->f64, double build), a unit a unit. */
+extern const kiln_variant kiln_cpu_reference;
+
+#endif
