@@ -68,8 +68,9 @@ typedef struct kiln_variant {
     uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
     /* GPU */
     const kiln_spirv *spirv;
-    uint32_t lanes;                 /* invocations of a workgroup: specialization constant 0 is set to it; 0 means 64 */
-    uint32_t texels;                /* bit i: binding i is read through a texel buffer of 4-byte elements */
+    uint32_t lanes;                 /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
+    uint32_t texels;                /* bit i: binding i is read through a texel buffer of 32-bit floats ... */
+    uint32_t texel_width;           /* ... 1 (or 0) or 4 of them an element */
     const uint32_t *tuning;         /* specialization constants 32, 33, ...: tile sizes and the like */
     int tuning_count;
     /* CPU */
