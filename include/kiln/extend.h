@@ -194,6 +194,22 @@ KILN_API kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int in
 /** Type and shape of t. */
 KILN_API kiln_spec kiln_tensor_spec(const kiln_graph *g, kiln_tensor t);
 
+/**
+ * Arithmetic on sizes that may be symbols; equal expressions are equal numbers. A known result that is negative or
+ * overflows fails the graph. div rounds down, ceil_div up.
+ */
+KILN_API int64_t kiln_dim_add(kiln_graph *g, int64_t a, int64_t b);
+KILN_API int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b);
+KILN_API int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b);
+KILN_API int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b);
+KILN_API int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b);
+
+/** Broadcast two shapes as NumPy does; false where they do not fit. A symbol fits itself and 1. */
+KILN_API bool kiln_shape_broadcast(const kiln_shape *a, const kiln_shape *b, kiln_shape *out);
+
+/** An axis in 0..rank-1 from one that may be negative; -1 where it is out of range. */
+KILN_API int kiln_axis_of(int axis, int rank);
+
 /** Fail the graph with "OP \"name\": message"; the first failure sticks. Returns status. */
 KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format, ...);
 

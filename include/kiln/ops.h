@@ -1,0 +1,260 @@
+/*
+ * ops.h - every operator: formula, shapes, gradient.
+ *
+ * Any tensor may be KILN_NONE after a failure: operators accept it and pass it on. Axes count from 0; negative ones from
+ * the end (-1 is the last). Broadcasting is NumPy's: shapes are aligned at the last axis, and a size of 1 stretches.
+ * Every operator on F32 has a gradient unless it says otherwise.
+ */
+#ifndef KILN_OPS_H
+#define KILN_OPS_H
+
+#include <kiln/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Elementwise -------------------------------------------------------------------------------------------------- */
+
+/** Arithmetic with broadcasting; a and b have one type (F32 or I32, I64). y [broadcast(a, b)]. */
+KILN_API kiln_tensor kiln_add(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_sub(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_mul(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+/** Integers divide towards zero; by zero they give 0. */
+KILN_API kiln_tensor kiln_div(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+/** max and min pass NaN on; where a == b the gradient goes to a. */
+KILN_API kiln_tensor kiln_max(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_min(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+/** a to the power b, F32. Gradient by b only where a > 0. */
+KILN_API kiln_tensor kiln_pow(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+
+/** Comparison with broadcasting; y is BOOL and has no gradient. */
+KILN_API kiln_tensor kiln_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_not_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_less(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_less_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_greater(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_greater_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+
+/** Logic on BOOL, with broadcasting. */
+KILN_API kiln_tensor kiln_and(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_or(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+KILN_API kiln_tensor kiln_not(kiln_graph *g, kiln_tensor a);
+
+/** y = condition ? a : b, all broadcast together; condition is BOOL. */
+KILN_API kiln_tensor kiln_where(kiln_graph *g, kiln_tensor condition, kiln_tensor a, kiln_tensor b);
+
+/** y = f(x), same shape; F32 (neg, abs also integers). relu'(0) = |0|' = 0. */
+KILN_API kiln_tensor kiln_neg(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_abs(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_sign(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_floor(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_exp(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_expm1(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_log(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_log1p(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_sqrt(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_rsqrt(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_reciprocal(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_square(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_sin(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_cos(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_tanh(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_sigmoid(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_softplus(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_relu(kiln_graph *g, kiln_tensor x);
+/** x > 0 ? x : slope * x. */
+KILN_API kiln_tensor kiln_leaky_relu(kiln_graph *g, kiln_tensor x, double slope);
+/** min(max(x, low), high); NaN passes; gradient inside [low, high]. */
+KILN_API kiln_tensor kiln_clip(kiln_graph *g, kiln_tensor x, double low, double high);
+/** x * factor and x + term, for constants. */
+KILN_API kiln_tensor kiln_scale(kiln_graph *g, kiln_tensor x, double factor);
+KILN_API kiln_tensor kiln_shift(kiln_graph *g, kiln_tensor x, double term);
+
+/** Convert elements. Real to integer drops the fraction and saturates (NaN to 0); to BOOL is x != 0. */
+KILN_API kiln_tensor kiln_cast(kiln_graph *g, kiln_tensor x, kiln_type type);
+
+/** x in forward, nothing in backward. */
+KILN_API kiln_tensor kiln_stop_gradient(kiln_graph *g, kiln_tensor x);
+
+/** `train` in programs that train, `infer` in the others; same type and shape. The other branch is not compiled. */
+KILN_API kiln_tensor kiln_by_mode(kiln_graph *g, kiln_tensor train, kiln_tensor infer);
+
+/* Reductions --------------------------------------------------------------------------------------------------- */
+
+/** Axes to reduce: KILN_AXES(1, 2); {0} means all. */
+typedef struct kiln_axes {
+    int count;
+    int axis[KILN_MAX_RANK];
+} kiln_axes;
+
+#ifndef __cplusplus
+#define KILN_AXES(...) ((kiln_axes){.count = (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), .axis = {__VA_ARGS__}})
+#endif
+
+typedef struct kiln_reduce_params {
+    kiln_axes axes;
+    bool keep;          /* keep reduced axes as size 1 */
+} kiln_reduce_params;
+
+/** Over nothing: sum 0, mean NaN, max -infinity, min +infinity. Ties of max and min give their gradient to the first. */
+KILN_API kiln_tensor kiln_sum(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+KILN_API kiln_tensor kiln_mean(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+KILN_API kiln_tensor kiln_reduce_max(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+KILN_API kiln_tensor kiln_reduce_min(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+
+/** Index of the largest value along one axis, I32; the first of equals; NaN counts as largest. No gradient. */
+KILN_API kiln_tensor kiln_argmax(kiln_graph *g, kiln_tensor x, int axis, bool keep);
+
+/** Mean and biased variance over axes, kept as size 1; variance is node output 1. Gradients flow through both. */
+KILN_API kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, kiln_tensor *variance);
+
+/* Matrices and images ------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_matmul_params {
+    bool transpose_a, transpose_b;      /* swap the last two axes of an operand first */
+} kiln_matmul_params;
+
+/** y = a b over the last two axes, batch axes broadcast. a [.., M, K], b [.., K, N]; y [.., M, N]. Rank 1 as in NumPy. */
+KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b, const kiln_matmul_params *params);
+
+typedef struct kiln_conv2d_params {
+    int stride[2];      /* 0 means 1 */
+    int pad[2][2];      /* zeros before and after, per axis */
+    bool same;          /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be known */
+    int dilation[2];    /* 0 means 1 */
+    int groups;         /* 0 means 1; C and O must be multiples of it */
+} kiln_conv2d_params;
+
+/**
+ * Convolve images with learned filters.
+ *
+ *   y[n, o, i, j] = bias[o] + sum over c, u, v of
+ *                   x[n, c, i * stride - pad + u * dilation, j * stride - pad + v * dilation] * w[o, c, u, v]
+ *
+ * Shape:   x [N, C, H, W], w [O, C / groups, U, V], bias [O] or KILN_NONE;
+ *          y [N, O, (H + pad before + pad after - dilation (U - 1) - 1) / stride + 1, likewise for W].
+ */
+KILN_API kiln_tensor kiln_conv2d(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor bias,
+                                 const kiln_conv2d_params *params);
+
+/** The gradient of conv2d by its input: what the transposed convolution computes. x_like gives the shape of the result. */
+KILN_API kiln_tensor kiln_conv2d_grad_input(kiln_graph *g, kiln_tensor dy, kiln_tensor w, kiln_tensor x_like,
+                                            const kiln_conv2d_params *params);
+/** The gradient of conv2d by its filters; w_like gives the shape of the result. */
+KILN_API kiln_tensor kiln_conv2d_grad_filter(kiln_graph *g, kiln_tensor dy, kiln_tensor x, kiln_tensor w_like,
+                                             const kiln_conv2d_params *params);
+
+typedef struct kiln_pool2d_params {
+    int size[2];        /* window; must be given */
+    int stride[2];      /* 0 means the window's size */
+    int pad[2][2];      /* before and after, per axis; each less than the window */
+    int dilation[2];    /* 0 means 1 */
+    bool ceil;          /* a last window that reaches beyond the padded input counts too */
+    bool count_pad;     /* average: divide by the whole window, padding included */
+} kiln_pool2d_params;
+
+/** Largest value of each window, padding never chosen; the first of equals gets the gradient. x [N, C, H, W]. */
+KILN_API kiln_tensor kiln_max_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
+/** Mean of each window. x [N, C, H, W]. */
+KILN_API kiln_tensor kiln_average_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
+
+/* Normalization and probabilities -------------------------------------------------------------------------------- */
+
+/** y[.., c, ..] = exp(x[.., c, ..]) / sum_c exp(x[.., c, ..]), computed from the row's maximum. */
+KILN_API kiln_tensor kiln_softmax(kiln_graph *g, kiln_tensor x, int axis);
+KILN_API kiln_tensor kiln_log_softmax(kiln_graph *g, kiln_tensor x, int axis);
+
+typedef struct kiln_batch_norm_params {
+    double epsilon;         /* 0 means 1e-5 */
+    double momentum;        /* share of the new value in the running statistics; 0 means 0.1 */
+    bool frozen;            /* use the running statistics in training too, and leave them */
+} kiln_batch_norm_params;
+
+/**
+ * Normalize each channel (axis 1) by the batch's mean and biased variance when training, by the running ones else, then
+ * scale and shift (Ioffe and Szegedy 2015). mean and variance are states [C] that training programs update, the variance
+ * with its unbiased estimate.
+ * Shape: x [N, C, ..], scale, bias, mean, variance [C]; scale and bias may be KILN_NONE.
+ */
+KILN_API kiln_tensor kiln_batch_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kiln_tensor bias,
+                                     kiln_tensor mean, kiln_tensor variance, const kiln_batch_norm_params *params);
+
+/**
+ * In training, set each element to zero with probability `rate` and scale the others by 1 / (1 - rate); else x.
+ * The mask is Philox(seed, stream of this node, step, element), the same on every device; the step is a state of the
+ * weights ("random.step", "random.seed"), so resuming continues the stream.
+ */
+KILN_API kiln_tensor kiln_dropout(kiln_graph *g, kiln_tensor x, double rate);
+/** Dropout with a mask that is given: x * mask / (1 - rate) in training, else x. mask broadcasts to x, F32. */
+KILN_API kiln_tensor kiln_dropout_mask(kiln_graph *g, kiln_tensor x, kiln_tensor mask, double rate);
+
+/* Shape -------------------------------------------------------------------------------------------------------- */
+
+/** In kiln_reshape: whatever size is left over (once). */
+#define KILN_REST INT64_MIN
+
+/** The same elements in another shape. A size of 0 copies x's size of that axis. */
+KILN_API kiln_tensor kiln_reshape(kiln_graph *g, kiln_tensor x, kiln_shape shape);
+/** [product of the sizes before axis, product of the rest]. */
+KILN_API kiln_tensor kiln_flatten(kiln_graph *g, kiln_tensor x, int axis);
+/** y's axis i is x's axis order[i]; order has x's rank. */
+KILN_API kiln_tensor kiln_transpose(kiln_graph *g, kiln_tensor x, const int *order);
+/** Insert an axis of size 1 before `axis`; remove one. */
+KILN_API kiln_tensor kiln_unsqueeze(kiln_graph *g, kiln_tensor x, int axis);
+KILN_API kiln_tensor kiln_squeeze(kiln_graph *g, kiln_tensor x, int axis);
+/** Broadcast to a shape. */
+KILN_API kiln_tensor kiln_expand(kiln_graph *g, kiln_tensor x, kiln_shape shape);
+/** Join count values along axis. */
+KILN_API kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count, int axis);
+/**
+ * Elements first, first + step, ... of an axis, before `end`. Negative first and end count from the end where the size is
+ * known; end is clamped; KILN_END means through the last (with a negative step: through the first).
+ */
+#define KILN_END INT64_MAX
+KILN_API kiln_tensor kiln_slice(kiln_graph *g, kiln_tensor x, int axis, int64_t first, int64_t end, int64_t step);
+/** Surround with a constant: before[i] and after[i] elements on each axis (x's rank of them, none negative). */
+KILN_API kiln_tensor kiln_pad(kiln_graph *g, kiln_tensor x, const int64_t *before, const int64_t *after, double value);
+/**
+ * y = x's slices at `index` along axis: [x before axis, index's shape, x after axis]. index is I32 or I64; negative counts
+ * from the end; one out of range is clamped on the device and an error where the host can see it.
+ */
+KILN_API kiln_tensor kiln_gather(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis);
+/** 1 where index equals the position along a new last axis of size depth, else 0; F32. */
+KILN_API kiln_tensor kiln_one_hot(kiln_graph *g, kiln_tensor index, int64_t depth);
+
+/* What follows another value's size, for gradients at symbolic sizes: no size is read when the graph is built. */
+KILN_API kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);       /* undo a broadcast of `like` */
+KILN_API kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);    /* broadcast to like's shape */
+KILN_API kiln_tensor kiln_reshape_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);
+/** Number of elements of x along axes, as an F32 scalar; {0} counts all. */
+KILN_API kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes);
+/** Zeros or ones of x's type and shape. */
+KILN_API kiln_tensor kiln_zeros_like(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_ones_like(kiln_graph *g, kiln_tensor x);
+
+/* Losses: scalars, the mean over the batch's rows ------------------------------------------------------------------ */
+
+/**
+ * Softmax cross-entropy over axis 1, from raw scores.
+ * Shape: scores [N, C, ..]; target either class numbers [N, ..] of I32 or I64, or probabilities [N, C, ..] of F32.
+ */
+KILN_API kiln_tensor kiln_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
+/** The same before the mean: [N, ..]. */
+KILN_API kiln_tensor kiln_cross_entropy_each(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
+/** Mean of max(s, 0) - s t + log(1 + exp(-|s|)): binary cross-entropy from logits, target in 0..1, one shape. */
+KILN_API kiln_tensor kiln_binary_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
+/** Mean of (a - b)^2. */
+KILN_API kiln_tensor kiln_mean_squared_error(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+
+/* Metrics inside a program: scalars without gradient ---------------------------------------------------------------- */
+
+/** Share of rows whose largest score (axis 1) is the target class. scores [N, C, ..], target [N, ..] integer. */
+KILN_API kiln_tensor kiln_accuracy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
+/** Share of rows whose target is among the k largest scores. scores [N, C], target [N]. */
+KILN_API kiln_tensor kiln_top_k_accuracy(kiln_graph *g, kiln_tensor scores, kiln_tensor target, int k);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
