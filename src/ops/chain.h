@@ -1,0 +1,57 @@
+/*
+ * chain.h - a chain of elementwise steps as data: what one fused kernel computes, and what a matmul or a convolution does
+ * to each result before it stores it (its epilogue). The steps are those of shaders/chain/codes.h.
+ */
+#ifndef KILN_OPS_CHAIN_H
+#define KILN_OPS_CHAIN_H
+
+#include <kiln/extend.h>
+
+#include "chain/codes.h"
+
+typedef struct kiln_chain {
+    int operands;                               /* loaded: registers 0 .. operands - 1 */
+    int steps;
+    uint32_t step[KILN_CHAIN_STEPS];            /* code | a << 8 | b << 16 | c << 24 */
+    int immediates;
+    double immediate[KILN_CHAIN_IMMEDIATES];
+    uint32_t integers;                          /* bit i: immediate i is an integer */
+    int results;                                /* registers stored, in the order of the node's outputs */
+    uint32_t result[KILN_CHAIN_OPERANDS];
+} kiln_chain;
+
+#define KILN_STEP(code, a, b, c) ((uint32_t)(code) | (uint32_t)(a) << 8 | (uint32_t)(b) << 16 | (uint32_t)(c) << 24)
+
+/**
+ * An elementwise operator is a chain of one or two steps: every kiln_op whose `extra` points to one of these is fusable.
+ * Its node's params are the immediates, as doubles. `real` steps are for F32 (first) operands, `integer` for the others.
+ */
+typedef struct kiln_elementwise {
+    int operands;                               /* 1 to 3 */
+    int immediates;                             /* doubles in the node's params */
+    int steps;                                  /* 0 means: not for this type */
+    uint32_t real[2], integer[2];               /* the steps for reals and for integers and BOOL; 0: unsupported */
+    bool truth;                                 /* the result is BOOL */
+} kiln_elementwise;
+
+/** The elementwise meaning of an operator, or NULL. */
+const kiln_elementwise *kiln_op_elementwise(const kiln_op *op);
+
+/**
+ * The chain of one elementwise node: operands in the order of its inputs, one result.
+ * Errors: ERROR_TYPE where the operator has no steps for its operand's type.
+ */
+kiln_status kiln_chain_of_node(const kiln_graph *g, const kiln_node *n, kiln_chain *out);
+
+/** A fused chain: the node's params are a kiln_chain, its inputs the operands (broadcast together). */
+extern const kiln_op kiln_op_chain;
+
+/**
+ * An epilogue attached by the compiler: node->epilogue, with register 0 the computed value and operands 1.. the node's inputs
+ * from op->inputs on. It has one result. A lowering of a KILN_OP_EPILOGUE operator writes it into its dispatch with
+ * kiln_epilogue_write: constants[at] = operands | steps << 8 | walk of operand 1 << 16 | of operand 2 << 20 | register of the
+ * result << 24, constants[at + 1 ..] = the steps, and the block's KILN_EPILOGUE members. Without an epilogue all are 0.
+ */
+#define KILN_EPILOGUE_CONSTANTS (1 + KILN_EPILOGUE_STEPS)
+
+#endif
