@@ -163,6 +163,12 @@ typedef struct kiln_op {
     void (*grad)(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx);
     const kiln_lowering *lowerings;     /* the first that accepts is taken */
     int lowering_count;
+    /**
+     * For an operator whose output 0 is made of its inputs laid side by side: the byte offset at which input i lies in it.
+     * Where it can, the compiler lets the input's producer write there, and kiln_plan_placed tells the lowering that there
+     * is nothing left to copy. NULL or false: not so.
+     */
+    bool (*place)(const kiln_plan *plan, const kiln_node *n, int input, uint64_t *offset);
     /** Host evaluation on dense arrays of logical type, for constants and shape arithmetic. NULL: by the reference. */
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
     const void *extra;                  /* the family's own */
@@ -226,6 +232,26 @@ KILN_API const kiln_caps *kiln_plan_caps(const kiln_plan *plan);
 
 /** A value that lives between the dispatches of this lowering, of `bytes` bytes. */
 KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count);
+
+/** Whether input i of n already lies at its place in output 0 (see kiln_op.place). */
+KILN_API bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int input);
+
+/** A constant table of the plan, I32 words that a kernel reads; words are copied. */
+KILN_API kiln_tensor kiln_plan_table(kiln_plan *plan, const uint32_t *words, int64_t count);
+
+/**
+ * Parameters, gradients and each optimizer's state lie in arenas of equal order, cut into chunks of at most 1 GiB. The
+ * arena of that name ("parameter", "gradient", or an optimizer's, as "optimizer.m", created with zeros when first asked
+ * for), chunk `chunk`, as a 1-D F32 value to bind.
+ */
+KILN_API kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chunk);
+
+/** Where a parameter lies in every arena: chunk, and first element in it. */
+KILN_API kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chunk, uint64_t *element);
+
+/** Fill a value, or part of it, with a 4-byte word; copy bytes from one value to another. */
+KILN_API kiln_status kiln_plan_fill(kiln_plan *plan, kiln_binding to, uint32_t word);
+KILN_API kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to);
 
 /** Add a dispatch. The plan picks the variant and cuts windows. Errors: ERROR_UNSUPPORTED, ERROR_MEMORY. */
 KILN_API kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d);

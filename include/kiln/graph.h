@@ -117,6 +117,9 @@ KILN_API kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor n
 /** As kiln_assign, but performed by itself in every training program (train = true) that computes `with`. */
 KILN_API kiln_tensor kiln_assign_with(kiln_graph *g, kiln_tensor state, kiln_tensor next, kiln_tensor with);
 
+/** Several effects as one. KILN_NONE among them are left out. */
+KILN_API kiln_tensor kiln_group(kiln_graph *g, const kiln_tensor *effects, int count);
+
 /* What leaves -------------------------------------------------------------------------------------------------- */
 
 /** Name a value as an output of the graph; returns it. */
