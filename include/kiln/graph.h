@@ -142,6 +142,13 @@ KILN_API int kiln_graph_output_count(const kiln_graph *g);
 KILN_API kiln_tensor kiln_graph_input(const kiln_graph *g, int index);
 KILN_API kiln_tensor kiln_graph_output(const kiln_graph *g, int index);
 
+/** The parameters in order of declaration. */
+KILN_API int kiln_graph_parameter_count(const kiln_graph *g);
+KILN_API kiln_tensor kiln_graph_parameter(const kiln_graph *g, int index);
+
+/** Whether y is computed from x (or is x). */
+KILN_API bool kiln_depends(const kiln_graph *g, kiln_tensor y, kiln_tensor x);
+
 /* Scopes ------------------------------------------------------------------------------------------------------- */
 
 /**
