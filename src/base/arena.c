@@ -12,13 +12,13 @@
 
 #include "base/number.h"
 
-#define ALIGN ((size_t)16)
+#define ALIGN    ((size_t)16)
 #define SMALLEST ((size_t)4 << 10)
-#define LARGEST ((size_t)1 << 20)
+#define LARGEST  ((size_t)1 << 20)
 
 struct kiln_arena_block {
     struct kiln_arena_block *older;
-    char *data;                         /* aligned, behind this header */
+    char *data; /* aligned, behind this header */
     size_t used, size;
 };
 

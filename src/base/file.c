@@ -7,8 +7,6 @@
  * target is replaced, not the link; what is no regular file (a folder, /dev/null) is refused, as rename would
  * replace it.
  */
-#define _XOPEN_SOURCE 700
-
 #include "base/file.h"
 
 #include <errno.h>
@@ -35,7 +33,8 @@ static kiln_status fail_at(const char *path, const char *what)
 static kiln_status refuse_irregular(const char *path, mode_t mode)
 {
     const char *kind = S_ISDIR(mode) ? "folder" : "device or pipe";
-    return S_ISREG(mode) ? KILN_OK : kiln_fail(KILN_ERROR_FILE, "%s: wanted a file, this is a %s", path, kind);
+    return S_ISREG(mode) ? KILN_OK
+                         : kiln_fail(KILN_ERROR_FILE, "%s: wanted a file, this is a %s", path, kind);
 }
 
 static kiln_status map(struct kiln_file *f, const char *path, int file)
@@ -51,7 +50,7 @@ static kiln_status map(struct kiln_file *f, const char *path, int file)
     if ((uintmax_t)facts.st_size > SIZE_MAX / 2)
         return kiln_fail(KILN_ERROR_MEMORY, "%s: %ju bytes do not fit the address space", path,
                          (uintmax_t)facts.st_size);
-    if (facts.st_size == 0) {                           /* mmap refuses these */
+    if (facts.st_size == 0) { /* mmap refuses these */
         f->data = "";
         return KILN_OK;
     }
@@ -64,7 +63,7 @@ static kiln_status map(struct kiln_file *f, const char *path, int file)
 
 kiln_status kiln_file_map(struct kiln_file *f, const char *path)
 {
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);     /* a pipe must not keep us waiting */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not keep us waiting */
     kiln_status status;
 
     *f = (struct kiln_file){0};
@@ -157,7 +156,7 @@ kiln_status kiln_writer_open(struct kiln_writer *w, const char *path)
 static bool write_all(int file, const unsigned char *data, size_t bytes)
 {
     while (bytes > 0) {
-        const size_t piece = bytes < INT_MAX / 2 ? bytes : INT_MAX / 2;     /* some systems refuse 2 GiB */
+        const size_t piece = bytes < INT_MAX / 2 ? bytes : INT_MAX / 2; /* some systems refuse 2 GiB */
         const ssize_t written = write(file, data, piece);
         if (written < 0 && errno == EINTR)
             continue;
@@ -202,7 +201,7 @@ static void sync_folder(char *path)
     if (slash)
         *slash = '\0';
     file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0 || (fsync(file) && errno != EINVAL))                   /* EINVAL: this file system never does */
+    if (file < 0 || (fsync(file) && errno != EINVAL)) /* EINVAL: this file system never does */
         kiln_warn("%s: cannot bring the folder to the disk: %s", folder, strerror(errno));
     if (file >= 0)
         close(file);
@@ -224,7 +223,7 @@ kiln_status kiln_writer_commit(struct kiln_writer *w)
         return fail_writing(w, "replace it");
 
     file = w->file;
-    w->file = -1;                                                       /* nothing left to unlink */
+    w->file = -1; /* nothing left to unlink */
     close(file);
     sync_folder(w->path);
     discard(w);

@@ -15,7 +15,7 @@
 
 /** What a file holds. {0} holds nothing. */
 struct kiln_file {
-    const void *data;                   /* never NULL once mapped, also for an empty file */
+    const void *data; /* never NULL once mapped, also for an empty file */
     size_t size;
 };
 
@@ -42,9 +42,9 @@ void kiln_file_unmap(struct kiln_file *f);
  * stick: the first is logged, later calls return it, so a caller may look at the commit alone.
  */
 struct kiln_writer {
-    char *path, *temp;                  /* the file, and the one beside it that is written first */
+    char *path, *temp; /* the file, and the one beside it that is written first */
     unsigned char *buffer;
-    size_t waiting;                     /* bytes in buffer that are not written yet */
+    size_t waiting; /* bytes in buffer that are not written yet */
     int file;
     kiln_status status;
 };

@@ -29,14 +29,14 @@ static inline uint16_t kiln_half_from(float x)
     const uint32_t bits = kiln_float_bits(x), size = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
     uint32_t half;
 
-    if (size > 0x7f800000) {                            /* NaN */
+    if (size > 0x7f800000) { /* NaN */
         half = 0x7e00 | (size >> 13 & 0x1ff);
-    } else if (size >= 0x477ff000) {                    /* from 65520 on, halfway past the largest */
+    } else if (size >= 0x477ff000) { /* from 65520 on, halfway past the largest */
         half = 0x7c00;
-    } else if (size >= 0x38800000) {                    /* from 2^-14 on: normal */
-        const uint32_t biased = size - (112u << 23);    /* exponent bias 127 -> 15 */
+    } else if (size >= 0x38800000) {                 /* from 2^-14 on: normal */
+        const uint32_t biased = size - (112u << 23); /* exponent bias 127 -> 15 */
         half = (biased + 0xfff + (biased >> 13 & 1)) >> 13;
-    } else {                                            /* the last bit of 0.5f is worth as much as a subnormal's */
+    } else { /* the last bit of 0.5f is worth as much as a subnormal's */
         half = kiln_float_bits(kiln_float_of(size) + 0.5f) - kiln_float_bits(0.5f);
     }
     return (uint16_t)(sign | half);
@@ -47,9 +47,9 @@ static inline float kiln_half_to(uint16_t half)
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     const uint32_t exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
 
-    if (exponent == 0)                                  /* zero or subnormal */
+    if (exponent == 0) /* zero or subnormal */
         return kiln_float_of(sign | kiln_float_bits((float)fraction * 0x1p-24f));
-    if (exponent == 31)                                 /* infinity or NaN */
+    if (exponent == 31) /* infinity or NaN */
         return kiln_float_of(sign | 0x7f800000 | fraction << 13);
     return kiln_float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
@@ -57,7 +57,7 @@ static inline float kiln_half_to(uint16_t half)
 static inline uint16_t kiln_bf16_from(float x)
 {
     const uint32_t bits = kiln_float_bits(x);
-    if ((bits & 0x7fffffff) > 0x7f800000)               /* NaN: rounding up could carry into the sign */
+    if ((bits & 0x7fffffff) > 0x7f800000) /* NaN: rounding up could carry into the sign */
         return (uint16_t)(bits >> 16 | 0x40);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }

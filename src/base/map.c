@@ -13,7 +13,7 @@
 #include "base/hash.h"
 
 struct kiln_map_slot {
-    const char *key;                    /* NULL: free */
+    const char *key; /* NULL: free */
     uint64_t hash;
     int value;
 };

@@ -43,8 +43,10 @@ uint32_t kiln_rng_next(struct kiln_rng *r)
     if (r->used == 4) {
         const uint32_t key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
         const uint32_t counter[4] = {
-            (uint32_t)r->position, (uint32_t)(r->position >> 32),
-            (uint32_t)r->stream, (uint32_t)(r->stream >> 32),
+            (uint32_t)r->position,
+            (uint32_t)(r->position >> 32),
+            (uint32_t)r->stream,
+            (uint32_t)(r->stream >> 32),
         };
         kiln_philox(counter, key, r->block);
         r->position++;

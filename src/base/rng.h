@@ -18,10 +18,10 @@ void kiln_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[
 /** A position in a stream. Plain data: a copy draws on alike, and a saved one resumes bit for bit. */
 struct kiln_rng {
     uint64_t seed, stream;
-    uint64_t position;                  /* of the next block */
-    uint32_t block[4];                  /* the current one, of which the first `used` are drawn */
+    uint64_t position; /* of the next block */
+    uint32_t block[4]; /* the current one, of which the first `used` are drawn */
     int used;
-    bool has_spare;                     /* normal numbers come in pairs */
+    bool has_spare; /* normal numbers come in pairs */
     double spare;
 };
 

@@ -65,7 +65,7 @@ int64_t kiln_shape_count(const kiln_shape *shape)
             return -1;
         empty |= shape->size[i] == 0;
     }
-    if (empty)                          /* also where the other sizes alone would overflow */
+    if (empty) /* also where the other sizes alone would overflow */
         return 0;
     for (int i = 0; i < rank; i++) {
         if (count > INT64_MAX / shape->size[i])
@@ -82,7 +82,7 @@ bool kiln_shape_equal(const kiln_shape *a, const kiln_shape *b)
 
 char *kiln_shape_text(const kiln_shape *shape, char *text, size_t bytes)
 {
-    char whole[KILN_MAX_RANK * 22 + 3];     /* a size has at most 19 digits, then ", " */
+    char whole[KILN_MAX_RANK * 22 + 3]; /* a size has at most 19 digits, then ", " */
     char *end = whole;
     const int rank = rank_of(shape->rank);
 

@@ -12,9 +12,9 @@
 #include "base/format.h"
 
 struct kiln_text {
-    char *data;                         /* NULL while empty, else ended by a zero */
-    size_t count, capacity;             /* bytes, without and with the zero */
-    bool failed;                        /* a piece is missing at the end */
+    char *data;             /* NULL while empty, else ended by a zero */
+    size_t count, capacity; /* bytes, without and with the zero */
+    bool failed;            /* a piece is missing at the end */
 };
 
 /** Append a piece, formatted as by printf. After a failure nothing more is appended. */

@@ -39,13 +39,13 @@
 
 #include "base/log.h"
 
-#define MAX_THREADS 1024
+#define MAX_THREADS  1024
 #define SPIN_SECONDS 30e-6
 
-#define GATE_LOOP ((uint64_t)1 << 32)
-#define GATE_OPEN ((uint64_t)1 << 31)
+#define GATE_LOOP          ((uint64_t)1 << 32)
+#define GATE_OPEN          ((uint64_t)1 << 31)
 #define GATE_CALLER_SLEEPS ((uint64_t)1 << 30)
-#define GATE_INSIDE (GATE_CALLER_SLEEPS - 1)
+#define GATE_INSIDE        (GATE_CALLER_SLEEPS - 1)
 
 struct loop {
     kiln_range_fn *fn;
@@ -55,23 +55,23 @@ struct loop {
 
 struct worker {
     struct kiln_pool *pool;
-    int number;                         /* 1 .. threads - 1; the caller is 0 */
+    int number; /* 1 .. threads - 1; the caller is 0 */
     pthread_t thread;
 };
 
 struct kiln_pool {
-    int threads, started;               /* with the caller; workers running */
+    int threads, started; /* with the caller; workers running */
     bool spin;
     struct worker *workers;
 
-    pthread_mutex_t turn;               /* held by the thread whose loop it is */
-    struct loop loop;                   /* written while the gate is closed and nobody is inside */
-    atomic_size_t next;                 /* piece */
+    pthread_mutex_t turn; /* held by the thread whose loop it is */
+    struct loop loop;     /* written while the gate is closed and nobody is inside */
+    atomic_size_t next;   /* piece */
     _Atomic uint64_t gate;
 
-    pthread_mutex_t lock;               /* around every sleep */
+    pthread_mutex_t lock; /* around every sleep */
     pthread_cond_t opened, left;
-    atomic_int sleepers;                /* workers waiting for `opened` */
+    atomic_int sleepers; /* workers waiting for `opened` */
     atomic_bool stopping;
 };
 
@@ -203,7 +203,7 @@ static void *work(void *argument)
 {
     const struct worker *self = argument;
     struct kiln_pool *pool = self->pool;
-    uint64_t seen = 0;                  /* loops are numbered from 1 */
+    uint64_t seen = 0; /* loops are numbered from 1 */
 
     for (;;) {
         wait_for_work(pool, seen);
@@ -340,7 +340,8 @@ kiln_status kiln_pool_create(struct kiln_pool **out, int threads)
 
     *out = NULL;
     if (threads < 0 || threads > MAX_THREADS)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "thread pool: %d threads, wanted 0 to %d", threads, MAX_THREADS);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "thread pool: %d threads, wanted 0 to %d", threads,
+                         MAX_THREADS);
     if (!(pool = calloc(1, sizeof *pool)))
         return kiln_fail(KILN_ERROR_MEMORY, "thread pool: out of memory");
     pthread_mutex_init(&pool->turn, NULL);

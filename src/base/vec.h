@@ -18,18 +18,18 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define KILN_VEC(T)                                                                                          \
-    struct {                                                                                                 \
-        T *data;                                                                                             \
-        int count, capacity;                                                                                 \
+#define KILN_VEC(T)          \
+    struct {                 \
+        T *data;             \
+        int count, capacity; \
     }
 
 /** Make room for n items in all; false when out of memory, and the items stay as they are. */
-#define kiln_vec_reserve(v, n)                                                                               \
+#define kiln_vec_reserve(v, n) \
     ((v)->data = kiln_vec_grow((v)->data, &(v)->capacity, (n), sizeof *(v)->data), (v)->capacity >= (n))
 
 /** Append an item (compound literals may be given plainly); false when out of memory. */
-#define kiln_vec_push(v, ...)                                                                                \
+#define kiln_vec_push(v, ...) \
     (kiln_vec_reserve(v, (v)->count + 1) && ((v)->data[(v)->count++] = (__VA_ARGS__), true))
 
 /** Take the last item off; its value is still at data[count]. There must be one. */
