@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+"""PyTorch's time and memory on the networks and products that kiln bench measures, under the same row names.
+
+usage: torch.py [NAME ...] [--threads 2] [--repeat 7] [--device cpu] [--json] [--list]
+
+Each row runs in a process of its own, twice: as PyTorch comes, and with OMP_WAIT_POLICY=passive, since on few cores
+the threads that OpenMP keeps spinning take the time that BLAS needs. The better median counts, and the row says whose
+it was. Weights and inputs are random (seed 0): only time and memory count. A row's memory is the process's peak less
+what it held before the network was built.
+"""
+import argparse
+import collections
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+here = sys.path.pop(0)          # holds this file, which is called torch.py too and would be imported as PyTorch
+try:
+    import torch
+except ImportError:
+    sys.exit("torch.py: this Python has no PyTorch; Debian's is the package python3-torch, for /usr/bin/python3")
+sys.path.append(here)
+
+import torch.nn as nn
+import torch.nn.functional as F
+
+import networks as net
+
+WARM_UP = 2
+
+# inputs() -> what prepare(device, *inputs) takes to give the step that is timed; steps are so short that `count` of them
+# make one sample; work is their floating-point operations where these are what the row is about.
+Row = collections.namedtuple("Row", "inputs prepare count work", defaults=(1, None))
+
+
+def predicting(build, *inputs):
+    """No gradient, batch norm by its running statistics."""
+    def prepare(device, x):
+        model, x = build().eval().to(device), x.to(device)
+        return torch.no_grad()(lambda: model(x))
+    return Row(lambda: [make() for make in inputs], prepare)
+
+
+def cross_entropy(y, target):
+    """The mean; a sequence has the scores on its last axis, a picture on axis 1."""
+    if y.shape[:-1] == target.shape:
+        y, target = y.flatten(0, -2), target.flatten()
+    return F.cross_entropy(y, target)
+
+
+def training(build, *inputs):
+    """A whole step: forward, backward, Adam. The last input is the target."""
+    def prepare(device, *tensors):
+        model = build().train().to(device)
+        *x, target = [t.to(device) for t in tensors]
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+        def step():
+            optimizer.zero_grad()
+            cross_entropy(model(*x), target).backward()
+            optimizer.step()
+        return step
+    return Row(lambda: [make() for make in inputs], prepare)
+
+
+def multiplying(n):
+    """Square float32 matrices; small products are timed in groups that make about one of 1024."""
+    def prepare(device, a, b):
+        a, b = a.to(device), b.to(device)
+        c = torch.empty_like(a)
+        return lambda: torch.mm(a, b, out=c)
+    return Row(lambda: [torch.rand(n, n), torch.rand(n, n)], prepare, max(1, 1024 // n) ** 3, 2 * n ** 3)
+
+
+def rows():
+    reals = lambda *shape: lambda: torch.rand(shape)
+    below = lambda count, *shape: lambda: torch.randint(0, count, shape)
+    characters = lambda layer: lambda: net.Characters(layer)
+    text, sentences, photo = below(60, 64, 40), below(1000, 64, 32), reals(1, 3, 224, 224)
+    return {
+        "forward resnet18 b1": predicting(net.resnet18, photo),
+        "forward resnet18 b8": predicting(net.resnet18, reals(8, 3, 224, 224)),
+        "forward resnet50 b1": predicting(net.resnet50, photo),
+        "forward vgg16 b1": predicting(net.vgg16, photo),
+        "forward mobilenet_v1 b1": predicting(net.mobilenet_v1, photo),
+        "forward mobilenet_v2 b1": predicting(net.mobilenet_v2, photo),
+        "forward squeezenet b1": predicting(net.squeezenet, photo),
+        "forward vit_tiny b1": predicting(net.VisionTransformer, photo),
+        "forward lstm 256 t40 b1": predicting(characters(nn.LSTM), below(60, 1, 40)),
+        "train lenet mnist b128": training(net.lenet, reals(128, 1, 28, 28), below(10, 128)),
+        "train resnet20 cifar b128": training(net.resnet20, reals(128, 3, 32, 32), below(10, 128)),
+        "train rnn 256 t40 b64": training(characters(nn.RNN), text, text),
+        "train gru 256 t40 b64": training(characters(nn.GRU), text, text),
+        "train lstm 256 t40 b64": training(characters(nn.LSTM), text, text),
+        "train transformer 2+2 d128 t32 b64": training(net.Translator, sentences, sentences, sentences),
+        "train unet 96x128 b8": training(net.UNet, reals(8, 3, 96, 128), below(4, 8, 96, 128)),
+        **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048)},
+    }
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def milliseconds(step, count, wait):
+    begin = time.perf_counter()
+    for _ in range(count):
+        step()
+    wait()
+    return 1e3 * (time.perf_counter() - begin) / count
+
+
+def measure(name, options):
+    """What the row's own process does."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    row = rows()[name]
+    inputs = row.inputs()
+    wait = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
+
+    before = peak_mib()
+    step = row.prepare(options.device, *inputs)
+    times = [milliseconds(step, row.count, wait) for _ in range(WARM_UP + options.repeat)][WARM_UP:]
+    result = {"name": name, "torch": torch.__version__, "threads": options.threads,
+              "median_ms": round(statistics.median(times), 3), "best_ms": round(min(times), 3),
+              "peak_mib": round(peak_mib() - before, 1)}
+    if row.work:
+        result["gflops"] = round(row.work / statistics.median(times) / 1e6, 1)
+    return result
+
+
+def run(name, options, waiting):
+    """The row's result in a process of its own, whose idle threads wait in the given way."""
+    threads = str(options.threads)
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    environment.pop("OMP_WAIT_POLICY", None)
+    if waiting == "passive":
+        environment["OMP_WAIT_POLICY"] = "passive"
+    command = [sys.executable, __file__, "--row", name, "--threads", threads, "--repeat", str(options.repeat),
+               "--device", options.device]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"torch.py: row \"{name}\" failed (exit code {done.returncode})")
+    return {**json.loads(done.stdout), "waiting": waiting}
+
+
+def line(row):
+    text = "{name:36} median {median_ms:9.3f} ms  best {best_ms:9.3f} ms  peak {peak_mib:7.1f} MiB  {waiting:7}"
+    return text.format(**row) + (f"  {row['gflops']:7.1f} GFLOP/s" if "gflops" in row else "")
+
+
+def parse():
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("name", nargs="*", help="only the rows whose name contains one of these")
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--repeat", type=int, default=7, help="samples a row (default: %(default)s)")
+    options.add_argument("--device", default="cpu", help="as PyTorch names it: cpu, cuda")
+    options.add_argument("--json", action="store_true", help="one JSON object a line")
+    options.add_argument("--list", action="store_true", help="print the row names and stop")
+    options.add_argument("--row", help=argparse.SUPPRESS)
+    parsed = options.parse_args()
+    if parsed.threads < 1 or parsed.repeat < 1:
+        options.error("--threads and --repeat need at least 1")
+    return parsed
+
+
+def main():
+    options = parse()
+    if options.row:
+        print(json.dumps(measure(options.row, options)))
+        return
+    chosen = [name for name in rows() if not options.name or any(part in name for part in options.name)]
+    if not chosen:
+        sys.exit(f"torch.py: no row's name contains {' or '.join(options.name)}; --list prints them")
+    for name in chosen:
+        if options.list:
+            print(name)
+            continue
+        row = min((run(name, options, waiting) for waiting in ("default", "passive")), key=lambda r: r["median_ms"])
+        print(json.dumps(row) if options.json else line(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
