@@ -164,7 +164,7 @@ class Characters(nn.Module):
 
 
 class Translator(nn.Module):
-    """Transformer of 2 encoder and 2 decoder layers: width 128, 4 heads, feed-forward 512, dropout 0.1, 1,000 symbols."""
+    """Transformer: 2 encoder and 2 decoder layers, width 128, 4 heads, feed-forward 512, dropout 0.1, 1,000 symbols."""
 
     def __init__(self, symbols=1000, width=128):
         super().__init__()

@@ -57,7 +57,8 @@ def measure(library, n, options):
     kept = times[WARM_UP:]
     median = statistics.median(kept)
     return {"name": f"matmul {n}", "openblas": library.openblas_get_config().decode(), "threads": options.threads,
-            "median_ms": round(median, 3), "best_ms": round(min(kept), 3), "gflops": round(2 * n ** 3 / median / 1e6, 1)}
+            "median_ms": round(median, 3), "best_ms": round(min(kept), 3),
+            "gflops": round(2 * n ** 3 / median / 1e6, 1)}
 
 
 def main():

@@ -32,8 +32,8 @@ import networks as net
 
 WARM_UP = 2
 
-# inputs() -> what prepare(device, *inputs) takes to give the step that is timed; steps are so short that `count` of them
-# make one sample; work is their floating-point operations where these are what the row is about.
+# inputs() gives what prepare(device, *inputs) turns into the step that is timed; `count` steps make one sample;
+# `work` is a step's floating-point operations where these are what the row is about.
 Row = collections.namedtuple("Row", "inputs prepare count work", defaults=(1, None))
 
 
