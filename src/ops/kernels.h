@@ -1,0 +1,17 @@
+/* kernels.h - declares what the rows of ops.def and kernels.def name. */
+#ifndef KILN_OPS_KERNELS_H
+#define KILN_OPS_KERNELS_H
+
+#include <kiln/extend.h>
+
+#define X(name) extern const kiln_op kiln_op_##name;
+#include "ops/ops.def"
+#undef X
+
+#define X(name)                                                                                              \
+    extern const kiln_kernel kiln_kernel_##name;                                                             \
+    kiln_reference_fn kiln_reference_##name##_f32, kiln_reference_##name##_f64;
+#include "ops/kernels.def"
+#undef X
+
+#endif
