@@ -163,6 +163,8 @@ typedef struct kiln_op {
     void (*grad)(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx);
     const kiln_lowering *lowerings;     /* the first that accepts is taken */
     int lowering_count;
+    /** Map every size that the params hold, for kiln_call: size = map(user, size). NULL: they hold none. */
+    void (*sizes)(void *params, int64_t (*map)(void *user, int64_t size), void *user);
     /**
      * For an operator whose output 0 is made of its inputs laid side by side: the byte offset at which input i lies in it.
      * Where it can, the compiler lets the input's producer write there, and kiln_plan_placed tells the lowering that there

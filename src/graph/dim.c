@@ -1,0 +1,170 @@
+/*
+ * dim.c - sizes that are not known yet: symbols, and expressions of symbols, as negative numbers.
+ *
+ * Size -1 - i is expression i of the graph's table. Expressions are shared: the same operation on the same sizes is the
+ * same number, so equal expressions compare equal.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "graph/graph.h"
+
+static int64_t new_dim(kiln_graph *g, struct kiln_dim_expression e)
+{
+    for (int i = 0; i < g->dim.count; i++) {
+        const struct kiln_dim_expression *o = &g->dim.data[i];
+        if (o->op == e.op && (e.op == KILN_DIM_SYMBOL ? !strcmp(o->name, e.name) : o->a == e.a && o->b == e.b))
+            return -1 - i;
+    }
+    if (e.op == KILN_DIM_SYMBOL)
+        e.name = kiln_arena_text(&g->arena, e.name);
+    if (kiln_vec_push(&g->dim, e))
+        return -g->dim.count;
+    kiln_graph_fail(g, KILN_ERROR_MEMORY, "size: out of memory");
+    return 0;
+}
+
+int64_t kiln_dim(kiln_graph *g, const char *name)
+{
+    return new_dim(g, (struct kiln_dim_expression){.op = KILN_DIM_SYMBOL, .name = name});
+}
+
+static const struct kiln_dim_expression *expression(const kiln_graph *g, int64_t size)
+{
+    return size < 0 && -1 - size < g->dim.count ? &g->dim.data[-1 - size] : NULL;
+}
+
+bool kiln_dim_is_symbol(const kiln_graph *g, int64_t size)
+{
+    const struct kiln_dim_expression *e = expression(g, size);
+    return e && e->op == KILN_DIM_SYMBOL;
+}
+
+/* a op b for numbers; negative where there is no such size. */
+static int64_t compute(enum kiln_dim_op op, int64_t a, int64_t b)
+{
+    switch (op) {
+    case KILN_DIM_ADD:
+        return a > INT64_MAX - b ? -1 : a + b;
+    case KILN_DIM_SUB:
+        return a - b;
+    case KILN_DIM_MUL:
+        return b && a > INT64_MAX / b ? -1 : a * b;
+    case KILN_DIM_DIV:
+        return b ? a / b : -1;
+    case KILN_DIM_CEIL_DIV:
+        return b ? a / b + (a % b != 0) : -1;
+    default:
+        return -1;
+    }
+}
+
+static const char *const signs[] = {"", "+", "-", "*", "/", "ceil/"};
+
+/* The unit laws, so that x * 1 and x + 0 stay x. */
+static bool trivial(enum kiln_dim_op op, int64_t a, int64_t b, int64_t *out)
+{
+    const bool sum = op == KILN_DIM_ADD || op == KILN_DIM_SUB, product = !sum;
+    *out = a;
+    if ((sum && b == 0) || (product && b == 1))
+        return true;
+    *out = op == KILN_DIM_SUB ? 0 : b;
+    return (op == KILN_DIM_SUB && a == b) || (op == KILN_DIM_ADD && a == 0) || (op == KILN_DIM_MUL && a == 1);
+}
+
+static int64_t combine(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b)
+{
+    int64_t result;
+    if (g->status)
+        return 0;
+    if (a >= 0 && b >= 0) {
+        if ((result = compute(op, a, b)) < 0) {
+            kiln_graph_fail(g, KILN_ERROR_SHAPE, "size %lld %s %lld is none", (long long)a, signs[op], (long long)b);
+            return 0;
+        }
+        return result;
+    }
+    if (trivial(op, a, b, &result))
+        return result;
+    if ((op == KILN_DIM_ADD || op == KILN_DIM_MUL) && a > b) {
+        const int64_t swap = a;
+        a = b;
+        b = swap;
+    }
+    return new_dim(g, (struct kiln_dim_expression){.op = op, .a = a, .b = b});
+}
+
+int64_t kiln_dim_add(kiln_graph *g, int64_t a, int64_t b)
+{
+    return combine(g, KILN_DIM_ADD, a, b);
+}
+
+int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b)
+{
+    return combine(g, KILN_DIM_SUB, a, b);
+}
+
+int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b)
+{
+    return combine(g, KILN_DIM_MUL, a, b);
+}
+
+/* (x * b) / b is x: what reshaping back and forth at a symbolic batch leaves. */
+int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b)
+{
+    const struct kiln_dim_expression *e = expression(g, a);
+    if (e && e->op == KILN_DIM_MUL && b > 0 && e->b % b == 0 && e->b > 0)
+        return kiln_dim_mul(g, e->a, e->b / b);
+    if (e && e->op == KILN_DIM_MUL && b < 0 && (e->a == b || e->b == b))
+        return e->a == b ? e->b : e->a;
+    return combine(g, KILN_DIM_DIV, a, b);
+}
+
+int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b)
+{
+    return combine(g, KILN_DIM_CEIL_DIV, a, b);
+}
+
+int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol), void *user)
+{
+    if (size >= 0)
+        return size;
+    const struct kiln_dim_expression *e = expression(g, size);
+    if (!e)
+        return -1;
+    if (e->op == KILN_DIM_SYMBOL)
+        return lookup(user, size);
+    const int64_t a = kiln_dim_value(g, e->a, lookup, user), b = kiln_dim_value(g, e->b, lookup, user);
+    return a < 0 || b < 0 ? -1 : compute(e->op, a, b);
+}
+
+char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes)
+{
+    const struct kiln_dim_expression *e = expression(g, size);
+    char a[64], b[64];
+    if (size >= 0)
+        snprintf(text, bytes, "%lld", (long long)size);
+    else if (!e)
+        snprintf(text, bytes, "?");
+    else if (e->op == KILN_DIM_SYMBOL)
+        snprintf(text, bytes, "%s", e->name);
+    else
+        snprintf(text, bytes, "(%s %s %s)", kiln_dim_text(g, e->a, a, sizeof a), signs[e->op],
+                 kiln_dim_text(g, e->b, b, sizeof b));
+    return text;
+}
+
+char *kiln_graph_shape_text(const kiln_graph *g, const kiln_shape *shape, char *text, size_t bytes)
+{
+    size_t used = 0;
+    char size[64];
+    for (int i = 0; i < shape->rank && used < bytes; i++) {
+        const int more = snprintf(text + used, bytes - used, "%s%s", i ? ", " : "[",
+                                  kiln_dim_text(g, shape->size[i], size, sizeof size));
+        used += more > 0 ? (size_t)more : 0;
+    }
+    if (used < bytes)
+        snprintf(text + used, bytes - used, shape->rank ? "]" : "[]");
+    return text;
+}

@@ -1,0 +1,16 @@
+/* random.h - the counter behind every random draw of a graph. */
+#ifndef KILN_GRAPH_RANDOM_H
+#define KILN_GRAPH_RANDOM_H
+
+#include <kiln/graph.h>
+
+/**
+ * {seed, step} as I32 [2]: a state "random" of the weights, as it stands before this run. The first call also attaches the
+ * increment of step to every training program that reads it.
+ */
+kiln_tensor kiln_random_counter(kiln_graph *g);
+
+/** The name of that state, and the parameter init that stands for the seed of the weights. */
+#define KILN_RANDOM_STATE "random"
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * verify.c - the invariants of the IR, checked after every pass of the compiler in debug builds and by tests:
+ * nodes use only values made before them, ids and outputs agree, every spec is a shape.
+ */
+#include "base/log.h"
+#include "graph/graph.h"
+
+static bool valid_spec(const kiln_graph *g, const kiln_spec *spec)
+{
+    bool valid = kiln_type_size(spec->type) && spec->shape.rank >= 0 && spec->shape.rank <= KILN_MAX_RANK;
+    for (int i = 0; valid && i < spec->shape.rank; i++)
+        valid = spec->shape.size[i] >= -(int64_t)g->dim.count;
+    return valid;
+}
+
+static kiln_status verify_node(const kiln_graph *g, const kiln_node *n, uint32_t made)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i].id && (n->in[i].graph != g->tag || n->in[i].id > made))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: %s uses value %u before it is made", n->op->name, n->in[i].id);
+    for (int i = 0; i < n->outputs; i++) {
+        const struct kiln_value *v = kiln_graph_value(g, n->out[i]);
+        if (!v || v->node != n || v->output != i)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s does not know its node", i, n->op->name);
+        if (!valid_spec(g, &v->spec))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s has no valid type and shape", i, n->op->name);
+    }
+    return KILN_OK;
+}
+
+kiln_status kiln_graph_verify(const kiln_graph *g)
+{
+    uint32_t made = 0;
+    for (int i = 0; i < g->node.count; i++) {
+        const kiln_node *n = g->node.data[i];
+        const kiln_status status = verify_node(g, n, made);
+        if (status)
+            return status;
+        made += (uint32_t)n->outputs;
+    }
+    return made == (uint32_t)g->value.count
+               ? KILN_OK
+               : kiln_fail(KILN_ERROR_ARGUMENT, "IR: %u values made, %d known", made, g->value.count);
+}
