@@ -50,7 +50,7 @@ static void log_line(kiln_log_level level, const char *format, va_list args)
         free(line);
 }
 
-void kiln_log(kiln_log_level level, const char *format, ...)
+void kiln_log_line(kiln_log_level level, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

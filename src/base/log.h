@@ -7,7 +7,7 @@
 #include "base/format.h"
 
 /** Log one line, formatted as by printf, without a newline. Any thread. */
-void kiln_log(kiln_log_level level, const char *format, ...) KILN_FORMAT(2, 3);
+void kiln_log_line(kiln_log_level level, const char *format, ...) KILN_FORMAT(2, 3);
 
 /** Log a line at KILN_LOG_WARNING. */
 void kiln_warn(const char *format, ...) KILN_FORMAT(1, 2);

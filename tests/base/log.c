@@ -23,8 +23,8 @@ Test(log, a_failure_is_one_error_line_and_returns_its_status)
 Test(log, lines_past_the_level_are_dropped)
 {
     kiln_log_to(keep_line, NULL, KILN_LOG_WARNING);
-    kiln_log(KILN_LOG_INFO, "dropped");
-    kiln_log(KILN_LOG_DEBUG, "dropped");
+    kiln_log_line(KILN_LOG_INFO, "dropped");
+    kiln_log_line(KILN_LOG_DEBUG, "dropped");
     cr_expect_eq(lines.count, 0);
     kiln_warn("kept");
     cr_expect(lines.count == 1 && lines.level == KILN_LOG_WARNING);
@@ -42,12 +42,12 @@ Test(log, a_line_may_have_any_length)
     for (size_t length = 500; length < 530; length++) {
         memset(text, 'x', length);
         text[length] = '\0';
-        kiln_log(KILN_LOG_INFO, "%s", text);
+        kiln_log_line(KILN_LOG_INFO, "%s", text);
         cr_assert_str_eq(lines.newest, text);
     }
     memset(text, 'y', sizeof text);
     text[sizeof text - 1] = '\0';
-    kiln_log(KILN_LOG_INFO, "%s", text);
+    kiln_log_line(KILN_LOG_INFO, "%s", text);
     cr_expect_str_eq(lines.newest, text);
 }
 
