@@ -16,8 +16,8 @@
  *
  * A sleeper first announces itself (sleepers, or the gate's caller bit) and then looks at the gate again; the
  * other side first changes the gate and then looks for the announcement. All four are sequentially
- * consistent, so one of them sees the other. Signals are given under the lock, so they cannot fall between a
- * sleeper's look and its sleep.
+ * consistent, so one of them sees the other. Whoever wakes passes through the lock before, but does not hold
+ * it, so that the woken thread need not wait for it again.
  */
 #define _GNU_SOURCE
 
@@ -125,6 +125,13 @@ static bool spin_until(ready_fn *ready, struct kiln_pool *pool, uint64_t seen)
     return false;
 }
 
+/* Afterwards nobody is between a look at the gate that was too early and the sleep that follows from it. */
+static void pass_lock(struct kiln_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* Pieces ------------------------------------------------------------------------------------------------ */
 
 static void do_piece(const struct loop *loop, size_t piece, int worker)
@@ -193,9 +200,8 @@ static void leave(struct kiln_pool *pool)
     const uint64_t before = atomic_fetch_sub(&pool->gate, 1);
 
     if ((before & GATE_CALLER_SLEEPS) && (before & GATE_INSIDE) == 1) {
-        pthread_mutex_lock(&pool->lock);
+        pass_lock(pool);
         pthread_cond_signal(&pool->left);
-        pthread_mutex_unlock(&pool->lock);
     }
 }
 
@@ -233,13 +239,12 @@ static void open_gate(struct kiln_pool *pool)
     atomic_store(&pool->gate, number * GATE_LOOP | GATE_OPEN);
     if (atomic_load(&pool->sleepers) == 0)
         return;
-    pthread_mutex_lock(&pool->lock);
+    pass_lock(pool);
     if (wanted >= (size_t)pool->started)
         pthread_cond_broadcast(&pool->opened);
     else
         while (wanted-- > 0)
             pthread_cond_signal(&pool->opened);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 static void close_gate(struct kiln_pool *pool)
@@ -369,9 +374,8 @@ void kiln_pool_destroy(struct kiln_pool **pool)
     if (!p)
         return;
     atomic_store(&p->stopping, true);
-    pthread_mutex_lock(&p->lock);
+    pass_lock(p);
     pthread_cond_broadcast(&p->opened);
-    pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->started; i++)
         pthread_join(p->workers[i].thread, NULL);
 
