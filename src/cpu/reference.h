@@ -2,7 +2,8 @@
  * reference.h - under every reference: the meaning of a kernel, in plain C.
  *
  * A file of references (kiln_references in meson.build) is compiled twice: with `real` float and with `real` double.
- * Both accumulate in double. KILN_REFERENCE(matmul) is the function's name in the build at hand.
+ * Both accumulate in double; integers and truth values are int32_t in both. KILN_REFERENCE(matmul) is the function's
+ * name in the build at hand.
  */
 #ifndef KILN_CPU_REFERENCE_H
 #define KILN_CPU_REFERENCE_H
@@ -20,5 +21,15 @@ typedef double real;
 typedef float real;
 #define KILN_REFERENCE(name) kiln_reference_##name##_f32
 #endif
+
+/** A register of a chain (chain/codes.h). */
+typedef union kiln_register {
+    real f;
+    int32_t i;
+} kiln_register;
+
+/** One step of a chain on registers[24]; the caller stores the result in the step's own. */
+kiln_register KILN_REFERENCE(step)(uint32_t step, const kiln_register *registers);
+#define kiln_cpu_step KILN_REFERENCE(step)
 
 #endif

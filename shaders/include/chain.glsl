@@ -1,0 +1,97 @@
+/*
+ * chain.glsl - one step of a chain of elementwise work (shaders/chain/codes.h), on registers of 32 bits.
+ *
+ * The code is a specialization constant wherever this is called, so the switch folds to one branch. Include kiln.glsl first.
+ */
+#include "math.glsl"
+#include "../chain/codes.h"
+
+#define KILN_STEP_CODE(step) ((step) & 0xffu)
+#define KILN_STEP_A(step) (((step) >> 8) & 0xffu)
+#define KILN_STEP_B(step) (((step) >> 16) & 0xffu)
+#define KILN_STEP_C(step) ((step) >> 24)
+
+/* Towards zero; 0 where b is 0. */
+int kiln_divide_integers(int a, int b) { return b == 0 ? 0 : b == -1 ? int(0u - uint(a)) : a / b; }
+
+/* Drops the fraction; saturates; NaN gives 0. */
+int kiln_integer_of(float x)
+{
+    if (kiln_is_nan(x))
+        return 0;
+    if (kiln_magnitude(x) >= 0x4f000000u)                           /* |x| >= 2^31 */
+        return kiln_is_negative(x) ? int(0x80000000u) : 0x7fffffff;
+    return int(x);
+}
+
+float kiln_sign(float x) { return kiln_is_nan(x) ? x : sign(x); }
+
+/* x, but 0 where x is negative; by its bits, so NaN passes. */
+uint kiln_relu(uint x) { return int(x) > 0 || x > 0xff800000u ? x : 0u; }
+
+/* Comparisons with NaN are false on every driver. */
+bool kiln_ordered(float a, float b) { return !kiln_is_nan(a) && !kiln_is_nan(b); }
+
+uint kiln_step_run(uint code, uint a, uint b, uint c)
+{
+    const float x = uintBitsToFloat(a), y = uintBitsToFloat(b), z = uintBitsToFloat(c);
+    switch (code) {
+    case KILN_STEP_ADD_F: return kiln_bits(x + y);
+    case KILN_STEP_SUB_F: return kiln_bits(x - y);
+    case KILN_STEP_MUL_F: return kiln_bits(x * y);
+    case KILN_STEP_DIV_F: return kiln_bits(x / y);
+    case KILN_STEP_MAX_F: return kiln_bits(kiln_max(x, y));
+    case KILN_STEP_MIN_F: return kiln_bits(kiln_min(x, y));
+    case KILN_STEP_POW_F: return kiln_bits(kiln_pow(x, y));
+
+    case KILN_STEP_ADD_I: return a + b;
+    case KILN_STEP_SUB_I: return a - b;
+    case KILN_STEP_MUL_I: return a * b;
+    case KILN_STEP_DIV_I: return uint(kiln_divide_integers(int(a), int(b)));
+    case KILN_STEP_MAX_I: return uint(max(int(a), int(b)));
+    case KILN_STEP_MIN_I: return uint(min(int(a), int(b)));
+
+    case KILN_STEP_EQUAL_F: return uint(kiln_ordered(x, y) && x == y);
+    case KILN_STEP_NOT_EQUAL_F: return uint(!kiln_ordered(x, y) || x != y);
+    case KILN_STEP_LESS_F: return uint(kiln_ordered(x, y) && x < y);
+    case KILN_STEP_LESS_EQUAL_F: return uint(kiln_ordered(x, y) && x <= y);
+    case KILN_STEP_EQUAL_I: return uint(a == b);
+    case KILN_STEP_NOT_EQUAL_I: return uint(a != b);
+    case KILN_STEP_LESS_I: return uint(int(a) < int(b));
+    case KILN_STEP_LESS_EQUAL_I: return uint(int(a) <= int(b));
+
+    case KILN_STEP_AND: return uint(a != 0u && b != 0u);
+    case KILN_STEP_OR: return uint(a != 0u || b != 0u);
+    case KILN_STEP_NOT: return uint(a == 0u);
+    case KILN_STEP_WHERE: return a != 0u ? b : c;
+
+    case KILN_STEP_NEG_F: return a ^ 0x80000000u;
+    case KILN_STEP_ABS_F: return a & 0x7fffffffu;
+    case KILN_STEP_SIGN_F: return kiln_bits(kiln_sign(x));
+    case KILN_STEP_FLOOR_F: return kiln_bits(floor(x));
+    case KILN_STEP_EXP_F: return kiln_bits(kiln_exp(x));
+    case KILN_STEP_EXPM1_F: return kiln_bits(kiln_expm1(x));
+    case KILN_STEP_LOG_F: return kiln_bits(kiln_log(x));
+    case KILN_STEP_LOG1P_F: return kiln_bits(kiln_log1p(x));
+    case KILN_STEP_SQRT_F: return kiln_bits(sqrt(x));
+    case KILN_STEP_RSQRT_F: return kiln_bits(inversesqrt(x));
+    case KILN_STEP_RECIPROCAL_F: return kiln_bits(1.0 / x);
+    case KILN_STEP_SIN_F: return kiln_bits(kiln_sin(x));
+    case KILN_STEP_COS_F: return kiln_bits(kiln_cos(x));
+    case KILN_STEP_TANH_F: return kiln_bits(kiln_tanh(x));
+    case KILN_STEP_SIGMOID_F: return kiln_bits(kiln_sigmoid(x));
+    case KILN_STEP_SOFTPLUS_F: return kiln_bits(kiln_softplus(x));
+    case KILN_STEP_RELU_F: return kiln_relu(a);
+    case KILN_STEP_LEAKY_RELU_F: return kiln_bits(x > 0.0 ? x : x * y);
+    case KILN_STEP_CLIP_F: return kiln_bits(kiln_min(kiln_max(x, y), z));
+
+    case KILN_STEP_NEG_I: return 0u - a;
+    case KILN_STEP_ABS_I: return uint(abs(int(a)));
+    case KILN_STEP_F_FROM_I: return kiln_bits(float(int(a)));
+    case KILN_STEP_I_FROM_F: return uint(kiln_integer_of(x));
+    case KILN_STEP_TRUTH_F: return uint(kiln_magnitude(x) != 0u);
+    case KILN_STEP_TRUTH_I: return uint(a != 0u);
+    case KILN_STEP_RELU_GRAD_F: return int(a) > 0 && !kiln_is_nan(x) ? b : 0u;
+    }
+    return a;                                                       /* KILN_STEP_COPY */
+}
