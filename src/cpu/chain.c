@@ -46,70 +46,75 @@ static double softplus(double x)
     return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
 }
 
+/* code, member of the result, its value by the registers a, b, c */
+#define STEPS(X)                                        \
+    X(ADD_F, f, a.f + b.f)                              \
+    X(SUB_F, f, a.f - b.f)                              \
+    X(MUL_F, f, (a.f * b.f))                            \
+    X(DIV_F, f, a.f / b.f)                              \
+    X(MAX_F, f, larger(a.f, b.f))                       \
+    X(MIN_F, f, smaller(a.f, b.f))                      \
+    X(POW_F, f, pow(a.f, b.f))                          \
+    X(ADD_I, i, wrapped((int64_t)a.i + b.i))            \
+    X(SUB_I, i, wrapped((int64_t)a.i - b.i))            \
+    X(MUL_I, i, wrapped(b.i *(int64_t)a.i))             \
+    X(DIV_I, i, divided(a.i, b.i))                      \
+    X(MAX_I, i, a.i > b.i ? a.i : b.i)                  \
+    X(MIN_I, i, a.i < b.i ? a.i : b.i)                  \
+    X(EQUAL_F, i, a.f == b.f)                           \
+    X(NOT_EQUAL_F, i, a.f != b.f)                       \
+    X(LESS_F, i, a.f < b.f)                             \
+    X(LESS_EQUAL_F, i, a.f <= b.f)                      \
+    X(EQUAL_I, i, a.i == b.i)                           \
+    X(NOT_EQUAL_I, i, a.i != b.i)                       \
+    X(LESS_I, i, a.i < b.i)                             \
+    X(LESS_EQUAL_I, i, a.i <= b.i)                      \
+    X(AND, i, (a.i && b.i))                             \
+    X(OR, i, a.i || b.i)                                \
+    X(NOT, i, !a.i)                                     \
+    X(NEG_F, f, -a.f)                                   \
+    X(ABS_F, f, fabs(a.f))                              \
+    X(SIGN_F, f, a.f > 0 ? 1 : a.f < 0 ? -1 : a.f)      \
+    X(FLOOR_F, f, floor(a.f))                           \
+    X(EXP_F, f, exp(a.f))                               \
+    X(EXPM1_F, f, expm1(a.f))                           \
+    X(LOG_F, f, log(a.f))                               \
+    X(LOG1P_F, f, log1p(a.f))                           \
+    X(SQRT_F, f, sqrt(a.f))                             \
+    X(RSQRT_F, f, 1 / sqrt(a.f))                        \
+    X(RECIPROCAL_F, f, 1 / a.f)                         \
+    X(SIN_F, f, sin(a.f))                               \
+    X(COS_F, f, cos(a.f))                               \
+    X(TANH_F, f, tanh(a.f))                             \
+    X(SIGMOID_F, f, sigmoid(a.f))                       \
+    X(SOFTPLUS_F, f, softplus(a.f))                     \
+    X(RELU_F, f, a.f <= 0 ? 0 : a.f)                    \
+    X(LEAKY_RELU_F, f, a.f > 0 ? a.f : a.f * b.f)       \
+    X(CLIP_F, f, smaller(larger(a.f, b.f), c.f))        \
+    X(NEG_I, i, wrapped(-(int64_t)a.i))                 \
+    X(ABS_I, i, a.i < 0 ? wrapped(-(int64_t)a.i) : a.i) \
+    X(F_FROM_I, f, a.i)                                 \
+    X(I_FROM_F, i, integer_of(a.f))                     \
+    X(TRUTH_F, i, a.f != 0)                             \
+    X(TRUTH_I, i, a.i != 0)                             \
+    X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)
+
 kiln_register kiln_cpu_step(uint32_t step, const kiln_register *registers)
 {
-    const kiln_register a = registers[step >> 8 & 255], b = registers[step >> 16 & 255], c = registers[step >> 24];
-#define REAL(value) return (kiln_register){.f = (real)(value)}
-#define INTEGER(value) return (kiln_register){.i = (value)}
+    const kiln_register a = registers[step >> 8 & 255];
+    const kiln_register b = registers[step >> 16 & 255];
+    const kiln_register c = registers[step >> 24];
+    kiln_register d = a; /* KILN_STEP_COPY */
     switch (step & 255) {
-    case KILN_STEP_ADD_F: REAL(a.f + b.f);
-    case KILN_STEP_SUB_F: REAL(a.f - b.f);
-    case KILN_STEP_MUL_F: REAL(a.f * b.f);
-    case KILN_STEP_DIV_F: REAL(a.f / b.f);
-    case KILN_STEP_MAX_F: REAL(larger(a.f, b.f));
-    case KILN_STEP_MIN_F: REAL(smaller(a.f, b.f));
-    case KILN_STEP_POW_F: REAL(pow(a.f, b.f));
-
-    case KILN_STEP_ADD_I: INTEGER(wrapped((int64_t)a.i + b.i));
-    case KILN_STEP_SUB_I: INTEGER(wrapped((int64_t)a.i - b.i));
-    case KILN_STEP_MUL_I: INTEGER(wrapped((int64_t)a.i * b.i));
-    case KILN_STEP_DIV_I: INTEGER(divided(a.i, b.i));
-    case KILN_STEP_MAX_I: INTEGER(a.i > b.i ? a.i : b.i);
-    case KILN_STEP_MIN_I: INTEGER(a.i < b.i ? a.i : b.i);
-
-    case KILN_STEP_EQUAL_F: INTEGER(a.f == b.f);
-    case KILN_STEP_NOT_EQUAL_F: INTEGER(a.f != b.f);
-    case KILN_STEP_LESS_F: INTEGER(a.f < b.f);
-    case KILN_STEP_LESS_EQUAL_F: INTEGER(a.f <= b.f);
-    case KILN_STEP_EQUAL_I: INTEGER(a.i == b.i);
-    case KILN_STEP_NOT_EQUAL_I: INTEGER(a.i != b.i);
-    case KILN_STEP_LESS_I: INTEGER(a.i < b.i);
-    case KILN_STEP_LESS_EQUAL_I: INTEGER(a.i <= b.i);
-
-    case KILN_STEP_AND: INTEGER(a.i && b.i);
-    case KILN_STEP_OR: INTEGER(a.i || b.i);
-    case KILN_STEP_NOT: INTEGER(!a.i);
-    case KILN_STEP_WHERE: return a.i ? b : c;
-
-    case KILN_STEP_NEG_F: REAL(-a.f);
-    case KILN_STEP_ABS_F: REAL(fabs(a.f));
-    case KILN_STEP_SIGN_F: REAL(a.f > 0 ? 1 : a.f < 0 ? -1 : a.f);
-    case KILN_STEP_FLOOR_F: REAL(floor(a.f));
-    case KILN_STEP_EXP_F: REAL(exp(a.f));
-    case KILN_STEP_EXPM1_F: REAL(expm1(a.f));
-    case KILN_STEP_LOG_F: REAL(log(a.f));
-    case KILN_STEP_LOG1P_F: REAL(log1p(a.f));
-    case KILN_STEP_SQRT_F: REAL(sqrt(a.f));
-    case KILN_STEP_RSQRT_F: REAL(1 / sqrt(a.f));
-    case KILN_STEP_RECIPROCAL_F: REAL(1 / a.f);
-    case KILN_STEP_SIN_F: REAL(sin(a.f));
-    case KILN_STEP_COS_F: REAL(cos(a.f));
-    case KILN_STEP_TANH_F: REAL(tanh(a.f));
-    case KILN_STEP_SIGMOID_F: REAL(sigmoid(a.f));
-    case KILN_STEP_SOFTPLUS_F: REAL(softplus(a.f));
-    case KILN_STEP_RELU_F: REAL(a.f <= 0 ? 0 : a.f);
-    case KILN_STEP_LEAKY_RELU_F: REAL(a.f > 0 ? a.f : a.f * b.f);
-    case KILN_STEP_CLIP_F: REAL(smaller(larger(a.f, b.f), c.f));
-
-    case KILN_STEP_NEG_I: INTEGER(wrapped(-(int64_t)a.i));
-    case KILN_STEP_ABS_I: INTEGER(a.i < 0 ? wrapped(-(int64_t)a.i) : a.i);
-    case KILN_STEP_F_FROM_I: REAL(a.i);
-    case KILN_STEP_I_FROM_F: INTEGER(integer_of(a.f));
-    case KILN_STEP_TRUTH_F: INTEGER(a.f != 0);
-    case KILN_STEP_TRUTH_I: INTEGER(a.i != 0);
-    case KILN_STEP_RELU_GRAD_F: REAL(a.f > 0 ? b.f : 0);
+#define X(code, member, value) \
+    case KILN_STEP_##code:     \
+        d.member = (value);    \
+        break;
+        STEPS(X)
+#undef X
+    case KILN_STEP_WHERE:
+        d = a.i ? b : c;
+        break;
     }
-#undef REAL
-#undef INTEGER
-    return a;                                   /* KILN_STEP_COPY */
+    return d;
 }

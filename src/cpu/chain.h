@@ -22,6 +22,7 @@
  * Accuracy: exp, log, sigmoid, tanh 3 ulp, expm1, log1p, softplus 4 ulp, sin, cos 2^-23 absolute, pow as the C library's
  * powf; all others as C.
  */
-void kiln_chain_run_f32(const uint32_t *step, int steps, float *const registers[KILN_CHAIN_REGISTERS], int count);
+void kiln_chain_run_f32(const uint32_t *step, int steps, float *const registers[KILN_CHAIN_REGISTERS],
+                        int count);
 
 #endif

@@ -103,17 +103,20 @@ Test(chain, functions_keep_their_bounds)
                     worst = d, where = x[k];
             }
         }
-        cr_expect_leq(worst, fabs(f->ulp), "%s(%.9g): %.2f units off, %g allowed", f->name, where, worst, fabs(f->ulp));
+        cr_expect_leq(worst, fabs(f->ulp), "%s(%.9g): %.2f units off, %g allowed", f->name, where, worst,
+                      fabs(f->ulp));
     }
 }
 
 Test(chain, functions_take_the_odd_values_as_c_does)
 {
-    const float odd[] = {0, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, 1e-45f, -1e-45f, 1e-38f, 3.4e38f, -3.4e38f, 89, -110};
+    const float odd[] = {0,      -0.0f,   1,      -1,      INFINITY, -INFINITY, NAN,
+                         1e-45f, -1e-45f, 1e-38f, 3.4e38f, -3.4e38f, 89,        -110};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) {
             const float got = unary(functions[i].code, odd[k]), want = (float)functions[i].exact(odd[k]);
-            const bool same = isnan(want) ? isnan(got) : got == want || fabsf(got - want) <= 4e-7f * fabsf(want) + 2e-45f;
+            const bool same =
+                isnan(want) ? isnan(got) : got == want || fabsf(got - want) <= 4e-7f * fabsf(want) + 2e-45f;
             cr_expect(same, "%s(%g): wanted %g, got %g", functions[i].name, odd[k], want, got);
         }
 }
