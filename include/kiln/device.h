@@ -18,6 +18,7 @@ typedef enum kiln_backend { KILN_BACKEND_CPU, KILN_BACKEND_VULKAN, KILN_BACKEND_
 typedef struct kiln_device_info {
     kiln_backend backend;
     bool software;              /* a Vulkan driver that runs on the CPU: used only when asked for by name */
+    bool discrete;              /* a GPU with memory of its own: preferred to others */
     char name[96];              /* what kiln_device_params.name accepts: "cpu", "null", "vulkan:0" */
     char title[256];            /* what a person calls it: "AMD Radeon RX 7600 (RADV NAVI33)" */
     char driver[256];           /* driver name and version; the kernels' instruction set on the CPU */
@@ -49,8 +50,8 @@ typedef struct kiln_vulkan_borrow {
 typedef struct kiln_device_params {
     /**
      * "cpu", "null", "vulkan" (the best one, software drivers included), "vulkan:1" (as listed), or "vulkan:TEXT"
-     * (the first whose title contains TEXT). NULL means the environment's KILN_DEVICE, else the best real GPU, else
-     * the CPU.
+     * (the first whose title contains TEXT, in whatever case). NULL means the environment's KILN_DEVICE, else the best
+     * real GPU, else the CPU.
      */
     const char *name;
     int threads;                        /* of the CPU device; 0 means KILN_THREADS, else one a core */

@@ -14,6 +14,7 @@ struct kiln_caps {
     uint64_t max_binding;           /* bytes one binding may cover */
     uint64_t max_allocation;        /* bytes of one device allocation */
     uint64_t memory;                /* bytes in all; 0 unknown */
+    uint64_t budget;                /* bytes that live buffers may take together; 0: as many as the backend gives */
     uint64_t max_texels;            /* elements of a texel buffer; 0: none */
     uint32_t alignment;             /* of binding offsets and of placed values, at least 256 */
     uint32_t max_groups;            /* workgroups an axis */
@@ -30,10 +31,15 @@ struct kiln_caps {
 };
 
 /**
- * Clamp caps by the text of KILN_LIMITS: "floor" (the portability floor), "tiny" (below any device: 1 MiB ranges, 64
- * groups an axis, 0.1 ms a submission: what tests use so that windows, folding and slicing run), and "name=value" pairs
- * (max_binding, max_groups, max_shared, max_invocations, max_texels, slice_us), separated by commas.
- * Errors: ERROR_ARGUMENT naming the part that is not understood.
+ * Clamp caps by the text of KILN_LIMITS: parts separated by commas, each lowering what it names and raising nothing.
+ *
+ *   floor        the portability floor, optional features hidden
+ *   tiny         the floor, and below any device: 1 MiB ranges, 64 groups an axis, 0.1 ms a submission, no texels:
+ *                what tests use so that windows, folding and slicing run
+ *   name=value   max_binding, max_allocation, max_texels, max_groups, max_invocations, max_shared, max_bindings,
+ *                memory (the budget, too), slice_us; sizes may end in K, M or G
+ *
+ * Errors: ERROR_ARGUMENT naming the part that is not understood; caps are then half clamped.
  */
 kiln_status kiln_caps_limit(struct kiln_caps *caps, const char *limits);
 

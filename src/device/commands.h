@@ -50,4 +50,12 @@ struct kiln_commands {
     const char *name;                           /* of the segment: "body", "in", "out" */
 };
 
+/**
+ * Whether the list is well formed and within the device's limits: what kiln_bake checks for every backend.
+ *
+ * Errors: ERROR_ARGUMENT for spans outside their buffer, sizes that do not fit, or work without code; ERROR_UNSUPPORTED
+ *         for what exceeds a limit. The line names the segment, the command and both numbers.
+ */
+kiln_status kiln_commands_check(const struct kiln_commands *list, const kiln_caps *caps);
+
 #endif

@@ -29,6 +29,7 @@ struct kiln_buffer_params {
 struct kiln_buffer {
     uint64_t bytes;
     void *map;                  /* host address; NULL where the heap is not mapped */
+    bool imported;              /* the application's memory, not counted as ours: set by device.c */
 };
 
 struct kiln_baked;              /* a command list made ready to run; opaque to all but its backend */
@@ -68,12 +69,15 @@ struct kiln_device {
     kiln_device_info info;
     atomic_int references;
     atomic_uint_fast64_t memory_used;   /* bytes of live buffers: kept by device.c */
+    atomic_uint_fast64_t newest;        /* the last ticket given: kept by device.c */
     void *lock;                         /* a mutex of device.c around submit */
     bool profile;                       /* timestamps are wanted: set before baking */
 };
 
 /* Backends: fill *out, whose common part device.c completes (references, lock, KILN_LIMITS). */
 kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out);
+/** Describe the CPU device without opening it. */
+void kiln_cpu_describe(kiln_device_info *info);
 kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out);
 /** `index` counts the physical devices in the loader's order; -1 with params->borrow. */
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out);

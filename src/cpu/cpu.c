@@ -1,0 +1,40 @@
+/* cpu.c - asks the processor; the compiler's run-time support knows what the system saves on a task switch. */
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct kiln_cpu_features probe(void)
+{
+    struct kiln_cpu_features f = {0};
+
+#if defined(__x86_64__) && defined(__GNUC__)
+    f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#elif defined(__aarch64__)
+    f.neon = true;
+#endif
+    return f;
+}
+
+struct kiln_cpu_features kiln_cpu_detect(void)
+{
+    struct kiln_cpu_features f = probe();
+    const char *hide = getenv("KILN_CPU");
+
+    if (hide && strcmp(hide, "generic") == 0)
+        f = (struct kiln_cpu_features){0};
+    else if (hide && strcmp(hide, "avx2") == 0)
+        f.avx512 = false;
+    return f;
+}
+
+const char *kiln_cpu_name(const struct kiln_cpu_features *features)
+{
+    if (features->avx512)
+        return "AVX-512";
+    if (features->avx2)
+        return "AVX2";
+    return features->neon ? "NEON" : "generic";
+}

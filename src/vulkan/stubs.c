@@ -1,0 +1,16 @@
+/* stubs.c - a build without Vulkan: no GPUs, and a clear answer to who asks for one. */
+#include "base/log.h"
+#include "device/device.h"
+
+int kiln_vulkan_list(kiln_device_info *info, int room)
+{
+    (void)info, (void)room;
+    return 0;
+}
+
+kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out)
+{
+    (void)params, (void)index;
+    *out = NULL;
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "this kiln was built without Vulkan");
+}
