@@ -1,0 +1,305 @@
+/*
+ * loader.c - prepares batches on a thread of its own, two ahead of the reader.
+ *
+ * Three slots in a ring:  lent | ready | ready.  The thread fills the slot behind the ready ones while there are fewer
+ * than two, so it never touches the one that the reader holds.
+ *
+ * A job says what to put into a slot: place, size, params. The thread takes the next job under the lock, fills the slot
+ * without it, and publishes the slot under it again. When the reader turns elsewhere (another batch size, a seek, other
+ * params, the end), the round grows: the thread sees that between two rows and drops what it was at.
+ */
+#include "data/loader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/number.h"
+#include "base/rng.h"
+#include "data/augment.h"
+
+enum { SLOTS = 3, AHEAD = 2 };
+
+struct slot {
+    kiln_batch batch; /* its arrays are the memory below */
+    size_t room[KILN_MAX_COLUMNS];
+    kiln_dataset_place after; /* where the reader stands once it has this */
+    kiln_status status;
+};
+
+struct job {
+    kiln_dataset_place place;
+    int64_t rows; /* of a full batch */
+    kiln_dataset_params params;
+    unsigned round;
+};
+
+struct kiln_loader {
+    const kiln_dataset *ds;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wanted, filled;
+
+    struct slot slots[SLOTS];
+    int first, ready; /* slots first .. first + ready - 1, around the ring, are ready */
+    struct job next;  /* what to prepare next; rows is 0 until the reader has asked */
+    bool stale;       /* what the reader wants is not what is being prepared */
+    bool stopping;
+    atomic_uint round;   /* changes under the lock; looked at without it by a thread that is filling */
+    uint32_t *order;     /* the thread's: the rows of the view as this epoch shuffles them */
+    uint64_t order_seed; /* what `order` was made from */
+    int64_t order_epoch; /* -1: nothing yet */
+};
+
+/* The thread: filling a slot --------------------------------------------------------------------------------- */
+
+static kiln_status shuffle(struct kiln_loader *l, const struct job *job)
+{
+    const size_t rows = (size_t)l->ds->rows;
+    struct kiln_rng rng;
+
+    if (l->order_epoch == job->place.epoch && l->order_seed == job->params.seed)
+        return KILN_OK;
+    if (!l->order && !(l->order = malloc(rows * sizeof *l->order)))
+        return kiln_fail(KILN_ERROR_MEMORY, "dataset: no memory to shuffle %zu rows", rows);
+    for (size_t i = 0; i < rows; i++)
+        l->order[i] = (uint32_t)i;
+    kiln_rng_init(&rng, job->params.seed, kiln_rng_stream("shuffle") + (uint64_t)job->place.epoch);
+    kiln_rng_shuffle(&rng, l->order, rows);
+    l->order_epoch = job->place.epoch;
+    l->order_seed = job->params.seed;
+    return KILN_OK;
+}
+
+static kiln_status reserve(struct slot *slot, const struct kiln_source *source, int64_t rows)
+{
+    for (int c = 0; c < source->columns; c++) {
+        size_t bytes;
+        if (!kiln_size_mul(kiln_source_item_bytes(source, c), (size_t)rows, &bytes))
+            return kiln_fail(KILN_ERROR_MEMORY,
+                             "dataset: a batch of %lld rows of \"%s\" is beyond all memory", (long long)rows,
+                             source->column[c].name);
+        if (bytes <= slot->room[c])
+            continue;
+        free(slot->batch.column[c].data);
+        slot->room[c] = 0;
+        if (!(slot->batch.column[c].data = malloc(bytes)))
+            return kiln_fail(KILN_ERROR_MEMORY, "dataset: no memory for %lld rows of \"%s\", %zu bytes",
+                             (long long)rows, source->column[c].name, bytes);
+        slot->room[c] = bytes;
+    }
+    return KILN_OK;
+}
+
+/* The batch's arrays as of so many rows. */
+static void describe(kiln_batch *batch, const struct kiln_source *source, int64_t rows)
+{
+    batch->rows = rows;
+    batch->columns = source->columns;
+    for (int c = 0; c < source->columns; c++) {
+        const kiln_column *column = &source->column[c];
+        kiln_array *a = &batch->column[c];
+
+        batch->name[c] = column->name;
+        a->bytes = (size_t)rows * kiln_source_item_bytes(source, c);
+        a->type = column->type;
+        a->shape.rank = column->shape.rank + 1;
+        a->shape.size[0] = rows;
+        memcpy(a->shape.size + 1, column->shape.size, (size_t)column->shape.rank * sizeof *a->shape.size);
+    }
+}
+
+static kiln_status fill_row(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t i)
+{
+    const int64_t at = job->place.row + i;
+    const int64_t row = kiln_dataset_source_row(l->ds, job->params.shuffle ? l->order[at] : at);
+    const struct kiln_source *source = l->ds->source;
+    const struct kiln_warp warp =
+        kiln_warp_draw(&job->params.augment, job->params.seed, job->place.epoch, row);
+
+    for (int c = 0; c < source->columns; c++) {
+        void *item = (char *)slot->batch.column[c].data + (size_t)i * kiln_source_item_bytes(source, c);
+        const kiln_status status = source->ops->read(source, row, c, item);
+        if (status)
+            return status;
+        kiln_warp_apply(&warp, &source->column[c], item);
+    }
+    return KILN_OK;
+}
+
+static bool dropped(struct kiln_loader *l, const struct job *job)
+{
+    return atomic_load_explicit(&l->round, memory_order_relaxed) != job->round;
+}
+
+static int64_t rows_of(const struct kiln_loader *l, const struct job *job)
+{
+    const int64_t left = l->ds->rows - job->place.row;
+    return left >= job->rows ? job->rows : job->params.drop_last ? 0 : left;
+}
+
+static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t rows)
+{
+    kiln_status status = rows > 0 && job->params.shuffle ? shuffle(l, job) : KILN_OK;
+
+    if (!status)
+        status = reserve(slot, l->ds->source, rows);
+    if (status)
+        return status;
+    describe(&slot->batch, l->ds->source, rows);
+    for (int64_t i = 0; i < rows && !status && !dropped(l, job); i++)
+        status = fill_row(l, job, slot, i);
+    return status;
+}
+
+/* The thread: taking jobs ------------------------------------------------------------------------------------ */
+
+static kiln_dataset_place place_after(const struct job *job, int64_t rows)
+{
+    const kiln_dataset_place place = job->place;
+    return rows == 0 ? (kiln_dataset_place){place.epoch + 1, 0}
+                     : (kiln_dataset_place){place.epoch, place.row + rows};
+}
+
+static bool has_job(const struct kiln_loader *l)
+{
+    return !l->stale && l->next.rows > 0 && l->ready < AHEAD;
+}
+
+/* Fill one slot, with the lock given back meanwhile. */
+static void do_job(struct kiln_loader *l)
+{
+    const struct job job = l->next;
+    struct slot *slot = &l->slots[(l->first + l->ready) % SLOTS];
+    const int64_t rows = rows_of(l, &job);
+
+    pthread_mutex_unlock(&l->lock);
+    slot->status = fill(l, &job, slot, rows);
+    slot->after = slot->status ? job.place : place_after(&job, rows);
+    pthread_mutex_lock(&l->lock);
+    if (dropped(l, &job))
+        return;
+    l->ready++;
+    l->next.place = slot->after;
+    l->stale = slot->status != KILN_OK; /* nothing follows a failure until the reader has seen it */
+    pthread_cond_signal(&l->filled);
+}
+
+static void *work(void *argument)
+{
+    struct kiln_loader *l = argument;
+
+    pthread_mutex_lock(&l->lock);
+    while (!l->stopping)
+        if (has_job(l))
+            do_job(l);
+        else
+            pthread_cond_wait(&l->wanted, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* The reader ------------------------------------------------------------------------------------------------- */
+
+/* Under the lock: drop what is ready and what is being filled. */
+static void drop(struct kiln_loader *l)
+{
+    atomic_fetch_add_explicit(&l->round, 1, memory_order_relaxed);
+    l->ready = 0;
+    l->stale = true;
+}
+
+void kiln_loader_restart(struct kiln_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    drop(loader);
+    pthread_mutex_unlock(&loader->lock);
+}
+
+static void ask(struct kiln_loader *l, int64_t batch_size, kiln_dataset_place place)
+{
+    drop(l);
+    l->next = (struct job){.place = place,
+                           .rows = batch_size,
+                           .params = l->ds->params,
+                           .round = atomic_load_explicit(&l->round, memory_order_relaxed)};
+    l->stale = false;
+    pthread_cond_signal(&l->wanted);
+}
+
+kiln_status kiln_loader_next(struct kiln_loader *loader, int64_t batch_size, kiln_batch *batch,
+                             kiln_dataset_place *place)
+{
+    const struct slot *slot;
+    kiln_status status;
+
+    pthread_mutex_lock(&loader->lock);
+    if (batch_size != loader->next.rows || (loader->stale && loader->ready == 0))
+        ask(loader, batch_size, *place);
+    while (loader->ready == 0)
+        pthread_cond_wait(&loader->filled, &loader->lock);
+    slot = &loader->slots[loader->first];
+    loader->first = (loader->first + 1) % SLOTS;
+    loader->ready--;
+    pthread_cond_signal(&loader->wanted);
+    pthread_mutex_unlock(&loader->lock);
+
+    if (!(status = slot->status))
+        *batch = slot->batch;
+    *place = slot->after;
+    return status;
+}
+
+/* Life ------------------------------------------------------------------------------------------------------- */
+
+kiln_status kiln_loader_create(struct kiln_loader **out, const kiln_dataset *ds)
+{
+    struct kiln_loader *l = calloc(1, sizeof *l);
+    int error;
+
+    *out = NULL;
+    if (!l)
+        return kiln_fail(KILN_ERROR_MEMORY, "dataset: out of memory");
+    l->ds = ds;
+    l->order_epoch = -1;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->wanted, NULL);
+    pthread_cond_init(&l->filled, NULL);
+    if ((error = pthread_create(&l->thread, NULL, work, l))) {
+        l->ds = NULL;
+        kiln_loader_destroy(&l);
+        return kiln_fail(KILN_ERROR_MEMORY, "dataset: its loader thread did not start: %s", strerror(error));
+    }
+    *out = l;
+    return KILN_OK;
+}
+
+static void stop(struct kiln_loader *l)
+{
+    pthread_mutex_lock(&l->lock);
+    drop(l);
+    l->stopping = true;
+    pthread_cond_signal(&l->wanted);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+}
+
+void kiln_loader_destroy(struct kiln_loader **loader)
+{
+    struct kiln_loader *l = *loader;
+
+    *loader = NULL;
+    if (!l)
+        return;
+    if (l->ds) /* NULL: the thread did not start */
+        stop(l);
+    for (int i = 0; i < SLOTS; i++)
+        for (int c = 0; c < KILN_MAX_COLUMNS; c++)
+            free(l->slots[i].batch.column[c].data);
+    pthread_cond_destroy(&l->filled);
+    pthread_cond_destroy(&l->wanted);
+    pthread_mutex_destroy(&l->lock);
+    free(l->order);
+    free(l);
+}
