@@ -431,8 +431,6 @@ kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out)
     dev->base.caps.threads = (uint32_t)kiln_pool_threads(dev->pool);
     dev->base.caps.memory = dev->base.caps.budget = physical_memory();
     kiln_cpu_describe(&dev->base.info);
-    snprintf(dev->base.info.title, sizeof dev->base.info.title, "CPU, %s, %u threads", dev->base.info.driver,
-             dev->base.caps.threads);
     *out = &dev->base;
     return KILN_OK;
 

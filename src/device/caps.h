@@ -6,27 +6,27 @@
 
 struct kiln_caps {
     kiln_backend backend;
-    bool software;                  /* a driver that runs on the CPU: no shared-memory tiles, texel reads pay */
-    bool folds_constants;           /* operator codes given as specialization constants cost nothing: fuse chains */
-    bool f64;                       /* has the double build of the references: the CPU */
-    uint32_t vendor;                /* PCI id; 0 on the CPU */
+    bool software;        /* a driver that runs on the CPU: no shared-memory tiles, texel reads pay */
+    bool folds_constants; /* operator codes given as specialization constants cost nothing: fuse chains */
+    bool f64;             /* has the double build of the references: the CPU */
+    uint32_t vendor;      /* PCI id; 0 on the CPU */
 
-    uint64_t max_binding;           /* bytes one binding may cover */
-    uint64_t max_allocation;        /* bytes of one device allocation */
-    uint64_t memory;                /* bytes in all; 0 unknown */
-    uint64_t budget;                /* bytes that live buffers may take together; 0: as many as the backend gives */
-    uint64_t max_texels;            /* elements of a texel buffer; 0: none */
-    uint32_t alignment;             /* of binding offsets and of placed values, at least 256 */
-    uint32_t max_groups;            /* workgroups an axis */
-    uint32_t max_invocations;       /* of a workgroup */
-    uint32_t max_shared;            /* bytes of shared memory of a workgroup */
-    uint32_t max_bindings;          /* storage buffers a stage */
-    uint32_t subgroup;              /* 0: unknown or untrusted */
-    uint32_t threads;               /* of the CPU device */
-    double slice;                   /* seconds one submission may take by estimate */
+    uint64_t max_binding;     /* bytes one binding may cover */
+    uint64_t max_allocation;  /* bytes of one device allocation */
+    uint64_t memory;          /* bytes in all; 0 unknown */
+    uint64_t budget;          /* bytes that live buffers may take together; 0: as many as the backend gives */
+    uint64_t max_texels;      /* elements of a texel buffer; 0: none */
+    uint32_t alignment;       /* of binding offsets and of placed values, at least 256 */
+    uint32_t max_groups;      /* workgroups an axis */
+    uint32_t max_invocations; /* of a workgroup */
+    uint32_t max_shared;      /* bytes of shared memory of a workgroup */
+    uint32_t max_bindings;    /* storage buffers a stage */
+    uint32_t subgroup;        /* 0: unknown or untrusted */
+    uint32_t threads;         /* of the CPU device */
+    double slice;             /* seconds one submission may take by estimate */
 
-    bool storage16, storage8;       /* buffers of 2- and 1-byte elements */
-    bool half;                      /* 16-bit arithmetic */
+    bool storage16, storage8; /* buffers of 2- and 1-byte elements */
+    bool half;                /* 16-bit arithmetic */
     bool timestamps;
 };
 

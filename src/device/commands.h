@@ -13,7 +13,7 @@ struct kiln_buffer;
 
 /** Bytes of a buffer; the buffer is an index into the list's table. */
 struct kiln_span {
-    int buffer;                     /* -1: unbound */
+    int buffer; /* -1: unbound */
     uint64_t offset, bytes;
 };
 
@@ -26,28 +26,34 @@ enum kiln_command_kind {
 
 struct kiln_command {
     enum kiln_command_kind kind;
-    const char *label;                          /* the operator's name, for prints and profiles; a loan from the list */
+    const char *label; /* the operator's name, for prints and profiles; a loan from the list */
     union {
         struct kiln_dispatch_command {
-            const kiln_dispatch *dispatch;      /* kernel, variant, block, constants; its bind[] is not used here */
+            const kiln_dispatch
+                *dispatch; /* kernel, variant, block, constants; its bind[] is not used here */
             struct kiln_span bind[KILN_MAX_BINDINGS];
-            struct kiln_span scratch;           /* extra binding of variants that ask for it */
-            uint32_t groups[3];                 /* on a GPU: x, y, z, none above the device's limit */
-            uint64_t first, count;              /* first group and number of groups (CPU: units of work) */
-            double flops;                       /* estimate */
+            struct kiln_span scratch; /* extra binding of variants that ask for it */
+            uint32_t groups[3];       /* on a GPU: x, y, z, none above the device's limit */
+            uint64_t first, count;    /* first group and number of groups (CPU: units of work) */
+            double flops;             /* estimate */
         } dispatch;
-        struct { struct kiln_span from, to; } copy;     /* equal sizes, multiples of 4 bytes */
-        struct { struct kiln_span to; uint32_t value; } fill;
+        struct {
+            struct kiln_span from, to;
+        } copy; /* equal sizes, multiples of 4 bytes */
+        struct {
+            struct kiln_span to;
+            uint32_t value;
+        } fill;
     } as;
 };
 
 struct kiln_commands {
     struct kiln_command *command;
     int count;
-    struct kiln_buffer **buffer;                /* loans: must outlive what is baked from the list */
-    const char *const *buffer_name;             /* for prints: "weights", "scratch", "input.image" */
+    struct kiln_buffer **buffer;    /* loans: must outlive what is baked from the list */
+    const char *const *buffer_name; /* for prints: "weights", "scratch", "input.image" */
     int buffer_count;
-    const char *name;                           /* of the segment: "body", "in", "out" */
+    const char *name; /* of the segment: "body", "in", "out" */
 };
 
 /**

@@ -12,36 +12,37 @@
 
 /** Where a buffer's memory should lie. */
 enum kiln_heap {
-    KILN_HEAP_DEVICE,           /* fastest for kernels; not mapped on a discrete GPU */
-    KILN_HEAP_UPLOAD,           /* mapped, written by the host, read by copies */
-    KILN_HEAP_READBACK,         /* mapped and cached, written by copies, read by the host */
+    KILN_HEAP_DEVICE,   /* fastest for kernels; not mapped on a discrete GPU */
+    KILN_HEAP_UPLOAD,   /* mapped, written by the host, read by copies */
+    KILN_HEAP_READBACK, /* mapped and cached, written by copies, read by the host */
 };
 
 struct kiln_buffer_params {
     uint64_t bytes;
     enum kiln_heap heap;
-    const char *name;           /* for messages */
-    void *import;               /* an application's VkBuffer handle, already bound to memory; NULL: allocate */
+    const char *name; /* for messages */
+    void *import;     /* an application's VkBuffer handle, already bound to memory; NULL: allocate */
     uint64_t import_offset;
 };
 
 /** A backend's buffer begins with this. */
 struct kiln_buffer {
     uint64_t bytes;
-    void *map;                  /* host address; NULL where the heap is not mapped */
-    bool imported;              /* the application's memory, not counted as ours: set by device.c */
+    void *map;     /* host address; NULL where the heap is not mapped */
+    bool imported; /* the application's memory, not counted as ours: set by device.c */
 };
 
-struct kiln_baked;              /* a command list made ready to run; opaque to all but its backend */
+struct kiln_baked; /* a command list made ready to run; opaque to all but its backend */
 
-typedef uint64_t kiln_ticket;   /* grows with each submission to a device; 0 has always passed */
+typedef uint64_t kiln_ticket; /* grows with each submission to a device; 0 has always passed */
 
 struct kiln_device_ops {
     const char *name;
     void (*close)(kiln_device *dev);
 
     /** Errors: ERROR_MEMORY with a log line that names the buffer, its size and what is free. */
-    kiln_status (*buffer_create)(kiln_device *dev, const struct kiln_buffer_params *params, struct kiln_buffer **out);
+    kiln_status (*buffer_create)(kiln_device *dev, const struct kiln_buffer_params *params,
+                                 struct kiln_buffer **out);
     /** Not called on NULL; the device has finished with it. */
     void (*buffer_destroy)(kiln_device *dev, struct kiln_buffer *b);
 
@@ -68,10 +69,10 @@ struct kiln_device {
     struct kiln_caps caps;
     kiln_device_info info;
     atomic_int references;
-    atomic_uint_fast64_t memory_used;   /* bytes of live buffers: kept by device.c */
-    atomic_uint_fast64_t newest;        /* the last ticket given: kept by device.c */
-    void *lock;                         /* a mutex of device.c around submit */
-    bool profile;                       /* timestamps are wanted: set before baking */
+    atomic_uint_fast64_t memory_used; /* bytes of live buffers: kept by device.c */
+    atomic_uint_fast64_t newest;      /* the last ticket given: kept by device.c */
+    void *lock;                       /* a mutex of device.c around submit */
+    bool profile;                     /* timestamps are wanted: set before baking */
 };
 
 /* Backends: fill *out, whose common part device.c completes (references, lock, KILN_LIMITS). */
@@ -85,8 +86,9 @@ kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_d
 int kiln_vulkan_list(kiln_device_info *info, int room);
 
 /* The calls that the rooms above use: arguments checked once, then the backend. */
-kiln_device *kiln_device_retain(kiln_device *dev);      /* released by kiln_device_close */
-kiln_status kiln_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params, struct kiln_buffer **out);
+kiln_device *kiln_device_retain(kiln_device *dev); /* released by kiln_device_close */
+kiln_status kiln_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params,
+                               struct kiln_buffer **out);
 void kiln_buffer_destroy(kiln_device *dev, struct kiln_buffer **b);
 kiln_status kiln_bake(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out);
 void kiln_unbake(kiln_device *dev, struct kiln_baked **work);
