@@ -1,14 +1,18 @@
 /*
- * backend.c - the CPU as a device: host memory, a thread pool, and command lists run where they are submitted.
+ * backend.c - the CPU as a device: host memory, a thread pool, and command lists run where they are
+ * submitted.
  *
  *   buffers    all heaps are mapped; zeroed, at multiples of 64 bytes
- *   bake       one allocation: the commands with their pointers resolved, each dispatch with its copy of the block
- *   submit     runs the commands one after another on the calling thread and the pool, and returns when all is done
- *   dispatch   one loop of the pool over the variant's units, in pieces of about PIECE seconds by estimate; one that is
- *              shorter than two of them stays on the calling thread. Pieces never depend on the number of threads, so
- *              neither does a result.
- *   shuffle    KILN_SHUFFLE=seed: the commands between two barriers run in random order, and buffers called "scratch"
- *              begin as NaN, so that a missing barrier or a read of what was never written shows in the numbers
+ *   bake       one allocation: the commands with their pointers resolved, each dispatch with its copy of the
+ *              block
+ *   submit     runs the commands one after another on the calling thread and the pool, and returns when all
+ *              is done
+ *   dispatch   one loop of the pool over the variant's units, in pieces of about PIECE seconds by estimate;
+ *              one that is shorter than two of them stays on the calling thread. Pieces never depend on the
+ *              number of threads, so neither does a result.
+ *   shuffle    KILN_SHUFFLE=seed: the commands between two barriers run in random order, and buffers called
+ *              "scratch" begin as NaN, so that a missing barrier or a read of what was never written shows in
+ *              the numbers
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,7 +77,7 @@ struct kiln_baked {
     int count;
 };
 
-/* The reference as a variant ------------------------------------------------------------------------------------- */
+/* The reference as a variant ----------------------------------------------------------------------------- */
 
 static void run_reference(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count,
                           int worker)
@@ -86,7 +90,7 @@ static void run_reference(const kiln_dispatch *d, const kiln_memory *m, size_t f
 
 const kiln_variant kiln_cpu_reference = {.name = "reference", .run = run_reference};
 
-/* Buffers -------------------------------------------------------------------------------------------------------- */
+/* Buffers ------------------------------------------------------------------------------------------------ */
 
 static void cpu_buffer_destroy(kiln_device *dev, struct kiln_buffer *b)
 {
@@ -130,7 +134,7 @@ static kiln_status cpu_buffer_create(kiln_device *dev, const struct kiln_buffer_
     return KILN_OK;
 }
 
-/* Baking --------------------------------------------------------------------------------------------------------- */
+/* Baking ------------------------------------------------------------------------------------------------- */
 
 static void *resolve(const struct kiln_commands *list, const struct kiln_span *span)
 {
@@ -150,12 +154,20 @@ static double estimate(const struct kiln_dispatch_command *c)
     return c->flops / speed + bytes / BYTES_PER_SECOND;
 }
 
+/* Units in one piece: a multiple of what the variant wants at the least. */
+static size_t grain_of(const struct kiln_dispatch_command *c, double seconds)
+{
+    const double wanted = (double)c->count * PIECE / seconds; /* infinite where the work is free */
+    const size_t least = c->dispatch->variant->grain ? c->dispatch->variant->grain : 1;
+    const size_t units = wanted < (double)c->count ? (size_t)wanted : (size_t)c->count;
+
+    return units < least ? least : units / least * least;
+}
+
 static void bake_dispatch(struct step *s, const struct kiln_commands *list,
                           const struct kiln_dispatch_command *c)
 {
     const double seconds = estimate(c);
-    const double units = (double)c->count * PIECE / seconds; /* that one piece takes; infinite where free */
-    const uint32_t grain = c->dispatch->variant->grain;
 
     s->as.run.dispatch = *c->dispatch;
     for (int i = 0; i < c->dispatch->kernel->bindings; i++) {
@@ -165,12 +177,8 @@ static void bake_dispatch(struct step *s, const struct kiln_commands *list,
     s->as.run.memory.scratch = resolve(list, &c->scratch);
     s->as.run.first = c->first;
     s->as.run.count = c->count;
+    s->as.run.grain = grain_of(c, seconds);
     s->as.run.alone = seconds < 2 * PIECE;
-    s->as.run.grain = units < (double)c->count ? (size_t)units : c->count;
-    if (s->as.run.grain < grain)
-        s->as.run.grain = grain;
-    if (s->as.run.grain == 0)
-        s->as.run.grain = 1;
 }
 
 static void bake_step(struct step *s, const struct kiln_commands *list, const struct kiln_command *c)
@@ -250,7 +258,7 @@ static void cpu_unbake(kiln_device *dev, struct kiln_baked *work)
     free(work);
 }
 
-/* Running -------------------------------------------------------------------------------------------------------- */
+/* Running ------------------------------------------------------------------------------------------------ */
 
 static void run_piece(void *user, size_t first, size_t count, int worker)
 {
@@ -336,7 +344,7 @@ static bool cpu_time(kiln_device *dev, struct kiln_baked *work, int index, doubl
     return true;
 }
 
-/* Opening -------------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 static void cpu_close(kiln_device *dev)
 {

@@ -1,4 +1,4 @@
-/* cpu.c - asks the processor; the compiler's run-time support knows what the system saves on a task switch. */
+/* cpu.c - asks the processor through the compiler's run-time support, which knows what the system saves, too. */
 #include "cpu/cpu.h"
 
 #include <stdlib.h>

@@ -11,8 +11,8 @@ struct kiln_cpu_features {
 };
 
 /**
- * What the processor and the system support, less what the environment's KILN_CPU hides: "generic" hides all, "avx2"
- * hides AVX-512. Cheap enough for a variant's accepts(), too dear for an inner loop.
+ * What the processor and the system support, less what the environment's KILN_CPU hides: "generic" hides all,
+ * "avx2" hides AVX-512. Cheap enough for a variant's accepts(), too dear for an inner loop.
  */
 struct kiln_cpu_features kiln_cpu_detect(void);
 

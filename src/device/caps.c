@@ -56,7 +56,7 @@ static void hide_options(struct kiln_caps *caps)
         caps->alignment = 256;
 }
 
-/* Zero means unknown for memory and unlimited for the budget, so these two are set where they are not known. */
+/* Zero means unknown for memory and unlimited for the budget. */
 static void lower_memory(struct kiln_caps *caps, uint64_t value)
 {
     if (caps->memory == 0 || caps->memory > value)

@@ -31,13 +31,14 @@ struct kiln_caps {
 };
 
 /**
- * Clamp caps by the text of KILN_LIMITS: parts separated by commas, each lowering what it names and raising nothing.
+ * Clamp caps by the text of KILN_LIMITS: parts separated by commas, each lowering what it names and raising
+ * nothing.
  *
  *   floor        the portability floor, optional features hidden
- *   tiny         the floor, and below any device: 1 MiB ranges, 64 groups an axis, 0.1 ms a submission, no texels:
- *                what tests use so that windows, folding and slicing run
- *   name=value   max_binding, max_allocation, max_texels, max_groups, max_invocations, max_shared, max_bindings,
- *                memory (the budget, too), slice_us; sizes may end in K, M or G
+ *   tiny         the floor, and below any device: 1 MiB ranges, 64 groups an axis, 0.1 ms a submission, no
+ *                texels: what tests use so that windows, folding and slicing run
+ *   name=value   max_binding, max_allocation, max_texels, max_groups, max_invocations, max_shared,
+ *                max_bindings, memory (the budget, too), slice_us; sizes may end in K, M or G
  *
  * Errors: ERROR_ARGUMENT naming the part that is not understood; caps are then half clamped.
  */

@@ -1,8 +1,8 @@
 /*
  * check.c - a command list against its own rules and against a device's limits, before a backend sees it.
  *
- * Backends rely on what is checked here and check nothing again. The limits of a grid, of bindings' alignment and of a
- * workgroup are a GPU's; the CPU has none of them.
+ * Backends rely on what is checked here and check nothing again. The limits of a grid, of bindings' alignment
+ * and of a workgroup are a GPU's; the CPU has none of them.
  */
 #include <inttypes.h>
 #include <stdarg.h>

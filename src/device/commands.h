@@ -1,8 +1,8 @@
 /*
  * commands.h - a flat list of commands: what a device executes, as plain data.
  *
- * The recorder writes it, the hazard verifier checks it, a backend bakes it. Commands between two barriers may run in any
- * order or at once; a barrier makes every write before it visible to everything after it.
+ * The recorder writes it, the hazard verifier checks it, a backend bakes it. Commands between two barriers
+ * may run in any order or at once; a barrier makes every write before it visible to everything after it.
  */
 #ifndef KILN_DEVICE_COMMANDS_H
 #define KILN_DEVICE_COMMANDS_H
@@ -59,8 +59,9 @@ struct kiln_commands {
 /**
  * Whether the list is well formed and within the device's limits: what kiln_bake checks for every backend.
  *
- * Errors: ERROR_ARGUMENT for spans outside their buffer, sizes that do not fit, or work without code; ERROR_UNSUPPORTED
- *         for what exceeds a limit. The line names the segment, the command and both numbers.
+ * Errors: ERROR_ARGUMENT for spans outside their buffer, sizes that do not fit, or work without code;
+ *         ERROR_UNSUPPORTED for what exceeds a limit. The line names the segment, the command and both
+ *         numbers.
  */
 kiln_status kiln_commands_check(const struct kiln_commands *list, const kiln_caps *caps);
 

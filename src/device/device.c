@@ -1,9 +1,10 @@
 /*
- * device.c - which device, how long it lives, and the calls that the rooms above make: arguments are checked here once,
- * then the backend is called.
+ * device.c - which device, how long it lives, and the calls that the rooms above make: arguments are checked
+ * here once, then the backend is called.
  *
  *   choice     the name given, else KILN_DEVICE, else the real GPUs from the best on, else the CPU
- *   rank       real before software drivers, memory of its own before shared, more before less, the loader's order
+ *   rank       real before software drivers, memory of its own before shared, more before less, the loader's
+ *              order
  *   lock       one submission at a time; waiting needs no lock
  *   memory     counted per live buffer before the backend allocates, and refused beyond the budget
  */
@@ -21,7 +22,7 @@
 
 #define MAX_GPUS 16
 
-/* The machine's devices ------------------------------------------------------------------------------------------ */
+/* The machine's devices ---------------------------------------------------------------------------------- */
 
 struct gpus {
     kiln_device_info info[MAX_GPUS];
@@ -70,7 +71,7 @@ int kiln_device_list(kiln_device_info *info, int room)
     return count;
 }
 
-/* Opening -------------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 /* Fail with what was asked for and the names there are. */
 static kiln_status refuse_name(const char *source, const char *name)
@@ -248,7 +249,7 @@ kiln_status kiln_device_wait(kiln_device *dev)
     return dev ? kiln_wait(dev, atomic_load(&dev->newest)) : KILN_OK;
 }
 
-/* Buffers -------------------------------------------------------------------------------------------------------- */
+/* Buffers ------------------------------------------------------------------------------------------------ */
 
 /* Count the bytes as used, or refuse them beyond the budget. */
 static kiln_status take_memory(kiln_device *dev, const struct kiln_buffer_params *params)
@@ -302,7 +303,7 @@ void kiln_buffer_destroy(kiln_device *dev, struct kiln_buffer **b)
     dev->ops->buffer_destroy(dev, gone);
 }
 
-/* Work ----------------------------------------------------------------------------------------------------------- */
+/* Work --------------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_bake(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out)
 {
@@ -340,7 +341,7 @@ kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket)
     return ticket ? dev->ops->wait(dev, ticket) : KILN_OK;
 }
 
-/* Kernels -------------------------------------------------------------------------------------------------------- */
+/* Kernels ------------------------------------------------------------------------------------------------ */
 
 static bool runs_here(const kiln_caps *caps, const kiln_variant *v)
 {

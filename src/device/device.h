@@ -1,6 +1,6 @@
 /*
- * device.h - the seam between kiln and the machine. A backend is one table of functions over buffers and command lists;
- * it knows kernels' variants and never operators.
+ * device.h - the seam between kiln and the machine. A backend is one table of functions over buffers and
+ * command lists; it knows kernels' variants and never operators.
  */
 #ifndef KILN_DEVICE_DEVICE_H
 #define KILN_DEVICE_DEVICE_H
@@ -46,14 +46,14 @@ struct kiln_device_ops {
     /** Not called on NULL; the device has finished with it. */
     void (*buffer_destroy)(kiln_device *dev, struct kiln_buffer *b);
 
-    /** Make a list ready: pipelines, descriptors, command buffers. The list may be freed afterwards; what its dispatches
-     *  point to (kernels, variants) is static, but blocks, constants and names are copied. */
+    /** Make a list ready: pipelines, descriptors, command buffers. The list may be freed afterwards; what its
+     *  dispatches point to (kernels, variants) is static, but blocks, constants and names are copied. */
     kiln_status (*bake)(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out);
     void (*unbake)(kiln_device *dev, struct kiln_baked *work);
 
     /**
-     * Run baked lists in order; everything submitted before is finished, as memory sees it, before the first begins.
-     * Writes the ticket to wait for. Allocates nothing. Threads: the caller holds the device's lock.
+     * Run baked lists in order; everything submitted before is finished, as memory sees it, before the first
+     * begins. Writes the ticket to wait for. Allocates nothing. Threads: the caller holds the device's lock.
      */
     kiln_status (*submit)(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
     /** Return when the ticket has passed. Threads: any. */
@@ -82,7 +82,7 @@ void kiln_cpu_describe(kiln_device_info *info);
 kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out);
 /** `index` counts the physical devices in the loader's order; -1 with params->borrow. */
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out);
-/** Describe the Vulkan devices of this machine in the loader's order; returns how many, 0 without a loader. Silent. */
+/** Describe this machine's Vulkan devices in the loader's order; returns how many, 0 without a loader. Silent. */
 int kiln_vulkan_list(kiln_device_info *info, int room);
 
 /* The calls that the rooms above use: arguments checked once, then the backend. */
@@ -96,10 +96,10 @@ kiln_status kiln_submit(kiln_device *dev, struct kiln_baked *const *work, int co
 kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
 
 /* Kernels on a device */
-/** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for it. On the
- *  CPU a kernel without a fast variant that accepts yields kiln_cpu_reference. */
+/** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for
+ *  it. On the CPU a kernel without a fast variant that accepts yields kiln_cpu_reference. */
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d);
-/** The CPU variant that runs the contract's reference (float or, where d->f64, double build), a unit a unit. */
+/** The CPU variant that runs the contract's reference (float or, where d->f64, double build) in its own units. */
 extern const kiln_variant kiln_cpu_reference;
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * null.c - a device that takes everything within its limits and runs nothing.
  *
- * It stands for a GPU whose limits are generous unless KILN_LIMITS says otherwise: what plans and command lists look
- * like, and whether they keep to a limit, can be seen on any machine. Only mapped heaps have memory.
+ * It stands for a GPU whose limits are generous unless KILN_LIMITS says otherwise: what plans and command
+ * lists look like, and whether they keep to a limit, can be seen on any machine. Only mapped heaps have
+ * memory.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
  * hazard.c - a sweep over the byte ranges that the commands between two barriers touch.
  *
- * The accesses of such a group are sorted by buffer and first byte. Walking them, it is enough to remember how far the
- * accesses so far reach: one that began earlier overlaps the one at hand exactly if it ends behind its first byte. A
- * write must meet no earlier access, a read no earlier write, of another command; so for writes, and for accesses of
- * either kind, the sweep keeps the one that reaches furthest and the one that does so among other commands than that
- * one's. n accesses take n log n steps.
+ * The accesses of such a group are sorted by buffer and first byte. Walking them, it is enough to remember
+ * how far the accesses so far reach: one that began earlier overlaps the one at hand exactly if it ends
+ * behind its first byte. A write must meet no earlier access, a read no earlier write, of another command; so
+ * for writes, and for accesses of either kind, the sweep keeps the one that reaches furthest and the one that
+ * does so among other commands than that one's. n accesses take n log n steps.
  */
 #include "recorder/hazard.h"
 

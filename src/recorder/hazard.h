@@ -7,8 +7,8 @@
 /**
  * Whether every two commands that touch the same bytes, one of them writing, have a barrier between them.
  *
- * What a dispatch reads and writes is what its contract says; its scratch is both. Commands that run parts of one
- * dispatch (the same kiln_dispatch, cut by groups) count as one.
+ * What a dispatch reads and writes is what its contract says; its scratch is both. Commands that run parts of
+ * one dispatch (the same kiln_dispatch, cut by groups) count as one.
  *
  * Errors: ERROR_DEVICE naming the two commands and the bytes; ERROR_MEMORY.
  */

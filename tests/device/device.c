@@ -175,7 +175,7 @@ Test(device, an_empty_buffer_is_refused)
     kiln_device_close(&dev);
 }
 
-/* kiln_choose ---------------------------------------------------------------------------------------------- */
+/* kiln_choose -------------------------------------------------------------------------------------------- */
 
 static bool wants_much(const kiln_caps *caps, const kiln_dispatch *d)
 {

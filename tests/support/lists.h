@@ -20,7 +20,7 @@ struct test_list {
     const char *name[8];
 };
 
-/* The toy contract ----------------------------------------------------------------------------------------- */
+/* The toy contract --------------------------------------------------------------------------------------- */
 
 struct scale_block {
     uint32_t count;
@@ -80,7 +80,7 @@ static inline kiln_dispatch scale_dispatch(const kiln_variant *variant, uint32_t
     return d;
 }
 
-/* Lists ---------------------------------------------------------------------------------------------------- */
+/* Lists -------------------------------------------------------------------------------------------------- */
 
 static inline struct kiln_span span(int buffer, uint64_t offset, uint64_t bytes)
 {
