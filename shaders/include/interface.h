@@ -4,7 +4,7 @@
  *   KILN_PARAMS(softmax) {
  *       uint rows;
  *       KILN_REAL(epsilon);
- *   } KILN_END;
+ *   } KILN_PARAMS_END;
  *
  * In C this is struct kiln_params_softmax; in GLSL the block is `p`. Members are 4-byte scalars only, so that both sides
  * lay them out alike. A block of more than 120 bytes ends in KILN_END_UNIFORM, begins with its KILN_QUADS and is read from a
@@ -13,7 +13,7 @@
 #ifdef KILN_GLSL
 
 #define KILN_PARAMS(kernel) struct kiln_params
-#define KILN_END                                                                                                     \
+#define KILN_PARAMS_END                                                                                                     \
     ;                                                                                                                \
     layout(push_constant) uniform kiln_push                                                                          \
     {                                                                                                                \
@@ -43,7 +43,7 @@
 #include <stdint.h>
 typedef uint32_t uint;
 #define KILN_PARAMS(kernel) struct kiln_params_##kernel
-#define KILN_END
+#define KILN_PARAMS_END
 #define KILN_END_UNIFORM
 #define KILN_REAL(name) float name, name##_rest
 #define KILN_QUADS(name, n) uint name[4 * (n)]

@@ -46,12 +46,25 @@ kiln_status kiln_chain_of_node(const kiln_graph *g, const kiln_node *n, kiln_cha
 /** A fused chain: the node's params are a kiln_chain, its inputs the operands (broadcast together). */
 extern const kiln_op kiln_op_chain;
 
+/* Epilogues ------------------------------------------------------------------------------------------------ */
+
 /**
- * An epilogue attached by the compiler: node->epilogue, with register 0 the computed value and operands 1.. the node's inputs
- * from op->inputs on. It has one result. A lowering of a KILN_OP_EPILOGUE operator writes it into its dispatch with
- * kiln_epilogue_write: constants[at] = operands | steps << 8 | walk of operand 1 << 16 | of operand 2 << 20 | register of the
- * result << 24, constants[at + 1 ..] = the steps, and the block's KILN_EPILOGUE members. Without an epilogue all are 0.
+ * A chain attached by the compiler to a KILN_OP_EPILOGUE operator is node->epilogue: register 0 is the computed value,
+ * operands 1.. are the node's inputs from op->inputs on (F32 all), and there is one result. A lowering writes it into its
+ * dispatch as KILN_EPILOGUE_CONSTANTS words, all 0 without an epilogue: constants[at] = operands | integers << 4 |
+ * steps << 8 | walk of operand 1 << 16 | of operand 2 << 20 | register of the result << 24, and then the steps.
  */
 #define KILN_EPILOGUE_CONSTANTS (1 + KILN_EPILOGUE_STEPS)
+
+/** How an epilogue of op walks an operand; false where the compiler must leave the step outside. Sizes may be symbols. */
+bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec *operand, uint32_t *walk);
+
+/**
+ * Write n's epilogue, if it has one: d's constants from `at` on, its operands' bindings from `binding` on, and the
+ * block's KILN_EPILOGUE words.
+ * Errors: ERROR_UNSUPPORTED for an operand without a walk.
+ */
+kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int at, int binding,
+                                uint32_t *immediate);
 
 #endif

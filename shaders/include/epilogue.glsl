@@ -1,0 +1,72 @@
+/*
+ * epilogue.glsl - what is done to a result before it is stored (src/ops/chain.h): constants 0 to 4 are the epilogue's, bindings
+ * 3 and 4 its operands. The steps are specialization constants, so that drivers fold all that is not asked for.
+ */
+#include "chain.glsl"
+
+KILN_CONSTANT(0, EPILOGUE);
+KILN_CONSTANT(1, EPILOGUE_STEP0);
+KILN_CONSTANT(2, EPILOGUE_STEP1);
+KILN_CONSTANT(3, EPILOGUE_STEP2);
+KILN_CONSTANT(4, EPILOGUE_STEP3);
+
+KILN_IN(3, uint, first_operand);
+KILN_IN(4, uint, second_operand);
+
+const uint EPILOGUE_OPERANDS = EPILOGUE & 15u;
+const uint EPILOGUE_STEPS = (EPILOGUE >> 8) & 255u;
+const uint EPILOGUE_WALK1 = (EPILOGUE >> 16) & 15u;
+const uint EPILOGUE_WALK2 = (EPILOGUE >> 20) & 15u;
+const uint EPILOGUE_RESULT = EPILOGUE >> 24;
+
+uint kiln_epilogue_place(uint walk, uint flat_index, uint row, uint column)
+{
+    return walk == KILN_WALK_FLAT ? flat_index : walk == KILN_WALK_ROW ? row : walk == KILN_WALK_COLUMN ? column : 0u;
+}
+
+uint kiln_epilogue_step(uint step, uint r[KILN_REGISTER_IMMEDIATE + 4])
+{
+    return kiln_step_run(KILN_STEP_CODE(step), r[KILN_STEP_A(step)], r[KILN_STEP_B(step)], r[KILN_STEP_C(step)]);
+}
+
+/* What is stored for `value` at element flat_index, in that row and column of the output (see KILN_WALK_FLAT). */
+float kiln_epilogue(float value, uint flat_index, uint row, uint column)
+{
+    if (EPILOGUE_STEPS == 0)
+        return value;
+
+    uint r[KILN_REGISTER_IMMEDIATE + 4];
+    r[0] = floatBitsToUint(value);
+    r[1] = EPILOGUE_OPERANDS > 1 ? first_operand[kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column)] : 0u;
+    r[2] = EPILOGUE_OPERANDS > 2 ? second_operand[kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column)] : 0u;
+    r[KILN_REGISTER_IMMEDIATE + 0] = p.immediate0;
+    r[KILN_REGISTER_IMMEDIATE + 1] = p.immediate1;
+    r[KILN_REGISTER_IMMEDIATE + 2] = p.immediate2;
+    r[KILN_REGISTER_IMMEDIATE + 3] = p.immediate3;
+
+    r[KILN_REGISTER_STEP + 0] = kiln_epilogue_step(EPILOGUE_STEP0, r);
+    if (EPILOGUE_STEPS > 1)
+        r[KILN_REGISTER_STEP + 1] = kiln_epilogue_step(EPILOGUE_STEP1, r);
+    if (EPILOGUE_STEPS > 2)
+        r[KILN_REGISTER_STEP + 2] = kiln_epilogue_step(EPILOGUE_STEP2, r);
+    if (EPILOGUE_STEPS > 3)
+        r[KILN_REGISTER_STEP + 3] = kiln_epilogue_step(EPILOGUE_STEP3, r);
+    return uintBitsToFloat(r[EPILOGUE_RESULT]);
+}
+
+/*
+ * Store the results of an invocation, rows * columns of them: store(i, j, value, epilogue) is called for each with epilogue
+ * false or true. The code of an epilogue is long: it stands in a loop over a copy of the results, which themselves stay in
+ * registers; without one the stores are unrolled.
+ */
+#define KILN_STORE_ALL(rows, columns, value)                                                                         \
+    if (EPILOGUE_STEPS == 0) {                                                                                       \
+        KILN_STORE_PLAIN(rows, columns, value);                                                                      \
+    } else {                                                                                                         \
+        float kiln_result[rows * columns];                                                                           \
+        [[unroll]] for (uint i = 0; i < rows; i++)                                                                   \
+            [[unroll]] for (uint j = 0; j < columns; j++)                                                            \
+                kiln_result[i * columns + j] = value;                                                                \
+        [[dont_unroll]] for (uint at = 0; at < rows * columns; at++)                                                 \
+            store(at / columns, at % columns, kiln_result[at], true);                                                \
+    }

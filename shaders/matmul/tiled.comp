@@ -1,0 +1,48 @@
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+/*
+ * matmul, tiled - c[b, m, n] = epilogue(sum over k of a[b, m, k] * b[b, k, n]) through shared memory.
+ *
+ * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
+ * dispatch   a workgroup of 128 a tile of 64 x 64
+ */
+#include "kiln.glsl"
+#include "matmul.h"
+#include "epilogue.glsl"
+
+KILN_IN(0, float, a);
+KILN_IN(1, float, b);
+KILN_OUT(2, float, c);
+
+#define A_ALONG_TERMS (p.a_k == 1u)
+#define B_ALONG_TERMS (p.b_k == 1u)
+
+uint a_first, b_first, c_first;         /* of the tile */
+uint first_row, first_column;
+
+float load_a(uint row, uint term) { return a[a_first + row * p.a_m + term * p.a_k]; }
+float load_b(uint term, uint column) { return b[b_first + term * p.b_k + column * p.b_n]; }
+
+void store_at(uint row, uint column, float sum, bool epilogue)
+{
+    const uint at = c_first + row * p.c_m + column;
+    c[at] = epilogue ? kiln_epilogue(sum, at, first_row + row, first_column + column) : sum;
+}
+
+#include "store.glsl"
+#include "tiled.glsl"
+
+void main()
+{
+    KILN_GROUP(tile);
+    const uint across = (p.n + TILE - 1) / TILE, down = (p.m + TILE - 1) / TILE;
+    first_column = tile % across * TILE;
+    first_row = tile / across % down * TILE;
+    const uint batch = tile / across / down;
+
+    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
+    a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2 + first_row * p.a_m;
+    b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2 + first_column * p.b_n;
+    c_first = p.c_first + batch * p.c_batch + first_row * p.c_m + first_column;
+    kiln_tile(p.m - first_row, p.n - first_column, p.k);
+}

@@ -1,0 +1,215 @@
+/*
+ * matmul_kernel.c - the contract of matmul: its units, its windows and its variants.
+ *
+ * On a GPU a workgroup shares tiles of 64 x 64 results through its own memory. Drivers that run on the CPU have no such
+ * memory: there each invocation keeps 8 x 8 results in registers, and reads through texel buffers where they are large
+ * enough, since those skip the driver's range check of every load.
+ */
+#include "device/caps.h"
+#include "matmul/matmul.h"
+#include "matmul/split_sum.h"
+#include "ops/chain.h"
+#include "ops/kernels.h"
+#include "shaders.h"
+
+static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_matmul *)d->block.words;
+}
+
+/* Elements from the first of an operand to its last, both counted. */
+static uint64_t span_of_a(const struct kiln_params_matmul *p)
+{
+    const uint64_t batch0 = p->batch / (p->batch1 * p->batch2);
+    return 1 + (uint64_t)(p->m - 1) * p->a_m + (uint64_t)(p->k ? p->k - 1 : 0) * p->a_k +
+           (batch0 - 1) * p->a_batch0 + (uint64_t)(p->batch1 - 1) * p->a_batch1 +
+           (uint64_t)(p->batch2 - 1) * p->a_batch2;
+}
+
+static uint64_t span_of_b(const struct kiln_params_matmul *p)
+{
+    const uint64_t batch0 = p->batch / (p->batch1 * p->batch2);
+    return 1 + (uint64_t)(p->n - 1) * p->b_n + (uint64_t)(p->k ? p->k - 1 : 0) * p->b_k +
+           (batch0 - 1) * p->b_batch0 + (uint64_t)(p->batch1 - 1) * p->b_batch1 +
+           (uint64_t)(p->batch2 - 1) * p->b_batch2;
+}
+
+static uint64_t span_of_c(const struct kiln_params_matmul *p)
+{
+    return (uint64_t)(p->batch - 1) * p->c_batch + (uint64_t)(p->m - 1) * p->c_m + p->n;
+}
+
+/* Let binding i begin `skip` elements further on and hold `span` of them behind its first. */
+static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
+{
+    const uint64_t element = d->f64 ? 8 : 4;
+    d->bind[i].offset += skip * element;
+    d->bind[i].bytes = span * element;
+}
+
+/* Narrow c and the epilogue's operands that are walked like it, along rows or columns. */
+static void narrow_result(kiln_dispatch *d, uint64_t skip, uint32_t walk, uint64_t first, uint64_t count)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    narrow(d, 2, skip, p->c_first + span_of_c(p));
+    for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
+        const uint32_t own = d->constants[0] >> (16 + 4 * i) & 15;
+        if (d->bind[3 + i].value.id == 0)
+            continue;
+        if (own == KILN_WALK_FLAT)
+            narrow(d, 3 + i, skip, p->c_first + span_of_c(p));
+        else if (own == walk)
+            narrow(d, 3 + i, first, count);
+    }
+}
+
+/* Along the batch where it is one axis. */
+static uint64_t batch_extent(const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    return p->batch == p->batch2 ? p->batch : 1;
+}
+
+static void batch_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_matmul *p = (struct kiln_params_matmul *)d->block.words;
+    p->batch = p->batch2 = (uint32_t)count;
+    narrow(d, 0, first * p->a_batch2, p->a_first + span_of_a(p));
+    narrow(d, 1, first * p->b_batch2, p->b_first + span_of_b(p));
+    narrow_result(d, first * p->c_batch, KILN_WALK_STRIDED, 0, 0);
+}
+
+static uint64_t m_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->m;
+}
+
+static void m_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_matmul *p = (struct kiln_params_matmul *)d->block.words;
+    p->m = (uint32_t)count;
+    narrow(d, 0, first * p->a_m, p->a_first + span_of_a(p));
+    narrow_result(d, first * p->c_m, KILN_WALK_ROW, first, count);
+}
+
+static uint64_t n_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->n;
+}
+
+static void n_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_matmul *p = (struct kiln_params_matmul *)d->block.words;
+    p->n = (uint32_t)count;
+    narrow(d, 1, first * p->b_n, p->b_first + span_of_b(p));
+    narrow_result(d, first, KILN_WALK_COLUMN, first, count);
+}
+
+static uint64_t matmul_units(const kiln_dispatch *d)
+{
+    return (uint64_t)block_of(d)->batch * block_of(d)->m;
+}
+
+static double matmul_flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    return 2.0 * p->batch * p->m * p->n * p->k;
+}
+
+/* Variants ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t tiles(const struct kiln_params_matmul *p, uint32_t rows, uint32_t columns)
+{
+    return (uint64_t)p->batch * ((p->m + rows - 1) / rows) * ((p->n + columns - 1) / columns);
+}
+
+static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (tiles(block_of(d), 8, 8) + 63) / 64;
+}
+
+static uint64_t tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return tiles(block_of(d), 64, 64);
+}
+
+static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
+}
+
+static bool software_texels(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    return caps->software && p->a_first + span_of_a(p) <= caps->max_texels &&
+           p->b_first + span_of_b(p) <= caps->max_texels;
+}
+
+static const kiln_variant direct_texels = {
+    .name = "direct_texels",
+    .accepts = software_texels,
+    .groups = direct_groups,
+    .spirv = &kiln_spirv_matmul_direct_texels,
+    .texels = 1 << 0 | 1 << 1,
+};
+
+static const kiln_variant direct = {
+    .name = "direct",
+    .accepts = software,
+    .groups = direct_groups,
+    .spirv = &kiln_spirv_matmul_direct,
+};
+
+static const kiln_variant tiled = {
+    .name = "tiled_64",
+    .groups = tiled_groups,
+    .spirv = &kiln_spirv_matmul_tiled,
+    .lanes = 128,
+};
+
+const kiln_kernel kiln_kernel_matmul = {
+    .name = "matmul",
+    .block_size = sizeof(struct kiln_params_matmul),
+    .bindings = 5,
+    .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .units = matmul_units,
+    .reference = kiln_reference_matmul_f32,
+    .reference_f64 = kiln_reference_matmul_f64,
+    .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &tiled, NULL},
+    .cuts = (const kiln_cut[]){{batch_extent, batch_take}, {m_extent, m_take}, {n_extent, n_take}},
+    .cut_count = 3,
+    .flops = matmul_flops,
+};
+
+/* split_sum ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t sum_units(const kiln_dispatch *d)
+{
+    return ((const struct kiln_params_split_sum *)d->block.words)->count;
+}
+
+static uint64_t sum_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (sum_units(d) + 63) / 64;
+}
+
+static const kiln_variant sum_flat = {
+    .name = "flat",
+    .groups = sum_groups,
+    .spirv = &kiln_spirv_split_sum,
+};
+
+const kiln_kernel kiln_kernel_split_sum = {
+    .name = "split_sum",
+    .block_size = sizeof(struct kiln_params_split_sum),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = sum_units,
+    .reference = kiln_reference_split_sum_f32,
+    .reference_f64 = kiln_reference_split_sum_f64,
+    .gpu = (const kiln_variant *const[]){&sum_flat, NULL},
+};
