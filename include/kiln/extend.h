@@ -147,6 +147,7 @@ enum {
     KILN_OP_RANDOM = 2,         /* two equal nodes are two draws: never merged */
     KILN_OP_EPILOGUE = 4,       /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
     KILN_OP_ALIAS = 8,          /* output 0 is input 0 under another shape: no code */
+    KILN_OP_FOLLOWS = 16,       /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
 };
 
 typedef struct kiln_op {
@@ -154,6 +155,7 @@ typedef struct kiln_op {
     int inputs;                 /* how many it must have at the least */
     int outputs;
     uint32_t flags;
+    uint32_t shape_inputs;      /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
     /** Set out[0 .. outputs) from the node's inputs and params; on misfit report by kiln_node_fail and return it. */
     kiln_status (*infer)(kiln_graph *g, const kiln_node *n, kiln_spec *out);
     /**
@@ -171,7 +173,10 @@ typedef struct kiln_op {
      * is nothing left to copy. NULL or false: not so.
      */
     bool (*place)(const kiln_plan *plan, const kiln_node *n, int input, uint64_t *offset);
-    /** Host evaluation on dense arrays of logical type, for constants and shape arithmetic. NULL: by the reference. */
+    /**
+     * Host evaluation, for constants and shape arithmetic: in[] are dense constants (of a shape input only the shape); reals
+     * as F64, integers and BOOL as I64. out has type, shape and room. NULL: by the reference.
+     */
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
     const void *extra;                  /* the family's own */
 } kiln_op;

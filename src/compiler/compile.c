@@ -1,0 +1,131 @@
+/*
+ * compile.c - from a graph and a run list to a plan: the list of passes, in order. Read this file first.
+ *
+ *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
+ *   fuse       elementwise chains, epilogues
+ *   lower      nodes to steps, values to objects
+ *   schedule   steps to waves, prologue apart
+ *   memory     objects to offsets
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "compiler/plan.h"
+
+enum { MOST_RESULTS = 1024 };
+
+void kiln_plan_destroy(struct kiln_plan **out)
+{
+    struct kiln_plan *plan = *out;
+    *out = NULL;
+    if (!plan)
+        return;
+    kiln_graph_destroy(&plan->graph);
+    kiln_vec_finish(&plan->place);
+    kiln_vec_finish(&plan->object);
+    kiln_vec_finish(&plan->step);
+    kiln_vec_finish(&plan->constant);
+    kiln_arena_finish(&plan->arena);
+    free(plan);
+}
+
+/* The graph as it stands in the plan becomes the one to rewrite; the caller gives the pass. */
+struct pass {
+    struct kiln_plan *plan;
+    const struct kiln_compile_params *params;
+    kiln_tensor run[MOST_RESULTS];
+    int run_count;
+};
+
+static kiln_status check(const kiln_graph *g)
+{
+#ifdef NDEBUG
+    return g->status;
+#else
+    return g->status ? g->status : kiln_graph_verify(g);
+#endif
+}
+
+typedef kiln_status rewrite_fn(struct pass *p, struct kiln_rewrite *r);
+
+static kiln_status rewrite(struct pass *p, rewrite_fn *fn)
+{
+    struct kiln_rewrite r = {.from = p->plan->graph ? p->plan->graph : p->params->graph, .train = p->params->train};
+    r.size = p->params->size;
+    r.size_user = p->params->size_user;
+    kiln_status status = kiln_rewrite_begin(&r);
+    if (status)
+        return status;
+    status = fn(p, &r);
+    if (!status)
+        status = check(r.to);
+    kiln_rewrite_finish(&r);
+    if (status) {
+        kiln_graph_destroy(&r.to);
+        return status;
+    }
+    kiln_graph_destroy(&p->plan->graph);
+    p->plan->graph = r.to;
+    return KILN_OK;
+}
+
+static kiln_status simplify(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_simplify(r, p->run, &p->run_count, MOST_RESULTS);
+}
+
+static kiln_status fuse(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_fuse(r, p->run, p->run_count, &p->params->dev->caps);
+}
+
+static kiln_status run_passes(struct pass *p)
+{
+    static rewrite_fn *const rewrites[] = {simplify, simplify, fuse};
+    struct kiln_plan *plan = p->plan;
+    kiln_status status = KILN_OK;
+    for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites && !status; i++)
+        status = rewrite(p, rewrites[i]);
+    if (status)
+        return status;
+    plan->results = p->run_count;
+    plan->result = kiln_arena_copy(&plan->arena, p->run, (size_t)p->run_count * sizeof *p->run);
+    if (!plan->result)
+        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    if ((status = kiln_lower(plan)))
+        return status;
+    if ((status = kiln_schedule(plan)))
+        return status;
+    return kiln_place_memory(plan);
+}
+
+kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_params *params)
+{
+    *out = NULL;
+    if (params->run_count > MOST_RESULTS)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "run list of %d values, at most %d", params->run_count, MOST_RESULTS);
+    struct pass *p = calloc(1, sizeof *p);
+    struct kiln_plan *plan = calloc(1, sizeof *plan);
+    kiln_status status = KILN_ERROR_MEMORY;
+    if (!p || !plan) {
+        kiln_fail(status, "compiler: out of memory");
+        goto fail;
+    }
+    plan->dev = params->dev;
+    plan->places = params->places;
+    plan->f64 = params->f64;
+    plan->train = params->train;
+    *p = (struct pass){.plan = plan, .params = params, .run_count = params->run_count};
+    memcpy(p->run, params->run, (size_t)params->run_count * sizeof *p->run);
+    if ((status = run_passes(p)))
+        goto fail;
+    *out = plan;
+    free(p);
+    return KILN_OK;
+
+fail:
+    free(p);
+    kiln_plan_destroy(&plan);
+    return status;
+}

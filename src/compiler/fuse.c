@@ -1,0 +1,335 @@
+/*
+ * fuse.c - fewer kernels, less memory: elementwise nodes that feed only one another become one chain, and a chain behind a
+ * matmul or a convolution becomes its epilogue.
+ *
+ * A producer joins its consumer when nothing else uses it and both have one shape; it then costs no memory at all. A chain is
+ * emitted where its last node stood, so that its operands are there. Limits: those of shaders/chain/codes.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "compiler/plan.h"
+#include "ops/chain.h"
+#include "ops/kernels.h"
+
+/* What is known of a node while chains grow; by its index in the old graph. */
+struct link {
+    bool elementwise, absorbed;
+    kiln_chain chain;
+    kiln_tensor operand[KILN_CHAIN_OPERANDS];
+    const kiln_node *head;          /* the matmul or convolution whose epilogue this chain is */
+    int members;                    /* nodes in the chain */
+};
+
+struct fusion {
+    struct kiln_rewrite *r;
+    struct link *link;              /* by node */
+    int *node_of;                   /* by value id: index of its node */
+    int *users;                     /* by value id: consumers, the run list counting as one */
+};
+
+/* Splicing two chains --------------------------------------------------------------------------------------------------- */
+
+/* A chain under construction: where its parts' registers went. */
+struct splice {
+    kiln_chain chain;
+    kiln_tensor operand[KILN_CHAIN_OPERANDS];
+    bool fits;
+};
+
+static uint32_t add_operand(struct splice *s, kiln_tensor t)
+{
+    for (int i = 0; i < s->chain.operands; i++)
+        if (s->operand[i].id == t.id)
+            return (uint32_t)i;
+    s->fits &= s->chain.operands + 2 <= KILN_CHAIN_OPERANDS;        /* one more, and the result */
+    if (!s->fits)
+        return 0;
+    s->operand[s->chain.operands] = t;
+    return (uint32_t)s->chain.operands++;
+}
+
+static uint32_t add_immediate(struct splice *s, double value, bool integer)
+{
+    for (int i = 0; i < s->chain.immediates; i++)
+        if (!memcmp(&s->chain.immediate[i], &value, sizeof value) && (s->chain.integers >> i & 1) == integer)
+            return KILN_REGISTER_IMMEDIATE + (uint32_t)i;
+    s->fits &= s->chain.immediates < KILN_CHAIN_IMMEDIATES;
+    if (!s->fits)
+        return 0;
+    s->chain.integers |= (uint32_t)integer << s->chain.immediates;
+    s->chain.immediate[s->chain.immediates] = value;
+    return KILN_REGISTER_IMMEDIATE + (uint32_t)s->chain.immediates++;
+}
+
+/* Append a part's steps; to[r] is where the part's register r lies now. */
+static void add_steps(struct splice *s, const kiln_chain *part, uint32_t to[24])
+{
+    for (int i = 0; i < part->immediates; i++)
+        to[KILN_REGISTER_IMMEDIATE + i] = add_immediate(s, part->immediate[i], part->integers >> i & 1);
+    for (int i = 0; i < part->steps && s->fits; i++) {
+        const uint32_t w = part->step[i];
+        s->fits = s->chain.steps < KILN_CHAIN_STEPS;
+        if (!s->fits)
+            return;
+        to[KILN_REGISTER_STEP + i] = KILN_REGISTER_STEP + (uint32_t)s->chain.steps;
+        s->chain.step[s->chain.steps++] =
+            KILN_STEP(w & 255, to[w >> 8 & 255], to[w >> 16 & 255], to[w >> 24 & 255]);
+    }
+}
+
+/* The chain `into` with its operand `at` computed by `part` (NULL: by an immediate) in the place. */
+static struct splice splice(const struct link *into, int at, const struct link *part, double number, bool integer)
+{
+    struct splice s = {.fits = true};
+    uint32_t to[24] = {0}, part_to[24] = {0};
+    if (part) {
+        for (int i = 0; i < part->chain.operands; i++)
+            part_to[i] = add_operand(&s, part->operand[i]);
+        add_steps(&s, &part->chain, part_to);
+    }
+    for (int i = 0; i < into->chain.operands; i++)
+        if (i != at)
+            to[i] = add_operand(&s, into->operand[i]);
+        else
+            to[i] = part ? part_to[part->chain.result[0]] : add_immediate(&s, number, integer);
+    add_steps(&s, &into->chain, to);
+    s.chain.results = 1;
+    s.chain.result[0] = to[into->chain.result[0]];
+    return s;
+}
+
+static void accept(struct link *into, const struct splice *s, int members)
+{
+    into->chain = s->chain;
+    memcpy(into->operand, s->operand, sizeof into->operand);
+    into->members += members;
+}
+
+/* Growing chains --------------------------------------------------------------------------------------------------------- */
+
+/* A constant of one element that an immediate can hold: any real, an integer of 32 bits. */
+static bool constant_number(const kiln_node *n, double *value, bool *integer)
+{
+    const struct kiln_constant_params *p = n->params;
+    if (n->op != &kiln_op_constant || kiln_shape_count(&p->spec.shape) != 1)
+        return false;
+    *integer = !kiln_type_is_real(p->spec.type);
+    const void *data = kiln_constant_data(p);
+    switch (p->stored) {
+    case KILN_F64:
+        *value = *(const double *)data;
+        return true;
+    case KILN_F32:
+        *value = *(const float *)data;
+        return true;
+    case KILN_I64:
+        *value = (double)*(const int64_t *)data;
+        return *value >= INT32_MIN && *value <= INT32_MAX;
+    case KILN_I32:
+        *value = *(const int32_t *)data;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool same_shape(const kiln_graph *g, kiln_tensor a, kiln_tensor b)
+{
+    const kiln_shape x = kiln_tensor_shape(g, a), y = kiln_tensor_shape(g, b);
+    return kiln_shape_equal(&x, &y);
+}
+
+/* Try to take operand `at` of the chain of node n in; true if the chain changed. */
+static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, int at)
+{
+    const kiln_graph *g = f->r->from;
+    const kiln_tensor t = l->operand[at];
+    struct link *p = &f->link[f->node_of[t.id]];
+    double number = 0;
+    bool integer = false;
+    /* a number keeps at least one operand in the chain, so that it has something to walk */
+    if (l->chain.operands > 1 && constant_number(kiln_graph_node(g, t), &number, &integer)) {
+        const struct splice s = splice(l, at, NULL, number, integer);
+        if (s.fits)
+            accept(l, &s, 0);
+        return s.fits;
+    }
+    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]))
+        return false;
+    const struct splice s = splice(l, at, p, 0, false);
+    if (!s.fits)
+        return false;
+    p->absorbed = true;
+    accept(l, &s, p->members);
+    return true;
+}
+
+static void grow(struct fusion *f, const kiln_node *n, struct link *l)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int at = 0; at < l->chain.operands && !changed; at++)
+            changed = take_operand(f, n, l, at);
+    }
+}
+
+/* Epilogues --------------------------------------------------------------------------------------------------------------- */
+
+/* Put operand `at` first: register 0 is what the head computes. */
+static void put_first(struct link *l, int at)
+{
+    const kiln_tensor t = l->operand[at];
+    memmove(&l->operand[1], &l->operand[0], (size_t)at * sizeof t);
+    l->operand[0] = t;
+    for (int i = 0; i < l->chain.steps; i++) {
+        uint32_t w = l->chain.step[i], moved = w & 255;
+        for (int shift = 8; shift < 32; shift += 8) {
+            uint32_t reg = w >> shift & 255;
+            if ((int)reg == at)
+                reg = 0;
+            else if ((int)reg < at)
+                reg++;
+            moved |= reg << shift;
+        }
+        l->chain.step[i] = moved;
+    }
+}
+
+static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_node *n, const struct link *l, int at)
+{
+    const kiln_spec out = kiln_tensor_spec(g, n->out[0]);
+    uint32_t walk;
+    if (out.type != KILN_F32)
+        return false;
+    for (int i = 0; i < l->chain.operands; i++) {
+        const kiln_spec spec = kiln_tensor_spec(g, l->operand[i]);
+        if (i != at && !kiln_epilogue_walk(head->op, &out, &spec, &walk))
+            return false;
+    }
+    return true;
+}
+
+static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
+{
+    const kiln_graph *g = f->r->from;
+    if (l->chain.steps > KILN_EPILOGUE_STEPS || l->chain.operands > 1 + KILN_EPILOGUE_OPERANDS ||
+        l->chain.immediates > KILN_EPILOGUE_IMMEDIATES)
+        return;
+    for (int at = 0; at < l->chain.operands; at++) {
+        const kiln_tensor t = l->operand[at];
+        kiln_node *head = kiln_graph_node(g, t);
+        struct link *p = &f->link[f->node_of[t.id]];
+        if (!(head->op->flags & KILN_OP_EPILOGUE) || p->absorbed || f->users[t.id] != 1 || head->epilogue ||
+            head->inputs != head->op->inputs || !same_shape(g, t, n->out[0]) || !walks_fit(g, head, n, l, at))
+            continue;
+        p->absorbed = true;
+        l->head = head;
+        put_first(l, at);
+        return;
+    }
+}
+
+/* Emitting ----------------------------------------------------------------------------------------------------------------- */
+
+static kiln_status emit_mapped(struct fusion *f, const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs,
+                               const void *params, size_t params_size, const kiln_chain *epilogue)
+{
+    struct kiln_rewrite *r = f->r;
+    const kiln_spec spec = kiln_tensor_spec(r->from, n->out[0]);
+    kiln_tensor mapped[2 * KILN_CHAIN_OPERANDS];
+    for (int i = 0; i < inputs; i++)
+        mapped[i] = in[i].id ? r->map[in[i].id] : KILN_NONE;
+    kiln_node *copy =
+        kiln_graph_add(r->to, op, mapped, inputs, params, params_size, &spec, 1, kiln_arena_text(&r->to->arena, n->name));
+    if (!copy)
+        return r->to->status;
+    if (epilogue && !(copy->epilogue = kiln_arena_copy(&r->to->arena, epilogue, sizeof *epilogue)))
+        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    r->map[n->out[0].id] = copy->out[0];
+    return KILN_OK;
+}
+
+static kiln_status emit(struct fusion *f, const kiln_node *n, const struct link *l)
+{
+    if (l->absorbed)
+        return KILN_OK;
+    if (l->head) {
+        kiln_tensor in[2 * KILN_CHAIN_OPERANDS];
+        int inputs = 0;
+        while (inputs < l->head->inputs && inputs < KILN_CHAIN_OPERANDS) {
+            in[inputs] = l->head->in[inputs];
+            inputs++;
+        }
+        for (int i = 1; i < l->chain.operands; i++)
+            in[inputs++] = l->operand[i];
+        return emit_mapped(f, n, l->head->op, in, inputs, l->head->params, l->head->params_size, &l->chain);
+    }
+    const bool fused = l->elementwise && (l->members > 1 || l->chain.operands != n->inputs);
+    if (fused)
+        return emit_mapped(f, n, &kiln_op_chain, l->operand, l->chain.operands, &l->chain, sizeof l->chain, NULL);
+    return kiln_rewrite_copy(f->r, n) ? KILN_OK : f->r->to->status;
+}
+
+/* The pass ----------------------------------------------------------------------------------------------------------------- */
+
+static void count_users(struct fusion *f, const kiln_tensor *run, int run_count)
+{
+    const kiln_graph *g = f->r->from;
+    for (int i = 0; i < g->node.count; i++) {
+        const kiln_node *n = g->node.data[i];
+        for (int k = 0; k < n->outputs; k++)
+            f->node_of[n->out[k].id] = i;
+        for (int k = 0; k < n->inputs; k++) {
+            bool again = false;
+            for (int j = 0; j < k; j++)
+                again |= n->in[j].id == n->in[k].id;
+            f->users[n->in[k].id] += !again;
+        }
+    }
+    for (int i = 0; i < run_count; i++)
+        f->users[run[i].id]++;
+}
+
+static void find_chains(struct fusion *f, bool fuse)
+{
+    const kiln_graph *g = f->r->from;
+    for (int i = 0; i < g->node.count; i++) {
+        const kiln_node *n = g->node.data[i];
+        struct link *l = &f->link[i];
+        if (n->op == &kiln_op_constant || !kiln_op_elementwise(n->op) || n->inputs > KILN_CHAIN_OPERANDS - 1 ||
+            kiln_chain_of_node(g, n, &l->chain))
+            continue;
+        l->elementwise = true;
+        l->members = 1;
+        memcpy(l->operand, n->in, (size_t)n->inputs * sizeof *n->in);
+        if (fuse)
+            grow(f, n, l);
+    }
+    for (int i = 0; i < g->node.count; i++)
+        if (f->link[i].elementwise && !f->link[i].absorbed)
+            find_head(f, g->node.data[i], &f->link[i]);
+}
+
+kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps)
+{
+    const size_t values = (size_t)r->from->value.count + 1;
+    struct fusion f = {.r = r};
+    f.link = calloc((size_t)r->from->node.count + 1, sizeof *f.link);
+    f.node_of = calloc(values, sizeof *f.node_of);
+    f.users = calloc(values, sizeof *f.users);
+    kiln_status status = f.link && f.node_of && f.users ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    if (!status) {
+        count_users(&f, run, run_count);
+        find_chains(&f, caps->folds_constants);
+    }
+    for (int i = 0; i < r->from->node.count && !status; i++)
+        status = emit(&f, r->from->node.data[i], &f.link[i]);
+    for (int i = 0; i < run_count && !status; i++)
+        run[i] = r->map[run[i].id];
+    free(f.link);
+    free(f.node_of);
+    free(f.users);
+    return status;
+}

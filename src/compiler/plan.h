@@ -1,0 +1,146 @@
+/*
+ * plan.h - the compiler's product: a rewritten graph, the steps that compute it, and where every value lies.
+ *
+ * A value lies in an *object*: a piece of memory that is one thing for the scheduler and the memory pass. Scratch objects
+ * get their offsets from the memory pass; the others lie where the weights, the session or the program put them.
+ */
+#ifndef KILN_COMPILER_PLAN_H
+#define KILN_COMPILER_PLAN_H
+
+#include "base/vec.h"
+#include "device/device.h"
+#include "graph/graph.h"
+
+/** Which buffer an object lies in. The program knows the buffers. */
+enum kiln_object_kind {
+    KILN_OBJECT_SCRATCH,        /* lives within a run */
+    KILN_OBJECT_KEPT,           /* computed by the prologue, kept between runs */
+    KILN_OBJECT_CONSTANT,       /* written once */
+    KILN_OBJECT_INPUT,          /* an input's values; index: which of the graph's inputs */
+    KILN_OBJECT_ARENA,          /* a chunk of an arena of the weights; index: arena, chunk: chunk */
+    KILN_OBJECT_STATES,         /* states of the weights; index: their chunk */
+    KILN_OBJECT_SESSION,        /* states of the session; index: their chunk */
+};
+
+struct kiln_object {
+    enum kiln_object_kind kind;
+    int index, chunk;
+    uint64_t bytes;
+    uint64_t offset;            /* in its buffer */
+    int first, last;            /* waves of its first write and last use; last -1: unused */
+    bool result;                /* holds a value of the run list: lives to the end */
+};
+
+/** Where a value lies. object -1: nowhere yet. */
+struct kiln_place {
+    int object;
+    uint64_t offset;
+};
+
+/** Bytes that a step touches. */
+struct kiln_touch {
+    int object;                 /* -1: unbound */
+    uint64_t offset, bytes;
+    kiln_access access;
+};
+
+/** One command of the plan: a dispatch, a copy, a fill. */
+struct kiln_step {
+    enum kiln_command_kind kind;
+    const kiln_node *node;
+    kiln_dispatch *dispatch;    /* in the plan's arena */
+    struct kiln_touch touch[KILN_MAX_BINDINGS];     /* bindings; of a copy: from, to; of a fill: to */
+    int touches;
+    uint64_t scratch;           /* bytes of the variant's scratch */
+    int scratch_object;         /* -1: none */
+    uint32_t fill;
+    int wave;
+    bool prologue;
+};
+
+/** Where weights and session put things: the compiler's view of the stores. */
+struct kiln_places {
+    kiln_status (*parameter)(void *user, const char *name, const kiln_spec *spec, int *chunk, uint64_t *element);
+    kiln_status (*state)(void *user, kiln_store where, const char *name, const kiln_spec *spec, int *chunk,
+                         uint64_t *byte);
+    kiln_status (*arena)(void *user, const char *name, int *index);     /* made if it is not there */
+    uint64_t (*chunk_elements)(void *user, int chunk);
+    void *user;
+};
+
+struct kiln_plan {
+    struct kiln_arena arena;
+    kiln_graph *graph;              /* every size a number */
+    kiln_device *dev;
+    const struct kiln_places *places;
+    bool f64, train;
+    const kiln_node *lowering;      /* the node that is being lowered */
+    int running_lowering;           /* which of its lowerings, for prints */
+
+    kiln_tensor *result;            /* the run list in the plan's graph, in its order; effects included */
+    int results;
+
+    KILN_VEC(struct kiln_place) place;      /* by value id - 1 */
+    KILN_VEC(struct kiln_object) object;
+    KILN_VEC(struct kiln_step) step;        /* in order of execution */
+    KILN_VEC(struct kiln_constant_bytes { int object; const void *data; uint64_t bytes; }) constant;
+    int waves, prologue_waves;
+    uint64_t scratch_bytes, kept_bytes, constant_bytes, input_bytes;
+    uint64_t lower_bound;           /* the largest sum of scratch objects alive in one wave */
+};
+
+/** What to compile. */
+struct kiln_compile_params {
+    const kiln_graph *graph;
+    const kiln_tensor *run;
+    int run_count;
+    bool train, f64;
+    kiln_device *dev;
+    const struct kiln_places *places;
+    int64_t (*size)(void *user, int64_t symbol);        /* the symbols' numbers; negative: unknown */
+    void *size_user;
+};
+
+/** Compile a run list for known sizes. Errors: as the passes report. Owns: kiln_plan_destroy. */
+kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_params *params);
+void kiln_plan_destroy(struct kiln_plan **plan);
+
+/* Passes, in the order of compile.c ------------------------------------------------------------------------------ */
+
+/** What a rewrite of a graph needs and gives. */
+struct kiln_rewrite {
+    const kiln_graph *from;
+    kiln_graph *to;
+    kiln_tensor *map;               /* by the id in `from`: the value in `to`; calloc'ed by kiln_rewrite_begin */
+    bool train;
+    int64_t (*size)(void *user, int64_t symbol);        /* NULL: keep symbols */
+    void *size_user;
+};
+
+kiln_status kiln_rewrite_begin(struct kiln_rewrite *r);
+void kiln_rewrite_finish(struct kiln_rewrite *r);           /* frees the map, not the graphs */
+/** Copy a node with its inputs mapped and its specs' sizes resolved; maps its outputs. */
+kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n);
+/** Input i of n in the new graph: KILN_NONE where sizes are known and it was looked at for its shape alone. */
+kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n, int i);
+/** The spec with sizes resolved; fails the new graph where a size stays unknown and sizes are wanted. */
+kiln_spec kiln_rewrite_spec(struct kiln_rewrite *r, const kiln_spec *spec);
+
+/** simplify.c: keep what the run list needs, choose by mode, fold constants, drop identities, merge equal nodes. `run` is
+ *  rewritten to ids of the new graph; effects attached to what is computed are appended to it (room: run_room). */
+kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_count, int run_room);
+/** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
+kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
+/** lower.c: nodes -> steps. */
+kiln_status kiln_lower(struct kiln_plan *plan);
+/** schedule.c: steps into waves with no dependency inside, prologue first. */
+kiln_status kiln_schedule(struct kiln_plan *plan);
+/** memory.c: scratch objects -> offsets. */
+kiln_status kiln_place_memory(struct kiln_plan *plan);
+
+/** Bytes that an element of this logical type takes in storage. */
+size_t kiln_storage_size(kiln_type type, bool f64);
+/** Bytes of a spec in storage. */
+uint64_t kiln_storage_bytes(const kiln_spec *spec, bool f64);
+
+#endif

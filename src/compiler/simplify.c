@@ -1,0 +1,223 @@
+/*
+ * simplify.c - the first pass: a new graph with only what the run list needs.
+ *
+ * Reachability first (by_mode counts one branch; effects attached to what a training program computes join the list), then
+ * one sweep in building order that for each node either maps its outputs to values there already (mode, identities,
+ * equal nodes, neutral elements), folds it to a constant, or copies it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "compiler/fold.h"
+#include "compiler/plan.h"
+#include "ops/kernels.h"
+
+/* Reachability ---------------------------------------------------------------------------------------------------- */
+
+static void reach(const struct kiln_rewrite *r, bool *needed)
+{
+    const kiln_graph *g = r->from;
+    for (int i = g->node.count - 1; i >= 0; i--) {
+        const kiln_node *n = g->node.data[i];
+        bool used = false;
+        for (int k = 0; k < n->outputs; k++)
+            used |= needed[n->out[k].id];
+        if (!used)
+            continue;
+        const bool choose = n->op == &kiln_op_by_mode;
+        for (int k = 0; k < n->inputs; k++)
+            if (n->in[k].id && (!choose || k == !r->train))
+                needed[n->in[k].id] = true;
+    }
+}
+
+/* Add the effects attached to values that are computed, until no more join. */
+static kiln_status reach_all(const struct kiln_rewrite *r, bool *needed, kiln_tensor *run, int *count, int room)
+{
+    const kiln_graph *g = r->from;
+    for (int i = 0; i < *count; i++)
+        needed[run[i].id] = true;
+    reach(r, needed);
+    for (bool more = r->train; more;) {
+        more = false;
+        for (int i = 0; i < g->attachment.count; i++) {
+            const struct kiln_attachment *a = &g->attachment.data[i];
+            if (!needed[a->with.id] || needed[a->effect.id])
+                continue;
+            if (*count == room)
+                return kiln_fail(KILN_ERROR_MEMORY, "compiler: more than %d effects", room);
+            run[(*count)++] = a->effect;
+            needed[a->effect.id] = more = true;
+        }
+        if (more)
+            reach(r, needed);
+    }
+    return KILN_OK;
+}
+
+/* Equal nodes ------------------------------------------------------------------------------------------------------- */
+
+/* A hash table of nodes in the new graph. */
+struct known {
+    const kiln_node **slot;
+    size_t mask;
+};
+
+static uint64_t hash_node(const kiln_op *op, const kiln_tensor *in, int inputs, const void *params, size_t bytes)
+{
+    uint64_t h = kiln_hash(KILN_HASH_START, &op, sizeof op);
+    h = kiln_hash(h, in, (size_t)inputs * sizeof *in);
+    return bytes ? kiln_hash(h, params, bytes) : h;
+}
+
+static bool same_node(const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
+                      size_t bytes)
+{
+    return n->op == op && n->inputs == inputs && n->params_size == bytes &&
+           (!inputs || !memcmp(n->in, in, (size_t)inputs * sizeof *in)) && (!bytes || !memcmp(n->params, params, bytes));
+}
+
+/* The slot of an equal node, or the free one where it would go. */
+static const kiln_node **find_slot(const struct known *k, const kiln_op *op, const kiln_tensor *in, int inputs,
+                                   const void *params, size_t bytes)
+{
+    size_t at = (size_t)hash_node(op, in, inputs, params, bytes) & k->mask;
+    while (k->slot[at] && !same_node(k->slot[at], op, in, inputs, params, bytes))
+        at = (at + 1) & k->mask;
+    return &k->slot[at];
+}
+
+static bool mergeable(const kiln_node *n)
+{
+    return !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->op != &kiln_op_input &&
+           n->op != &kiln_op_parameter && n->op != &kiln_op_state;
+}
+
+/* Neutral elements ---------------------------------------------------------------------------------------------------- */
+
+/* Whether t is the number `value` everywhere. */
+static bool is_number(const kiln_graph *g, kiln_tensor t, double value)
+{
+    const kiln_node *n = kiln_graph_node(g, t);
+    if (n->op == &kiln_op_zeros_like || n->op == &kiln_op_ones_like)
+        return value == (n->op == &kiln_op_ones_like);
+    const struct kiln_constant_params *p = n->params;
+    if (n->op != &kiln_op_constant || kiln_shape_count(&p->spec.shape) != 1)
+        return false;
+    if (p->stored == KILN_F64)
+        return *(const double *)kiln_constant_data(p) == value;
+    if (p->stored == KILN_F32)
+        return *(const float *)kiln_constant_data(p) == (float)value;
+    return false;
+}
+
+static bool same_spec(const kiln_spec *a, const kiln_spec *b)
+{
+    return a->type == b->type && kiln_shape_equal(&a->shape, &b->shape);
+}
+
+/* x + 0, x - 0, x * 1, x / 1 and the like, where the shape stays. Adding 0 turns -0 into 0 and nothing else. */
+static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, const kiln_tensor *in)
+{
+    static const struct rule {
+        const kiln_op *op;
+        double number;
+        bool both;
+    } rules[] = {
+        {&kiln_op_add, 0, true}, {&kiln_op_sub, 0, false}, {&kiln_op_mul, 1, true}, {&kiln_op_div, 1, false}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        for (int side = 0; n->op == rules[i].op && side < 2; side++) {
+            const int other = 1 - side;
+            const kiln_spec keeps = kiln_tensor_spec(r->to, in[side]);
+            if ((side == 0 || rules[i].both) && same_spec(&keeps, out) && is_number(r->to, in[other], rules[i].number))
+                return in[side];
+        }
+    return KILN_NONE;
+}
+
+/* One node ----------------------------------------------------------------------------------------------------------- */
+
+/* The value that this node only passes on; KILN_NONE: it computes. */
+static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, const kiln_tensor *in)
+{
+    if (n->op == &kiln_op_by_mode)
+        return in[!r->train];
+    if (n->op == &kiln_op_stop_gradient)
+        return in[0];
+    if (n->inputs && in[0].id && n->outputs == 1 && (n->op->flags & (KILN_OP_ALIAS | KILN_OP_FOLLOWS))) {
+        const kiln_spec first = kiln_tensor_spec(r->to, in[0]);
+        if (same_spec(&first, out))
+            return in[0];
+    }
+    return neutral(r, n, out, in);
+}
+
+static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, const kiln_node *n)
+{
+    kiln_tensor *in = kiln_arena_alloc(&r->to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
+    if (!in)
+        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    for (int i = 0; i < n->inputs; i++)
+        in[i] = n->in[i].id ? r->map[n->in[i].id] : KILN_NONE;
+    const kiln_spec first = kiln_tensor_spec(r->from, n->out[0]);
+    const kiln_spec out = kiln_rewrite_spec(r, &first);
+    if (r->to->status)
+        return r->to->status;
+    const kiln_tensor passed = passed_on(r, n, &out, in);
+    if (passed.id) {
+        r->map[n->out[0].id] = passed;
+        return KILN_OK;
+    }
+    if (r->size && kiln_fold(r, n, in, &out))
+        return r->to->status;
+    for (int i = 0; i < n->inputs; i++)
+        in[i] = kiln_rewrite_input(r, n, i);
+    const kiln_node **slot = mergeable(n) ? find_slot(known, n->op, in, n->inputs, n->params, n->params_size) : NULL;
+    if (slot && *slot) {
+        for (int i = 0; i < n->outputs; i++)
+            r->map[n->out[i].id] = (*slot)->out[i];
+        return KILN_OK;
+    }
+    const kiln_node *copy = kiln_rewrite_copy(r, n);
+    if (copy && slot)
+        *slot = copy;
+    return r->to->status;
+}
+
+/* Constants are merged as they were appended: pointers in params are unequal, and only inline ones are equal by bytes. */
+static kiln_status sweep(struct kiln_rewrite *r, const bool *needed)
+{
+    struct known known = {.mask = 63};
+    while (known.mask + 1 < 2 * (size_t)r->from->node.count)
+        known.mask = 2 * known.mask + 1;
+    known.slot = calloc(known.mask + 1, sizeof *known.slot);
+    if (!known.slot)
+        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < r->from->node.count && !status; i++) {
+        const kiln_node *n = r->from->node.data[i];
+        bool used = false;
+        for (int k = 0; k < n->outputs; k++)
+            used |= needed[n->out[k].id];
+        if (used)
+            status = simplify_node(r, &known, n);
+    }
+    free(known.slot);
+    return status;
+}
+
+kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_count, int run_room)
+{
+    bool *needed = calloc((size_t)r->from->value.count + 1, sizeof *needed);
+    if (!needed)
+        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    kiln_status status = reach_all(r, needed, run, run_count, run_room);
+    if (!status)
+        status = sweep(r, needed);
+    for (int i = 0; i < *run_count && !status; i++)
+        run[i] = r->map[run[i].id];
+    free(needed);
+    return status;
+}
