@@ -60,14 +60,11 @@ typedef struct kiln_image_params {
  * covers when it shrinks. What is transparent lies over white.
  *
  * Shape:   as params says; at most 64 Mi pixels in the file.
- * Owns:    picture->data is yours from then on: kiln_image_free(picture). On failure it is {0}.
+ * Owns:    picture->data is yours from then on: kiln_array_free(picture). On failure it is {0}.
  * Errors:  ERROR_FILE for what is missing, truncated or no picture; ERROR_UNSUPPORTED for a kind that this build
  *          or the decoder leaves out; ERROR_SHAPE for params that are no shape of a picture.
  */
 KILN_API kiln_status kiln_image_load(kiln_array *picture, const char *path, const kiln_image_params *params);
-
-/** Free what kiln_image_load gave; the array is {0} then. Accepts {0}. */
-KILN_API void kiln_image_free(kiln_array *picture);
 
 /**
  * Write a picture to a PNG file, in one step: at `path` lies the old file or the whole new one.
@@ -204,7 +201,7 @@ KILN_API kiln_status kiln_dataset_split(kiln_dataset **out, const kiln_dataset *
 KILN_API kiln_status kiln_mnist_open(kiln_dataset **out, const char *dir, kiln_split split);
 
 /**
- * CIFAR-10, binary version: data_batch_1.bin .. data_batch_5.bin or test_batch.bin; names from batches.meta.txt.
+ * CIFAR-10, binary version: data_batch_1.bin .. data_batch_5.bin, or test_batch.bin.
  * Columns: "image" F32 [3, 32, 32] from 0 to 1; "label" I32 [], 10 classes.
  */
 KILN_API kiln_status kiln_cifar_open(kiln_dataset **out, const char *dir, kiln_split split);
