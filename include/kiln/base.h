@@ -143,6 +143,12 @@ typedef struct kiln_array {
     kiln_shape shape;
 } kiln_array;
 
+/** Bytes of an array's values. Errors: ERROR_ARGUMENT (logged) for a type that is none, a symbolic size or an overflow. */
+KILN_API kiln_status kiln_array_size(const kiln_array *a, size_t *bytes);
+
+/** Free the memory of an array that the library filled and you own (kiln_npy_load); a is {0} again. Accepts {0}. */
+KILN_API void kiln_array_free(kiln_array *a);
+
 #ifdef __cplusplus
 }
 #endif

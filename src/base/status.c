@@ -1,9 +1,13 @@
-/* status.c - what <kiln/base.h> declares: texts of a status, facts of a type, arithmetic of a shape. */
+/* status.c - what <kiln/base.h> declares: texts of a status, facts of a type, arithmetic of a shape and an array. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <kiln/base.h>
+
+#include "base/log.h"
+#include "base/number.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -98,4 +102,26 @@ char *kiln_shape_text(const kiln_shape *shape, char *text, size_t bytes)
     if (bytes > 0)
         snprintf(text, bytes, "%s", whole);
     return text;
+}
+
+kiln_status kiln_array_size(const kiln_array *a, size_t *bytes)
+{
+    const bool ranked = a->shape.rank >= 0 && a->shape.rank <= KILN_MAX_RANK;
+    const int64_t count = ranked ? kiln_shape_count(&a->shape) : -1;
+    const size_t size = kiln_type_size(a->type);
+    char text[96];
+
+    *bytes = 0;
+    if (size > 0 && count >= 0 && (uintmax_t)count <= SIZE_MAX && kiln_size_mul((size_t)count, size, bytes))
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_ARGUMENT, "an array of type %s and shape %s (rank %d) has no size",
+                     kiln_type_name(a->type), kiln_shape_text(&a->shape, text, sizeof text), a->shape.rank);
+}
+
+void kiln_array_free(kiln_array *a)
+{
+    if (a)
+        free(a->data);
+    if (a)
+        *a = (kiln_array){0};
 }

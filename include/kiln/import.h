@@ -1,0 +1,132 @@
+/*
+ * import.h - files of tensors: safetensors, and NumPy's .npy and .npz.
+ *
+ * Whatever a file says is checked before it is believed: sizes are multiplied without overflow and compared with the bytes
+ * that are there, so that no header makes a reader allocate more than the file can fill. What is written replaces the old
+ * file in one step: it stays whole until the new one is on the disk.
+ *
+ * Values lie in files as this machine has them in memory: little-endian.
+ */
+#ifndef KILN_IMPORT_H
+#define KILN_IMPORT_H
+
+#include <kiln/base.h>
+#include <kiln/weights.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* safetensors, read ---------------------------------------------------------------------------------------------- */
+
+/**
+ * A file of named tensors: 8 bytes that hold the length of a header, the header (JSON: type, shape and place of each
+ * tensor, and notes), and the values, without a gap.
+ */
+typedef struct kiln_safetensors kiln_safetensors;
+
+/**
+ * See a file's tensors, without reading their values yet.
+ *
+ * Owns:    the file stays mapped until kiln_safetensors_close: it may be replaced meanwhile, but not shortened.
+ * Threads: any number may read an open file.
+ * Errors:  ERROR_FILE naming the tensor where the header is damaged, two tensors have one name, or a place does not fit its
+ *          shape, its neighbours or the file; ERROR_UNSUPPORTED for a type or rank that kiln lacks, or a kiln without JSON.
+ */
+KILN_API kiln_status kiln_safetensors_open(kiln_safetensors **out, const char *path);
+KILN_API void kiln_safetensors_close(kiln_safetensors **file);
+
+/** How many tensors there are, and the name of each, in the order of their places in the file. Loans. */
+KILN_API int kiln_safetensors_count(const kiln_safetensors *file);
+KILN_API const char *kiln_safetensors_name(const kiln_safetensors *file, int index);
+
+/** A view of a tensor's values in the file, which must not be written to; false, and {0}, if there is none. A loan. */
+KILN_API bool kiln_safetensors_find(const kiln_safetensors *file, const char *name, kiln_array *view);
+
+/** The text noted under a key (of "__metadata__"); NULL if there is none. A loan. */
+KILN_API const char *kiln_safetensors_note(const kiln_safetensors *file, const char *key);
+
+/* safetensors, written ------------------------------------------------------------------------------------------- */
+
+/** A text to keep with the tensors. */
+typedef struct kiln_note {
+    const char *key, *text;
+} kiln_note;
+
+/** A tensor to write: its values, or who has them. */
+typedef struct kiln_safetensors_entry {
+    const char *name;
+    kiln_type type;
+    kiln_shape shape;
+    const void *data; /* NULL: read is asked when its turn comes, so that one tensor is in memory at a time */
+    kiln_status (*read)(void *user, const char *name,
+                        kiln_array *dst); /* fills dst->data, of type and shape */
+    void *user;
+} kiln_safetensors_entry;
+
+/**
+ * Write tensors and notes. The same entries give the same bytes. Wide types come first, otherwise the order is kept, and each
+ * tensor lies at a multiple of its element's size.
+ *
+ * Errors:  ERROR_ARGUMENT for two entries of one name or a size that is symbolic; ERROR_FILE where it cannot be written;
+ *          what read returns.
+ */
+KILN_API kiln_status kiln_safetensors_save(const char *path, const kiln_safetensors_entry *entries, int count,
+                                           const kiln_note *notes, int note_count);
+
+/* Weights and notes in one file: a checkpoint ---------------------------------------------------------------------- */
+
+/** As kiln_weights_save, with notes: where training stood. */
+KILN_API kiln_status kiln_weights_save_noted(kiln_weights *w, const char *path, const kiln_note *notes,
+                                             int note_count);
+
+/** As kiln_weights_load, from an open file, whose notes may have been looked at first. */
+KILN_API kiln_status kiln_weights_load_from(kiln_weights *w, const kiln_safetensors *file,
+                                            const kiln_load_params *params);
+
+/* .npy and .npz ---------------------------------------------------------------------------------------------------- */
+
+/**
+ * Read a .npy file of format 1 to 3. Columns first becomes rows first, big-endian becomes little-endian; elements of two
+ * bytes without a type ("V2") are BF16.
+ *
+ * Owns:    out->data is yours: give it to kiln_array_free.
+ * Errors:  ERROR_FILE for a damaged header or more or fewer bytes than it promises; ERROR_UNSUPPORTED for a type (complex
+ *          numbers, texts, objects) or a rank that kiln lacks. out is {0} then.
+ */
+KILN_API kiln_status kiln_npy_load(kiln_array *out, const char *path);
+
+/** Write a .npy file of format 1. Errors: ERROR_ARGUMENT for a size that is symbolic; ERROR_FILE. */
+KILN_API kiln_status kiln_npy_save(const char *path, const kiln_array *src);
+
+/** A .npz file: a ZIP archive of .npy files. */
+typedef struct kiln_npz kiln_npz;
+
+/**
+ * Open an archive and check its directory. What in it is no .npy is passed over.
+ *
+ * Owns:    the file stays mapped until kiln_npz_close.
+ * Errors:  ERROR_FILE for a damaged directory; ERROR_UNSUPPORTED for ZIP64, which archives of less than 4 GiB do not need,
+ *          encrypted members, or a kiln without zlib.
+ */
+KILN_API kiln_status kiln_npz_open(kiln_npz **out, const char *path);
+KILN_API void kiln_npz_close(kiln_npz **file);
+
+/** How many arrays there are, and the name of each, without ".npy". Loans. */
+KILN_API int kiln_npz_count(const kiln_npz *file);
+KILN_API const char *kiln_npz_name(const kiln_npz *file, int index);
+
+/**
+ * Read one array, stored or deflated, and check its sum.
+ * Owns: out->data is yours, as of kiln_npy_load. Errors: ERROR_ARGUMENT for an unknown name; else as kiln_npy_load.
+ */
+KILN_API kiln_status kiln_npz_load(const kiln_npz *file, const char *name, kiln_array *out);
+
+/** Write arrays, stored. Errors: ERROR_ARGUMENT for two of one name; ERROR_UNSUPPORTED from 4 GiB on; ERROR_FILE. */
+KILN_API kiln_status kiln_npz_save(const char *path, const char *const *names, const kiln_array *arrays,
+                                   int count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
