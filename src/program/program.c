@@ -1,0 +1,600 @@
+/*
+ * program.c - the public object: snapshot the graph, take inputs, run, give results.
+ *
+ * The snapshot is the simplified graph with sizes symbolic, so later changes to the user's graph do not matter. A run finds the
+ * ready plan of the sizes that the inputs have (ready.c) and submits its baked lists: uploads of the inputs that changed, the
+ * prologue if the weights moved, the body, the copy of the results to the slot's staging memory. Two slots each for inputs and
+ * results let one batch be written while another computes.
+ */
+#include "program/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "compiler/convert.h"
+
+static kiln_status out_of_memory(void)
+{
+    return kiln_fail(KILN_ERROR_MEMORY, "program: out of memory");
+}
+
+/* Where the compiler finds weights ---------------------------------------------------------------------------------------- */
+
+static kiln_status place_parameter(void *user, const char *name, const kiln_spec *spec, int *chunk, uint64_t *element)
+{
+    const kiln_program *p = user;
+    const struct kiln_entry *e = kiln_store_find(p->weights->store, name);
+    char wanted[96], got[96];
+    if (!e || !e->parameter)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: the weights have no parameter \"%s\"", name);
+    if (!kiln_shape_equal(&e->spec.shape, &spec->shape))
+        return kiln_fail(KILN_ERROR_SHAPE, "program: parameter \"%s\" is %s in the graph, %s in the weights", name,
+                         kiln_shape_text(&spec->shape, wanted, sizeof wanted),
+                         kiln_shape_text(&e->spec.shape, got, sizeof got));
+    *chunk = e->chunk;
+    *element = e->element;
+    return KILN_OK;
+}
+
+static kiln_status place_state(void *user, kiln_store where, const char *name, const kiln_spec *spec, int *chunk,
+                               uint64_t *byte)
+{
+    const kiln_program *p = user;
+    if (where == KILN_STORE_SESSION && !p->session)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: state \"%s\" lives in a session, and none was given", name);
+    const struct kiln_store_data *s =
+        where == KILN_STORE_SESSION ? kiln_session_store(p->session) : p->weights->store;
+    const struct kiln_entry *e = kiln_store_find(s, name);
+    if (!e || e->parameter || !kiln_shape_equal(&e->spec.shape, &spec->shape) || e->spec.type != spec->type)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: the %s no state \"%s\" of this type and shape",
+                         where == KILN_STORE_SESSION ? "session has" : "weights have", name);
+    *chunk = e->chunk;
+    *byte = e->element * 8;
+    return KILN_OK;
+}
+
+static kiln_status place_arena(void *user, const char *name, int *index)
+{
+    kiln_program *p = user;
+    *index = kiln_store_arena(p->weights->store, name, true);
+    return *index < 0 ? out_of_memory() : KILN_OK;
+}
+
+static uint64_t chunk_elements(void *user, int chunk)
+{
+    const kiln_program *p = user;
+    return p->weights->store->chunk.data[chunk];
+}
+
+/* Creating ------------------------------------------------------------------------------------------------------------------ */
+
+static const kiln_program_buffer *own_buffer(const kiln_program *p, kiln_tensor user)
+{
+    for (int i = 0; i < p->own.count; i++)
+        if (p->own.data[i].tensor.id == user.id)
+            return &p->own.data[i];
+    return NULL;
+}
+
+/* The run list in the user's ids. */
+static kiln_status take_run(kiln_program *p, const kiln_graph *g, const kiln_program_params *params)
+{
+    const kiln_tensor *list = params->run ? params->run : g->output.data;
+    int count = params->run ? 0 : g->output.count;
+    while (params->run && list[count].id)
+        count++;
+    if (!count)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: the run list is empty, and the graph \"%s\" has no outputs", g->name);
+    for (int i = 0; i < count; i++) {
+        if (!kiln_graph_value(g, list[i]))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "program: item %d of the run list is a value of another graph", i);
+        if (!kiln_vec_push(&p->run, list[i]))
+            return out_of_memory();
+    }
+    return KILN_OK;
+}
+
+static bool know(kiln_program *p, kiln_tensor user, kiln_tensor own)
+{
+    return kiln_vec_push(&p->known, (struct kiln_known){user, own});
+}
+
+static bool use_symbol(kiln_program *p, int64_t size)
+{
+    for (int i = 0; i < p->symbol.count; i++)
+        if (p->symbol.data[i] == size)
+            return true;
+    return kiln_vec_push(&p->symbol, size);
+}
+
+static bool add_input(kiln_program *p, kiln_tensor user, kiln_tensor own)
+{
+    struct kiln_program_input in = {.tensor = own, .user = user, .name = kiln_tensor_name(p->graph, own),
+                                    .spec = kiln_tensor_spec(p->graph, own), .own = own_buffer(p, user)};
+    in.shape = in.spec.shape;       /* for an own buffer, whose sizes are known */
+    bool whole = know(p, user, own) && kiln_vec_push(&p->input, in);
+    for (int i = 0; whole && i < in.spec.shape.rank; i++)
+        if (kiln_dim_is_symbol(p->graph, in.spec.shape.size[i]))
+            whole = use_symbol(p, in.spec.shape.size[i]);
+    return whole;
+}
+
+static bool add_result(kiln_program *p, kiln_tensor user, kiln_tensor own, int index)
+{
+    const struct kiln_program_result r = {.tensor = own, .user = user, .index = index, .own = own_buffer(p, user)};
+    const bool effect = kiln_graph_node(p->graph, own)->op->flags & KILN_OP_EFFECT;
+    return know(p, user, own) && (effect || kiln_vec_push(&p->result, r));
+}
+
+enum { ROOM = 1024 };
+
+/* Names of results, for tools: an output of the user's graph may have become another node's value. */
+static void keep_name(kiln_program *p, const kiln_graph *g, kiln_tensor user, kiln_tensor own)
+{
+    struct kiln_value *v = &p->graph->value.data[own.id - 1];
+    if (!v->name && kiln_tensor_name(g, user)[0])
+        v->name = kiln_arena_text(&p->graph->arena, kiln_tensor_name(g, user));
+}
+
+static kiln_status snapshot(kiln_program *p, const kiln_graph *g)
+{
+    struct kiln_rewrite r = {.from = g, .train = p->train};
+    kiln_tensor run[ROOM];
+    const int asked = p->run.count;
+    int count = asked;
+    if (count > ROOM)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: run list of %d values, at most %d", count, ROOM);
+    kiln_status status = kiln_rewrite_begin(&r);
+    if (status)
+        return status;
+    memcpy(run, p->run.data, (size_t)count * sizeof *run);
+    status = kiln_simplify(&r, run, &count, ROOM);
+    p->graph = r.to;
+    bool whole = true;
+    for (int i = 0; i < g->input.count && !status && whole; i++)
+        if (r.map[g->input.data[i].id].id)
+            whole = add_input(p, g->input.data[i], r.map[g->input.data[i].id]);
+    for (int i = 0; i < asked && !status && whole; i++) {
+        keep_name(p, g, p->run.data[i], run[i]);
+        whole = add_result(p, p->run.data[i], run[i], i);
+    }
+    p->run.count = 0;
+    for (int i = 0; i < count && !status && whole; i++)
+        whole = kiln_vec_push(&p->run, run[i]);
+    kiln_rewrite_finish(&r);
+    return status ? status : whole ? KILN_OK : out_of_memory();
+}
+
+static kiln_status share_store(struct kiln_store_data *s, struct kiln_weights **out)
+{
+    struct kiln_weights *w = calloc(1, sizeof *w);
+    *out = w;
+    if (!w)
+        return out_of_memory();
+    w->store = kiln_store_retain(s);
+    return KILN_OK;
+}
+
+static kiln_status take_parts(kiln_program *p, kiln_weights *w, const kiln_program_params *params)
+{
+    kiln_status status = share_store(w->store, &p->weights);
+    if (!status && params->session)
+        status = share_store(kiln_session_store(params->session), (struct kiln_weights **)&p->session);
+    for (int i = 0; i < params->buffer_count && !status; i++)
+        if (!kiln_vec_push(&p->own, params->buffers[i]))
+            status = out_of_memory();
+    p->places = (struct kiln_places){place_parameter, place_state, place_arena, chunk_elements, p};
+    return status;
+}
+
+/* Sizes given beforehand, or none needed: plan at once. */
+static kiln_status plan_early(kiln_program *p, const kiln_program_params *params)
+{
+    int64_t *size = malloc((size_t)(p->symbol.count + 1) * sizeof *size);
+    struct kiln_ready *ready;
+    if (!size)
+        return out_of_memory();
+    bool known = true;
+    for (int i = 0; i < p->symbol.count; i++) {
+        size[i] = -1;
+        for (int k = 0; k < params->size_count; k++)
+            if (params->sizes[k].symbol == p->symbol.data[i])
+                size[i] = params->sizes[k].value;
+        known &= size[i] >= 0;
+    }
+    const kiln_status status = known ? kiln_program_ready(p, size, &ready) : KILN_OK;
+    free(size);
+    return status;
+}
+
+kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g, kiln_weights *w,
+                                const kiln_program_params *params)
+{
+    static const kiln_program_params defaults;
+    *out = NULL;
+    params = params ? params : &defaults;
+    if (g->status)
+        return kiln_fail(g->status, "program: the graph \"%s\" has failed: %s", g->name, kiln_graph_error(g));
+    if (params->precision == KILN_PRECISION_F64 && !dev->caps.f64)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"", dev->info.name);
+    kiln_program *p = calloc(1, sizeof *p);
+    if (!p)
+        return out_of_memory();
+    p->dev = kiln_device_retain(dev);
+    p->user_tag = g->tag;
+    p->train = params->train;
+    p->f64 = params->precision == KILN_PRECISION_F64;
+    p->budget = params->budget;
+    p->profile = params->profile;
+    kiln_status status = take_parts(p, w, params);
+    if (!status)
+        status = take_run(p, g, params);
+    if (!status)
+        status = snapshot(p, g);
+    if (!status)
+        status = plan_early(p, params);
+    if (status)
+        kiln_program_destroy(&p);
+    *out = p;
+    return status;
+}
+
+static void free_input(kiln_program *p, struct kiln_program_input *in)
+{
+    for (int s = 0; s < KILN_SLOTS; s++)
+        if (in->staging[s])
+            kiln_buffer_destroy(p->dev, &in->staging[s]);
+}
+
+void kiln_program_destroy(kiln_program **out)
+{
+    kiln_program *p = *out;
+    *out = NULL;
+    if (!p)
+        return;
+    if (p->ticket)
+        kiln_wait(p->dev, p->ticket);
+    for (int i = 0; i < p->ready.count; i++)
+        kiln_ready_destroy(p, &p->ready.data[i]);
+    for (int i = 0; i < p->input.count; i++)
+        free_input(p, &p->input.data[i]);
+    kiln_vec_finish(&p->known);
+    kiln_vec_finish(&p->run);
+    kiln_vec_finish(&p->input);
+    kiln_vec_finish(&p->result);
+    kiln_vec_finish(&p->symbol);
+    kiln_vec_finish(&p->own);
+    kiln_vec_finish(&p->ready);
+    kiln_graph_destroy(&p->graph);
+    kiln_weights_destroy(&p->weights);
+    kiln_session_destroy(&p->session);
+    kiln_device_close(&p->dev);
+    free(p);
+}
+
+/* Inputs ------------------------------------------------------------------------------------------------------------------- */
+
+static kiln_tensor own_tensor(const kiln_program *p, kiln_tensor user)
+{
+    for (int i = 0; i < p->known.count && user.graph == p->user_tag; i++)
+        if (p->known.data[i].user.id == user.id)
+            return p->known.data[i].own;
+    return KILN_NONE;
+}
+
+static struct kiln_program_input *find_input(const kiln_program *p, kiln_tensor user)
+{
+    const kiln_tensor own = own_tensor(p, user);
+    for (int i = 0; i < p->input.count && own.id; i++)
+        if (p->input.data[i].tensor.id == own.id)
+            return &p->input.data[i];
+    return NULL;
+}
+
+static bool same_kind(kiln_type a, kiln_type b)
+{
+    return a == b || (kiln_type_is_real(a) && kiln_type_is_real(b)) ||
+           (!kiln_type_is_real(a) && !kiln_type_is_real(b) && a != KILN_BOOL && b != KILN_BOOL);
+}
+
+static kiln_status check_source(const kiln_program *p, const struct kiln_program_input *in, const kiln_array *src)
+{
+    bool fits = src->shape.rank == in->spec.shape.rank && same_kind(src->type, in->spec.type);
+    char wanted[128], got[96];
+    for (int i = 0; fits && i < src->shape.rank; i++)
+        fits = src->shape.size[i] >= 0 && (in->spec.shape.size[i] < 0 || in->spec.shape.size[i] == src->shape.size[i]);
+    const int64_t count = kiln_shape_count(&src->shape);
+    if (!fits || count < 0)
+        return kiln_fail(KILN_ERROR_SHAPE, "input \"%s\" is %s %s, got %s %s", in->name, kiln_type_name(in->spec.type),
+                         kiln_graph_shape_text(p->graph, &in->spec.shape, wanted, sizeof wanted),
+                         kiln_type_name(src->type), kiln_shape_text(&src->shape, got, sizeof got));
+    const size_t bytes = (size_t)count * kiln_type_size(src->type);
+    if ((!src->data && count) || (src->bytes && src->bytes < bytes))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "input \"%s\": %zu bytes wanted, %zu given", in->name, bytes,
+                         src->data ? src->bytes : 0);
+    return KILN_OK;
+}
+
+/* An integer that storage cannot hold is an error, not a wrong index. */
+static kiln_status check_range(const struct kiln_program_input *in, const kiln_array *src)
+{
+    const int64_t count = kiln_shape_count(&src->shape);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t value = src->type == KILN_I64   ? ((const int64_t *)src->data)[i]
+                              : src->type == KILN_U32 ? (int64_t)((const uint32_t *)src->data)[i]
+                                                      : 0;
+        if (value < INT32_MIN || value > INT32_MAX)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "input \"%s\": element %lld is %lld, beyond 32 bits", in->name,
+                             (long long)i, (long long)value);
+    }
+    return KILN_OK;
+}
+
+static kiln_status grow_staging(kiln_program *p, struct kiln_program_input *in, int slot, uint64_t bytes)
+{
+    struct kiln_buffer *b = in->staging[slot];
+    if (b && b->bytes >= bytes)
+        return KILN_OK;
+    struct kiln_buffer *grown;
+    const struct kiln_buffer_params params = {.bytes = bytes ? bytes : 256, .heap = KILN_HEAP_UPLOAD, .name = in->name};
+    const kiln_status status = kiln_buffer_create(p->dev, &params, &grown);
+    if (status)
+        return status;
+    if (b)
+        kiln_buffer_destroy(p->dev, &in->staging[slot]);
+    in->staging[slot] = grown;
+    for (int i = 0; i < p->ready.count; i++) {
+        struct kiln_ready *r = p->ready.data[i];
+        const int at = (int)(in - p->input.data) * KILN_SLOTS + slot;
+        if (r->in[at])
+            kiln_unbake(p->dev, &r->in[at]);
+    }
+    return KILN_OK;
+}
+
+kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, const kiln_array *src)
+{
+    struct kiln_program_input *in = find_input(p, input);
+    if (!in)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: what is written is no input that its run list needs");
+    kiln_status status = check_source(p, in, src);
+    if (!status && (src->type == KILN_I64 || src->type == KILN_U32 || src->type == KILN_U64))
+        status = check_range(in, src);
+    if (status)
+        return status;
+    const int slot = in->serial ? (in->slot + 1) % KILN_SLOTS : 0;
+    const size_t count = (size_t)kiln_shape_count(&src->shape);
+    const kiln_type stored = kiln_storage_type(in->spec.type, p->f64);
+    if (in->ticket[slot])
+        status = kiln_wait(p->dev, in->ticket[slot]);
+    if (!status)
+        status = grow_staging(p, in, slot, count * kiln_type_size(stored));
+    if (status)
+        return status;
+    kiln_convert(in->staging[slot]->map, stored, src->data, src->type, count);
+    in->slot = slot;
+    in->shape = src->shape;
+    in->serial++;
+    return KILN_OK;
+}
+
+/* Running ------------------------------------------------------------------------------------------------------------------ */
+
+/* Give the symbols the sizes of the inputs; two inputs that disagree are named. */
+static kiln_status bind_sizes(const kiln_program *p, int64_t *size, int *from)
+{
+    for (int i = 0; i < p->symbol.count; i++)
+        size[i] = from[i] = -1;
+    for (int i = 0; i < p->input.count; i++) {
+        const struct kiln_program_input *in = &p->input.data[i];
+        if (!in->serial && !in->own)
+            return kiln_fail(KILN_ERROR_ARGUMENT, "program: input \"%s\" was never written", in->name);
+        for (int k = 0; k < in->spec.shape.rank; k++)
+            for (int s = 0; s < p->symbol.count; s++) {
+                const int64_t now = in->shape.size[k];
+                char name[64];
+                if (p->symbol.data[s] != in->spec.shape.size[k])
+                    continue;
+                if (size[s] >= 0 && size[s] != now)
+                    return kiln_fail(KILN_ERROR_SHAPE, "size \"%s\" is %lld in input \"%s\" and %lld in input \"%s\"",
+                                     kiln_dim_text(p->graph, p->symbol.data[s], name, sizeof name), (long long)size[s],
+                                     p->input.data[from[s]].name, (long long)now, in->name);
+                size[s] = now;
+                from[s] = i;
+            }
+    }
+    return KILN_OK;
+}
+
+static kiln_status current_ready(kiln_program *p, struct kiln_ready **out)
+{
+    int64_t size[64];
+    int from[64];
+    if (p->symbol.count > 64)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: %d symbolic sizes, at most 64", p->symbol.count);
+    const kiln_status status = bind_sizes(p, size, from);
+    return status ? status : kiln_program_ready(p, size, out);
+}
+
+static kiln_status refresh_stores(kiln_program *p)
+{
+    kiln_status status = p->weights_copy ? kiln_store_refresh(p->weights->store, p->weights_copy) : KILN_OK;
+    if (!status && p->session_copy)
+        status = kiln_store_refresh(kiln_session_store(p->session), p->session_copy);
+    return status;
+}
+
+/* The baked lists of this run, in order. */
+static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, struct kiln_baked **work, int *count)
+{
+    kiln_status status = KILN_OK;
+    *count = 0;
+    for (int i = 0; i < p->input.count && !status; i++) {
+        const struct kiln_program_input *in = &p->input.data[i];
+        if (in->own || r->seen[i] == in->serial || !kiln_shape_count(&in->shape))
+            continue;
+        status = kiln_ready_upload(p, r, i, &work[*count]);
+        *count += work[*count] != NULL;
+    }
+    if (r->prologue && r->prologue_version != p->weights_copy->version)
+        work[(*count)++] = r->prologue;
+    if (r->body)
+        work[(*count)++] = r->body;
+    if (r->out[slot])
+        work[(*count)++] = r->out[slot];
+    return status;
+}
+
+static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
+{
+    for (int i = 0; i < p->input.count; i++) {
+        struct kiln_program_input *in = &p->input.data[i];
+        if (r->seen[i] != in->serial)
+            in->ticket[in->slot] = p->ticket;
+        r->seen[i] = in->serial;
+    }
+    p->weights_copy->ticket = p->ticket;
+    r->prologue_version = p->weights_copy->version;
+    if (r->writes_weights)
+        kiln_store_written(p->weights->store, p->weights_copy);
+    if (p->session_copy)
+        p->session_copy->ticket = p->ticket;
+    if (r->writes_session)
+        kiln_store_written(kiln_session_store(p->session), p->session_copy);
+    p->slot_ticket[slot] = p->ticket;
+    p->last = r;
+    p->last_slot = slot;
+}
+
+enum { MOST_WORK = 256 };
+
+kiln_status kiln_program_run(kiln_program *p)
+{
+    struct kiln_ready *r;
+    struct kiln_baked *work[MOST_WORK + 4];
+    int count = 0;
+    if (p->input.count > MOST_WORK)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: %d inputs, at most %d", p->input.count, MOST_WORK);
+    kiln_status status = current_ready(p, &r);
+    if (!status)
+        status = refresh_stores(p);
+    const int slot = (p->last_slot + 1) % KILN_SLOTS;
+    if (!status && p->slot_ticket[slot])
+        status = kiln_wait(p->dev, p->slot_ticket[slot]);
+    if (!status)
+        status = gather_work(p, r, slot, work, &count);
+    if (!status)
+        status = kiln_submit(p->dev, work, count, &p->ticket);
+    if (!status)
+        after_submit(p, r, slot);
+    return status;
+}
+
+kiln_status kiln_program_wait(kiln_program *p)
+{
+    return p->ticket ? kiln_wait(p->dev, p->ticket) : KILN_OK;
+}
+
+/* Results ------------------------------------------------------------------------------------------------------------------- */
+
+static const struct kiln_program_result *find_result(const kiln_program *p, kiln_tensor user, int *index)
+{
+    const kiln_tensor own = own_tensor(p, user);
+    for (*index = 0; own.id && *index < p->result.count; ++*index)
+        if (p->result.data[*index].tensor.id == own.id)
+            return &p->result.data[*index];
+    return NULL;
+}
+
+static kiln_status last_spec(const kiln_program *p, kiln_tensor t, int *index, kiln_spec *spec)
+{
+    const struct kiln_program_result *result = find_result(p, t, index);
+    if (!result)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: the value is not in its run list");
+    if (!p->last)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: nothing was run yet");
+    *spec = kiln_tensor_spec(p->last->plan->graph, p->last->plan->result[result->index]);
+    return KILN_OK;
+}
+
+kiln_status kiln_program_shape(const kiln_program *p, kiln_tensor t, kiln_shape *shape)
+{
+    int index;
+    kiln_spec spec = {0};
+    const kiln_status status = last_spec(p, t, &index, &spec);
+    *shape = spec.shape;
+    return status;
+}
+
+kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
+{
+    int index;
+    kiln_spec spec;
+    kiln_status status = last_spec(p, t, &index, &spec);
+    if (status)
+        return status;
+    const kiln_type type = kiln_type_is_real(spec.type) && dst->type == KILN_F64 ? KILN_F64 : spec.type;
+    const size_t count = (size_t)kiln_shape_count(&spec.shape), bytes = count * kiln_type_size(type);
+    if (dst->bytes && dst->bytes < bytes)
+        return kiln_fail(KILN_ERROR_SHAPE, "result \"%s\" needs %zu bytes, there is room for %zu",
+                         kiln_tensor_name(p->graph, p->result.data[index].tensor), bytes, dst->bytes);
+    if (p->result.data[index].own)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "result \"%s\" lies in the application's own buffer",
+                         kiln_tensor_name(p->graph, p->result.data[index].tensor));
+    if ((status = kiln_program_wait(p)))
+        return status;
+    dst->type = type;
+    dst->shape = spec.shape;
+    if (count)
+        kiln_convert(dst->data, type, (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
+                     kiln_storage_type(spec.type, p->f64), count);
+    return KILN_OK;
+}
+
+/* For tools -------------------------------------------------------------------------------------------------------------------- */
+
+int kiln_program_result_count(const kiln_program *p)
+{
+    return p->result.count;
+}
+
+kiln_tensor kiln_program_result(const kiln_program *p, int index)
+{
+    return index >= 0 && index < p->result.count ? p->result.data[index].user : KILN_NONE;
+}
+
+int kiln_program_input_count(const kiln_program *p)
+{
+    return p->input.count;
+}
+
+kiln_tensor kiln_program_input(const kiln_program *p, int index)
+{
+    return index >= 0 && index < p->input.count ? p->input.data[index].user : KILN_NONE;
+}
+
+const char *kiln_program_tensor_name(const kiln_program *p, kiln_tensor t)
+{
+    return kiln_tensor_name(p->graph, own_tensor(p, t));
+}
+
+kiln_type kiln_program_tensor_type(const kiln_program *p, kiln_tensor t)
+{
+    return kiln_tensor_type(p->graph, own_tensor(p, t));
+}
+
+kiln_shape kiln_program_tensor_shape(const kiln_program *p, kiln_tensor t)
+{
+    return kiln_tensor_shape(p->graph, own_tensor(p, t));
+}
+
+kiln_weights *kiln_program_weights(const kiln_program *p)
+{
+    return p->weights;
+}
+
+kiln_device *kiln_program_device(const kiln_program *p)
+{
+    return p->dev;
+}

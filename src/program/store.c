@@ -1,0 +1,478 @@
+/* store.c - see store.h. */
+#include "program/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "compiler/convert.h"
+#include "program/transfer.h"
+
+enum {
+    ALIGN = 64,                         /* elements: 256 bytes at 4 bytes an element */
+    STATE_ALIGN = 32,                   /* 8-byte elements */
+    CHUNK_ELEMENTS = 1 << 28,           /* 1 GiB of floats */
+};
+
+static kiln_status out_of_memory(void)
+{
+    return kiln_fail(KILN_ERROR_MEMORY, "weights: out of memory");
+}
+
+/* Layout --------------------------------------------------------------------------------------------------------------- */
+
+const struct kiln_entry *kiln_store_find(const struct kiln_store_data *s, const char *name)
+{
+    const int index = kiln_map_find(&s->names, name);
+    return index < 0 ? NULL : &s->entry.data[index];
+}
+
+int kiln_store_arena(struct kiln_store_data *s, const char *name, bool make)
+{
+    for (int i = 0; i < s->arena.count; i++)
+        if (!strcmp(s->arena.data[i], name))
+            return i;
+    const char *copy = make ? kiln_arena_text(&s->memory, name) : NULL;
+    return copy && kiln_vec_push(&s->arena, copy) ? s->arena.count - 1 : -1;
+}
+
+/* Lay a tensor behind the others of its chunk, or in a new chunk where it would not fit. `fresh` chunks belong to this call. */
+static bool lay(struct kiln_store_data *s, struct kiln_entry *e, int *fresh)
+{
+    const uint64_t count = (uint64_t)kiln_shape_count(&e->spec.shape), align = e->parameter ? ALIGN : STATE_ALIGN;
+    const uint64_t room = (count + align - 1) / align * align;
+    uint64_t *const last = e->parameter ? (s->chunk.count ? &s->chunk.data[s->chunk.count - 1] : NULL)
+                                        : (s->state_chunk.count ? &s->state_chunk.data[s->state_chunk.count - 1] : NULL);
+    if (*fresh && last && (*last + room <= CHUNK_ELEMENTS || *last == 0)) {
+        e->chunk = (e->parameter ? s->chunk.count : s->state_chunk.count) - 1;
+        e->element = *last;
+        *last += room;
+        return true;
+    }
+    *fresh = 1;
+    e->chunk = e->parameter ? s->chunk.count : s->state_chunk.count;
+    e->element = 0;
+    return e->parameter ? kiln_vec_push(&s->chunk, room) : kiln_vec_push(&s->state_chunk, room);
+}
+
+static bool keep_init(struct kiln_store_data *s, struct kiln_entry *e)
+{
+    if (e->init.kind != KILN_INIT_VALUES)
+        return true;
+    kiln_array *copy = kiln_arena_copy(&s->memory, e->init.values, sizeof *copy);
+    const size_t bytes = (size_t)kiln_shape_count(&e->spec.shape) * kiln_type_size(e->init.values->type);
+    if (copy)
+        copy->data = kiln_arena_copy(&s->memory, e->init.values->data, bytes);
+    e->init.values = copy;
+    return copy && (copy->data || !bytes);
+}
+
+static kiln_status add_entry(struct kiln_store_data *s, const char *name, const struct kiln_leaf_params *p, bool parameter,
+                             int *fresh)
+{
+    const struct kiln_entry *known = kiln_store_find(s, name);
+    char was[96], is[96];
+    if (known && known->spec.type == p->spec.type && kiln_shape_equal(&known->spec.shape, &p->spec.shape))
+        return KILN_OK;
+    if (known)
+        return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" is %s %s here, the graph declares %s %s", name,
+                         kiln_type_name(known->spec.type), kiln_shape_text(&known->spec.shape, was, sizeof was),
+                         kiln_type_name(p->spec.type), kiln_shape_text(&p->spec.shape, is, sizeof is));
+    struct kiln_entry e = {.name = kiln_arena_text(&s->memory, name), .spec = p->spec, .init = p->init,
+                           .parameter = parameter};
+    if (!e.name || !keep_init(s, &e) || !lay(s, &e, fresh) || !kiln_vec_push(&s->entry, e))
+        return out_of_memory();
+    if (!kiln_map_put(&s->names, name, s->entry.count - 1))
+        return out_of_memory();
+    return !parameter || kiln_vec_push(&s->parameter, s->entry.count - 1) ? KILN_OK : out_of_memory();
+}
+
+static kiln_status check_graph(const struct kiln_store_data *s, const kiln_graph *g)
+{
+    if (g->status)
+        return kiln_fail(g->status, "weights: the graph \"%s\" has failed: %s", g->name, kiln_graph_error(g));
+    (void)s;
+    return KILN_OK;
+}
+
+static kiln_status add_all(struct kiln_store_data *s, const kiln_graph *g)
+{
+    int fresh_parameters = 0, fresh_states = 0;
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < g->parameter.count && !status && s->kind == KILN_STORE_WEIGHTS; i++) {
+        const kiln_tensor t = g->parameter.data[i];
+        status = add_entry(s, kiln_tensor_name(g, t), kiln_graph_node(g, t)->params, true, &fresh_parameters);
+    }
+    for (int i = 0; i < g->state.count && !status; i++) {
+        const kiln_tensor t = g->state.data[i].state;
+        const struct kiln_leaf_params *p = kiln_graph_node(g, t)->params;
+        if (p->store == s->kind)
+            status = add_entry(s, kiln_tensor_name(g, t), p, false, &fresh_states);
+    }
+    return status;
+}
+
+/* Copies --------------------------------------------------------------------------------------------------------------- */
+
+static kiln_status make_buffer(struct kiln_copy *c, uint64_t bytes, struct kiln_buffer **out)
+{
+    bytes = bytes ? bytes : 256;
+    if (c->dev) {
+        const struct kiln_buffer_params params = {.bytes = bytes, .heap = KILN_HEAP_DEVICE, .name = "weights"};
+        const kiln_status status = kiln_buffer_create(c->dev, &params, out);
+        return status ? status : kiln_buffer_clear(c->dev, *out);
+    }
+    struct kiln_buffer *b = calloc(1, sizeof *b);
+    if (b && (b->map = calloc(1, (size_t)bytes))) {
+        b->bytes = bytes;
+        *out = b;
+        return KILN_OK;
+    }
+    free(b);
+    return out_of_memory();
+}
+
+static void free_buffer(struct kiln_copy *c, struct kiln_buffer *b)
+{
+    if (c->dev) {
+        kiln_buffer_destroy(c->dev, &b);
+    } else if (b) {
+        free(b->map);
+        free(b);
+    }
+}
+
+static void free_copy(struct kiln_copy *c)
+{
+    if (!c)
+        return;
+    if (c->dev && c->ticket)
+        kiln_wait(c->dev, c->ticket);
+    for (int i = 0; i < c->arena.count; i++)
+        free_buffer(c, c->arena.data[i]);
+    for (int i = 0; i < c->state.count; i++)
+        free_buffer(c, c->state.data[i]);
+    kiln_vec_finish(&c->arena);
+    kiln_vec_finish(&c->state);
+    if (c->dev)
+        kiln_device_close(&c->dev);
+    free(c);
+}
+
+/* Buffers of arena a, chunk k lie at [a + k * MOST_ARENAS], so that new arenas and new chunks move none. */
+enum { MOST_ARENAS = 32 };
+
+struct kiln_buffer *kiln_copy_arena(const struct kiln_copy *c, int arena, int chunk)
+{
+    return c->arena.data[arena + chunk * MOST_ARENAS];
+}
+
+/* Make the buffers that the copy lacks. */
+static kiln_status complete(struct kiln_store_data *s, struct kiln_copy *c)
+{
+    kiln_status status = KILN_OK;
+    const int slots = s->chunk.count * MOST_ARENAS;
+    if (s->arena.count > MOST_ARENAS)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "weights: more than %d arenas of optimizer state", MOST_ARENAS);
+    while (c->arena.count < slots)
+        if (!kiln_vec_push(&c->arena, NULL))
+            return out_of_memory();
+    for (int k = 0; k < s->chunk.count; k++)
+        for (int a = 0; a < s->arena.count && !status; a++)
+            if (!c->arena.data[a + k * MOST_ARENAS])
+                status = make_buffer(c, s->chunk.data[k] * (c->f64 ? 8 : 4), &c->arena.data[a + k * MOST_ARENAS]);
+    while (c->state.count < s->state_chunk.count && !status) {
+        struct kiln_buffer *b = NULL;
+        status = make_buffer(c, s->state_chunk.data[c->state.count] * 8, &b);
+        if (!status && !kiln_vec_push(&c->state, b)) {
+            free_buffer(c, b);
+            status = out_of_memory();
+        }
+    }
+    return status;
+}
+
+static struct kiln_copy *find_copy(const struct kiln_store_data *s, const kiln_device *dev, bool f64)
+{
+    for (int i = 0; i < s->copy.count; i++)
+        if (s->copy.data[i]->dev == dev && s->copy.data[i]->f64 == f64)
+            return s->copy.data[i];
+    return NULL;
+}
+
+static struct kiln_copy *add_copy(struct kiln_store_data *s, kiln_device *dev, bool f64)
+{
+    struct kiln_copy *c = calloc(1, sizeof *c);
+    if (!c || !kiln_vec_push(&s->copy, c)) {
+        free(c);
+        return NULL;
+    }
+    c->dev = dev ? kiln_device_retain(dev) : NULL;
+    c->f64 = f64;
+    return c;
+}
+
+static struct kiln_copy *newest(const struct kiln_store_data *s)
+{
+    for (int i = 0; i < s->copy.count; i++)
+        if (s->copy.data[i]->version == s->version)
+            return s->copy.data[i];
+    return s->copy.data[0];
+}
+
+kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out)
+{
+    pthread_mutex_lock(&s->lock);
+    struct kiln_copy *c = find_copy(s, dev, f64);
+    if (!c)
+        c = add_copy(s, dev, f64);
+    const kiln_status status = c ? complete(s, c) : out_of_memory();
+    pthread_mutex_unlock(&s->lock);
+    *out = status ? NULL : c;
+    return status;
+}
+
+/* Values ----------------------------------------------------------------------------------------------------------------- */
+
+static struct kiln_buffer *buffer_of(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
+{
+    return e->parameter ? kiln_copy_arena(c, arena, e->chunk) : c->state.data[e->chunk];
+}
+
+static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64_t offset, void *host, uint64_t bytes,
+                              bool write)
+{
+    if (c->dev && c->ticket) {
+        const kiln_status status = kiln_wait(c->dev, c->ticket);
+        if (status)
+            return status;
+    }
+    if (c->dev)
+        return write ? kiln_buffer_write(c->dev, b, offset, host, bytes) : kiln_buffer_read(c->dev, b, offset, host, bytes);
+    unsigned char *at = (unsigned char *)b->map + offset;
+    memcpy(write ? at : host, write ? host : at, (size_t)bytes);
+    return KILN_OK;
+}
+
+/* Move a tensor between a copy and dense memory of any type. */
+static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host, kiln_type type,
+                              bool write)
+{
+    const kiln_type stored = kiln_storage_type(e->spec.type, c->f64);
+    const size_t count = (size_t)kiln_shape_count(&e->spec.shape), size = kiln_type_size(stored);
+    const uint64_t offset = e->element * (e->parameter ? size : 8);
+    struct kiln_buffer *b = buffer_of(c, arena, e);
+    if (stored == type)
+        return move_bytes(c, b, offset, host, count * size, write);
+    void *between = malloc(count * size + 1);
+    if (!between)
+        return out_of_memory();
+    if (write)
+        kiln_convert(between, stored, host, type, count);
+    kiln_status status = move_bytes(c, b, offset, between, count * size, write);
+    if (!status && !write)
+        kiln_convert(host, type, between, stored, count);
+    free(between);
+    return status;
+}
+
+/* Tensor by tensor, through doubles: what a copy of another precision or device holds. */
+static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, struct kiln_copy *to)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < s->entry.count && !status; i++) {
+        const struct kiln_entry *e = &s->entry.data[i];
+        const size_t count = (size_t)kiln_shape_count(&e->spec.shape);
+        double *values = malloc(count * sizeof *values + 1);
+        const kiln_type type = !kiln_type_is_real(e->spec.type) ? KILN_I32 : from->f64 && to->f64 ? KILN_F64 : KILN_F32;
+        for (int a = 0; a < (e->parameter ? s->arena.count : 1) && values && !status; a++) {
+            status = move_entry(from, a, e, values, type, false);
+            if (!status)
+                status = move_entry(to, a, e, values, type, true);
+        }
+        if (!values)
+            status = out_of_memory();
+        free(values);
+    }
+    return status;
+}
+
+/* The host's copy has served once a device holds the same. */
+static void drop_host(struct kiln_store_data *s, const struct kiln_copy *kept)
+{
+    for (int i = 0; i < s->copy.count; i++) {
+        struct kiln_copy *c = s->copy.data[i];
+        if (c->dev || c == kept || kept->f64 || kept->version != s->version)
+            continue;
+        s->copy.data[i] = s->copy.data[--s->copy.count];
+        free_copy(c);
+        return;
+    }
+}
+
+static kiln_status refresh(struct kiln_store_data *s, struct kiln_copy *c)
+{
+    kiln_status status = complete(s, c);
+    struct kiln_copy *from = newest(s);
+    if (!status && c->version != s->version) {
+        status = complete(s, from);
+        if (!status)
+            status = transfer(s, from, c);
+        if (!status) {
+            c->version = s->version;
+            drop_host(s, c);
+        }
+    }
+    return status;
+}
+
+kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c)
+{
+    pthread_mutex_lock(&s->lock);
+    const kiln_status status = refresh(s, c);
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+void kiln_store_written(struct kiln_store_data *s, struct kiln_copy *c)
+{
+    pthread_mutex_lock(&s->lock);
+    c->version = ++s->version;
+    pthread_mutex_unlock(&s->lock);
+}
+
+kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type)
+{
+    pthread_mutex_lock(&s->lock);
+    struct kiln_copy *c = newest(s);
+    kiln_status status = complete(s, c);
+    if (!status)
+        status = move_entry(c, arena, e, to, type, false);
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from, kiln_type type)
+{
+    pthread_mutex_lock(&s->lock);
+    struct kiln_copy *c = newest(s);
+    kiln_status status = complete(s, c);
+    if (!status)
+        status = move_entry(c, arena, e, (void *)(uintptr_t)from, type, true);
+    if (!status)
+        c->version = ++s->version;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, float *to, const float *from)
+{
+    /* a chunk is one long parameter without a name */
+    const struct kiln_entry whole = {.spec = {KILN_F32, KILN_SHAPE((int64_t)s->chunk.data[chunk])}, .parameter = true,
+                                     .chunk = chunk};
+    return from ? kiln_store_set(s, arena, &whole, from, KILN_F32) : kiln_store_get(s, arena, &whole, to, KILN_F32);
+}
+
+/* Initial values --------------------------------------------------------------------------------------------------------- */
+
+static kiln_status draw(struct kiln_store_data *s, struct kiln_copy *c, int first)
+{
+    kiln_status status = KILN_OK;
+    for (int i = first; i < s->entry.count && !status; i++) {
+        const struct kiln_entry *e = &s->entry.data[i];
+        double *values = malloc((size_t)kiln_shape_count(&e->spec.shape) * sizeof *values + 1);
+        if (!values)
+            return out_of_memory();
+        kiln_init_draw(e->name, &e->spec, &e->init, s->seed, values);
+        status = move_entry(c, 0, e, values, KILN_F64, true);
+        free(values);
+    }
+    return status;
+}
+
+kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g)
+{
+    pthread_mutex_lock(&s->lock);
+    const int before = s->entry.count;
+    kiln_status status = check_graph(s, g);
+    if (!status)
+        status = add_all(s, g);
+    struct kiln_copy *c = newest(s);
+    if (!status)
+        status = complete(s, c);
+    if (!status && s->entry.count > before) {
+        status = draw(s, c, before);
+        c->version = ++s->version;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+kiln_status kiln_store_reset(struct kiln_store_data *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct kiln_copy *c = newest(s);
+    const kiln_status status = draw(s, c, 0);
+    c->version = ++s->version;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64)
+{
+    uint64_t elements = 0, states = 0;
+    for (int i = 0; i < s->chunk.count; i++)
+        elements += s->chunk.data[i];
+    for (int i = 0; i < s->state_chunk.count; i++)
+        states += s->state_chunk.data[i];
+    return elements * (uint64_t)s->arena.count * (f64 ? 8 : 4) + states * 8;
+}
+
+/* Life ------------------------------------------------------------------------------------------------------------------- */
+
+struct kiln_store_data *kiln_store_retain(struct kiln_store_data *s)
+{
+    atomic_fetch_add(&s->references, 1);
+    return s;
+}
+
+void kiln_store_release(struct kiln_store_data **out)
+{
+    struct kiln_store_data *s = *out;
+    *out = NULL;
+    if (!s || atomic_fetch_sub(&s->references, 1) > 1)
+        return;
+    for (int i = 0; i < s->copy.count; i++)
+        free_copy(s->copy.data[i]);
+    kiln_vec_finish(&s->copy);
+    kiln_vec_finish(&s->entry);
+    kiln_vec_finish(&s->parameter);
+    kiln_vec_finish(&s->chunk);
+    kiln_vec_finish(&s->state_chunk);
+    kiln_vec_finish(&s->arena);
+    kiln_map_finish(&s->names);
+    kiln_arena_finish(&s->memory);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed, kiln_store kind)
+{
+    *out = NULL;
+    struct kiln_store_data *s = calloc(1, sizeof *s);
+    if (!s)
+        return out_of_memory();
+    pthread_mutex_init(&s->lock, NULL);
+    atomic_init(&s->references, 1);
+    s->seed = seed;
+    s->kind = kind;
+    kiln_status status = KILN_OK;
+    if (kiln_store_arena(s, "parameter", true) != 0 || !add_copy(s, NULL, false))
+        status = out_of_memory();
+    if (!status)
+        status = kiln_store_add(s, g);
+    if (status)
+        kiln_store_release(&s);
+    *out = s;
+    return status;
+}

@@ -1,0 +1,93 @@
+/*
+ * store.h - what weights and sessions are made of: named tensors, laid out in chunks, with a copy on each device.
+ *
+ * Layout. A parameter has a chunk and an element in it, the same in every arena (parameters, gradients, each optimizer's
+ * state). States have chunks of their own, at 8 bytes an element so that float64 copies have the same layout. Each call
+ * that adds tensors opens new chunks, so nothing ever moves and programs may bake the buffers.
+ *
+ * Copies. Every copy has a version; the newest holds the values. A program's run brings its device's copy up to date before
+ * and, if it writes, makes it the newest after. The host's copy is one like the others and is given up for the first device's.
+ */
+#ifndef KILN_PROGRAM_STORE_H
+#define KILN_PROGRAM_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "device/device.h"
+#include "graph/graph.h"
+
+struct kiln_entry {
+    const char *name;
+    kiln_spec spec;
+    kiln_init init;                 /* values are the store's */
+    bool parameter;
+    int chunk;
+    uint64_t element;               /* in its chunk; of a state: 8-byte elements */
+};
+
+/** The memory of one device (or the host: dev NULL), in one precision. */
+struct kiln_copy {
+    kiln_device *dev;
+    bool f64;
+    uint64_t version;
+    kiln_ticket ticket;             /* of the last submission that uses it */
+    KILN_VEC(struct kiln_buffer *) arena;       /* [arena * chunks + chunk]: see copy_buffer */
+    KILN_VEC(struct kiln_buffer *) state;       /* by state chunk */
+};
+
+struct kiln_store_data {
+    atomic_int references;
+    pthread_mutex_t lock;
+    uint64_t seed;
+    kiln_store kind;                /* which states it holds; sessions hold no parameters */
+    struct kiln_arena memory;
+    struct kiln_map names;          /* -> entry */
+    KILN_VEC(struct kiln_entry) entry;
+    KILN_VEC(int) parameter;        /* entries, in order */
+    KILN_VEC(uint64_t) chunk;       /* elements of each parameter chunk */
+    KILN_VEC(uint64_t) state_chunk; /* 8-byte elements of each state chunk */
+    KILN_VEC(const char *) arena;   /* 0 is "parameter" */
+    KILN_VEC(struct kiln_copy *) copy;
+    uint64_t version;               /* of the newest copy; grows with each write */
+};
+
+kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed, kiln_store kind);
+/** Add what the graph declares and the store lacks. */
+kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g);
+struct kiln_store_data *kiln_store_retain(struct kiln_store_data *s);
+void kiln_store_release(struct kiln_store_data **s);
+
+/** The entry of a name; NULL: none. */
+const struct kiln_entry *kiln_store_find(const struct kiln_store_data *s, const char *name);
+/** An arena's index; made if it is new and `make`; -1: none, or out of memory. */
+int kiln_store_arena(struct kiln_store_data *s, const char *name, bool make);
+
+/** The copy on a device, made if it is new. Its buffers exist for everything that the store holds now. */
+kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out);
+/** A buffer of a copy. */
+struct kiln_buffer *kiln_copy_arena(const struct kiln_copy *c, int arena, int chunk);
+/** Bring a copy up to date. */
+kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c);
+/** A run wrote this copy: it is the newest. */
+void kiln_store_written(struct kiln_store_data *s, struct kiln_copy *c);
+
+/** Read or write a tensor by arena (states: ignored) and entry, of any type that converts, on the newest copy. */
+kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type);
+kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from,
+                           kiln_type type);
+/** A chunk of an arena, as floats. */
+kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, float *to, const float *from);
+
+/** Set every state back to its initial value. */
+kiln_status kiln_store_reset(struct kiln_store_data *s);
+/** Bytes on a device of everything the store holds. */
+uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64);
+
+/** Draw a tensor's initial value into dense doubles (init.c). */
+void kiln_init_draw(const char *name, const kiln_spec *spec, const kiln_init *init, uint64_t seed, double *to);
+
+#endif
