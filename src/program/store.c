@@ -212,12 +212,16 @@ static struct kiln_copy *add_copy(struct kiln_store_data *s, kiln_device *dev, b
     return c;
 }
 
+/* Of several copies that are up to date a float64 one: what is written to it keeps its precision. */
 static struct kiln_copy *newest(const struct kiln_store_data *s)
 {
-    for (int i = 0; i < s->copy.count; i++)
-        if (s->copy.data[i]->version == s->version)
-            return s->copy.data[i];
-    return s->copy.data[0];
+    struct kiln_copy *best = NULL;
+    for (int i = 0; i < s->copy.count; i++) {
+        struct kiln_copy *c = s->copy.data[i];
+        if (c->version == s->version && (!best || (c->f64 && !best->f64)))
+            best = c;
+    }
+    return best ? best : s->copy.data[0];
 }
 
 kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out)
