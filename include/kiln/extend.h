@@ -223,7 +223,10 @@ KILN_API bool kiln_shape_broadcast(const kiln_shape *a, const kiln_shape *b, kil
 /** An axis in 0..rank-1 from one that may be negative; -1 where it is out of range. */
 KILN_API int kiln_axis_of(int axis, int rank);
 
-/** Fail the graph with "OP \"name\": message"; the first failure sticks. Returns status. */
+/** Fail the graph with a message; the first failure is logged and sticks. Returns status. */
+KILN_API kiln_status kiln_graph_fail(kiln_graph *g, kiln_status status, const char *format, ...);
+
+/** As kiln_graph_fail, with "OP \"name\": " before the message. */
 KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format, ...);
 
 /* Lowering: while planning, every size is a number -------------------------------------------------------------- */

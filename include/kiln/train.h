@@ -6,6 +6,7 @@
 
 #include <kiln/data.h>
 #include <kiln/graph.h>
+#include <kiln/ops.h>
 #include <kiln/program.h>
 #include <kiln/weights.h>
 
@@ -14,15 +15,6 @@ extern "C" {
 #endif
 
 /* Optimizers --------------------------------------------------------------------------------------------------- */
-
-typedef enum kiln_optimizer {
-    KILN_SGD,           /* p -= rate g */
-    KILN_MOMENTUM,      /* v = m v + g (or + (1 - m) g with .averaged); p -= rate v */
-    KILN_NESTEROV,      /* v = m v + g; p -= rate (g + m v) */
-    KILN_RMSPROP,       /* s = b2 s + (1 - b2) g^2; p -= rate g / (sqrt(s) + epsilon); with .corrected s / (1 - b2^t) */
-    KILN_ADAM,          /* Kingma and Ba 2015; decay is L2: added to the gradient */
-    KILN_ADAMW,         /* Loshchilov and Hutter 2019; decay is decoupled: p -= rate decay p */
-} kiln_optimizer;
 
 /** Parameters whose name matches take other settings; the first group that matches counts. */
 typedef struct kiln_param_group {

@@ -84,9 +84,6 @@ const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t);
 /** The node that makes t; NULL as above. */
 kiln_node *kiln_graph_node(const kiln_graph *g, kiln_tensor t);
 
-/** Log and keep the first failure; returns status. */
-kiln_status kiln_graph_fail(kiln_graph *g, kiln_status status, const char *format, ...);
-
 /** Append a node whose outputs' specs are known already: no inference, inputs as they are. Returns NULL out of memory. */
 kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
                           size_t params_size, const kiln_spec *out, int outputs, const char *name);

@@ -1,0 +1,39 @@
+/*
+ * update.h - the parameters of update: one step of an optimizer over the rows of a table (rows.h).
+ *
+ *   g = factor * clipped gradient, plus decay * p except in ADAMW;  r = rate * the row's factor
+ *
+ *   SGD        p -= r g
+ *   MOMENTUM   m = beta1 m + rest1 g;  p -= r m
+ *   NESTEROV   m = beta1 m + rest1 g;  p -= r (g + beta1 m)
+ *   RMSPROP    v = beta2 v + rest2 g^2;  p -= r g / (sqrt(v) / sqrt(c2) + epsilon)
+ *   ADAM       m = beta1 m + rest1 g;  v = beta2 v + rest2 g^2;  p -= r / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
+ *   ADAMW      p -= r decay p, then as ADAM
+ *
+ * The scalars rate, factor, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0 is the
+ * optimizer, constant 1 whether gradients are clipped to +-clip.
+ */
+#include "interface.h"
+#include "rows.h"
+
+#define KILN_UPDATE_SGD 0u
+#define KILN_UPDATE_MOMENTUM 1u
+#define KILN_UPDATE_NESTEROV 2u
+#define KILN_UPDATE_RMSPROP 3u
+#define KILN_UPDATE_ADAM 4u
+#define KILN_UPDATE_ADAMW 5u
+
+#define KILN_SCALAR_RATE 0u
+#define KILN_SCALAR_FACTOR 64u
+#define KILN_SCALAR_C1 128u
+#define KILN_SCALAR_C2 192u
+
+KILN_PARAMS(update) {
+    uint rows;
+    KILN_REAL(beta1);
+    KILN_REAL(rest1);
+    KILN_REAL(beta2);
+    KILN_REAL(rest2);
+    KILN_REAL(epsilon);
+    KILN_REAL(clip);
+} KILN_END;

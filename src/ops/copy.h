@@ -1,0 +1,23 @@
+/* copy.h - moving elements: the one kernel behind transpose, expand, concat, slice and pad. */
+#ifndef KILN_OPS_COPY_H
+#define KILN_OPS_COPY_H
+
+#include <kiln/extend.h>
+
+/**
+ * The same index over two values: y[y_start + i . y_step] = x[x_start + i . x_step] for each i below size, in elements. The
+ * last axis with more than one element should be the one along which y is dense.
+ */
+struct kiln_walk {
+    int rank;
+    int64_t size[KILN_MAX_RANK], x_step[KILN_MAX_RANK], y_step[KILN_MAX_RANK];
+    int64_t x_start, y_start;
+};
+
+/** The steps of a dense value. */
+void kiln_dense_steps(const kiln_shape *shape, int64_t *step);
+
+/** Plan the move of elements of x's and y's common type. What is dense on both sides becomes a plain copy. */
+kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *walk);
+
+#endif
