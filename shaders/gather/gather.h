@@ -14,4 +14,4 @@ KILN_PARAMS(gather) {
     uint outer, rows;
     KILN_DIVISOR(count);
     KILN_DIVISOR(inner);
-} KILN_END;
+} KILN_PARAMS_END;

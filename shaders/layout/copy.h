@@ -18,4 +18,4 @@ KILN_PARAMS(copy) {
     uint y_step[KILN_COPY_RANK];
     uint multiplier[KILN_COPY_RANK];    /* of the sizes, as in divide.h ... */
     uint shifts;                        /* ... 5 bits each */
-} KILN_END;
+} KILN_PARAMS_END;

@@ -25,4 +25,4 @@ KILN_PARAMS(pool2d) {
     uint pad_h, pad_w;                  /* before */
     uint padded_h, padded_w;            /* of x with the padding on both sides */
     uint dilation_h, dilation_w;
-} KILN_END;
+} KILN_PARAMS_END;

@@ -4,4 +4,4 @@
 
 KILN_PARAMS(accumulate) {
     uint rows;
-} KILN_END;
+} KILN_PARAMS_END;

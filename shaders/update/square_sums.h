@@ -9,4 +9,4 @@ KILN_PARAMS(square_sums) {
     uint rows;
     uint first;             /* of the window, among all rows */
     KILN_REAL(clip);
-} KILN_END;
+} KILN_PARAMS_END;

@@ -36,4 +36,4 @@ KILN_PARAMS(update) {
     KILN_REAL(rest2);
     KILN_REAL(epsilon);
     KILN_REAL(clip);
-} KILN_END;
+} KILN_PARAMS_END;

@@ -26,8 +26,8 @@ void KILN_REFERENCE(gather)(const void *block, const uint32_t *constants, const 
     }
 }
 
-void KILN_REFERENCE(gather_grad)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                                 size_t count)
+void KILN_REFERENCE(gather_grad)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
 {
     (void)constants;
     const struct kiln_params_gather *p = block;

@@ -6,7 +6,8 @@
 #include "cpu/reference.h"
 #include "layout/copy.h"
 
-void KILN_REFERENCE(copy)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first, size_t count)
+void KILN_REFERENCE(copy)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                          size_t count)
 {
     const struct kiln_params_copy *p = block;
     const size_t element = 4 * constants[0];

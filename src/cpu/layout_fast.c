@@ -44,7 +44,8 @@ static struct tile tile_of(const kiln_dispatch *d, const kiln_memory *m, size_t 
     const struct kiln_params_copy *p = block_of(d);
     const uint32_t r = d->constants[1] - 2, c = r + 1;
     const size_t across = tiles(p->size[c], TILE_COLUMNS), down = tiles(p->size[r], TILE_ROWS);
-    const int64_t column = (int64_t)(unit % across) * TILE_COLUMNS, row = (int64_t)(unit / across % down) * TILE_ROWS;
+    const int64_t column = (int64_t)(unit % across) * TILE_COLUMNS,
+                  row = (int64_t)(unit / across % down) * TILE_ROWS;
     struct tile t = {
         .rows = least(p->size[r] - row, TILE_ROWS),
         .columns = least(p->size[c] - column, TILE_COLUMNS),

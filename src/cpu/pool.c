@@ -21,7 +21,8 @@ static double taps(const struct kiln_params_pool2d *p, uint32_t mode, struct win
 {
     const bool padded = mode == KILN_POOL_MEAN_PADDED;
     const int64_t low_h = padded ? -(int64_t)p->pad_h : 0, low_w = padded ? -(int64_t)p->pad_w : 0;
-    const int64_t high_h = padded ? low_h + p->padded_h : p->height, high_w = padded ? low_w + p->padded_w : p->width;
+    const int64_t high_h = padded ? low_h + p->padded_h : p->height,
+                  high_w = padded ? low_w + p->padded_w : p->width;
     double count = 0;
     for (uint32_t u = 0; u < p->size_h; u++)
         for (uint32_t v = 0; v < p->size_w; v++) {
@@ -68,8 +69,8 @@ void KILN_REFERENCE(pool2d)(const void *block, const uint32_t *constants, const 
 }
 
 /* What the window (i, j), if there is one, hands to the element `at` of its plane. */
-static double share_of(const struct kiln_params_pool2d *p, uint32_t mode, const real *x, const real *dy, int64_t i,
-                       int64_t j, int64_t at)
+static double share_of(const struct kiln_params_pool2d *p, uint32_t mode, const real *x, const real *dy,
+                       int64_t i, int64_t j, int64_t at)
 {
     const struct window w = window_of(p, i, j);
     const double pull = dy[i * p->out_width + j];
@@ -80,8 +81,8 @@ static double share_of(const struct kiln_params_pool2d *p, uint32_t mode, const 
     return largest == at ? pull : 0;
 }
 
-void KILN_REFERENCE(pool2d_grad)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                                 size_t count)
+void KILN_REFERENCE(pool2d_grad)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
 {
     const struct kiln_params_pool2d *p = block;
     real *dx = m->at[2];
@@ -94,8 +95,8 @@ void KILN_REFERENCE(pool2d_grad)(const void *block, const uint32_t *constants, c
         for (int64_t u = p->size_h; u-- > 0;)
             for (int64_t v = p->size_w; v-- > 0;) {
                 const int64_t a = i + p->pad_h - u * p->dilation_h, b = j + p->pad_w - v * p->dilation_w;
-                if (a < 0 || b < 0 || a % p->stride_h || b % p->stride_w || a / p->stride_h >= p->out_height ||
-                    b / p->stride_w >= p->out_width)
+                if (a < 0 || b < 0 || a % p->stride_h || b % p->stride_w ||
+                    a / p->stride_h >= p->out_height || b / p->stride_w >= p->out_width)
                     continue;
                 sum += share_of(p, constants[0], x, dy, a / p->stride_h, b / p->stride_w, i * p->width + j);
             }

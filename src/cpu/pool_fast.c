@@ -15,7 +15,7 @@
 #include "device/variants.h"
 #include "pool/pool2d.h"
 
-enum { BLOCK = 128 };       /* windows of a row at a time */
+enum { BLOCK = 128 }; /* windows of a row at a time */
 
 typedef struct kiln_params_pool2d params;
 
@@ -121,7 +121,8 @@ KILN_INLINE void pool_row(const params *p, bool largest, const float *x, int i, 
             const int offset = column_offset(p, v);
             const struct range r = columns_inside(p, offset, from, to);
             if (r.begin < r.end)
-                take_row(p, largest, row + r.begin * (int)p->stride_w + offset, y + r.begin - from, r.end - r.begin);
+                take_row(p, largest, row + r.begin * (int)p->stride_w + offset, y + r.begin - from,
+                         r.end - r.begin);
         }
     }
 }
@@ -135,9 +136,9 @@ KILN_INLINE void pool_pairs(const float *restrict a, const float *restrict b, fl
 
 static bool in_pairs(const params *p, uint32_t mode)
 {
-    return mode == KILN_POOL_MAX && p->size_h == 2 && p->size_w == 2 && p->stride_h == 2 && p->stride_w == 2 &&
-           p->dilation_h == 1 && p->dilation_w == 1 && !p->pad_h && !p->pad_w && 2 * p->out_height <= p->height &&
-           2 * p->out_width <= p->width;
+    return mode == KILN_POOL_MAX && p->size_h == 2 && p->size_w == 2 && p->stride_h == 2 &&
+           p->stride_w == 2 && p->dilation_h == 1 && p->dilation_w == 1 && !p->pad_h && !p->pad_w &&
+           2 * p->out_height <= p->height && 2 * p->out_width <= p->width;
 }
 
 KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x, float *y)
@@ -170,7 +171,8 @@ KILN_INLINE void give_tap(int stride, float *dx, const float *pull, int count)
 }
 
 /* As give_tap, to the windows whose largest value this tap holds, once. */
-KILN_INLINE void give_largest(int stride, const float *x, float *dx, const float *peak, float *pull, int count)
+KILN_INLINE void give_largest(int stride, const float *x, float *dx, const float *peak, float *pull,
+                              int count)
 {
     for (int j = 0; j < count; j++) {
         const float value = x[j * stride];
@@ -180,8 +182,8 @@ KILN_INLINE void give_largest(int stride, const float *x, float *dx, const float
     }
 }
 
-KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float *dx, const float *peak, float *pull,
-                          int count)
+KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float *dx, const float *peak,
+                          float *pull, int count)
 {
     const int stride = (int)p->stride_w;
     if (mode != KILN_POOL_MAX)
@@ -193,8 +195,8 @@ KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float 
 }
 
 /* Hand the pull of windows [from, to) of row i to the elements of dx under them. */
-KILN_INLINE void give_windows(const params *p, uint32_t mode, const float *x, const float *peak, float *pull, int i,
-                              int from, int to, float *dx)
+KILN_INLINE void give_windows(const params *p, uint32_t mode, const float *x, const float *peak, float *pull,
+                              int i, int from, int to, float *dx)
 {
     for (uint32_t u = 0; u < p->size_h; u++) {
         const float *row = row_under(p, x, i, u);
@@ -203,13 +205,14 @@ KILN_INLINE void give_windows(const params *p, uint32_t mode, const float *x, co
             const struct range r = columns_inside(p, offset, from, to);
             const ptrdiff_t at = (row - x) + r.begin * (ptrdiff_t)p->stride_w + offset;
             if (r.begin < r.end)
-                give_row(p, mode, x + at, dx + at, peak + r.begin - from, pull + r.begin - from, r.end - r.begin);
+                give_row(p, mode, x + at, dx + at, peak + r.begin - from, pull + r.begin - from,
+                         r.end - r.begin);
         }
     }
 }
 
-KILN_INLINE void give_block(const params *p, uint32_t mode, const float *x, const float *dy, int i, int from, int to,
-                            float *dx)
+KILN_INLINE void give_block(const params *p, uint32_t mode, const float *x, const float *dy, int i, int from,
+                            int to, float *dx)
 {
     float peak[BLOCK], pull[BLOCK];
     memcpy(pull, dy + from, (size_t)(to - from) * sizeof *pull);
@@ -283,9 +286,12 @@ static void run_backward(const kiln_dispatch *d, const kiln_memory *m, size_t fi
     const params *p = block_of(d);
     const size_t in = (size_t)p->height * p->width, out = (size_t)p->out_height * p->out_width;
     for (size_t n = first; n < first + count; n++)
-        give_plane(p, d->constants[0], (const float *)m->at[0] + (d->constants[0] == KILN_POOL_MAX ? n * in : 0),
+        give_plane(p, d->constants[0],
+                   (const float *)m->at[0] + (d->constants[0] == KILN_POOL_MAX ? n * in : 0),
                    (const float *)m->at[1] + n * out, (float *)m->at[2] + n * in);
 }
 
-const kiln_variant kiln_cpu_pool2d_planes = {.name = "planes", .groups = planes, .run = run_forward, .grain = 8};
-const kiln_variant kiln_cpu_pool2d_grad_planes = {.name = "planes", .groups = planes, .run = run_backward, .grain = 8};
+const kiln_variant kiln_cpu_pool2d_planes = {
+    .name = "planes", .groups = planes, .run = run_forward, .grain = 8};
+const kiln_variant kiln_cpu_pool2d_grad_planes = {
+    .name = "planes", .groups = planes, .run = run_backward, .grain = 8};

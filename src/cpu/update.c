@@ -114,8 +114,8 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
             real *state = m->at[4] ? (real *)m->at[4] + at + i : none;
             real *state2 = m->at[5] ? (real *)m->at[5] + at + i : none + 1;
             double value = parameter[i], a = *state, b = *state2;
-            steps[constants[0]](&s, scalars[KILN_SCALAR_FACTOR] * clipped(gradient[i], constants[1], clip), &value, &a,
-                                &b);
+            steps[constants[0]](&s, scalars[KILN_SCALAR_FACTOR] * clipped(gradient[i], constants[1], clip),
+                                &value, &a, &b);
             parameter[i] = (real)value;
             *state = (real)a;
             *state2 = (real)b;
@@ -123,8 +123,8 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
     }
 }
 
-void KILN_REFERENCE(accumulate)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                                size_t count)
+void KILN_REFERENCE(accumulate)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                size_t first, size_t count)
 {
     (void)block, (void)constants;
     for (size_t r = first; r < first + count; r++) {
@@ -136,8 +136,8 @@ void KILN_REFERENCE(accumulate)(const void *block, const uint32_t *constants, co
     }
 }
 
-void KILN_REFERENCE(square_sums)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                                 size_t count)
+void KILN_REFERENCE(square_sums)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
 {
     const struct kiln_params_square_sums *p = block;
     real *y = m->at[2];

@@ -16,7 +16,7 @@ struct row {
     uint32_t optimizer, count;
     bool clips;
     float beta1, rest1, beta2, rest2, epsilon, clip;
-    float rate, factor, decay, pace, root;      /* pace: rate / c1; root: sqrt(c2) */
+    float rate, factor, decay, pace, root; /* pace: rate / c1; root: sqrt(c2) */
     const float *gradient;
     float *parameter, *m, *v;
 };
@@ -116,9 +116,9 @@ KILN_INLINE void walk(const struct row *given, uint32_t optimizer, bool clips)
 
 KILN_INLINE void update_row_body(const struct row *r)
 {
-#define WALK(optimizer)                                                                                              \
-    case optimizer:                                                                                                  \
-        r->clips ? walk(r, optimizer, true) : walk(r, optimizer, false);                                             \
+#define WALK(optimizer)                                                  \
+    case optimizer:                                                      \
+        r->clips ? walk(r, optimizer, true) : walk(r, optimizer, false); \
         break
     switch (r->optimizer) {
         WALK(KILN_UPDATE_SGD);
@@ -143,7 +143,8 @@ static void run_update(const kiln_dispatch *d, const kiln_memory *m, size_t firs
     }
 }
 
-static void run_accumulate(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+static void run_accumulate(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count,
+                           int worker)
 {
     (void)d, (void)worker;
     for (size_t index = first; index < first + count; index++) {

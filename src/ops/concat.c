@@ -19,8 +19,9 @@ static kiln_status concat_misfit(kiln_graph *g, const kiln_node *n, int input, i
 {
     const kiln_spec x0 = kiln_tensor_spec(g, n->in[0]), x = kiln_tensor_spec(g, n->in[input]);
     char first[96], other[96];
-    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "along axis %d input %d, %s %s, does not fit input 0, %s %s", axis,
-                          input, kiln_type_name(x.type), kiln_graph_shape_text(g, &x.shape, other, sizeof other),
+    return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
+                          "along axis %d input %d, %s %s, does not fit input 0, %s %s", axis, input,
+                          kiln_type_name(x.type), kiln_graph_shape_text(g, &x.shape, other, sizeof other),
                           kiln_type_name(x0.type), kiln_graph_shape_text(g, &x0.shape, first, sizeof first));
 }
 
@@ -75,7 +76,8 @@ static bool concat_place(const kiln_plan *plan, const kiln_node *n, int input, u
     for (int i = 0; i < axis; i++)
         if (y.size[i] != 1)
             return false;
-    *offset = (uint64_t)(begin_of(plan, n->in, input, axis) * step[axis]) * kiln_plan_element(plan, n->out[0]);
+    *offset =
+        (uint64_t)(begin_of(plan, n->in, input, axis) * step[axis]) * kiln_plan_element(plan, n->out[0]);
     return true;
 }
 
@@ -113,7 +115,8 @@ const kiln_op kiln_op_concat = {
 kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count, int axis)
 {
     if (count > MOST_INPUTS) {
-        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "concat: %d inputs, at most %d are allowed", count, MOST_INPUTS);
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "concat: %d inputs, at most %d are allowed", count,
+                        MOST_INPUTS);
         return KILN_NONE;
     }
     return kiln_append(g, &kiln_op_concat, x, count, &axis, sizeof axis);

@@ -27,12 +27,14 @@ static kiln_status gather_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
     const int given = *(const int *)n->params, axis = kiln_axis_of(given, x.shape.rank);
     const int rank = x.shape.rank - 1 + index.shape.rank;
     if (!is_index(index.type))
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "index is %s, wanted i32 or i64", kiln_type_name(index.type));
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "index is %s, wanted i32 or i64",
+                              kiln_type_name(index.type));
     if (axis < 0)
         return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "no axis %d in rank %d", given, x.shape.rank);
     if (rank > KILN_MAX_RANK)
-        return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "x of rank %d and index of rank %d make more than %d axes",
-                              x.shape.rank, index.shape.rank, KILN_MAX_RANK);
+        return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
+                              "x of rank %d and index of rank %d make more than %d axes", x.shape.rank,
+                              index.shape.rank, KILN_MAX_RANK);
     *out = (kiln_spec){x.type, {.rank = rank}};
     int64_t *size = out->shape.size;
     for (int i = 0; i < axis; i++)
@@ -59,7 +61,8 @@ static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 
 static void grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
-    dx[0] = kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){dy[0], n->in[1]}, 2, n->params, n->params_size);
+    dx[0] =
+        kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){dy[0], n->in[1]}, 2, n->params, n->params_size);
 }
 
 /* The block for slices of x, picked by index, along an axis. */
@@ -67,7 +70,8 @@ static struct kiln_params_gather block_for(const kiln_plan *plan, kiln_tensor x,
 {
     const kiln_shape s = kiln_plan_spec(plan, x).shape, i = kiln_plan_spec(plan, index).shape;
     const int axis = kiln_axis_of(given, s.rank);
-    const kiln_shape outer = kiln_shape_of(axis, s.size), inner = kiln_shape_of(s.rank - axis - 1, s.size + axis + 1);
+    const kiln_shape outer = kiln_shape_of(axis, s.size),
+                     inner = kiln_shape_of(s.rank - axis - 1, s.size + axis + 1);
     struct kiln_params_gather block = {
         .outer = (uint32_t)kiln_shape_count(&outer),
         .rows = (uint32_t)s.size[axis],
@@ -108,7 +112,8 @@ static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n)
         return KILN_OK;
     if (!block.count)
         return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
-    return dispatch(plan, &kiln_kernel_gather_grad, (const kiln_tensor[]){n->in[0], n->in[1], n->out[0]}, &block);
+    return dispatch(plan, &kiln_kernel_gather_grad, (const kiln_tensor[]){n->in[0], n->in[1], n->out[0]},
+                    &block);
 }
 
 const kiln_op kiln_op_gather = {

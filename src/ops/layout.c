@@ -18,9 +18,13 @@ static void back_to_x(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
     dx[0] = kiln_reshape_to(g, dy[0], n->in[0]);
 }
 
-#define KILN_ALIAS(op)                                                                                               \
-    const kiln_op kiln_op_##op = {                                                                                   \
-        .name = #op, .inputs = 1, .outputs = 1, .flags = KILN_OP_ALIAS, .infer = op##_infer, .grad = back_to_x}
+#define KILN_ALIAS(op)                                    \
+    const kiln_op kiln_op_##op = {.name = #op,            \
+                                  .inputs = 1,            \
+                                  .outputs = 1,           \
+                                  .flags = KILN_OP_ALIAS, \
+                                  .infer = op##_infer,    \
+                                  .grad = back_to_x}
 
 /* Reshape --------------------------------------------------------------------------------------------------------- */
 
@@ -48,7 +52,8 @@ static kiln_status check_rank(kiln_graph *g, const kiln_node *n, int64_t rank)
 {
     if (rank >= 0 && rank <= KILN_MAX_RANK)
         return KILN_OK;
-    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "rank %lld, wanted 0 to %d", (long long)rank, KILN_MAX_RANK);
+    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "rank %lld, wanted 0 to %d", (long long)rank,
+                          KILN_MAX_RANK);
 }
 
 /* Take a size off those that are left; equal sizes on both sides need no arithmetic, symbols or not. */
@@ -74,7 +79,8 @@ static kiln_status misfit(kiln_graph *g, const kiln_node *n, const kiln_shape *x
 {
     char from[96], to[96];
     return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "x is %s, which does not fill %s",
-                          kiln_graph_shape_text(g, x, from, sizeof from), kiln_graph_shape_text(g, y, to, sizeof to));
+                          kiln_graph_shape_text(g, x, from, sizeof from),
+                          kiln_graph_shape_text(g, y, to, sizeof to));
 }
 
 static kiln_status reshape_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -241,8 +247,8 @@ static kiln_status transpose_infer(kiln_graph *g, const kiln_node *n, kiln_spec 
     for (int i = 0; i < x.shape.rank; i++) {
         const int axis = kiln_axis_of(p->axis[i], x.shape.rank);
         if (axis < 0 || seen >> axis & 1)
-            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "order[%d] is %d: no order of %d axes", i, p->axis[i],
-                                  x.shape.rank);
+            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "order[%d] is %d: no order of %d axes", i,
+                                  p->axis[i], x.shape.rank);
         seen |= 1u << axis;
         out->shape.size[i] = x.shape.size[axis];
     }

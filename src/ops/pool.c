@@ -48,17 +48,21 @@ static kiln_status check(kiln_graph *g, const kiln_node *n, const struct pool *p
     char text[96];
     if (x->shape.rank != 4 || !kiln_type_is_real(x->type))
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "x is %s %s, wanted reals [N, C, H, W]",
-                              kiln_type_name(x->type), kiln_graph_shape_text(g, &x->shape, text, sizeof text));
+                              kiln_type_name(x->type),
+                              kiln_graph_shape_text(g, &x->shape, text, sizeof text));
     for (int i = 0; i < 2; i++) {
         const int64_t size = x->shape.size[2 + i];
         if (p->size[i] < 1 || p->stride[i] < 1 || p->dilation[i] < 1)
             return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "axis %d: size %d, stride %d, dilation %d", i,
                                   p->size[i], p->stride[i], p->dilation[i]);
-        if (p->pad[i][0] < 0 || p->pad[i][1] < 0 || p->pad[i][0] >= reach_of(p, i) || p->pad[i][1] >= reach_of(p, i))
-            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "axis %d: padding %d and %d, a window reaches over %lld", i,
-                                  p->pad[i][0], p->pad[i][1], (long long)reach_of(p, i));
+        if (p->pad[i][0] < 0 || p->pad[i][1] < 0 || p->pad[i][0] >= reach_of(p, i) ||
+            p->pad[i][1] >= reach_of(p, i))
+            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT,
+                                  "axis %d: padding %d and %d, a window reaches over %lld", i, p->pad[i][0],
+                                  p->pad[i][1], (long long)reach_of(p, i));
         if (size >= 0 && size + p->pad[i][0] + p->pad[i][1] < reach_of(p, i))
-            return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "axis %d: a window reaches over %lld, the padded x has %lld", i,
+            return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
+                                  "axis %d: a window reaches over %lld, the padded x has %lld", i,
                                   (long long)reach_of(p, i), (long long)(size + p->pad[i][0] + p->pad[i][1]));
     }
     return KILN_OK;
@@ -89,7 +93,8 @@ static kiln_status pool_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 
 static void pool_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
-    dx[0] = kiln_append(g, &kiln_op_pool2d_grad, (const kiln_tensor[]){n->in[0], dy[0]}, 2, n->params, n->params_size);
+    dx[0] = kiln_append(g, &kiln_op_pool2d_grad, (const kiln_tensor[]){n->in[0], dy[0]}, 2, n->params,
+                        n->params_size);
 }
 
 static kiln_status like_x_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -98,8 +103,8 @@ static kiln_status like_x_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
     return KILN_OK;
 }
 
-static kiln_dispatch dispatch_of(const kiln_plan *plan, const kiln_kernel *kernel, const struct pool *p, kiln_tensor x,
-                                 kiln_tensor y)
+static kiln_dispatch dispatch_of(const kiln_plan *plan, const kiln_kernel *kernel, const struct pool *p,
+                                 kiln_tensor x, kiln_tensor y)
 {
     const kiln_shape in = kiln_plan_spec(plan, x).shape, out = kiln_plan_spec(plan, y).shape;
     kiln_dispatch d = {
@@ -171,7 +176,8 @@ kiln_tensor kiln_max_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_para
 
 kiln_tensor kiln_average_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params)
 {
-    const struct pool p = pool_of(params && params->count_pad ? KILN_POOL_MEAN_PADDED : KILN_POOL_MEAN, params);
+    const struct pool p =
+        pool_of(params && params->count_pad ? KILN_POOL_MEAN_PADDED : KILN_POOL_MEAN, params);
     return kiln_append(g, &kiln_op_pool2d, &x, 1, &p, sizeof p);
 }
 
@@ -244,7 +250,9 @@ static void grad_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 
 static const kiln_cut pool_cut = {planes_of, pool_take}, grad_cut = {planes_of, grad_take};
 static const kiln_variant pool_flat = {.name = "flat", .groups = pool_groups, .spirv = &kiln_spirv_pool2d};
-static const kiln_variant grad_flat = {.name = "flat", .groups = grad_groups, .spirv = &kiln_spirv_pool2d_grad};
+static const kiln_variant grad_flat = {.name = "flat",
+                                       .groups = grad_groups,
+                                       .spirv = &kiln_spirv_pool2d_grad};
 
 const kiln_kernel kiln_kernel_pool2d = {
     .name = "pool2d",

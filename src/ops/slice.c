@@ -53,8 +53,8 @@ static int64_t count_of(kiln_graph *g, const struct slice *p, int64_t size)
         const int64_t end = p->end == KILN_END ? size : index_of(g, p->end, size);
         return kiln_dim_ceil_div(g, kiln_dim_sub(g, end, first), p->step);
     }
-    const int64_t span = p->end == KILN_END ? kiln_dim_add(g, first, 1)
-                                            : kiln_dim_sub(g, first, index_of(g, p->end, size));
+    const int64_t span =
+        p->end == KILN_END ? kiln_dim_add(g, first, 1) : kiln_dim_sub(g, first, index_of(g, p->end, size));
     return kiln_dim_ceil_div(g, span, -p->step);
 }
 
@@ -64,10 +64,11 @@ static kiln_status slice_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out
     *out = kiln_tensor_spec(g, n->in[0]);
     const int axis = kiln_axis_of((int)p->axis, out->shape.rank);
     if (axis < 0)
-        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "no axis %d in rank %d", (int)p->axis, out->shape.rank);
+        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "no axis %d in rank %d", (int)p->axis,
+                              out->shape.rank);
     if (!p->step || p->step == INT64_MIN || p->first == INT64_MIN || p->end == INT64_MIN)
-        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "first %lld, end %lld, step %lld", (long long)p->first,
-                              (long long)p->end, (long long)p->step);
+        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "first %lld, end %lld, step %lld",
+                              (long long)p->first, (long long)p->end, (long long)p->step);
     int64_t *size = &out->shape.size[axis];
     if (*size < 0)
         *size = count_of(g, p, *size);
@@ -78,7 +79,8 @@ static kiln_status slice_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out
 
 static void slice_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
-    dx[0] = kiln_append(g, &kiln_op_slice_grad, (const kiln_tensor[]){dy[0], n->in[0]}, 2, n->params, n->params_size);
+    dx[0] = kiln_append(g, &kiln_op_slice_grad, (const kiln_tensor[]){dy[0], n->in[0]}, 2, n->params,
+                        n->params_size);
 }
 
 /* The elements of `whole` that a slice names, beside a dense `part`. */
@@ -91,8 +93,8 @@ static kiln_status slice_walk(const kiln_plan *plan, const kiln_node *n, kiln_te
     int64_t count;
     const int64_t first = resolve(p, x.size[axis], &count);
     if (count != y.size[axis])
-        return kiln_fail(KILN_ERROR_SHAPE, "slice: axis %d of size %lld has %lld of the %lld elements wanted", axis,
-                         (long long)x.size[axis], (long long)count, (long long)y.size[axis]);
+        return kiln_fail(KILN_ERROR_SHAPE, "slice: axis %d of size %lld has %lld of the %lld elements wanted",
+                         axis, (long long)x.size[axis], (long long)count, (long long)y.size[axis]);
     w->rank = x.rank;
     kiln_dense_steps(&x, w->x_step);
     kiln_dense_steps(&y, w->y_step);
@@ -179,8 +181,9 @@ static kiln_status pad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     *out = kiln_tensor_spec(g, n->in[0]);
     for (int i = 0; i < out->shape.rank; i++) {
         if (p->before[i] < 0 || p->after[i] < 0)
-            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "axis %d: %lld before and %lld after, neither may be negative",
-                                  i, (long long)p->before[i], (long long)p->after[i]);
+            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT,
+                                  "axis %d: %lld before and %lld after, neither may be negative", i,
+                                  (long long)p->before[i], (long long)p->after[i]);
         out->shape.size[i] = kiln_dim_add(g, out->shape.size[i], p->before[i]);
         out->shape.size[i] = kiln_dim_add(g, out->shape.size[i], p->after[i]);
     }
@@ -189,11 +192,13 @@ static kiln_status pad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 
 static void pad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
-    dx[0] = kiln_append(g, &kiln_op_pad_grad, (const kiln_tensor[]){dy[0], n->in[0]}, 2, n->params, n->params_size);
+    dx[0] = kiln_append(g, &kiln_op_pad_grad, (const kiln_tensor[]){dy[0], n->in[0]}, 2, n->params,
+                        n->params_size);
 }
 
 /* x inside of y: a walk from a dense `inner` to its place in `outer`. */
-static struct kiln_walk pad_walk(const kiln_plan *plan, const struct pad *p, kiln_tensor inner, kiln_tensor outer)
+static struct kiln_walk pad_walk(const kiln_plan *plan, const struct pad *p, kiln_tensor inner,
+                                 kiln_tensor outer)
 {
     const kiln_shape x = kiln_plan_spec(plan, inner).shape, y = kiln_plan_spec(plan, outer).shape;
     struct kiln_walk w = {.rank = x.rank};

@@ -29,7 +29,7 @@
 #include "update/square_sums.h"
 #include "update/update.h"
 
-enum { PACK_STEP = 64 };        /* elements: 256 bytes, the alignment of a binding */
+enum { PACK_STEP = 64 }; /* elements: 256 bytes, the alignment of a binding */
 
 /* Pack ------------------------------------------------------------------------------------------------------------ */
 
@@ -42,7 +42,8 @@ static kiln_status pack_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
         const int64_t count = kiln_shape_count(&x.shape);
         if (count < 0 || x.type != KILN_F32)
             return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "input %d is %s %s, wanted f32 of known size", i,
-                                  kiln_type_name(x.type), kiln_graph_shape_text(g, &x.shape, text, sizeof text));
+                                  kiln_type_name(x.type),
+                                  kiln_graph_shape_text(g, &x.shape, text, sizeof text));
         total = (int64_t)kiln_round_up((size_t)total, PACK_STEP) + count;
     }
     *out = (kiln_spec){KILN_F32, KILN_SHAPE(total)};
@@ -101,13 +102,14 @@ kiln_tensor kiln_pack(kiln_graph *g, const kiln_tensor *x, int count)
 struct node {
     kiln_plan *plan;
     const kiln_node *n;
-    int parameters;                 /* input of the first one */
-    const double (*setting)[2];     /* by parameter: factor of the rate, decay; NULL: 1 and 0 */
+    int parameters;             /* input of the first one */
+    const double (*setting)[2]; /* by parameter: factor of the rate, decay; NULL: 1 and 0 */
 };
 
 struct row {
     int chunk;
-    uint64_t parameter, gradient;   /* elements: in the chunk, and in the packed gradients or again in the chunk */
+    uint64_t parameter,
+        gradient; /* elements: in the chunk, and in the packed gradients or again in the chunk */
     uint32_t count;
     double rate, decay;
 };
@@ -153,13 +155,13 @@ static kiln_status collect(const struct node *o, row_vec *rows)
 /* Windows ----------------------------------------------------------------------------------------------------------- */
 
 struct span {
-    uint64_t low, high;             /* elements [low, high) */
+    uint64_t low, high; /* elements [low, high) */
 };
 
 /* Rows of one chunk that one dispatch takes. */
 struct window {
     const struct row *row;
-    int first, count;               /* first: among all rows of the node */
+    int first, count; /* first: among all rows of the node */
     struct span parameter, gradient;
 };
 
@@ -233,9 +235,11 @@ static kiln_binding gradient_part(const struct node *o, const struct window *w)
 /* Complete a dispatch, whose binding 0 is the table and whose block begins with the number of rows, for a window. */
 typedef void fill_fn(const struct node *o, const struct window *w, kiln_dispatch *d);
 
-static kiln_status lower_rows(const struct node *o, const row_vec *rows, const kiln_dispatch *like, fill_fn *fill)
+static kiln_status lower_rows(const struct node *o, const row_vec *rows, const kiln_dispatch *like,
+                              fill_fn *fill)
 {
-    const uint64_t limit = kiln_plan_caps(o->plan)->max_binding / kiln_plan_element(o->plan, o->n->in[o->parameters]);
+    const uint64_t limit =
+        kiln_plan_caps(o->plan)->max_binding / kiln_plan_element(o->plan, o->n->in[o->parameters]);
     kiln_status status = KILN_OK;
     for (int first = 0; first < rows->count && !status;) {
         const struct window w = window_from(rows, first, limit);
@@ -279,8 +283,9 @@ static kiln_status check_packed(kiln_graph *g, const kiln_node *n, int first)
 }
 
 /* A graph that failed has no values: the effect is none either, and inputs are not looked at. */
-static kiln_tensor append_on_parameters(kiln_graph *g, const kiln_op *op, const kiln_tensor *first, int firsts,
-                                        const kiln_tensor *parameters, int count, const void *params, size_t bytes)
+static kiln_tensor append_on_parameters(kiln_graph *g, const kiln_op *op, const kiln_tensor *first,
+                                        int firsts, const kiln_tensor *parameters, int count,
+                                        const void *params, size_t bytes)
 {
     if (kiln_graph_status(g))
         return KILN_NONE;
@@ -354,7 +359,8 @@ const kiln_op kiln_op_square_sums = {
     .lowering_count = 1,
 };
 
-kiln_tensor kiln_square_sums(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count, double clip)
+kiln_tensor kiln_square_sums(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count,
+                             double clip)
 {
     return append_on_parameters(g, &kiln_op_square_sums, &packed, 1, parameters, count, &clip, sizeof clip);
 }
@@ -412,13 +418,13 @@ struct update {
     int64_t optimizer;
     double beta1, rest1, beta2, rest2, epsilon, clip;
     char name[NAME_BYTES];
-    double setting[][2];        /* by parameter: factor of the rate, decay */
+    double setting[][2]; /* by parameter: factor of the rate, decay */
 };
 
 /* The endings of the arenas that an optimizer keeps its state in. */
 static const char *const states[][2] = {
-    [KILN_SGD] = {NULL},      [KILN_MOMENTUM] = {".m"},   [KILN_NESTEROV] = {".m"},
-    [KILN_RMSPROP] = {".v"},  [KILN_ADAM] = {".m", ".v"}, [KILN_ADAMW] = {".m", ".v"},
+    [KILN_SGD] = {NULL},     [KILN_MOMENTUM] = {".m"},   [KILN_NESTEROV] = {".m"},
+    [KILN_RMSPROP] = {".v"}, [KILN_ADAM] = {".m", ".v"}, [KILN_ADAMW] = {".m", ".v"},
 };
 
 /* The public order of the optimizers is the kernel's. */
@@ -431,7 +437,8 @@ static kiln_status update_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
 {
     const kiln_spec scalars = kiln_tensor_spec(g, n->in[1]);
     if (scalars.type != KILN_F32 || scalars.shape.rank != 1 || scalars.shape.size[0] != KILN_SCALAR_C2 + 1)
-        return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "wanted four packed scalars: rate, factor, and two corrections");
+        return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
+                              "wanted four packed scalars: rate, factor, and two corrections");
     return effect_infer(g, n, 2, out);
 }
 
@@ -507,15 +514,16 @@ const kiln_op kiln_op_update = {
     .lowering_count = 1,
 };
 
-kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars, const kiln_tensor *parameters,
-                                   int count, const kiln_update_rule *rule)
+kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars,
+                                   const kiln_tensor *parameters, int count, const kiln_update_rule *rule)
 {
     const size_t bytes = sizeof(struct update) + (size_t)count * sizeof((struct update *)NULL)->setting[0];
     if (kiln_graph_status(g))
         return KILN_NONE;
     if (strlen(rule->name) >= NAME_BYTES || (unsigned)rule->by > KILN_ADAMW) {
-        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "update \"%s\": wanted an optimizer, and a name below %d bytes",
-                        rule->name, NAME_BYTES);
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT,
+                        "update \"%s\": wanted an optimizer, and a name below %d bytes", rule->name,
+                        NAME_BYTES);
         return KILN_NONE;
     }
     struct update *p = calloc(1, bytes);
@@ -533,8 +541,8 @@ kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tenso
         p->setting[i][0] = rule->rate ? rule->rate[i] : 1;
         p->setting[i][1] = rule->decay ? rule->decay[i] : 0;
     }
-    const kiln_tensor t =
-        append_on_parameters(g, &kiln_op_update, (const kiln_tensor[]){packed, scalars}, 2, parameters, count, p, bytes);
+    const kiln_tensor t = append_on_parameters(g, &kiln_op_update, (const kiln_tensor[]){packed, scalars}, 2,
+                                               parameters, count, p, bytes);
     free(p);
     return t;
 }

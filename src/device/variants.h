@@ -1,0 +1,13 @@
+/* variants.h - the fast CPU variants by name: the kernels' lists above the seam name them, src/cpu defines them. */
+#ifndef KILN_DEVICE_VARIANTS_H
+#define KILN_DEVICE_VARIANTS_H
+
+#include <kiln/extend.h>
+
+extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_gather_grad_ranges;
+extern const kiln_variant kiln_cpu_pool2d_planes, kiln_cpu_pool2d_grad_planes;
+extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows;
+extern const kiln_variant kiln_cpu_matmul_packed;
+extern const kiln_variant kiln_cpu_conv2d_taps, kiln_cpu_conv2d_grad_input_taps, kiln_cpu_conv2d_grad_filter_dots;
+
+#endif
