@@ -1,0 +1,31 @@
+/*
+ * kiln.h - all of kiln, in reading order.
+ *
+ * A graph says what to compute, weights hold what was learned, a device is where, a program runs a list of the graph's values
+ * and effects. The rules of the house (results, ownership, threads) stand at the top of base.h.
+ */
+#ifndef KILN_KILN_H
+#define KILN_KILN_H
+
+#include <kiln/base.h>
+#include <kiln/log.h>
+
+#include <kiln/device.h>
+
+#include <kiln/graph.h>
+#include <kiln/ops.h>
+#include <kiln/nn.h>
+
+#include <kiln/weights.h>
+#include <kiln/program.h>
+
+#include <kiln/data.h>
+#include <kiln/metrics.h>
+#include <kiln/train.h>
+
+#include <kiln/draw.h>
+#include <kiln/import.h>
+
+#include <kiln/extend.h>
+
+#endif
