@@ -130,6 +130,7 @@ const kiln_op kiln_op_gather_grad = {
     .name = "gather_grad",
     .inputs = 3,
     .outputs = 1,
+    .shape_inputs = 1u << 2,
     .infer = grad_infer,
     .grad = grad_grad,
     .lowerings = (const kiln_lowering[]){{.name = "gather_grad", .lower = grad_lower}},

@@ -149,6 +149,7 @@ const kiln_op kiln_op_reshape_to = {
     .name = "reshape_to",
     .inputs = 2,
     .outputs = 1,
+    .shape_inputs = 1u << 1,
     .flags = KILN_OP_ALIAS,
     .infer = reshape_to_infer,
     .grad = back_to_x,
