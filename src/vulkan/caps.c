@@ -1,0 +1,247 @@
+/*
+ * caps.c - what a Vulkan device can do, and whether it meets the floor that kiln is built on.
+ *
+ * Limits are taken as the driver states them. Of the optional features those are asked for that add a storage or a
+ * variant; of a lent device those count that the application enabled.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vulkan/vk.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Features ------------------------------------------------------------------------------------------------------ */
+
+bool kiln_vk_family(const struct vk_instance *instance, VkPhysicalDevice physical, uint32_t *family)
+{
+    VkQueueFamilyProperties families[32];
+    uint32_t count = 32;
+    bool found = false;
+    instance->GetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
+    for (uint32_t i = 0; i < count; i++) {
+        const VkQueueFlags flags = families[i].queueFlags;
+        if (!(flags & VK_QUEUE_COMPUTE_BIT) || (found && flags & VK_QUEUE_GRAPHICS_BIT))
+            continue;
+        *family = i;
+        found = true;
+        if (!(flags & VK_QUEUE_GRAPHICS_BIT))
+            break;
+    }
+    return found;
+}
+
+static bool has_extension(const struct vk_device *dev, const char *name)
+{
+    VkExtensionProperties *list = NULL;
+    uint32_t count = 0;
+    bool found = false;
+    if (dev->instance.EnumerateDeviceExtensionProperties(dev->physical, NULL, &count, NULL) < 0)
+        return false;
+    list = calloc(count + 1u, sizeof *list);
+    if (list && dev->instance.EnumerateDeviceExtensionProperties(dev->physical, NULL, &count, list) >= 0)
+        for (uint32_t i = 0; i < count; i++)
+            found |= strcmp(list[i].extensionName, name) == 0;
+    free(list);
+    return found;
+}
+
+static void probe_features(struct vk_device *dev)
+{
+    VkPhysicalDeviceShaderFloat16Int8Features half = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+    };
+    VkPhysicalDevice8BitStorageFeatures storage8 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES,
+    };
+    VkPhysicalDevice16BitStorageFeatures storage16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+    };
+    VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &storage16 };
+    if (has_extension(dev, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
+        storage16.pNext = &storage8;
+    if (has_extension(dev, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) {
+        half.pNext = all.pNext;
+        all.pNext = &half;
+    }
+    dev->instance.GetPhysicalDeviceFeatures2(dev->physical, &all);
+    dev->features = (struct vk_features){
+        .storage16 = storage16.storageBuffer16BitAccess,
+        .storage8 = storage8.storageBuffer8BitAccess,
+        .half = half.shaderFloat16 && storage16.storageBuffer16BitAccess,
+    };
+}
+
+/* What the application enabled, by the extensions' structs or by those of the core versions. */
+static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *borrow)
+{
+    struct vk_features f = { 0 };
+    bool float16 = false;
+    for (const VkBaseInStructure *s = borrow->features; s; s = s->pNext) {
+        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES) {
+            f.storage16 |= ((const VkPhysicalDevice16BitStorageFeatures *)s)->storageBuffer16BitAccess;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES) {
+            f.storage16 |= ((const VkPhysicalDeviceVulkan11Features *)s)->storageBuffer16BitAccess;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES) {
+            f.storage8 |= ((const VkPhysicalDevice8BitStorageFeatures *)s)->storageBuffer8BitAccess;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES) {
+            float16 |= ((const VkPhysicalDeviceShaderFloat16Int8Features *)s)->shaderFloat16;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) {
+            f.storage8 |= ((const VkPhysicalDeviceVulkan12Features *)s)->storageBuffer8BitAccess;
+            float16 |= ((const VkPhysicalDeviceVulkan12Features *)s)->shaderFloat16;
+        }
+    }
+    f.half = float16 && f.storage16;
+    dev->features = f;
+}
+
+/* Limits -------------------------------------------------------------------------------------------------------- */
+
+static void describe_driver(const struct vk_device *dev, char *text, size_t bytes)
+{
+    VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES };
+    VkPhysicalDeviceProperties2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &driver };
+    if (has_extension(dev, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME))
+        dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
+    if (driver.driverName[0])
+        (void)snprintf(text, bytes, "%.120s %.120s", driver.driverName, driver.driverInfo);
+    else
+        (void)snprintf(text, bytes, "version %" PRIu32, dev->properties.driverVersion);
+}
+
+static uint64_t local_memory(const struct vk_device *dev)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < dev->memory.types.memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &dev->memory.types.memoryHeaps[i];
+        if (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && heap->size > most)
+            most = heap->size;
+    }
+    return most;
+}
+
+static void probe_timestamps(struct vk_device *dev)
+{
+    VkQueueFamilyProperties families[32];
+    uint32_t count = 32;
+    dev->instance.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
+    dev->timestamp_bits = dev->family < count ? families[dev->family].timestampValidBits : 0;
+}
+
+static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupProperties *subgroup,
+                      const VkPhysicalDeviceMaintenance3Properties *allocation)
+{
+    const VkPhysicalDeviceLimits *l = &dev->properties.limits;
+    uint64_t alignment = 256;
+    if (l->minStorageBufferOffsetAlignment > alignment)
+        alignment = l->minStorageBufferOffsetAlignment;
+    if (l->minTexelBufferOffsetAlignment > alignment)
+        alignment = l->minTexelBufferOffsetAlignment;
+    if (l->minUniformBufferOffsetAlignment > alignment)
+        alignment = l->minUniformBufferOffsetAlignment;
+
+    dev->common.caps = (struct kiln_caps){
+        .backend = KILN_BACKEND_VULKAN,
+        .software = dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .folds_constants = true,                /* kiln_spirv_specialize */
+        .vendor = dev->properties.vendorID,
+        .max_binding = least(l->maxStorageBufferRange, allocation->maxMemoryAllocationSize) / alignment * alignment,
+        .max_allocation = allocation->maxMemoryAllocationSize,
+        .memory = local_memory(dev),
+        .max_texels = l->maxTexelBufferElements,
+        .alignment = (uint32_t)alignment,
+        .max_groups = (uint32_t)least(least(l->maxComputeWorkGroupCount[0], l->maxComputeWorkGroupCount[1]),
+                                      l->maxComputeWorkGroupCount[2]),
+        .max_invocations = (uint32_t)least(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]),
+        .max_shared = l->maxComputeSharedMemorySize,
+        .max_bindings =
+            (uint32_t)least(l->maxPerStageDescriptorStorageBuffers, l->maxDescriptorSetStorageBuffers),
+        .subgroup = subgroup->subgroupSize,
+        .threads = 1,
+        .slice = 0.1,
+        .storage16 = dev->features.storage16,
+        .storage8 = dev->features.storage8,
+        .half = dev->features.half,
+        .timestamps = dev->timestamp_bits > 0 && l->timestampPeriod > 0,
+    };
+}
+
+static void fill_info(struct vk_device *dev)
+{
+    const struct kiln_caps *caps = &dev->common.caps;
+    kiln_device_info *info = &dev->common.info;
+    *info = (kiln_device_info){
+        .backend = KILN_BACKEND_VULKAN,
+        .software = caps->software,
+        .memory = caps->memory,
+        .max_binding = caps->max_binding,
+        .max_invocations = caps->max_invocations,
+        .max_shared = caps->max_shared,
+        .subgroup = caps->subgroup,
+        .half = caps->half,
+    };
+    (void)snprintf(info->title, sizeof info->title, "%.255s", dev->properties.deviceName);
+    describe_driver(dev, info->driver, sizeof info->driver);
+}
+
+void kiln_vk_probe(struct vk_device *dev, const kiln_vulkan_borrow *borrow)
+{
+    VkPhysicalDeviceMaintenance3Properties allocation = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+    };
+    VkPhysicalDeviceSubgroupProperties subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+        .pNext = &allocation,
+    };
+    VkPhysicalDeviceProperties2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup };
+    dev->instance.GetPhysicalDeviceProperties(dev->physical, &dev->properties);
+    dev->instance.GetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory.types);
+    if (dev->properties.apiVersion >= VK_API_VERSION_1_1) {         /* else below the floor, and these unknown */
+        dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
+        if (borrow)
+            borrow_features(dev, borrow);
+        else
+            probe_features(dev);
+    }
+    probe_timestamps(dev);
+    fill_caps(dev, &subgroup, &allocation);
+    fill_info(dev);
+}
+
+kiln_status kiln_vk_check_floor(const struct vk_device *dev)
+{
+    const VkPhysicalDeviceLimits *l = &dev->properties.limits;
+    const struct kiln_caps *caps = &dev->common.caps;
+    const struct {
+        const char *what;
+        uint64_t has, wanted;
+    } floor[] = {
+        { "bytes of storage-buffer range", caps->max_binding, 128 * MIB - 256 },
+        { "bytes of one allocation", caps->max_allocation, 1024 * MIB },
+        { "texel-buffer elements", caps->max_texels, 65536 },
+        { "workgroups an axis", caps->max_groups, 65535 },
+        { "invocations of a workgroup", caps->max_invocations, 128 },
+        { "bytes of shared memory", caps->max_shared, 16384 },
+        { "storage buffers a stage", caps->max_bindings, 8 },
+        { "bytes of push constants", l->maxPushConstantsSize, 128 },
+    };
+    const uint32_t version = dev->properties.apiVersion;
+    if (version < VK_API_VERSION_1_1)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" has version %d.%d, kiln needs 1.1",
+                         dev->common.info.title, (int)VK_API_VERSION_MAJOR(version), (int)VK_API_VERSION_MINOR(version));
+    for (size_t i = 0; i < sizeof floor / sizeof *floor; i++)
+        if (floor[i].has < floor[i].wanted)
+            return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" has %" PRIu64 " %s, kiln needs %" PRIu64,
+                             dev->common.info.title, floor[i].has, floor[i].what, floor[i].wanted);
+    if (caps->alignment > 256)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" wants offsets at multiples of %" PRIu32
+                         " bytes, kiln gives 256", dev->common.info.title, caps->alignment);
+    return KILN_OK;
+}
