@@ -18,7 +18,8 @@ static struct vk_device *create_empty(void)
     struct vk_device *dev = calloc(1, sizeof *dev);
     if (!dev)
         return NULL;
-    const int failed = pthread_mutex_init(&dev->memory.lock, NULL) | pthread_mutex_init(&dev->pipelines.lock, NULL) |
+    const int failed = pthread_mutex_init(&dev->memory.lock, NULL) |
+                       pthread_mutex_init(&dev->pipelines.lock, NULL) |
                        pthread_mutex_init(&dev->queue.lock, NULL) | pthread_cond_init(&dev->queue.left, NULL);
     if (failed) {
         free(dev);
@@ -64,7 +65,8 @@ static kiln_status find_physical(struct vk_device *dev, int index)
         dev->physical = all[index];
     free(all);
     if (!dev->physical)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "Vulkan: there is no device %d, the drivers show %d", index, count);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "Vulkan: there is no device %d, the drivers show %d", index,
+                         count);
     if (!kiln_vk_family(&dev->instance, dev->physical, &dev->family))
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: device %d has no queue for compute", index);
     return KILN_OK;
@@ -98,7 +100,7 @@ static kiln_status open_borrowed(struct vk_device *dev, const kiln_vulkan_borrow
 
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out)
 {
-    const kiln_device_params none = { 0 };
+    const kiln_device_params none = {0};
     const kiln_device_params *p = params ? params : &none;
     kiln_status status;
     *out = NULL;
@@ -112,7 +114,6 @@ kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_d
         close_device(&dev->common);
         return status;
     }
-    kiln_log(KILN_LOG_INFO, "%s: %s (%s)", dev->common.info.name, dev->common.info.title, dev->common.info.driver);
     *out = &dev->common;
     return KILN_OK;
 }

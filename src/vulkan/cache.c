@@ -70,14 +70,14 @@ static bool add_folder(struct kiln_text *path, const char *folder)
 /* The file's path, malloced; NULL for none. */
 static char *path_of(const struct vk_device *dev, const char *folder)
 {
-    struct kiln_text path = { 0 };
+    struct kiln_text path = {0};
     char *copy = NULL;
     if (!add_folder(&path, folder))
         goto cleanup;
     create_folders(path.data);
     kiln_text_add(&path, "/pipelines-%04x-%04x-", (unsigned)dev->properties.vendorID,
                   (unsigned)dev->properties.deviceID);
-    for (int i = 0; i < VK_UUID_SIZE; i++)
+    for (size_t i = 0; i < VK_UUID_SIZE; i++)
         kiln_text_add(&path, "%02x", (unsigned)dev->properties.pipelineCacheUUID[i]);
     kiln_text_add(&path, ".bin");
     if (!path.failed)
@@ -113,14 +113,15 @@ kiln_status kiln_vk_cache_open(struct vk_device *dev, const char *folder)
 {
     kiln_status status = KILN_OK;
     struct vk_pipelines *all = &dev->pipelines;
-    struct kiln_file file = { 0 };
+    struct kiln_file file = {0};
     const void *data = NULL;
     size_t bytes = 0;
     all->cache_path = folder && !folder[0] ? NULL : path_of(dev, folder);
     if (all->cache_path && is_file(all->cache_path) && kiln_file_map(&file, all->cache_path) == KILN_OK) {
         data = valid_data(dev, &file, &bytes);
         if (!data)
-            kiln_log(KILN_LOG_INFO, "pipeline cache %s: damaged or another driver's, ignored", all->cache_path);
+            kiln_log_line(KILN_LOG_INFO, "pipeline cache %s: damaged or another driver's, ignored",
+                          all->cache_path);
     }
     if (data)
         all->cache_hash = kiln_hash(KILN_HASH_START, data, bytes);
@@ -143,7 +144,7 @@ fail:
 /* Whether the path's folder takes new files. */
 static bool is_writable(const char *path)
 {
-    struct kiln_text folder = { 0 };
+    struct kiln_text folder = {0};
     kiln_text_add(&folder, "%.*s", (int)(strrchr(path, '/') - path), path);
     const bool writable = !folder.failed && access(kiln_text_get(&folder), W_OK | X_OK) == 0;
     kiln_text_finish(&folder);
@@ -152,7 +153,7 @@ static bool is_writable(const char *path)
 
 static void save(struct vk_device *dev, const void *data, size_t bytes)
 {
-    struct kiln_writer writer = { 0 };
+    struct kiln_writer writer = {0};
     const struct header h = header_of(dev, data, bytes);
     if (h.hash == dev->pipelines.cache_hash || !is_writable(dev->pipelines.cache_path))
         return;

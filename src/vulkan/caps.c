@@ -64,7 +64,8 @@ static void probe_features(struct vk_device *dev)
     VkPhysicalDevice16BitStorageFeatures storage16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
     };
-    VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &storage16 };
+    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                     .pNext = &storage16};
     if (has_extension(dev, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
         storage16.pNext = &storage8;
     if (has_extension(dev, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME)) {
@@ -82,7 +83,7 @@ static void probe_features(struct vk_device *dev)
 /* What the application enabled, by the extensions' structs or by those of the core versions. */
 static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *borrow)
 {
-    struct vk_features f = { 0 };
+    struct vk_features f = {0};
     bool float16 = false;
     for (const VkBaseInStructure *s = borrow->features; s; s = s->pNext) {
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES) {
@@ -106,8 +107,9 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
 
 static void describe_driver(const struct vk_device *dev, char *text, size_t bytes)
 {
-    VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES };
-    VkPhysicalDeviceProperties2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &driver };
+    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = &driver};
     if (has_extension(dev, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME))
         dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
     if (driver.driverName[0])
@@ -150,9 +152,10 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
     dev->common.caps = (struct kiln_caps){
         .backend = KILN_BACKEND_VULKAN,
         .software = dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
-        .folds_constants = true,                /* kiln_spirv_specialize */
+        .folds_constants = true, /* kiln_spirv_specialize */
         .vendor = dev->properties.vendorID,
-        .max_binding = least(l->maxStorageBufferRange, allocation->maxMemoryAllocationSize) / alignment * alignment,
+        .max_binding =
+            least(l->maxStorageBufferRange, allocation->maxMemoryAllocationSize) / alignment * alignment,
         .max_allocation = allocation->maxMemoryAllocationSize,
         .memory = local_memory(dev),
         .max_texels = l->maxTexelBufferElements,
@@ -180,6 +183,7 @@ static void fill_info(struct vk_device *dev)
     *info = (kiln_device_info){
         .backend = KILN_BACKEND_VULKAN,
         .software = caps->software,
+        .discrete = dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
         .memory = caps->memory,
         .max_binding = caps->max_binding,
         .max_invocations = caps->max_invocations,
@@ -200,10 +204,11 @@ void kiln_vk_probe(struct vk_device *dev, const kiln_vulkan_borrow *borrow)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
         .pNext = &allocation,
     };
-    VkPhysicalDeviceProperties2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup };
+    VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = &subgroup};
     dev->instance.GetPhysicalDeviceProperties(dev->physical, &dev->properties);
     dev->instance.GetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory.types);
-    if (dev->properties.apiVersion >= VK_API_VERSION_1_1) {         /* else below the floor, and these unknown */
+    if (dev->properties.apiVersion >= VK_API_VERSION_1_1) { /* else below the floor, and these unknown */
         dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
         if (borrow)
             borrow_features(dev, borrow);
@@ -223,25 +228,27 @@ kiln_status kiln_vk_check_floor(const struct vk_device *dev)
         const char *what;
         uint64_t has, wanted;
     } floor[] = {
-        { "bytes of storage-buffer range", caps->max_binding, 128 * MIB - 256 },
-        { "bytes of one allocation", caps->max_allocation, 1024 * MIB },
-        { "texel-buffer elements", caps->max_texels, 65536 },
-        { "workgroups an axis", caps->max_groups, 65535 },
-        { "invocations of a workgroup", caps->max_invocations, 128 },
-        { "bytes of shared memory", caps->max_shared, 16384 },
-        { "storage buffers a stage", caps->max_bindings, 8 },
-        { "bytes of push constants", l->maxPushConstantsSize, 128 },
+        {"bytes of storage-buffer range", caps->max_binding, 128 * MIB - 256},
+        {"bytes of one allocation", caps->max_allocation, 1024 * MIB},
+        {"texel-buffer elements", caps->max_texels, 65536},
+        {"workgroups an axis", caps->max_groups, 65535},
+        {"invocations of a workgroup", caps->max_invocations, 128},
+        {"bytes of shared memory", caps->max_shared, 16384},
+        {"storage buffers a stage", caps->max_bindings, 8},
+        {"bytes of push constants", l->maxPushConstantsSize, 128},
     };
     const uint32_t version = dev->properties.apiVersion;
     if (version < VK_API_VERSION_1_1)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" has version %d.%d, kiln needs 1.1",
-                         dev->common.info.title, (int)VK_API_VERSION_MAJOR(version), (int)VK_API_VERSION_MINOR(version));
+                         dev->common.info.title, (int)VK_API_VERSION_MAJOR(version),
+                         (int)VK_API_VERSION_MINOR(version));
     for (size_t i = 0; i < sizeof floor / sizeof *floor; i++)
         if (floor[i].has < floor[i].wanted)
             return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" has %" PRIu64 " %s, kiln needs %" PRIu64,
                              dev->common.info.title, floor[i].has, floor[i].what, floor[i].wanted);
     if (caps->alignment > 256)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: \"%s\" wants offsets at multiples of %" PRIu32
-                         " bytes, kiln gives 256", dev->common.info.title, caps->alignment);
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "Vulkan: \"%s\" wants offsets at multiples of %" PRIu32 " bytes, kiln gives 256",
+                         dev->common.info.title, caps->alignment);
     return KILN_OK;
 }

@@ -17,20 +17,20 @@
 #include "vulkan/vk.h"
 
 enum {
-    SLOT = KILN_MAX_BLOCK,          /* bytes of a block or stand-in: also what offsets are multiples of */
-    BATCH = 64,                     /* command buffers a submission takes at most */
+    SLOT = KILN_MAX_BLOCK, /* bytes of a block or stand-in: also what offsets are multiples of */
+    BATCH = 64,            /* command buffers a submission takes at most */
 };
-#define PIECE 5e-3                  /* seconds */
+#define PIECE 5e-3 /* seconds */
 
 struct kiln_baked {
     VkCommandPool pool;
     VkDescriptorPool sets;
     VkQueryPool queries;
-    struct kiln_buffer *slots;      /* blocks and stand-ins */
+    struct kiln_buffer *slots; /* blocks and stand-ins */
     KILN_VEC(VkBufferView) views;
     KILN_VEC(VkCommandBuffer) piece;
-    KILN_VEC(double) estimate;      /* seconds of each piece, at pace 1 */
-    int count;                      /* of commands */
+    KILN_VEC(double) estimate; /* seconds of each piece, at pace 1 */
+    int count;                 /* of commands */
     kiln_ticket last;
 };
 
@@ -43,26 +43,31 @@ struct baker {
     struct vk_device *dev;
     const struct kiln_commands *list;
     struct kiln_baked *work;
-    VkCommandBuffer now;            /* being recorded */
+    VkCommandBuffer now; /* being recorded */
     const struct vk_pipeline *bound;
-    double estimate, limit;         /* seconds of the piece so far, and how many it may have, at pace 1 */
+    double estimate, limit; /* seconds of the piece so far, and how many it may have, at pace 1 */
     uint32_t next_slot;
-    bool fresh;                     /* nothing was recorded since the last barrier */
-    bool host;                      /* the list writes what the host reads */
+    bool fresh; /* nothing was recorded since the last barrier */
+    bool host;  /* the list writes what the host reads */
 };
 
 /* Estimates ----------------------------------------------------------------------------------------------------- */
 
-struct rates { double flops, bytes, start; };
+struct rates {
+    double flops, bytes, start;
+};
 
 static struct rates rates_of(const struct vk_device *dev)
 {
-    static const struct rates software = { 50e9, 5e9, 20e-6 }, integrated = { 300e9, 25e9, 5e-6 },
-                              discrete = { 1e12, 100e9, 5e-6 };
+    static const struct rates software = {50e9, 5e9, 20e-6}, integrated = {300e9, 25e9, 5e-6},
+                              discrete = {1e12, 100e9, 5e-6};
     switch (dev->properties.deviceType) {
-    case VK_PHYSICAL_DEVICE_TYPE_CPU: return software;
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return integrated;
-    default: return discrete;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return software;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return integrated;
+    default:
+        return discrete;
     }
 }
 
@@ -84,11 +89,11 @@ static double seconds_of(const struct vk_device *dev, const struct kiln_command 
     return r.start + flops / r.flops + bytes / r.bytes;
 }
 
-/* Spans --------------------------------------------------------------------------------------------------------- */
+/* Spans, all checked by kiln_commands_check --------------------------------------------------------------------- */
 
 static bool is_bound(const struct kiln_span *s)
 {
-    return s->buffer >= 0 && s->bytes > 0;
+    return s->buffer >= 0;
 }
 
 static struct vk_buffer *buffer_of(const struct kiln_commands *list, const struct kiln_span *s)
@@ -96,63 +101,10 @@ static struct vk_buffer *buffer_of(const struct kiln_commands *list, const struc
     return (struct vk_buffer *)list->buffer[s->buffer];
 }
 
-static kiln_status check_span(const struct kiln_commands *list, const char *label, const struct kiln_span *s)
-{
-    if (s->buffer < 0 || s->buffer >= list->buffer_count)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: buffer %d of %d", label, s->buffer, list->buffer_count);
-    const uint64_t bytes = list->buffer[s->buffer]->bytes;
-    if (s->offset > bytes || s->bytes > bytes - s->offset)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: bytes %" PRIu64 " to %" PRIu64 " of a buffer of %" PRIu64, label,
-                         s->offset, s->offset + s->bytes, bytes);
-    return KILN_OK;
-}
-
-static kiln_status check_binding(const struct baker *b, const char *label, const struct kiln_span *s, uint32_t texel)
-{
-    const struct kiln_caps *caps = &b->dev->common.caps;
-    const kiln_status status = check_span(b->list, label, s);
-    if (status)
-        return status;
-    if (s->offset % caps->alignment)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: offset %" PRIu64 " is no multiple of %u", label, s->offset,
-                         (unsigned)caps->alignment);
-    if (s->bytes > caps->max_binding)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: a binding of %" PRIu64 " bytes, the device takes %" PRIu64, label,
-                         s->bytes, caps->max_binding);
-    if (texel && s->bytes / texel > caps->max_texels)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %" PRIu64 " texels, the device takes %" PRIu64, label,
-                         s->bytes / texel, caps->max_texels);
-    return KILN_OK;
-}
-
 /* Bytes of a texel where binding i is read as texels, else 0. */
 static uint32_t texel_of(const kiln_variant *v, int i)
 {
     return !(v->texels >> i & 1) ? 0 : v->texel_width == 4 ? 16 : 4;
-}
-
-static kiln_status check_dispatch(const struct baker *b, const struct kiln_command *c)
-{
-    const struct kiln_dispatch_command *d = &c->as.dispatch;
-    const struct kiln_caps *caps = &b->dev->common.caps;
-    const kiln_kernel *kernel = d->dispatch->kernel;
-    for (int i = 0; i < 3; i++)
-        if (d->groups[i] == 0 || d->groups[i] > caps->max_groups)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %u workgroups on axis %d, the device takes 1 to %u", c->label,
-                             (unsigned)d->groups[i], i, (unsigned)caps->max_groups);
-    if (d->first + d->count > UINT32_MAX)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: workgroups up to %" PRIu64 ", kernels count 32 bits", c->label,
-                         d->first + d->count);
-    if (d->dispatch->block_size > KILN_MAX_BLOCK || d->dispatch->block_size != kernel->block_size)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: a block of %u bytes, %s takes %u", c->label,
-                         (unsigned)d->dispatch->block_size, kernel->name, (unsigned)kernel->block_size);
-    for (int i = 0; i < kernel->bindings; i++) {
-        const kiln_status status = !is_bound(&d->bind[i]) ? KILN_OK
-                                   : check_binding(b, c->label, &d->bind[i], texel_of(d->dispatch->variant, i));
-        if (status)
-            return status;
-    }
-    return is_bound(&d->scratch) ? check_binding(b, c->label, &d->scratch, 0) : KILN_OK;
 }
 
 /* Counting ------------------------------------------------------------------------------------------------------ */
@@ -179,7 +131,7 @@ static void count_dispatch(struct needs *n, const struct kiln_dispatch_command *
 
 static struct needs count_needs(const struct kiln_commands *list)
 {
-    struct needs n = { 0 };
+    struct needs n = {0};
     for (int i = 0; i < list->count; i++)
         if (list->command[i].kind == KILN_COMMAND_DISPATCH)
             count_dispatch(&n, &list->command[i].as.dispatch);
@@ -192,9 +144,9 @@ static kiln_status create_sets(struct vk_device *dev, struct kiln_baked *work, c
 {
     kiln_status status = KILN_OK;
     const VkDescriptorPoolSize wanted[] = {
-        { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n->storage },
-        { VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, n->texels },
-        { VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, n->blocks },
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n->storage},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, n->texels},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, n->blocks},
     };
     VkDescriptorPoolSize sizes[3];
     uint32_t count = 0;
@@ -256,7 +208,7 @@ struct writes {
 static VkDescriptorBufferInfo place(const struct vk_buffer *b, uint64_t offset, uint64_t bytes, uint64_t unit)
 {
     const uint64_t rounded = (bytes + unit - 1) / unit * unit, room = b->bytes - offset;
-    return (VkDescriptorBufferInfo){ b->handle, b->start + offset, rounded < room ? rounded : room };
+    return (VkDescriptorBufferInfo){b->handle, b->start + offset, rounded < room ? rounded : room};
 }
 
 static VkDescriptorBufferInfo next_slot(struct baker *b)
@@ -264,7 +216,8 @@ static VkDescriptorBufferInfo next_slot(struct baker *b)
     return place((const struct vk_buffer *)b->work->slots, (uint64_t)b->next_slot++ * SLOT, SLOT, 4);
 }
 
-static kiln_status create_view(struct baker *b, const VkDescriptorBufferInfo *at, uint32_t texel, VkBufferView *out)
+static kiln_status create_view(struct baker *b, const VkDescriptorBufferInfo *at, uint32_t texel,
+                               VkBufferView *out)
 {
     struct vk_device *dev = b->dev;
     kiln_status status = KILN_OK;
@@ -324,17 +277,18 @@ static kiln_status add_bindings(struct baker *b, struct writes *w, const struct 
     if (variant->scratch && !status)
         status = add_binding(b, w, VK_BINDING_SCRATCH, &d->scratch, 0);
     if (kernel->block_size > KILN_PUSH_BYTES && !status) {
-        memcpy((unsigned char *)b->work->slots->map + b->next_slot * SLOT, d->dispatch->block.bytes, kernel->block_size);
+        memcpy((unsigned char *)b->work->slots->map + b->next_slot * SLOT, d->dispatch->block.bytes,
+               kernel->block_size);
         add_write(w, VK_BINDING_BLOCK, VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, next_slot(b));
     }
     return status;
 }
 
-static kiln_status create_set(struct baker *b, const struct kiln_dispatch_command *d, const struct vk_pipeline *p,
-                              VkDescriptorSet *out)
+static kiln_status create_set(struct baker *b, const struct kiln_dispatch_command *d,
+                              const struct vk_pipeline *p, VkDescriptorSet *out)
 {
     struct vk_device *dev = b->dev;
-    struct writes w = { .count = 0 };
+    struct writes w = {.count = 0};
     kiln_status status = KILN_OK;
     const VkDescriptorSetAllocateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
@@ -343,7 +297,7 @@ static kiln_status create_set(struct baker *b, const struct kiln_dispatch_comman
         .pSetLayouts = &p->set_layout,
     };
     *out = VK_NULL_HANDLE;
-    if (!b->work->sets)             /* no dispatch of the list binds anything */
+    if (!b->work->sets) /* no dispatch of the list binds anything */
         return KILN_OK;
     VK(dev, dev->api.vkAllocateDescriptorSets(dev->handle, &info, out));
     if ((status = add_bindings(b, &w, d)))
@@ -436,21 +390,26 @@ static kiln_status record_dispatch(struct baker *b, const struct kiln_command *c
     const struct kiln_dispatch_command *d = &c->as.dispatch;
     const struct vk_pipeline *p;
     VkDescriptorSet set;
-    uint32_t push[(8 + KILN_PUSH_BYTES) / 4] = { (uint32_t)d->first, (uint32_t)(d->first + d->count) };
+    uint32_t push[(8 + KILN_PUSH_BYTES) / 4] = {(uint32_t)d->first, (uint32_t)(d->first + d->count)};
     uint32_t pushed = 8;
-    kiln_status status = check_dispatch(b, c);
-    if (status || (status = kiln_vk_pipeline_get(dev, d->dispatch, &p)) || (status = create_set(b, d, p, &set)))
+    kiln_status status;
+    if (d->first + d->count > UINT32_MAX)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                         "%s: groups up to %" PRIu64 ", kernels count them in 32 bits",
+                         d->dispatch->kernel->name, d->first + d->count);
+    if ((status = kiln_vk_pipeline_get(dev, d->dispatch, &p)) || (status = create_set(b, d, p, &set)))
         return status;
 
-    if (d->dispatch->block_size <= KILN_PUSH_BYTES) {
-        memcpy(push + 2, d->dispatch->block.bytes, d->dispatch->block_size);
-        pushed += (d->dispatch->block_size + 3) / 4 * 4;
+    if (d->dispatch->kernel->block_size <= KILN_PUSH_BYTES) {
+        memcpy(push + 2, d->dispatch->block.bytes, d->dispatch->kernel->block_size);
+        pushed += (d->dispatch->kernel->block_size + 3) / 4 * 4;
     }
     if (p != b->bound)
         dev->api.vkCmdBindPipeline(b->now, VK_PIPELINE_BIND_POINT_COMPUTE, p->handle);
     b->bound = p;
     if (set)
-        dev->api.vkCmdBindDescriptorSets(b->now, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0, NULL);
+        dev->api.vkCmdBindDescriptorSets(b->now, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0,
+                                         NULL);
     dev->api.vkCmdPushConstants(b->now, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, pushed, push);
     dev->api.vkCmdDispatch(b->now, d->groups[0], d->groups[1], d->groups[2]);
     return KILN_OK;
@@ -461,44 +420,41 @@ static void note_written(struct baker *b, const struct kiln_span *s)
     b->host |= buffer_of(b->list, s)->heap == KILN_HEAP_READBACK;
 }
 
-static kiln_status record_copy(struct baker *b, const struct kiln_command *c)
+static void record_copy(struct baker *b, const struct kiln_command *c)
 {
     const struct kiln_span *from = &c->as.copy.from, *to = &c->as.copy.to;
-    kiln_status status = check_span(b->list, c->label, from);
-    if (status || (status = check_span(b->list, c->label, to)))
-        return status;
     const struct vk_buffer *source = buffer_of(b->list, from), *target = buffer_of(b->list, to);
-    const VkBufferCopy region = { source->start + from->offset, target->start + to->offset, to->bytes };
-    if (to->bytes > 0)
-        b->dev->api.vkCmdCopyBuffer(b->now, source->handle, target->handle, 1, &region);
+    const VkBufferCopy region = {source->start + from->offset, target->start + to->offset, to->bytes};
+    b->dev->api.vkCmdCopyBuffer(b->now, source->handle, target->handle, 1, &region);
     note_written(b, to);
-    return KILN_OK;
 }
 
-static kiln_status record_fill(struct baker *b, const struct kiln_command *c)
+static void record_fill(struct baker *b, const struct kiln_command *c)
 {
     const struct kiln_span *to = &c->as.fill.to;
-    const kiln_status status = check_span(b->list, c->label, to);
-    if (status)
-        return status;
-    const VkDescriptorBufferInfo at = place(buffer_of(b->list, to), to->offset, to->bytes, 4);
-    if (to->bytes > 0)
-        b->dev->api.vkCmdFillBuffer(b->now, at.buffer, at.offset, at.range / 4 * 4, c->as.fill.value);
+    const struct vk_buffer *target = buffer_of(b->list, to);
+    b->dev->api.vkCmdFillBuffer(b->now, target->handle, target->start + to->offset, to->bytes,
+                                c->as.fill.value);
     note_written(b, to);
-    return KILN_OK;
 }
 
 static kiln_status record_kind(struct baker *b, const struct kiln_command *c)
 {
     switch (c->kind) {
-    case KILN_COMMAND_DISPATCH: return record_dispatch(b, c);
-    case KILN_COMMAND_COPY: return record_copy(b, c);
-    case KILN_COMMAND_FILL: return record_fill(b, c);
-    default:
+    case KILN_COMMAND_DISPATCH:
+        return record_dispatch(b, c);
+    case KILN_COMMAND_COPY:
+        record_copy(b, c);
+        break;
+    case KILN_COMMAND_FILL:
+        record_fill(b, c);
+        break;
+    case KILN_COMMAND_BARRIER:
         if (!b->fresh)
             barrier(b, KERNELS, KERNELS);
-        return KILN_OK;
+        break;
     }
+    return KILN_OK;
 }
 
 static void stamp(struct baker *b, int index, int end)
@@ -532,14 +488,15 @@ kiln_status kiln_vk_bake(kiln_device *device, const struct kiln_commands *list, 
     struct vk_device *dev = (struct vk_device *)device;
     const struct needs needs = count_needs(list);
     const double slice = dev->common.caps.slice < PIECE ? dev->common.caps.slice : PIECE;
-    struct baker b = { .dev = dev, .list = list, .limit = slice / kiln_vk_queue_pace(dev) };
+    struct baker b = {.dev = dev, .list = list, .limit = slice / kiln_vk_queue_pace(dev)};
     kiln_status status = kiln_vk_alive(dev);
     *out = NULL;
     if (status)
         return status;
     b.work = calloc(1, sizeof *b.work);
     if (!b.work)
-        return kiln_fail(KILN_ERROR_MEMORY, "Vulkan: no memory for list \"%s\"", list->name ? list->name : "");
+        return kiln_fail(KILN_ERROR_MEMORY, "Vulkan: no memory for list \"%s\"",
+                         list->name ? list->name : "");
 
     b.work->count = list->count;
     if ((status = create_pools(dev, b.work, &needs)))
@@ -591,16 +548,18 @@ struct batch {
 
 static kiln_status flush(struct vk_device *dev, struct batch *batch, kiln_ticket *ticket)
 {
-    const kiln_status status = kiln_vk_queue_submit(dev, batch->buffer, batch->count, batch->estimate, ticket);
+    const kiln_status status =
+        kiln_vk_queue_submit(dev, batch->buffer, batch->count, batch->estimate, ticket);
     batch->count = 0;
     batch->estimate = 0;
     return status;
 }
 
-kiln_status kiln_vk_submit(kiln_device *device, struct kiln_baked *const *work, int count, kiln_ticket *ticket)
+kiln_status kiln_vk_submit(kiln_device *device, struct kiln_baked *const *work, int count,
+                           kiln_ticket *ticket)
 {
     struct vk_device *dev = (struct vk_device *)device;
-    struct batch batch = { .count = 0 };
+    struct batch batch = {.count = 0};
     const double limit = dev->common.caps.slice / kiln_vk_queue_pace(dev);
     kiln_status status = kiln_vk_alive(dev);
     *ticket = dev->queue.issued;
@@ -626,10 +585,11 @@ bool kiln_vk_time(kiln_device *device, struct kiln_baked *work, int index, doubl
     uint64_t stamps[2];
     if (!work->queries || index < 0 || index >= work->count || !work->last)
         return false;
-    if (dev->api.vkGetQueryPoolResults(dev->handle, work->queries, 2 * (uint32_t)index, 2, sizeof stamps, stamps,
-                                       sizeof *stamps, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    if (dev->api.vkGetQueryPoolResults(dev->handle, work->queries, 2 * (uint32_t)index, 2, sizeof stamps,
+                                       stamps, sizeof *stamps, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
         return false;
     const uint64_t mask = dev->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << dev->timestamp_bits) - 1;
-    *seconds = (double)((stamps[1] - stamps[0]) & mask) * (double)dev->properties.limits.timestampPeriod * 1e-9;
+    *seconds =
+        (double)((stamps[1] - stamps[0]) & mask) * (double)dev->properties.limits.timestampPeriod * 1e-9;
     return true;
 }

@@ -19,35 +19,36 @@ static atomic_int messages;
 
 /* Results ------------------------------------------------------------------------------------------------------- */
 
-#define RESULTS(X)                                                                                                   \
-    X(VK_SUCCESS)                                                                                                    \
-    X(VK_NOT_READY)                                                                                                  \
-    X(VK_TIMEOUT)                                                                                                    \
-    X(VK_INCOMPLETE)                                                                                                 \
-    X(VK_ERROR_OUT_OF_HOST_MEMORY)                                                                                   \
-    X(VK_ERROR_OUT_OF_DEVICE_MEMORY)                                                                                 \
-    X(VK_ERROR_INITIALIZATION_FAILED)                                                                                \
-    X(VK_ERROR_DEVICE_LOST)                                                                                          \
-    X(VK_ERROR_MEMORY_MAP_FAILED)                                                                                    \
-    X(VK_ERROR_LAYER_NOT_PRESENT)                                                                                    \
-    X(VK_ERROR_EXTENSION_NOT_PRESENT)                                                                                \
-    X(VK_ERROR_FEATURE_NOT_PRESENT)                                                                                  \
-    X(VK_ERROR_INCOMPATIBLE_DRIVER)                                                                                  \
-    X(VK_ERROR_TOO_MANY_OBJECTS)                                                                                     \
-    X(VK_ERROR_FRAGMENTED_POOL)                                                                                      \
-    X(VK_ERROR_OUT_OF_POOL_MEMORY)                                                                                   \
-    X(VK_ERROR_INVALID_SHADER_NV)                                                                                    \
+#define RESULTS(X)                    \
+    X(VK_SUCCESS)                     \
+    X(VK_NOT_READY)                   \
+    X(VK_TIMEOUT)                     \
+    X(VK_INCOMPLETE)                  \
+    X(VK_ERROR_OUT_OF_HOST_MEMORY)    \
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY)  \
+    X(VK_ERROR_INITIALIZATION_FAILED) \
+    X(VK_ERROR_DEVICE_LOST)           \
+    X(VK_ERROR_MEMORY_MAP_FAILED)     \
+    X(VK_ERROR_LAYER_NOT_PRESENT)     \
+    X(VK_ERROR_EXTENSION_NOT_PRESENT) \
+    X(VK_ERROR_FEATURE_NOT_PRESENT)   \
+    X(VK_ERROR_INCOMPATIBLE_DRIVER)   \
+    X(VK_ERROR_TOO_MANY_OBJECTS)      \
+    X(VK_ERROR_FRAGMENTED_POOL)       \
+    X(VK_ERROR_OUT_OF_POOL_MEMORY)    \
+    X(VK_ERROR_INVALID_SHADER_NV)     \
     X(VK_ERROR_UNKNOWN)
 
 const char *kiln_vk_result_name(VkResult result)
 {
     switch (result) {
-#define X(name)                                                                                                      \
-    case name:                                                                                                       \
+#define X(name) \
+    case name:  \
         return #name;
         RESULTS(X)
 #undef X
-    default: return "an unknown result";
+    default:
+        return "an unknown result";
     }
 }
 
@@ -56,11 +57,14 @@ static kiln_status status_of(VkResult result)
     switch (result) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
-    case VK_ERROR_OUT_OF_POOL_MEMORY: return KILN_ERROR_MEMORY;
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+        return KILN_ERROR_MEMORY;
     case VK_ERROR_EXTENSION_NOT_PRESENT:
     case VK_ERROR_FEATURE_NOT_PRESENT:
-    case VK_ERROR_INCOMPATIBLE_DRIVER: return KILN_ERROR_UNSUPPORTED;
-    default: return KILN_ERROR_DEVICE;
+    case VK_ERROR_INCOMPATIBLE_DRIVER:
+        return KILN_ERROR_UNSUPPORTED;
+    default:
+        return KILN_ERROR_DEVICE;
     }
 }
 
@@ -105,21 +109,21 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL hear(VkDebugUtilsMessageSeverityFlagBitsEX
     if (data->pMessageIdName && strcmp(data->pMessageIdName, "Loader Message") == 0)
         return VK_FALSE;
     atomic_fetch_add(&messages, 1);
-    kiln_log(KILN_LOG_ERROR, "Vulkan validation: %s", data->pMessage);
+    kiln_log_line(KILN_LOG_ERROR, "Vulkan validation: %s", data->pMessage);
     return VK_FALSE;
 }
 
 static const VkDebugUtilsMessengerCreateInfoEXT listener = {
     .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-    .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
-                       VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+    .messageSeverity =
+        VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
     .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
     .pfnUserCallback = hear,
 };
 
 static bool validation_is_on(void)
 {
-    static const char *const names[] = { "VK_INSTANCE_LAYERS", "VK_LOADER_LAYERS_ENABLE" };
+    static const char *const names[] = {"VK_INSTANCE_LAYERS", "VK_LOADER_LAYERS_ENABLE"};
     for (int i = 0; i < 2; i++) {
         const char *value = getenv(names[i]);
         if (value && strstr(value, "validation"))
@@ -131,9 +135,9 @@ static bool validation_is_on(void)
 /* The functions of an instance that is there. False where one is missing: an instance below 1.1. */
 static bool load_instance(struct vk_instance *instance)
 {
-#define X(name)                                                                                                      \
-    instance->name = (PFN_vk##name)instance->get(instance->handle, "vk" #name);                                      \
-    if (!instance->name)                                                                                             \
+#define X(name)                                                                 \
+    instance->name = (PFN_vk##name)instance->get(instance->handle, "vk" #name); \
+    if (!instance->name)                                                        \
         return false;
     VK_INSTANCE_FUNCTIONS(X)
 #undef X
@@ -150,7 +154,7 @@ static void start_listening(struct vk_instance *instance)
 
 static VkResult create_instance(struct vk_instance *instance, bool listen)
 {
-    static const char *const extensions[] = { VK_EXT_DEBUG_UTILS_EXTENSION_NAME };
+    static const char *const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pEngineName = "kiln",
@@ -179,10 +183,11 @@ static PFN_vkGetInstanceProcAddr find_loader(void)
 
 kiln_status kiln_vk_instance_create(struct vk_instance *instance, bool quiet)
 {
-    *instance = (struct vk_instance){ .owned = true, .get = find_loader() };
+    *instance = (struct vk_instance){.owned = true, .get = find_loader()};
     if (!instance->get)
-        return quiet ? KILN_ERROR_UNSUPPORTED
-                     : kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: no loader (libvulkan.so.1) on this machine");
+        return quiet
+                   ? KILN_ERROR_UNSUPPORTED
+                   : kiln_fail(KILN_ERROR_UNSUPPORTED, "Vulkan: no loader (libvulkan.so.1) on this machine");
 
     const bool listen = validation_is_on();
     pthread_mutex_lock(&volk_lock);
@@ -201,8 +206,11 @@ kiln_status kiln_vk_instance_create(struct vk_instance *instance, bool quiet)
 
 kiln_status kiln_vk_instance_borrow(struct vk_instance *instance, const kiln_vulkan_borrow *borrow)
 {
-    *instance = (struct vk_instance){ .handle = borrow->instance };
-    instance->get = borrow->get_instance_proc ? (PFN_vkGetInstanceProcAddr)borrow->get_instance_proc : find_loader();
+    *instance = (struct vk_instance){.handle = borrow->instance};
+    if (borrow->get_instance_proc) /* C keeps functions and objects apart, dlsym and its callers do not */
+        memcpy(&instance->get, &borrow->get_instance_proc, sizeof instance->get);
+    else
+        instance->get = find_loader();
     if (!instance->get || !instance->handle || !load_instance(instance))
         return kiln_fail(KILN_ERROR_ARGUMENT, "Vulkan: the lent instance has no functions of Vulkan 1.1");
     return KILN_OK;
@@ -213,8 +221,9 @@ void kiln_vk_instance_destroy(struct vk_instance *instance)
     if (!instance->owned || !instance->handle)
         return;
     if (instance->messenger) {
-        const PFN_vkDestroyDebugUtilsMessengerEXT destroy = (PFN_vkDestroyDebugUtilsMessengerEXT)instance->get(
-            instance->handle, "vkDestroyDebugUtilsMessengerEXT");
+        const PFN_vkDestroyDebugUtilsMessengerEXT destroy =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)instance->get(instance->handle,
+                                                               "vkDestroyDebugUtilsMessengerEXT");
         destroy(instance->handle, instance->messenger, NULL);
     }
     const PFN_vkDestroyInstance destroy =

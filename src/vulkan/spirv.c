@@ -15,7 +15,7 @@
 
 enum {
     MAGIC = 0x07230203,
-    HEADER = 5,                     /* words before the first instruction */
+    HEADER = 5, /* words before the first instruction */
     MAX_BOUND = 1 << 22,
     DECORATION_SPEC_ID = 1,
     DECORATION_BUILTIN = 11,
@@ -143,7 +143,7 @@ static bool read_blocks(struct spirv_module *m)
         } else if (op == SPIRV_LABEL) {
             m->id[m->words[at + 1]].at = next;
             b = &m->block[next++];
-            *b = (struct spirv_block){ .label = m->words[at + 1], .first = at + 2, .entry = entry };
+            *b = (struct spirv_block){.label = m->words[at + 1], .first = at + 2, .entry = entry};
             entry = false;
         } else if (b && (op == SPIRV_SELECTION_MERGE || op == SPIRV_LOOP_MERGE)) {
             b->merge = at;
@@ -165,14 +165,15 @@ static uint32_t *write_constant(const struct spirv_module *m, uint32_t id, uint3
     const struct spirv_id *x = &m->id[id];
     const bool boolean = m->id[x->type].boolean;
     const uint32_t op = !boolean ? SPIRV_CONSTANT : x->value ? SPIRV_CONSTANT_TRUE : SPIRV_CONSTANT_FALSE;
-    const uint32_t words[] = { op | (boolean ? 3u : 4u) << 16, x->type, id, x->value };
+    const uint32_t words[] = {op | (boolean ? 3u : 4u) << 16, x->type, id, x->value};
     return spirv_write(out, words, boolean ? 3 : 4);
 }
 
 /* OpExecutionMode entry LocalSize x y z, from the ids that hold x, y and z; as it was where one is not known. */
-static uint32_t *write_local_size(const struct spirv_module *m, uint32_t at, const uint32_t *ids, uint32_t *out)
+static uint32_t *write_local_size(const struct spirv_module *m, uint32_t at, const uint32_t *ids,
+                                  uint32_t *out)
 {
-    uint32_t words[] = { SPIRV_EXECUTION_MODE | 6u << 16, m->words[at + 1], MODE_LOCAL_SIZE, 0, 0, 0 };
+    uint32_t words[] = {SPIRV_EXECUTION_MODE | 6u << 16, m->words[at + 1], MODE_LOCAL_SIZE, 0, 0, 0};
     for (int i = 0; i < 3; i++)
         if (!kiln_spirv_known(m, ids[i], &words[3 + i]))
             return spirv_write(out, m->words + at, SPIRV_LENGTH(m, at));
@@ -198,7 +199,7 @@ static uint32_t *write_spec(const struct spirv_module *m, uint32_t at, uint32_t 
         return write_constant(m, w[2], out);
 
     uint32_t *end = spirv_write(out, w, length);
-    if (op == SPIRV_SPEC_CONSTANT)          /* wider than 32 bits: its own default */
+    if (op == SPIRV_SPEC_CONSTANT) /* wider than 32 bits: its own default */
         out[0] = length << 16 | SPIRV_CONSTANT;
     else if (op == SPIRV_SPEC_CONSTANT_COMPOSITE && !m->id[w[2]].open)
         out[0] = length << 16 | SPIRV_CONSTANT_COMPOSITE;
@@ -211,18 +212,28 @@ static uint32_t *write_head(const struct spirv_module *m, uint32_t size, uint32_
     for (uint32_t at = HEADER; at < m->body; at += SPIRV_LENGTH(m, at)) {
         const uint32_t *w = m->words + at;
         switch (SPIRV_OP(m, at)) {
-        case SPIRV_SOURCE: case SPIRV_SOURCE_CONTINUED: case SPIRV_SOURCE_EXTENSION:
-        case SPIRV_NAME: case SPIRV_MEMBER_NAME: case SPIRV_LINE: case SPIRV_NO_LINE: case SPIRV_MODULE_PROCESSED:
+        case SPIRV_SOURCE:
+        case SPIRV_SOURCE_CONTINUED:
+        case SPIRV_SOURCE_EXTENSION:
+        case SPIRV_NAME:
+        case SPIRV_MEMBER_NAME:
+        case SPIRV_LINE:
+        case SPIRV_NO_LINE:
+        case SPIRV_MODULE_PROCESSED:
             break;
         case SPIRV_DECORATE:
             if (w[2] != DECORATION_SPEC_ID && !m->id[w[1]].folded && !m->id[w[1]].gone)
                 out = spirv_write(out, w, SPIRV_LENGTH(m, at));
             break;
-        case SPIRV_EXECUTION_MODE: case SPIRV_EXECUTION_MODE_ID:
+        case SPIRV_EXECUTION_MODE:
+        case SPIRV_EXECUTION_MODE_ID:
             out = write_mode(m, at, size, out);
             break;
-        case SPIRV_SPEC_CONSTANT_TRUE: case SPIRV_SPEC_CONSTANT_FALSE: case SPIRV_SPEC_CONSTANT:
-        case SPIRV_SPEC_CONSTANT_COMPOSITE: case SPIRV_SPEC_CONSTANT_OP:
+        case SPIRV_SPEC_CONSTANT_TRUE:
+        case SPIRV_SPEC_CONSTANT_FALSE:
+        case SPIRV_SPEC_CONSTANT:
+        case SPIRV_SPEC_CONSTANT_COMPOSITE:
+        case SPIRV_SPEC_CONSTANT_OP:
             out = write_spec(m, at, out);
             break;
         default:
@@ -256,15 +267,16 @@ static uint32_t write_module(struct spirv_module *m, uint32_t size, uint32_t *ou
         if (m->id[id].folded)
             end = write_constant(m, id, end);
     end = write_functions(m, end);
-    out[3] = m->bound;              /* the blocks took new ids */
+    out[3] = m->bound; /* the blocks took new ids */
     return (uint32_t)(end - out);
 }
 
 /* The whole ----------------------------------------------------------------------------------------------------- */
 
-bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out, size_t *count)
+bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out,
+                           size_t *count)
 {
-    struct spirv_module m = { .words = code->words, .count = (uint32_t)code->count };
+    struct spirv_module m = {.words = code->words, .count = (uint32_t)code->count};
     bool wide = false, done = false;
     uint32_t size = 0;
     *out = NULL;
@@ -291,7 +303,7 @@ bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants 
     if (!read_blocks(&m))
         goto cleanup;
 
-    if (!wide)                      /* a switch over 64 bits has wider literals */
+    if (!wide) /* a switch over 64 bits has wider literals */
         kiln_spirv_fold(&m);
     *count = write_module(&m, size, *out);
     done = true;

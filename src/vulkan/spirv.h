@@ -28,7 +28,8 @@ bool kiln_spirv_constant(const struct spirv_constants *c, uint32_t index, uint32
  * Errors:  false, and *out NULL, for words that are no SPIR-V module or no memory: hand the original and
  *          VkSpecializationInfo to the driver then.
  */
-bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out, size_t *count);
+bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out,
+                           size_t *count);
 
 /* Between spirv.c and fold.c -------------------------------------------------------------------------------------- */
 
@@ -117,60 +118,61 @@ enum spirv_op {
 
 /** What is known of an id. */
 struct spirv_id {
-    uint32_t at;            /* where it is defined, for constants; the block's number, for labels */
-    uint32_t type;          /* of a known value */
-    uint32_t value;         /* of a known value: 32 bits, or 0 and 1 */
-    bool scalar;            /* a type whose values are known here: bool and 32-bit numbers */
-    bool boolean;           /* the type bool */
+    uint32_t at;    /* where it is defined, for constants; the block's number, for labels */
+    uint32_t type;  /* of a known value */
+    uint32_t value; /* of a known value: 32 bits, or 0 and 1 */
+    bool scalar;    /* a type whose values are known here: bool and 32-bit numbers */
+    bool boolean;   /* the type bool */
     bool known;
-    bool folded;            /* defined in a function, now a constant of the module */
-    bool gone;              /* defined in code that was dropped */
-    bool open;              /* still needs a specialization opcode */
-    uint32_t constant;      /* 1 + the SpecId it is decorated with */
+    bool folded;       /* defined in a function, now a constant of the module */
+    bool gone;         /* defined in code that was dropped */
+    bool open;         /* still needs a specialization opcode */
+    uint32_t constant; /* 1 + the SpecId it is decorated with */
 };
 
 enum spirv_fate {
-    SPIRV_PLAIN,            /* copied word by word */
+    SPIRV_PLAIN, /* copied word by word */
     SPIRV_DROPPED,
     SPIRV_KEPT,
-    SPIRV_STUB_MERGE,       /* never reached, named by a merge instruction that stays: only OpUnreachable */
-    SPIRV_STUB_CONTINUE,    /* likewise, the continue target of a loop: only a branch to the header */
+    SPIRV_STUB_MERGE,    /* never reached, named by a merge instruction that stays: only OpUnreachable */
+    SPIRV_STUB_CONTINUE, /* likewise, the continue target of a loop: only a branch to the header */
 };
 
 /** A basic block; all positions count words from the module's start. */
 struct spirv_block {
     uint32_t label;
-    uint32_t first;         /* the instruction behind the label */
-    uint32_t merge;         /* its merge instruction, or 0 */
-    uint32_t last;          /* its terminator */
-    uint32_t header;        /* of a SPIRV_STUB_CONTINUE: the loop's */
-    uint32_t undefined;     /* of a SPIRV_STUB_CONTINUE: the first id for what flows from it into the header's phis */
+    uint32_t first;  /* the instruction behind the label */
+    uint32_t merge;  /* its merge instruction, or 0 */
+    uint32_t last;   /* its terminator */
+    uint32_t header; /* of a SPIRV_STUB_CONTINUE: the loop's */
+    uint32_t
+        undefined; /* of a SPIRV_STUB_CONTINUE: the first id for what flows from it into the header's phis */
     enum spirv_fate fate;
-    bool entry;             /* of its function */
-    bool unmerged;          /* its OpSelectionMerge is dropped */
+    bool entry;    /* of its function */
+    bool unmerged; /* its OpSelectionMerge is dropped */
 };
 
 struct spirv_module {
     const uint32_t *words;
-    uint32_t count, bound;              /* words; ids are below bound */
-    uint32_t body;                      /* where the first function begins */
+    uint32_t count, bound; /* words; ids are below bound */
+    uint32_t body;         /* where the first function begins */
     struct spirv_id *id;
     struct spirv_block *block;
     uint32_t block_count;
-    uint32_t *stack;                    /* room for block_count */
-    bool *mark;                         /* likewise */
+    uint32_t *stack; /* room for block_count */
+    bool *mark;      /* likewise */
 };
 
 /* The instruction at a position. */
-#define SPIRV_OP(m, at) ((m)->words[at] & 0xffffu)
+#define SPIRV_OP(m, at)     ((m)->words[at] & 0xffffu)
 #define SPIRV_LENGTH(m, at) ((m)->words[at] >> 16)
 
 /** The value of an id, if it is known. */
 bool kiln_spirv_known(const struct spirv_module *m, uint32_t id, uint32_t *value);
 
 /** Note the value of `id`, of type `type`, as a result of the operation on `count` operands, if all that matters is known. */
-bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count, uint32_t type,
-                         uint32_t id);
+bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count,
+                         uint32_t type, uint32_t id);
 
 /** Fold the functions of the module: sets id[].folded and gone, and what becomes of each block. Where anything in it is
  *  not understood, all stays plain. */

@@ -31,21 +31,21 @@ enum { VK_BINDING_BLOCK = KILN_MAX_BINDINGS, VK_BINDING_SCRATCH };
 
 enum {
     VK_HEAPS = KILN_HEAP_READBACK + 1,
-    VK_FENCES = 32,                 /* submissions in flight */
-    VK_PIPELINE_SLOTS = 256,        /* of the hash table */
+    VK_FENCES = 32,          /* submissions in flight */
+    VK_PIPELINE_SLOTS = 256, /* of the hash table */
 };
 
 /* The instance's functions, of which there may be several: applications lend devices of instances of their own. */
-#define VK_INSTANCE_FUNCTIONS(X)                                                                                     \
-    X(CreateDevice)                                                                                                  \
-    X(DestroyInstance)                                                                                               \
-    X(EnumerateDeviceExtensionProperties)                                                                            \
-    X(EnumeratePhysicalDevices)                                                                                      \
-    X(GetDeviceProcAddr)                                                                                             \
-    X(GetPhysicalDeviceFeatures2)                                                                                    \
-    X(GetPhysicalDeviceMemoryProperties)                                                                             \
-    X(GetPhysicalDeviceProperties)                                                                                   \
-    X(GetPhysicalDeviceProperties2)                                                                                  \
+#define VK_INSTANCE_FUNCTIONS(X)          \
+    X(CreateDevice)                       \
+    X(DestroyInstance)                    \
+    X(EnumerateDeviceExtensionProperties) \
+    X(EnumeratePhysicalDevices)           \
+    X(GetDeviceProcAddr)                  \
+    X(GetPhysicalDeviceFeatures2)         \
+    X(GetPhysicalDeviceMemoryProperties)  \
+    X(GetPhysicalDeviceProperties)        \
+    X(GetPhysicalDeviceProperties2)       \
     X(GetPhysicalDeviceQueueFamilyProperties)
 
 struct vk_instance {
@@ -69,7 +69,7 @@ struct vk_range {
 
 /** A VkDeviceMemory and its free ranges, in order, none adjoining another. */
 struct vk_block {
-    struct vk_block *next;          /* in its pool */
+    struct vk_block *next; /* in its pool */
     struct vk_pool *pool;
     VkDeviceMemory memory;
     VkDeviceSize bytes;
@@ -90,33 +90,32 @@ struct vk_memory {
     pthread_mutex_t lock;
     VkPhysicalDeviceMemoryProperties types;
     uint32_t allocations;
-    uint64_t held[VK_MAX_MEMORY_HEAPS];             /* bytes allocated from the driver */
+    uint64_t held[VK_MAX_MEMORY_HEAPS]; /* bytes allocated from the driver */
     struct vk_pool pool[VK_HEAPS][VK_MAX_MEMORY_TYPES];
 };
 
 struct vk_buffer {
     struct kiln_buffer common;
     VkBuffer handle;
-    VkDeviceSize start;             /* where it begins in the handle: imported ones may lie inside */
-    VkDeviceSize bytes;             /* of the handle from start on: common.bytes rounded up, or as imported */
+    VkDeviceSize start; /* where it begins in the handle: imported ones may lie inside */
+    VkDeviceSize bytes; /* of the handle from start on: common.bytes rounded up, or as imported */
     enum kiln_heap heap;
-    bool imported;
     struct vk_block *block;
-    struct vk_range range;          /* of the block */
+    struct vk_range range; /* of the block */
 };
 
 /** What a pipeline is known by. No padding: keys are compared as bytes. */
 struct vk_pipeline_key {
-    uint64_t code;                  /* hash of the words and the tuning */
+    uint64_t code; /* hash of the words and the tuning */
     uint32_t lanes, constant_count;
     uint32_t constants[KILN_MAX_CONSTANTS];
-    uint32_t storage, texels;       /* bit i: binding i is a storage buffer, a texel buffer */
-    uint32_t block;                 /* 1: there is a uniform block */
+    uint32_t storage, texels; /* bit i: binding i is a storage buffer, a texel buffer */
+    uint32_t block;           /* 1: there is a uniform block */
     uint32_t reserved;
 };
 
 struct vk_pipeline {
-    struct vk_pipeline *next;       /* in its slot */
+    struct vk_pipeline *next; /* in its slot */
     struct vk_pipeline_key key;
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
@@ -126,10 +125,10 @@ struct vk_pipeline {
 struct vk_pipelines {
     pthread_mutex_t lock;
     VkPipelineCache cache;
-    char *cache_path;               /* NULL: no file */
-    uint64_t cache_hash;            /* of what the file held */
+    char *cache_path;    /* NULL: no file */
+    uint64_t cache_hash; /* of what the file held */
     struct vk_pipeline *slot[VK_PIPELINE_SLOTS];
-    int built;                      /* by the driver: what tests count */
+    int built; /* by the driver: what tests count */
 };
 
 /** Submissions: ticket t holds fence t % VK_FENCES until t + VK_FENCES takes it. */
@@ -137,15 +136,15 @@ struct vk_fence {
     VkFence handle;
     kiln_ticket ticket;
     int waiters;
-    double estimate;                /* seconds of all work since the queue was last seen empty, this included */
+    double estimate; /* seconds of all work since the queue was last seen empty, this included */
 };
 
 struct vk_queue {
     pthread_mutex_t lock;
-    pthread_cond_t left;            /* a fence has lost its last waiter */
+    pthread_cond_t left; /* a fence has lost its last waiter */
     kiln_ticket issued, passed;
     double busy_since, busy_estimate;
-    double pace;                    /* measured over estimated seconds */
+    double pace; /* measured over estimated seconds */
     struct vk_fence fence[VK_FENCES];
 };
 
@@ -159,9 +158,9 @@ struct vk_device {
     VkQueue queue_handle;
     uint32_t family;
     uint32_t timestamp_bits;
-    bool owned;                     /* the VkDevice is not borrowed */
+    bool owned; /* the VkDevice is not borrowed */
     atomic_bool lost;
-    void (*lock)(void *user);       /* around uses of the queue; NULL: it is kiln's alone */
+    void (*lock)(void *user); /* around uses of the queue; NULL: it is kiln's alone */
     void (*unlock)(void *user);
     void *user;
     struct VolkDeviceTable api;
@@ -179,13 +178,13 @@ kiln_status kiln_vk_fail(struct vk_device *dev, const char *call, VkResult resul
 const char *kiln_vk_result_name(VkResult result);
 
 /** Call, and on failure set `status` and go to `fail`. The function has `dev` (or NULL) for the first argument. */
-#define VK(dev, call)                                                                                                \
-    do {                                                                                                             \
-        const VkResult vk_result = (call);                                                                           \
-        if (vk_result != VK_SUCCESS) {                                                                               \
-            status = kiln_vk_fail((dev), #call, vk_result);                                                          \
-            goto fail;                                                                                               \
-        }                                                                                                            \
+#define VK(dev, call)                                       \
+    do {                                                    \
+        const VkResult vk_result = (call);                  \
+        if (vk_result != VK_SUCCESS) {                      \
+            status = kiln_vk_fail((dev), #call, vk_result); \
+            goto fail;                                      \
+        }                                                   \
     } while (0)
 
 /** ERROR_DEVICE and a log line once the device is lost. */
@@ -232,7 +231,8 @@ kiln_status kiln_vk_memory_refresh(struct vk_device *dev);
 
 /* buffer.c -------------------------------------------------------------------------------------------------------- */
 
-kiln_status kiln_vk_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params, struct kiln_buffer **out);
+kiln_status kiln_vk_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params,
+                                  struct kiln_buffer **out);
 void kiln_vk_buffer_destroy(kiln_device *dev, struct kiln_buffer *b);
 
 /* pipeline.c, cache.c --------------------------------------------------------------------------------------------- */
@@ -240,7 +240,8 @@ void kiln_vk_buffer_destroy(kiln_device *dev, struct kiln_buffer *b);
 void kiln_vk_pipelines_finish(struct vk_device *dev);
 
 /** The pipeline of a dispatch: a loan from the device. Threads: any. */
-kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d, const struct vk_pipeline **out);
+kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
+                                 const struct vk_pipeline **out);
 
 /** Read the cache's file, if it is there and this driver's own, and create the VkPipelineCache. */
 kiln_status kiln_vk_cache_open(struct vk_device *dev, const char *folder);
@@ -253,8 +254,8 @@ kiln_status kiln_vk_queue_init(struct vk_device *dev);
 void kiln_vk_queue_finish(struct vk_device *dev);
 
 /** Submit command buffers, estimated to take so many seconds. Threads: the caller holds the device's lock. */
-kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count, double estimate,
-                                 kiln_ticket *ticket);
+kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
+                                 double estimate, kiln_ticket *ticket);
 kiln_status kiln_vk_queue_wait(kiln_device *dev, kiln_ticket ticket);
 
 /** Measured over estimated seconds, so far. Threads: any. */
