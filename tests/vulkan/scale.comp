@@ -5,7 +5,7 @@
 KILN_PARAMS(scale) {
     uint count;
     float factor;
-} KILN_END;
+} KILN_PARAMS_END;
 
 #ifdef WIDTH
 KILN_TEXELS(0, x);

@@ -9,7 +9,7 @@
 
 KILN_PARAMS(steps) {
     uint count;
-} KILN_END;
+} KILN_PARAMS_END;
 
 KILN_CONSTANT(0, A);
 KILN_CONSTANT(1, B);
