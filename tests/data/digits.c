@@ -62,7 +62,7 @@ Test(digits, have_all_classes_about_equally_and_values_from_0_to_1)
 }
 
 /* The class whose mean picture, itself from other digits, lies closest. */
-static int closest(const double mean[10][PIXELS], const float *image)
+static int closest(double mean[10][PIXELS], const float *image)
 {
     double least = INFINITY;
     int best = 0;

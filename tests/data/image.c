@@ -42,8 +42,8 @@ static void expect_values(kiln_array a, const float *wanted, size_t count)
 {
     cr_assert_eq(a.bytes, count * sizeof(float));
     for (size_t i = 0; i < count; i++)
-        cr_expect_float_eq(((const float *)a.data)[i], wanted[i], 1e-5, "value %zu is %g, wanted %g", i,
-                           ((const float *)a.data)[i], wanted[i]);
+        cr_expect_float_eq(((const float *)a.data)[i], wanted[i], 1e-5 + 1e-6 * fabsf(wanted[i]),
+                           "value %zu is %g, wanted %g", i, ((const float *)a.data)[i], wanted[i]);
     kiln_array_free(&a);
 }
 

@@ -1,4 +1,6 @@
 /* loader.c - what the loader does with pictures that cannot be read, and when a dataset ends in the midst of its work. */
+#include <time.h>
+
 #include "files.h"
 
 static void put_picture(const char *name, int size)
@@ -46,7 +48,8 @@ Test(loader, reports_a_bad_picture_when_its_batch_is_asked_for_and_tries_again)
     cr_expect(strstr(lines.newest, "a/005.png"), "%s", lines.newest);
     put_picture("a/005.png", 15);
     cr_expect_eq(kiln_dataset_next(ds, 2, &b), KILN_OK);
-    cr_expect(b.rows == 2 && ((float *)b.column[0].data)[64] == 15 / 255.0f);
+    cr_assert_eq(b.rows, 2);
+    cr_expect_float_eq(((float *)b.column[0].data)[64], 15 / 255.0, 1e-6);
     kiln_dataset_close(&ds);
 }
 
@@ -59,9 +62,9 @@ Test(loader, keeps_the_lent_batch_as_it_is_while_the_next_are_prepared)
         cr_assert_eq(kiln_dataset_next(ds, 1, &b), KILN_OK);
         if (b.rows == 0)
             continue;
-        usleep(1000);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         for (int j = 0; j < 64; j++)
-            cr_assert_eq(((float *)b.column[0].data)[j], (float)(10 + i % 10) / 255);
+            cr_assert_float_eq(((float *)b.column[0].data)[j], (10 + i % 10) / 255.0, 1e-6);
     }
     kiln_dataset_close(&ds);
 }

@@ -43,7 +43,7 @@ static bool run_silently(char *const *arguments)
 
 static void unpack(const char *path, char *name)
 {
-    char script[PATH], part[PATH + 8], fallback[PATH];
+    char script[PATH + 8], part[PATH + 8], fallback[PATH];
 
     snprintf(fallback, sizeof fallback, "%s/../../shared/external", value_of("KILN_TEST_ROOT", "tests"));
     snprintf(script, sizeof script, "%s/unpack", value_of("KILN_EXTERNAL", fallback));
