@@ -81,16 +81,16 @@ KILN_API kiln_status kiln_confusion_print(const kiln_confusion *c, const char *c
 /* Running mean ---------------------------------------------------------------------------------------------------- */
 
 /** The mean of batches' means, weighted by their rows, so that a ragged last batch counts right. {0} is empty. */
-typedef struct kiln_mean {
+typedef struct kiln_running_mean {
     double sum, error; /* of value * rows: the error is what rounding left out of the sum */
     double rows;
-} kiln_mean;
+} kiln_running_mean;
 
 /** Count a batch's mean. */
-KILN_API void kiln_mean_add(kiln_mean *m, double value, double rows);
+KILN_API void kiln_running_mean_add(kiln_running_mean *m, double value, double rows);
 
 /** The mean so far; 0 if nothing was added. */
-KILN_API double kiln_mean_value(const kiln_mean *m);
+KILN_API double kiln_running_mean_value(const kiln_running_mean *m);
 
 /* CSV log ---------------------------------------------------------------------------------------------------------- */
 

@@ -74,6 +74,77 @@ KILN_API kiln_tensor kiln_schedule_cosine(kiln_graph *g, kiln_tensor step, doubl
 /** rate_from * min(1, (step + 1) / warm): a linear warm-up of another schedule. */
 KILN_API kiln_tensor kiln_schedule_warm_up(kiln_graph *g, kiln_tensor step, kiln_tensor rate_from, double warm);
 
+/* The ready-made loop ---------------------------------------------------------------------------------------------- */
+
+/** Where training stands, for a callback. Loans for the call. */
+typedef struct kiln_fit_info {
+    int64_t epoch;              /* the one under way, from 1 */
+    int64_t step;               /* steps done since the beginning, resumed ones included */
+    bool epoch_ended;           /* called once more after each epoch: validated then, before its checkpoint is saved */
+    double seconds;             /* since the beginning, resumed ones included */
+    int count;                  /* the program's named scalars ... */
+    const char *const *name;
+    const double *value;        /* ... of the newest step that was read; of the epoch, where it has ended */
+    double validation;          /* of the epoch that has ended; NaN without validation */
+    double best;                /* validation so far; NaN before the first */
+} kiln_fit_info;
+
+typedef struct kiln_fit_params {
+    /* How long, and in what portions */
+    int64_t epochs;             /* passes over the data; 0 means 1, or as many as `steps` takes */
+    int64_t steps;              /* at most so many batches in all; 0: no limit */
+    int64_t batch;              /* rows of a batch; 0 means 128. The last one of an epoch may be smaller: see drop_last */
+    bool in_order;              /* leave the order of rows to the dataset's params; otherwise they are shuffled, by its seed */
+
+    /* Validation, after each epoch */
+    kiln_dataset *validation;   /* NULL: none */
+    kiln_program *grade;        /* of the same weights, without train: computes the scalar on it */
+    kiln_tensor watch;          /* that scalar; KILN_NONE means grade's first result */
+    bool lower;                 /* a lower value is better, as of a loss */
+    int64_t patience;           /* stop after so many epochs without a better value; 0: never */
+    const char *best;           /* save the weights here (safetensors) whenever the value is better; NULL: do not */
+
+    /* Checkpoints */
+    const char *checkpoint;     /* save all that training needs here, in one step; NULL: do not */
+    int64_t every;              /* so many steps, besides the end of each epoch; 0: there alone */
+    bool resume;                /* begin where the checkpoint stands, if there is one */
+
+    /* Showing */
+    int64_t read_every;         /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
+                                   20 readings an epoch, at least every 50 steps; an epoch's last step is always read */
+    const char *csv;            /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
+    const char *curves;         /* the same drawn, after each epoch: .png or .svg; NULL: none */
+    bool quiet;                 /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */
+    bool (*call)(void *user, const kiln_fit_info *info);    /* after each reading; false stops training */
+    void *user;
+} kiln_fit_params;
+
+/**
+ * Train: run `learn`, whose list holds an optimizer's step, on batches of a dataset.
+ *
+ * The program's inputs are fed by the columns of the same name. Every named scalar of its list is shown; an epoch's value
+ * is the mean of its readings.
+ *
+ * A checkpoint holds every tensor of the weights (parameters, running statistics, optimizer state, random streams), the
+ * dataset's place, the counters and the curve so far. Training that resumes from it, in another process too, gives the same
+ * bits as one that was never interrupted: on the same device, with the same params and data.
+ *
+ * Threads: uses program and datasets as its caller would.
+ * Errors:  ERROR_ARGUMENT naming an input that has no column, or what a checkpoint was made with and is now different;
+ *          ERROR_FILE where something cannot be saved (training ends, the old file stays whole) or resumed; ERROR_STOPPED
+ *          where the callback said so, after a last checkpoint; those of the program and the dataset.
+ */
+KILN_API kiln_status kiln_fit(kiln_program *learn, kiln_dataset *data, const kiln_fit_params *params);
+
+/**
+ * The mean of a scalar over a dataset, batches weighted by their rows, so that the ragged last one counts right.
+ *
+ * `scalar` is in the list of `grade` and a mean over rows itself (a loss, an accuracy). The dataset is read once from its
+ * first row, and stands at an epoch's beginning afterwards.
+ * Errors: as of kiln_fit; ERROR_SHAPE if it is no scalar. *mean is NaN then.
+ */
+KILN_API kiln_status kiln_evaluate(kiln_program *grade, kiln_dataset *data, kiln_tensor scalar, double *mean);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,7 +6,7 @@
 
 #include <kiln/metrics.h>
 
-void kiln_mean_add(kiln_mean *m, double value, double rows)
+void kiln_running_mean_add(kiln_running_mean *m, double value, double rows)
 {
     const double x = value * rows, sum = m->sum + x;
 
@@ -15,7 +15,7 @@ void kiln_mean_add(kiln_mean *m, double value, double rows)
     m->rows += rows;
 }
 
-double kiln_mean_value(const kiln_mean *m)
+double kiln_running_mean_value(const kiln_running_mean *m)
 {
     const double sum =
         isfinite(m->error) ? m->sum + m->error : m->sum; /* past the largest number only the sum is right */
