@@ -1,12 +1,15 @@
 /* dataset.c - batches, order, positions and views of datasets, on arrays whose values are their row numbers. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <criterion/criterion.h>
 
 #include <kiln/data.h>
+#include <kiln/import.h>
 
 #include "base/lines.h"
+#include "config.h"
 
 enum { MOST = 256 };
 
@@ -149,6 +152,41 @@ Test(dataset, borrows_arrays_when_asked)
     cr_expect_eq(item, 5);
     kiln_dataset_close(&ds);
 }
+
+#if KILN_HAVE_ZLIB
+
+Test(dataset, reads_npz_files)
+{
+    float x[6] = {1, 2, 3, 4, 5, 6}, item[2];
+    int64_t label[3] = {7, 8, 9}, number;
+    const char *names[] = {"x", "label"};
+    kiln_array arrays[] = {{.data = x, .shape = KILN_SHAPE(3, 2)},
+                           {.data = label, .type = KILN_I64, .shape = KILN_SHAPE(3)}};
+    char path[] = "/tmp/kiln-npz-XXXXXX";
+    kiln_dataset *ds;
+
+    close(mkstemp(path));
+    cr_assert_eq(kiln_npz_save(path, names, arrays, 2), KILN_OK);
+    cr_assert_eq(kiln_dataset_npz_open(&ds, path), KILN_OK, "%s", lines.newest);
+    cr_expect_eq(kiln_dataset_rows(ds), 3);
+    cr_assert_eq(kiln_dataset_get(ds, 2, kiln_dataset_find(ds, "x"), &(kiln_array){.data = item}), KILN_OK);
+    cr_assert_eq(kiln_dataset_get(ds, 1, kiln_dataset_find(ds, "label"), &(kiln_array){.data = &number}),
+                 KILN_OK);
+    cr_expect(item[0] == 5 && item[1] == 6 && number == 8);
+    kiln_dataset_close(&ds);
+
+    arrays[1].shape.size[0] = 2;
+    cr_assert_eq(kiln_npz_save(path, names, arrays, 2), KILN_OK);
+    cr_expect_eq(kiln_dataset_npz_open(&ds, path), KILN_ERROR_SHAPE);
+    cr_expect(!ds && lines.count == 1 && strstr(lines.newest, path) && strstr(lines.newest, "2 rows"), "%s",
+              lines.newest);
+    cr_assert_eq(truncate(path, 100), 0);
+    cr_expect_eq(kiln_dataset_npz_open(&ds, path), KILN_ERROR_FILE);
+    cr_expect(!ds && lines.count == 2);
+    remove(path);
+}
+
+#endif
 
 /* Batches ---------------------------------------------------------------------------------------------------- */
 
