@@ -1,16 +1,12 @@
 /* image.c - pictures: decoding, resizing, layouts and scales, saving, and files that are none. */
 #include <math.h>
+#include <stdio.h>
 
-#include "config.h"
-#include "files.h"
-
-#if KILN_HAVE_PNG
+#include <jpeglib.h>
 #include <png.h>
 #include <zlib.h>
-#endif
-#if KILN_HAVE_JPEG
-#include <jpeglib.h>
-#endif
+
+#include "files.h"
 
 /* red, green, blue, white over a row of 0, 50, 100, 150 gray */
 static unsigned char colors[2 * 4 * 3] = {255, 0, 0, 0,  255, 0,  0,   0,   255, 255, 255, 255,
@@ -70,8 +66,6 @@ Test(image, refuses_what_is_no_picture)
     make_folder("folder.png");
     expect_refused("folder.png", KILN_ERROR_FILE, "wanted a file");
 }
-
-#if KILN_HAVE_PNG
 
 /* Values ----------------------------------------------------------------------------------------------------- */
 
@@ -339,11 +333,7 @@ Test(image, survives_any_single_wrong_byte_of_a_png)
     free(data);
 }
 
-#endif
-
 /* JPEG ------------------------------------------------------------------------------------------------------- */
-
-#if KILN_HAVE_JPEG
 
 /* A slope from dark to bright; gray, or red alone. */
 static void put_jpeg(const char *name, int size, int channels, bool progressive)
@@ -461,5 +451,3 @@ Test(image, survives_wrong_bytes_in_a_jpeg)
     }
     free(data);
 }
-
-#endif
