@@ -162,8 +162,8 @@ struct kiln_scale kiln_scale_of(const struct kiln_scale_params *range)
         r.low = r.log ? 0.1 : 0;
         r.high = 1;
     }
-    r.low = fmax(r.low, -LARGEST);
-    r.high = fmin(r.high, LARGEST);
+    r.low = fmin(fmax(r.low, -LARGEST), LARGEST);
+    r.high = fmin(fmax(r.high, -LARGEST), LARGEST);
     if (r.log)
         set_log(&a, &r);
     else
