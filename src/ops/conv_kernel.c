@@ -12,6 +12,7 @@
 #include "conv/conv2d.h"
 
 #include "device/caps.h"
+#include "device/variants.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
 #include "shaders.h"
@@ -238,6 +239,7 @@ const kiln_kernel kiln_kernel_conv2d = {
     .reference = kiln_reference_conv2d_f32,
     .reference_f64 = kiln_reference_conv2d_f64,
     .gpu = (const kiln_variant *const[]){&conv2d_direct_texels, &conv2d_direct, &conv2d_tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_taps, NULL},
     .cuts = (const kiln_cut[]){{images_extent, conv2d_take_images}, {filters_extent, conv2d_take_filters}},
     .cut_count = 2,
     .flops = conv2d_flops,
@@ -253,6 +255,7 @@ const kiln_kernel kiln_kernel_conv2d_grad_input = {
     .reference_f64 = kiln_reference_conv2d_grad_input_f64,
     .gpu =
         (const kiln_variant *const[]){&grad_input_direct_texels, &grad_input_direct, &grad_input_tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_input_taps, NULL},
     .cuts = (const kiln_cut[]){{images_extent, grad_input_take_images}},
     .cut_count = 1,
     .flops = conv2d_flops,
@@ -268,6 +271,7 @@ const kiln_kernel kiln_kernel_conv2d_grad_filter = {
     .reference_f64 = kiln_reference_conv2d_grad_filter_f64,
     .gpu = (const kiln_variant *const[]){&grad_filter_direct_texels, &grad_filter_direct, &grad_filter_tiled,
                                          NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_filter_dots, NULL},
     .cuts = (const kiln_cut[]){{grad_filter_extent, grad_filter_take_images}},
     .cut_count = 1,
     .flops = conv2d_flops,

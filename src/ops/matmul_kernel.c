@@ -6,6 +6,7 @@
  * enough, since those skip the driver's range check of every load.
  */
 #include "device/caps.h"
+#include "device/variants.h"
 #include "matmul/matmul.h"
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
@@ -179,6 +180,7 @@ const kiln_kernel kiln_kernel_matmul = {
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
     .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_packed, NULL},
     .cuts = (const kiln_cut[]){{batch_extent, batch_take}, {m_extent, m_take}, {n_extent, n_take}},
     .cut_count = 3,
     .flops = matmul_flops,

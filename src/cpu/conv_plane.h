@@ -1,0 +1,85 @@
+/*
+ * conv_plane.h - pictures laid out so that a convolution's operands are runs of consecutive floats.
+ *
+ * Around a picture stand its zeros, and of a stride s it falls apart into s x s phases: rows and columns a, a + s, a + 2s ...
+ * Row i of the output then meets, through place u of the filter, row i + u d / s of phase u d % s, and likewise for
+ * columns. With output rows counted at the pitch of the planes, position t of the output meets float t + shift, whatever t.
+ */
+#ifndef KILN_CPU_CONV_PLANE_H
+#define KILN_CPU_CONV_PLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* One axis of the filter on the picture. */
+struct axis {
+    size_t taps, stride, dilation, pad, size, out; /* size of the picture, of the output */
+};
+
+/* How far place u of the filter lies into its phase. */
+static inline size_t axis_shift(const struct axis *x, size_t u)
+{
+    return u * x->dilation / x->stride;
+}
+
+/* How many phases the filter meets: its places u, u + phases, ... meet the same one. */
+static inline size_t axis_phases(const struct axis *x)
+{
+    size_t a = x->stride, b = x->dilation;
+    while (b) {
+        const size_t rest = a % b;
+        a = b, b = rest;
+    }
+    const size_t period = x->stride / a;
+    return period < x->taps ? period : x->taps;
+}
+
+/* The furthest of them. */
+static inline size_t axis_reach(const struct axis *x)
+{
+    return axis_shift(x, x->taps - 1);
+}
+
+/* A plane's rows and columns in the picture: row r is first_row + r * row_step there, zeros outside of it. */
+struct window {
+    ptrdiff_t first_row, first_column, row_step, column_step;
+    size_t rows, pitch;
+};
+
+/* The columns from `begin` to `end` of a window are those inside a picture of that width. */
+static inline void window_columns(const struct window *w, size_t width, size_t *begin, size_t *end)
+{
+    size_t b = 0, e = w->pitch;
+    while (b < e && w->first_column + (ptrdiff_t)b * w->column_step < 0)
+        b++;
+    while (e > b && w->first_column + (ptrdiff_t)(e - 1) * w->column_step >= (ptrdiff_t)width)
+        e--;
+    *begin = b, *end = e;
+}
+
+/* Copy the window of a picture of height x width to a plane. */
+static inline void plane_copy(float *to, const float *picture, size_t height, size_t width,
+                              const struct window *w)
+{
+    size_t begin, end;
+    window_columns(w, width, &begin, &end);
+    for (size_t r = 0; r < w->rows; r++, to += w->pitch) {
+        const ptrdiff_t row = w->first_row + (ptrdiff_t)r * w->row_step;
+        if (row < 0 || row >= (ptrdiff_t)height) {
+            memset(to, 0, w->pitch * sizeof *to);
+            continue;
+        }
+        const ptrdiff_t first =
+            row * (ptrdiff_t)width + w->first_column; /* of column 0, which may lie outside */
+        memset(to, 0, begin * sizeof *to);
+        if (w->column_step == 1 && begin < end)
+            memcpy(to + begin, picture + (first + (ptrdiff_t)begin), (end - begin) * sizeof *to);
+        else
+            for (size_t c = begin; c < end; c++)
+                to[c] = picture[first + (ptrdiff_t)c * w->column_step];
+        memset(to + end, 0, (w->pitch - end) * sizeof *to);
+    }
+}
+
+#endif

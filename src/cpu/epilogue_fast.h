@@ -1,0 +1,29 @@
+/* epilogue_fast.h - epilogues on whole rows of results, for the fast kernels. */
+#ifndef KILN_CPU_EPILOGUE_FAST_H
+#define KILN_CPU_EPILOGUE_FAST_H
+
+#include <kiln/extend.h>
+
+#include "chain/codes.h"
+#include "cpu/chain.h"
+
+struct kiln_row_epilogue {
+    const uint32_t *step;
+    int steps, result;
+    uint32_t walk[KILN_EPILOGUE_OPERANDS];
+    const float *operand[KILN_EPILOGUE_OPERANDS]; /* NULL: not there */
+    bool channels;                                /* the column is the same for all of a row (convolution) */
+    bool bias, relu; /* nothing but an operand added by column, then nothing but relu */
+    float *registers[KILN_CHAIN_REGISTERS];
+    float room[KILN_EPILOGUE_OPERANDS + KILN_EPILOGUE_STEPS + KILN_EPILOGUE_IMMEDIATES][KILN_CHAIN_BLOCK];
+};
+
+/** Read the epilogue of a dispatch; its operands are bound from 3 on. `channels` is true for convolution. */
+void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d, const uint32_t *immediate,
+                            const kiln_memory *m, bool channels);
+
+/** Apply it to count results at c, which begin at element `flat` of the output, in that row and column. */
+void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,
+                           size_t count);
+
+#endif

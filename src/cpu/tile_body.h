@@ -1,0 +1,129 @@
+/*
+ * tile_body.h - the tiles, once for each set of vector instructions. tile.c includes it with these macros:
+ *
+ *   TILE(name)       name with the set's suffix
+ *   TILE_TARGET      attribute of functions that use the set
+ *   TILE_LANES       floats of a vector
+ *   TILE_VECTORS     vectors of a tile's row
+ *   TILE_MOST        the most rows whose sums fit into registers
+ *   TILE_ROWS(X)     X(1) X(2) ... X(TILE_MOST)
+ */
+#define vec    TILE(vec)
+#define loose  TILE(loose)
+#define INLINE static inline __attribute__((always_inline)) TILE_TARGET
+
+typedef float vec __attribute__((vector_size(4 * TILE_LANES)));
+typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_alias)); /* in memory */
+
+#define LOAD(at)         (*(const loose *)(at))
+#define STORE(at, value) (*(loose *)(at) = (value))
+
+INLINE void TILE(packed)(int rows, size_t depth, const float *a, const float *b, float *c, size_t c_row, bool add)
+{
+    vec sum[TILE_MOST][TILE_VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[i][v] = (vec){0};
+    for (size_t k = 0; k < depth; k++, a += rows, b += TILE_VECTORS * TILE_LANES) {
+        vec row[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            row[v] = LOAD(b + v * TILE_LANES);
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sum[i][v] += a[i] * row[v];
+    }
+    for (int i = 0; i < rows; i++, c += c_row)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            if (add)
+                sum[i][v] += LOAD(c + v * TILE_LANES);
+            STORE(c + v * TILE_LANES, sum[i][v]);
+        }
+}
+
+INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row, const float *b,
+                       const int32_t *b_at, float *c, size_t c_row)
+{
+    vec sum[TILE_MOST][TILE_VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[i][v] = (vec){0};
+    for (size_t k = 0; k < depth; k++) {
+        const float *column = a + a_at[k];
+        vec row[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            row[v] = LOAD(b + b_at[k] + v * TILE_LANES);
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sum[i][v] += column[(size_t)i * a_row] * row[v];
+    }
+    for (int i = 0; i < rows; i++, c += c_row)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            STORE(c + v * TILE_LANES, sum[i][v]);
+}
+
+#define EACH(n)                                                                                                      \
+    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, const float *b, float *c, size_t c_row,    \
+                                            bool add)                                                                \
+    {                                                                                                                \
+        TILE(packed)(n, depth, a, b, c, c_row, add);                                                                 \
+    }                                                                                                                \
+    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row,           \
+                                          const float *b, const int32_t *b_at, float *c, size_t c_row)               \
+    {                                                                                                                \
+        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                                     \
+    }
+TILE_ROWS(EACH)
+#undef EACH
+
+/* Halves are added until one lane is left. */
+INLINE float TILE(total)(vec sum)
+{
+    float lane[TILE_LANES];
+    STORE(lane, sum);
+    for (int step = TILE_LANES / 2; step > 0; step /= 2)
+        for (int i = 0; i < step; i++)
+            lane[i] += lane[i + step];
+    return lane[0];
+}
+
+static TILE_TARGET void TILE(dots)(size_t depth, size_t images, const float *const *a, size_t a_image,
+                                   const float *const *b, size_t b_image, float *out)
+{
+    vec sum[KILN_DOTS_A][KILN_DOTS_B];
+    for (int i = 0; i < KILN_DOTS_A; i++)
+        for (int j = 0; j < KILN_DOTS_B; j++)
+            sum[i][j] = (vec){0};
+
+    for (size_t n = 0; n < images; n++)
+        for (size_t k = 0; k < depth; k += TILE_LANES)
+            for (int j = 0; j < KILN_DOTS_B; j++) {
+                const vec other = LOAD(b[j] + n * b_image + k);
+                for (int i = 0; i < KILN_DOTS_A; i++)
+                    sum[i][j] += LOAD(a[i] + n * a_image + k) * other;
+            }
+
+    for (int i = 0; i < KILN_DOTS_A; i++)
+        for (int j = 0; j < KILN_DOTS_B; j++)
+            *out++ = TILE(total)(sum[i][j]);
+}
+
+static const struct kiln_tiles TILE(tiles) = {
+    .rows = TILE_MOST,
+    .columns = TILE_LANES * TILE_VECTORS,
+#define EACH(n) .packed[n] = TILE(packed##n), .taps[n] = TILE(taps##n),
+    TILE_ROWS(EACH)
+#undef EACH
+    .dots = TILE(dots),
+};
+
+#undef vec
+#undef loose
+#undef INLINE
+#undef LOAD
+#undef STORE
+#undef TILE
+#undef TILE_TARGET
+#undef TILE_LANES
+#undef TILE_VECTORS
+#undef TILE_MOST
+#undef TILE_ROWS

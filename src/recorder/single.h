@@ -1,0 +1,22 @@
+/* single.h - one dispatch by itself, on host arrays and any device: what kernels are checked and timed by. */
+#ifndef KILN_RECORDER_SINGLE_H
+#define KILN_RECORDER_SINGLE_H
+
+#include "device/device.h"
+
+/** The arrays that a dispatch's bindings stand for; data NULL: unbound. */
+struct kiln_single {
+    void *data[KILN_MAX_BINDINGS];
+    size_t bytes[KILN_MAX_BINDINGS]; /* multiples of 4 */
+};
+
+/**
+ * Run d once on dev with the arrays (d->bind is not used), and store what it writes to them. d->variant NULL means the
+ * first that accepts. With `repeat` above 1 it is run again so often, and *seconds is the shortest run, as the host sees it;
+ * seconds may be NULL.
+ * Errors: ERROR_UNSUPPORTED where no variant runs there, and what device calls return.
+ */
+kiln_status kiln_single_run(kiln_device *dev, const kiln_dispatch *d, const struct kiln_single *arrays,
+                            int repeat, double *seconds);
+
+#endif
