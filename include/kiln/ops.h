@@ -268,14 +268,7 @@ typedef enum kiln_optimizer {
 /** Real values one behind the other in one [n], each at the next multiple of 64 elements; n ends with the last of them. */
 KILN_API kiln_tensor kiln_pack(kiln_graph *g, const kiln_tensor *x, int count);
 
-/**
- * Sums of squares of gradients, in pieces: their sum is the square of the norm over all parameters together. `packed` is
- * kiln_pack of one gradient a parameter, or KILN_NONE for the gradient arena. clip > 0 limits each element to +-clip first.
- */
-KILN_API kiln_tensor kiln_square_sums(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count,
-                                      double clip);
-
-/** An effect: add packed gradients to the gradient arena. */
+/** An effect: add packed gradients, one a parameter, to the gradient arena. */
 KILN_API kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count);
 
 /** How a step is made; no defaults. */
@@ -285,14 +278,15 @@ typedef struct kiln_update_rule {
     double beta2, rest2;        /* v = beta2 v + rest2 g^2; RMSProp's s */
     double epsilon;
     double clip;                /* limit of each gradient element; 0 none */
+    double clip_norm;           /* limit of the norm of all gradients together, after clip; 0 none */
     const char *name;           /* of the state's arenas: "NAME.m", "NAME.v"; at most 63 bytes */
     const double *rate, *decay; /* by parameter: factor of the rate, and weight decay; NULL means 1, and 0 */
 } kiln_update_rule;
 
 /**
- * An effect: one step for the parameters. `scalars` is kiln_pack of four F32 scalars: rate, factor of the gradients,
- * and the bias corrections c1 = 1 - beta1^t and c2 = 1 - beta2^t (1 where the rule has none). `packed` as in
- * kiln_square_sums; a gradient arena is cleared where it was used.
+ * An effect: one step for the parameters. `packed` is kiln_pack of one gradient a parameter, or KILN_NONE for the gradient
+ * arena, which is cleared where it was used. `scalars` is kiln_pack of three F32 scalars: the rate, and the bias corrections
+ * c1 = 1 - beta1^t and c2 = 1 - beta2^t (1 where the rule has none).
  */
 KILN_API kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars,
                                             const kiln_tensor *parameters, int count, const kiln_update_rule *rule);

@@ -6,7 +6,6 @@
  * dispatch   LANES elements a workgroup, in the order of the axes
  */
 #include "kiln.glsl"
-#include "divide.h"
 #include "copy.h"
 
 KILN_CONSTANT(1, RANK);

@@ -7,6 +7,7 @@
  * is the size of an element in words, 1 or 2; constant 1 is the rank, from 2 to 6.
  */
 #include "interface.h"
+#include "divide.h"
 
 #define KILN_COPY_RANK 6
 

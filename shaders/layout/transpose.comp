@@ -7,7 +7,6 @@
  * dispatch   one workgroup a tile: tiles along the last axis, then along the one before, then the outer axes
  */
 #include "kiln.glsl"
-#include "divide.h"
 #include "copy.h"
 
 KILN_CONSTANT(1, RANK);

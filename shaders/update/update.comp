@@ -2,7 +2,8 @@
 /*
  * update - one step of an optimizer (update.h).
  *
- * bindings   0: table in    1: scalars in    2: gradients in    3: parameters    4, 5: state, as many as STATES
+ * bindings   0: table in    1: scalars in    2: gradients in    3: parameters    4: factor in (else anything)
+ *            5, 6: state, as many as STATES
  * dispatch   one workgroup a row of the table; its lanes stride along the row
  * numerics   float; square root and division as the device has them
  * variants   STATES = 0, 1, 2
@@ -12,15 +13,17 @@
 
 KILN_CONSTANT(0, OPTIMIZER);
 KILN_CONSTANT(1, CLIPPED);
+KILN_CONSTANT(2, SCALED);
 KILN_IN(0, uint, table);
 KILN_IN(1, float, scalars);
 KILN_IN(2, float, gradients);
 KILN_INOUT(3, float, parameters);
+KILN_IN(4, float, factors);
 #if STATES >= 1
-KILN_INOUT(4, float, state);
+KILN_INOUT(5, float, state);
 #endif
 #if STATES >= 2
-KILN_INOUT(5, float, state2);
+KILN_INOUT(6, float, state2);
 #endif
 
 /* The step of element `at`, before the rate, from its gradient. */
@@ -52,7 +55,7 @@ void main()
     const uint to = table[row + KILN_ROW_PARAMETER], from = table[row + KILN_ROW_GRADIENT];
     const float decay = uintBitsToFloat(table[row + KILN_ROW_DECAY]);
     const float rate = scalars[KILN_SCALAR_RATE] * uintBitsToFloat(table[row + KILN_ROW_RATE]);
-    const float factor = scalars[KILN_SCALAR_FACTOR];
+    const float factor = SCALED != 0 ? factors[0] : 1.0;
     const bool adaptive = OPTIMIZER == KILN_UPDATE_ADAM || OPTIMIZER == KILN_UPDATE_ADAMW;
     const float pace = adaptive ? rate / scalars[KILN_SCALAR_C1] : rate;
 

@@ -1,7 +1,7 @@
 /*
  * update.h - the parameters of update: one step of an optimizer over the rows of a table (rows.h).
  *
- *   g = factor * clipped gradient, plus decay * p except in ADAMW;  r = rate * the row's factor
+ *   g = factor * clipped gradient, plus decay * p except in ADAMW;  r = rate * the row's factor of the rate
  *
  *   SGD        p -= r g
  *   MOMENTUM   m = beta1 m + rest1 g;  p -= r m
@@ -10,8 +10,8 @@
  *   ADAM       m = beta1 m + rest1 g;  v = beta2 v + rest2 g^2;  p -= r / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
  *   ADAMW      p -= r decay p, then as ADAM
  *
- * The scalars rate, factor, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0 is the
- * optimizer, constant 1 whether gradients are clipped to +-clip.
+ * The scalars rate, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0 is the
+ * optimizer, constant 1 whether gradients are clipped to +-clip, constant 2 whether there is a factor; else it is 1.
  */
 #include "interface.h"
 #include "rows.h"
@@ -24,9 +24,8 @@
 #define KILN_UPDATE_ADAMW 5u
 
 #define KILN_SCALAR_RATE 0u
-#define KILN_SCALAR_FACTOR 64u
-#define KILN_SCALAR_C1 128u
-#define KILN_SCALAR_C2 192u
+#define KILN_SCALAR_C1 64u
+#define KILN_SCALAR_C2 128u
 
 KILN_PARAMS(update) {
     uint rows;

@@ -1,5 +1,5 @@
 /*
- * update.c - the meaning of update, accumulate and square_sums. Units are rows of the table.
+ * update.c - the meaning of update, accumulate and square_sums, whose units are rows of the table, and of clip_factor.
  */
 #include <math.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "cpu/reference.h"
 
 #include "update/accumulate.h"
+#include "update/clip_factor.h"
 #include "update/square_sums.h"
 #include "update/update.h"
 
@@ -94,7 +95,7 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
 {
     const struct kiln_params_update *p = block;
     const real *scalars = m->at[1];
-    const double clip = KILN_REAL_GET(p, clip);
+    const double clip = KILN_REAL_GET(p, clip), factor = constants[2] ? *(const real *)m->at[4] : 1;
     for (size_t r = first; r < first + count; r++) {
         const uint32_t *row = (const uint32_t *)m->at[0] + r * KILN_ROW_WORDS, at = row[KILN_ROW_PARAMETER];
         const real *gradient = (const real *)m->at[2] + row[KILN_ROW_GRADIENT];
@@ -111,11 +112,10 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
         };
         real *parameter = (real *)m->at[3] + at, none[2] = {0};
         for (uint32_t i = 0; i < row[KILN_ROW_COUNT]; i++) {
-            real *state = m->at[4] ? (real *)m->at[4] + at + i : none;
-            real *state2 = m->at[5] ? (real *)m->at[5] + at + i : none + 1;
+            real *state = m->at[5] ? (real *)m->at[5] + at + i : none;
+            real *state2 = m->at[6] ? (real *)m->at[6] + at + i : none + 1;
             double value = parameter[i], a = *state, b = *state2;
-            steps[constants[0]](&s, scalars[KILN_SCALAR_FACTOR] * clipped(gradient[i], constants[1], clip),
-                                &value, &a, &b);
+            steps[constants[0]](&s, factor * clipped(gradient[i], constants[1], clip), &value, &a, &b);
             parameter[i] = (real)value;
             *state = (real)a;
             *state2 = (real)b;
@@ -150,5 +150,21 @@ void KILN_REFERENCE(square_sums)(const void *block, const uint32_t *constants, c
             sum += g * g;
         }
         y[p->first + r] = (real)sum;
+    }
+}
+
+void KILN_REFERENCE(clip_factor)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_clip_factor *p = block;
+    const real *x = m->at[0];
+    real *y = m->at[1];
+    for (size_t unit = first; unit < first + count; unit++) {
+        double sum = 0;
+        for (uint32_t i = 0; i < p->count; i++)
+            sum += x[i];
+        const double factor = KILN_REAL_GET(p, limit) / (sqrt(sum) + KILN_CLIP_EPSILON);
+        y[unit] = (real)(factor > 1 ? 1 : factor);
     }
 }

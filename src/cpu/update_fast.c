@@ -56,14 +56,14 @@ static struct row row_of(const kiln_dispatch *d, const kiln_memory *m, size_t in
         .epsilon = p->epsilon,
         .clip = p->clip,
         .rate = rate,
-        .factor = scalars[KILN_SCALAR_FACTOR],
+        .factor = d->constants[2] ? *(const float *)m->at[4] : 1,
         .decay = float_of(words[KILN_ROW_DECAY]),
         .pace = adaptive ? rate / scalars[KILN_SCALAR_C1] : rate,
         .root = sqrtf(scalars[KILN_SCALAR_C2]),
         .gradient = at(m, 2, words[KILN_ROW_GRADIENT]),
         .parameter = at(m, 3, words[KILN_ROW_PARAMETER]),
-        .m = at(m, 4, words[KILN_ROW_PARAMETER]),
-        .v = at(m, 5, words[KILN_ROW_PARAMETER]),
+        .m = at(m, 5, words[KILN_ROW_PARAMETER]),
+        .v = at(m, 6, words[KILN_ROW_PARAMETER]),
     };
 }
 

@@ -11,7 +11,6 @@
 
 #include "device/caps.h"
 #include "device/variants.h"
-#include "divide.h"
 #include "layout/copy.h"
 #include "ops/kernels.h"
 #include "shaders.h"

@@ -2,9 +2,9 @@
  * update.c - optimizers over whole arenas, as operators.
  *
  *   pack           gradients one behind the other, where the kernels that compute them may write at once
- *   square_sums    packed gradients, or the gradient arena -> a sum of squares a row
  *   accumulate     the gradient arena += packed gradients
- *   update         parameters and optimizer state, one step
+ *   update         parameters and optimizer state, one step; where the norm is clipped, a sum of squares a row and the
+ *                  factor that follows from all of them come first
  *
  * All but pack run on a table with a row for each KILN_UPDATE_BLOCK elements of a parameter (shaders/update/rows.h), so that
  * frozen parameters, groups and a second optimizer change rows and never the number of dispatches. Rows are cut into
@@ -26,6 +26,7 @@
 #include "ops/kernels.h"
 
 #include "update/accumulate.h"
+#include "update/clip_factor.h"
 #include "update/square_sums.h"
 #include "update/update.h"
 
@@ -104,6 +105,7 @@ struct node {
     const kiln_node *n;
     int parameters;             /* input of the first one */
     const double (*setting)[2]; /* by parameter: factor of the rate, decay; NULL: 1 and 0 */
+    kiln_tensor sums, factor;   /* of clipping by norm; KILN_NONE without */
 };
 
 struct row {
@@ -308,63 +310,6 @@ static kiln_status effect_infer(kiln_graph *g, const kiln_node *n, int first, ki
     return status ? status : check_packed(g, n, first);
 }
 
-/* Square sums --------------------------------------------------------------------------------------------------------- */
-
-static kiln_status square_sums_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
-{
-    const kiln_status status = effect_infer(g, n, 1, out);
-    int64_t rows = 0;
-    for (int i = 1; i < n->inputs && !status; i++) {
-        const kiln_shape p = kiln_tensor_spec(g, n->in[i]).shape;
-        rows += (kiln_shape_count(&p) + KILN_UPDATE_BLOCK - 1) / KILN_UPDATE_BLOCK;
-    }
-    *out = (kiln_spec){KILN_F32, KILN_SHAPE(rows)};
-    return status;
-}
-
-static void fill_square_sums(const struct node *o, const struct window *w, kiln_dispatch *d)
-{
-    ((struct kiln_params_square_sums *)d->block.words)->first = (uint32_t)w->first;
-    d->bind[1] = gradient_part(o, w);
-    d->bind[2].value = o->n->out[0];
-}
-
-static kiln_status square_sums_lower(kiln_plan *plan, const kiln_node *n)
-{
-    const struct node o = {.plan = plan, .n = n, .parameters = 1};
-    const double clip = *(const double *)n->params;
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_square_sums,
-        .constants = {clip > 0},
-        .constant_count = 1,
-        .block_size = sizeof(struct kiln_params_square_sums),
-    };
-    KILN_REAL_SET((struct kiln_params_square_sums *)d.block.words, clip, clip);
-    row_vec rows = {0};
-    kiln_status status = collect(&o, &rows);
-    if (!status)
-        status = lower_rows(&o, &rows, &d, fill_square_sums);
-    kiln_vec_finish(&rows);
-    return status;
-}
-
-/* Two readings of the gradient arena are two values: KILN_OP_RANDOM keeps them apart. */
-const kiln_op kiln_op_square_sums = {
-    .name = "square_sums",
-    .inputs = 1,
-    .outputs = 1,
-    .flags = KILN_OP_RANDOM,
-    .infer = square_sums_infer,
-    .lowerings = (const kiln_lowering[]){{.name = "rows", .lower = square_sums_lower}},
-    .lowering_count = 1,
-};
-
-kiln_tensor kiln_square_sums(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count,
-                             double clip)
-{
-    return append_on_parameters(g, &kiln_op_square_sums, &packed, 1, parameters, count, &clip, sizeof clip);
-}
-
 /* Accumulate ---------------------------------------------------------------------------------------------------------- */
 
 static kiln_status accumulate_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -416,7 +361,7 @@ enum { NAME_BYTES = 64, ARENA_BYTES = NAME_BYTES + 2 };
 
 struct update {
     int64_t optimizer;
-    double beta1, rest1, beta2, rest2, epsilon, clip;
+    double beta1, rest1, beta2, rest2, epsilon, clip, clip_norm;
     char name[NAME_BYTES];
     double setting[][2]; /* by parameter: factor of the rate, decay */
 };
@@ -438,7 +383,7 @@ static kiln_status update_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
     const kiln_spec scalars = kiln_tensor_spec(g, n->in[1]);
     if (scalars.type != KILN_F32 || scalars.shape.rank != 1 || scalars.shape.size[0] != KILN_SCALAR_C2 + 1)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
-                              "wanted four packed scalars: rate, factor, and two corrections");
+                              "wanted three packed scalars: a rate and two corrections");
     return effect_infer(g, n, 2, out);
 }
 
@@ -448,10 +393,11 @@ static void fill_update(const struct node *o, const struct window *w, kiln_dispa
     d->bind[1].value = o->n->in[1];
     d->bind[2] = gradient_part(o, w);
     d->bind[3] = arena_part(o->plan, "parameter", w);
+    d->bind[4].value = o->factor.id ? o->factor : o->n->in[1];
     for (int i = 0; i < 2 && states[p->optimizer][i]; i++) {
         char arena[ARENA_BYTES];
         strcpy(arena, p->name);
-        d->bind[4 + i] = arena_part(o->plan, strcat(arena, states[p->optimizer][i]), w);
+        d->bind[5 + i] = arena_part(o->plan, strcat(arena, states[p->optimizer][i]), w);
     }
 }
 
@@ -459,8 +405,8 @@ static kiln_dispatch update_dispatch(const struct update *p)
 {
     kiln_dispatch d = {
         .kernel = &kiln_kernel_update,
-        .constants = {(uint32_t)p->optimizer, p->clip > 0},
-        .constant_count = 2,
+        .constants = {(uint32_t)p->optimizer, p->clip > 0, p->clip_norm > 0},
+        .constant_count = 3,
         .block_size = sizeof(struct kiln_params_update),
     };
     struct kiln_params_update *block = (struct kiln_params_update *)d.block.words;
@@ -489,17 +435,57 @@ static kiln_status clear(kiln_plan *plan, const row_vec *rows)
     return status;
 }
 
+static void fill_square_sums(const struct node *o, const struct window *w, kiln_dispatch *d)
+{
+    ((struct kiln_params_square_sums *)d->block.words)->first = (uint32_t)w->first;
+    d->bind[1] = gradient_part(o, w);
+    d->bind[2].value = o->sums;
+}
+
+/* Two stages: a sum a row, then one workgroup that knows them all. */
+static kiln_status lower_factor(struct node *o, const row_vec *rows)
+{
+    const struct update *p = o->n->params;
+    kiln_dispatch sums = {
+        .kernel = &kiln_kernel_square_sums,
+        .constants = {p->clip > 0},
+        .constant_count = 1,
+        .block_size = sizeof(struct kiln_params_square_sums),
+    };
+    KILN_REAL_SET((struct kiln_params_square_sums *)sums.block.words, clip, p->clip);
+    o->sums = kiln_plan_temporary(o->plan, KILN_F32, rows->count);
+    o->factor = kiln_plan_temporary(o->plan, KILN_F32, 1);
+    const kiln_status status = lower_rows(o, rows, &sums, fill_square_sums);
+
+    kiln_dispatch factor = {
+        .kernel = &kiln_kernel_clip_factor,
+        .bind = {{.value = o->sums}, {.value = o->factor}},
+        .block_size = sizeof(struct kiln_params_clip_factor),
+    };
+    struct kiln_params_clip_factor *block = (struct kiln_params_clip_factor *)factor.block.words;
+    block->count = (uint32_t)rows->count;
+    KILN_REAL_SET(block, limit, p->clip_norm);
+    return status ? status : kiln_plan_dispatch(o->plan, &factor);
+}
+
+static kiln_status lower_update(struct node *o, const row_vec *rows)
+{
+    const struct update *p = o->n->params;
+    const kiln_dispatch d = update_dispatch(p);
+    kiln_status status = p->clip_norm > 0 ? lower_factor(o, rows) : KILN_OK;
+    if (!status)
+        status = lower_rows(o, rows, &d, fill_update);
+    return !status && !is_packed(o->n) ? clear(o->plan, rows) : status;
+}
+
 static kiln_status update_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct update *p = n->params;
-    const struct node o = {.plan = plan, .n = n, .parameters = 2, .setting = p->setting};
-    const kiln_dispatch d = update_dispatch(p);
+    struct node o = {.plan = plan, .n = n, .parameters = 2, .setting = p->setting};
     row_vec rows = {0};
     kiln_status status = collect(&o, &rows);
-    if (!status)
-        status = lower_rows(&o, &rows, &d, fill_update);
-    if (!status && !is_packed(n))
-        status = clear(plan, &rows);
+    if (!status && rows.count)
+        status = lower_update(&o, &rows);
     kiln_vec_finish(&rows);
     return status;
 }
@@ -536,6 +522,7 @@ kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tenso
     p->beta2 = rule->beta2, p->rest2 = rule->rest2;
     p->epsilon = rule->epsilon;
     p->clip = rule->clip;
+    p->clip_norm = rule->clip_norm;
     strcpy(p->name, rule->name);
     for (int i = 0; i < count; i++) {
         p->setting[i][0] = rule->rate ? rule->rate[i] : 1;

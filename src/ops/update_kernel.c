@@ -1,18 +1,26 @@
 /*
- * update_kernel.c - the contracts of update, accumulate and square_sums. A unit, and a workgroup, is a row of the table.
+ * update_kernel.c - the contracts of update, accumulate and square_sums, whose units and workgroups are rows of the table, and
+ * of clip_factor, which is one workgroup.
  */
 #include "device/variants.h"
 #include "ops/kernels.h"
 #include "shaders.h"
 
 #include "update/accumulate.h"
+#include "update/clip_factor.h"
 #include "update/square_sums.h"
 #include "update/update.h"
 
-/* Of all three the block begins with the number of rows. */
+/* Of the first three the block begins with the number of rows. */
 static uint64_t rows(const kiln_dispatch *d)
 {
     return d->block.words[0];
+}
+
+static uint64_t one(const kiln_dispatch *d)
+{
+    (void)d;
+    return 1;
 }
 
 /* A shader for each number of bindings that hold state, since a shader's bindings are all bound. */
@@ -33,12 +41,13 @@ static const kiln_variant update_1 = {.name = "rows1", .accepts = one_state, .sp
 static const kiln_variant update_2 = {.name = "rows2", .spirv = &kiln_spirv_update_2};
 static const kiln_variant accumulate_rows = {.name = "rows", .spirv = &kiln_spirv_accumulate};
 static const kiln_variant square_sums_rows = {.name = "rows", .spirv = &kiln_spirv_square_sums};
+static const kiln_variant clip_factor_one = {.name = "one", .spirv = &kiln_spirv_clip_factor};
 
 const kiln_kernel kiln_kernel_update = {
     .name = "update",
     .block_size = sizeof(struct kiln_params_update),
-    .bindings = 6,
-    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ_WRITE, KILN_READ_WRITE, KILN_READ_WRITE},
+    .bindings = 7,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ_WRITE, KILN_READ, KILN_READ_WRITE, KILN_READ_WRITE},
     .units = rows,
     .reference = kiln_reference_update_f32,
     .reference_f64 = kiln_reference_update_f64,
@@ -67,4 +76,15 @@ const kiln_kernel kiln_kernel_square_sums = {
     .reference = kiln_reference_square_sums_f32,
     .reference_f64 = kiln_reference_square_sums_f64,
     .gpu = (const kiln_variant *const[]){&square_sums_rows, NULL},
+};
+
+const kiln_kernel kiln_kernel_clip_factor = {
+    .name = "clip_factor",
+    .block_size = sizeof(struct kiln_params_clip_factor),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = one,
+    .reference = kiln_reference_clip_factor_f32,
+    .reference_f64 = kiln_reference_clip_factor_f64,
+    .gpu = (const kiln_variant *const[]){&clip_factor_one, NULL},
 };
