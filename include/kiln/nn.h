@@ -1,0 +1,92 @@
+/*
+ * nn.h - layers: operators that bring their own weights.
+ *
+ * A layer declares its parameters below the open scope, under its name: "conv1.weight", "conv1.bias". Names are PyTorch's, so
+ * that weights go from one to the other by name. A layer that is given no name takes one from the scope's counter (conv1,
+ * conv2, ...; see kiln_scope_open); two layers of one name share their weights.
+ *
+ * Common to all:
+ *   Owns:    params is read during the call only; initial values are copied.
+ *   Errors:  sizes that the weights need (channels, features) must be known numbers. On a misfit the graph fails
+ *            (kiln_graph_status) and the result is KILN_NONE, which every layer and operator accepts and passes on.
+ */
+#ifndef KILN_NN_H
+#define KILN_NN_H
+
+#include <kiln/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kiln_nn_conv2d_params {
+    int filters;                /* must be given */
+    int size[2];                /* of a filter; must be given */
+    int stride[2];              /* 0 means 1 */
+    int pad[2][2];              /* zeros before and after, per axis */
+    bool same;                  /* pad so that y has ceil(H / stride) rows; overrides pad */
+    int dilation[2];            /* 0 means 1 */
+    int groups;                 /* 0 means 1; channels and filters must be multiples of it */
+    bool no_bias;
+    kiln_init init, bias_init;  /* He normal, and zeros, unless said otherwise */
+    const char *name;
+} kiln_nn_conv2d_params;
+
+/**
+ * Convolve images with filters of the layer's own (kiln_conv2d).
+ *
+ * Shape:   x [N, C, H, W]; y [N, filters, rows, columns].
+ * Weights: weight [filters, C / groups, size, size], bias [filters].
+ */
+KILN_API kiln_tensor kiln_nn_conv2d(kiln_graph *g, kiln_tensor x, const kiln_nn_conv2d_params *params);
+
+typedef struct kiln_nn_dense_params {
+    int units;                  /* must be given */
+    bool no_bias;
+    kiln_init init, bias_init;  /* He normal, and zeros, unless said otherwise */
+    const char *name;
+} kiln_nn_dense_params;
+
+/**
+ * y = x weight^T + bias over the last axis.
+ *
+ * Shape:   x [.., features]; y [.., units].
+ * Weights: weight [units, features], bias [units].
+ */
+KILN_API kiln_tensor kiln_nn_dense(kiln_graph *g, kiln_tensor x, const kiln_nn_dense_params *params);
+
+typedef struct kiln_nn_batch_norm_params {
+    double epsilon;             /* 0 means 1e-5 */
+    double momentum;            /* share of the new value in the running statistics; 0 means 0.1 */
+    bool frozen;                /* use the running statistics in training too, and leave them */
+    bool no_scale;              /* neither scale nor shift */
+    const char *name;
+} kiln_nn_batch_norm_params;
+
+/**
+ * Normalize each channel (kiln_batch_norm).
+ *
+ * Shape:   x [N, C, ..]; y as x.
+ * Weights: weight [C] from ones, bias [C] from zeros; states running_mean [C] from zeros, running_var [C] from ones.
+ */
+KILN_API kiln_tensor kiln_nn_batch_norm(kiln_graph *g, kiln_tensor x, const kiln_nn_batch_norm_params *params);
+
+typedef struct kiln_nn_embedding_params {
+    int64_t count;              /* rows, one a token; must be given */
+    int width;                  /* must be given */
+    kiln_init init;             /* normal with deviation 1 unless said otherwise */
+    const char *name;
+} kiln_nn_embedding_params;
+
+/**
+ * A learned row for each index (kiln_gather).
+ *
+ * Shape:   index of I32 or I64, any shape; y [index's shape, width].
+ * Weights: weight [count, width].
+ */
+KILN_API kiln_tensor kiln_nn_embedding(kiln_graph *g, kiln_tensor index, const kiln_nn_embedding_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

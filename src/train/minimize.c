@@ -1,0 +1,236 @@
+/*
+ * minimize.c - optimizers: from a loss to the effects that reduce it, on the public operators alone.
+ *
+ *   kiln_minimize   gradients -> pack -> update             kiln_backward   gradients -> pack -> accumulate
+ *   kiln_update     gradient arena -> update
+ *
+ * The step is a state "NAME.step" of the weights. What changes from step to step is computed in the program: the rate, and
+ * the corrections c = 1 - beta^t = -expm1(t log(beta)), which keep their digits where beta^t is near 1.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <kiln/extend.h>
+#include <kiln/ops.h>
+#include <kiln/train.h>
+
+#include "base/text.h"
+
+/* Defaults ---------------------------------------------------------------------------------------------------------- */
+
+static double real_or(double given, double usual)
+{
+    return given == 0 ? usual : given == KILN_ZERO ? 0 : given;
+}
+
+static bool adaptive(kiln_optimizer by)
+{
+    return by == KILN_RMSPROP || by == KILN_ADAM || by == KILN_ADAMW;
+}
+
+static bool has_moments(kiln_optimizer by)
+{
+    return by == KILN_ADAM || by == KILN_ADAMW;
+}
+
+static const char *name_of(const kiln_minimize_params *p)
+{
+    return p->name ? p->name : "optimizer";
+}
+
+static kiln_update_rule rule_of(const kiln_minimize_params *p)
+{
+    const double momentum = real_or(p->momentum, 0.9), beta1 = real_or(p->beta1, 0.9);
+    const double beta2 = real_or(p->beta2, p->by == KILN_RMSPROP ? 0.99 : 0.999);
+    return (kiln_update_rule){
+        .by = p->by,
+        .beta1 = has_moments(p->by) ? beta1 : momentum,
+        .rest1 = has_moments(p->by)                      ? 1 - beta1
+                 : p->by == KILN_MOMENTUM && p->averaged ? 1 - momentum
+                                                         : 1,
+        .beta2 = beta2,
+        .rest2 = 1 - beta2,
+        .epsilon = real_or(p->epsilon, 1e-8),
+        .clip = p->clip_value,
+        .clip_norm = p->clip_norm,
+        .name = name_of(p),
+    };
+}
+
+/* Which parameters -------------------------------------------------------------------------------------------------- */
+
+/* The parameters an optimizer works on, each with its settings. */
+struct chosen {
+    kiln_tensor *parameter, *gradient;
+    double *rate, *decay;
+    int count;
+};
+
+static void chosen_finish(struct chosen *c)
+{
+    free(c->parameter);
+    free(c->gradient);
+    free(c->rate);
+    free(c->decay);
+}
+
+static const kiln_param_group *group_of(const kiln_minimize_params *p, const char *name)
+{
+    for (int i = 0; i < p->group_count; i++)
+        if (kiln_text_match(p->groups[i].match, name))
+            return &p->groups[i];
+    return NULL;
+}
+
+static void choose_one(struct chosen *c, const kiln_graph *g, kiln_tensor loss, kiln_tensor parameter,
+                       const kiln_minimize_params *p)
+{
+    const char *name = kiln_tensor_name(g, parameter);
+    const kiln_param_group *group = group_of(p, name);
+    const bool left_out = (p->only && !kiln_text_match(p->only, name)) || (group && group->frozen);
+    if (left_out || (loss.id && !kiln_depends(g, loss, parameter)))
+        return;
+    c->parameter[c->count] = parameter;
+    c->rate[c->count] = group ? real_or(group->rate, 1) : 1;
+    c->decay[c->count] = group ? real_or(group->decay, p->decay) : p->decay;
+    c->count++;
+}
+
+/* Those that `only` and the groups leave in and the loss, if there is one, depends on. */
+static bool choose(struct chosen *c, kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *p)
+{
+    const size_t room = (size_t)kiln_graph_parameter_count(g) + 1;
+    c->parameter = calloc(room, sizeof *c->parameter);
+    c->gradient = calloc(room, sizeof *c->gradient);
+    c->rate = calloc(room, sizeof *c->rate);
+    c->decay = calloc(room, sizeof *c->decay);
+    if (!c->parameter || !c->gradient || !c->rate || !c->decay) {
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "optimizer \"%s\": out of memory", name_of(p));
+        return false;
+    }
+    for (int i = 0; i < kiln_graph_parameter_count(g); i++)
+        choose_one(c, g, loss, kiln_graph_parameter(g, i), p);
+    if (!c->count)
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT,
+                        "optimizer \"%s\": there is no parameter%s%s%s that it could train", name_of(p),
+                        p->only ? " \"" : "", p->only ? p->only : "", p->only ? "\"" : "");
+    return c->count;
+}
+
+/* Gradients --------------------------------------------------------------------------------------------------------- */
+
+static bool is_scalar(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *p)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, loss);
+    char text[96];
+    if (loss.id && shape.rank == 0)
+        return true;
+    kiln_graph_fail(g, KILN_ERROR_SHAPE, "optimizer \"%s\": the loss has shape %s, wanted a scalar",
+                    name_of(p), loss.id ? kiln_shape_text(&shape, text, sizeof text) : "none");
+    return false;
+}
+
+/* One gradient a parameter of the scaled loss, packed. */
+static kiln_tensor gradients_of(kiln_graph *g, kiln_tensor loss, struct chosen *c,
+                                const kiln_minimize_params *p)
+{
+    const kiln_tensor dy = p->scale == 0 || p->scale == 1 ? KILN_NONE : kiln_scalar(g, KILN_F32, p->scale);
+    kiln_gradient(g, loss, dy, c->parameter, c->count, c->gradient);
+    return kiln_graph_status(g) ? KILN_NONE : kiln_pack(g, c->gradient, c->count);
+}
+
+/* The step and what follows from it ----------------------------------------------------------------------------------- */
+
+static kiln_tensor step_state(kiln_graph *g, const char *name)
+{
+    struct kiln_text full = {0};
+    kiln_text_add(&full, "%s.step", name);
+    const kiln_tensor state =
+        full.failed ? KILN_NONE
+                    : kiln_state(g, kiln_text_get(&full), KILN_I32, KILN_SCALAR, KILN_STORE_WEIGHTS);
+    if (full.failed)
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "optimizer \"%s\": out of memory", name);
+    kiln_text_finish(&full);
+    return state;
+}
+
+kiln_tensor kiln_step(kiln_graph *g, const char *optimizer)
+{
+    return kiln_cast(g, step_state(g, optimizer ? optimizer : "optimizer"), KILN_F32);
+}
+
+/* 1 - beta^t, or 1. */
+static kiln_tensor correction(kiln_graph *g, kiln_tensor t, double beta, bool corrects)
+{
+    if (!corrects)
+        return kiln_scalar(g, KILN_F32, 1);
+    return kiln_neg(g, kiln_expm1(g, kiln_scale(g, t, log(beta))));
+}
+
+static kiln_tensor scalars_of(kiln_graph *g, kiln_tensor t, const kiln_update_rule *rule,
+                              const kiln_minimize_params *p)
+{
+    const bool corrects = has_moments(p->by) && !p->no_correction;
+    const double rate = real_or(p->rate, adaptive(p->by) ? 1e-3 : 1e-2);
+    const kiln_tensor scalars[] = {
+        p->rate_from.id ? p->rate_from : kiln_scalar(g, KILN_F32, rate),
+        correction(g, t, rule->beta1, corrects),
+        correction(g, t, rule->beta2, corrects || (p->by == KILN_RMSPROP && p->corrected)),
+    };
+    return kiln_pack(g, scalars, 3);
+}
+
+/* The update from packed gradients or the arena, and the step counted on. */
+static kiln_tensor update(kiln_graph *g, kiln_tensor packed, const struct chosen *c,
+                          const kiln_minimize_params *p)
+{
+    kiln_update_rule rule = rule_of(p);
+    rule.rate = c->rate;
+    rule.decay = c->decay;
+    const kiln_tensor state = step_state(g, name_of(p)),
+                      next = kiln_add(g, state, kiln_scalar(g, KILN_I32, 1));
+    const kiln_tensor scalars = scalars_of(g, kiln_cast(g, next, KILN_F32), &rule, p);
+    const kiln_tensor effects[] = {
+        kiln_update_parameters(g, packed, scalars, c->parameter, c->count, &rule),
+        kiln_assign(g, state, next),
+    };
+    return kiln_group(g, effects, 2);
+}
+
+/* Effects ------------------------------------------------------------------------------------------------------------- */
+
+static const kiln_minimize_params usual = {0};
+
+kiln_tensor kiln_minimize(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params)
+{
+    const kiln_minimize_params *p = params ? params : &usual;
+    struct chosen c = {0};
+    kiln_tensor effect = KILN_NONE;
+    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && choose(&c, g, loss, p))
+        effect = update(g, gradients_of(g, loss, &c, p), &c, p);
+    chosen_finish(&c);
+    return effect;
+}
+
+kiln_tensor kiln_backward(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params)
+{
+    const kiln_minimize_params *p = params ? params : &usual;
+    struct chosen c = {0};
+    kiln_tensor effect = KILN_NONE;
+    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && choose(&c, g, loss, p))
+        effect = kiln_accumulate(g, gradients_of(g, loss, &c, p), c.parameter, c.count);
+    chosen_finish(&c);
+    return effect;
+}
+
+kiln_tensor kiln_update(kiln_graph *g, const kiln_minimize_params *params)
+{
+    const kiln_minimize_params *p = params ? params : &usual;
+    struct chosen c = {0};
+    kiln_tensor effect = KILN_NONE;
+    if (!kiln_graph_status(g) && choose(&c, g, KILN_NONE, p))
+        effect = update(g, KILN_NONE, &c, p);
+    chosen_finish(&c);
+    return effect;
+}
