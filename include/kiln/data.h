@@ -233,6 +233,12 @@ typedef struct kiln_arrays_params {
 KILN_API kiln_status kiln_arrays_open(kiln_dataset **out, const kiln_named_array *arrays, int count,
                                       const kiln_arrays_params *params);
 
+/**
+ * A dataset of the arrays in a .npz file, in its order, which agree in the number of rows.
+ * Errors: the file's (kiln_npz_load in import.h); no arrays, too many, or arrays that are no columns.
+ */
+KILN_API kiln_status kiln_dataset_npz_open(kiln_dataset **out, const char *path);
+
 typedef struct kiln_digits_params {
     int64_t rows;  /* 0 means 10,000 */
     uint64_t seed; /* other seeds, other digits */

@@ -121,6 +121,8 @@ kiln_status kiln_rewrite_begin(struct kiln_rewrite *r);
 void kiln_rewrite_finish(struct kiln_rewrite *r);           /* frees the map, not the graphs */
 /** Copy a node with its inputs mapped and its specs' sizes resolved; maps its outputs. */
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n);
+/** As kiln_rewrite_copy, with the inputs given: values of the new graph. */
+kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in);
 /** Input i of n in the new graph: KILN_NONE where sizes are known and it was looked at for its shape alone. */
 kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n, int i);
 /** The spec with sizes resolved; fails the new graph where a size stays unknown and sizes are wanted. */

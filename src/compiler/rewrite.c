@@ -88,12 +88,20 @@ kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n,
 
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n)
 {
-    kiln_graph *to = r->to;
-    kiln_tensor *in = kiln_arena_alloc(&to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
-    kiln_spec *out = kiln_arena_alloc(&to->arena, (size_t)(n->outputs ? n->outputs : 1) * sizeof *out);
-    bool whole = in && out;
-    for (int i = 0; whole && i < n->inputs; i++)
+    kiln_tensor *in = kiln_arena_alloc(&r->to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
+    for (int i = 0; in && i < n->inputs; i++)
         in[i] = kiln_rewrite_input(r, n, i);
+    if (in)
+        return kiln_rewrite_copy_with(r, n, in);
+    kiln_graph_fail(r->to, KILN_ERROR_MEMORY, "compiler: out of memory");
+    return NULL;
+}
+
+kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in)
+{
+    kiln_graph *to = r->to;
+    kiln_spec *out = kiln_arena_alloc(&to->arena, (size_t)(n->outputs ? n->outputs : 1) * sizeof *out);
+    bool whole = out;
     for (int i = 0; whole && i < n->outputs; i++) {
         const kiln_spec spec = kiln_tensor_spec(r->from, n->out[i]);
         out[i] = kiln_rewrite_spec(r, &spec);

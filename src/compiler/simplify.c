@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "compiler/fold.h"
 #include "compiler/plan.h"
+#include "ops/chain.h"
 #include "ops/kernels.h"
 
 /* Reachability ---------------------------------------------------------------------------------------------------- */
@@ -154,6 +155,24 @@ static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, c
     return neutral(r, n, out, in);
 }
 
+/* An elementwise operator broadcasts by itself: it takes what was expanded, where another operand still has the full shape. */
+static void take_unexpanded(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, kiln_tensor *in)
+{
+    for (int i = 0; i < n->inputs && n->inputs > 1 && kiln_op_elementwise(n->op); i++) {
+        const kiln_node *expand = kiln_graph_node(r->to, in[i]);
+        if (!expand || (expand->op != &kiln_op_expand_to && expand->op != &kiln_op_expand))
+            continue;
+        kiln_shape shape = kiln_tensor_shape(r->to, expand->in[0]);
+        bool fits = true;
+        for (int k = 0; k < n->inputs && fits; k++) {
+            const kiln_shape other = kiln_tensor_shape(r->to, in[k]);
+            fits = k == i || kiln_shape_broadcast(&shape, &other, &shape);
+        }
+        if (fits && kiln_shape_equal(&shape, &out->shape))
+            in[i] = expand->in[0];
+    }
+}
+
 static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, const kiln_node *n)
 {
     kiln_tensor *in = kiln_arena_alloc(&r->to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
@@ -174,13 +193,15 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
         return r->to->status;
     for (int i = 0; i < n->inputs; i++)
         in[i] = kiln_rewrite_input(r, n, i);
+    if (r->size)
+        take_unexpanded(r, n, &out, in);
     const kiln_node **slot = mergeable(n) ? find_slot(known, n->op, in, n->inputs, n->params, n->params_size) : NULL;
     if (slot && *slot) {
         for (int i = 0; i < n->outputs; i++)
             r->map[n->out[i].id] = (*slot)->out[i];
         return KILN_OK;
     }
-    const kiln_node *copy = kiln_rewrite_copy(r, n);
+    const kiln_node *copy = kiln_rewrite_copy_with(r, n, in);
     if (copy && slot)
         *slot = copy;
     return r->to->status;

@@ -1,9 +1,13 @@
 /*
- * chain.c - what each step of a chain means.
+ * chain.c - what each step of a chain means, and the chain kernels: an element at a time.
  */
+#include "chain/chain.h"
+
 #include <math.h>
+#include <string.h>
 
 #include "chain/codes.h"
+#include "chain/strided.h"
 #include "cpu/reference.h"
 
 /* max and min pass NaN on. */
@@ -117,4 +121,103 @@ kiln_register kiln_cpu_step(uint32_t step, const kiln_register *registers)
         break;
     }
     return d;
+}
+
+/* The kernels ----------------------------------------------------------------------------------------------------- */
+
+/* The constants of a dispatch (chain/chain.h). */
+static uint32_t walk_of(const uint32_t *constants, int operand)
+{
+    return constants[9] >> 4 * operand & 15;
+}
+
+static bool is_real(const uint32_t *constants, int binding)
+{
+    return constants[10] >> binding & 1;
+}
+
+static kiln_register load(const kiln_memory *m, const uint32_t *constants, int binding, size_t i)
+{
+    kiln_register r = {0};
+    if (is_real(constants, binding))
+        r.f = ((const real *)m->at[binding])[i];
+    else
+        r.i = ((const int32_t *)m->at[binding])[i];
+    return r;
+}
+
+static void set_immediates(kiln_register *registers, const uint32_t *words, uint32_t integers)
+{
+    for (int i = 0; i < KILN_CHAIN_IMMEDIATES; i++) {
+        float part[2];
+        memcpy(part, words + 2 * i, sizeof part);
+        if (integers >> i & 1)
+            registers[KILN_REGISTER_IMMEDIATE + i].i = (int32_t)words[2 * i];
+        else
+            registers[KILN_REGISTER_IMMEDIATE + i].f = (real)((double)part[0] + (double)part[1]);
+    }
+}
+
+/* Run the steps on loaded registers and store the result as element i. */
+static void run(const uint32_t *constants, kiln_register *registers, const kiln_memory *m, size_t i)
+{
+    const int steps = (int)(constants[0] >> 8 & 255), result = KILN_CHAIN_OPERANDS - 1;
+    for (int s = 0; s < steps; s++)
+        registers[KILN_REGISTER_STEP + s] = kiln_cpu_step(constants[1 + s], registers);
+    const kiln_register y = registers[constants[0] >> 16 & 255];
+    if (is_real(constants, result))
+        ((real *)m->at[result])[i] = y.f;
+    else
+        ((int32_t *)m->at[result])[i] = y.i;
+}
+
+void KILN_REFERENCE(chain)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                           size_t count)
+{
+    const struct kiln_params_chain *p = block;
+    const int operands = (int)(constants[0] & 255);
+    kiln_register registers[24] = {{0}};
+    set_immediates(registers, p->immediate, constants[10] >> 8);
+    for (size_t i = first; i < first + count; i++) {
+        const size_t at[] = {[KILN_WALK_FLAT] = i,
+                             [KILN_WALK_SCALAR] = 0,
+                             [KILN_WALK_ROW] = i / p->row,
+                             [KILN_WALK_COLUMN] = i % p->row};
+        for (int k = 0; k < operands; k++)
+            registers[k] = load(m, constants, k, at[walk_of(constants, k)]);
+        run(constants, registers, m, i);
+    }
+}
+
+/* The element of a strided operand that belongs to element i of the result. */
+static size_t strided(const struct kiln_params_chain_strided *p, uint32_t rank, uint32_t place, size_t i)
+{
+    const uint32_t *step = p->walk + 3 * (rank - 1) + place * rank;
+    size_t at = 0;
+    for (uint32_t axis = rank - 1; axis > 0; axis--) {
+        const uint32_t size = p->walk[3 * (axis - 1)];
+        at += i % size * step[axis];
+        i /= size;
+    }
+    return at + i * step[0];
+}
+
+void KILN_REFERENCE(chain_strided)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                   size_t first, size_t count)
+{
+    const struct kiln_params_chain_strided *p = block;
+    const int operands = (int)(constants[0] & 255);
+    kiln_register registers[24] = {{0}};
+    set_immediates(registers, p->immediate, constants[10] >> 8);
+    for (size_t i = first; i < first + count; i++) {
+        for (int k = 0; k < operands; k++) {
+            const uint32_t walk = walk_of(constants, k);
+            const size_t at = walk == KILN_WALK_STRIDED
+                                  ? strided(p, constants[0] >> 24, constants[11] >> 4 * k & 15, i)
+                              : walk == KILN_WALK_FLAT ? i
+                                                       : 0;
+            registers[k] = load(m, constants, k, at);
+        }
+        run(constants, registers, m, i);
+    }
 }

@@ -21,20 +21,26 @@ static kiln_status read_weight(void *user, const char *name, kiln_array *dst)
     return kiln_weights_read(user, name, dst);
 }
 
+static kiln_status list_weights(kiln_weights *w, const char *path, kiln_safetensors_entry *entries, int count)
+{
+    for (int i = 0; entries && i < count; i++) {
+        kiln_safetensors_entry *entry = &entries[i];
+        *entry = (kiln_safetensors_entry){.name = kiln_weights_name(w, i), .read = read_weight, .user = w};
+        if (!entry->name)
+            return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list %d tensors", path, count);
+        kiln_weights_find(w, entry->name, &entry->type, &entry->shape);
+    }
+    return entries ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list %d tensors", path, count);
+}
+
 kiln_status kiln_weights_save_noted(kiln_weights *w, const char *path, const kiln_note *notes, int note_count)
 {
     const int count = kiln_weights_count(w);
     kiln_safetensors_entry *entries = calloc((size_t)count + 1, sizeof *entries);
-    kiln_status status;
+    kiln_status status = list_weights(w, path, entries, count);
 
-    if (!entries)
-        return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list %d tensors", path, count);
-    for (int i = 0; i < count; i++) {
-        kiln_safetensors_entry *entry = &entries[i];
-        *entry = (kiln_safetensors_entry){.name = kiln_weights_name(w, i), .read = read_weight, .user = w};
-        kiln_weights_find(w, entry->name, &entry->type, &entry->shape);
-    }
-    status = kiln_safetensors_save(path, entries, count, notes, note_count);
+    if (!status)
+        status = kiln_safetensors_save(path, entries, count, notes, note_count);
     free(entries);
     return status;
 }
@@ -49,12 +55,11 @@ kiln_status kiln_weights_save(kiln_weights *w, const char *path)
 /* The tensor that must agree with one of the file: it itself, or the parameter behind an arena's name. */
 static bool find_counterpart(const kiln_weights *w, const char *name, kiln_type *type, kiln_shape *shape)
 {
-    const char *slash = strchr(name, '/');
+    bool found = kiln_weights_find(w, name, type, shape);
 
-    if (kiln_weights_find(w, name, type, shape))
-        return true;
-    return slash && slash > name && kiln_weights_is_parameter(w, slash + 1) &&
-           kiln_weights_find(w, slash + 1, type, shape);
+    for (const char *slash = strchr(name, '/'); !found && slash; slash = strchr(slash + 1, '/'))
+        found = kiln_weights_is_parameter(w, slash + 1) && kiln_weights_find(w, slash + 1, type, shape);
+    return found;
 }
 
 static kiln_status check_tensor(const kiln_weights *w, const kiln_safetensors *file, const char *name)

@@ -10,29 +10,33 @@
 #include "chain/codes.h"
 
 typedef struct kiln_chain {
-    int operands;                               /* loaded: registers 0 .. operands - 1 */
+    int operands; /* loaded: registers 0 .. operands - 1 */
     int steps;
-    uint32_t step[KILN_CHAIN_STEPS];            /* code | a << 8 | b << 16 | c << 24 */
+    uint32_t step[KILN_CHAIN_STEPS]; /* code | a << 8 | b << 16 | c << 24 */
     int immediates;
     double immediate[KILN_CHAIN_IMMEDIATES];
-    uint32_t integers;                          /* bit i: immediate i is an integer */
-    int results;                                /* registers stored, in the order of the node's outputs */
+    uint32_t integers; /* bit i: immediate i is an integer */
+    int results;       /* registers stored, in the order of the node's outputs */
     uint32_t result[KILN_CHAIN_OPERANDS];
 } kiln_chain;
 
-#define KILN_STEP(code, a, b, c) ((uint32_t)(code) | (uint32_t)(a) << 8 | (uint32_t)(b) << 16 | (uint32_t)(c) << 24)
+#define KILN_STEP(code, a, b, c) \
+    ((uint32_t)(code) | (uint32_t)(a) << 8 | (uint32_t)(b) << 16 | (uint32_t)(c) << 24)
 
 /**
- * An elementwise operator is a chain of one or two steps: every kiln_op whose `extra` points to one of these is fusable.
+ * An elementwise operator is a chain of one or two steps: a kiln_op with kiln_elementwise_lowerings, whose `extra` is this.
  * Its node's params are the immediates, as doubles. `real` steps are for F32 (first) operands, `integer` for the others.
  */
 typedef struct kiln_elementwise {
-    int operands;                               /* 1 to 3 */
-    int immediates;                             /* doubles in the node's params */
-    int steps;                                  /* 0 means: not for this type */
-    uint32_t real[2], integer[2];               /* the steps for reals and for integers and BOOL; 0: unsupported */
-    bool truth;                                 /* the result is BOOL */
+    int operands;                 /* 1 to 3 */
+    int immediates;               /* doubles in the node's params */
+    int steps;                    /* 0 means: not for this type */
+    uint32_t real[2], integer[2]; /* the steps for reals and for integers and BOOL; 0: unsupported */
+    bool truth;                   /* the result is BOOL */
 } kiln_elementwise;
+
+/** The lowerings of every elementwise operator: by them it is known as one. */
+extern const kiln_lowering kiln_elementwise_lowerings[1];
 
 /** The elementwise meaning of an operator, or NULL. */
 const kiln_elementwise *kiln_op_elementwise(const kiln_op *op);
@@ -64,7 +68,7 @@ bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec
  * block's KILN_EPILOGUE words.
  * Errors: ERROR_UNSUPPORTED for an operand without a walk.
  */
-kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int at, int binding,
-                                uint32_t *immediate);
+kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int at,
+                                int binding, uint32_t *immediate);
 
 #endif

@@ -7,10 +7,12 @@
  * Set 0 of every layout: the kernel's bindings by their numbers (storage buffers, or texel buffers where the variant reads
  * so), then the parameter block where it is too large to be pushed, then scratch where the variant asks for it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/threads.h"
 #include "vulkan/spirv.h"
 #include "vulkan/vk.h"
 
@@ -21,16 +23,29 @@ static uint32_t lanes_of(const kiln_variant *v)
     return v->lanes ? v->lanes : 64;
 }
 
+/* Where the words lie, and some of them: modules have up to 300 KB, and an application may unload one and load another to
+ * the same place. */
+static uint64_t hash_code(const kiln_spirv *code)
+{
+    const size_t step = code->count / 64 + 1;
+    uint64_t hash = kiln_hash(KILN_HASH_START, &code->words, sizeof code->words);
+    hash = kiln_hash(hash, &code->count, sizeof code->count);
+    for (size_t i = 0; i < code->count; i += step)
+        hash = kiln_hash(hash, &code->words[i], sizeof code->words[i]);
+    return hash;
+}
+
 static struct vk_pipeline_key key_of(const kiln_dispatch *d)
 {
     const kiln_variant *v = d->variant;
     struct vk_pipeline_key key = {
-        .code = kiln_hash(KILN_HASH_START, v->spirv->words, v->spirv->count * sizeof *v->spirv->words),
+        .code = hash_code(v->spirv),
         .lanes = lanes_of(v),
         .constant_count = (uint32_t)d->constant_count,
         .block = d->kernel->block_size > KILN_PUSH_BYTES,
     };
-    key.code = kiln_hash(key.code, v->tuning, (size_t)v->tuning_count * sizeof *v->tuning);
+    if (v->tuning_count > 0)
+        key.code = kiln_hash(key.code, v->tuning, (size_t)v->tuning_count * sizeof *v->tuning);
     memcpy(key.constants, d->constants, (size_t)d->constant_count * sizeof *d->constants);
     for (int i = 0; i < d->kernel->bindings; i++) {
         const bool texels = v->texels >> i & 1;
@@ -123,6 +138,14 @@ static void fill_specialization(struct specialization *s, const struct spirv_con
     s->info = (VkSpecializationInfo){count, s->entry, count * 4, s->value};
 }
 
+static kiln_status fail_pipeline(struct vk_device *dev, const kiln_dispatch *d, VkResult result)
+{
+    char call[128];
+    (void)snprintf(call, sizeof call, "vkCreateComputePipelines for %s/%s", d->kernel->name,
+                   d->variant->name);
+    return kiln_vk_fail(dev, call, result);
+}
+
 static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, const kiln_dispatch *d)
 {
     const kiln_variant *v = d->variant;
@@ -159,7 +182,14 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
             },
         .layout = p->layout,
     };
-    VK(dev, dev->api.vkCreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, &p->handle));
+    const double begun = kiln_seconds();
+    const VkResult result =
+        dev->api.vkCreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, &p->handle);
+    if (result != VK_SUCCESS)
+        status = fail_pipeline(dev, d, result);
+    else
+        kiln_log_line(KILN_LOG_DEBUG, "pipeline %s/%s: %zu of %zu words, %.1f ms", d->kernel->name, v->name,
+                      code.codeSize / 4, v->spirv->count, 1e3 * (kiln_seconds() - begun));
 
 fail:
     dev->api.vkDestroyShaderModule(dev->handle, module, NULL);

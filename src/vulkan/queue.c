@@ -5,12 +5,13 @@
  * have. Each holds a fence of a small ring; who comes round the ring waits for the one that is there. Nothing is allocated.
  *
  * Pace. A wait that had to wait shows how long the queue was busy and with how much estimated work. Their ratio,
- * averaged, corrects the estimates that bodies are cut by.
+ * averaged, corrects the estimates that bodies are cut by. It falls fast and rises slowly: a driver that compiles at the
+ * first dispatch looks slow once.
  */
 #include "base/threads.h"
 #include "vulkan/vk.h"
 
-enum { SETTLED = 8 }; /* a measurement counts one in so many */
+#define FURTHEST 16.0 /* times that an estimate can be wrong */
 
 static double clamp(double x, double low, double high)
 {
@@ -27,9 +28,10 @@ static void note_passed(struct vk_queue *q, kiln_ticket ticket)
 
 static void note_pace(struct vk_queue *q, double seconds, double estimate)
 {
-    if (estimate <= 0 || seconds < 1e-3) /* the call itself is what was measured */
+    if (seconds < 1e-3 || estimate < 1e-4) /* the calls themselves are what was measured */
         return;
-    q->pace += (clamp(seconds / estimate, 1e-3, 1e3) - q->pace) / SETTLED;
+    const double pace = clamp(seconds / estimate, 1 / FURTHEST, FURTHEST);
+    q->pace += (pace - q->pace) * (pace < q->pace ? 0.5 : 0.0625);
 }
 
 /* Wait for a ticket that has not passed; the lock is let go meanwhile. */
@@ -48,7 +50,7 @@ static kiln_status wait_for(struct vk_device *dev, kiln_ticket ticket)
         pthread_cond_broadcast(&q->left);
     if (result != VK_SUCCESS)
         return kiln_vk_fail(dev, "vkWaitForFences", result);
-    if (early && q->passed + 1 <= ticket && since == q->busy_since)
+    if (early && since == q->busy_since)
         note_pace(q, now - since, estimate);
     note_passed(q, ticket);
     return KILN_OK;

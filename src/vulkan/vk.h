@@ -106,7 +106,7 @@ struct vk_buffer {
 
 /** What a pipeline is known by. No padding: keys are compared as bytes. */
 struct vk_pipeline_key {
-    uint64_t code; /* hash of the words and the tuning */
+    uint64_t code; /* hash that stands for the words and the tuning */
     uint32_t lanes, constant_count;
     uint32_t constants[KILN_MAX_CONSTANTS];
     uint32_t storage, texels; /* bit i: binding i is a storage buffer, a texel buffer */
@@ -171,7 +171,7 @@ struct vk_device {
 
 /* context.c ------------------------------------------------------------------------------------------------------- */
 
-/** Log a failed call, device loss noted, and return the status. */
+/** Log a failed call, given as its text or in words; note the loss of the device; return the status. */
 kiln_status kiln_vk_fail(struct vk_device *dev, const char *call, VkResult result);
 
 /** "VK_ERROR_DEVICE_LOST" */
@@ -215,7 +215,7 @@ bool kiln_vk_family(const struct vk_instance *instance, VkPhysicalDevice physica
 /** Fill in properties, features, caps and info of dev->physical. `borrow` restricts features to those enabled. */
 void kiln_vk_probe(struct vk_device *dev, const kiln_vulkan_borrow *borrow);
 
-/** ERROR_UNSUPPORTED, naming the limit, for a device below the floor; silent where `quiet`. */
+/** ERROR_UNSUPPORTED, naming the limit, for a device below the floor. */
 kiln_status kiln_vk_check_floor(const struct vk_device *dev);
 
 /* memory.c -------------------------------------------------------------------------------------------------------- */

@@ -5,18 +5,16 @@ Test(vulkan_device, all_that_are_listed_open)
 {
     struct rig r;
     int opened = 0;
-    for
-        EVERY_DEVICE(r)
-        {
-            const struct kiln_caps *caps = &r.dev->caps;
-            cr_expect_neq(r.dev->info.title[0], 0);
-            cr_expect_neq(r.dev->info.driver[0], 0);
-            cr_expect_eq(caps->backend, KILN_BACKEND_VULKAN);
-            cr_expect_geq(caps->max_binding, 1 << 20);
-            cr_expect_eq(caps->max_binding % caps->alignment, 0);
-            cr_expect_geq(caps->max_invocations, 128);
-            opened++;
-        }
+    for (int at = 0; rig_open(&r, at); rig_close(&r), at++) {
+        const struct kiln_caps *caps = &r.dev->caps;
+        cr_expect_neq(r.dev->info.title[0], 0);
+        cr_expect_neq(r.dev->info.driver[0], 0);
+        cr_expect_eq(caps->backend, KILN_BACKEND_VULKAN);
+        cr_expect_geq(caps->max_binding, 1 << 20);
+        cr_expect_eq(caps->max_binding % caps->alignment, 0);
+        cr_expect_geq(caps->max_invocations, 128);
+        opened++;
+    }
     if (opened == 0)
         cr_skip_test("no Vulkan device in sight");
     cr_expect_eq(opened, kiln_vulkan_list(NULL, 0));
@@ -62,24 +60,22 @@ Test(vulkan_device, two_in_one_process_work_side_by_side)
 Test(vulkan_device, a_lost_one_fails_and_says_so)
 {
     struct rig r;
-    for
-        EVERY_DEVICE(r)
-        {
-            struct test_list l;
-            struct kiln_baked *work, *none = NULL;
-            kiln_ticket ticket;
-            rig_list(&r, &l);
-            list_fill(&l, span(X, 0, 16), 0);
-            work = rig_bake(&r, &l);
-            cr_expect_eq(kiln_vk_fail((struct vk_device *)r.dev, "dev->api.vkQueueSubmit(queue)",
-                                      VK_ERROR_DEVICE_LOST),
-                         KILN_ERROR_DEVICE);
-            cr_expect_str_eq(lines.newest, "Vulkan: vkQueueSubmit gave VK_ERROR_DEVICE_LOST");
-            cr_expect_eq(kiln_submit(r.dev, &work, 1, &ticket), KILN_ERROR_DEVICE);
-            cr_expect_neq(strstr(lines.newest, "lost"), NULL, "%s", lines.newest);
-            cr_expect_eq(kiln_bake(r.dev, &l.list, &none), KILN_ERROR_DEVICE);
-            kiln_unbake(r.dev, &work);
-        }
+    for (int at = 0; rig_open(&r, at); rig_close(&r), at++) {
+        struct test_list l;
+        struct kiln_baked *work, *none = NULL;
+        kiln_ticket ticket;
+        rig_list(&r, &l);
+        list_fill(&l, span(X, 0, 16), 0);
+        work = rig_bake(&r, &l);
+        cr_expect_eq(kiln_vk_fail((struct vk_device *)r.dev, "dev->api.vkQueueSubmit(queue)",
+                                  VK_ERROR_DEVICE_LOST),
+                     KILN_ERROR_DEVICE);
+        cr_expect_str_eq(lines.newest, "Vulkan: vkQueueSubmit gave VK_ERROR_DEVICE_LOST");
+        cr_expect_eq(kiln_submit(r.dev, &work, 1, &ticket), KILN_ERROR_DEVICE);
+        cr_expect_neq(strstr(lines.newest, "lost"), NULL, "%s", lines.newest);
+        cr_expect_eq(kiln_bake(r.dev, &l.list, &none), KILN_ERROR_DEVICE);
+        kiln_unbake(r.dev, &work);
+    }
 }
 
 /* An application's device ---------------------------------------------------------------------------------------- */
@@ -139,32 +135,30 @@ static void run_on_lent(kiln_device *dev, VkBuffer buffer)
 Test(vulkan_device, an_application_lends_its_device_and_buffer)
 {
     struct rig r;
-    for
-        EVERY_DEVICE(r)
-        {
-            struct vk_device *own = (struct vk_device *)r.dev;
-            struct application app = {.locks = 0};
-            open_application(&app, own);
-            const kiln_vulkan_borrow borrow = {
-                .instance = own->instance.handle,
-                .physical = own->physical,
-                .device = own->handle,
-                .queue = own->queue_handle,
-                .family = own->family,
-                .lock = lock,
-                .unlock = unlock,
-                .user = &app,
-            };
-            const kiln_device_params params = {.borrow = &borrow, .cache = ""};
-            kiln_device *lent = NULL;
-            cr_assert_eq(kiln_device_open(&lent, &params), KILN_OK, "%s", lines.newest);
-            cr_expect_not(lent->caps.half || lent->caps.storage16 || lent->caps.storage8, "none was enabled");
-            run_on_lent(lent, app.buffer);
-            cr_expect_gt(app.locks, 0);
-            cr_expect_eq(app.locks, app.unlocks);
-            own->api.vkDestroyBuffer(own->handle, app.buffer, NULL);
-            own->api.vkFreeMemory(own->handle, app.memory, NULL);
-        }
+    for (int at = 0; rig_open(&r, at); rig_close(&r), at++) {
+        struct vk_device *own = (struct vk_device *)r.dev;
+        struct application app = {.locks = 0};
+        open_application(&app, own);
+        const kiln_vulkan_borrow borrow = {
+            .instance = own->instance.handle,
+            .physical = own->physical,
+            .device = own->handle,
+            .queue = own->queue_handle,
+            .family = own->family,
+            .lock = lock,
+            .unlock = unlock,
+            .user = &app,
+        };
+        const kiln_device_params params = {.borrow = &borrow, .cache = ""};
+        kiln_device *lent = NULL;
+        cr_assert_eq(kiln_device_open(&lent, &params), KILN_OK, "%s", lines.newest);
+        cr_expect_not(lent->caps.half || lent->caps.storage16 || lent->caps.storage8, "none was enabled");
+        run_on_lent(lent, app.buffer);
+        cr_expect_gt(app.locks, 0);
+        cr_expect_eq(app.locks, app.unlocks);
+        own->api.vkDestroyBuffer(own->handle, app.buffer, NULL);
+        own->api.vkFreeMemory(own->handle, app.memory, NULL);
+    }
 }
 
 Test(vulkan_device, a_lent_device_without_handles_is_refused)

@@ -140,6 +140,4 @@ static inline void rig_expect(const struct rig *r, float factor, const char *why
                      i, (double)y[i], (double)(factor * (float)i));
 }
 
-#define EVERY_DEVICE(rig) (int rig_index = 0; rig_open(&(rig), rig_index); rig_close(&(rig)), rig_index++)
-
 #endif

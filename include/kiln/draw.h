@@ -1,0 +1,87 @@
+/*
+ * draw.h - pictures of what training did: learning curves, sheets of pictures, confusion matrices.
+ *
+ * The path's ending says the format: .png (two pixels to a point, so that it is sharp on fine screens) or .svg. A picture
+ * replaces an old file in one step. Colours are told apart by colour-blind readers, and nothing is said by colour alone.
+ *
+ * Errors of all: ERROR_ARGUMENT for another ending or a picture larger than 32767 pixels; ERROR_FILE where it cannot be
+ * written; ERROR_UNSUPPORTED in a kiln without cairo.
+ */
+#ifndef KILN_DRAW_H
+#define KILN_DRAW_H
+
+#include <kiln/base.h>
+#include <kiln/metrics.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Curves --------------------------------------------------------------------------------------------------------- */
+
+/** A line of a chart. Points that are no numbers, and on a logarithmic axis those not above 0, leave a gap. */
+typedef struct kiln_series {
+    const char *name;
+    const double *x, *y;
+    int count;
+    bool second; /* measured by the axis on the right, and dashed */
+} kiln_series;
+
+typedef struct kiln_curves_params {
+    const char *title, *x_label, *y_label;
+    const char *second_label; /* of the axis on the right */
+    bool log;                 /* the left axis is logarithmic */
+    int width, height;        /* points; 0 means 900 and 540 */
+} kiln_curves_params;
+
+/**
+ * Draw a chart of up to 16 lines: grid and numbers at round values, names above. A line of 400 points or more is drawn pale,
+ * with its running mean over it.
+ */
+KILN_API kiln_status kiln_draw_curves(const char *path, const kiln_series *series, int count,
+                                      const kiln_curves_params *params);
+
+/* A sheet of pictures ---------------------------------------------------------------------------------------------- */
+
+typedef enum kiln_mark {
+    KILN_MARK_NONE,
+    KILN_MARK_RIGHT, /* a green frame and a tick */
+    KILN_MARK_WRONG, /* an orange frame and a cross */
+} kiln_mark;
+
+typedef struct kiln_sheet_params {
+    const char *title;
+    const char *const *captions; /* a line under each picture; NULL, or NULL among them: none */
+    const kiln_mark *marks;      /* NULL: none */
+    int columns;                 /* 0: a little wider than high */
+    int scale; /* points to a picture's pixel; 0: so that a picture is some 96 points wide */
+    double low,
+        high; /* of real pictures: what is black and white; both 0: the least and the greatest value */
+} kiln_sheet_params;
+
+/**
+ * Draw pictures side by side.
+ * Shape:   [N, C, H, W] with C 1 (grey) or 3 (red, green, blue), or [N, H, W]; N at least 1.
+ * Errors:  ERROR_SHAPE; ERROR_TYPE for what is not F32 or U8.
+ */
+KILN_API kiln_status kiln_draw_sheet(const char *path, const kiln_array *pictures,
+                                     const kiln_sheet_params *params);
+
+/* Confusion ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_matrix_params {
+    const char *title;        /* NULL: "Confusion matrix" */
+    const char *const *names; /* of the classes; NULL: their numbers */
+} kiln_matrix_params;
+
+/**
+ * Draw a confusion matrix: a row a class, a column a guess, each cell with its count, tinted by its share of the row; blue
+ * where right, orange where wrong (by the root of the share, so that few mistakes are seen too).
+ */
+KILN_API kiln_status kiln_draw_confusion(const char *path, const kiln_confusion *c,
+                                         const kiln_matrix_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,27 @@
+#version 450
+/*
+ * place - dx[o, a, k, b, i] = a * second + b == at[o, k, i] ? dy[o, k, i] : 0
+ *
+ * bindings   0: dy    1: at    2: dx
+ * dispatch   an invocation computes an element
+ */
+#include "kiln.glsl"
+#include "place.h"
+
+KILN_IN(0, uint, dy);
+KILN_IN(1, uint, at);
+KILN_OUT(2, uint, dx);
+
+void main()
+{
+    KILN_GROUP(group);
+    const uint e = group * LANES + LANE;
+    if (e >= p.elements)
+        return;
+    const uint row = KILN_DIVIDE(e, inner), i = e - row * p.inner;
+    const uint above = KILN_DIVIDE(row, second), b = row - above * p.second;
+    const uint pair = KILN_DIVIDE(above, kept), k = above - pair * p.kept;
+    const uint o = KILN_DIVIDE(pair, first), a = pair - o * p.first;
+    const uint result = (o * p.kept + k) * p.inner + i;
+    dx[e] = a * p.second + b == at[result] ? dy[result] : 0u;
+}

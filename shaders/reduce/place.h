@@ -1,0 +1,21 @@
+/*
+ * place.h - the gradient of max and min: dy where the chosen value was, 0 elsewhere. x is [outer, first, kept, second, inner] as
+ * in reduce.h.
+ *
+ *   dx[o, a, k, b, i] = a * second + b == at[o, k, i] ? dy[o, k, i] : 0
+ *
+ * bindings   0: dy    1: at, I32    2: dx
+ * units      dx's elements
+ */
+#include "divide.h"
+#include "interface.h"
+
+KILN_PARAMS(place)
+{
+    uint elements;
+    KILN_DIVISOR(first);
+    KILN_DIVISOR(kept);
+    KILN_DIVISOR(second);
+    KILN_DIVISOR(inner);
+}
+KILN_PARAMS_END;

@@ -1,0 +1,93 @@
+#version 450
+/*
+ * reduce - y[s, o, k, i] = scale * combine over t in part s of x[o, t / second, k, t % second, i]
+ *
+ * bindings   0: x    1: y
+ * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree; with COLUMNS, for results
+ *            that lie side by side, a lane a result, in four interleaved sums
+ * numerics   sums in float; the order follows sizes alone
+ */
+#include "kiln.glsl"
+#include "reduce.glsl"
+#include "reduce.h"
+
+KILN_CONSTANT(0, CODE);
+
+KILN_IN(0, uint, x);
+KILN_OUT(1, uint, y);
+
+/* A result's coordinates and the values that it is made of. */
+struct span {
+    uint start;         /* of x[o, 0, k, 0, i] */
+    uint from, to;      /* of t */
+};
+
+span span_of(uint result)
+{
+    const uint i = result % p.inner;
+    const uint k = result / p.inner % p.kept;
+    const uint o = result / (p.inner * p.kept) % p.outer;
+    const uint s = result / (p.inner * p.kept * p.outer);
+    const uint from = s * p.part_length;
+    return span((o * p.first * p.kept + k) * p.second * p.inner + i, from,
+                min(from + p.part_length, p.first * p.second));
+}
+
+uvec2 value_at(span n, uint t)
+{
+    const uint a = t / p.second;
+    return kiln_reduce_take(CODE, x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner], t);
+}
+
+void store(uint result, uvec2 value)
+{
+    if (CODE == KILN_REDUCE_SUM_F)
+        value.x = floatBitsToUint(uintBitsToFloat(value.x) * p.scale);
+    y[result] = kiln_is_place(CODE) ? value.y : value.x;
+}
+
+#ifdef COLUMNS
+
+void main()
+{
+    KILN_GROUP(group);
+    const uint result = group * LANES + LANE;
+    if (result >= p.parts * p.outer * p.kept * p.inner)
+        return;
+    const span n = span_of(result);
+    uvec2 a = kiln_reduce_start(CODE), b = a, c = a, d = a;
+    uint t = n.from;
+    for (; t + 3u < n.to; t += 4u) {
+        a = kiln_reduce_combine(CODE, a, value_at(n, t));
+        b = kiln_reduce_combine(CODE, b, value_at(n, t + 1u));
+        c = kiln_reduce_combine(CODE, c, value_at(n, t + 2u));
+        d = kiln_reduce_combine(CODE, d, value_at(n, t + 3u));
+    }
+    for (; t < n.to; t++)
+        a = kiln_reduce_combine(CODE, a, value_at(n, t));
+    store(result, kiln_reduce_combine(CODE, kiln_reduce_combine(CODE, a, b), kiln_reduce_combine(CODE, c, d)));
+}
+
+#else
+
+shared uvec2 slot[LANES];
+
+void main()
+{
+    KILN_GROUP(result);
+    const span n = span_of(result);
+    uvec2 value = kiln_reduce_start(CODE);
+    for (uint t = n.from + LANE; t < n.to; t += LANES)
+        value = kiln_reduce_combine(CODE, value, value_at(n, t));
+    slot[LANE] = value;
+    barrier();
+    for (uint step = LANES / 2u; step > 0u; step /= 2u) {
+        if (LANE < step)
+            slot[LANE] = kiln_reduce_combine(CODE, slot[LANE], slot[LANE + step]);
+        barrier();
+    }
+    if (LANE == 0u)
+        store(result, slot[0]);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* absent.c - what stands for drawing in a kiln without cairo. */
+#include <kiln/draw.h>
+
+#include "base/log.h"
+
+static kiln_status refuse(const char *path)
+{
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: this kiln was built without cairo, and so draws nothing",
+                     path);
+}
+
+kiln_status kiln_draw_curves(const char *path, const kiln_series *series, int count,
+                             const kiln_curves_params *params)
+{
+    (void)series, (void)count, (void)params;
+    return refuse(path);
+}
+
+kiln_status kiln_draw_sheet(const char *path, const kiln_array *pictures, const kiln_sheet_params *params)
+{
+    (void)pictures, (void)params;
+    return refuse(path);
+}
+
+kiln_status kiln_draw_confusion(const char *path, const kiln_confusion *c, const kiln_matrix_params *params)
+{
+    (void)c, (void)params;
+    return refuse(path);
+}

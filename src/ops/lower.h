@@ -1,0 +1,23 @@
+/* lower.h - what the lowerings of this room share: a chain, a reduction, a constant, planned for given values. */
+#ifndef KILN_OPS_LOWER_H
+#define KILN_OPS_LOWER_H
+
+#include <kiln/extend.h>
+
+#include "ops/chain.h"
+
+/** Plan results = chain(operands), broadcast to the results' common shape. A result a dispatch. */
+kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kiln_tensor *operand,
+                             const kiln_tensor *result);
+
+/** Plan y = x broadcast to y's shape, element for element. */
+kiln_status kiln_lower_expand(kiln_plan *plan, kiln_tensor x, kiln_tensor y);
+
+/** Plan y = value everywhere. */
+kiln_status kiln_lower_constant(kiln_plan *plan, kiln_tensor y, double value);
+
+/** Plan y = x summed over the axes in the mask (bit i: axis i of shape, x's); y has what is left, in order. */
+kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *shape, uint32_t axes,
+                           kiln_tensor y);
+
+#endif

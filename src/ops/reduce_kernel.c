@@ -1,0 +1,138 @@
+/* reduce_kernel.c - the contracts of reductions and of place: units, windows, variants. */
+#include "device/variants.h"
+#include "ops/kernels.h"
+#include "reduce/place.h"
+#include "reduce/reduce.h"
+#include "shaders.h"
+
+enum { LANES = 64 };
+
+static const struct kiln_params_reduce *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_reduce *)d->block.words;
+}
+
+static uint64_t results(const kiln_dispatch *d)
+{
+    const struct kiln_params_reduce *p = block_of(d);
+    return (uint64_t)p->outer * p->kept * p->inner;
+}
+
+static uint64_t units(const kiln_dispatch *d)
+{
+    return block_of(d)->parts * results(d);
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    return (double)results(d) * block_of(d)->first * block_of(d)->second;
+}
+
+/* Windows: `x` and `y` elements a unit of the axis. */
+static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
+{
+    d->bind[0].offset += first * x * 4;
+    d->bind[0].bytes = count * x * 4;
+    d->bind[1].offset += first * y * 4;
+    d->bind[1].bytes = count * y * 4;
+}
+
+static uint64_t outer_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->parts == 1 ? block_of(d)->outer : 1;
+}
+
+static void outer_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_reduce *p = (struct kiln_params_reduce *)d->block.words;
+    const uint64_t y = (uint64_t)p->kept * p->inner;
+    p->outer = (uint32_t)count;
+    narrow(d, first, count, y * p->first * p->second, y);
+}
+
+static uint64_t kept_extent(const kiln_dispatch *d)
+{
+    const struct kiln_params_reduce *p = block_of(d);
+    return p->parts == 1 && p->outer == 1 && p->first == 1 ? p->kept : 1;
+}
+
+static void kept_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_reduce *p = (struct kiln_params_reduce *)d->block.words;
+    p->kept = (uint32_t)count;
+    narrow(d, first, count, (uint64_t)p->second * p->inner, p->inner);
+}
+
+static uint64_t parts_extent(const kiln_dispatch *d)
+{
+    const struct kiln_params_reduce *p = block_of(d);
+    return p->outer == 1 && p->first == 1 && p->kept == 1 ? p->parts : 1;
+}
+
+static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_reduce *p = (struct kiln_params_reduce *)d->block.words;
+    const uint64_t from = first * p->part_length, left = p->second - from, most = count * p->part_length;
+    p->parts = (uint32_t)count;
+    p->second = (uint32_t)(left < most ? left : most);
+    narrow(d, first, count, (uint64_t)p->part_length * p->inner, p->inner);
+    d->bind[0].bytes = (uint64_t)p->second * p->inner * 4;
+}
+
+/* Variants ------------------------------------------------------------------------------------------------------- */
+
+static bool side_by_side(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->inner >= LANES / 4;
+}
+
+static uint64_t a_lane_each(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (d->kernel->units(d) + LANES - 1) / LANES;
+}
+
+static const kiln_variant columns = {.name = "columns",
+                                     .accepts = side_by_side,
+                                     .groups = a_lane_each,
+                                     .spirv = &kiln_spirv_reduce_columns,
+                                     .lanes = LANES};
+static const kiln_variant rows = {.name = "rows", .spirv = &kiln_spirv_reduce_rows, .lanes = LANES};
+
+const kiln_kernel kiln_kernel_reduce = {
+    .name = "reduce",
+    .block_size = sizeof(struct kiln_params_reduce),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = units,
+    .reference = kiln_reference_reduce_f32,
+    .reference_f64 = kiln_reference_reduce_f64,
+    .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_reduce_lanes, NULL},
+    .cuts =
+        (const kiln_cut[]){{outer_extent, outer_take}, {kept_extent, kept_take}, {parts_extent, parts_take}},
+    .cut_count = 3,
+    .flops = flops,
+};
+
+/* place ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t place_units(const kiln_dispatch *d)
+{
+    return ((const struct kiln_params_place *)d->block.words)->elements;
+}
+
+static const kiln_variant place_flat = {
+    .name = "flat", .groups = a_lane_each, .spirv = &kiln_spirv_place, .lanes = LANES};
+
+const kiln_kernel kiln_kernel_place = {
+    .name = "place",
+    .block_size = sizeof(struct kiln_params_place),
+    .bindings = 3,
+    .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .units = place_units,
+    .reference = kiln_reference_place_f32,
+    .reference_f64 = kiln_reference_place_f64,
+    .gpu = (const kiln_variant *const[]){&place_flat, NULL},
+};
