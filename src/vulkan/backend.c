@@ -55,7 +55,7 @@ static const struct kiln_device_ops ops = {
     .time = kiln_vk_time,
 };
 
-/* Opening ------------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 static kiln_status find_physical(struct vk_device *dev, int index)
 {
@@ -118,7 +118,7 @@ kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_d
     return KILN_OK;
 }
 
-/* Listing ------------------------------------------------------------------------------------------------------- */
+/* Listing ------------------------------------------------------------------------------------------------ */
 
 int kiln_vulkan_list(kiln_device_info *info, int room)
 {

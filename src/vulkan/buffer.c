@@ -1,7 +1,7 @@
 /*
  * buffer.c - buffers: a VkBuffer each, over a piece of memory.c's blocks, or an application's.
  *
- * Sizes are rounded up to 16 bytes, so that the last element of a view and the last word of a fill are always there.
+ * Sizes are rounded up to 16 bytes, so that the last texel and the last word are always there.
  */
 #include <inttypes.h>
 #include <stdlib.h>

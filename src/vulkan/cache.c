@@ -4,8 +4,9 @@
  *   header   magic, version, vendor, device, driver version, UUID, bytes and hash of what follows
  *   data     what vkGetPipelineCacheData gave
  *
- * A file that is not whole or not this driver's own is ignored, and so is a folder that cannot be written: the cache
- * saves time and nothing depends on it. The file is replaced in one step when the device closes, if it has changed.
+ * A file that is not whole or not this driver's own is ignored, and so is a folder that cannot be written:
+ * the cache saves time and nothing depends on it. The file is replaced in one step when the device closes,
+ * if it has changed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static struct header header_of(const struct vk_device *dev, const void *data, si
     return h;
 }
 
-/* Where -------------------------------------------------------------------------------------------------------- */
+/* Where -------------------------------------------------------------------------------------------------- */
 
 /* Create a folder and those above it, as far as the system lets us. */
 static void create_folders(char *path)
@@ -88,7 +89,7 @@ cleanup:
     return copy;
 }
 
-/* Reading and writing ------------------------------------------------------------------------------------------- */
+/* Reading and writing ------------------------------------------------------------------------------------ */
 
 /* The data of a file that is whole and this driver's own; NULL otherwise. */
 static const void *valid_data(const struct vk_device *dev, const struct kiln_file *file, size_t *bytes)

@@ -1,8 +1,8 @@
 /*
  * caps.c - what a Vulkan device can do, and whether it meets the floor that kiln is built on.
  *
- * Limits are taken as the driver states them. Of the optional features those are asked for that add a storage or a
- * variant; of a lent device those count that the application enabled.
+ * Limits are taken as the driver states them. Of the optional features those are asked for that add a
+ * storage or a variant; of a lent device those count that the application enabled.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Features ------------------------------------------------------------------------------------------------------ */
+/* Features ----------------------------------------------------------------------------------------------- */
 
 bool kiln_vk_family(const struct vk_instance *instance, VkPhysicalDevice physical, uint32_t *family)
 {
@@ -103,7 +103,7 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
     dev->features = f;
 }
 
-/* Limits -------------------------------------------------------------------------------------------------------- */
+/* Limits ------------------------------------------------------------------------------------------------- */
 
 static void describe_driver(const struct vk_device *dev, char *text, size_t bytes)
 {

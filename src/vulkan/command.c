@@ -1,11 +1,11 @@
 /*
  * command.c - command lists to command buffers, once; and their submission, as often as wanted.
  *
- * bake     counts what the list needs; creates pools of that size; records. Descriptor sets are written here and never
- *          again. Parameter blocks too large to be pushed lie in one small buffer of the baked list, 256 bytes each; so do
- *          stand-ins for operands that a kernel declares and a dispatch leaves unbound.
- * pieces   a list is cut into command buffers of about 5 ms by estimate, each beginning with a barrier against all that
- *          was submitted before; a submission takes as many as fit in the device's slice of time.
+ * bake     counts what the list needs; creates pools of that size; records. Descriptor sets are written
+ *          here and never again. Parameter blocks too large to be pushed lie in one small buffer of the
+ *          baked list, 256 bytes each; so do stand-ins for operands that a dispatch leaves unbound.
+ * pieces   a list is cut into command buffers of about 5 ms by estimate, each beginning with a barrier
+ *          against all that was submitted before; a submission takes as many as fit in the device's slice.
  * host     the last piece of a list that writes readback memory ends with a barrier towards the host.
  *
  * Estimates are arithmetic and bytes over typical rates, corrected by the queue's measured pace.
@@ -51,7 +51,7 @@ struct baker {
     bool host;  /* the list writes what the host reads */
 };
 
-/* Estimates ----------------------------------------------------------------------------------------------------- */
+/* Estimates ---------------------------------------------------------------------------------------------- */
 
 struct rates {
     double flops, bytes, start;
@@ -89,7 +89,7 @@ static double seconds_of(const struct vk_device *dev, const struct kiln_command 
     return r.start + flops / r.flops + bytes / r.bytes;
 }
 
-/* Spans, all checked by kiln_commands_check --------------------------------------------------------------------- */
+/* Spans, all checked by kiln_commands_check -------------------------------------------------------------- */
 
 static bool is_bound(const struct kiln_span *s)
 {
@@ -107,7 +107,7 @@ static uint32_t texel_of(const kiln_variant *v, int i)
     return !(v->texels >> i & 1) ? 0 : v->texel_width == 4 ? 16 : 4;
 }
 
-/* Counting ------------------------------------------------------------------------------------------------------ */
+/* Counting ----------------------------------------------------------------------------------------------- */
 
 static void count_dispatch(struct needs *n, const struct kiln_dispatch_command *d)
 {
@@ -138,7 +138,7 @@ static struct needs count_needs(const struct kiln_commands *list)
     return n;
 }
 
-/* Pools --------------------------------------------------------------------------------------------------------- */
+/* Pools -------------------------------------------------------------------------------------------------- */
 
 static kiln_status create_sets(struct vk_device *dev, struct kiln_baked *work, const struct needs *n)
 {
@@ -194,7 +194,7 @@ fail:
     return status;
 }
 
-/* Descriptors --------------------------------------------------------------------------------------------------- */
+/* Descriptors -------------------------------------------------------------------------------------------- */
 
 /* A dispatch's writes: one a binding. */
 struct writes {
@@ -310,7 +310,7 @@ fail:
     return status;
 }
 
-/* Recording ----------------------------------------------------------------------------------------------------- */
+/* Recording ---------------------------------------------------------------------------------------------- */
 
 enum { KERNELS = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT };
 
@@ -481,7 +481,7 @@ static kiln_status record(struct baker *b, int index)
     return status;
 }
 
-/* Baked lists --------------------------------------------------------------------------------------------------- */
+/* Baked lists -------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_bake(kiln_device *device, const struct kiln_commands *list, struct kiln_baked **out)
 {

@@ -1,12 +1,13 @@
 /*
- * context.c - loader, instance, device and queue: kiln's own, or an application's; and what a failed call says.
+ * context.c - loader, instance, device and queue: kiln's own or an application's; failed calls.
  *
- * The loader is opened when the first instance is made, so the library starts where there is none. Each device has an
- * instance of its own: there is nothing shared to keep alive, and an application's instance fits in the same place. volk's
- * globals are touched under one lock, to find the loader and to fill a device's table, and used for nothing else.
+ * The loader is opened when the first instance is made, so the library starts where there is none. Each
+ * device has an instance of its own: there is nothing shared to keep alive, and an application's instance
+ * fits in the same place. volk's globals are touched under one lock, to find the loader and to fill a
+ * device's table, and used for nothing else.
  *
- * Where the environment switches on the validation layers, their warnings and errors go to the log as errors and are
- * counted. What the loader itself says about layers is none of them.
+ * Where the environment switches on the validation layers, their warnings and errors go to the log as
+ * errors and are counted. What the loader itself says about layers is none of them.
  */
 #define VOLK_IMPLEMENTATION
 #include "vulkan/vk.h"
@@ -17,7 +18,7 @@
 static pthread_mutex_t volk_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int messages;
 
-/* Results ------------------------------------------------------------------------------------------------------- */
+/* Results ------------------------------------------------------------------------------------------------ */
 
 #define RESULTS(X)                    \
     X(VK_SUCCESS)                     \
@@ -94,7 +95,7 @@ kiln_status kiln_vk_alive(struct vk_device *dev)
                      dev->common.info.title);
 }
 
-/* Instance ------------------------------------------------------------------------------------------------------ */
+/* Instance ----------------------------------------------------------------------------------------------- */
 
 int kiln_vulkan_messages(void)
 {
@@ -248,7 +249,7 @@ uint32_t kiln_vk_physical_devices(const struct vk_instance *instance, VkPhysical
     return count;
 }
 
-/* Device -------------------------------------------------------------------------------------------------------- */
+/* Device ------------------------------------------------------------------------------------------------- */
 
 static void load_device(struct vk_device *dev)
 {

@@ -5,17 +5,18 @@
  *            results of integer and logical operations on known operands; phis whose remaining values are one
  *   until nothing is learned. Each round's facts stay true, so the order of blocks does not matter.
  *
- * Structured control flow. A branch on a known condition becomes OpBranch. Its selection merge goes with it; that of a switch
- * only if no construct inside breaks to it, else a switch with nothing but its default stays. A loop keeps its merge
- * instruction and so the blocks it names: where they are not reached any more they become stubs, and a stub behind the
- * back edge hands the header's phis undefined values. Loops are not unrolled.
+ * Structured control flow. A branch on a known condition becomes OpBranch. Its selection merge goes with
+ * it; that of a switch only if no construct inside breaks to it, else a switch with nothing but its default
+ * stays. A loop keeps its merge instruction and so the blocks it names: where they are not reached any more
+ * they become stubs, and a stub behind the back edge hands the header's phis undefined values. Loops are
+ * not unrolled.
  *
- * A module is left as it is where anything but a loop header is branched to from below (the order of blocks could come out
- * wrong), or where a loop would lose its only back edge and keep its continue target.
+ * A module is left as it is where anything but a loop header is branched to from below (the order of blocks
+ * could come out wrong), or where a loop would lose its only back edge and keep its continue target.
  */
 #include "vulkan/spirv.h"
 
-/* Values -------------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 bool kiln_spirv_known(const struct spirv_module *m, uint32_t id, uint32_t *value)
 {
@@ -47,7 +48,7 @@ static bool shift(uint32_t op, uint32_t a, uint32_t b, uint32_t *r)
     return true;
 }
 
-/* Operations on numbers or truth values a and b; a signed comparison is an unsigned one with the sign bit turned. */
+/* Operations on a and b; a signed comparison is an unsigned one with the sign bit turned. */
 #define SIGN 0x80000000u
 #define COMPUTED(X)                               \
     X(COPY_OBJECT, a)                             \
@@ -164,7 +165,7 @@ bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *op
     return m->id[id].known = true;
 }
 
-/* Blocks -------------------------------------------------------------------------------------------------------- */
+/* Blocks ------------------------------------------------------------------------------------------------- */
 
 /* Labels that a block may branch to: `count` words at `label`, each `step` words apart. */
 struct spirv_targets {
@@ -182,7 +183,7 @@ static bool is_loop(const struct spirv_module *m, const struct spirv_block *b)
     return b->merge && SPIRV_OP(m, b->merge) == SPIRV_LOOP_MERGE;
 }
 
-/* Whether the terminator chooses by a value that is known. A back edge is never decided: its loop must keep it. */
+/* Whether the terminator chooses by a known value. A back edge is never decided: its loop must keep it. */
 static bool is_decided(const struct spirv_module *m, const struct spirv_block *b, uint32_t *value)
 {
     const uint32_t *w = m->words + b->last, op = SPIRV_OP(m, b->last);
@@ -232,7 +233,7 @@ static bool leads_to(const struct spirv_module *m, const struct spirv_block *b, 
     return false;
 }
 
-/* Mark what can be reached from a block; not through `stop` (a label, or 0), and only forwards where asked. */
+/* Mark what can be reached from a block, not through the label `stop`, and only forwards where asked. */
 static void reach(struct spirv_module *m, uint32_t from, uint32_t stop, bool forwards)
 {
     uint32_t depth = 0;
@@ -260,7 +261,7 @@ static void set_reached(struct spirv_module *m, uint32_t first, uint32_t end)
         m->block[i].fate = m->mark[i] ? SPIRV_KEPT : SPIRV_DROPPED;
 }
 
-/* Soundness: what the rest relies on ---------------------------------------------------------------------------- */
+/* Soundness: what the rest relies on --------------------------------------------------------------------- */
 
 static bool is_block(const struct spirv_module *m, uint32_t label, uint32_t first, uint32_t end)
 {
@@ -286,7 +287,7 @@ static bool has_words(const struct spirv_module *m, const struct spirv_block *b)
     }
 }
 
-/* Every label that a block names is a block of its function, and only loop headers are branched to from below. */
+/* Labels that a block names are blocks of its function; only loop headers are branched to from below. */
 static bool has_order(const struct spirv_module *m, const struct spirv_block *b, uint32_t first, uint32_t end)
 {
     const struct spirv_targets t = named_targets(m, b);
@@ -323,7 +324,7 @@ static bool is_sound(const struct spirv_module *m, uint32_t first, uint32_t end)
     return true;
 }
 
-/* Folding ------------------------------------------------------------------------------------------------------- */
+/* Folding ------------------------------------------------------------------------------------------------ */
 
 /* The one value that all edges which remain bring to a phi. */
 static bool fold_phi(struct spirv_module *m, const struct spirv_block *b, uint32_t at)
@@ -367,8 +368,8 @@ static bool fold_block(struct spirv_module *m, const struct spirv_block *b)
     return learned;
 }
 
-/* Whether the merge instruction of a decided switch may go: no construct inside, left by another way than its own merge,
- * comes to the switch's. */
+/* Whether the merge instruction of a decided switch may go: no construct inside, left by another way than
+ * its own merge, comes to the switch's. */
 static bool can_unmerge(struct spirv_module *m, const struct spirv_block *b)
 {
     const uint32_t merge = m->words[b->merge + 1], here = (uint32_t)(b - m->block);
@@ -482,7 +483,7 @@ void kiln_spirv_fold(struct spirv_module *m)
     }
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------ */
 
 /* A phi over the edges that remain, and over the stub behind a loop whose back edge went. */
 static uint32_t *write_phi(struct spirv_module *m, const struct spirv_block *b, uint32_t at, uint32_t *out)

@@ -1,14 +1,15 @@
 /*
  * memory.c - device memory: few large blocks from the driver, cut into pieces.
  *
- * One pool per heap (device, upload, readback) and memory type. A pool's first block has 64 MiB, each further one twice
- * as many, up to the largest allocation or 1 GiB; what would fill more than half a block gets an allocation of its own.
- * A block is a list of gaps in order: taking looks for the first that fits, giving back joins neighbours. An empty block
- * goes back to the driver unless it is its pool's first and only one.
+ * One pool per heap (device, upload, readback) and memory type. A pool's first block has 64 MiB, each
+ * further one twice as many, up to the largest allocation or 1 GiB; what would fill more than half a block
+ * gets an allocation of its own. A block is a list of gaps in order: taking looks for the first that fits,
+ * giving back joins neighbours. An empty block goes back to the driver unless it is its pool's first and
+ * only one.
  *
  *   device     local to the device; not mapped, so that every device is fed alike
  *   upload     mapped and coherent, uncached where there is a choice: the host only writes
- *   readback   mapped, cached where possible; where that is not coherent, each wait refreshes what the host sees
+ *   readback   mapped, cached where possible; where that is not coherent, each wait refreshes it
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static double mib(uint64_t bytes)
     return (double)bytes / (double)MIB;
 }
 
-/* Memory types -------------------------------------------------------------------------------------------------- */
+/* Memory types ------------------------------------------------------------------------------------------- */
 
 /* How well a memory type suits a heap; negative: not at all. Flags beyond these four ask for features. */
 static int score(VkMemoryPropertyFlags flags, enum kiln_heap heap)
@@ -55,7 +56,7 @@ static bool best_type(const struct vk_memory *memory, uint32_t bits, enum kiln_h
     return best >= 0;
 }
 
-/* Blocks -------------------------------------------------------------------------------------------------------- */
+/* Blocks ------------------------------------------------------------------------------------------------- */
 
 static void destroy_block(struct vk_device *dev, struct vk_block *b)
 {
@@ -180,7 +181,7 @@ static void uncut(struct vk_block *b, struct vk_range range)
         join(b, i - 1);
 }
 
-/* Pieces -------------------------------------------------------------------------------------------------------- */
+/* Pieces ------------------------------------------------------------------------------------------------- */
 
 /* Size of the pool's next block. */
 static VkDeviceSize block_size(const struct vk_device *dev, const struct vk_pool *pool)
@@ -282,7 +283,7 @@ void kiln_vk_memory_give(struct vk_device *dev, struct vk_buffer *b)
     pthread_mutex_unlock(&dev->memory.lock);
 }
 
-/* The whole ----------------------------------------------------------------------------------------------------- */
+/* The whole ---------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_memory_refresh(struct vk_device *dev)
 {

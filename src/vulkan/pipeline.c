@@ -1,11 +1,13 @@
 /*
  * pipeline.c - one pipeline a shader and set of constants, kept until the device closes.
  *
- * Sizes travel in parameter blocks, so few pipelines serve all plans. The lock is held to look and to insert, not while
- * the driver compiles: of two threads that build the same one, the later throws its own away.
+ * Sizes travel in parameter blocks, so few pipelines serve all plans. The lock is held to look and to
+ * insert, not while the driver compiles: of two threads that build the same one, the later throws its own
+ * away.
  *
- * Set 0 of every layout: the kernel's bindings by their numbers (storage buffers, or texel buffers where the variant reads
- * so), then the parameter block where it is too large to be pushed, then scratch where the variant asks for it.
+ * Set 0 of every layout: the kernel's bindings by their numbers (storage buffers, or texel buffers where
+ * the variant reads so), then the parameter block where it is too large to be pushed, then scratch where
+ * the variant asks for it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,15 +18,15 @@
 #include "vulkan/spirv.h"
 #include "vulkan/vk.h"
 
-/* Keys ---------------------------------------------------------------------------------------------------------- */
+/* Keys --------------------------------------------------------------------------------------------------- */
 
 static uint32_t lanes_of(const kiln_variant *v)
 {
     return v->lanes ? v->lanes : 64;
 }
 
-/* Where the words lie, and some of them: modules have up to 300 KB, and an application may unload one and load another to
- * the same place. */
+/* Where the words lie, and some of them: modules have up to 300 KB, and an application may unload one and
+ * load another to the same place. */
 static uint64_t hash_code(const kiln_spirv *code)
 {
     const size_t step = code->count / 64 + 1;
@@ -70,7 +72,7 @@ static struct vk_pipeline *find(struct vk_pipelines *all, const struct vk_pipeli
     return p;
 }
 
-/* Building ------------------------------------------------------------------------------------------------------ */
+/* Building ----------------------------------------------------------------------------------------------- */
 
 static void destroy_pipeline(struct vk_device *dev, struct vk_pipeline *p)
 {
@@ -252,7 +254,7 @@ kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
     return KILN_OK;
 }
 
-/* The whole ----------------------------------------------------------------------------------------------------- */
+/* The whole ---------------------------------------------------------------------------------------------- */
 
 void kiln_vk_pipelines_finish(struct vk_device *dev)
 {

@@ -1,12 +1,13 @@
 /*
  * queue.c - submissions, their tickets, and waiting.
  *
- * A ticket is the number of a submission. Submissions to one queue end in order, so when one has passed all before it
- * have. Each holds a fence of a small ring; who comes round the ring waits for the one that is there. Nothing is allocated.
+ * A ticket is the number of a submission. Submissions to one queue end in order, so when one has passed all
+ * before it have. Each holds a fence of a small ring; who comes round the ring waits for the one that is
+ * there. Nothing is allocated.
  *
- * Pace. A wait that had to wait shows how long the queue was busy and with how much estimated work. Their ratio,
- * averaged, corrects the estimates that bodies are cut by. It falls fast and rises slowly: a driver that compiles at the
- * first dispatch looks slow once.
+ * Pace. A wait that had to wait shows how long the queue was busy and with how much estimated work. Their
+ * ratio, averaged, corrects the estimates that bodies are cut by. It falls fast and rises slowly: a driver
+ * that compiles at the first dispatch looks slow once.
  */
 #include "base/threads.h"
 #include "vulkan/vk.h"
@@ -18,7 +19,7 @@ static double clamp(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* The functions up to kiln_vk_queue_submit are called with the lock held. ---------------------------------------- */
+/* The functions up to kiln_vk_queue_submit are called with the lock held. -------------------------------- */
 
 static void note_passed(struct vk_queue *q, kiln_ticket ticket)
 {
@@ -99,7 +100,7 @@ static VkResult hand_over(struct vk_device *dev, const VkCommandBuffer *buffers,
     return result;
 }
 
-/* Submitting and waiting ---------------------------------------------------------------------------------------- */
+/* Submitting and waiting --------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
                                  double estimate, kiln_ticket *ticket)
@@ -146,7 +147,7 @@ double kiln_vk_queue_pace(struct vk_device *dev)
     return pace;
 }
 
-/* The whole ----------------------------------------------------------------------------------------------------- */
+/* The whole ---------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_queue_init(struct vk_device *dev)
 {

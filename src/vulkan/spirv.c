@@ -1,11 +1,12 @@
 /*
  * spirv.c - specialize a SPIR-V module: read it, give its constants their values, write what is left.
  *
- *   read     one pass over the words notes types, known constants and basic blocks; specialization constants get the
- *            dispatch's values, and OpSpecConstantOp is computed on the way, as operands precede their uses
+ *   read     one pass over the words notes types, known constants and basic blocks; specialization
+ *            constants get the dispatch's values, and OpSpecConstantOp is computed on the way, as operands
+ *            precede their uses
  *   fold     fold.c: what follows in the functions, and which blocks can be reached
- *   write    one more pass; results that became constants are declared as such under their own ids before the first
- *            function, so that no use has to change
+ *   write    one more pass; results that became constants are declared as such under their own ids before
+ *            the first function, so that no use has to change
  *
  * What is not understood stays as it is: an OpSpecConstantOp on plain constants is as right as its value.
  */
@@ -25,7 +26,7 @@ enum {
     CAPABILITY_INT64 = 11,
 };
 
-/* Reading ------------------------------------------------------------------------------------------------------- */
+/* Reading ------------------------------------------------------------------------------------------------ */
 
 bool kiln_spirv_constant(const struct spirv_constants *c, uint32_t index, uint32_t *value)
 {
@@ -94,8 +95,8 @@ static void read_decoration(struct spirv_module *m, uint32_t at, uint32_t *size)
         *size = w[1];
 }
 
-/* The ids that an instruction of the module's head begins with are within the bound; so are those that are read here
- * in functions, where kiln_spirv_known checks them again. */
+/* The ids that an instruction of the module's head begins with are within the bound; so are those that are
+ * read here in functions, where kiln_spirv_known checks them again. */
 static bool well_formed(const struct spirv_module *m, uint32_t at)
 {
     const uint32_t *w = m->words + at, op = SPIRV_OP(m, at), length = SPIRV_LENGTH(m, at);
@@ -158,7 +159,7 @@ static bool read_blocks(struct spirv_module *m)
     return true;
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------ */
 
 static uint32_t *write_constant(const struct spirv_module *m, uint32_t id, uint32_t *out)
 {
@@ -169,7 +170,7 @@ static uint32_t *write_constant(const struct spirv_module *m, uint32_t id, uint3
     return spirv_write(out, words, boolean ? 3 : 4);
 }
 
-/* OpExecutionMode entry LocalSize x y z, from the ids that hold x, y and z; as it was where one is not known. */
+/* OpExecutionMode entry LocalSize x y z, from the ids of x, y and z; as it was where one is unknown. */
 static uint32_t *write_local_size(const struct spirv_module *m, uint32_t at, const uint32_t *ids,
                                   uint32_t *out)
 {
@@ -271,7 +272,7 @@ static uint32_t write_module(struct spirv_module *m, uint32_t size, uint32_t *ou
     return (uint32_t)(end - out);
 }
 
-/* The whole ----------------------------------------------------------------------------------------------------- */
+/* The whole ---------------------------------------------------------------------------------------------- */
 
 bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out,
                            size_t *count)

@@ -1,8 +1,9 @@
 /*
  * spirv.h - write a dispatch's constants into SPIR-V words and drop the code that they rule out.
  *
- * A driver may treat specialization constants as variables (SwiftShader does: a fused chain then runs 17-45 times slower)
- * or refuse them for the workgroup's size (old Mali). Both are spared when the words that it sees are specialized.
+ * A driver may treat specialization constants as variables (SwiftShader does: a fused chain then runs 17-45
+ * times slower) or refuse them for the workgroup's size (old Mali). Both are spared when the words that it
+ * sees are specialized.
  */
 #ifndef KILN_VULKAN_SPIRV_H
 #define KILN_VULKAN_SPIRV_H
@@ -11,7 +12,7 @@
 
 #include <kiln/extend.h>
 
-/** The values of specialization constants 0 (lanes), 1, 2, ... (the contract's) and 32, 33, ... (the variant's). */
+/** Values of specialization constants: 0 (lanes), 1, 2, ... (the contract's), 32, 33, ... (the variant's). */
 struct spirv_constants {
     uint32_t lanes;
     const uint32_t *meaning, *tuning;
@@ -31,7 +32,7 @@ bool kiln_spirv_constant(const struct spirv_constants *c, uint32_t index, uint32
 bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants *c, uint32_t **out,
                            size_t *count);
 
-/* Between spirv.c and fold.c -------------------------------------------------------------------------------------- */
+/* Between spirv.c and fold.c ----------------------------------------------------------------------------- */
 
 /* The opcodes that the specializer knows. */
 enum spirv_op {
@@ -170,12 +171,12 @@ struct spirv_module {
 /** The value of an id, if it is known. */
 bool kiln_spirv_known(const struct spirv_module *m, uint32_t id, uint32_t *value);
 
-/** Note the value of `id`, of type `type`, as a result of the operation on `count` operands, if all that matters is known. */
+/** Note the value of `id` as the result of an operation, if all operands that matter are known. */
 bool kiln_spirv_evaluate(struct spirv_module *m, uint32_t op, const uint32_t *operand, uint32_t count,
                          uint32_t type, uint32_t id);
 
-/** Fold the functions of the module: sets id[].folded and gone, and what becomes of each block. Where anything in it is
- *  not understood, all stays plain. */
+/** Fold the functions of the module: sets id[].folded and gone, and what becomes of each block. Where
+ *  anything in it is not understood, all stays plain. */
 void kiln_spirv_fold(struct spirv_module *m);
 
 /** Write what is left of a block to out; returns the end. */

@@ -14,7 +14,8 @@
  *
  * Closing takes half-opened devices: what ends with _finish, _destroy and _close accepts a zeroed part.
  *
- * Locks: memory, pipelines and tickets have one each; no file takes two. What is baked belongs to one thread at a time.
+ * Locks: memory, pipelines and tickets have one each; no file takes two. What is baked belongs to one
+ * thread at a time.
  */
 #ifndef KILN_VULKAN_VK_H
 #define KILN_VULKAN_VK_H
@@ -35,7 +36,7 @@ enum {
     VK_PIPELINE_SLOTS = 256, /* of the hash table */
 };
 
-/* The instance's functions, of which there may be several: applications lend devices of instances of their own. */
+/* The functions of an instance, of which there may be several: applications lend their own. */
 #define VK_INSTANCE_FUNCTIONS(X)          \
     X(CreateDevice)                       \
     X(DestroyInstance)                    \
@@ -169,7 +170,7 @@ struct vk_device {
     struct vk_queue queue;
 };
 
-/* context.c ------------------------------------------------------------------------------------------------------- */
+/* context.c ---------------------------------------------------------------------------------------------- */
 
 /** Log a failed call, given as its text or in words; note the loss of the device; return the status. */
 kiln_status kiln_vk_fail(struct vk_device *dev, const char *call, VkResult result);
@@ -177,7 +178,7 @@ kiln_status kiln_vk_fail(struct vk_device *dev, const char *call, VkResult resul
 /** "VK_ERROR_DEVICE_LOST" */
 const char *kiln_vk_result_name(VkResult result);
 
-/** Call, and on failure set `status` and go to `fail`. The function has `dev` (or NULL) for the first argument. */
+/** Call, and on failure set `status` and go to `fail`. */
 #define VK(dev, call)                                       \
     do {                                                    \
         const VkResult vk_result = (call);                  \
@@ -207,35 +208,35 @@ void kiln_vk_device_destroy(struct vk_device *dev);
 /** How many warnings and errors the validation layers have sent in this process. Tests read it. */
 int kiln_vulkan_messages(void);
 
-/* caps.c ---------------------------------------------------------------------------------------------------------- */
+/* caps.c ------------------------------------------------------------------------------------------------- */
 
 /** A queue family with compute, one without graphics preferred; false if there is none. */
 bool kiln_vk_family(const struct vk_instance *instance, VkPhysicalDevice physical, uint32_t *family);
 
-/** Fill in properties, features, caps and info of dev->physical. `borrow` restricts features to those enabled. */
+/** Fill in properties, features (of a lent device those enabled), caps and info of dev->physical. */
 void kiln_vk_probe(struct vk_device *dev, const kiln_vulkan_borrow *borrow);
 
 /** ERROR_UNSUPPORTED, naming the limit, for a device below the floor. */
 kiln_status kiln_vk_check_floor(const struct vk_device *dev);
 
-/* memory.c -------------------------------------------------------------------------------------------------------- */
+/* memory.c ----------------------------------------------------------------------------------------------- */
 
 void kiln_vk_memory_finish(struct vk_device *dev);
 
-/** Find memory for the buffer's handle, and bind and map it. Errors: ERROR_MEMORY naming the buffer. Threads: any. */
+/** Find memory for the buffer, bind and map it. Errors: ERROR_MEMORY naming the buffer. Threads: any. */
 kiln_status kiln_vk_memory_take(struct vk_device *dev, struct vk_buffer *b, const char *name);
 void kiln_vk_memory_give(struct vk_device *dev, struct vk_buffer *b);
 
 /** Let the host see what the device wrote to memory that is not coherent. */
 kiln_status kiln_vk_memory_refresh(struct vk_device *dev);
 
-/* buffer.c -------------------------------------------------------------------------------------------------------- */
+/* buffer.c ----------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params,
                                   struct kiln_buffer **out);
 void kiln_vk_buffer_destroy(kiln_device *dev, struct kiln_buffer *b);
 
-/* pipeline.c, cache.c --------------------------------------------------------------------------------------------- */
+/* pipeline.c, cache.c ------------------------------------------------------------------------------------ */
 
 void kiln_vk_pipelines_finish(struct vk_device *dev);
 
@@ -248,7 +249,7 @@ kiln_status kiln_vk_cache_open(struct vk_device *dev, const char *folder);
 /** Write the file if the cache has grown, and destroy the cache. */
 void kiln_vk_cache_close(struct vk_device *dev);
 
-/* queue.c --------------------------------------------------------------------------------------------------------- */
+/* queue.c ------------------------------------------------------------------------------------------------ */
 
 kiln_status kiln_vk_queue_init(struct vk_device *dev);
 void kiln_vk_queue_finish(struct vk_device *dev);
@@ -261,7 +262,7 @@ kiln_status kiln_vk_queue_wait(kiln_device *dev, kiln_ticket ticket);
 /** Measured over estimated seconds, so far. Threads: any. */
 double kiln_vk_queue_pace(struct vk_device *dev);
 
-/* command.c ------------------------------------------------------------------------------------------------------- */
+/* command.c ---------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_vk_bake(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out);
 void kiln_vk_unbake(kiln_device *dev, struct kiln_baked *work);

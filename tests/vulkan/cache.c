@@ -1,4 +1,4 @@
-/* cache.c - the pipeline cache's file: written, read, and ignored where it is damaged, foreign or cannot be written. */
+/* cache.c - the pipeline cache's file: written, read, and ignored where damaged or foreign. */
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-/* commands.c - lists on Vulkan: copies, fills, dispatches, barriers; bindings of every kind; submissions and tickets. */
+/* commands.c - lists on Vulkan: every command, bindings of every kind, submissions, tickets, threads. */
 #include <pthread.h>
 
 #include "vulkan/probes.h"
@@ -225,7 +225,7 @@ Test(vulkan_commands, commands_are_timed_where_profiling_is_on)
     }
 }
 
-/* Threads ------------------------------------------------------------------------------------------------------- */
+/* Threads ------------------------------------------------------------------------------------------------ */
 
 struct hand {
     struct rig rig;

@@ -78,7 +78,7 @@ Test(vulkan_device, a_lost_one_fails_and_says_so)
     }
 }
 
-/* An application's device ---------------------------------------------------------------------------------------- */
+/* An application's device -------------------------------------------------------------------------------- */
 
 struct application {
     struct vk_device vk; /* its handles, made by kiln's own means */

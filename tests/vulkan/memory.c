@@ -1,4 +1,4 @@
-/* memory.c - pieces of blocks: apart from each other, given back, joined; and what is said when there is no more. */
+/* memory.c - pieces of blocks: apart from each other, given back, joined; and what is refused, and how. */
 #include "vulkan/probes.h"
 
 static int blocks_of(const kiln_device *dev, enum kiln_heap heap)

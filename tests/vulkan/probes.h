@@ -1,7 +1,7 @@
 /*
- * probes.h - what the Vulkan tests share: the tests' own shaders as kernels, and a device with buffers to run them on.
+ * probes.h - what the Vulkan tests share: the tests' own shaders as kernels, and a device with buffers.
  *
- * Every test runs on each Vulkan device in sight, and ends by asking the validation layers, where they are on.
+ * Every test runs on each Vulkan device in sight, and ends by asking the validation layers.
  */
 #ifndef KILN_TESTS_VULKAN_PROBES_H
 #define KILN_TESTS_VULKAN_PROBES_H
@@ -15,7 +15,7 @@
 #include "support/lists.h"
 #include "vulkan/vk.h"
 
-/* Kernels ------------------------------------------------------------------------------------------------------- */
+/* Kernels ------------------------------------------------------------------------------------------------ */
 
 static const uint32_t scale_words[] =
 #include "vulkan/scale.inc"
@@ -23,7 +23,7 @@ static const uint32_t scale_words[] =
 static const kiln_spirv scale_spirv = {scale_words, sizeof scale_words / 4};
 static const kiln_variant scale_probe = {.name = "probe", .spirv = &scale_spirv};
 
-/* Devices ------------------------------------------------------------------------------------------------------- */
+/* Devices ------------------------------------------------------------------------------------------------ */
 
 enum { COUNT = 1000, BYTES = COUNT * 4, GROUPS = (COUNT + 63) / 64, ROOM = 64 << 10 };
 
@@ -111,7 +111,7 @@ static inline void one_axis(struct kiln_dispatch_command *c)
     c->count = c->groups[0] = GROUPS;
 }
 
-/** Upload to x, dispatch d from x to y, download: the common frame. The list's dispatch comes back for changes. */
+/** Upload to x, dispatch d from x to y, download; the dispatch comes back for changes. */
 static inline struct kiln_dispatch_command *rig_frame(const struct rig *r, struct test_list *l,
                                                       const kiln_dispatch *d)
 {

@@ -1,4 +1,4 @@
-/* spirv.c - the specializer: a shader means the same before and after, passes spirv-val, and no words can crash it. */
+/* spirv.c - the specializer: a shader means the same before and after, passes spirv-val, and survives any words. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ static const kiln_spirv plain_spirv = {plain_words, sizeof plain_words / 4};
 
 enum { CODES = 23, LAST = 22 }; /* steps 0 to 22: all there are, and others */
 
-/* The twin of steps.comp ----------------------------------------------------------------------------------------- */
+/* The twin of steps.comp --------------------------------------------------------------------------------- */
 
 static uint32_t collatz(uint32_t v)
 {
@@ -86,7 +86,7 @@ static uint32_t steps_twin(const uint32_t *c, uint32_t times, uint32_t i)
     return c[3] & 1 ? v + (next & 1) : v;
 }
 
-/* Meaning -------------------------------------------------------------------------------------------------------- */
+/* Meaning ------------------------------------------------------------------------------------------------ */
 
 static const kiln_kernel steps_kernel = {
     .name = "steps",
@@ -131,7 +131,7 @@ Test(vulkan_spirv, shaders_mean_the_same_with_constants_folded, .timeout = 120)
     }
 }
 
-/* Form ----------------------------------------------------------------------------------------------------------- */
+/* Form --------------------------------------------------------------------------------------------------- */
 
 static void expect_valid(const kiln_spirv *code, const struct spirv_constants *c)
 {

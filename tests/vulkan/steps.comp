@@ -1,9 +1,10 @@
 #version 450
 /*
- * steps - y[i] = four steps on x[i], their codes constants: everything that the specializer folds. Twin: steps.h.
+ * steps - y[i] = four steps on x[i], their codes constants: everything that the specializer folds. Twin:
+ * spirv.c.
  *
- * Branches, switches that are left early and in the middle, loops with known and unknown bounds, loops that never run, and
- * a shared array and a workgroup whose sizes are constants.
+ * Branches, switches that are left early and in the middle, loops with known and unknown bounds, loops that
+ * never run, and a shared array and a workgroup whose sizes are constants.
  */
 #include "kiln.glsl"
 
