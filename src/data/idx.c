@@ -130,29 +130,51 @@ static bool is_compressed(const struct kiln_file *file)
 
 #if KILN_HAVE_ZLIB
 
+struct stream {
+    z_stream z;
+    const struct kiln_file *file;
+    int code; /* of the newest call: Z_STREAM_END once the sum at the end was right */
+};
+
 /* Inflate up to `bytes` bytes; how many came. */
-static size_t inflate_some(z_stream *z, const struct kiln_file *file, void *to, size_t bytes)
+static size_t inflate_some(struct stream *s, void *to, size_t bytes)
 {
     const size_t piece = (size_t)1 << 30; /* zlib counts in 32 bits */
-    const Bytef *data = file->data;
+    const Bytef *data = s->file->data;
     size_t done = 0;
-    int code = Z_OK;
 
-    while (code == Z_OK && done < bytes) {
-        const size_t read = (size_t)(z->next_in - data), room = bytes - done < piece ? bytes - done : piece;
-        z->avail_in = (uInt)(file->size - read < piece ? file->size - read : piece);
-        z->next_out = (Bytef *)to + done;
-        z->avail_out = (uInt)room;
-        code = inflate(z, Z_NO_FLUSH);
-        done += room - z->avail_out;
+    s->code = Z_OK;
+    while (s->code == Z_OK && done < bytes) {
+        const size_t left = s->file->size - (size_t)(s->z.next_in - data), room = bytes - done;
+        const uInt out = (uInt)(room < piece ? room : piece);
+        s->z.avail_in = (uInt)(left < piece ? left : piece);
+        s->z.next_out = (Bytef *)to + done;
+        s->z.avail_out = out;
+        s->code = inflate(&s->z, Z_NO_FLUSH);
+        done += out - s->z.avail_out;
     }
     return done;
 }
 
-static kiln_status inflate_all(struct idx *idx, z_stream *z, const char *path, int rank)
+/* All of it has come, `came` bytes: look that nothing is missing, left or wrong. */
+static kiln_status check_end(struct stream *s, size_t came, size_t total, const char *path)
 {
-    unsigned char header[16], beyond;
-    size_t total, came = inflate_some(z, &idx->file, header, header_bytes(rank));
+    unsigned char beyond;
+    const bool more = inflate_some(s, &beyond, 1) > 0;
+
+    if (came < total || more)
+        return kiln_fail(KILN_ERROR_FILE, "%s: holds %s than the %zu bytes that its header asks for", path,
+                         more ? "more" : "less", total);
+    if (s->code != Z_STREAM_END)
+        return kiln_fail(KILN_ERROR_FILE, "%s: is damaged: its %zu bytes do not add up to the sum at its end",
+                         path, total);
+    return KILN_OK;
+}
+
+static kiln_status inflate_all(struct idx *idx, struct stream *s, const char *path, int rank)
+{
+    unsigned char header[16];
+    size_t total, came = inflate_some(s, header, header_bytes(rank));
     kiln_status status = parse(idx, header, came, rank, path, &total);
 
     if (status)
@@ -164,23 +186,20 @@ static kiln_status inflate_all(struct idx *idx, z_stream *z, const char *path, i
     if (!(idx->inflated = malloc(total)))
         return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory for %zu bytes", path, total);
     memcpy(idx->inflated, header, header_bytes(rank));
-    came += inflate_some(z, &idx->file, idx->inflated + came, total - came);
-    if (came != total || inflate_some(z, &idx->file, &beyond, 1) > 0)
-        return kiln_fail(KILN_ERROR_FILE, "%s: holds %s than the %zu bytes that its header asks for", path,
-                         came < total ? "less" : "more", total);
+    came += inflate_some(s, idx->inflated + came, total - came);
     idx->items = idx->inflated + header_bytes(rank);
-    return KILN_OK;
+    return check_end(s, came, total, path);
 }
 
 static kiln_status open_compressed(struct idx *idx, const char *path, int rank)
 {
-    z_stream z = {.next_in = (z_const Bytef *)idx->file.data};
+    struct stream s = {.z = {.next_in = (z_const Bytef *)idx->file.data}, .file = &idx->file};
     kiln_status status;
 
-    if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+    if (inflateInit2(&s.z, 16 + MAX_WBITS) != Z_OK)
         return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to inflate it", path);
-    status = inflate_all(idx, &z, path, rank);
-    inflateEnd(&z);
+    status = inflate_all(idx, &s, path, rank);
+    inflateEnd(&s.z);
     return status;
 }
 

@@ -196,6 +196,11 @@ Test(idx, refuses_bad_compressed_files)
     data = get_file("train-images-idx3-ubyte.gz", &bytes);
     put_file("train-images-idx3-ubyte.gz", data, bytes / 2);
     expect_refused("train-images-idx3-ubyte.gz", "less than");
+    put_file("train-images-idx3-ubyte.gz", data, bytes - 3);
+    expect_refused("train-images-idx3-ubyte.gz", "is damaged");
+    data[bytes - 8] ^= 1;
+    put_file("train-images-idx3-ubyte.gz", data, bytes);
+    expect_refused("train-images-idx3-ubyte.gz", "is damaged");
     memset(data + 10, 0xff, bytes - 10);
     put_file("train-images-idx3-ubyte.gz", data, bytes);
     expect_refused("train-images-idx3-ubyte.gz", "0 bytes");
