@@ -304,6 +304,8 @@ static void find_chains(struct fusion *f, bool fuse)
         l->elementwise = true;
         l->members = 1;
         memcpy(l->operand, n->in, (size_t)n->inputs * sizeof *n->in);
+        const struct splice once = splice(l, -1, NULL, 0, false);   /* an operand given twice becomes one */
+        accept(l, &once, 0);
         if (fuse)
             grow(f, n, l);
     }

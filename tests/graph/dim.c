@@ -1,0 +1,54 @@
+/* dim.c - symbolic sizes: equal expressions are equal, unit laws hold, values come out. */
+#include <string.h>
+
+#include "graph/graph.h"
+#include "support/support.h"
+
+static int64_t lookup(void *user, int64_t symbol)
+{
+    const int64_t *value = user;
+    return symbol == KILN_BATCH ? value[0] : value[1];
+}
+
+Test(dim, expressions_are_shared_and_simplified)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const int64_t b = KILN_BATCH, n = kiln_dim(g, "length");
+    cr_expect_eq(kiln_dim(g, "batch"), b);
+    cr_expect_eq(kiln_dim(g, "length"), n);
+    cr_expect_neq(n, b);
+    cr_expect_eq(kiln_dim_mul(g, b, n), kiln_dim_mul(g, n, b));
+    cr_expect_eq(kiln_dim_mul(g, b, 1), b);
+    cr_expect_eq(kiln_dim_add(g, 0, n), n);
+    cr_expect_eq(kiln_dim_sub(g, n, n), 0);
+    cr_expect_eq(kiln_dim_div(g, kiln_dim_mul(g, b, 12), 4), kiln_dim_mul(g, b, 3));
+    cr_expect_eq(kiln_dim_div(g, kiln_dim_mul(g, b, n), b), n);
+    cr_expect_eq(kiln_dim_mul(g, 6, 7), 42);
+    kiln_graph_destroy(&g);
+}
+
+Test(dim, values_come_from_the_symbols)
+{
+    kiln_graph *g = NULL;
+    int64_t value[] = {5, 9};
+    char text[64];
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const int64_t n = kiln_dim(g, "length"), e = kiln_dim_ceil_div(g, kiln_dim_sub(g, n, 2), 3);
+    cr_expect_eq(kiln_dim_value(g, e, lookup, value), 3);
+    cr_expect_eq(kiln_dim_value(g, kiln_dim_add(g, KILN_BATCH, n), lookup, value), 14);
+    cr_expect_str_eq(kiln_dim_text(g, e, text, sizeof text), "((length - 2) ceil/ 3)");
+    value[1] = -1;
+    cr_expect_lt(kiln_dim_value(g, e, lookup, value), 0);
+    kiln_graph_destroy(&g);
+}
+
+Test(dim, a_size_that_cannot_be_fails_the_graph)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    kiln_dim_sub(g, 3, 5);
+    cr_expect_eq(kiln_graph_status(g), KILN_ERROR_SHAPE);
+    kiln_graph_destroy(&g);
+}
