@@ -14,6 +14,7 @@
 
 #include <kiln/graph.h>
 #include <kiln/ops.h>
+#include <kiln/nn.h>
 
 #include <kiln/weights.h>
 #include <kiln/program.h>
@@ -22,6 +23,7 @@
 #include <kiln/metrics.h>
 #include <kiln/train.h>
 
+#include <kiln/draw.h>
 #include <kiln/import.h>
 
 #include <kiln/extend.h>
