@@ -227,6 +227,8 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->f64 = params->precision == KILN_PRECISION_F64;
     p->budget = params->budget;
     p->profile = params->profile;
+    if (p->profile)
+        dev->profile = true;        /* what is baked from now on is timed */
     kiln_status status = take_parts(p, w, params);
     if (!status)
         status = take_run(p, g, params);
