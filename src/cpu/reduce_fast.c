@@ -4,24 +4,12 @@
  * Where inner is 1, a unit is a result: its values lie in runs, which 16 lanes walk. Else a unit is a block of results that
  * lie side by side. Sums are of floats over a few hundred values, of doubles beyond.
  */
-#include <math.h>
-
-#include "cpu/simd.h"
+#include "cpu/functions.h"
 #include "device/variants.h"
 #include "reduce/codes.h"
 #include "reduce/reduce.h"
 
 enum { LANES = 16, RUN = 512, BLOCK = 256, ROWS = 32 };
-
-KILN_INLINE float larger(float a, float b)
-{
-    return a >= b || a != a ? a : b;
-}
-
-KILN_INLINE float smaller(float a, float b)
-{
-    return a <= b || a != a ? a : b;
-}
 
 /* Runs: values that lie behind one another ----------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 #include <kiln/extend.h>
 
 extern const kiln_variant kiln_cpu_chain_blocks, kiln_cpu_chain_strided_blocks, kiln_cpu_reduce_lanes;
+extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cpu_dropout_blocks;
+extern const kiln_variant kiln_cpu_cross_entropy_rows, kiln_cpu_cross_entropy_grad_rows;
 extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_gather_grad_ranges;
 extern const kiln_variant kiln_cpu_pool2d_planes, kiln_cpu_pool2d_grad_planes;
 extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows;

@@ -131,7 +131,7 @@ kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
 
 /* count_of ---------------------------------------------------------------------------------------------------------- */
 
-/* params is the mask of axes; the last bit says that one is out of range. */
+/* params is the mask of axes. */
 static kiln_status count_of_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     const int rank = kiln_tensor_shape(g, n->in[0]).rank;
@@ -174,12 +174,7 @@ kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes)
 {
     if (!x.id)
         return KILN_NONE;
-    const int rank = kiln_tensor_shape(g, x).rank;
-    uint32_t mask = axes.count ? 0 : (UINT32_C(1) << rank) - 1;
-    for (int i = 0; i < axes.count; i++) {
-        const int axis = kiln_axis_of(axes.axis[i], rank);
-        mask |= UINT32_C(1) << (axis < 0 ? 31 : axis);
-    }
+    const uint32_t mask = kiln_axes_mask(&axes, kiln_tensor_shape(g, x).rank);
     return kiln_append(g, &kiln_op_count_of, &x, 1, &mask, sizeof mask);
 }
 

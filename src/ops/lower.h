@@ -3,6 +3,7 @@
 #define KILN_OPS_LOWER_H
 
 #include <kiln/extend.h>
+#include <kiln/ops.h>
 
 #include "ops/chain.h"
 
@@ -19,5 +20,19 @@ kiln_status kiln_lower_constant(kiln_plan *plan, kiln_tensor y, double value);
 /** Plan y = x summed over the axes in the mask (bit i: axis i of shape, x's); y has what is left, in order. */
 kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *shape, uint32_t axes,
                            kiln_tensor y);
+
+/** A value as reductions see it: [outer, first, kept, second, inner], first and second reduced. */
+struct kiln_view {
+    int64_t outer, first, kept, second, inner;
+};
+
+/** The axes in the mask as first and second; false where they form more than two groups of neighbours. */
+bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out);
+
+/** Into how many parts a reduction of `length` values to each of `results` is split: by sizes alone. */
+int64_t kiln_parts_of(int64_t length, int64_t results);
+
+/** The bits of axes of a value of that rank ({0}: all); all bits where one is out of range. */
+uint32_t kiln_axes_mask(const kiln_axes *axes, int rank);
 
 #endif

@@ -38,7 +38,7 @@ struct kind {
 };
 
 /* The bits of the axes; all bits where one is out of range. */
-static uint32_t mask_of(const kiln_axes *axes, int rank)
+uint32_t kiln_axes_mask(const kiln_axes *axes, int rank)
 {
     uint32_t mask = axes->count ? 0 : (UINT32_C(1) << rank) - 1;
     for (int i = 0; i < axes->count; i++) {
@@ -163,15 +163,10 @@ static struct runs runs_of(const kiln_shape *shape, uint32_t axes)
     return r;
 }
 
-/* x as the kernels see it. */
-struct view {
-    int64_t outer, first, kept, second, inner;
-};
-
 /* For at most two reduced runs; a lone one is second. */
-static struct view view_of(const struct runs *r)
+static struct kiln_view view_of(const struct runs *r)
 {
-    struct view v = {1, 1, 1, 1, 1};
+    struct kiln_view v = {1, 1, 1, 1, 1};
     int64_t *const place[] = {&v.outer, &v.first, &v.kept, &v.second, &v.inner};
     int at = r->reduced == 2 ? 0 : r->reduced == 1 ? 2 : 4;
     for (int i = 0; i < r->count; i++) {
@@ -182,17 +177,25 @@ static struct view view_of(const struct runs *r)
     return v;
 }
 
+bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out)
+{
+    const struct runs r = runs_of(shape, axes);
+    if (r.reduced <= 2)
+        *out = view_of(&r);
+    return r.reduced <= 2;
+}
+
 /* Lowering ----------------------------------------------------------------------------------------------------------- */
 
 enum { PART = 4096, MOST_PARTS = 512, MANY_RESULTS = 2048 };
 
-static int64_t parts_of(int64_t length, int64_t results)
+int64_t kiln_parts_of(int64_t length, int64_t results)
 {
     const int64_t parts = (length + PART - 1) / PART;
     return results >= MANY_RESULTS ? 1 : parts < MOST_PARTS ? parts : MOST_PARTS;
 }
 
-static kiln_status dispatch(kiln_plan *plan, uint32_t code, const struct view *v, int64_t parts,
+static kiln_status dispatch(kiln_plan *plan, uint32_t code, const struct kiln_view *v, int64_t parts,
                             kiln_tensor x, kiln_tensor y, double scale)
 {
     const int64_t length = v->first * v->second, part = (length + parts - 1) / parts;
@@ -216,18 +219,18 @@ static kiln_status dispatch(kiln_plan *plan, uint32_t code, const struct view *v
 }
 
 /* At most two reduced runs. */
-static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct view *v, kiln_tensor x,
+static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
                                kiln_type type, kiln_tensor y, double scale)
 {
     const int64_t results = v->outer * v->kept * v->inner, length = v->first * v->second;
-    int64_t parts = code < KILN_REDUCE_ARGMAX_F ? parts_of(length, results) : 1;
+    int64_t parts = code < KILN_REDUCE_ARGMAX_F ? kiln_parts_of(length, results) : 1;
     if (parts == 1)
         return dispatch(plan, code, v, 1, x, y, scale);
     const int64_t part = (length + parts - 1) / parts;
     parts = (length + part - 1) / part;
     const kiln_tensor partial = kiln_plan_temporary(plan, type, parts * results);
     const kiln_status status = dispatch(plan, code, v, parts, x, partial, 1);
-    const struct view sums = {1, 1, 1, parts, results};
+    const struct kiln_view sums = {1, 1, 1, parts, results};
     return status ? status : dispatch(plan, code, &sums, 1, partial, y, scale);
 }
 
@@ -238,7 +241,7 @@ static kiln_status reduce_runs(kiln_plan *plan, uint32_t code, struct runs r, ki
         int last = r.count - 1;
         while (!r.is_reduced[last])
             last--;
-        struct view v = {1, 1, 1, r.size[last], last + 1 < r.count ? r.size[last + 1] : 1};
+        struct kiln_view v = {1, 1, 1, r.size[last], last + 1 < r.count ? r.size[last + 1] : 1};
         for (int i = 0; i < last; i++)
             v.kept *= r.size[i];
         const kiln_tensor less = kiln_plan_temporary(plan, type, v.kept * v.inner);
@@ -250,7 +253,7 @@ static kiln_status reduce_runs(kiln_plan *plan, uint32_t code, struct runs r, ki
         r.reduced--;
         x = less;
     }
-    const struct view v = view_of(&r);
+    const struct kiln_view v = view_of(&r);
     return reduce_view(plan, code, &v, x, type, y, scale);
 }
 
@@ -293,7 +296,7 @@ static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
     const struct reduce_params *p = n->params;
     const kiln_shape shape = kiln_plan_spec(plan, n->out[0]).shape;
     const struct runs r = runs_of(&shape, p->axes);
-    const struct view v = view_of(&r);
+    const struct kiln_view v = view_of(&r);
     const int64_t count = kiln_shape_count(&shape);
     if (count == 0)
         return KILN_OK;
@@ -348,7 +351,7 @@ const kiln_op kiln_op_place = {
 static kiln_tensor reduce(kiln_graph *g, const kiln_op *op, kiln_tensor x, const kiln_reduce_params *params)
 {
     const kiln_reduce_params p = params ? *params : (kiln_reduce_params){0};
-    return x.id ? append(g, op, x, mask_of(&p.axes, kiln_tensor_shape(g, x).rank), p.keep) : KILN_NONE;
+    return x.id ? append(g, op, x, kiln_axes_mask(&p.axes, kiln_tensor_shape(g, x).rank), p.keep) : KILN_NONE;
 }
 
 kiln_tensor kiln_sum(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params)
@@ -387,7 +390,7 @@ static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, cons
     if (!x.id)
         return KILN_NONE;
     const kiln_reduce_params p = params ? *params : (kiln_reduce_params){0};
-    const uint32_t all = mask_of(&p.axes, kiln_tensor_shape(g, x).rank);
+    const uint32_t all = kiln_axes_mask(&p.axes, kiln_tensor_shape(g, x).rank);
     uint32_t left = all;
     while (all != UINT32_MAX && groups_of(left) > 2) {
         x = append(g, op, x, last_group(left), true);

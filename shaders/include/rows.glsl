@@ -1,0 +1,44 @@
+/*
+ * rows.glsl - rows of cols values that lie step apart, and the two numbers behind every softmax: peak, the largest value, and
+ * total = sum of exp(x - peak). Include after the block, which has rows, cols and step, and after the buffer x.
+ *
+ * A row is a workgroup's, or with COLUMNS a lane's: FIRST and STEP walk its values, and all of its lanes get the results.
+ */
+#include "math.glsl"
+
+#ifdef COLUMNS
+#define FIRST 0u
+#define STEP 1u
+#define SUM(value) (value)
+#define MAX(value) (value)
+#define KILN_ROW(name)                                                                                               \
+    KILN_GROUP(group);                                                                                               \
+    const uint name = group * LANES + LANE;                                                                          \
+    if (name >= p.rows)                                                                                              \
+        return
+#else
+#include "group.glsl"
+#define FIRST LANE
+#define STEP LANES
+#define SUM(value) kiln_group_sum(value)
+#define MAX(value) kiln_group_max(value)
+#define KILN_ROW(name) KILN_GROUP(name)
+#endif
+
+uint kiln_row_start(uint row) { return row / p.step * p.cols * p.step + row % p.step; }
+
+float kiln_row_peak(uint start)
+{
+    float peak = KILN_MINUS_INFINITY;
+    for (uint c = FIRST; c < p.cols; c += STEP)
+        peak = kiln_max(peak, x[start + c * p.step]);
+    return MAX(peak);
+}
+
+float kiln_row_total(uint start, float peak)
+{
+    float total = 0.0;
+    for (uint c = FIRST; c < p.cols; c += STEP)
+        total += kiln_exp(x[start + c * p.step] - peak);
+    return SUM(total);
+}

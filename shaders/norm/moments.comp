@@ -1,0 +1,80 @@
+#version 450
+/*
+ * moments - mean[s, o, k, i] and m2[s, o, k, i] of the values in part s
+ *
+ * bindings   0: x    1: mean    2: m2
+ * dispatch   a workgroup a result; with COLUMNS, for results that lie side by side, a lane a result
+ * numerics   two passes; the second is corrected by the sum of its differences, which exact arithmetic makes 0
+ */
+#include "kiln.glsl"
+#include "group.glsl"
+#include "moments.h"
+
+KILN_IN(0, float, x);
+KILN_OUT(1, float, mean);
+KILN_OUT(2, float, m2);
+
+/* A result's coordinates and the values that it is made of. */
+struct span {
+    uint start;         /* of x[o, 0, k, 0, i] */
+    uint from, to;      /* of t */
+};
+
+span span_of(uint result)
+{
+    const uint i = result % p.inner;
+    const uint k = result / p.inner % p.kept;
+    const uint o = result / (p.inner * p.kept) % p.outer;
+    const uint s = result / (p.inner * p.kept * p.outer);
+    const uint from = s * p.part_length;
+    return span((o * p.first * p.kept + k) * p.second * p.inner + i, from,
+                min(from + p.part_length, p.first * p.second));
+}
+
+float value_at(span n, uint t)
+{
+    const uint a = t / p.second;
+    return x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner];
+}
+
+#ifdef COLUMNS
+#define FIRST 0u
+#define STEP 1u
+#define SUM(value) (value)
+#else
+#define FIRST LANE
+#define STEP LANES
+#define SUM(value) kiln_group_sum(value)
+#endif
+
+void main()
+{
+    KILN_GROUP(group);
+#ifdef COLUMNS
+    const uint result = group * LANES + LANE;
+    if (result >= p.parts * p.outer * p.kept * p.inner)
+        return;
+#else
+    const uint result = group;
+#endif
+    const span n = span_of(result);
+    const float count = float(n.to - n.from);
+
+    float sum = 0.0;
+    for (uint t = n.from + FIRST; t < n.to; t += STEP)
+        sum += value_at(n, t);
+    const float middle = SUM(sum) / count;
+
+    float squares = 0.0, rest = 0.0;
+    for (uint t = n.from + FIRST; t < n.to; t += STEP) {
+        const float d = value_at(n, t) - middle;
+        squares += d * d;
+        rest += d;
+    }
+    squares = SUM(squares);
+    rest = SUM(rest);
+    if (FIRST == 0u) {
+        mean[result] = middle + rest / count;
+        m2[result] = max(squares - rest * rest / count, 0.0) * p.scale;
+    }
+}

@@ -1,0 +1,62 @@
+/*
+ * rows.h - the two numbers behind every softmax, by vectors: of one row whose values lie behind one another, or of a block of
+ * rows that lie side by side.
+ */
+#ifndef KILN_CPU_ROWS_H
+#define KILN_CPU_ROWS_H
+
+#include "cpu/functions.h"
+
+/* Rows of a block, and lanes of a sum along a row. */
+enum { ROW_BLOCK = 64, ROW_LANES = 16 };
+
+/* The largest of x[0 .. cols). */
+KILN_INLINE float row_peak(const float *x, size_t cols)
+{
+    float lane[ROW_LANES];
+    for (int l = 0; l < ROW_LANES; l++)
+        lane[l] = -INFINITY;
+    size_t c = 0;
+    for (; c + ROW_LANES <= cols; c += ROW_LANES)
+        for (int l = 0; l < ROW_LANES; l++)
+            lane[l] = larger(lane[l], x[c + (size_t)l]);
+    for (; c < cols; c++)
+        lane[0] = larger(lane[0], x[c]);
+    for (int l = 1; l < ROW_LANES; l++)
+        lane[0] = larger(lane[0], lane[l]);
+    return lane[0];
+}
+
+/* The sum of exp(x - peak). */
+KILN_INLINE float row_total(const float *x, size_t cols, float peak)
+{
+    float lane[ROW_LANES] = {0};
+    size_t c = 0;
+    for (; c + ROW_LANES <= cols; c += ROW_LANES)
+        for (int l = 0; l < ROW_LANES; l++)
+            lane[l] += fast_exp(x[c + (size_t)l] - peak);
+    for (int l = 0; c < cols; c++, l++)
+        lane[l] += fast_exp(x[c] - peak);
+    double total = 0;
+    for (int l = 0; l < ROW_LANES; l++)
+        total += lane[l];
+    return (float)total;
+}
+
+/* The same of `width` rows, whose values c lie at x + c * step. */
+KILN_INLINE void block_totals(const float *x, size_t cols, size_t step, size_t width, float *peak,
+                              float *total)
+{
+    for (size_t i = 0; i < width; i++) {
+        peak[i] = -INFINITY;
+        total[i] = 0;
+    }
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < width; i++)
+            peak[i] = larger(peak[i], x[c * step + i]);
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < width; i++)
+            total[i] += fast_exp(x[c * step + i] - peak[i]);
+}
+
+#endif
