@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void add_name(struct kiln_text *to, const char *name)
 static void add_number(struct kiln_text *to, double x)
 {
     char text[40];
-    int digits = 1;
+    int digits = x == floor(x) && fabs(x) < 1e15 ? 15 : 1; /* 90, not 9e+01 */
 
     do
         snprintf(text, sizeof text, "%.*g", digits, x);

@@ -61,7 +61,7 @@ static kiln_status settle(struct kiln_fit *f)
         return kiln_fail(KILN_ERROR_ARGUMENT, "fit: %lld rows make no batch of %lld", (long long)rows,
                          (long long)p->batch);
     if (!p->read_every)
-        p->read_every = f->epoch_steps < 20 ? 1 : f->epoch_steps < 1000 ? f->epoch_steps / 20 : 50;
+        p->read_every = f->epoch_steps < 100 ? 1 : f->epoch_steps < 5000 ? f->epoch_steps / 100 : 50;
     if (p->in_order || how.shuffle)
         return KILN_OK;
     how.shuffle = true;
