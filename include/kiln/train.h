@@ -111,7 +111,7 @@ typedef struct kiln_fit_params {
 
     /* Showing */
     int64_t read_every;         /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
-                                   20 readings an epoch, at least every 50 steps; an epoch's last step is always read */
+                                   100 readings an epoch, at least every 50 steps; an epoch's last step is always read */
     const char *csv;            /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
     const char *curves;         /* the same drawn, after each epoch: .png or .svg; NULL: none */
     bool quiet;                 /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */

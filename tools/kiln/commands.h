@@ -8,5 +8,6 @@
 #define KILN_TOOLS_COMMANDS_H
 
 int cmd_devices(int argc, char **argv);
+int cmd_train(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"devices", cmd_devices, "list the devices that kiln can run on"},
+    {"train", cmd_train, "train a network and write it to a folder"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -1,0 +1,325 @@
+/*
+ * cmd_train.c - kiln train: a network learns to name pictures, from data to a file that others can run.
+ *
+ * Of the training pictures 1 in 30 is held out to watch how well training goes; the test pictures are looked at once, at the
+ * end.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "args.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "commands.h"
+#include "json.h"
+#include "networks.h"
+#include "results.h"
+
+struct options {
+    struct args_list network;
+    const char *data, *out, *device;
+    int64_t epochs, batch, shift;
+    double rate, decay;
+    uint64_t seed;
+    bool flip, resume, json;
+};
+
+/* Everything a run holds. */
+struct training {
+    struct options o;
+    kiln_device *dev;
+    kiln_dataset *whole, *train, *watched, *test;
+    struct classifier net;
+    kiln_weights *weights;
+    kiln_program *learn, *grade;
+    struct results results;
+    int digit; /* the class of the picture that is saved */
+    double seconds;
+    char path[8][1024];
+};
+
+/* What lies in the folder of results. */
+enum { CHECKPOINT, WEIGHTS, LOG, CURVES, SHEET, CONFUSION, PICTURE };
+
+static const struct artifact {
+    const char *file, *what;
+} artifacts[] = {
+    [CHECKPOINT] = {"checkpoint.safetensors", "all that --resume needs"},
+    [WEIGHTS] = {"lenet.safetensors", "the trained weights"},
+    [LOG] = {"log.csv", "loss and accuracy by step"},
+    [CURVES] = {"curves.png", "the same drawn"},
+    [SHEET] = {"sheet.png", "test pictures and what was read"},
+    [CONFUSION] = {"confusion.png", "which class was taken for which"},
+    [PICTURE] = {"digit.png", "a test picture for 'kiln run'"},
+};
+
+enum { ARTIFACTS = sizeof artifacts / sizeof *artifacts };
+
+/* Preparing ------------------------------------------------------------------------------------------------- */
+
+static kiln_status name_artifacts(struct training *t)
+{
+    if (mkdir(t->o.out, 0777) && errno != EEXIST)
+        return kiln_fail(KILN_ERROR_FILE, "%s: cannot make the folder: %s", t->o.out, strerror(errno));
+    for (int i = 0; i < ARTIFACTS; i++) {
+        const int length = snprintf(t->path[i], sizeof t->path[i], "%s/%s", t->o.out, artifacts[i].file);
+        if (length >= (int)sizeof t->path[i])
+            return kiln_fail(KILN_ERROR_ARGUMENT, "%s: the name is too long", t->o.out);
+    }
+    return KILN_OK;
+}
+
+static kiln_status open_sets(struct training *t)
+{
+    kiln_status status;
+
+    if (t->o.data) {
+        status = kiln_mnist_open(&t->whole, t->o.data, KILN_SPLIT_TRAIN);
+        return status ? status : kiln_mnist_open(&t->test, t->o.data, KILN_SPLIT_TEST);
+    }
+    status = kiln_digits_open(&t->whole, &(kiln_digits_params){.rows = 12000, .seed = 1});
+    return status ? status : kiln_digits_open(&t->test, &(kiln_digits_params){.rows = 2000, .seed = 2});
+}
+
+static kiln_status open_data(struct training *t)
+{
+    kiln_dataset *parts[2];
+    kiln_status status = open_sets(t);
+
+    if (!status)
+        status = kiln_dataset_split(parts, t->whole, (const double[]){29.0 / 30, 1.0 / 30}, 2, 1);
+    if (status)
+        return status;
+    t->train = parts[0];
+    t->watched = parts[1];
+    return kiln_dataset_set_params(t->train, &(kiln_dataset_params){.shuffle = true,
+                                                                    .seed = t->o.seed,
+                                                                    .augment = {.shift = (int)t->o.shift,
+                                                                                .flip_x = t->o.flip}});
+}
+
+static kiln_status build(struct training *t)
+{
+    const int64_t rows = kiln_dataset_rows(t->train), batches = (rows + t->o.batch - 1) / t->o.batch;
+    const struct classifier_params params = {
+        .image = kiln_dataset_column(t->train, kiln_dataset_find(t->train, "image"))->shape,
+        .classes = kiln_dataset_column(t->train, kiln_dataset_find(t->train, "label"))->classes,
+        .rate = t->o.rate,
+        .steps = (double)(t->o.epochs * batches),
+        .decay = t->o.decay,
+    };
+    const struct classifier *c = &t->net;
+    kiln_status status;
+
+    if ((status = classifier_create(&t->net, &params)) ||
+        (status = kiln_weights_create(&t->weights, c->graph, &(kiln_weights_params){.seed = t->o.seed})))
+        return status;
+    status = kiln_program_create(&t->learn, t->dev, c->graph, t->weights,
+                                 &(kiln_program_params){.train = true,
+                                                        .run = KILN_RUN(c->step, c->loss, c->accuracy)});
+    return status ? status
+                  : kiln_program_create(&t->grade, t->dev, c->graph, t->weights,
+                                        &(kiln_program_params){.run = KILN_RUN(c->accuracy, c->scores)});
+}
+
+/* Training -------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static bool go_on(void *user, const kiln_fit_info *info)
+{
+    (void)user;
+    (void)info;
+    return !interrupted;
+}
+
+static kiln_status learn(struct training *t)
+{
+    const struct options *o = &t->o;
+    kiln_status status;
+
+    signal(SIGINT, interrupt);
+    status = kiln_fit(t->learn, t->train,
+                      &(kiln_fit_params){.epochs = o->epochs,
+                                         .batch = o->batch,
+                                         .validation = t->watched,
+                                         .grade = t->grade,
+                                         .watch = t->net.accuracy,
+                                         .checkpoint = t->path[CHECKPOINT],
+                                         .resume = o->resume,
+                                         .csv = t->path[LOG],
+                                         .curves = t->path[CURVES],
+                                         .call = go_on});
+    signal(SIGINT, SIG_DFL);
+    if (status == KILN_ERROR_STOPPED)
+        fprintf(stderr, "kiln train: stopped; with --resume it goes on\n");
+    return status;
+}
+
+static kiln_status read_weight(void *user, const char *name, kiln_array *dst)
+{
+    return kiln_weights_read(user, name, dst);
+}
+
+/* Write what the deployed network declares: no optimizer's state. */
+static kiln_status save_weights(const struct training *t, const kiln_weights *declared)
+{
+    const int count = kiln_weights_count(declared);
+    kiln_safetensors_entry *entries = calloc((size_t)count, sizeof *entries);
+    kiln_status status;
+
+    if (!entries)
+        return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list %d tensors", t->path[WEIGHTS], count);
+    for (int i = 0; i < count; i++) {
+        kiln_safetensors_entry *e = &entries[i];
+        *e = (kiln_safetensors_entry){.name = kiln_weights_name(declared, i),
+                                      .read = read_weight,
+                                      .user = t->weights};
+        kiln_weights_find(declared, e->name, &e->type, &e->shape);
+    }
+    status = kiln_safetensors_save(t->path[WEIGHTS], entries, count, NULL, 0);
+    free(entries);
+    return status;
+}
+
+static kiln_status deploy(const struct training *t)
+{
+    kiln_weights *declared;
+    kiln_status status = kiln_weights_create(&declared, t->net.deployed, NULL);
+
+    if (!status)
+        status = save_weights(t, declared);
+    kiln_weights_destroy(&declared);
+    return status;
+}
+
+static kiln_status show(struct training *t)
+{
+    kiln_status status;
+
+    if ((status = results_collect(&t->results, t->grade, &t->net, t->test)) || (status = deploy(t)) ||
+        (status = results_draw_sheet(&t->results, t->test, t->path[SHEET])) ||
+        (status = results_draw_confusion(&t->results, t->test, t->path[CONFUSION])))
+        return status;
+    return results_save_picture(&t->results, t->test, t->path[PICTURE], &t->digit);
+}
+
+static kiln_status run(struct training *t)
+{
+    const double began = kiln_seconds();
+    kiln_status status;
+
+    if ((status = name_artifacts(t)) ||
+        (status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o.device})) ||
+        (status = open_data(t)) || (status = build(t)))
+        return status;
+    fprintf(stderr,
+            "lenet on %s: %" PRId64 " pictures to learn from, %" PRId64 " held out, %" PRId64
+            " to test: %s\n",
+            kiln_device_get_info(t->dev)->title, kiln_dataset_rows(t->train), kiln_dataset_rows(t->watched),
+            kiln_dataset_rows(t->test), t->o.data ? t->o.data : "generated digits, no handwriting");
+    if ((status = learn(t)) || (status = show(t)))
+        return status;
+    t->seconds = kiln_seconds() - began;
+    return KILN_OK;
+}
+
+static void finish(struct training *t)
+{
+    results_finish(&t->results);
+    kiln_program_destroy(&t->grade);
+    kiln_program_destroy(&t->learn);
+    kiln_weights_destroy(&t->weights);
+    classifier_destroy(&t->net);
+    kiln_dataset_close(&t->test);
+    kiln_dataset_close(&t->watched);
+    kiln_dataset_close(&t->train);
+    kiln_dataset_close(&t->whole);
+    kiln_device_close(&t->dev);
+}
+
+/* Saying what came of it ------------------------------------------------------------------------------------ */
+
+static void print_text(const struct training *t)
+{
+    printf("test accuracy %.2f %% on %s, in %.0f s\n", 100 * kiln_confusion_accuracy(t->results.confusion),
+           t->o.data ? t->o.data : "generated digits", t->seconds);
+    for (int i = 0; i < ARTIFACTS; i++)
+        printf("  %-32s  %s\n", t->path[i], artifacts[i].what);
+}
+
+static void print_json(const struct training *t)
+{
+    struct json j = {0};
+
+    json_open(&j, NULL, '{');
+    json_text(&j, "network", "lenet");
+    json_text(&j, "data", t->o.data ? t->o.data : "generated");
+    json_text(&j, "device", kiln_device_get_info(t->dev)->name);
+    json_number(&j, "epochs", (double)t->o.epochs);
+    json_number(&j, "test_accuracy", kiln_confusion_accuracy(t->results.confusion));
+    json_number(&j, "seconds", t->seconds);
+    json_number(&j, "digit", t->digit);
+    json_open(&j, "files", '[');
+    for (int i = 0; i < ARTIFACTS; i++)
+        json_text(&j, NULL, t->path[i]);
+    json_close(&j);
+    json_close(&j);
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .rate = 4e-3, .decay = 1e-2}};
+    struct options *o = &t.o;
+    const struct args args = {
+        .command = "train",
+        .operands = "lenet",
+        .least = 1,
+        .most = 1,
+        .given = &o->network,
+        .about =
+            "Train a network to name pictures, and write it to a folder with what shows how well it does it.\n"
+            "Ctrl-C stops after a step and keeps what was learned: --resume goes on.",
+        .options =
+            (const struct args_option[]){
+                {"data", "DIR", ARGS_TEXT, &o->data,
+                 "the files of MNIST or Fashion-MNIST; without it: generated digits"},
+                {"out", "DIR", ARGS_TEXT, &o->out, "the folder for the results (default: out)"},
+                {"epochs", "N", ARGS_COUNT, &o->epochs, "passes over the pictures (default: 4)"},
+                {"batch", "N", ARGS_COUNT, &o->batch, "pictures a step (default: 64)"},
+                {"rate", "X", ARGS_NUMBER, &o->rate, "the highest learning rate (default: 0.004)"},
+                {"decay", "X", ARGS_NUMBER, &o->decay, "weight decay (default: 0.01)"},
+                {"shift", "N", ARGS_COUNT, &o->shift, "move pictures at random by up to N pixels"},
+                {"flip", NULL, ARGS_FLAG, &o->flip, "mirror pictures at random: clothes, not digits"},
+                {"seed", "N", ARGS_SEED, &o->seed, "other seeds, other starts and orders (default: 0)"},
+                {"device", "NAME", ARGS_TEXT, &o->device, "as 'kiln devices' lists them"},
+                {"resume", NULL, ARGS_FLAG, &o->resume, "go on from the checkpoint in the folder"},
+                {"json", NULL, ARGS_FLAG, &o->json, "print the results as one JSON document"},
+                {0}},
+    };
+    kiln_status status;
+    int code;
+
+    if (!args_parse(&args, argc, argv, &code))
+        return code;
+    if (strcmp(o->network.item[0], "lenet") != 0)
+        return args_wrong("train", "there is no network \"%s\", only lenet", o->network.item[0]);
+    status = run(&t);
+    if (!status && o->json)
+        print_json(&t);
+    else if (!status)
+        print_text(&t);
+    finish(&t);
+    return status ? ARGS_FAILED : ARGS_DONE;
+}

@@ -1,0 +1,29 @@
+/* networks.h - the networks that `kiln train` and `kiln bench` know by name. */
+#ifndef KILN_TOOLS_NETWORKS_H
+#define KILN_TOOLS_NETWORKS_H
+
+#include <kiln/kiln.h>
+
+/** LeNet-5 with relu and max pooling (after LeCun et al. 1998): scores [N, classes] of pictures [N, C, H, W]. */
+kiln_tensor lenet(kiln_graph *g, kiln_tensor image, int classes);
+
+/** A picture classifier under training, and the same network for use: images to probabilities. */
+struct classifier {
+    kiln_graph *graph;
+    kiln_tensor image, label, scores, loss, accuracy, step;
+    kiln_graph *deployed;
+};
+
+struct classifier_params {
+    kiln_shape image; /* one picture, [C, H, W] */
+    int classes;
+    double rate;  /* the highest one; 0: constant Adam at 1e-3 */
+    double steps; /* that training will take: the rate falls to 0 by then */
+    double decay;
+};
+
+/** Errors: the graphs' failures; both graphs are NULL then. */
+kiln_status classifier_create(struct classifier *out, const struct classifier_params *params);
+void classifier_destroy(struct classifier *c);
+
+#endif
