@@ -15,6 +15,7 @@
 #include <kiln/graph.h>
 #include <kiln/ops.h>
 #include <kiln/nn.h>
+#include <kiln/nn.h>
 
 #include <kiln/weights.h>
 #include <kiln/program.h>

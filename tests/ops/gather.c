@@ -1,0 +1,55 @@
+/* gather.c - rows by index: any axis, negative and repeated indices, gradients, and every device alike. */
+#include "support/support.h"
+
+static const struct gather_case {
+    kiln_shape x, index;
+    int axis, bound;
+    const char *why;
+} cases[] = {
+    {{2, {7, 4}}, {2, {3, 4}}, 0, 7, "rows of a table, with repeats"},
+    {{2, {500, 33}}, {1, {200}}, 0, 500, "more indices than lanes"},
+    {{2, {3, 5}}, {1, {8}}, 1, 5, "columns"},
+    {{3, {2, 6, 3}}, {2, {2, 2}}, -2, 6, "an axis inside"},
+    {{1, {9}}, {.rank = 0}, 0, 9, "one element"},
+    {{2, {5, 2}}, {1, {70}}, 0, 1, "all of them the same row"},
+};
+
+static kiln_tensor build(kiln_graph *g, const void *one_case)
+{
+    const struct gather_case *c = one_case;
+    return kiln_gather(g, kiln_test_input(g, c->x), kiln_test_index(g, c->index, c->bound), c->axis);
+}
+
+static kiln_tensor from_the_end(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const int32_t index[] = {-1, 0, -3, 2};
+    const kiln_tensor x = kiln_test_values(g, KILN_SHAPE(3, 2), (const float[]){1, 2, 3, 4, 5, 6});
+    const kiln_array array = {.data = (void *)(uintptr_t)index, .type = KILN_I32, .shape = KILN_SHAPE(4)};
+    return kiln_gather(g, x, kiln_constant(g, &array), 0);
+}
+
+Test(gather, known_values)
+{
+    const double want[] = {5, 6, 1, 2, 1, 2, 5, 6};
+    kiln_expect_values(from_the_end, NULL, want, KILN_COUNT(want), 0, "negative indices");
+    kiln_expect_devices_agree(from_the_end, NULL, true, 0, "negative indices");
+}
+
+Test(gather, on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        kiln_expect_gradient(build, &cases[i], cases[i].why);
+        kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
+    }
+}
+
+Test(gather, an_index_must_be_an_integer)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3)), i = kiln_input(g, "i", KILN_F32, KILN_SHAPE(2));
+    cr_expect_eq(kiln_gather(g, x, i, 0).id, 0);
+    cr_expect_eq(kiln_graph_status(g), KILN_ERROR_TYPE);
+    kiln_graph_destroy(&g);
+}
