@@ -67,11 +67,14 @@ static bool cancel(kiln_shape *left, int64_t size)
     return false;
 }
 
+/* Numbers are multiplied first, so that symbols have one factor, which a division takes off again. */
 static int64_t product(kiln_graph *g, const int64_t *size, int count)
 {
     int64_t total = 1;
-    for (int i = 0; i < count; i++)
-        total = kiln_dim_mul(g, total, size[i]);
+    for (int symbols = 0; symbols < 2; symbols++)
+        for (int i = 0; i < count; i++)
+            if ((size[i] < 0) == symbols)
+                total = kiln_dim_mul(g, total, size[i]);
     return total;
 }
 
