@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include <kiln/base.h>
+#include <kiln/log.h>
 
 Test(status, has_a_text_for_every_value_and_for_none)
 {
@@ -98,4 +99,21 @@ Test(status, writes_shapes_as_text)
     cr_expect_str_eq(kiln_shape_text(&shape, little, sizeof little), "[?, 3");
     cr_expect_eq(strlen(kiln_shape_text(&largest, text, sizeof text)), 8 * 19 + 7 * 2 + 2);
     cr_expect_eq(kiln_shape_text(&shape, nothing, 0)[0], 'x');
+}
+
+Test(status, the_size_of_an_array_is_its_values_or_an_error)
+{
+    kiln_array a = {.type = KILN_F16, .shape = KILN_SHAPE(2, 3)};
+    size_t bytes = 99;
+
+    cr_expect_eq(kiln_array_size(&a, &bytes), KILN_OK);
+    cr_expect_eq(bytes, 12);
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    a.shape.size[0] = KILN_BATCH;
+    cr_expect_eq(kiln_array_size(&a, &bytes), KILN_ERROR_ARGUMENT, "a symbolic size");
+    cr_expect_eq(bytes, 0);
+    a.shape = KILN_SHAPE(INT64_MAX);
+    cr_expect_eq(kiln_array_size(&a, &bytes), KILN_ERROR_ARGUMENT, "more bytes than a size holds");
+    a.shape.rank = KILN_MAX_RANK + 1;
+    cr_expect_eq(kiln_array_size(&a, &bytes), KILN_ERROR_ARGUMENT, "too many axes");
 }
