@@ -419,16 +419,18 @@ static kiln_status current_ready(kiln_program *p, struct kiln_ready **out)
     return status ? status : kiln_program_ready(p, size, out);
 }
 
-static kiln_status refresh_stores(kiln_program *p)
+static kiln_status refresh_stores(kiln_program *p, uint64_t *version)
 {
-    kiln_status status = p->weights_copy ? kiln_store_refresh(p->weights->store, p->weights_copy) : KILN_OK;
+    uint64_t ignored;
+    kiln_status status = kiln_store_refresh(p->weights->store, p->weights_copy, version);
     if (!status && p->session_copy)
-        status = kiln_store_refresh(kiln_session_store(p->session), p->session_copy);
+        status = kiln_store_refresh(kiln_session_store(p->session), p->session_copy, &ignored);
     return status;
 }
 
 /* The baked lists of this run, in order. */
-static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, struct kiln_baked **work, int *count)
+static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, uint64_t version,
+                               struct kiln_baked **work, int *count)
 {
     kiln_status status = KILN_OK;
     *count = 0;
@@ -439,7 +441,7 @@ static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, 
         status = kiln_ready_upload(p, r, i, &work[*count]);
         *count += work[*count] != NULL;
     }
-    if (r->prologue && r->prologue_version != p->weights_copy->version)
+    if (r->prologue && (!r->prologue_version || (r->prologue_reads_weights && r->prologue_version != version)))
         work[(*count)++] = r->prologue;
     if (r->body)
         work[(*count)++] = r->body;
@@ -456,14 +458,10 @@ static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
             in->ticket[in->slot] = p->ticket;
         r->seen[i] = in->serial;
     }
-    p->weights_copy->ticket = p->ticket;
-    r->prologue_version = p->weights_copy->version;
-    if (r->writes_weights)
-        kiln_store_written(p->weights->store, p->weights_copy);
+    /* what this run itself wrote is nothing that its prologue reads */
+    r->prologue_version = kiln_store_used(p->weights->store, p->weights_copy, p->ticket, r->writes_weights);
     if (p->session_copy)
-        p->session_copy->ticket = p->ticket;
-    if (r->writes_session)
-        kiln_store_written(kiln_session_store(p->session), p->session_copy);
+        kiln_store_used(kiln_session_store(p->session), p->session_copy, p->ticket, r->writes_session);
     p->slot_ticket[slot] = p->ticket;
     p->last = r;
     p->last_slot = slot;
@@ -475,17 +473,18 @@ kiln_status kiln_program_run(kiln_program *p)
 {
     struct kiln_ready *r;
     struct kiln_baked *work[MOST_WORK + 4];
+    uint64_t version = 0;
     int count = 0;
     if (p->input.count > MOST_WORK)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: %d inputs, at most %d", p->input.count, MOST_WORK);
     kiln_status status = current_ready(p, &r);
     if (!status)
-        status = refresh_stores(p);
+        status = refresh_stores(p, &version);
     const int slot = (p->last_slot + 1) % KILN_SLOTS;
     if (!status && p->slot_ticket[slot])
         status = kiln_wait(p->dev, p->slot_ticket[slot]);
     if (!status)
-        status = gather_work(p, r, slot, work, &count);
+        status = gather_work(p, r, slot, version, work, &count);
     if (!status)
         status = kiln_submit(p->dev, work, count, &p->ticket);
     if (!status)

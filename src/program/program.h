@@ -56,7 +56,7 @@ struct kiln_ready {
     uint64_t used;                  /* for dropping the least recently used */
     struct kiln_commands body_list; /* for prints and profiles; memory is the plan's arena's */
     KILN_VEC(struct kiln_buffer *) imported;
-    bool writes_weights, writes_session;
+    bool writes_weights, writes_session, prologue_reads_weights;
 };
 
 struct kiln_program {

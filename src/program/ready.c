@@ -238,17 +238,19 @@ static kiln_status bake_out(struct table *t, int slot)
     return count ? kiln_bake(p->dev, &list, &t->r->out[slot]) : KILN_OK;
 }
 
-/* What the body writes decides whose version moves. */
+/* What the body writes decides whose version moves; what the prologue reads, when it runs again. */
 static void note_writes(struct kiln_ready *r)
 {
     for (int i = 0; i < r->plan->step.count; i++)
         for (int k = 0; k < r->plan->step.data[i].touches; k++) {
             const struct kiln_touch *t = &r->plan->step.data[i].touch[k];
-            if (t->object < 0 || t->access == KILN_READ)
+            if (t->object < 0)
                 continue;
             const enum kiln_object_kind kind = r->plan->object.data[t->object].kind;
-            r->writes_weights |= kind == KILN_OBJECT_ARENA || kind == KILN_OBJECT_STATES;
-            r->writes_session |= kind == KILN_OBJECT_SESSION;
+            const bool weights = kind == KILN_OBJECT_ARENA || kind == KILN_OBJECT_STATES;
+            r->prologue_reads_weights |= weights && r->plan->step.data[i].prologue;
+            r->writes_weights |= weights && t->access != KILN_READ;
+            r->writes_session |= kind == KILN_OBJECT_SESSION && t->access != KILN_READ;
         }
 }
 

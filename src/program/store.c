@@ -330,19 +330,24 @@ static kiln_status refresh(struct kiln_store_data *s, struct kiln_copy *c)
     return status;
 }
 
-kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c)
+kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c, uint64_t *version)
 {
     pthread_mutex_lock(&s->lock);
     const kiln_status status = refresh(s, c);
+    *version = c->version;
     pthread_mutex_unlock(&s->lock);
     return status;
 }
 
-void kiln_store_written(struct kiln_store_data *s, struct kiln_copy *c)
+uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ticket ticket, bool writes)
 {
     pthread_mutex_lock(&s->lock);
-    c->version = ++s->version;
+    c->ticket = ticket > c->ticket ? ticket : c->ticket;
+    if (writes)
+        c->version = ++s->version;
+    const uint64_t version = c->version;
     pthread_mutex_unlock(&s->lock);
+    return version;
 }
 
 kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type)
@@ -470,6 +475,7 @@ kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g,
     atomic_init(&s->references, 1);
     s->seed = seed;
     s->kind = kind;
+    s->version = 1;
     kiln_status status = KILN_OK;
     if (kiln_store_arena(s, "parameter", true) != 0 || !add_copy(s, NULL, false))
         status = out_of_memory();

@@ -70,10 +70,10 @@ int kiln_store_arena(struct kiln_store_data *s, const char *name, bool make);
 kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out);
 /** A buffer of a copy. */
 struct kiln_buffer *kiln_copy_arena(const struct kiln_copy *c, int arena, int chunk);
-/** Bring a copy up to date. */
-kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c);
-/** A run wrote this copy: it is the newest. */
-void kiln_store_written(struct kiln_store_data *s, struct kiln_copy *c);
+/** Bring a copy up to date, and tell its version (at least 1). */
+kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c, uint64_t *version);
+/** A submission uses this copy; if it writes, the copy is the newest from now on. Returns the copy's version. */
+uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ticket ticket, bool writes);
 
 /** Read or write a tensor by arena (states: ignored) and entry, of any type that converts, on the newest copy. */
 kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type);

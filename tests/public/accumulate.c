@@ -28,9 +28,10 @@ static void run(const char *device)
     kiln_tensor want = kiln_input(g, "y", KILN_F32, KILN_SHAPE(KILN_BATCH, 1));
     kiln_tensor loss = network(g, in, want);
     kiln_minimize_params params = {.by = KILN_ADAM, .rate = 0.01, .groups = groups, .group_count = 2};
-    kiln_tensor step = kiln_minimize(g, loss, &params), apply = kiln_update(g, &params);
+    kiln_tensor step = kiln_minimize(g, loss, &params);
+    params.name = "split";              /* an optimizer of its own, with its own step */
     params.scale = 1.0 / PARTS;
-    kiln_tensor backward = kiln_backward(g, loss, &params);
+    kiln_tensor backward = kiln_backward(g, loss, &params), apply = kiln_update(g, &params);
     TRY(kiln_weights_create(&parts, g, NULL));
     TRY(kiln_weights_create(&whole, g, NULL));
     TRY(kiln_weights_create(&start, g, NULL));
