@@ -3,7 +3,8 @@
  *
  * Axes of size 1 are dropped and neighbours that both sides walk as one are merged; what is dense then is a plain copy. Of
  * the others the axis along which x is dense is put before the last, where tiled variants look for it. More than
- * KILN_COPY_RANK axes become one dispatch an index of the outer ones.
+ * KILN_COPY_RANK axes become one dispatch an index of the outer ones, and a walk that reaches beyond what the device may bind
+ * is halved.
  *
  * The kernel: shaders/layout/, src/cpu/layout.c, src/cpu/layout_fast.c.   Tests: tests/cpu/layout.c.
  */
@@ -97,24 +98,86 @@ static void set_block(struct kiln_params_copy *block, const struct kiln_walk *w)
     }
 }
 
+/* The elements of one side that a walk touches: [low, high). */
+struct span {
+    int64_t low, high;
+};
+
+static struct span span_of(const struct kiln_walk *w, const int64_t *step, int64_t start)
+{
+    struct span s = {start, start + 1};
+    for (int i = 0; i < w->rank; i++) {
+        const int64_t reach = step[i] * (w->size[i] - 1);
+        *(reach < 0 ? &s.low : &s.high) += reach;
+    }
+    return s;
+}
+
+/* Bind no more than the span, from a multiple of the device's alignment on; `start` is counted from there then. */
+static kiln_binding narrowed(const kiln_plan *plan, kiln_tensor value, struct span s, uint64_t element,
+                             int64_t *start)
+{
+    const int64_t low = s.low - s.low % (int64_t)(kiln_plan_caps(plan)->alignment / 4);
+    *start -= low;
+    return (kiln_binding){value, (uint64_t)low * element, (uint64_t)(s.high - low) * element};
+}
+
 static kiln_status dispatch(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *w)
 {
+    const uint64_t element = kiln_plan_element(plan, y);
+    struct kiln_walk part = *w;
     kiln_dispatch d = {
         .kernel = &kiln_kernel_copy,
-        .bind = {{.value = x}, {.value = y}},
-        .constants = {(uint32_t)(kiln_plan_element(plan, y) / 4), (uint32_t)w->rank},
+        .bind = {narrowed(plan, x, span_of(w, w->x_step, w->x_start), element, &part.x_start),
+                 narrowed(plan, y, span_of(w, w->y_step, w->y_start), element, &part.y_start)},
+        .constants = {(uint32_t)(element / 4), (uint32_t)w->rank},
         .constant_count = 2,
         .block_size = sizeof(struct kiln_params_copy),
     };
-    set_block((struct kiln_params_copy *)d.block.words, w);
+    set_block((struct kiln_params_copy *)d.block.words, &part);
     return kiln_plan_dispatch(plan, &d);
+}
+
+/* The axis along which one side's walk reaches furthest. */
+static int longest_axis(const struct kiln_walk *w, const int64_t *step)
+{
+    int longest = 0;
+    int64_t most = 0;
+    for (int i = 0; i < w->rank; i++) {
+        const int64_t reach = (step[i] < 0 ? -step[i] : step[i]) * (w->size[i] - 1);
+        if (reach > most) {
+            most = reach;
+            longest = i;
+        }
+    }
+    return longest;
+}
+
+/* Windows: halve the walk until what each side touches may be bound. */
+static kiln_status dispatch_windows(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *w)
+{
+    const struct kiln_caps *caps = kiln_plan_caps(plan);
+    const uint64_t element = kiln_plan_element(plan, y),
+                   limit = caps->max_binding / element - caps->alignment / 4;
+    const struct span sx = span_of(w, w->x_step, w->x_start), sy = span_of(w, w->y_step, w->y_start);
+    if ((uint64_t)(sx.high - sx.low) <= limit && (uint64_t)(sy.high - sy.low) <= limit)
+        return dispatch(plan, x, y, w);
+
+    const int axis = longest_axis(w, sx.high - sx.low > sy.high - sy.low ? w->x_step : w->y_step);
+    struct kiln_walk first = *w, second = *w;
+    first.size[axis] = w->size[axis] / 2;
+    second.size[axis] -= first.size[axis];
+    second.x_start += first.size[axis] * w->x_step[axis];
+    second.y_start += first.size[axis] * w->y_step[axis];
+    const kiln_status status = dispatch_windows(plan, x, y, &first);
+    return status ? status : dispatch_windows(plan, x, y, &second);
 }
 
 /* One dispatch an index of the first axis, until the rest fits a block. */
 static kiln_status dispatch_outer(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *w)
 {
     if (w->rank <= KILN_COPY_RANK)
-        return dispatch(plan, x, y, w);
+        return dispatch_windows(plan, x, y, w);
     struct kiln_walk inner = {.rank = w->rank - 1};
     for (int i = 1; i < w->rank; i++)
         take_axis(&inner, i - 1, w, i);
@@ -181,57 +244,6 @@ static uint64_t transpose_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)(p->count / rows / columns) * ((rows + 31) / 32) * ((columns + 31) / 32);
 }
 
-/* Bind no more than what the walk of one side touches, from a multiple of 256 bytes on. */
-static void narrow(const struct kiln_params_copy *p, uint32_t rank, const uint32_t *step, uint32_t *start,
-                   uint64_t element, kiln_binding *bind)
-{
-    int64_t low = *start, high = *start;
-    for (uint32_t a = 0; a < rank; a++) {
-        const int64_t reach = (int64_t)(int32_t)step[a] * (p->size[a] - 1);
-        *(reach < 0 ? &low : &high) += reach;
-    }
-    low -= low % 64;
-    *start -= (uint32_t)low;
-    bind->offset += (uint64_t)low * element;
-    bind->bytes = (uint64_t)(high + 1 - low) * element;
-}
-
-static void take(kiln_dispatch *d, uint32_t axis, uint64_t first, uint64_t count)
-{
-    struct kiln_params_copy *p = (struct kiln_params_copy *)d->block.words;
-    const uint64_t element = 4 * d->constants[0];
-    p->count = (uint32_t)(p->count / p->size[axis] * count);
-    p->size[axis] = (uint32_t)count;
-    p->multiplier[axis] = kiln_divisor_multiplier((uint32_t)count);
-    p->shifts = (p->shifts & ~(31u << (5 * axis))) | kiln_divisor_shift((uint32_t)count) << (5 * axis);
-    p->x_start += (uint32_t)first * p->x_step[axis];
-    p->y_start += (uint32_t)first * p->y_step[axis];
-    narrow(p, d->constants[1], p->x_step, &p->x_start, element, &d->bind[0]);
-    narrow(p, d->constants[1], p->y_step, &p->y_start, element, &d->bind[1]);
-}
-
-static uint64_t extent_first(const kiln_dispatch *d)
-{
-    return block_of(d)->size[0];
-}
-
-static void take_first(kiln_dispatch *d, uint64_t first, uint64_t count)
-{
-    take(d, 0, first, count);
-}
-
-static uint64_t extent_second(const kiln_dispatch *d)
-{
-    return block_of(d)->size[1];
-}
-
-static void take_second(kiln_dispatch *d, uint64_t first, uint64_t count)
-{
-    take(d, 1, first, count);
-}
-
-static const kiln_cut cuts[] = {{extent_first, take_first}, {extent_second, take_second}};
-
 static const kiln_variant transposed = {
     .name = "transpose",
     .accepts = transpose_accepts,
@@ -251,6 +263,4 @@ const kiln_kernel kiln_kernel_copy = {
     .reference_f64 = kiln_reference_copy_f64,
     .gpu = (const kiln_variant *const[]){&transposed, &flat, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_copy_tiles, NULL},
-    .cuts = cuts,
-    .cut_count = 2,
 };

@@ -50,7 +50,8 @@ Test(concat, other_sizes_must_be_equal)
 {
     kiln_graph *g = NULL;
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
-    const kiln_tensor x[] = {kiln_input(g, "a", KILN_F32, KILN_SHAPE(2, 3)), kiln_input(g, "b", KILN_F32, KILN_SHAPE(3, 3))};
+    const kiln_tensor x[] = {kiln_input(g, "a", KILN_F32, KILN_SHAPE(2, 3)),
+                             kiln_input(g, "b", KILN_F32, KILN_SHAPE(3, 3))};
     cr_expect_eq(kiln_concat(g, x, 2, 1).id, 0);
     cr_expect_eq(kiln_graph_status(g), KILN_ERROR_SHAPE);
     kiln_graph_destroy(&g);

@@ -48,7 +48,8 @@ Test(gather, an_index_must_be_an_integer)
 {
     kiln_graph *g = NULL;
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
-    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3)), i = kiln_input(g, "i", KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3)),
+                      i = kiln_input(g, "i", KILN_F32, KILN_SHAPE(2));
     cr_expect_eq(kiln_gather(g, x, i, 0).id, 0);
     cr_expect_eq(kiln_graph_status(g), KILN_ERROR_TYPE);
     kiln_graph_destroy(&g);

@@ -1,6 +1,8 @@
 /* layout.c - reshape and its kin, transpose, expand: shapes, known values, gradients, and every device alike. */
 #include "support/support.h"
 
+#include <stdlib.h>
+
 #include <kiln/extend.h>
 
 static kiln_graph *graph(void)
@@ -14,8 +16,8 @@ static void expect_shape(const kiln_graph *g, kiln_tensor t, kiln_shape want, co
 {
     char a[96], b[96];
     const kiln_shape got = kiln_tensor_shape(g, t);
-    cr_expect(t.id && kiln_shape_equal(&got, &want), "%s: %s, wanted %s (%s)", why, kiln_shape_text(&got, a, sizeof a),
-              kiln_shape_text(&want, b, sizeof b), kiln_graph_error(g));
+    cr_expect(t.id && kiln_shape_equal(&got, &want), "%s: %s, wanted %s (%s)", why,
+              kiln_shape_text(&got, a, sizeof a), kiln_shape_text(&want, b, sizeof b), kiln_graph_error(g));
 }
 
 Test(layout, reshape_follows_symbols)
@@ -24,14 +26,19 @@ Test(layout, reshape_follows_symbols)
     const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 4, 6));
     const int64_t rows = kiln_dim_mul(g, KILN_BATCH, 4), all = kiln_dim_mul(g, KILN_BATCH, 24);
 
-    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(0, KILN_REST)), KILN_SHAPE(KILN_BATCH, 24), "the rest of known axes");
-    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(KILN_REST, 24)), KILN_SHAPE(KILN_BATCH, 24), "the rest is the batch");
-    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(KILN_REST, 6)), KILN_SHAPE(rows, 6), "the rest is an expression");
+    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(0, KILN_REST)), KILN_SHAPE(KILN_BATCH, 24),
+                 "the rest of known axes");
+    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(KILN_REST, 24)), KILN_SHAPE(KILN_BATCH, 24),
+                 "the rest is the batch");
+    expect_shape(g, kiln_reshape(g, x, KILN_SHAPE(KILN_REST, 6)), KILN_SHAPE(rows, 6),
+                 "the rest is an expression");
     expect_shape(g, kiln_flatten(g, x, 1), KILN_SHAPE(KILN_BATCH, 24), "flatten from axis 1");
     expect_shape(g, kiln_flatten(g, x, 2), KILN_SHAPE(rows, 6), "flatten from axis 2");
     expect_shape(g, kiln_flatten(g, x, 3), KILN_SHAPE(all, 1), "flatten behind the last axis");
-    expect_shape(g, kiln_unsqueeze(g, x, -1), KILN_SHAPE(KILN_BATCH, 4, 6, 1), "unsqueeze behind the last axis");
-    expect_shape(g, kiln_squeeze(g, kiln_unsqueeze(g, x, 1), 1), KILN_SHAPE(KILN_BATCH, 4, 6), "squeeze undoes it");
+    expect_shape(g, kiln_unsqueeze(g, x, -1), KILN_SHAPE(KILN_BATCH, 4, 6, 1),
+                 "unsqueeze behind the last axis");
+    expect_shape(g, kiln_squeeze(g, kiln_unsqueeze(g, x, 1), 1), KILN_SHAPE(KILN_BATCH, 4, 6),
+                 "squeeze undoes it");
     expect_shape(g, kiln_reshape_to(g, kiln_flatten(g, x, 1), x), KILN_SHAPE(KILN_BATCH, 4, 6), "reshape_to");
     expect_shape(g, kiln_transpose(g, x, (const int[]){2, 0, -2}), KILN_SHAPE(6, KILN_BATCH, 4), "transpose");
     cr_expect_eq(kiln_graph_status(g), KILN_OK);
@@ -159,4 +166,25 @@ Test(layout, reshapes_pass_values_and_gradients)
 {
     kiln_expect_gradient(reshape_twice, NULL, "reshape, unsqueeze, flatten, squeeze");
     kiln_expect_devices_agree(reshape_twice, NULL, true, 0, "reshape, unsqueeze, flatten, squeeze");
+}
+
+/* Windows ----------------------------------------------------------------------------------------------------------- */
+
+static kiln_tensor large_transpose(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    return kiln_transpose(g, kiln_test_input(g, KILN_SHAPE(700, 900)), (const int[]){1, 0});
+}
+
+static kiln_tensor large_expand(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    return kiln_expand(g, kiln_test_input(g, KILN_SHAPE(700, 1)), KILN_SHAPE(700, 900));
+}
+
+Test(layout, windows_cover_what_is_beyond_a_binding)
+{
+    cr_assert_eq(setenv("KILN_LIMITS", "tiny", 1), 0);
+    kiln_expect_devices_agree(large_transpose, NULL, false, 0, "both sides beyond 1 MiB");
+    kiln_expect_devices_agree(large_expand, NULL, false, 0, "one side beyond 1 MiB");
 }

@@ -17,7 +17,8 @@ static const struct pool_case {
     {{4, {1, 1, 7, 10}}, {.size = {2, 3}, .stride = {3, 2}, .pad = {{0, 1}, {2, 0}}}, "uneven in all"},
     {{4, {1, 2, 9, 9}}, {.size = {2, 3}, .stride = {2, 1}, .dilation = {2, 3}}, "dilated"},
     {{4, {2, 1, 6, 7}}, {.size = {3, 3}, .stride = {2, 2}, .ceil = true}, "a last window that reaches out"},
-    {{4, {1, 1, 5, 5}}, {.size = {2, 2}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .ceil = true, .count_pad = true},
+    {{4, {1, 1, 5, 5}},
+     {.size = {2, 2}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .ceil = true, .count_pad = true},
      "padding that counts, cut short at the end"},
     {{4, {1, 2, 3, 301}}, {.size = {3, 3}, .stride = {2, 2}}, "rows of more windows than a block"},
 };
@@ -59,7 +60,9 @@ static const struct golden_case {
 } golden[] = {
     {"max_pool2d", false, {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}}},
     {"max_pool2d_ties", false, {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}}},
-    {"avg_pool2d_with_padding", true, {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .count_pad = true}},
+    {"avg_pool2d_with_padding",
+     true,
+     {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .count_pad = true}},
     {"avg_pool2d_without_padding", true, {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}}},
 };
 
@@ -106,8 +109,10 @@ Test(pool, agrees_with_pytorch)
     file = opened;
     for (size_t i = 0; i < KILN_COUNT(golden); i++) {
         const kiln_array y = recorded(golden[i].name, "y"), dx = recorded(golden[i].name, "dx");
-        kiln_expect_values(value, &golden[i], y.data, (size_t)kiln_shape_count(&y.shape), 1e-12, golden[i].name);
-        kiln_expect_values(gradient, &golden[i], dx.data, (size_t)kiln_shape_count(&dx.shape), 1e-12, golden[i].name);
+        kiln_expect_values(value, &golden[i], y.data, (size_t)kiln_shape_count(&y.shape), 1e-12,
+                           golden[i].name);
+        kiln_expect_values(gradient, &golden[i], dx.data, (size_t)kiln_shape_count(&dx.shape), 1e-12,
+                           golden[i].name);
     }
     kiln_safetensors_close(&opened);
 }

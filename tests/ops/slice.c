@@ -7,7 +7,7 @@ static const struct slice_case {
     int64_t size;
     int64_t first, end, step;
     int count;
-    double want[6];     /* of 0, 1, 2, ... */
+    double want[6]; /* of 0, 1, 2, ... */
     const char *why;
 } lines[] = {
     {6, 1, 4, 1, 3, {1, 2, 3}, "from the middle"},
@@ -86,7 +86,8 @@ static kiln_tensor pad_line(kiln_graph *g, const void *one_case)
 
 Test(slice, pad_known_values)
 {
-    kiln_expect_values(pad_line, NULL, (const double[]){0.1, 1, 2, 0.1, 0.1}, 5, 1e-15, "a double stays whole");
+    kiln_expect_values(pad_line, NULL, (const double[]){0.1, 1, 2, 0.1, 0.1}, 5, 1e-15,
+                       "a double stays whole");
 }
 
 Test(slice, pad_on_every_device)

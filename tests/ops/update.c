@@ -59,23 +59,27 @@ static struct network network(const kiln_safetensors *file)
     cr_assert_eq(kiln_graph_create(&n.g, NULL), KILN_OK);
     n.ga = kiln_input(n.g, "ga", KILN_F32, a.shape);
     n.gb = kiln_input(n.g, "gb", KILN_F32, b.shape);
-    const kiln_init from_a = {.kind = KILN_INIT_VALUES, .values = &a}, from_b = {.kind = KILN_INIT_VALUES, .values = &b};
-    const kiln_tensor pa = kiln_parameter(n.g, "a", a.shape, &from_a), pb = kiln_parameter(n.g, "b", b.shape, &from_b);
-    n.loss = kiln_add(n.g, kiln_sum(n.g, kiln_mul(n.g, pa, n.ga), NULL), kiln_sum(n.g, kiln_mul(n.g, pb, n.gb), NULL));
+    const kiln_init from_a = {.kind = KILN_INIT_VALUES, .values = &a},
+                    from_b = {.kind = KILN_INIT_VALUES, .values = &b};
+    const kiln_tensor pa = kiln_parameter(n.g, "a", a.shape, &from_a),
+                      pb = kiln_parameter(n.g, "b", b.shape, &from_b);
+    n.loss = kiln_add(n.g, kiln_sum(n.g, kiln_mul(n.g, pa, n.ga), NULL),
+                      kiln_sum(n.g, kiln_mul(n.g, pb, n.gb), NULL));
     return n;
 }
 
 static void write_gradients(kiln_program *p, const struct network *n, const kiln_safetensors *file, int step)
 {
-    const double *a = recorded(file, "gradient", "a") + step * A, *b = recorded(file, "gradient", "b") + step * B;
+    const double *a = recorded(file, "gradient", "a") + step * A,
+                 *b = recorded(file, "gradient", "b") + step * B;
     const kiln_array ga = {(void *)(uintptr_t)a, 0, KILN_F64, KILN_SHAPE(3, 4)};
     const kiln_array gb = {(void *)(uintptr_t)b, 0, KILN_F64, KILN_SHAPE(5)};
     cr_assert_eq(kiln_program_write(p, n->ga, &ga), KILN_OK);
     cr_assert_eq(kiln_program_write(p, n->gb, &gb), KILN_OK);
 }
 
-static void expect_weights(kiln_weights *w, const char *name, const double *want, size_t count, double tolerance,
-                           const char *why)
+static void expect_weights(kiln_weights *w, const char *name, const double *want, size_t count,
+                           double tolerance, const char *why)
 {
     double got[A];
     kiln_array to = {.data = got, .bytes = sizeof got, .type = KILN_F64};
@@ -87,8 +91,9 @@ static void expect_weights(kiln_weights *w, const char *name, const double *want
 static void expect_steps(const struct network *n, kiln_device *dev, const kiln_tensor *effects, bool f64,
                          const kiln_safetensors *file, const char *rule)
 {
-    const kiln_program_params params = {
-        .run = effects, .train = true, .precision = f64 ? KILN_PRECISION_F64 : KILN_PRECISION_F32};
+    const kiln_program_params params = {.run = effects,
+                                        .train = true,
+                                        .precision = f64 ? KILN_PRECISION_F64 : KILN_PRECISION_F32};
     kiln_weights *w = NULL;
     kiln_program *p = NULL;
     cr_assert_eq(kiln_weights_create(&w, n->g, NULL), KILN_OK, "%s", rule);
@@ -144,6 +149,55 @@ Test(update, agrees_with_pytorch_on_every_device)
     }
 }
 
+/* Windows ----------------------------------------------------------------------------------------------------------- */
+
+/* Three parameters, one of them beyond 1 MiB, take a step of Adam: from 1 each element goes down by the rate. */
+static void expect_large(kiln_device *dev, bool split)
+{
+    enum { LARGE = 300000, SMALL = 70 };
+    const kiln_init one = {.kind = KILN_INIT_CONSTANT, .value = 1};
+    const kiln_minimize_params p = {.by = KILN_ADAM, .rate = 0.25, .clip_norm = 1e9};
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor x[] = {kiln_parameter(g, "x0", KILN_SHAPE(SMALL), &one),
+                             kiln_parameter(g, "x1", KILN_SHAPE(LARGE), &one),
+                             kiln_parameter(g, "x2", KILN_SHAPE(SMALL), &one)};
+    const kiln_tensor loss = kiln_sum(g, kiln_concat(g, x, 3, 0), NULL);
+    const kiln_tensor effects[] = {split ? kiln_backward(g, loss, &p) : kiln_minimize(g, loss, &p),
+                                   split ? kiln_update(g, &p) : KILN_NONE, KILN_NONE};
+    kiln_weights *w = NULL;
+    kiln_program *program = NULL;
+    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+    cr_assert_eq(kiln_program_create(&program, dev, g, w,
+                                     &(kiln_program_params){.run = effects, .train = true}),
+                 KILN_OK);
+    for (int step = 0; step < 2; step++)
+        cr_assert_eq(kiln_program_run(program), KILN_OK);
+
+    static float got[LARGE];
+    const char *const names[] = {"x0", "x1", "x2"};
+    for (int i = 0; i < 3; i++) {
+        kiln_array to = {.data = got, .bytes = sizeof got};
+        cr_assert_eq(kiln_weights_read(w, names[i], &to), KILN_OK);
+        for (int64_t k = 0; k < kiln_shape_count(&to.shape); k++)
+            cr_assert(fabsf(got[k] - 0.5f) < 1e-5f, "%s[%d] is %g", names[i], (int)k, got[k]);
+    }
+    kiln_program_destroy(&program);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
+Test(update, windows_cover_what_is_beyond_a_binding)
+{
+    cr_assert_eq(setenv("KILN_LIMITS", "tiny", 1), 0);
+    for (int i = 0; kiln_test_device(i); i++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(i));
+        expect_large(dev, false);
+        expect_large(dev, true);
+        kiln_test_close(&dev);
+    }
+}
+
 /* Groups and errors --------------------------------------------------------------------------------------------------- */
 
 Test(update, groups_take_other_rates_and_leave_out_the_frozen)
@@ -158,7 +212,8 @@ Test(update, groups_take_other_rates_and_leave_out_the_frozen)
     double want[A];
 
     cr_assert_eq(kiln_weights_create(&n.w, n.g, NULL), KILN_OK);
-    cr_assert_eq(kiln_program_create(&program, dev, n.g, n.w, &(kiln_program_params){.run = effects, .train = true}),
+    cr_assert_eq(kiln_program_create(&program, dev, n.g, n.w,
+                                     &(kiln_program_params){.run = effects, .train = true}),
                  KILN_OK);
     write_gradients(program, &n, file, 0);
     cr_assert_eq(kiln_program_run(program), KILN_OK);
