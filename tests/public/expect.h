@@ -93,7 +93,7 @@ static inline int expect_on_devices(void (*run)(const char *device))
     char list[256];
     const char *env = getenv("KILN_TEST_DEVICES");
     snprintf(list, sizeof list, "%s", env && *env ? env : "cpu");
-    for (char *device = strtok(list, ","); device; device = strtok(NULL, ",")) {
+    for (char *rest = list, *device; (device = strtok_r(rest, ",", &rest));) {
         const int before = expect_failures;
         run(device);
         printf("%s: %s\n", device, expect_failures == before ? "ok" : "FAILED");

@@ -19,7 +19,7 @@ const char *kiln_test_device(int index)
         const char *env = getenv("KILN_TEST_DEVICES");
         snprintf(list, sizeof list, "%s", env && *env ? env : "cpu");
         count = 0;
-        for (char *name = strtok(list, ","); name && count < 15; name = strtok(NULL, ","))
+        for (char *rest = list, *name; count < 15 && (name = strtok_r(rest, ",", &rest));)
             names[count++] = name;
     }
     return index < count ? names[index] : NULL;
