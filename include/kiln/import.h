@@ -1,5 +1,5 @@
 /*
- * import.h - files of tensors: safetensors, and NumPy's .npy and .npz.
+ * import.h - models: ONNX; and files of tensors: safetensors, and NumPy's .npy and .npz.
  *
  * Whatever a file says is checked before it is believed: sizes are multiplied without overflow and compared with the bytes
  * that are there, so that no header makes a reader allocate more than the file can fill. What is written replaces the old
@@ -11,11 +11,48 @@
 #define KILN_IMPORT_H
 
 #include <kiln/base.h>
+#include <kiln/graph.h>
 #include <kiln/weights.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ONNX, read ------------------------------------------------------------------------------------------------------- */
+
+/** An input whose value is given while the model is read, and becomes a constant: one that says a shape, for instance. */
+typedef struct kiln_onnx_fixed {
+    const char *input;  /* NULL: by its place, `index`, among the inputs that are no initializers */
+    int index;
+    kiln_array value;   /* of the input's type */
+} kiln_onnx_fixed;
+
+typedef struct kiln_onnx_params {
+    bool train;         /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
+    bool free_batch;    /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
+    const kiln_onnx_fixed *fixed;
+    int fixed_count;
+} kiln_onnx_params;
+
+/**
+ * Read a model of opset 1 to 27: a graph, and weights that hold the file's values.
+ *
+ * Inputs, outputs and the values between keep their names (kiln_find). Sizes that the file names become symbols of those
+ * names, "batch" KILN_BATCH; sizes that it leaves out become symbols "INPUT.AXIS". F32 initializers that feed the weights of
+ * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants.
+ *
+ * Owns:    *graph and *weights are yours; both are NULL on failure. The file is not needed any more.
+ * Errors:  ERROR_FILE for a damaged model; ERROR_UNSUPPORTED naming, in one line, every node that cannot be built and why, or
+ *          for a kiln without protobuf-c.
+ */
+KILN_API kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
+                                    const kiln_onnx_params *params);
+
+/**
+ * Read a tensor on its own (TensorProto, the .pb files of ONNX's test cases).
+ * Owns: out->data is yours: give it to kiln_array_free. Errors: as above; out is {0} then.
+ */
+KILN_API kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path);
 
 /* safetensors, read ---------------------------------------------------------------------------------------------- */
 

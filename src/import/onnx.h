@@ -1,0 +1,284 @@
+/*
+ * onnx.h - the importer's own: a model while it is being read, its values, and a node while it is being built.
+ *
+ *   onnx_load.c       kiln_onnx_load: the file, inputs, weights, nodes one after another, outputs
+ *   onnx_read.c       bytes -> protobuf-c's structures, within limits
+ *   onnx_tensor.c     TensorProto -> arrays
+ *   onnx_value.c      values: known while reading ("host"), or computed by the graph
+ *   onnx_node.c       what a builder asks of its node: inputs, attributes, refusals
+ *   onnx_table.c      ONNX operator -> builder, a row each
+ *   onnx_FAMILY.c     the builders
+ *   onnx_fold.c       shape arithmetic, computed while reading
+ */
+#ifndef KILN_IMPORT_ONNX_H
+#define KILN_IMPORT_ONNX_H
+
+#include <kiln/extend.h>
+#include <kiln/graph.h>
+#include <kiln/import.h>
+#include <kiln/ops.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "import/onnx.pb-c.h"
+
+enum {
+    KILN_ONNX_NEWEST_OPSET = 27,
+    KILN_ONNX_MOST_ITEMS = 1 << 16, /* of a value that is computed while reading */
+    KILN_ONNX_MOST_INPUTS = 256,    /* of a node */
+};
+
+/* Values -------------------------------------------------------------------------------------------------------- */
+
+/** An element of a value that is known while reading; an integer may be a symbol of the graph, as a batch size is. */
+struct kiln_onnx_item {
+    int64_t i;   /* integers and BOOL */
+    double r;    /* reals */
+    bool symbol; /* i is a size of the graph, not a number */
+};
+
+/** What an initializer is to the graph: found before any node is built, from the nodes that read it. */
+enum kiln_onnx_role { KILN_ONNX_CONSTANT, KILN_ONNX_PARAMETER, KILN_ONNX_STATE };
+
+struct kiln_onnx_value {
+    const char *name;
+    bool refused;       /* made by a node that could not be built */
+    kiln_tensor tensor; /* KILN_NONE until a node needs it in the graph */
+    bool known;         /* its elements are known while reading: */
+    kiln_spec spec;
+    const void *data;             /* all of them, dense; or NULL, and ... */
+    struct kiln_onnx_item *items; /* ... these, at most KILN_ONNX_MOST_ITEMS; made from data when asked for */
+    enum kiln_onnx_role role;     /* of an initializer */
+};
+
+/* The model ----------------------------------------------------------------------------------------------------- */
+
+struct kiln_onnx {
+    const char *path; /* for messages */
+    kiln_graph *g;
+    const Onnx__ModelProto *model;
+    int opset;
+    kiln_onnx_params params;
+    int inputs;              /* read so far */
+    int64_t old_batch;       /* with free_batch: the size that became KILN_BATCH, 0 while none did */
+    struct kiln_arena arena; /* lives as long as the reading */
+    KILN_VEC(struct kiln_onnx_value *) value;
+    struct kiln_map names;     /* name -> index in value */
+    struct kiln_text refusals; /* all of them, for one message */
+    int refused;
+    kiln_status status; /* what ends the reading at once: damage, or memory that ran out */
+};
+
+/** Log "PATH: message" and end the reading; the first one sticks. */
+kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
+    KILN_FORMAT(3, 4);
+
+/** Unpack a file's bytes as a message of that type; logs and returns NULL where they are none. Free by kiln_onnx_free. */
+void *kiln_onnx_unpack(const char *path, const ProtobufCMessageDescriptor *type, const void *data,
+                       size_t size);
+void kiln_onnx_free(void *message);
+
+/** The type of an ONNX data_type; false where kiln has none. And back. */
+bool kiln_onnx_type(int onnx, kiln_type *type);
+int kiln_onnx_type_of(kiln_type type);
+
+/** Elements of a tensor of the file, dense: the file's own bytes, or unpacked into arena. Logs what is wrong. */
+kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
+                             kiln_array *out);
+
+/** The value of that name, NULL if there is none; and a new one, NULL (and failed) if the name is taken. */
+struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name);
+struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name);
+
+/** The value in the graph: a constant, parameter or state is declared at its first use. KILN_NONE where it has failed. */
+kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v);
+
+/** The elements of a known value; NULL for an unknown or a larger one. */
+struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_value *v);
+
+/* A node -------------------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_onnx_node kiln_onnx_node;
+typedef kiln_tensor kiln_onnx_unary_fn(kiln_graph *g, kiln_tensor x);
+typedef kiln_tensor kiln_onnx_binary_fn(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+typedef kiln_tensor kiln_onnx_reduce_fn(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+typedef kiln_tensor kiln_onnx_axis_fn(kiln_graph *g, kiln_tensor x, int axis);
+
+/** Arithmetic that is also done while reading. */
+enum kiln_onnx_operation {
+    KILN_ONNX_SAME,
+    KILN_ONNX_NEG,
+    KILN_ONNX_ABS,
+    KILN_ONNX_NOT,
+    KILN_ONNX_FLOOR,
+    KILN_ONNX_CEIL,
+    KILN_ONNX_SQRT,
+    KILN_ONNX_ADD,
+    KILN_ONNX_SUB,
+    KILN_ONNX_MUL,
+    KILN_ONNX_DIV,
+    KILN_ONNX_MOD,
+    KILN_ONNX_REST,
+    KILN_ONNX_POW,
+    KILN_ONNX_MIN,
+    KILN_ONNX_MAX,
+    KILN_ONNX_AND,
+    KILN_ONNX_OR,
+    KILN_ONNX_EQUAL,
+    KILN_ONNX_NOT_EQUAL,
+    KILN_ONNX_LESS,
+    KILN_ONNX_LESS_EQUAL,
+    KILN_ONNX_GREATER,
+    KILN_ONNX_GREATER_EQUAL, /* comparisons, which give BOOL, come last */
+};
+
+/** A row of the table. */
+struct kiln_onnx_row {
+    const char *name;
+    int first, last;                  /* opsets; 0: from the first, to the newest */
+    const char *attributes;           /* that the builder honours or may pass over; NULL: none */
+    int inputs, most;                 /* how many it takes; most 0: as many as inputs, -1: any number */
+    void (*build)(kiln_onnx_node *n); /* NULL: only while reading */
+    bool (*fold)(kiln_onnx_node *n);  /* when all inputs are known; false: build. NULL: always build */
+    uint32_t parameters, states;      /* bit i: a float initializer at input i is one */
+    kiln_onnx_unary_fn *unary;        /* for builders that many rows share */
+    kiln_onnx_binary_fn *binary;
+    kiln_onnx_reduce_fn *reduce;
+    kiln_onnx_axis_fn *softmax;
+    enum kiln_onnx_operation operation; /* for folds that many rows share */
+};
+
+struct kiln_onnx_node {
+    struct kiln_onnx *m;
+    kiln_graph *g;
+    int opset;
+    const Onnx__NodeProto *proto;
+    const struct kiln_onnx_row *row;
+    struct kiln_onnx_value *in[KILN_ONNX_MOST_INPUTS];  /* NULL: left out */
+    struct kiln_onnx_value *out[KILN_ONNX_MOST_INPUTS]; /* NULL: left out */
+    int inputs, outputs;
+    bool refused;
+};
+
+/** The row of an operator at an opset; NULL if there is none. */
+const struct kiln_onnx_row *kiln_onnx_row_of(const char *name, int opset);
+
+/** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */
+void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...) KILN_FORMAT(2, 3);
+
+/** Input i in the graph; KILN_NONE where it is left out. */
+kiln_tensor kiln_onnx_in(kiln_onnx_node *n, int i);
+bool kiln_onnx_has(const kiln_onnx_node *n, int i);
+/** Type and shape of input i, whether it is in the graph or not. */
+kiln_spec kiln_onnx_spec(kiln_onnx_node *n, int i);
+/** An axis in 0 .. rank - 1 from one that may be negative; refuses. */
+int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank);
+
+/** Set output i. */
+void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t);
+/** Output i becomes a known value of that type and shape; its items are returned to be filled. NULL: no memory, or too many. */
+struct kiln_onnx_item *kiln_onnx_out_items(kiln_onnx_node *n, int i, kiln_type type, kiln_shape shape);
+
+/** Attributes; the default where there is none, and of another type a refusal. */
+bool kiln_onnx_has_attribute(const kiln_onnx_node *n, const char *name);
+int64_t kiln_onnx_int(kiln_onnx_node *n, const char *name, int64_t otherwise);
+double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise);
+const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *otherwise);
+const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count);
+
+/** A list of integers, from an attribute or a known input. */
+struct kiln_onnx_list {
+    bool given;
+    int count;
+    struct kiln_onnx_item *item;
+};
+
+/** The attribute `name` (before opset `since`) or input i (from it on). False, and refused, where it is not known. */
+bool kiln_onnx_list(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
+/** Input i as one known number; false, without refusing, if it is not known. */
+bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out);
+/** One axis of a Slice: elements first, first + step, ..., count of them. */
+struct kiln_onnx_range {
+    int axis;
+    int64_t first, count, step;
+};
+/** The slices of a Slice node: how many, or -1 where a start, an end or a size is not known. */
+int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out);
+/** A shape from the items of a list: numbers and symbols, none negative. Refuses. */
+bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_shape *out);
+
+/* Builders and folds, by family ----------------------------------------------------------------------------------- */
+
+/* onnx_math.c */
+void kiln_onnx_build_unary(kiln_onnx_node *n);
+void kiln_onnx_build_binary(kiln_onnx_node *n);
+void kiln_onnx_build_variadic(kiln_onnx_node *n);
+void kiln_onnx_build_mean(kiln_onnx_node *n);
+void kiln_onnx_build_pow(kiln_onnx_node *n);
+void kiln_onnx_build_where(kiln_onnx_node *n);
+void kiln_onnx_build_clip(kiln_onnx_node *n);
+void kiln_onnx_build_leaky_relu(kiln_onnx_node *n);
+void kiln_onnx_build_prelu(kiln_onnx_node *n);
+void kiln_onnx_build_elu(kiln_onnx_node *n);
+void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n);
+void kiln_onnx_build_cast(kiln_onnx_node *n);
+void kiln_onnx_build_identity(kiln_onnx_node *n);
+void kiln_onnx_build_dropout(kiln_onnx_node *n);
+kiln_onnx_unary_fn kiln_onnx_ceil, kiln_onnx_tan, kiln_onnx_softsign, kiln_onnx_hard_swish;
+
+/* onnx_matrix.c */
+void kiln_onnx_build_matmul(kiln_onnx_node *n);
+void kiln_onnx_build_gemm(kiln_onnx_node *n);
+void kiln_onnx_build_conv(kiln_onnx_node *n);
+void kiln_onnx_build_max_pool(kiln_onnx_node *n);
+void kiln_onnx_build_average_pool(kiln_onnx_node *n);
+void kiln_onnx_build_global_pool(kiln_onnx_node *n);
+
+/* onnx_norm.c */
+void kiln_onnx_build_batch_norm(kiln_onnx_node *n);
+void kiln_onnx_build_softmax(kiln_onnx_node *n);
+void kiln_onnx_build_softmax_flat(kiln_onnx_node *n);
+void kiln_onnx_build_layer_norm(kiln_onnx_node *n);
+void kiln_onnx_build_instance_norm(kiln_onnx_node *n);
+
+/* onnx_reduce.c */
+void kiln_onnx_build_reduce(kiln_onnx_node *n);
+void kiln_onnx_build_arg(kiln_onnx_node *n);
+kiln_onnx_reduce_fn kiln_onnx_sum_square, kiln_onnx_l1, kiln_onnx_l2, kiln_onnx_log_sum,
+    kiln_onnx_log_sum_exp;
+
+/* onnx_layout.c */
+void kiln_onnx_build_reshape(kiln_onnx_node *n);
+void kiln_onnx_build_flatten(kiln_onnx_node *n);
+void kiln_onnx_build_transpose(kiln_onnx_node *n);
+void kiln_onnx_build_squeeze(kiln_onnx_node *n);
+void kiln_onnx_build_unsqueeze(kiln_onnx_node *n);
+void kiln_onnx_build_concat(kiln_onnx_node *n);
+void kiln_onnx_build_split(kiln_onnx_node *n);
+void kiln_onnx_build_slice(kiln_onnx_node *n);
+void kiln_onnx_build_pad(kiln_onnx_node *n);
+void kiln_onnx_build_gather(kiln_onnx_node *n);
+void kiln_onnx_build_expand(kiln_onnx_node *n);
+void kiln_onnx_build_shape(kiln_onnx_node *n);
+void kiln_onnx_build_size(kiln_onnx_node *n);
+void kiln_onnx_build_constant(kiln_onnx_node *n);
+void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n);
+
+/* onnx_fold.c */
+bool kiln_onnx_fold_unary(kiln_onnx_node *n);
+bool kiln_onnx_fold_binary(kiln_onnx_node *n);
+bool kiln_onnx_fold_where(kiln_onnx_node *n);
+bool kiln_onnx_fold_cast(kiln_onnx_node *n);
+bool kiln_onnx_fold_reshape(kiln_onnx_node *n);
+bool kiln_onnx_fold_squeeze(kiln_onnx_node *n);
+bool kiln_onnx_fold_unsqueeze(kiln_onnx_node *n);
+bool kiln_onnx_fold_concat(kiln_onnx_node *n);
+bool kiln_onnx_fold_slice(kiln_onnx_node *n);
+bool kiln_onnx_fold_gather(kiln_onnx_node *n);
+bool kiln_onnx_fold_expand(kiln_onnx_node *n);
+bool kiln_onnx_fold_range(kiln_onnx_node *n);
+bool kiln_onnx_fold_reduce(kiln_onnx_node *n);
+
+#endif

@@ -1,0 +1,537 @@
+/*
+ * onnx_fold.c - shape arithmetic, computed while reading: in int64, with symbols of the graph where sizes are not known; reals
+ * in double, rounded to their type.
+ *
+ * Every fold answers false where it cannot: the node is then built like any other.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "import/onnx.h"
+
+/* One element ------------------------------------------------------------------------------------------------------- */
+
+static int64_t wrap_add(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t power(int64_t a, int64_t b)
+{
+    uint64_t y = b < 0 ? 0 : 1;
+    for (uint64_t factor = (uint64_t)a; b > 0; b >>= 1, factor *= factor)
+        y *= b & 1 ? factor : 1;
+    return (int64_t)y;
+}
+
+/* Towards zero, as C does; modulo takes the divisor's sign, and fmod (KILN_ONNX_REST) the dividend's. */
+static int64_t divide(int64_t a, int64_t b, bool modulo)
+{
+    if (b == 0 || b == -1)
+        return modulo || b == 0 ? 0 : (int64_t)(0 - (uint64_t)a);
+    const int64_t rest = a % b;
+    return !modulo ? a / b : rest && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+static bool compute_int(enum kiln_onnx_operation op, int64_t a, int64_t b, int64_t *y)
+{
+    switch (op) {
+    case KILN_ONNX_SAME:
+    case KILN_ONNX_FLOOR:
+    case KILN_ONNX_CEIL:
+        *y = a;
+        return true;
+    case KILN_ONNX_NEG:
+        *y = (int64_t)(0 - (uint64_t)a);
+        return true;
+    case KILN_ONNX_ABS:
+        *y = a < 0 ? (int64_t)(0 - (uint64_t)a) : a;
+        return true;
+    case KILN_ONNX_NOT:
+        *y = !a;
+        return true;
+    case KILN_ONNX_ADD:
+        *y = wrap_add(a, b);
+        return true;
+    case KILN_ONNX_SUB:
+        *y = (int64_t)((uint64_t)a - (uint64_t)b);
+        return true;
+    case KILN_ONNX_MUL:
+        *y = (int64_t)((uint64_t)a * (uint64_t)b);
+        return true;
+    case KILN_ONNX_DIV:
+        *y = divide(a, b, false);
+        return true;
+    case KILN_ONNX_MOD:
+        *y = divide(a, b, true);
+        return true;
+    case KILN_ONNX_REST:
+        *y = b == 0 || b == -1 ? 0 : a % b;
+        return true;
+    case KILN_ONNX_POW:
+        *y = power(a, b);
+        return true;
+    case KILN_ONNX_MIN:
+        *y = a < b ? a : b;
+        return true;
+    case KILN_ONNX_MAX:
+        *y = a > b ? a : b;
+        return true;
+    case KILN_ONNX_AND:
+        *y = a && b;
+        return true;
+    case KILN_ONNX_OR:
+        *y = a || b;
+        return true;
+    case KILN_ONNX_EQUAL:
+        *y = a == b;
+        return true;
+    case KILN_ONNX_NOT_EQUAL:
+        *y = a != b;
+        return true;
+    case KILN_ONNX_LESS:
+        *y = a < b;
+        return true;
+    case KILN_ONNX_LESS_EQUAL:
+        *y = a <= b;
+        return true;
+    case KILN_ONNX_GREATER:
+        *y = a > b;
+        return true;
+    case KILN_ONNX_GREATER_EQUAL:
+        *y = a >= b;
+        return true;
+    case KILN_ONNX_SQRT:
+        break;
+    }
+    return false;
+}
+
+static bool compute_real(enum kiln_onnx_operation op, double a, double b, struct kiln_onnx_item *y)
+{
+    switch (op) {
+    case KILN_ONNX_SAME:
+        y->r = a;
+        return true;
+    case KILN_ONNX_NEG:
+        y->r = -a;
+        return true;
+    case KILN_ONNX_ABS:
+        y->r = fabs(a);
+        return true;
+    case KILN_ONNX_FLOOR:
+        y->r = floor(a);
+        return true;
+    case KILN_ONNX_CEIL:
+        y->r = ceil(a);
+        return true;
+    case KILN_ONNX_SQRT:
+        y->r = sqrt(a);
+        return true;
+    case KILN_ONNX_ADD:
+        y->r = a + b;
+        return true;
+    case KILN_ONNX_SUB:
+        y->r = a - b;
+        return true;
+    case KILN_ONNX_MUL:
+        y->r = a * b;
+        return true;
+    case KILN_ONNX_DIV:
+        y->r = a / b;
+        return true;
+    case KILN_ONNX_REST:
+        y->r = fmod(a, b);
+        return true;
+    case KILN_ONNX_POW:
+        y->r = pow(a, b);
+        return true;
+    case KILN_ONNX_MIN:
+        y->r = isnan(a) || a < b ? a : b;
+        return true;
+    case KILN_ONNX_MAX:
+        y->r = isnan(a) || a > b ? a : b;
+        return true;
+    case KILN_ONNX_EQUAL:
+        y->i = a == b;
+        return true;
+    case KILN_ONNX_NOT_EQUAL:
+        y->i = a != b;
+        return true;
+    case KILN_ONNX_LESS:
+        y->i = a < b;
+        return true;
+    case KILN_ONNX_LESS_EQUAL:
+        y->i = a <= b;
+        return true;
+    case KILN_ONNX_GREATER:
+        y->i = a > b;
+        return true;
+    case KILN_ONNX_GREATER_EQUAL:
+        y->i = a >= b;
+        return true;
+    case KILN_ONNX_NOT:
+    case KILN_ONNX_AND:
+    case KILN_ONNX_OR:
+    case KILN_ONNX_MOD:
+        break;
+    }
+    return false;
+}
+
+/* Sizes of which one or both are symbols: what stays a size of the graph. */
+static bool compute_size(kiln_graph *g, enum kiln_onnx_operation op, struct kiln_onnx_item a,
+                         struct kiln_onnx_item b, struct kiln_onnx_item *y)
+{
+    const bool alike = a.symbol && b.symbol && a.i == b.i;
+    const bool number = !b.symbol, negative = (!a.symbol && a.i < 0) || (number && b.i < 0);
+    *y = (struct kiln_onnx_item){.symbol = true};
+    if (op == KILN_ONNX_SAME || ((op == KILN_ONNX_MIN || op == KILN_ONNX_MAX) && alike))
+        *y = a;
+    else if (op == KILN_ONNX_EQUAL && alike)
+        *y = (struct kiln_onnx_item){.i = 1};
+    else if ((op == KILN_ONNX_ADD || op == KILN_ONNX_SUB) && number && b.i < 0 && b.i > INT64_MIN)
+        y->i = (op == KILN_ONNX_ADD ? kiln_dim_sub : kiln_dim_add)(g, a.i, -b.i);
+    else if (negative)
+        return false;
+    else if (op == KILN_ONNX_ADD)
+        y->i = kiln_dim_add(g, a.i, b.i);
+    else if (op == KILN_ONNX_SUB)
+        y->i = kiln_dim_sub(g, a.i, b.i);
+    else if (op == KILN_ONNX_MUL)
+        y->i = kiln_dim_mul(g, a.i, b.i);
+    else if (op == KILN_ONNX_DIV && !(number && b.i == 0))
+        y->i = kiln_dim_div(g, a.i, b.i);
+    else
+        return false;
+    y->symbol = y->symbol && y->i < 0;
+    return true;
+}
+
+/* What an element of that type can hold. */
+static struct kiln_onnx_item rounded(kiln_type type, struct kiln_onnx_item item)
+{
+    item.r = type == KILN_F32 ? (double)(float)item.r : item.r;
+    item.i = type == KILN_I32 && !item.symbol ? (int64_t)(int32_t)(uint32_t)item.i : item.i;
+    return item;
+}
+
+static bool compute(kiln_onnx_node *n, kiln_type type, struct kiln_onnx_item a, struct kiln_onnx_item b,
+                    struct kiln_onnx_item *y)
+{
+    const enum kiln_onnx_operation op = n->row->operation == KILN_ONNX_MOD && kiln_onnx_int(n, "fmod", 0)
+                                            ? KILN_ONNX_REST
+                                            : n->row->operation;
+    *y = (struct kiln_onnx_item){0};
+    if (a.symbol || b.symbol      ? !compute_size(n->g, op, a, b, y)
+        : kiln_type_is_real(type) ? !compute_real(op, a.r, b.r, y)
+                                  : !compute_int(op, a.i, b.i, &y->i))
+        return false;
+    *y = rounded(op >= KILN_ONNX_EQUAL ? KILN_BOOL : type, *y);
+    return true;
+}
+
+/* Whether the type is one that elements hold exactly: what is computed here is then what the graph would compute. */
+static bool foldable(kiln_type type)
+{
+    return type == KILN_F32 || type == KILN_F64 || type == KILN_I64 || type == KILN_I32 || type == KILN_BOOL;
+}
+
+/* Elementwise ------------------------------------------------------------------------------------------------------- */
+
+/* Where element i of a tensor of shape `of` reads one that is broadcast to it. */
+static int64_t broadcast_index(const kiln_shape *of, const kiln_shape *from, int64_t i)
+{
+    int64_t index = 0, step = 1;
+    for (int axis = of->rank - 1, own = from->rank - 1; own >= 0; axis--, own--) {
+        const int64_t at = i % of->size[axis];
+        i /= of->size[axis];
+        index += from->size[own] == 1 ? 0 : at * step;
+        step *= from->size[own];
+    }
+    return index;
+}
+
+bool kiln_onnx_fold_unary(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]), none = {0};
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, x.shape);
+    bool folded = to && foldable(x.type);
+    for (int64_t i = 0; folded && i < kiln_shape_count(&x.shape); i++)
+        folded = compute(n, x.type, from[i], none, &to[i]);
+    if (n->outputs && n->out[0])
+        n->out[0]->known = folded;
+    return folded;
+}
+
+/* y = x[0] op x[1] op x[2] .. */
+bool kiln_onnx_fold_binary(kiln_onnx_node *n)
+{
+    const kiln_type type = kiln_onnx_spec(n, 0).type;
+    kiln_shape shape = kiln_onnx_spec(n, 0).shape;
+    bool folded = foldable(type) && !kiln_onnx_has_attribute(n, "axis");
+    for (int i = 1; folded && i < n->inputs; i++) {
+        const kiln_spec next = kiln_onnx_spec(n, i);
+        folded = next.type == type && kiln_shape_broadcast(&shape, &next.shape, &shape);
+    }
+    const bool truth = n->row->operation >= KILN_ONNX_EQUAL;
+    struct kiln_onnx_item *to = folded ? kiln_onnx_out_items(n, 0, truth ? KILN_BOOL : type, shape) : NULL;
+    folded = to != NULL;
+    for (int64_t i = 0; folded && i < kiln_shape_count(&shape); i++) {
+        const kiln_shape first = kiln_onnx_spec(n, 0).shape;
+        to[i] = kiln_onnx_items(n->m, n->in[0])[broadcast_index(&shape, &first, i)];
+        for (int k = 1; folded && k < n->inputs; k++) {
+            const kiln_shape own = kiln_onnx_spec(n, k).shape;
+            folded = compute(n, type, to[i],
+                             kiln_onnx_items(n->m, n->in[k])[broadcast_index(&shape, &own, i)], &to[i]);
+        }
+    }
+    if (n->outputs && n->out[0])
+        n->out[0]->known = folded;
+    return folded;
+}
+
+bool kiln_onnx_fold_where(kiln_onnx_node *n)
+{
+    kiln_shape shape = kiln_onnx_spec(n, 0).shape, own[3];
+    bool fits =
+        kiln_onnx_spec(n, 1).type == kiln_onnx_spec(n, 2).type && kiln_onnx_spec(n, 0).type == KILN_BOOL;
+    for (int k = 0; k < 3; k++) {
+        own[k] = kiln_onnx_spec(n, k).shape;
+        fits = fits && kiln_shape_broadcast(&shape, &own[k], &shape);
+    }
+    struct kiln_onnx_item *to = fits ? kiln_onnx_out_items(n, 0, kiln_onnx_spec(n, 1).type, shape) : NULL;
+    for (int64_t i = 0; to && i < kiln_shape_count(&shape); i++) {
+        const int k = kiln_onnx_items(n->m, n->in[0])[broadcast_index(&shape, &own[0], i)].i ? 1 : 2;
+        to[i] = kiln_onnx_items(n->m, n->in[k])[broadcast_index(&shape, &own[k], i)];
+    }
+    return to != NULL;
+}
+
+static struct kiln_onnx_item converted(struct kiln_onnx_item item, kiln_type from, kiln_type to)
+{
+    const bool was = kiln_type_is_real(from), is = kiln_type_is_real(to);
+    struct kiln_onnx_item y = item;
+    if (to == KILN_BOOL)
+        y.i = was ? item.r != 0 : item.i != 0;
+    else if (was && !is)
+        y.i = isnan(item.r)       ? 0
+              : item.r >= 9.2e18  ? INT64_MAX
+              : item.r <= -9.2e18 ? INT64_MIN
+                                  : (int64_t)item.r;
+    else if (!was && is)
+        y.r = (double)item.i;
+    return rounded(to, y);
+}
+
+bool kiln_onnx_fold_cast(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    kiln_type type;
+    if (!kiln_onnx_type((int)kiln_onnx_int(n, "to", 0), &type) || !foldable(type) || !foldable(x.type))
+        return false;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    const int64_t count = kiln_shape_count(&x.shape);
+    for (int64_t i = 0; i < count; i++)
+        if (from[i].symbol && (kiln_type_is_real(type) || type == KILN_BOOL))
+            return false;
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, type, x.shape);
+    for (int64_t i = 0; to && i < count; i++)
+        to[i] = converted(from[i], x.type, type);
+    return to != NULL;
+}
+
+/* Layout ------------------------------------------------------------------------------------------------------------ */
+
+/* The same elements in another shape. */
+static bool reshaped(kiln_onnx_node *n, kiln_shape shape)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const int64_t count = kiln_shape_count(&x.shape);
+    struct kiln_onnx_item *to =
+        kiln_shape_count(&shape) == count ? kiln_onnx_out_items(n, 0, x.type, shape) : NULL;
+    if (to)
+        memcpy(to, kiln_onnx_items(n->m, n->in[0]), (size_t)count * sizeof *to);
+    return to != NULL;
+}
+
+bool kiln_onnx_fold_reshape(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list list;
+    if (!kiln_onnx_list(n, "shape", 5, 1, &list) || list.count > KILN_MAX_RANK)
+        return false;
+    kiln_shape shape = {.rank = list.count};
+    int64_t known = 1;
+    int rest = -1;
+    for (int i = 0; i < list.count; i++) {
+        const struct kiln_onnx_item item = list.item[i];
+        const bool copy = item.i == 0 && !kiln_onnx_int(n, "allowzero", 0) && i < x.rank;
+        if (item.symbol || item.i < -1 || (item.i == -1 && rest >= 0))
+            return false;
+        rest = item.i == -1 ? i : rest;
+        shape.size[i] = copy ? x.size[i] : item.i;
+        known *= item.i == -1 ? 1 : shape.size[i] > KILN_ONNX_MOST_ITEMS ? 0 : shape.size[i];
+        if (known > KILN_ONNX_MOST_ITEMS)
+            return false;
+    }
+    if (rest >= 0 && known > 0)
+        shape.size[rest] = kiln_shape_count(&x) / known;
+    return (rest < 0 || known > 0) && reshaped(n, shape);
+}
+
+/* Axes of a list that count from the end of that rank; false where one is no axis. */
+static bool marked(const struct kiln_onnx_list *list, int rank, bool *there)
+{
+    for (int i = 0; i < list->count; i++) {
+        const int64_t axis = list->item[i].i + (list->item[i].i < 0 ? rank : 0);
+        if (axis < 0 || axis >= rank || there[axis])
+            return false;
+        there[axis] = true;
+    }
+    return true;
+}
+
+bool kiln_onnx_fold_squeeze(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    bool drop[KILN_MAX_RANK] = {0};
+    struct kiln_onnx_list list;
+    kiln_shape shape = {0};
+    if (!kiln_onnx_list(n, "axes", 13, 1, &list) || !marked(&list, x.rank, drop))
+        return false;
+    for (int i = 0; i < x.rank; i++) {
+        if (drop[i] && x.size[i] != 1)
+            return false;
+        if (list.given ? !drop[i] : x.size[i] != 1)
+            shape.size[shape.rank++] = x.size[i];
+    }
+    return reshaped(n, shape);
+}
+
+bool kiln_onnx_fold_unsqueeze(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    bool insert[KILN_MAX_RANK] = {0};
+    struct kiln_onnx_list list;
+    if (!kiln_onnx_list(n, "axes", 13, 1, &list) || list.count > KILN_MAX_RANK - x.rank)
+        return false;
+    kiln_shape shape = {.rank = x.rank + list.count};
+    if (!marked(&list, shape.rank, insert))
+        return false;
+    for (int i = 0, own = 0; i < shape.rank; i++)
+        shape.size[i] = insert[i] ? 1 : x.size[own++];
+    return reshaped(n, shape);
+}
+
+/* Lists end to end: along axis 0, where each input lies whole. */
+bool kiln_onnx_fold_concat(kiln_onnx_node *n)
+{
+    const kiln_spec first = kiln_onnx_spec(n, 0);
+    const int64_t axis = kiln_onnx_int(n, "axis", 1);
+    int64_t total = 0, at = 0;
+    for (int i = 0; i < n->inputs; i++) {
+        const kiln_spec x = kiln_onnx_spec(n, i);
+        if (x.shape.rank != 1 || x.type != first.type || (axis != 0 && axis != -1))
+            return false;
+        total += x.shape.size[0];
+    }
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, first.type, KILN_SHAPE(total));
+    for (int i = 0; to && i < n->inputs; i++) {
+        const int64_t count = kiln_onnx_spec(n, i).shape.size[0];
+        memcpy(to + at, kiln_onnx_items(n->m, n->in[i]), (size_t)count * sizeof *to);
+        at += count;
+    }
+    return to != NULL;
+}
+
+bool kiln_onnx_fold_slice(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    struct kiln_onnx_range r[KILN_MAX_RANK];
+    if (x.shape.rank != 1 || kiln_onnx_slices(n, r) != 1 || r->count < 0)
+        return false;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, KILN_SHAPE(r->count));
+    for (int64_t i = 0; to && i < r->count; i++)
+        to[i] = from[r->first + i * r->step];
+    return to != NULL;
+}
+
+/* Along axis 0: each index takes a row. */
+bool kiln_onnx_fold_gather(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0), index = kiln_onnx_spec(n, 1);
+    if (kiln_onnx_int(n, "axis", 0) != 0 || x.shape.rank < 1 ||
+        index.shape.rank + x.shape.rank - 1 > KILN_MAX_RANK)
+        return false;
+    kiln_shape shape = index.shape, row = kiln_shape_of(x.shape.rank - 1, &x.shape.size[1]);
+    for (int i = 0; i < row.rank; i++)
+        shape.size[shape.rank++] = row.size[i];
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]),
+                                *at = kiln_onnx_items(n->m, n->in[1]);
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, shape);
+    const int64_t length = kiln_shape_count(&row), rows = x.shape.size[0];
+    for (int64_t i = 0; to && i < kiln_shape_count(&index.shape); i++) {
+        const int64_t r = at[i].i + (at[i].i < 0 ? rows : 0);
+        if (at[i].symbol || r < 0 || r >= rows) {
+            kiln_onnx_refuse(n, "index %lld of %lld", (long long)at[i].i, (long long)rows);
+            return true;
+        }
+        memcpy(to + i * length, from + r * length, (size_t)length * sizeof *to);
+    }
+    return to != NULL;
+}
+
+bool kiln_onnx_fold_expand(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    struct kiln_onnx_list list;
+    kiln_shape wanted, shape;
+    if (!kiln_onnx_list(n, "shape", 1, 1, &list) || !kiln_onnx_shape(n, &list, &wanted) ||
+        !kiln_shape_broadcast(&x.shape, &wanted, &shape))
+        return false;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, shape);
+    for (int64_t i = 0; to && i < kiln_shape_count(&shape); i++)
+        to[i] = from[broadcast_index(&shape, &x.shape, i)];
+    return to != NULL;
+}
+
+/* start, start + delta, ... before limit */
+bool kiln_onnx_fold_range(kiln_onnx_node *n)
+{
+    const kiln_type type = kiln_onnx_spec(n, 0).type;
+    double start, limit, delta;
+    if (!foldable(type) || !kiln_onnx_number(n, 0, &start) || !kiln_onnx_number(n, 1, &limit) ||
+        !kiln_onnx_number(n, 2, &delta) || delta == 0)
+        return false;
+    const double steps = ceil((limit - start) / delta);
+    if (!(steps <= KILN_ONNX_MOST_ITEMS))
+        return false;
+    const int64_t count = steps > 0 ? (int64_t)steps : 0;
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, type, KILN_SHAPE(count));
+    for (int64_t i = 0; to && i < count; i++)
+        to[i] = rounded(type, (struct kiln_onnx_item){.i = (int64_t)(start + (double)i * delta),
+                                                      .r = start + (double)i * delta});
+    return to != NULL;
+}
+
+/* Of a list, over its one axis. */
+bool kiln_onnx_fold_reduce(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    if (!n->row->operation || x.shape.rank != 1 || x.shape.size[0] < 1 || !foldable(x.type))
+        return false;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    struct kiln_onnx_item y = from[0];
+    for (int64_t i = 1; i < x.shape.size[0]; i++)
+        if (!compute(n, x.type, y, from[i], &y))
+            return false;
+    struct kiln_onnx_item *to =
+        kiln_onnx_out_items(n, 0, x.type, kiln_onnx_int(n, "keepdims", 1) ? KILN_SHAPE(1) : KILN_SCALAR);
+    if (to)
+        *to = y;
+    return to != NULL;
+}

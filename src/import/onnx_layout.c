@@ -1,0 +1,422 @@
+/* onnx_layout.c - operators that move elements, ask for sizes, or make constants. */
+#include <limits.h>
+#include <string.h>
+
+#include "import/onnx.h"
+
+/* Axes given by a list, each in 0 .. rank - 1, ascending; false where one is out of range or comes twice. */
+static bool sorted_axes(kiln_onnx_node *n, const struct kiln_onnx_list *list, int rank, int *axes)
+{
+    bool there[KILN_MAX_RANK] = {0};
+    int count = 0;
+    if (list->count > rank || rank > KILN_MAX_RANK) {
+        kiln_onnx_refuse(n, "%d axes of a tensor of rank %d", list->count, rank);
+        return false;
+    }
+    for (int i = 0; i < list->count && !n->refused; i++) {
+        const int axis = kiln_onnx_axis(n, list->item[i].i, rank);
+        if (!n->refused && there[axis])
+            kiln_onnx_refuse(n, "axis %d comes twice", axis);
+        there[axis] = true;
+    }
+    for (int axis = 0; axis < rank; axis++)
+        if (there[axis])
+            axes[count++] = axis;
+    return !n->refused;
+}
+
+/* Shapes ------------------------------------------------------------------------------------------------------------ */
+
+/* A tensor without elements, whatever its sizes. */
+static kiln_tensor empty(kiln_onnx_node *n, kiln_shape shape)
+{
+    return kiln_constant(n->g, &(kiln_array){.data = n, .type = kiln_onnx_spec(n, 0).type, .shape = shape});
+}
+
+void kiln_onnx_build_reshape(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list list;
+    kiln_shape shape = {0};
+    if (!kiln_onnx_list(n, "shape", 5, 1, &list))
+        return;
+    if (!list.given || list.count > KILN_MAX_RANK) {
+        kiln_onnx_refuse(n, "a shape of rank %d, the largest is %d", list.count, KILN_MAX_RANK);
+        return;
+    }
+    shape.rank = list.count;
+    bool zero = false;
+    for (int i = 0; i < list.count; i++) {
+        const struct kiln_onnx_item item = list.item[i];
+        const bool rest = !item.symbol && item.i == -1;
+        if (!item.symbol && item.i < -1)
+            kiln_onnx_refuse(n, "size %lld of axis %d", (long long)item.i, i);
+        shape.size[i] = rest ? KILN_REST : item.i;
+        zero = zero || (item.i == 0 && !item.symbol);
+    }
+    /* A file made for one batch size may name it in its shapes. */
+    if (n->m->old_batch && x.rank && x.size[0] == KILN_BATCH && shape.rank &&
+        shape.size[0] == n->m->old_batch)
+        shape.size[0] = KILN_BATCH;
+    if (n->refused)
+        return;
+    const bool literal = zero && kiln_onnx_int(n, "allowzero", 0);
+    kiln_onnx_out(n, 0,
+                  literal && kiln_shape_count(&shape) == 0 ? empty(n, shape)
+                                                           : kiln_reshape(n->g, kiln_onnx_in(n, 0), shape));
+}
+
+void kiln_onnx_build_flatten(kiln_onnx_node *n)
+{
+    const int rank = kiln_onnx_spec(n, 0).shape.rank;
+    const int64_t given = kiln_onnx_int(n, "axis", 1);
+    const int axis = given == rank ? rank : kiln_onnx_axis(n, given, rank); /* after the last: [all, 1] */
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    if (n->refused)
+        return;
+    if (axis == 0 || axis == rank)
+        kiln_onnx_out(n, 0,
+                      kiln_reshape(n->g, x, axis ? KILN_SHAPE(KILN_REST, 1) : KILN_SHAPE(1, KILN_REST)));
+    else
+        kiln_onnx_out(n, 0, kiln_flatten(n->g, x, axis));
+}
+
+void kiln_onnx_build_transpose(kiln_onnx_node *n)
+{
+    const int rank = kiln_onnx_spec(n, 0).shape.rank;
+    int order[KILN_MAX_RANK], count;
+    const int64_t *given = kiln_onnx_ints(n, "perm", &count);
+    unsigned seen = 0;
+    if (given && count != rank)
+        kiln_onnx_refuse(n, "perm has %d axes, x rank %d", count, rank);
+    for (int i = 0; i < rank && !n->refused; i++) {
+        order[i] = given ? kiln_onnx_axis(n, given[i], rank) : rank - 1 - i;
+        seen |= 1u << order[i];
+    }
+    if (!n->refused && seen != (1u << rank) - 1)
+        kiln_onnx_refuse(n, "perm has an axis twice");
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_transpose(n->g, kiln_onnx_in(n, 0), order));
+}
+
+void kiln_onnx_build_squeeze(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list list;
+    int axes[KILN_MAX_RANK] = {0}, count = 0;
+    if (!kiln_onnx_list(n, "axes", 13, 1, &list) || !sorted_axes(n, &list, x.rank, axes))
+        return;
+    count = list.count;
+    for (int i = 0; i < x.rank && !list.given; i++)
+        if (x.size[i] == 1)
+            axes[count++] = i;
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    while (count-- > 0)
+        y = kiln_squeeze(n->g, y, axes[count]);
+    kiln_onnx_out(n, 0, y);
+}
+
+void kiln_onnx_build_unsqueeze(kiln_onnx_node *n)
+{
+    struct kiln_onnx_list list;
+    int axes[KILN_MAX_RANK] = {0};
+    if (!kiln_onnx_list(n, "axes", 13, 1, &list) ||
+        !sorted_axes(n, &list, kiln_onnx_spec(n, 0).shape.rank + list.count, axes))
+        return;
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    for (int i = 0; i < list.count; i++)
+        y = kiln_unsqueeze(n->g, y, axes[i]);
+    kiln_onnx_out(n, 0, y);
+}
+
+void kiln_onnx_build_expand(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list list;
+    kiln_shape wanted, shape;
+    if (!kiln_onnx_list(n, "shape", 1, 1, &list) || !kiln_onnx_shape(n, &list, &wanted))
+        return;
+    if (!kiln_shape_broadcast(&x, &wanted, &shape)) {
+        char a[96], b[96];
+        kiln_onnx_refuse(n, "%s does not broadcast to %s", kiln_shape_text(&x, a, sizeof a),
+                         kiln_shape_text(&wanted, b, sizeof b));
+        return;
+    }
+    kiln_onnx_out(n, 0, kiln_expand(n->g, kiln_onnx_in(n, 0), shape));
+}
+
+/* Parts ------------------------------------------------------------------------------------------------------------- */
+
+void kiln_onnx_build_concat(kiln_onnx_node *n)
+{
+    kiln_tensor in[KILN_ONNX_MOST_INPUTS];
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 1), kiln_onnx_spec(n, 0).shape.rank);
+    for (int i = 0; i < n->inputs; i++)
+        in[i] = kiln_onnx_in(n, i);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_concat(n->g, in, n->inputs, axis));
+}
+
+void kiln_onnx_build_split(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), x.rank);
+    struct kiln_onnx_list parts;
+    if (n->refused || !kiln_onnx_list(n, "split", n->opset < 2 && kiln_onnx_has(n, 1) ? 1 : 13, 1, &parts))
+        return;
+    const int64_t size = x.size[axis], each = size < 0 ? size : (size + n->outputs - 1) / n->outputs;
+    if ((size < 0 && !parts.given) || (parts.given && parts.count != n->outputs)) {
+        kiln_onnx_refuse(n, parts.given ? "%d parts for %d outputs" : "equal parts of an unknown size",
+                         parts.count, n->outputs);
+        return;
+    }
+    const kiln_tensor t = kiln_onnx_in(n, 0);
+    int64_t first = 0;
+    for (int i = 0; i < n->outputs; i++) {
+        const int64_t length = parts.given ? parts.item[i].i : each, end = first + length;
+        if (length < 0 || (size >= 0 && (first > size || (parts.given && length > size - first)))) {
+            kiln_onnx_refuse(n, "part %d of %lld elements does not fit", i, (long long)length);
+            return;
+        }
+        kiln_onnx_out(n, i, kiln_slice(n->g, t, axis, first, size >= 0 && end > size ? size : end, 1));
+        first = end;
+    }
+}
+
+/* Of an axis of known size, as the standard clamps: [first, end) by step, forwards or backwards. */
+static struct kiln_onnx_range clamp(int axis, int64_t size, int64_t first, int64_t end, int64_t step)
+{
+    const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+    first = first < 0 && first >= -size ? first + size : first;
+    end = end < 0 && end >= -size ? end + size : end;
+    first = first < 0 ? (step > 0 ? 0 : -1) : first > high ? high : first;
+    end = end < low ? low : end > size ? size : end;
+    const int64_t span = step > 0 ? end - first : first - end, pace = step > 0 ? step : -step;
+    return (struct kiln_onnx_range){
+        .axis = axis, .first = first, .step = step, .count = span > 0 ? (span - 1) / pace + 1 : 0};
+}
+
+/* Of an axis of unknown size: from a start that counts from the front, to an end that does, or all. */
+static bool symbolic_range(struct kiln_onnx_item first, struct kiln_onnx_item end, int64_t size, int64_t step,
+                           struct kiln_onnx_range *out)
+{
+    const bool whole = end.symbol ? end.i == size : end.i >= INT32_MAX;
+    if (step < 1 || first.symbol || first.i < 0 || (!whole && (end.symbol || end.i < 0)))
+        return false;
+    out->first = first.i;
+    out->step = step;
+    out->count = whole ? -1 : end.i > first.i ? (end.i - first.i - 1) / step + 1 : 0;
+    return true;
+}
+
+int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list first, end, axes, steps = {0};
+    if (!kiln_onnx_list(n, "starts", 10, 1, &first) || !kiln_onnx_list(n, "ends", 10, 2, &end) ||
+        !kiln_onnx_list(n, "axes", 10, 3, &axes) ||
+        (n->opset >= 10 && !kiln_onnx_list(n, "steps", 10, 4, &steps)))
+        return -1;
+    if (first.count > x.rank || end.count != first.count || (axes.given && axes.count != first.count) ||
+        (steps.given && steps.count != first.count)) {
+        kiln_onnx_refuse(n, "%d starts, %d ends, %d axes and %d steps", first.count, end.count, axes.count,
+                         steps.count);
+        return -1;
+    }
+    for (int i = 0; i < first.count; i++) {
+        const int axis = kiln_onnx_axis(n, axes.given ? axes.item[i].i : i, x.rank);
+        const int64_t step = steps.given ? steps.item[i].i : 1, size = n->refused ? 0 : x.size[axis];
+        const bool numbers = !first.item[i].symbol && !end.item[i].symbol && size >= 0;
+        out[i].axis = axis;
+        if (step == 0 || step < -INT32_MAX || step > INT32_MAX)
+            kiln_onnx_refuse(n, "step %lld", (long long)step);
+        else if (numbers)
+            out[i] = clamp(axis, size, first.item[i].i, end.item[i].i, step);
+        else if (!symbolic_range(first.item[i], end.item[i], size, step, &out[i]))
+            kiln_onnx_refuse(n, "start or end on axis %d, whose size is not known", axis);
+        if (n->refused)
+            return -1;
+    }
+    return first.count;
+}
+
+void kiln_onnx_build_slice(kiln_onnx_node *n)
+{
+    struct kiln_onnx_range range[KILN_MAX_RANK];
+    const int count = kiln_onnx_slices(n, range);
+    if (count < 0)
+        return;
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    for (int i = 0; i < count; i++) {
+        const struct kiln_onnx_range r = range[i];
+        const int64_t end = r.first + r.count * r.step; /* backwards, it may lie before the first */
+        if (r.count == 0)
+            y = kiln_slice(n->g, y, r.axis, 0, 0, 1);
+        else
+            y = kiln_slice(n->g, y, r.axis, r.first, r.count < 0 || end < 0 ? KILN_END : end, r.step);
+    }
+    kiln_onnx_out(n, 0, y);
+}
+
+/* The pads of each axis of x: before and after, negative where x is cut. */
+static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, int64_t *after)
+{
+    struct kiln_onnx_list pads, axes = {0};
+    const char *name = n->opset < 2 ? "paddings" : "pads";
+    if (!kiln_onnx_list(n, name, 11, 1, &pads) ||
+        (n->opset >= 18 && !kiln_onnx_list(n, "axes", 18, 3, &axes)))
+        return false;
+    const int count = axes.given ? axes.count : x->rank;
+    if (pads.count != 2 * count) {
+        kiln_onnx_refuse(n, "%d pads for %d axes", pads.count, count);
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        const int axis = axes.given ? kiln_onnx_axis(n, axes.item[i].i, x->rank) : i;
+        if (n->refused || pads.item[i].symbol || pads.item[count + i].symbol) {
+            kiln_onnx_refuse(n, "pads that are not known");
+            return false;
+        }
+        before[axis] = pads.item[i].i;
+        after[axis] = pads.item[count + i].i;
+    }
+    return true;
+}
+
+void kiln_onnx_build_pad(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const char *mode = kiln_onnx_text(n, "mode", "constant");
+    int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
+    double value = n->opset < 11 ? kiln_onnx_real(n, "value", 0) : 0;
+    if (strcmp(mode, "constant")) {
+        kiln_onnx_refuse(n, "mode %s is not supported", mode);
+        return;
+    }
+    if (!take_pads(n, &x.shape, before, after))
+        return;
+    if (n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value)) {
+        kiln_onnx_refuse(n, "the value must be known before anything runs");
+        return;
+    }
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    for (int i = 0; i < x.shape.rank; i++) {
+        const int64_t size = x.shape.size[i], front = before[i] < 0 ? -before[i] : 0,
+                      back = after[i] < 0 ? -after[i] : 0;
+        if ((front || back) && (size < 0 || front > size || back > size - front)) {
+            kiln_onnx_refuse(n, "negative pads that take more than axis %d has", i);
+            return;
+        }
+        if (front || back)
+            y = kiln_slice(n->g, y, i, front, size - back, 1);
+        before[i] = before[i] < 0 ? 0 : before[i];
+        after[i] = after[i] < 0 ? 0 : after[i];
+    }
+    kiln_onnx_out(n, 0, kiln_pad(n->g, y, before, after, value));
+}
+
+void kiln_onnx_build_gather(kiln_onnx_node *n)
+{
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), kiln_onnx_spec(n, 0).shape.rank);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
+}
+
+/* Sizes and constants, known while reading ---------------------------------------------------------------------------- */
+
+void kiln_onnx_build_shape(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    int64_t first = kiln_onnx_int(n, "start", 0), end = kiln_onnx_int(n, "end", x.rank);
+    first = first < 0 ? first + x.rank : first;
+    end = end < 0 ? end + x.rank : end;
+    first = first < 0 ? 0 : first > x.rank ? x.rank : first;
+    end = end > x.rank ? x.rank : end < first ? first : end;
+    struct kiln_onnx_item *item = kiln_onnx_out_items(n, 0, KILN_I64, KILN_SHAPE(end - first));
+    for (int64_t i = first; item && i < end; i++)
+        item[i - first] = (struct kiln_onnx_item){.i = x.size[i], .symbol = x.size[i] < 0};
+}
+
+void kiln_onnx_build_size(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_item *item = kiln_onnx_out_items(n, 0, KILN_I64, KILN_SCALAR);
+    int64_t count = 1;
+    for (int i = 0; i < x.rank; i++)
+        count = kiln_dim_mul(n->g, count, x.size[i]);
+    if (item)
+        *item = (struct kiln_onnx_item){.i = count, .symbol = count < 0};
+}
+
+static const Onnx__AttributeProto *tensor_attribute(kiln_onnx_node *n)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++)
+        if (!strcmp(n->proto->attribute[i]->name, "value") && n->proto->attribute[i]->t)
+            return n->proto->attribute[i];
+    return NULL;
+}
+
+/* A tensor attribute as a known value. */
+static bool take_tensor(kiln_onnx_node *n, const Onnx__TensorProto *t, struct kiln_onnx_value *v)
+{
+    kiln_array array;
+    if (kiln_onnx_tensor(n->m, t, n->proto->n_output ? n->proto->output[0] : "constant", &array))
+        return false;
+    v->known = true;
+    v->spec = (kiln_spec){array.type, array.shape};
+    v->data = array.data;
+    return true;
+}
+
+/* value_int, value_ints, value_float, value_floats: what values of shape and type the attribute holds. */
+static void constant_of_numbers(kiln_onnx_node *n, const Onnx__AttributeProto *a)
+{
+    const char *kind = a->name + strlen("value_");
+    const bool real = !strncmp(kind, "float", 5), many = kind[strlen(kind) - 1] == 's';
+    const size_t count = many ? real ? a->n_floats : a->n_ints : 1;
+    struct kiln_onnx_item *item = count > KILN_ONNX_MOST_ITEMS
+                                      ? NULL
+                                      : kiln_onnx_out_items(n, 0, real ? KILN_F32 : KILN_I64,
+                                                            many ? KILN_SHAPE((int64_t)count) : KILN_SCALAR);
+    for (size_t i = 0; item && i < count; i++)
+        item[i] = real ? (struct kiln_onnx_item){.r = many ? a->floats[i] : a->f}
+                       : (struct kiln_onnx_item){.i = many ? a->ints[i] : a->i};
+    if (!item)
+        kiln_onnx_refuse(n, "%zu values", count);
+}
+
+void kiln_onnx_build_constant(kiln_onnx_node *n)
+{
+    const Onnx__AttributeProto *a = n->proto->n_attribute == 1 ? n->proto->attribute[0] : NULL;
+    if (!a || !n->outputs || !n->out[0] || (!strcmp(a->name, "value") && !a->t))
+        kiln_onnx_refuse(n, "wanted one value");
+    else if (!strcmp(a->name, "value"))
+        take_tensor(n, a->t, n->out[0]);
+    else
+        constant_of_numbers(n, a);
+}
+
+void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n)
+{
+    const Onnx__AttributeProto *a = tensor_attribute(n);
+    struct kiln_onnx_value fill = {
+        .name = "value", .known = true, .spec = {KILN_F32, KILN_SHAPE(1)}, .data = (float[]){0}};
+    struct kiln_onnx_list list;
+    kiln_shape shape;
+    if ((a && !take_tensor(n, a->t, &fill)) || !kiln_onnx_list(n, "shape", 1, 0, &list) ||
+        !kiln_onnx_shape(n, &list, &shape))
+        return;
+    const int64_t count = kiln_shape_count(&shape);
+    if (kiln_shape_count(&fill.spec.shape) != 1) {
+        kiln_onnx_refuse(n, "value has more than one element");
+        return;
+    }
+    const struct kiln_onnx_item *value = kiln_onnx_items(n->m, &fill);
+    struct kiln_onnx_item *item = kiln_onnx_out_items(n, 0, fill.spec.type, shape);
+    for (int64_t i = 0; item && value && i < count; i++)
+        item[i] = *value;
+    if (!item)
+        kiln_onnx_out(n, 0,
+                      kiln_expand(n->g, kiln_reshape(n->g, kiln_onnx_tensor_of(n->m, &fill), KILN_SCALAR),
+                                  shape));
+}

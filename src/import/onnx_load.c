@@ -1,0 +1,459 @@
+/*
+ * onnx_load.c - an ONNX file as a graph and its weights.
+ *
+ *   read the file; find what each initializer is; declare inputs; build the nodes in the file's order; name the outputs;
+ *   make the weights and write the file's values to them.
+ *
+ * Nodes come in the order of execution, as the standard demands: a cycle shows as a value that is read before it is made.
+ * What is not supported is gathered and reported at once, before anything could run.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "import/onnx.h"
+
+kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
+{
+    char text[512];
+    if (m->status)
+        return m->status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    m->status = status;
+    return kiln_fail(status, "%s: %s", m->path, text);
+}
+
+/* What an initializer is ------------------------------------------------------------------------------------------ */
+
+static bool standard_domain(const Onnx__NodeProto *n)
+{
+    return !n->domain || !n->domain[0] || !strcmp(n->domain, "ai.onnx");
+}
+
+static const struct kiln_onnx_row *row_of(const struct kiln_onnx *m, const Onnx__NodeProto *n)
+{
+    return n->op_type && standard_domain(n) ? kiln_onnx_row_of(n->op_type, m->opset) : NULL;
+}
+
+struct roles {
+    struct kiln_map of;    /* name -> enum kiln_onnx_role */
+    struct kiln_map maker; /* name -> node */
+};
+
+/* The nodes that hand a weight on in another shape. */
+static bool hands_on(const Onnx__NodeProto *n)
+{
+    static const char *const names[] = {"Identity", "Reshape",   "Transpose",
+                                        "Squeeze",  "Unsqueeze", "Flatten"};
+    for (size_t i = 0; n->op_type && n->n_input && i < sizeof names / sizeof *names; i++)
+        if (!strcmp(n->op_type, names[i]))
+            return true;
+    return false;
+}
+
+/* y = Add(MatMul(x, w), b): b is learned like the biases that Gemm and Conv take themselves. */
+static bool adds_bias(const struct kiln_onnx *m, const struct roles *r, const Onnx__NodeProto *n,
+                      size_t input)
+{
+    if (!n->op_type || strcmp(n->op_type, "Add") || n->n_input != 2)
+        return false;
+    const int maker = kiln_map_find(&r->maker, n->input[1 - input]);
+    const struct kiln_onnx_row *row = maker < 0 ? NULL : row_of(m, m->model->graph->node[maker]);
+    return row && (!strcmp(row->name, "MatMul") || !strcmp(row->name, "Conv"));
+}
+
+static bool put_role(struct roles *r, const char *name, enum kiln_onnx_role role)
+{
+    return kiln_map_find(&r->of, name) >= 0 || kiln_map_put(&r->of, name, role);
+}
+
+static bool find_roles_of(const struct kiln_onnx *m, struct roles *r, const Onnx__NodeProto *n)
+{
+    const struct kiln_onnx_row *row = row_of(m, n);
+    bool kept = true;
+    for (size_t i = 0; row && i < n->n_input && i < 32; i++) {
+        if (row->parameters >> i & 1 || adds_bias(m, r, n, i))
+            kept = kept && put_role(r, n->input[i], KILN_ONNX_PARAMETER);
+        if (row->states >> i & 1)
+            kept = kept && put_role(r, n->input[i], KILN_ONNX_STATE);
+    }
+    const int handed = hands_on(n) && n->n_output ? kiln_map_find(&r->of, n->output[0]) : -1;
+    return kept && (handed < 0 || put_role(r, n->input[0], (enum kiln_onnx_role)handed));
+}
+
+static kiln_status find_roles(struct kiln_onnx *m, struct roles *r)
+{
+    const Onnx__GraphProto *graph = m->model->graph;
+    bool kept = true;
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t k = 0; k < graph->node[i]->n_output; k++)
+            kept = kept && kiln_map_put(&r->maker, graph->node[i]->output[k], (int)i);
+    for (size_t i = graph->n_node; i-- > 0;)
+        kept = kept && find_roles_of(m, r, graph->node[i]);
+    return kept ? KILN_OK : kiln_onnx_fail(m, KILN_ERROR_MEMORY, "out of memory");
+}
+
+static kiln_status add_initializer(struct kiln_onnx *m, const struct roles *r, const Onnx__TensorProto *t)
+{
+    char what[160];
+    kiln_array array;
+    if (!t->name || !t->name[0])
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "an initializer has no name");
+    snprintf(what, sizeof what, "initializer \"%s\"", t->name);
+    const kiln_status status = kiln_onnx_tensor(m, t, what, &array);
+    struct kiln_onnx_value *v = status ? NULL : kiln_onnx_add(m, t->name);
+    if (!v)
+        return m->status;
+    const int role = kiln_map_find(&r->of, t->name);
+    v->known = true;
+    v->spec = (kiln_spec){array.type, array.shape};
+    v->data = array.data;
+    v->role = role > 0 && array.type == KILN_F32 ? (enum kiln_onnx_role)role : KILN_ONNX_CONSTANT;
+    return KILN_OK;
+}
+
+static kiln_status add_initializers(struct kiln_onnx *m)
+{
+    const Onnx__GraphProto *graph = m->model->graph;
+    struct roles roles = {{0}};
+    if (graph->n_sparse_initializer)
+        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "sparse initializers are not supported");
+    kiln_status status = find_roles(m, &roles);
+    for (size_t i = 0; !status && i < graph->n_initializer; i++)
+        status = add_initializer(m, &roles, graph->initializer[i]);
+    kiln_map_finish(&roles.of);
+    kiln_map_finish(&roles.maker);
+    return status;
+}
+
+/* Inputs ---------------------------------------------------------------------------------------------------------- */
+
+static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__TensorShapeProto__Dimension *dim,
+                       int axis)
+{
+    char unnamed[128];
+    snprintf(unnamed, sizeof unnamed, "%s.%d", input, axis);
+    const bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    const bool named =
+        dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0];
+    if (known && dim->dim_value < 0)
+        kiln_onnx_fail(m, KILN_ERROR_FILE, "input \"%s\": size %lld of axis %d is negative", input,
+                       (long long)dim->dim_value, axis);
+    if (m->params.free_batch && axis == 0) {
+        m->old_batch = known ? dim->dim_value : m->old_batch;
+        return KILN_BATCH;
+    }
+    return known ? dim->dim_value : kiln_dim(m->g, named ? dim->dim_param : unnamed);
+}
+
+/* The value that the caller fixed an input to; NULL if none. */
+static const kiln_array *fixed_value(const struct kiln_onnx *m, const char *input)
+{
+    for (int i = 0; i < m->params.fixed_count; i++) {
+        const kiln_onnx_fixed *f = &m->params.fixed[i];
+        if (f->input ? !strcmp(f->input, input) : f->index == m->inputs)
+            return &f->value;
+    }
+    return NULL;
+}
+
+static kiln_status add_fixed(struct kiln_onnx *m, const char *name, kiln_type type, const kiln_array *value)
+{
+    if (value->type != type || kiln_shape_count(&value->shape) < 0)
+        return kiln_onnx_fail(m, KILN_ERROR_TYPE, "input \"%s\" is %s, its fixed value %s", name,
+                              kiln_type_name(type), kiln_type_name(value->type));
+    struct kiln_onnx_value *v = kiln_onnx_add(m, name);
+    if (!v)
+        return m->status;
+    v->known = true;
+    v->spec = (kiln_spec){value->type, value->shape};
+    v->data = value->data; /* the caller's, read until kiln_onnx_load returns */
+    return KILN_OK;
+}
+
+static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
+{
+    kiln_spec spec = {0};
+    if (!info->name || !info->name[0])
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "an input has no name");
+    if (kiln_onnx_find(m, info->name))
+        return KILN_OK; /* an initializer: the input is a default that older files declare */
+    const bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    if (!tensor || !kiln_onnx_type(info->type->tensor_type->elem_type, &spec.type))
+        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
+                              "input \"%s\" is no tensor of a type that is supported", info->name);
+    const kiln_array *fixed = fixed_value(m, info->name);
+    m->inputs++;
+    if (fixed)
+        return add_fixed(m, info->name, spec.type, fixed);
+    const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
+    if (!shape || shape->n_dim > KILN_MAX_RANK)
+        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
+                              "input \"%s\": its rank must be known, and at most %d", info->name,
+                              KILN_MAX_RANK);
+    spec.shape.rank = (int)shape->n_dim;
+    for (int i = 0; i < spec.shape.rank && !m->status; i++)
+        spec.shape.size[i] = size_of(m, info->name, shape->dim[i], i);
+    struct kiln_onnx_value *v = m->status ? NULL : kiln_onnx_add(m, info->name);
+    if (v)
+        v->tensor = kiln_input(m->g, info->name, spec.type, spec.shape);
+    return m->status ? m->status : kiln_graph_status(m->g);
+}
+
+/* Nodes ----------------------------------------------------------------------------------------------------------- */
+
+static bool word_in(const char *words, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = words; at && length && (at = strstr(at, word)); at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}
+
+static void check_attributes(kiln_onnx_node *n)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *a = n->proto->attribute[i];
+        if (!a->name || !word_in(n->row->attributes, a->name))
+            kiln_onnx_refuse(n, "attribute %s is not supported", a->name ? a->name : "without a name");
+        else if (a->ref_attr_name && a->ref_attr_name[0])
+            kiln_onnx_refuse(n, "attribute %s refers to a function's", a->name);
+    }
+}
+
+static void check_row(kiln_onnx_node *n)
+{
+    if (!standard_domain(n->proto))
+        kiln_onnx_refuse(n, "operators of domain %s are not supported", n->proto->domain);
+    else if (!n->row)
+        kiln_onnx_refuse(n, "no such operator at opset %d", n->opset);
+    else if (n->inputs < n->row->inputs ||
+             (n->row->most >= 0 && n->inputs > (n->row->most ? n->row->most : n->row->inputs)))
+        kiln_onnx_refuse(n, "%d inputs, wanted %d", n->inputs, n->row->inputs);
+    else
+        check_attributes(n);
+    for (int i = 0; n->row && i < n->row->inputs && i < n->inputs; i++)
+        if (!n->in[i])
+            kiln_onnx_refuse(n, "input %d is left out", i);
+}
+
+static kiln_status find_values(kiln_onnx_node *n)
+{
+    const Onnx__NodeProto *p = n->proto;
+    if (p->n_input > KILN_ONNX_MOST_INPUTS || p->n_output > KILN_ONNX_MOST_INPUTS)
+        return kiln_onnx_fail(n->m, KILN_ERROR_UNSUPPORTED, "%s \"%s\": more than %d inputs or outputs",
+                              p->op_type, p->name ? p->name : "", KILN_ONNX_MOST_INPUTS);
+    n->inputs = (int)p->n_input;
+    n->outputs = (int)p->n_output;
+    for (int i = 0; i < n->inputs; i++)
+        if (p->input[i][0] && !(n->in[i] = kiln_onnx_find(n->m, p->input[i])))
+            return kiln_onnx_fail(n->m, KILN_ERROR_FILE,
+                                  "%s \"%s\" reads \"%s\", which nothing before it makes", p->op_type,
+                                  p->name ? p->name : "", p->input[i]);
+    for (int i = 0; i < n->outputs; i++)
+        if (p->output[i][0] && !(n->out[i] = kiln_onnx_add(n->m, p->output[i])))
+            return n->m->status;
+    while (n->inputs && !n->in[n->inputs - 1]) /* left out at the end: as if they were not listed */
+        n->inputs--;
+    return KILN_OK;
+}
+
+/* Whether the node can be computed now: from known values that are not learned. */
+static bool known(const kiln_onnx_node *n)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i] &&
+            (n->in[i]->role != KILN_ONNX_CONSTANT || !n->in[i]->known || !kiln_onnx_items(n->m, n->in[i])))
+            return false;
+    return true;
+}
+
+static void name_outputs(kiln_onnx_node *n)
+{
+    for (int i = 0; i < n->outputs && !kiln_graph_status(n->g); i++) {
+        const struct kiln_onnx_value *v = n->out[i];
+        if (v && v->tensor.id)
+            kiln_name(n->g, v->tensor, v->name);
+        else if (v && !v->known)
+            kiln_onnx_refuse(n, "output %d is not supported", i);
+    }
+}
+
+/* The node's name goes into messages as the scope of what it appends; weights are declared outside of it. */
+static void build_in_scope(kiln_onnx_node *n)
+{
+    const char *name = n->proto->name && n->proto->name[0] ? n->proto->name
+                       : n->outputs                        ? n->proto->output[0]
+                                                           : "";
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i] && n->in[i]->role != KILN_ONNX_CONSTANT)
+            kiln_onnx_tensor_of(n->m, n->in[i]);
+    kiln_scope_open(n->g, name[0] ? name : n->row->name);
+    n->row->build(n);
+    kiln_scope_close(n->g);
+}
+
+static void build(kiln_onnx_node *n)
+{
+    check_row(n);
+    if (n->refused || (n->row->fold && known(n) && n->row->fold(n)))
+        return;
+    if (n->row->build)
+        build_in_scope(n);
+    else
+        kiln_onnx_refuse(n, "supported only where its inputs are known before anything runs");
+    if (!n->refused && !n->m->status)
+        name_outputs(n);
+}
+
+static kiln_status add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto)
+{
+    kiln_onnx_node n = {.m = m, .g = m->g, .opset = m->opset, .proto = proto, .row = row_of(m, proto)};
+    bool fed = true;
+    if (!proto->op_type)
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "node \"%s\" has no operator",
+                              proto->name ? proto->name : "");
+    if (find_values(&n))
+        return m->status;
+    for (int i = 0; i < n.inputs; i++)
+        fed = fed && !(n.in[i] && n.in[i]->refused);
+    if (fed)
+        build(&n);
+    else
+        check_row(&n); /* what it lacks by itself is told, even if it could not be built anyway */
+    for (int i = 0; i < n.outputs; i++)
+        if (n.out[i])
+            n.out[i]->refused = !fed || n.refused;
+    return m->status ? m->status : kiln_graph_status(m->g);
+}
+
+/* Outputs --------------------------------------------------------------------------------------------------------- */
+
+/* Whether t is an input or an output already; an output must be a value of its own. */
+static bool taken(const kiln_graph *g, kiln_tensor t)
+{
+    bool found = false;
+    for (int i = 0; i < kiln_graph_output_count(g); i++)
+        found = found || kiln_graph_output(g, i).id == t.id;
+    for (int i = 0; i < kiln_graph_input_count(g); i++)
+        found = found || kiln_graph_input(g, i).id == t.id;
+    return found;
+}
+
+static kiln_tensor copy_of(kiln_graph *g, kiln_tensor t)
+{
+    return kiln_reshape(g, t, (kiln_shape){.rank = kiln_tensor_shape(g, t).rank});
+}
+
+static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
+{
+    struct kiln_onnx_value *v = info->name ? kiln_onnx_find(m, info->name) : NULL;
+    if (!v)
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "output \"%s\" is made by no node",
+                              info->name ? info->name : "");
+    if (v->refused)
+        return KILN_OK;
+    kiln_tensor t = kiln_onnx_tensor_of(m, v);
+    if (!t.id && !m->status && !kiln_graph_status(m->g))
+        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "output \"%s\" depends on a symbolic size", v->name);
+    if (t.id && kiln_find(m->g, v->name).id == t.id && !taken(m->g, t))
+        kiln_output(m->g, v->name, t);
+    else if (t.id)
+        kiln_output(m->g, kiln_find(m->g, v->name).id ? kiln_scope_name(m->g, v->name, NULL) : v->name,
+                    copy_of(m->g, t));
+    return m->status ? m->status : kiln_graph_status(m->g);
+}
+
+/* All of it ------------------------------------------------------------------------------------------------------- */
+
+static kiln_status find_opset(struct kiln_onnx *m)
+{
+    m->opset = 1;
+    for (size_t i = 0; i < m->model->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *o = m->model->opset_import[i];
+        if (!o->domain || !o->domain[0] || !strcmp(o->domain, "ai.onnx"))
+            m->opset = o->version > INT32_MAX || o->version < 1 ? 0 : (int)o->version;
+    }
+    if (m->opset < 1)
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "its opset is no version of ONNX");
+    if (m->opset > KILN_ONNX_NEWEST_OPSET)
+        kiln_warn("%s: opset %d is newer than %d, the newest known: operators are read as of that one",
+                  m->path, m->opset, KILN_ONNX_NEWEST_OPSET);
+    return KILN_OK;
+}
+
+static kiln_status build_graph(struct kiln_onnx *m)
+{
+    const Onnx__GraphProto *graph = m->model->graph;
+    if (!graph || !graph->n_output)
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "no ONNX model: it has no graph with outputs");
+    kiln_status status = find_opset(m);
+    if (!status)
+        status = add_initializers(m);
+    for (size_t i = 0; !status && i < graph->n_input; i++)
+        status = add_input(m, graph->input[i]);
+    for (size_t i = 0; !status && i < graph->n_node; i++)
+        status = add_node(m, graph->node[i]);
+    for (size_t i = 0; !status && i < graph->n_output; i++)
+        status = add_output(m, graph->output[i]);
+    if (!status && m->refused)
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be built, %d node%s: %s", m->path, m->refused,
+                           m->refused > 1 ? "s" : "", kiln_text_get(&m->refusals));
+    return status;
+}
+
+static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
+{
+    kiln_status status = kiln_weights_create(weights, m->g, NULL);
+    for (int i = 0; !status && i < m->value.count; i++) {
+        const struct kiln_onnx_value *v = m->value.data[i];
+        const kiln_array values = {.data = (void *)(uintptr_t)v->data,
+                                   .type = v->spec.type,
+                                   .shape = v->spec.shape};
+        if (v->role != KILN_ONNX_CONSTANT && v->tensor.id)
+            status = kiln_weights_write(*weights, v->name, &values);
+    }
+    return status;
+}
+
+kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
+                           const kiln_onnx_params *params)
+{
+    struct kiln_onnx m = {.path = path, .params = params ? *params : (kiln_onnx_params){0}};
+    struct kiln_file file = {0};
+    Onnx__ModelProto *model = NULL;
+    *graph = NULL;
+    *weights = NULL;
+    kiln_status status = kiln_file_map(&file, path);
+    if (status)
+        goto out;
+    status = KILN_ERROR_FILE;
+    if (!(m.model = model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, file.data, file.size)))
+        goto out;
+    kiln_file_unmap(&file);
+    if ((status =
+             kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL})))
+        goto out;
+    if ((status = build_graph(&m)) || (status = make_weights(&m, weights)))
+        goto out;
+    *graph = m.g;
+    m.g = NULL;
+
+out:
+    kiln_file_unmap(&file);
+    kiln_onnx_free(model);
+    if (status)
+        kiln_weights_destroy(weights);
+    kiln_graph_destroy(&m.g);
+    kiln_vec_finish(&m.value);
+    kiln_map_finish(&m.names);
+    kiln_text_finish(&m.refusals);
+    kiln_arena_finish(&m.arena);
+    return status;
+}

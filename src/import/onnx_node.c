@@ -1,0 +1,209 @@
+/*
+ * onnx_node.c - what a builder asks of its node: inputs, attributes, lists of integers; and how it refuses.
+ *
+ * A refusal is noted for one message about all of them; the node's outputs are refused too, and whoever reads them stays
+ * silent, so that each cause is told once.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "import/onnx.h"
+
+enum { MOST_TOLD = 20 };
+
+static const char *name_of(const kiln_onnx_node *n)
+{
+    const Onnx__NodeProto *p = n->proto;
+    return p->name && p->name[0] ? p->name : p->n_output ? p->output[0] : "";
+}
+
+void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...)
+{
+    char text[256];
+    if (n->refused)
+        return;
+    n->refused = true;
+    if (n->m->refused++ >= MOST_TOLD)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    kiln_text_add(&n->m->refusals, "%s%s \"%s\": %s", n->m->refused > 1 ? "; " : "", n->proto->op_type,
+                  name_of(n), text);
+}
+
+/* Inputs and outputs ---------------------------------------------------------------------------------------------- */
+
+bool kiln_onnx_has(const kiln_onnx_node *n, int i)
+{
+    return i < n->inputs && n->in[i];
+}
+
+kiln_tensor kiln_onnx_in(kiln_onnx_node *n, int i)
+{
+    if (!kiln_onnx_has(n, i))
+        return KILN_NONE;
+    const kiln_tensor t = kiln_onnx_tensor_of(n->m, n->in[i]);
+    if (!t.id && !kiln_graph_status(n->g) && !n->m->status)
+        kiln_onnx_refuse(n, "input \"%s\" depends on a symbolic size", n->in[i]->name);
+    return t;
+}
+
+kiln_spec kiln_onnx_spec(kiln_onnx_node *n, int i)
+{
+    if (!kiln_onnx_has(n, i))
+        return (kiln_spec){0};
+    return n->in[i]->known ? n->in[i]->spec : kiln_tensor_spec(n->g, n->in[i]->tensor);
+}
+
+int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank)
+{
+    const int64_t from_start = axis < 0 ? axis + rank : axis;
+    if (from_start >= 0 && from_start < rank)
+        return (int)from_start;
+    kiln_onnx_refuse(n, "axis %lld of a tensor of rank %d", (long long)axis, rank);
+    return 0;
+}
+
+void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t)
+{
+    if (i < n->outputs && n->out[i])
+        n->out[i]->tensor = t;
+}
+
+struct kiln_onnx_item *kiln_onnx_out_items(kiln_onnx_node *n, int i, kiln_type type, kiln_shape shape)
+{
+    const int64_t count = kiln_shape_count(&shape);
+    if (i >= n->outputs || !n->out[i] || count < 0 || count > KILN_ONNX_MOST_ITEMS)
+        return NULL;
+    struct kiln_onnx_value *v = n->out[i];
+    v->items = kiln_arena_alloc(&n->m->arena, ((size_t)count + 1) * sizeof *v->items);
+    v->known = v->items != NULL;
+    v->spec = (kiln_spec){type, shape};
+    if (!v->items)
+        kiln_onnx_fail(n->m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+    return v->items;
+}
+
+/* Attributes ------------------------------------------------------------------------------------------------------ */
+
+static const Onnx__AttributeProto *find(const kiln_onnx_node *n, const char *name)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++)
+        if (n->proto->attribute[i]->name && !strcmp(n->proto->attribute[i]->name, name))
+            return n->proto->attribute[i];
+    return NULL;
+}
+
+static bool typed(kiln_onnx_node *n, const Onnx__AttributeProto *a, Onnx__AttributeProto__AttributeType type,
+                  bool there)
+{
+    if (a && (a->has_type ? a->type == type : there))
+        return true;
+    if (a)
+        kiln_onnx_refuse(n, "attribute %s has the wrong type, %d", a->name, (int)a->type);
+    return false;
+}
+
+bool kiln_onnx_has_attribute(const kiln_onnx_node *n, const char *name)
+{
+    return find(n, name) != NULL;
+}
+
+int64_t kiln_onnx_int(kiln_onnx_node *n, const char *name, int64_t otherwise)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    return typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, a && a->has_i) ? a->i : otherwise;
+}
+
+double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    return typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, a && a->has_f) ? (double)a->f
+                                                                                    : otherwise;
+}
+
+const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *otherwise)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, a && a->has_s))
+        return otherwise;
+    char *text = kiln_arena_alloc(&n->m->arena, a->s.len + 1); /* bytes in the file, without an end */
+    return text && a->s.len ? memcpy(text, a->s.data, a->s.len) : "";
+}
+
+const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    *count = 0;
+    if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, a && a->n_ints))
+        return NULL;
+    if (a->n_ints > KILN_ONNX_MOST_ITEMS) {
+        kiln_onnx_refuse(n, "attribute %s has %zu values", name, a->n_ints);
+        return NULL;
+    }
+    *count = (int)a->n_ints;
+    return a->ints;
+}
+
+/* Lists: an attribute in old models, an input in new ones ----------------------------------------------------------- */
+
+static bool list_of_attribute(kiln_onnx_node *n, const char *name, struct kiln_onnx_list *out)
+{
+    const int64_t *ints = kiln_onnx_ints(n, name, &out->count);
+    out->given = kiln_onnx_has_attribute(n, name);
+    out->item = kiln_arena_alloc(&n->m->arena, (size_t)(out->count + 1) * sizeof *out->item);
+    for (int i = 0; out->item && i < out->count; i++)
+        out->item[i].i = ints[i];
+    return out->item && !n->refused;
+}
+
+bool kiln_onnx_list(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out)
+{
+    *out = (struct kiln_onnx_list){0};
+    if (n->opset < since)
+        return list_of_attribute(n, name, out);
+    if (!kiln_onnx_has(n, i))
+        return true;
+    const kiln_spec spec = kiln_onnx_spec(n, i);
+    out->item = kiln_onnx_items(n->m, n->in[i]);
+    if (!out->item || kiln_type_is_real(spec.type) || spec.shape.rank > 1) {
+        kiln_onnx_refuse(n, "%s, input \"%s\", must be a list of integers that is known before anything runs",
+                         name, n->in[i]->name);
+        return false;
+    }
+    out->given = true;
+    out->count = (int)kiln_shape_count(&spec.shape);
+    return true;
+}
+
+bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out)
+{
+    const kiln_spec spec = kiln_onnx_spec(n, i);
+    const struct kiln_onnx_item *item = kiln_onnx_has(n, i) ? kiln_onnx_items(n->m, n->in[i]) : NULL;
+    if (!item || kiln_shape_count(&spec.shape) != 1 || item->symbol)
+        return false;
+    *out = kiln_type_is_real(spec.type) ? item->r : (double)item->i;
+    return true;
+}
+
+bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_shape *out)
+{
+    *out = (kiln_shape){.rank = list->count};
+    if (list->count > KILN_MAX_RANK) {
+        kiln_onnx_refuse(n, "a shape of rank %d, the largest is %d", list->count, KILN_MAX_RANK);
+        return false;
+    }
+    for (int i = 0; i < list->count; i++) {
+        out->size[i] = list->item[i].i;
+        if (!list->item[i].symbol && out->size[i] < 0) {
+            kiln_onnx_refuse(n, "size %lld of axis %d is negative", (long long)out->size[i], i);
+            return false;
+        }
+    }
+    return true;
+}

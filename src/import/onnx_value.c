@@ -1,0 +1,142 @@
+/*
+ * onnx_value.c - the values of a model: known while reading, or computed by the graph; the first become the second when a
+ * node needs them there.
+ */
+#include <string.h>
+
+#include "base/half.h"
+#include "import/onnx.h"
+
+struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name)
+{
+    const int index = kiln_map_find(&m->names, name);
+    return index < 0 ? NULL : m->value.data[index];
+}
+
+struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name)
+{
+    if (kiln_map_find(&m->names, name) >= 0) {
+        kiln_onnx_fail(m, KILN_ERROR_FILE, "\"%s\" is made twice", name);
+        return NULL;
+    }
+    struct kiln_onnx_value *v = kiln_arena_alloc(&m->arena, sizeof *v);
+    if (!v || !kiln_map_put(&m->names, name, m->value.count) || !kiln_vec_push(&m->value, v)) {
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", name);
+        return NULL;
+    }
+    v->name = name;
+    return v;
+}
+
+/* Elements while reading ------------------------------------------------------------------------------------------ */
+
+static struct kiln_onnx_item load(kiln_type type, const void *data, int64_t i)
+{
+    struct kiln_onnx_item item = {0};
+    switch (type) {
+    case KILN_F32:
+        item.r = ((const float *)data)[i];
+        break;
+    case KILN_F64:
+        item.r = ((const double *)data)[i];
+        break;
+    case KILN_F16:
+        item.r = kiln_half_to(((const uint16_t *)data)[i]);
+        break;
+    case KILN_BF16:
+        item.r = kiln_bf16_to(((const uint16_t *)data)[i]);
+        break;
+    case KILN_I64:
+    case KILN_U64:
+        item.i = ((const int64_t *)data)[i];
+        break;
+    case KILN_I32:
+        item.i = ((const int32_t *)data)[i];
+        break;
+    case KILN_U32:
+        item.i = ((const uint32_t *)data)[i];
+        break;
+    case KILN_I16:
+        item.i = ((const int16_t *)data)[i];
+        break;
+    case KILN_U16:
+        item.i = ((const uint16_t *)data)[i];
+        break;
+    case KILN_I8:
+        item.i = ((const int8_t *)data)[i];
+        break;
+    case KILN_U8:
+    case KILN_BOOL:
+        item.i = ((const uint8_t *)data)[i];
+        break;
+    }
+    return item;
+}
+
+static void store(kiln_type type, void *data, int64_t i, struct kiln_onnx_item item)
+{
+    const float r = (float)item.r;
+    const uint16_t half = type == KILN_F16 ? kiln_half_from(r) : kiln_bf16_from(r);
+    const size_t size = kiln_type_size(type);
+    const void *from = type == KILN_F32   ? (const void *)&r
+                       : type == KILN_F64 ? (const void *)&item.r
+                                          : (const void *)&half;
+    if (!kiln_type_is_real(type))
+        from = &item.i; /* little-endian: the low bytes come first */
+    memcpy((unsigned char *)data + (size_t)i * size, from, size);
+}
+
+struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_value *v)
+{
+    const int64_t count = kiln_shape_count(&v->spec.shape);
+    if (!v->known || v->items || count > KILN_ONNX_MOST_ITEMS)
+        return v->items;
+    v->items = kiln_arena_alloc(&m->arena, ((size_t)count + 1) * sizeof *v->items);
+    if (!v->items)
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+    for (int64_t i = 0; v->items && i < count; i++)
+        v->items[i] = load(v->spec.type, v->data, i);
+    return v->items;
+}
+
+/* Elements in the graph ------------------------------------------------------------------------------------------- */
+
+/* The dense elements of a value whose items were computed; NULL where one of them is a symbol. */
+static const void *pack(struct kiln_onnx *m, const struct kiln_onnx_value *v)
+{
+    const int64_t count = kiln_shape_count(&v->spec.shape);
+    void *data = kiln_arena_alloc(&m->arena, (size_t)count * kiln_type_size(v->spec.type) + 1);
+    for (int64_t i = 0; i < count; i++) {
+        if (data && v->items[i].symbol)
+            return NULL;
+        if (data)
+            store(v->spec.type, data, i, v->items[i]);
+    }
+    if (!data)
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+    return data;
+}
+
+/* Parameters and states begin with zeros in the graph; kiln_onnx_load writes the file's values to the weights. */
+static kiln_tensor declare(struct kiln_onnx *m, const struct kiln_onnx_value *v)
+{
+    const kiln_init zeros = {.kind = KILN_INIT_ZEROS};
+    const kiln_spec s = v->spec;
+    if (v->role == KILN_ONNX_PARAMETER)
+        return kiln_parameter(m->g, v->name, s.shape, &zeros);
+    if (v->role == KILN_ONNX_STATE)
+        return kiln_state(m->g, v->name, s.type, s.shape, KILN_STORE_WEIGHTS);
+    return kiln_constant(m->g,
+                         &(kiln_array){.data = (void *)(uintptr_t)v->data, .type = s.type, .shape = s.shape});
+}
+
+kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v)
+{
+    if (v->tensor.id || !v->known)
+        return v->tensor;
+    if (!v->data)
+        v->data = pack(m, v);
+    if (v->data)
+        v->tensor = declare(m, v);
+    return v->tensor;
+}
