@@ -165,6 +165,8 @@ static struct kiln_span locate(void *user, const struct kiln_object *o)
     struct kiln_ready *r = t->r;
     switch (o->kind) {
     case KILN_OBJECT_SCRATCH:
+        if (!r->scratch) /* all its values are empty */
+            return (struct kiln_span){0};
         return (struct kiln_span){table_add(t, r->scratch->buffer, "scratch"), o->offset, o->bytes};
     case KILN_OBJECT_KEPT:
         return (struct kiln_span){table_add(t, r->kept, "kept"), o->offset, o->bytes};
