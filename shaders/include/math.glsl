@@ -155,7 +155,7 @@ float kiln_quadrant(float x, out uint q)
     const uint two_over_pi[8] = uint[](0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u,
                                        0xfe5163abu);
     const uint m = (kiln_bits(x) & 0x007fffffu) | 0x00800000u;
-    const uint first = (kiln_magnitude(x) >> 23) - 150u + 31u;     /* the first bit that counts modulo 4 */
+    const uint first = (kiln_magnitude(x) >> 23) - 150u + 30u;     /* the first bit that counts modulo 4 */
     const uint i = first >> 5, s = first & 31u;
     uint w[3];
     for (uint k = 0u; k < 3u; k++)

@@ -1,0 +1,65 @@
+/* norm.c - moments and batch normalization: values, gradients, running statistics, every device alike. */
+#include "support/support.h"
+
+static const struct norm_case {
+    kiln_shape x;
+    kiln_axes axes;
+    const char *why;
+} cases[] = {
+    {{4, {3, 2, 4, 5}}, {3, {0, 2, 3}}, "a channel's"},
+    {{2, {6, 30}}, {1, {-1}}, "rows"},
+    {{2, {30, 40}}, {1, {0}}, "columns"},
+    {{3, {70, 2, 70}}, {2, {0, 2}}, "parts to merge"},
+};
+
+static kiln_tensor moments(kiln_graph *g, const void *one_case)
+{
+    const struct norm_case *c = one_case;
+    kiln_tensor variance;
+    const kiln_tensor x = kiln_test_input_in(g, c->x, 9, 11);
+    const kiln_tensor mean = kiln_moments(g, x, c->axes, &variance);
+    return kiln_add(g, mean, kiln_sqrt(g, variance));
+}
+
+Test(norm, moments_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        if (kiln_shape_count(&cases[i].x) < 2000)
+            kiln_expect_gradient(moments, &cases[i], cases[i].why);
+        kiln_expect_devices_agree(moments, &cases[i], true, 1e-4, cases[i].why);
+    }
+}
+
+static kiln_tensor known(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    kiln_tensor variance;
+    const kiln_tensor x = kiln_test_values(g, KILN_SHAPE(2, 4), (const float[]){1, 2, 3, 4, 5, 5, 5, 9});
+    const kiln_tensor mean = kiln_moments(g, x, KILN_AXES(1), &variance);
+    return kiln_concat(g, (const kiln_tensor[]){mean, variance}, 2, 1);
+}
+
+Test(norm, the_variance_is_biased)
+{
+    kiln_expect_values(known, NULL, (const double[]){2.5, 1.25, 6, 3}, 4, 1e-12, "moments");
+}
+
+static kiln_tensor batch_norm(kiln_graph *g, const void *one_case)
+{
+    const bool frozen = *(const bool *)one_case;
+    const kiln_tensor x = kiln_test_input(g, KILN_SHAPE(5, 3, 2, 4));
+    const kiln_tensor scale = kiln_test_input(g, KILN_SHAPE(3)), bias = kiln_test_input(g, KILN_SHAPE(3));
+    const kiln_tensor mean = kiln_state(g, "mean", KILN_F32, KILN_SHAPE(3), KILN_STORE_WEIGHTS);
+    const kiln_init ones = {.kind = KILN_INIT_CONSTANT, .value = 1};
+    const kiln_tensor variance =
+        kiln_state_init(g, "variance", KILN_F32, KILN_SHAPE(3), KILN_STORE_WEIGHTS, &ones);
+    return kiln_batch_norm(g, x, scale, bias, mean, variance, &(kiln_batch_norm_params){.frozen = frozen});
+}
+
+Test(norm, batch_normalization_on_every_device)
+{
+    for (int frozen = 0; frozen < 2; frozen++) {
+        kiln_expect_gradient(batch_norm, &(bool){frozen}, frozen ? "frozen" : "by mode");
+        kiln_expect_devices_agree(batch_norm, &(bool){frozen}, true, 0, frozen ? "frozen" : "by mode");
+    }
+}
