@@ -3,4 +3,4 @@
 
 KILN_PARAMS(signed_square) {
     uint count;
-} KILN_END;
+} KILN_PARAMS_END;
