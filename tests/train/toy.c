@@ -1,0 +1,102 @@
+/* toy.c - see toy.h. */
+#include "train/toy.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+float toy_feature(int r, int c)
+{
+    const int class = r % TOY_CLASSES;
+    return (float)(sin(1.7 * r + 2.9 * c) * 0.8 + (c % TOY_CLASSES == class ? 1.0 : 0.0));
+}
+
+static void open_data(struct toy *t)
+{
+    static float x[TOY_ROWS * TOY_FEATURES];
+    static int32_t label[TOY_ROWS];
+
+    for (int r = 0; r < TOY_ROWS; r++) {
+        label[r] = r % TOY_CLASSES;
+        for (int c = 0; c < TOY_FEATURES; c++)
+            x[r * TOY_FEATURES + c] = toy_feature(r, c);
+    }
+    const kiln_named_array arrays[] = {
+        {.name = "x", .array = {.data = x, .shape = KILN_SHAPE(TOY_ROWS, TOY_FEATURES)}},
+        {.name = "label",
+         .array = {.data = label, .type = KILN_I32, .shape = KILN_SHAPE(TOY_ROWS)},
+         .classes = 3}};
+    cr_assert_eq(kiln_arrays_open(&t->data, arrays, 2, NULL), KILN_OK);
+    cr_assert_eq(kiln_dataset_set_params(t->data, &(kiln_dataset_params){.shuffle = true, .seed = 5}),
+                 KILN_OK);
+}
+
+static void build(struct toy *t, double rate)
+{
+    kiln_graph *g;
+
+    cr_assert_eq(kiln_graph_create(&t->graph, NULL), KILN_OK);
+    g = t->graph;
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, TOY_FEATURES));
+    const kiln_tensor label = kiln_input(g, "label", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    kiln_tensor h = kiln_relu(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 16}));
+    h = kiln_nn_dense(g, kiln_dropout(g, h, 0.2), &(kiln_nn_dense_params){.units = TOY_CLASSES});
+    t->loss = kiln_output(g, "loss", kiln_cross_entropy(g, h, label));
+    t->accuracy = kiln_output(g, "accuracy", kiln_accuracy(g, h, label));
+    t->mean = kiln_output(g, "mean", kiln_mean(g, x, NULL));
+    t->step = kiln_minimize(g, t->loss, &(kiln_minimize_params){.by = KILN_ADAM, .rate = rate});
+    cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
+}
+
+void toy_open(struct toy *t, const char *device, double rate)
+{
+    *t = (struct toy){.dev = kiln_test_open(device)};
+    open_data(t);
+    build(t, rate);
+    cr_assert_eq(kiln_weights_create(&t->weights, t->graph, &(kiln_weights_params){.seed = 3}), KILN_OK);
+    cr_assert_eq(kiln_program_create(&t->learn, t->dev, t->graph, t->weights,
+                                     &(kiln_program_params){.train = true,
+                                                            .run = KILN_RUN(t->step, t->loss, t->accuracy)}),
+                 KILN_OK);
+    cr_assert_eq(kiln_program_create(&t->grade, t->dev, t->graph, t->weights,
+                                     &(kiln_program_params){.run = KILN_RUN(t->accuracy, t->loss, t->mean)}),
+                 KILN_OK);
+}
+
+void toy_close(struct toy *t)
+{
+    kiln_program_destroy(&t->grade);
+    kiln_program_destroy(&t->learn);
+    kiln_weights_destroy(&t->weights);
+    kiln_graph_destroy(&t->graph);
+    kiln_dataset_close(&t->data);
+    kiln_test_close(&t->dev);
+}
+
+static char folder[] = "/tmp/kiln-train-XXXXXX";
+static int paths_given;
+
+const char *toy_path(const char *name)
+{
+    static char paths[8][64];
+
+    if (!paths_given)
+        cr_assert_not_null(mkdtemp(folder), "no folder for files");
+    cr_assert_lt(paths_given, 8);
+    snprintf(paths[paths_given], sizeof *paths, "%s/%s", folder, name);
+    return paths[paths_given++];
+}
+
+static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *walk)
+{
+    (void)facts, (void)type, (void)walk;
+    return remove(path);
+}
+
+void toy_clean(void)
+{
+    if (paths_given)
+        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
