@@ -18,13 +18,13 @@ KILN_OUT(2, float, y);
 
 uint row, column, conv_group;           /* of the tile's first result */
 
-void store(uint i, uint j, float sum, bool epilogue)
+void store(uint i, uint j, float sum)
 {
     const uint plane = p.oh * p.ow, image = (column + j) / plane, filter_index = conv_group * p.filters + row + i;
     if (row + i >= p.filters || image >= p.images)
         return;
     const uint at = image * p.y_image + filter_index * plane + (column + j) % plane;
-    y[at] = epilogue ? kiln_epilogue(sum, at, 0u, filter_index) : sum;
+    y[at] = kiln_epilogue(sum, at, 0u, filter_index);
 }
 
 void main()

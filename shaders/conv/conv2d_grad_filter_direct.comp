@@ -17,7 +17,7 @@ KILN_OUT(2, float, dw);
 
 uint row, column, conv_group, split;    /* of the tile's first result */
 
-void store(uint i, uint j, float sum, bool epilogue)
+void store(uint i, uint j, float sum)
 {
     const uint taps = p.channels * p.u * p.v;
     if (row + i < p.filters && column + j < taps)

@@ -39,7 +39,7 @@ float load_b(uint term, uint column)
     return r < p.h && s < p.w ? x[x_at + n * p.x_image + r * p.w + s] : 0.0;
 }
 
-void store_at(uint row, uint column, float sum, bool epilogue)
+void store_at(uint row, uint column, float sum)
 {
     dw[dw_first + (first_filter + row) * p.channels * p.u * p.v + first_place + column] = sum;
 }

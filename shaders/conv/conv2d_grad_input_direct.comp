@@ -17,7 +17,7 @@ KILN_OUT(2, float, dx);
 
 uint row, column, conv_group;           /* of the tile's first result */
 
-void store(uint i, uint j, float sum, bool epilogue)
+void store(uint i, uint j, float sum)
 {
     const uint plane = p.h * p.w, image = (column + j) / plane;
     if (row + i < p.channels && image < p.images)

@@ -48,7 +48,7 @@ float load_b(uint term, uint column)
     return i < p.oh && j < p.ow ? dy[y_at + (o * p.oh + i) * p.ow + j] : 0.0;
 }
 
-void store_at(uint row, uint column, float sum, bool epilogue)
+void store_at(uint row, uint column, float sum)
 {
     const uint plane = p.h * p.w, pixel = first_pixel + column;
     dx[pixel / plane * p.x_image + (conv_group * p.channels + first_channel + row) * plane + pixel % plane] = sum;

@@ -35,11 +35,11 @@ float load_b(uint term, uint column)
     return r < p.h && s < p.w ? x[x_at + (c * p.h + r) * p.w + s] : 0.0;
 }
 
-void store_at(uint row, uint column, float sum, bool epilogue)
+void store_at(uint row, uint column, float sum)
 {
     const uint plane = p.oh * p.ow, position = first_position + column;
     const uint at = position / plane * p.y_image + (first_filter + row) * plane + position % plane;
-    y[at] = epilogue ? kiln_epilogue(sum, at, 0u, first_filter + row) : sum;
+    y[at] = kiln_epilogue(sum, at, 0u, first_filter + row);
 }
 
 #include "store.glsl"

@@ -53,20 +53,3 @@ float kiln_epilogue(float value, uint flat_index, uint row, uint column)
         r[KILN_REGISTER_STEP + 3] = kiln_epilogue_step(EPILOGUE_STEP3, r);
     return uintBitsToFloat(r[EPILOGUE_RESULT]);
 }
-
-/*
- * Store the results of an invocation, rows * columns of them: store(i, j, value, epilogue) is called for each with epilogue
- * false or true. The code of an epilogue is long: it stands in a loop over a copy of the results, which themselves stay in
- * registers; without one the stores are unrolled.
- */
-#define KILN_STORE_ALL(rows, columns, value)                                                                         \
-    if (EPILOGUE_STEPS == 0) {                                                                                       \
-        KILN_STORE_PLAIN(rows, columns, value);                                                                      \
-    } else {                                                                                                         \
-        float kiln_result[rows * columns];                                                                           \
-        [[unroll]] for (uint i = 0; i < rows; i++)                                                                   \
-            [[unroll]] for (uint j = 0; j < columns; j++)                                                            \
-                kiln_result[i * columns + j] = value;                                                                \
-        [[dont_unroll]] for (uint at = 0; at < rows * columns; at++)                                                 \
-            store(at / columns, at % columns, kiln_result[at], true);                                                \
-    }

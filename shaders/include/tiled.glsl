@@ -6,7 +6,7 @@
  *
  *   float load_a(uint row, uint term)          row and term are in range; row counts from the tile's first
  *   float load_b(uint term, uint column)
- *   void  store_at(uint row, uint column, float sum, bool epilogue)
+ *   void  store_at(uint row, uint column, float sum)
  *
  * and A_ALONG_TERMS, B_ALONG_TERMS: whether neighbouring invocations load neighbouring terms of an operand, or its rows or
  * columns; these are then LANE % 64 in every call.
@@ -22,7 +22,7 @@ shared float slab_b[SLAB][TILE];
 
 void kiln_load_slab(uint rows, uint columns, uint terms, uint first)
 {
-    [[unroll]] for (uint i = 0; i < TILE * SLAB / TILE_LANES; i++) {
+    for (uint i = 0; i < TILE * SLAB / TILE_LANES; i++) {
         const uint at = i * TILE_LANES + LANE;
         const uint a_term = A_ALONG_TERMS ? at % SLAB : at / TILE, row = A_ALONG_TERMS ? at / SLAB : at % TILE;
         const uint b_term = B_ALONG_TERMS ? at % SLAB : at / TILE, column = B_ALONG_TERMS ? at / SLAB : at % TILE;
@@ -33,10 +33,10 @@ void kiln_load_slab(uint rows, uint columns, uint terms, uint first)
 
 uint own_row, own_column, end_row, end_column;
 
-void store(uint i, uint j, float sum, bool epilogue)
+void store(uint i, uint j, float sum)
 {
     if (own_row + i < end_row && own_column + j < end_column)
-        store_at(own_row + i, own_column + j, sum, epilogue);
+        store_at(own_row + i, own_column + j, sum);
 }
 
 void kiln_tile(uint rows, uint columns, uint terms)
@@ -49,11 +49,13 @@ void kiln_tile(uint rows, uint columns, uint terms)
     for (uint first = 0; first < terms; first += SLAB) {
         kiln_load_slab(rows, columns, terms, first);
         barrier();
-        [[unroll]] for (uint k = 0; k < SLAB; k++) {
-            const vec4 b = vec4(slab_b[k][column], slab_b[k][column + 1], slab_b[k][column + 2], slab_b[k][column + 3]);
-            [[unroll]] for (uint i = 0; i < OWN_ROWS; i++)
-                sum[i] += slab_a[k][row + i] * b;
-        }
+        for (uint fourth = 0; fourth < SLAB; fourth += 4)
+            [[unroll]] for (uint k = fourth; k < fourth + 4; k++) {
+                const vec4 b =
+                    vec4(slab_b[k][column], slab_b[k][column + 1], slab_b[k][column + 2], slab_b[k][column + 3]);
+                [[unroll]] for (uint i = 0; i < OWN_ROWS; i++)
+                    sum[i] += slab_a[k][row + i] * b;
+            }
         barrier();
     }
 

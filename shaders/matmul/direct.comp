@@ -17,12 +17,12 @@ KILN_OUT(2, float, c);
 
 uint row, column, batch;                /* of the tile's first result */
 
-void store(uint i, uint j, float sum, bool epilogue)
+void store(uint i, uint j, float sum)
 {
     if (row + i >= p.m || column + j >= p.n)
         return;
     const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column + j;
-    c[at] = epilogue ? kiln_epilogue(sum, at, row + i, column + j) : sum;
+    c[at] = kiln_epilogue(sum, at, row + i, column + j);
 }
 
 void main()

@@ -23,10 +23,10 @@ uint first_row, first_column;
 float load_a(uint row, uint term) { return a[a_first + row * p.a_m + term * p.a_k]; }
 float load_b(uint term, uint column) { return b[b_first + term * p.b_k + column * p.b_n]; }
 
-void store_at(uint row, uint column, float sum, bool epilogue)
+void store_at(uint row, uint column, float sum)
 {
     const uint at = c_first + row * p.c_m + column;
-    c[at] = epilogue ? kiln_epilogue(sum, at, first_row + row, first_column + column) : sum;
+    c[at] = kiln_epilogue(sum, at, first_row + row, first_column + column);
 }
 
 #include "store.glsl"
