@@ -19,11 +19,19 @@ static void print_quoted(const char *text)
     putchar('"');
 }
 
+static void break_line(const struct json *j)
+{
+    if (!j->line)
+        printf("\n%*s", 2 * j->depth, "");
+}
+
 /* What stands before a member: a comma, a line of its own, its key. */
 static void begin(struct json *j, const char *key)
 {
     if (j->depth > 0) {
-        printf(j->some[j->depth - 1] ? ",\n%*s" : "\n%*s", 2 * j->depth, "");
+        if (j->some[j->depth - 1])
+            fputs(j->line ? ", " : ",", stdout);
+        break_line(j);
         j->some[j->depth - 1] = true;
     }
     if (key) {
@@ -44,7 +52,7 @@ void json_close(struct json *j)
 {
     j->depth--;
     if (j->some[j->depth])
-        printf("\n%*s", 2 * j->depth, "");
+        break_line(j);
     putchar(j->close[j->depth]);
     if (j->depth == 0)
         putchar('\n');

@@ -12,8 +12,9 @@
 
 #include <stdbool.h>
 
-/** {0} is an empty document. */
+/** {0} is an empty document; {.line = true} one without line breaks but at its end. */
 struct json {
+    bool line;
     int depth;
     char close[16]; /* of the objects and arrays that are open */
     bool some[16];  /* whether one of them has a member yet */

@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
     {"devices", cmd_devices, "list the devices that kiln can run on"},
     {"train", cmd_train, "train a network and write it to a folder"},
+    {"bench", cmd_bench, "time a device"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

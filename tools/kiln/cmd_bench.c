@@ -1,0 +1,396 @@
+/*
+ * cmd_bench.c - kiln bench: how long this device takes, row by row.
+ *
+ * A row is a program that runs again and again on data that stays on the device. Small ones run several times a sample. The
+ * rows that tools/peers/torch.py has too bear its names, so that its output compares: kiln bench --compare FILE.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kiln/kiln.h>
+
+#include "args.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "commands.h"
+#include "config.h"
+#include "json.h"
+#include "networks.h"
+
+#if KILN_HAVE_JSON
+#include <cjson/cJSON.h>
+#endif
+
+/* Rows ------------------------------------------------------------------------------------------------------ */
+
+/* What a row runs. */
+struct work {
+    kiln_graph *graph;
+    kiln_tensor run[3]; /* the list, ended by none */
+    bool train;
+    struct classifier net; /* of LeNet's rows: owns the graph */
+};
+
+struct row {
+    const char *name;
+    kiln_status (*build)(struct work *w, int64_t size);
+    int64_t size;
+    int count;    /* runs a sample */
+    double flops; /* of a run; 0: not what the row is about */
+    double bytes; /* that a run must move; 0: likewise */
+};
+
+static kiln_tensor matrix(kiln_graph *g, const char *name, int64_t rows, int64_t columns)
+{
+    return kiln_input(g, name, KILN_F32, KILN_SHAPE(rows, columns));
+}
+
+/* Results go to a state: reading them back is no part of a row. */
+static kiln_status keep(struct work *w, kiln_tensor result)
+{
+    kiln_graph *g = w->graph;
+    const kiln_tensor kept =
+        kiln_state(g, "kept", KILN_F32, kiln_tensor_shape(g, result), KILN_STORE_WEIGHTS);
+    w->run[0] = kiln_assign(g, kept, result);
+    return kiln_graph_status(g);
+}
+
+static kiln_status build_matmul(struct work *w, int64_t n)
+{
+    return keep(w, kiln_matmul(w->graph, matrix(w->graph, "a", n, n), matrix(w->graph, "b", n, n), NULL));
+}
+
+static kiln_status build_add(struct work *w, int64_t n)
+{
+    return keep(w, kiln_add(w->graph, matrix(w->graph, "a", 1024, n), matrix(w->graph, "b", 1024, n)));
+}
+
+static kiln_status build_tanh(struct work *w, int64_t n)
+{
+    return keep(w, kiln_tanh(w->graph, matrix(w->graph, "a", 1024, n)));
+}
+
+static kiln_status build_sum(struct work *w, int64_t n)
+{
+    return keep(w, kiln_sum(w->graph, matrix(w->graph, "a", 1024, n),
+                            &(kiln_reduce_params){.axes = KILN_AXES(1)}));
+}
+
+static kiln_status build_softmax(struct work *w, int64_t n)
+{
+    return keep(w, kiln_softmax(w->graph, matrix(w->graph, "a", 1024, n), 1));
+}
+
+static kiln_status build_transpose(struct work *w, int64_t n)
+{
+    return keep(w, kiln_transpose(w->graph, matrix(w->graph, "a", 1024, n), (const int[]){1, 0}));
+}
+
+static kiln_status build_lenet(struct work *w, kiln_tensor (*pick)(struct work *w))
+{
+    const struct classifier_params params = {.image = KILN_SHAPE(1, 28, 28), .classes = 10};
+    const kiln_status status = classifier_create(&w->net, &params);
+
+    kiln_graph_destroy(&w->graph);
+    w->graph = w->net.graph;
+    if (!status)
+        w->run[0] = pick(w);
+    return status;
+}
+
+static kiln_tensor pick_step(struct work *w)
+{
+    w->train = true;
+    return w->net.step;
+}
+
+static kiln_tensor pick_scores(struct work *w)
+{
+    return w->net.scores;
+}
+
+static kiln_status build_training(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_lenet(w, pick_step);
+}
+
+static kiln_status build_forward(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_lenet(w, pick_scores);
+}
+
+#define GFLOP(n) (2e-9 * (n) * (n) * (n))
+#define MIB      (1024.0 * 1024.0)
+
+static const struct row rows[] = {
+    {"train lenet mnist b128", build_training, 128, 1, 0, 0},
+    {"forward lenet mnist b128", build_forward, 128, 1, 0, 0},
+    {"forward lenet mnist b1", build_forward, 1, 16, 0, 0},
+    {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
+    {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
+    {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},
+    {"matmul 2048", build_matmul, 2048, 1, GFLOP(2048.0), 0},
+    {"add 1024x4096", build_add, 4096, 4, 0, 3 * 16 * MIB},
+    {"tanh 1024x4096", build_tanh, 4096, 4, 0, 2 * 16 * MIB},
+    {"sum rows 1024x4096", build_sum, 4096, 4, 0, 16 * MIB},
+    {"softmax 1024x4096", build_softmax, 4096, 4, 0, 2 * 16 * MIB},
+    {"transpose 1024x4096", build_transpose, 4096, 4, 0, 2 * 16 * MIB},
+};
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* Measuring ------------------------------------------------------------------------------------------------- */
+
+struct times {
+    double median, best; /* seconds of a run */
+};
+
+struct bench {
+    kiln_device *dev;
+    int64_t repeat;
+};
+
+/* Random values in [0, 1), or classes below 10. */
+static kiln_status write_input(kiln_program *p, kiln_tensor t, int64_t batch)
+{
+    kiln_array array = {.type = kiln_program_tensor_type(p, t), .shape = kiln_program_tensor_shape(p, t)};
+    struct kiln_rng rng;
+    kiln_status status;
+    int64_t count;
+
+    if (array.shape.size[0] == KILN_BATCH)
+        array.shape.size[0] = batch;
+    count = kiln_shape_count(&array.shape);
+    if (!(array.data = malloc((size_t)count * 4)))
+        return kiln_fail(KILN_ERROR_MEMORY, "no memory for an input of %lld numbers", (long long)count);
+    kiln_rng_init(&rng, 1, kiln_rng_stream(kiln_program_tensor_name(p, t)));
+    for (int64_t i = 0; i < count; i++)
+        if (array.type == KILN_F32)
+            ((float *)array.data)[i] = (float)kiln_rng_uniform(&rng);
+        else
+            ((int32_t *)array.data)[i] = (int32_t)kiln_rng_below(&rng, 10);
+    status = kiln_program_write(p, t, &array);
+    free(array.data);
+    return status;
+}
+
+static kiln_status sample(kiln_program *p, int count, double *seconds)
+{
+    const double began = kiln_seconds();
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < count && !status; i++)
+        status = kiln_program_run(p);
+    if (!status)
+        status = kiln_program_wait(p);
+    *seconds = (kiln_seconds() - began) / count;
+    return status;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Two samples to warm up, then `repeat` that count. */
+static kiln_status time_program(const struct bench *b, kiln_program *p, const struct row *row,
+                                struct times *out)
+{
+    double *all = calloc((size_t)b->repeat, sizeof *all), unused;
+    kiln_status status = all ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "no memory for the times");
+
+    for (int i = 0; i < kiln_program_input_count(p) && !status; i++)
+        status = write_input(p, kiln_program_input(p, i), row->size);
+    for (int i = 0; i < 2 && !status; i++)
+        status = sample(p, row->count, &unused);
+    for (int64_t i = 0; i < b->repeat && !status; i++)
+        status = sample(p, row->count, &all[i]);
+    if (!status) {
+        qsort(all, (size_t)b->repeat, sizeof *all, compare);
+        *out = (struct times){.median = (all[b->repeat / 2] + all[(b->repeat - 1) / 2]) / 2, .best = all[0]};
+    }
+    free(all);
+    return status;
+}
+
+static kiln_status measure(const struct bench *b, const struct row *row, struct times *out)
+{
+    struct work w = {0};
+    kiln_weights *weights = NULL;
+    kiln_program *p = NULL;
+    kiln_status status;
+
+    if (!(status = kiln_graph_create(&w.graph, NULL)) && !(status = row->build(&w, row->size)) &&
+        !(status = kiln_weights_create(&weights, w.graph, NULL)) &&
+        !(status = kiln_program_create(&p, b->dev, w.graph, weights,
+                                       &(kiln_program_params){.train = w.train, .run = w.run})))
+        status = time_program(b, p, row, out);
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&weights);
+    if (w.net.graph)
+        classifier_destroy(&w.net);
+    else
+        kiln_graph_destroy(&w.graph);
+    return status;
+}
+
+/* Comparing ------------------------------------------------------------------------------------------------- */
+
+#if KILN_HAVE_JSON
+
+/* The median of a row in a file of JSON objects, one a line; NaN where there is none of that name. */
+static double other_median(const char *text, size_t bytes, const char *name)
+{
+    double median = NAN;
+
+    for (const char *end, *line = text; line < text + bytes && isnan(median); line = end + 1) {
+        const cJSON *row_name, *row_median;
+        cJSON *object;
+        end = memchr(line, '\n', (size_t)(text + bytes - line));
+        end = end ? end : text + bytes;
+        object = cJSON_ParseWithLength(line, (size_t)(end - line));
+        row_name = cJSON_GetObjectItem(object, "name");
+        row_median = cJSON_GetObjectItem(object, "median_ms");
+        if (cJSON_IsString(row_name) && cJSON_IsNumber(row_median) && !strcmp(row_name->valuestring, name))
+            median = row_median->valuedouble;
+        cJSON_Delete(object);
+    }
+    return median;
+}
+
+#else
+
+static double other_median(const char *text, size_t bytes, const char *name)
+{
+    (void)text, (void)bytes, (void)name;
+    return NAN;
+}
+
+#endif
+
+/* Printing -------------------------------------------------------------------------------------------------- */
+
+static void print_text(const struct row *row, const struct times *t, double other)
+{
+    printf("%-26s  median %9.3f ms  best %9.3f ms", row->name, 1e3 * t->median, 1e3 * t->best);
+    if (row->flops > 0)
+        printf("  %7.1f GFLOP/s", row->flops / t->median);
+    if (row->bytes > 0)
+        printf("  %7.1f GB/s", 1e-9 * row->bytes / t->median);
+    if (!isnan(other))
+        printf("  other %9.3f ms: %.2f times as fast", other, other / (1e3 * t->median));
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void print_json(const struct row *row, const struct times *t, double other,
+                       const kiln_device_info *info)
+{
+    struct json j = {.line = true};
+
+    json_open(&j, NULL, '{');
+    json_text(&j, "name", row->name);
+    json_text(&j, "device", info->title);
+    json_number(&j, "median_ms", round(1e6 * t->median) / 1e3);
+    json_number(&j, "best_ms", round(1e6 * t->best) / 1e3);
+    if (row->flops > 0)
+        json_number(&j, "gflops", round(10 * row->flops / t->median) / 10);
+    if (row->bytes > 0)
+        json_number(&j, "gb_per_s", round(1e-8 * row->bytes / t->median) / 10);
+    if (!isnan(other))
+        json_number(&j, "other_ms", other);
+    json_close(&j);
+    fflush(stdout);
+}
+
+/* The command ----------------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct row *row, const struct args_list *names)
+{
+    bool wanted = names->count == 0;
+    for (int i = 0; i < names->count; i++)
+        wanted |= strstr(row->name, names->item[i]) != NULL;
+    return wanted;
+}
+
+static kiln_status run(const struct bench *b, const struct args_list *names, const struct kiln_file *other,
+                       bool json)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < ROWS && !status; i++) {
+        struct times t = {0};
+        if (!is_wanted(&rows[i], names) || (status = measure(b, &rows[i], &t)))
+            continue;
+        const double theirs = other->size ? other_median(other->data, other->size, rows[i].name) : NAN;
+        if (json)
+            print_json(&rows[i], &t, theirs, kiln_device_get_info(b->dev));
+        else
+            print_text(&rows[i], &t, theirs);
+    }
+    return status;
+}
+
+static int any_wanted(const struct args_list *names)
+{
+    int count = 0;
+    for (int i = 0; i < ROWS; i++)
+        count += is_wanted(&rows[i], names);
+    return count;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    const char *device = NULL, *other = NULL;
+    struct args_list names = {0};
+    struct bench b = {.repeat = 7};
+    struct kiln_file file = {0};
+    bool json = false, list = false;
+    const struct args args = {
+        .command = "bench",
+        .operands = "[ROW...]",
+        .most = ARGS_MOST,
+        .given = &names,
+        .about =
+            "Time this device: the rows whose names contain one of the given texts, or all. The medians of\n"
+            "seven samples count.",
+        .options =
+            (const struct args_option[]){
+                {"device", "NAME", ARGS_TEXT, &device, "as 'kiln devices' lists them"},
+                {"repeat", "N", ARGS_COUNT, &b.repeat, "samples a row (default: 7)"},
+                {"compare", "FILE", ARGS_TEXT, &other,
+                 "show ratios to rows that --json, or tools/peers/torch.py --json, wrote"},
+                {"json", NULL, ARGS_FLAG, &json, "print one JSON object a row"},
+                {"list", NULL, ARGS_FLAG, &list, "print the rows' names"},
+                {0}},
+    };
+    kiln_status status = KILN_OK;
+    int code;
+
+    if (!args_parse(&args, argc, argv, &code))
+        return code;
+    if (any_wanted(&names) == 0)
+        return args_wrong("bench", "no row's name contains \"%s\"; --list prints them", names.item[0]);
+    for (int i = 0; i < ROWS && list; i++)
+        puts(rows[i].name);
+    if (list)
+        return ARGS_DONE;
+    if (other && !KILN_HAVE_JSON)
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "--compare: this kiln was built without JSON (cJSON)");
+    else if (other)
+        status = kiln_file_map(&file, other);
+    if (!status)
+        status = kiln_device_open(&b.dev, &(kiln_device_params){.name = device});
+    if (!status)
+        status = run(&b, &names, &file, json);
+    kiln_device_close(&b.dev);
+    kiln_file_unmap(&file);
+    return status ? ARGS_FAILED : ARGS_DONE;
+}
