@@ -261,7 +261,6 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     kiln_dispatch *copy = kiln_arena_copy(&plan->arena, d, sizeof *d);
     if (!copy)
         return out_of_memory();
-    copy->f64 = plan->f64;
     if (plan->dev && (!copy->variant || plan->f64))
         copy->variant = kiln_choose(plan->dev, copy);
     if (plan->dev && !copy->variant)
@@ -279,7 +278,9 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
     if (d->block_size != d->kernel->block_size)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kernel %s: block of %u bytes, wanted %u", d->kernel->name, d->block_size,
                          d->kernel->block_size);
-    return in_range(plan, d) ? add_dispatch(plan, d) : cut_dispatch(plan, d);
+    kiln_dispatch whole = *d;
+    whole.f64 = plan->f64;          /* cuts need to know: elements are twice as long */
+    return in_range(plan, &whole) ? add_dispatch(plan, &whole) : cut_dispatch(plan, &whole);
 }
 
 /* Where values lie ------------------------------------------------------------------------------------------------------------ */

@@ -31,7 +31,8 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
     struct kiln_params_cross_entropy *p = (struct kiln_params_cross_entropy *)d->block.words;
     p->rows = (uint32_t)count * p->step;
     for (int i = 0; i < d->kernel->bindings; i++) {
-        const uint64_t unit = (uint64_t)p->step * (i == 0 || i == 3 ? p->cols : 1) * 4;
+        const uint64_t values = (uint64_t)p->step * (i == 0 || i == 3 ? p->cols : 1);
+        const uint64_t unit = values * (d->f64 && i != 1 ? 8 : 4);
         d->bind[i].offset += first * unit;
         d->bind[i].bytes = count * unit;
     }

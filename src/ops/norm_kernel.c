@@ -27,9 +27,10 @@ static double flops(const kiln_dispatch *d)
 /* Windows along the outermost axis that is there. */
 static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
 {
+    const uint64_t element = d->f64 ? 8 : 4;
     for (int i = 0; i < 3; i++) {
-        d->bind[i].offset += first * (i ? y : x) * 4;
-        d->bind[i].bytes = count * (i ? y : x) * 4;
+        d->bind[i].offset += first * (i ? y : x) * element;
+        d->bind[i].bytes = count * (i ? y : x) * element;
     }
 }
 

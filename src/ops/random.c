@@ -126,9 +126,10 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
     struct kiln_params_dropout *p = (struct kiln_params_dropout *)d->block.words;
     p->first += (uint32_t)first;
     p->elements = (uint32_t)count;
+    const uint64_t element = d->f64 ? 8 : 4;
     for (int i = 0; i < 3; i += 2) {
-        d->bind[i].offset += first * 4;
-        d->bind[i].bytes = count * 4;
+        d->bind[i].offset += first * element;
+        d->bind[i].bytes = count * element;
     }
 }
 

@@ -1,6 +1,7 @@
 /* reduce_kernel.c - the contracts of reductions and of place: units, windows, variants. */
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "reduce/codes.h"
 #include "reduce/place.h"
 #include "reduce/reduce.h"
 #include "shaders.h"
@@ -28,13 +29,22 @@ static double flops(const kiln_dispatch *d)
     return (double)results(d) * block_of(d)->first * block_of(d)->second;
 }
 
+static uint64_t element(const kiln_dispatch *d, int binding)
+{
+    const uint32_t code = d->constants[0];
+    const bool place = code >= KILN_REDUCE_ARGMAX_F;
+    const bool real =
+        code <= KILN_REDUCE_MIN_F || code == KILN_REDUCE_ARGMAX_F || code == KILN_REDUCE_ARGMIN_F;
+    return d->f64 && real && !(place && binding == 1) ? 8 : 4;
+}
+
 /* Windows: `x` and `y` elements a unit of the axis. */
 static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
 {
-    d->bind[0].offset += first * x * 4;
-    d->bind[0].bytes = count * x * 4;
-    d->bind[1].offset += first * y * 4;
-    d->bind[1].bytes = count * y * 4;
+    d->bind[0].offset += first * x * element(d, 0);
+    d->bind[0].bytes = count * x * element(d, 0);
+    d->bind[1].offset += first * y * element(d, 1);
+    d->bind[1].bytes = count * y * element(d, 1);
 }
 
 static uint64_t outer_extent(const kiln_dispatch *d)
@@ -76,7 +86,7 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->parts = (uint32_t)count;
     p->second = (uint32_t)(left < most ? left : most);
     narrow(d, first, count, (uint64_t)p->part_length * p->inner, p->inner);
-    d->bind[0].bytes = (uint64_t)p->second * p->inner * 4;
+    d->bind[0].bytes = (uint64_t)p->second * p->inner * element(d, 0);
 }
 
 /* Variants ------------------------------------------------------------------------------------------------------- */

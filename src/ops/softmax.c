@@ -129,7 +129,7 @@ static uint64_t extent(const kiln_dispatch *d)
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_softmax *p = (struct kiln_params_softmax *)d->block.words;
-    const uint64_t unit = (uint64_t)p->cols * p->step * 4;
+    const uint64_t unit = (uint64_t)p->cols * p->step * (d->f64 ? 8 : 4);
     p->rows = (uint32_t)count * p->step;
     for (int i = 0; i < 2; i++) {
         d->bind[i].offset += first * unit;

@@ -1,6 +1,8 @@
 /* chain.c - fused chains: what one kernel computes equals what its parts do, on every device. */
 #include "support/support.h"
 
+#include <stdlib.h>
+
 static kiln_tensor x, y, z;
 
 static void operands(kiln_graph *g)
@@ -57,4 +59,32 @@ Test(chain, fused_or_not_on_every_device)
         kiln_expect_gradient(cases[i].build, NULL, cases[i].why);
         kiln_expect_devices_agree(cases[i].build, NULL, true, 0, cases[i].why);
     }
+}
+
+/* Work beyond a binding range of 2 MiB, along every axis that a contract offers. */
+static const struct window_case {
+    kiln_shape a, b;
+    const char *why;
+} windows[] = {
+    {{2, {1400, 1000}}, {2, {1400, 1000}}, "elements"},
+    {{2, {2800, 500}}, {1, {500}}, "rows that share a row"},
+    {{2, {2800, 500}}, {2, {2800, 1}}, "rows with a value each"},
+    {{3, {700, 20, 100}}, {2, {20, 1}}, "an outermost axis"},
+};
+
+static kiln_tensor windowed(kiln_graph *g, const void *one_case)
+{
+    const struct window_case *c = one_case;
+    const kiln_tensor a = kiln_test_input(g, c->a), b = kiln_test_input(g, c->b);
+    const kiln_tensor share = kiln_softmax(g, kiln_add(g, a, b), -1);
+    const kiln_reduce_params rows = {.axes = KILN_AXES(-1)};
+    return kiln_add(g, kiln_mean(g, kiln_square(g, share), NULL),
+                    kiln_sum(g, kiln_reduce_max(g, share, &rows), NULL));
+}
+
+Test(chain, windows_of_large_values)
+{
+    setenv("KILN_LIMITS", "max_binding=2097152", 1);
+    for (size_t i = 0; i < KILN_COUNT(windows); i++)
+        kiln_expect_devices_agree(windowed, &windows[i], false, 0, windows[i].why);
 }

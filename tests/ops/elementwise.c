@@ -185,3 +185,94 @@ Test(elementwise, misfits_are_named)
     cr_expect(strstr(kiln_graph_error(g), "[2, 3]") && strstr(kiln_graph_error(g), "[4]"));
     kiln_graph_destroy(&g);
 }
+
+/* The bounds of math.glsl, in units of the last place (below zero: absolute, in 2^-24). The reference is exact for the float
+ * operands, as those are what every device is given. */
+static const struct bound {
+    const char *why;
+    kiln_tensor (*f)(kiln_graph *g, kiln_tensor x);
+    double low, high, units;
+} bounds[] = {
+    {"exp", kiln_exp, -86, 88, 2},
+    {"expm1", kiln_expm1, -20, 88, 3},
+    {"expm1 near zero", kiln_expm1, -0.5, 0.5, 3},
+    {"log", kiln_log, 1e-3, 1e4, 2},
+    {"log near one", kiln_log, 0.7, 1.5, 2},
+    {"log1p", kiln_log1p, -0.99, 10, 4},
+    {"log1p near zero", kiln_log1p, -1e-3, 1e-3, 4},
+    {"tanh", kiln_tanh, -10, 10, 4},
+    {"tanh near zero", kiln_tanh, -0.7, 0.7, 4},
+    {"sigmoid", kiln_sigmoid, -80, 20, 5},
+    {"softplus", kiln_softplus, -80, 40, 5},
+    {"sin", kiln_sin, -100, 100, -4},
+    {"cos of large values", kiln_cos, -1e6, 1e6, -4},
+    {"sin of huge values", kiln_sin, -1e30, 1e30, -4},
+};
+
+static kiln_tensor build_bound(kiln_graph *g, const void *one_case)
+{
+    const struct bound *b = one_case;
+    return b->f(g, kiln_test_input_in(g, KILN_SHAPE(20000), b->low, b->high));
+}
+
+static double worst_of(const double *got, const double *want, size_t count, double units)
+{
+    double worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        int e;
+        frexp(want[i], &e);
+        worst = fmax(worst, fabs(got[i] - want[i]) / ldexp(1, units < 0 ? -24 : e - 24));
+    }
+    return worst;
+}
+
+Test(elementwise, functions_keep_their_bounds_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(bounds); i++) {
+        kiln_shape shape;
+        double *want = kiln_test_eval(build_bound, &bounds[i], NULL, &shape);
+        for (int k = 0; kiln_test_device(k); k++) {
+            kiln_device *dev = kiln_test_open(kiln_test_device(k));
+            double *got = kiln_test_eval(build_bound, &bounds[i], dev, NULL);
+            const double worst = worst_of(got, want, (size_t)shape.size[0], bounds[i].units);
+            cr_expect_leq(worst, fabs(bounds[i].units), "%s on %s: %.2f units off, %g allowed", bounds[i].why,
+                          kiln_test_device(k), worst, fabs(bounds[i].units));
+            free(got);
+            kiln_test_close(&dev);
+        }
+        free(want);
+    }
+}
+
+static kiln_tensor build_pow(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    return kiln_pow(g, kiln_test_input_in(g, KILN_SHAPE(20000), 1e-3, 50),
+                    kiln_test_input_in(g, KILN_SHAPE(20000), -8, 8));
+}
+
+static kiln_tensor build_odd_pow(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const float a[] = {-2, -2, -2, 0, 0, 0, 1, NAN, INFINITY, -INFINITY, 0.5f, 2, -1, 9};
+    const float b[] = {3, 2, 0.5f, 2, -1, 0, NAN, 0, -2, 3, INFINITY, -INFINITY, INFINITY, 0.5f};
+    return kiln_pow(g, kiln_test_values(g, KILN_SHAPE(14), a), kiln_test_values(g, KILN_SHAPE(14), b));
+}
+
+Test(elementwise, powers_keep_their_bound_and_their_odd_values)
+{
+    const double odd[] = {-8, 4, NAN, 0, INFINITY, 1, 1, 1, 0, -INFINITY, 0, 0, 1, 3};
+    double *want = kiln_test_eval(build_pow, NULL, NULL, NULL);
+    for (int k = 0; kiln_test_device(k); k++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(k));
+        double *got = kiln_test_eval(build_pow, NULL, dev, NULL),
+               *rare = kiln_test_eval(build_odd_pow, NULL, dev, NULL);
+        const double worst = worst_of(got, want, 20000, 1);
+        cr_expect_leq(worst, 16, "pow on %s: %.2f units off, 16 allowed", kiln_test_device(k), worst);
+        kiln_expect_close(rare, odd, KILN_COUNT(odd), 1e-6, kiln_test_device(k));
+        free(got);
+        free(rare);
+        kiln_test_close(&dev);
+    }
+    free(want);
+}
