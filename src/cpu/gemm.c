@@ -12,6 +12,7 @@
 
 #include "base/number.h"
 #include "cpu/epilogue_fast.h"
+#include "cpu/simd.h"
 #include "cpu/tile.h"
 #include "device/caps.h"
 #include "device/variants.h"
@@ -56,10 +57,13 @@ static struct blocks blocks_of(const struct kiln_params_matmul *p)
         b.across = parts(p->n, b.columns);
         if (p->batch * b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)
             break;
-        if (b.columns > b.rows && columns > KILN_TILE_COLUMNS)
+        if (b.columns > 4 * b.rows &&
+            b.columns > KILN_TILE_COLUMNS) /* wide: packing a's rows transposes them */
             columns = b.columns / 2;
-        else if (rows > KILN_TILE_ROWS)
+        else if (b.rows > KILN_TILE_ROWS)
             rows = b.rows / 2;
+        else if (b.columns > KILN_TILE_COLUMNS)
+            columns = b.columns / 2;
         else
             break;
     }
@@ -75,6 +79,23 @@ static size_t room_of(const struct blocks *b)
 
 /* Packing ------------------------------------------------------------------------------------------------------- */
 
+/* to[k * width + i] = from[i * step + k] for i < 4. */
+static void transpose(float *to, size_t width, const float *from, size_t step, size_t depth)
+{
+    size_t k = 0;
+    for (; k + 4 <= depth; k += 4, to += 4 * width, from += 4) {
+        kiln_four row[4];
+        for (size_t i = 0; i < 4; i++)
+            row[i] = kiln_four_load(from + i * step);
+        kiln_four_transpose(row);
+        for (size_t i = 0; i < 4; i++)
+            kiln_four_store(to + i * width, row[i]);
+    }
+    for (; k < depth; k++, to += width, from++)
+        for (size_t i = 0; i < 4; i++)
+            to[i] = from[i * step];
+}
+
 /* to[k * width + i] = from[i * step + k * step_k] for i < count; 0 for i up to width. */
 static void pack_panel(float *to, size_t width, const float *from, size_t step, size_t step_k, size_t count,
                        size_t depth)
@@ -86,7 +107,10 @@ static void pack_panel(float *to, size_t width, const float *from, size_t step, 
             memcpy(to, from, count * sizeof *to);
         return;
     }
-    for (size_t i = 0; i < count; i++)
+    size_t i = 0;
+    for (; step_k == 1 && i + 4 <= count; i += 4)
+        transpose(to + i, width, from + i * step, step, depth);
+    for (; i < count; i++)
         for (size_t k = 0; k < depth; k++)
             to[k * width + i] = from[i * step + k * step_k];
 }

@@ -41,4 +41,30 @@
             name##_plain arguments;                     \
     }
 
+/* Four floats, for what every machine has. */
+typedef float kiln_four __attribute__((vector_size(16)));
+
+KILN_INLINE kiln_four kiln_four_load(const float *from)
+{
+    return (kiln_four){from[0], from[1], from[2], from[3]};
+}
+
+KILN_INLINE void kiln_four_store(float *to, kiln_four x)
+{
+    __builtin_memcpy(to, &x, sizeof x);
+}
+
+/** Rows become columns. */
+KILN_INLINE void kiln_four_transpose(kiln_four row[4])
+{
+    const kiln_four a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    const kiln_four b = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const kiln_four c = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    const kiln_four d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    row[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    row[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    row[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
 #endif
