@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""cli.py KILN [SAMPLES_DIR] - runs the kiln command, and the samples, as a user would; prints TAP.
+
+Every wrong call must end in one clear message and the right exit code: 1 failed, 2 called wrongly.
+"""
+import gzip
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+KILN = pathlib.Path(sys.argv[1]).resolve()
+SAMPLES = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
+COMMANDS = subprocess.run([KILN, "--help"], stdout=subprocess.PIPE, text=True).stdout
+COMMANDS = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ")]
+
+
+def kiln(*arguments, **options):
+    return subprocess.run([KILN, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=240, **options)
+
+
+def expect_failure(done, code, *texts):
+    """The exit code, and a message on stderr that holds the texts; nothing on stdout."""
+    assert done.returncode == code, f"exit code {done.returncode}, wanted {code}: {done.stderr}"
+    assert done.stdout == "", f"on stdout: {done.stdout}"
+    for text in texts:
+        assert text in done.stderr, f"wanted {text!r} in: {done.stderr}"
+
+
+# Data: bars of ten widths, in MNIST's form --------------------------------------------------------------------------
+
+def write_idx(path, sizes, data, pack=open):
+    with pack(path, "wb") as file:
+        file.write(struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + bytes(data))
+
+
+def bar(label):
+    first = random.randint(0, 6)
+    return [200 * (first <= x <= first + 2 * label) + random.randint(0, 40) for _ in range(28) for x in range(28)]
+
+
+def write_data(folder, pack=open):
+    random.seed(1)
+    ending = ".gz" if pack is gzip.open else ""
+    for name, rows in (("train", 600), ("t10k", 120)):
+        labels = [row % 10 for row in range(rows)]
+        pictures = [value for label in labels for value in bar(label)]
+        write_idx(f"{folder}/{name}-images-idx3-ubyte{ending}", (rows, 28, 28), pictures, pack)
+        write_idx(f"{folder}/{name}-labels-idx1-ubyte{ending}", (rows,), labels, pack)
+
+
+# Tests -----------------------------------------------------------------------------------------------------------
+
+def test_help_of_every_command(folder):
+    assert {"devices", "train", "bench"} <= set(COMMANDS), COMMANDS
+    for command in COMMANDS:
+        done = kiln(command, "--help")
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: kiln {command}"), command
+        assert "--help" in done.stdout and done.stderr == "", command
+    assert kiln("--version").stdout.startswith("kiln ")
+
+
+def test_wrong_calls(folder):
+    assert kiln().returncode == 2
+    expect_failure(kiln("tarin"), 2, '"tarin"')
+    for command in COMMANDS:
+        expect_failure(kiln(command, "--sideways"), 2, "--sideways", f"kiln {command} --help")
+    expect_failure(kiln("devices", "extra"), 2, "extra")
+    expect_failure(kiln("devices", "--json=yes"), 2, "--json takes no value")
+    expect_failure(kiln("train"), 2, "lenet")
+    expect_failure(kiln("train", "resnet9000"), 2, "resnet9000")
+    expect_failure(kiln("train", "lenet", "--epochs"), 2, "--epochs needs a value")
+    expect_failure(kiln("train", "lenet", "--epochs", "many"), 2, "many")
+    expect_failure(kiln("train", "lenet", "--epochs", "-1"), 2, "-1")
+    expect_failure(kiln("train", "lenet", "--rate", "nan"), 2, "nan")
+    expect_failure(kiln("bench", "no such row"), 2, "no such row")
+
+
+def test_unknown_device(folder):
+    expect_failure(kiln("train", "lenet", "--device", "abacus", "--out", folder), 1, "abacus", "cpu")
+    expect_failure(kiln("bench", "--device", "abacus"), 1, "abacus")
+
+
+def test_devices(folder):
+    assert "cpu" in kiln("devices").stdout
+    devices = json.loads(kiln("devices", "--json").stdout)["devices"]
+    assert "cpu" in [device["name"] for device in devices]
+
+
+def test_missing_and_damaged_data(folder):
+    expect_failure(kiln("train", "lenet", "--data", folder / "nowhere", "--out", folder / "o"), 1, "nowhere")
+    write_data(folder)
+    labels = folder / "train-labels-idx1-ubyte"
+    for damaged in (b"", b"\0\0\x08\x01", labels.read_bytes()[:-1], labels.read_bytes() + b"\0", b"PK\3\4" * 99):
+        labels.write_bytes(damaged)
+        expect_failure(kiln("train", "lenet", "--data", folder, "--out", folder / "o"), 1, labels.name)
+
+
+def test_folder_that_cannot_be_made(folder):
+    (folder / "file").write_text("")
+    expect_failure(kiln("train", "lenet", "--out", folder / "file/out"), 1, "file/out")
+
+
+def test_training(folder):
+    write_data(folder, gzip.open)
+    done = kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 8, "--batch", 32, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["test_accuracy"] > 0.8, result
+    for file in map(pathlib.Path, result["files"]):
+        assert file.stat().st_size > 0, file
+        assert file.suffix != ".png" or file.read_bytes().startswith(b"\x89PNG"), file
+    assert len([line for line in done.stderr.splitlines() if line.startswith("epoch ")]) == 8, done.stderr
+    rows = (folder / "out/log.csv").read_text().splitlines()
+    assert rows[0].startswith("step,epoch,seconds,loss,accuracy") and len(rows) > 8, rows[0]
+
+
+def test_same_seed_gives_the_same_bits_with_any_number_of_threads(folder):
+    write_data(folder)
+    weights = []
+    for threads in ("1", "2"):
+        out = folder / f"out{threads}"
+        done = kiln("train", "lenet", "--data", folder, "--out", out, "--epochs", 1, "--device", "cpu",
+                    env={**os.environ, "KILN_THREADS": threads})
+        assert done.returncode == 0, done.stderr
+        weights.append((out / "lenet.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_interrupted_training_goes_on(folder):
+    write_data(folder)
+    call = ["train", "lenet", "--data", str(folder), "--out", str(folder / "out"), "--epochs", "100000"]
+    running = subprocess.Popen([KILN, *call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not (folder / "out/checkpoint.safetensors").exists():
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 1 and "--resume" in said, said
+    call[-1] = "1"
+    assert kiln(*call, "--resume").returncode == 0
+    expect_failure(kiln(*call, "--resume", "--batch", 13), 1, "batch", "13")
+
+
+def test_full_disk(folder):
+    write_data(folder)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400000, 400000))
+
+    done = kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 1, preexec_fn=limit)
+    expect_failure(done, 1, "checkpoint.safetensors")
+    assert not (folder / "out/checkpoint.safetensors").exists()
+
+
+def test_bench(folder):
+    done = kiln("bench", "forward lenet mnist b1", "--repeat", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["name"] for row in rows] == ["forward lenet mnist b128", "forward lenet mnist b1"], rows
+    assert all(row["median_ms"] > 0 for row in rows), rows
+    (folder / "rows").write_text(done.stdout)
+    assert "times as fast" in kiln("bench", "mnist b1", "--repeat", 1, "--compare", folder / "rows").stdout
+    expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
+
+
+def test_samples(folder):
+    if not SAMPLES:
+        return
+    write_data(folder)
+    for call in (["first_network", folder], ["train_cnn", "1", folder]):
+        done = subprocess.run([SAMPLES / call[0], *call[1:]], cwd=folder, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=240)
+        assert done.returncode == 0 and "test accuracy" in done.stdout, (call, done.stderr)
+    assert (folder / "train_cnn.safetensors").stat().st_size > 0
+
+
+def main():
+    os.environ.setdefault("KILN_DEVICE", "cpu")
+    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (name, test) in enumerate(tests.items(), 1):
+        with tempfile.TemporaryDirectory(prefix="kiln-cli-") as folder:
+            try:
+                test(pathlib.Path(folder))
+                print(f"ok {number} - {name}", flush=True)
+            except Exception:
+                failed += 1
+                print(f"not ok {number} - {name}\n# " + traceback.format_exc().replace("\n", "\n# "), flush=True)
+    sys.exit(failed > 0)
+
+
+main()
