@@ -6,7 +6,7 @@
  *
  * The bias is an addition of its own, which the compiler fuses as an epilogue. The gradients are operators (conv_grad.c).
  *
- * The kernel: src/ops/conv_kernel.c, shaders/conv/, src/cpu/conv.c, src/cpu/conv_fast.c.   Tests: tests/ops/conv.c.
+ * The kernel: src/ops/conv_kernel.c, shaders/conv/, src/cpu/conv.c, src/cpu/conv_taps.c, conv_dots.c.   Tests: tests/ops/conv.c.
  */
 #include "ops/conv.h"
 
