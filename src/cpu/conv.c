@@ -1,5 +1,6 @@
 /*
- * conv.c - the meaning of 2-D convolution and of its gradients. Units: planes of y; planes of dx; filters of all splits.
+ * conv.c - the meaning of 2-D convolution and of its gradients. Units: planes of y; planes of dx; filters
+ * of all splits.
  *
  * Indices: n image, g group, o filter and c channel of the group, u v place in the filter, i j place in y.
  */
@@ -8,7 +9,8 @@
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
 
-/* Index of x[n, g, c, i', j'] where (i', j') is what filter place (u, v) meets at (i, j); -1 in the padding. */
+/* Index of x[n, g, c, i', j'] where (i', j') is what filter place (u, v) meets at (i, j); -1 in the
+ * padding. */
 static ptrdiff_t pixel(const struct kiln_params_conv2d *p, size_t n, size_t channel, size_t i, size_t j,
                        size_t u, size_t v)
 {
@@ -52,7 +54,8 @@ void KILN_REFERENCE(conv2d)(const void *block, const uint32_t *constants, const 
     }
 }
 
-/* The i at which filter place u meets picture row `row`: (row + pad - u * dilation) / stride; -1 where there is none. */
+/* The i at which filter place u meets picture row `row`: (row + pad - u * dilation) / stride; -1 where
+ * there is none. */
 static ptrdiff_t meeting(size_t row, uint32_t pad, size_t u, uint32_t dilation, uint32_t stride, uint32_t end)
 {
     const ptrdiff_t reach = (ptrdiff_t)(row + pad) - (ptrdiff_t)(u * dilation);

@@ -1,13 +1,13 @@
 /*
  * conv_dots.c - the gradient of convolution by its filters, as products of rows with rows.
  *
- *   dw[s, o, c, u, v] = sum over n of split s and over t of dy[n, o, t] * plane[n, c, phase of u v][t + shift of u v]
+ *   dw[s, o, c, u, v] = sum over n of split s, and t, of dy[n, o, t] * plane[n, c, phase(u, v)][t + shift(u, v)]
  *
- * with planes as in conv_plane.h and dy at their pitch, zeros between its rows: both operands are then runs of consecutive
- * floats, for which tile.h has the products of 3 rows with 4.
+ * with planes as in conv_plane.h and dy at their pitch, zeros between its rows: both operands are then
+ * runs of consecutive floats, for which tile.h has the products of 3 rows with 4.
  *
- * A unit of work is a split, a group, some filters and some channels. It goes through its images in bands of rows that fit
- * into the second cache, several images at a time where they are small.
+ * A unit of work is a split, a group, some filters and some channels. It goes through its images in bands
+ * of rows that fit into the second cache, several images at a time where they are small.
  */
 #include "base/number.h"
 #include "conv/conv2d.h"
@@ -64,7 +64,8 @@ static struct dots dots_of(const struct kiln_params_conv2d *p)
     return t;
 }
 
-/* Scratch of a worker: planes [channel, phase, image], dy [filter, image], and zeros where the last run reads beyond. */
+/* Scratch of a worker: planes [channel, phase, image], dy [filter, image], and zeros where the last run
+ * reads beyond. */
 static size_t planes_of(const struct dots *t)
 {
     return kiln_round_up(t->channels * t->phases * t->images * t->plane + KILN_DOTS_DEPTH, 16);
@@ -188,7 +189,7 @@ static void run_unit(const struct dots *t, const struct kiln_tiles *tiles, const
         }
 }
 
-/* The variant ---------------------------------------------------------------------------------------------------- */
+/* The variant -------------------------------------------------------------------------------------------- */
 
 static uint64_t dots_units(const kiln_caps *caps, const kiln_dispatch *d)
 {

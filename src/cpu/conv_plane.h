@@ -1,9 +1,10 @@
 /*
  * conv_plane.h - pictures laid out so that a convolution's operands are runs of consecutive floats.
  *
- * Around a picture stand its zeros, and of a stride s it falls apart into s x s phases: rows and columns a, a + s, a + 2s ...
- * Row i of the output then meets, through place u of the filter, row i + u d / s of phase u d % s, and likewise for
- * columns. With output rows counted at the pitch of the planes, position t of the output meets float t + shift, whatever t.
+ * Around a picture stand its zeros, and of a stride s it falls apart into s x s phases: rows and columns
+ * a, a + s, a + 2s ... Row i of the output then meets, through place u of the filter, row i + u d / s of
+ * phase u d % s, and likewise for columns. With output rows counted at the pitch of the planes, position t
+ * of the output meets float t + shift, whatever t.
  */
 #ifndef KILN_CPU_CONV_PLANE_H
 #define KILN_CPU_CONV_PLANE_H

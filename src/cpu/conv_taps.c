@@ -1,16 +1,18 @@
 /*
  * conv_taps.c - convolution and its gradient by the input, without building any matrix.
  *
- * Both are sums over taps: out[m, t] = sum over k of weight[m, k] * plane[k][t + shift[k]], where t counts positions at the
- * pitch of planes laid out by conv_plane.h. The tile of tile.h walks them by two tables, one for weights, which are read
- * where they lie, one for planes. Positions between the end of a row and the pitch are computed and thrown away.
+ * Both are sums over taps: out[m, t] = sum over k of weight[m, k] * plane[k][t + shift[k]], where t counts
+ * positions at the pitch of planes laid out by conv_plane.h. The tile of tile.h walks them by two tables,
+ * one for weights, which are read where they lie, one for planes. Positions between the end of a row and
+ * the pitch are computed and thrown away.
  *
  *               rows m     taps k      planes                      written
  *   conv2d      filters    (c, u, v)   x with zeros, in phases     y
- *   grad_input  channels   (o, u, v)   dy with zeros               dx, a phase at a time: pixels (q s + a - pad), whose
- *                                                                  taps are the places u with u d % s = a
+ *   grad_input  channels   (o, u, v)   dy with zeros               dx, a phase at a time: pixels q s + a - pad,
+ *                                                                  whose taps are u with u d % s = a
  *
- * A unit of work is an image, a group, a band of rows and a part of the rows m; it copies the planes it needs.
+ * A unit of work is an image, a group, a band of rows and a part of the rows m; it copies the planes it
+ * needs.
  */
 #include "base/number.h"
 #include "conv/conv2d.h"
@@ -105,7 +107,7 @@ static struct taps backward_taps(const struct kiln_params_conv2d *p)
     return t;
 }
 
-/* Scratch of a worker -------------------------------------------------------------------------------------------- */
+/* Scratch of a worker ------------------------------------------------------------------------------------ */
 
 struct room {
     int32_t *weight_at, *plane_at; /* the tables */
@@ -135,7 +137,7 @@ static struct room room_of(const struct taps *t, const kiln_memory *m, int worke
     return (struct room){tables, tables + tables_of(t), floats, floats + planes_of(t)};
 }
 
-/* Planes --------------------------------------------------------------------------------------------------------- */
+/* Planes ------------------------------------------------------------------------------------------------- */
 
 /* x from output row `first` on, in all phases that the filter meets. */
 static void copy_forward(const struct taps *t, float *to, const float *x, size_t first)
@@ -172,7 +174,7 @@ static void copy_backward(const struct taps *t, float *to, const float *dy, size
         plane_copy(to, dy, t->i.out, t->j.out, &w);
 }
 
-/* Tables --------------------------------------------------------------------------------------------------------- */
+/* Tables ------------------------------------------------------------------------------------------------- */
 
 static size_t forward_table(const struct taps *t, const struct room *room)
 {
@@ -208,9 +210,10 @@ static size_t backward_table(const struct taps *t, const struct room *room, size
     return k;
 }
 
-/* Multiplying ---------------------------------------------------------------------------------------------------- */
+/* Multiplying -------------------------------------------------------------------------------------------- */
 
-/* All positions of a band for up to a tile's rows of weights; the last tile is moved back so as to end with them. */
+/* All positions of a band for up to a tile's rows of weights; the last tile is moved back so as to end
+ * with them. */
 static void multiply(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
                      size_t depth, const float *weight, size_t weight_row, const float *planes, size_t rows,
                      size_t positions)
@@ -254,7 +257,7 @@ static size_t positions_of(const struct taps *t, const struct unit *u)
     return (u->rows - 1) * t->pitch + t->columns;
 }
 
-/* conv2d --------------------------------------------------------------------------------------------------------- */
+/* conv2d ------------------------------------------------------------------------------------------------- */
 
 static void write_forward(const struct taps *t, const struct unit *u, const float *out, size_t filter,
                           float *y, struct kiln_row_epilogue *epilogue)
@@ -317,7 +320,7 @@ const kiln_variant kiln_cpu_conv2d_taps = {
     .run = forward_run,
 };
 
-/* grad_input ----------------------------------------------------------------------------------------------------- */
+/* grad_input --------------------------------------------------------------------------------------------- */
 
 /* The pixels of phase (a, b) of one channel. */
 static void write_backward(const struct taps *t, const struct unit *u, const float *out, size_t a, size_t b,

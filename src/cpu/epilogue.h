@@ -1,4 +1,5 @@
-/* epilogue.h - an epilogue (ops/chain.h) as the references of matmul and convolution apply it, a value at a time. */
+/* epilogue.h - an epilogue (ops/chain.h) as the references of matmul and convolution apply it, a value at
+ * a time. */
 #ifndef KILN_CPU_EPILOGUE_H
 #define KILN_CPU_EPILOGUE_H
 
@@ -26,7 +27,8 @@ static inline kiln_register epilogue_immediate(const uint32_t *words, bool integ
     return (kiln_register){.f = (real)((double)whole + (double)rest)};
 }
 
-/* Read an epilogue from a dispatch's constants and its block's words; its operands are bound from `binding` on. */
+/* Read an epilogue from a dispatch's constants and its block's words; its operands are bound from
+ * `binding` on. */
 static inline struct epilogue epilogue_of(const uint32_t *constants, const uint32_t *immediate,
                                           const kiln_memory *m, int binding)
 {

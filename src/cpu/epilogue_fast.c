@@ -1,6 +1,6 @@
 /*
- * epilogue_fast.c - epilogues on whole rows of results. The usual ones, a bias and relu, are loops of their own; all others
- * run through the chain's blocks.
+ * epilogue_fast.c - epilogues on whole rows of results. The usual ones, a bias and relu, are loops of
+ * their own; all others run through the chain's blocks.
  */
 #include "cpu/epilogue_fast.h"
 

@@ -1,10 +1,11 @@
 /*
  * gemm.c - matmul from packed panels.
  *
- * A unit of work is a block of c, over all of k. For each slab of k it packs its rows of a in panels as high as a tile, its
- * columns of b in panels as wide, and multiplies panel by panel: a tile then reads both operands as they lie, b's panel
- * from the first cache, a's block from the second. Packing is repeated by the blocks of a row or a column of blocks, which
- * costs a few percent and lets threads work without waiting for one another.
+ * A unit of work is a block of c, over all of k. For each slab of k it packs its rows of a in panels as
+ * high as a tile, its columns of b in panels as wide, and multiplies panel by panel: a tile then reads
+ * both operands as they lie, b's panel from the first cache, a's block from the second. Packing is
+ * repeated by the blocks of a row or a column of blocks, which costs a few percent and lets threads work
+ * without waiting for one another.
  *
  * Blocks depend on sizes alone; a sum is never split: results do not depend on the number of threads.
  */
@@ -77,7 +78,7 @@ static size_t room_of(const struct blocks *b)
     return b->rows * b->depth + b->columns * b->depth + KILN_TILE_ROWS * KILN_TILE_COLUMNS;
 }
 
-/* Packing ------------------------------------------------------------------------------------------------------- */
+/* Packing ------------------------------------------------------------------------------------------------ */
 
 /* to[k * width + i] = from[i * step + k] for i < 4. */
 static void transpose(float *to, size_t width, const float *from, size_t step, size_t depth)
@@ -125,7 +126,7 @@ static void pack(float *to, size_t width, bool tight, const float *from, size_t 
     }
 }
 
-/* Multiplying --------------------------------------------------------------------------------------------------- */
+/* Multiplying -------------------------------------------------------------------------------------------- */
 
 /* One tile; where c has fewer columns than a tile, through the edge. */
 static void multiply_tile(const struct kiln_tiles *tiles, const struct panels *panels, const float *a,
@@ -183,7 +184,7 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
         kiln_row_epilogue_run(epilogue, c + i * p->c_m, c_at + i * p->c_m, row + i, column, columns);
 }
 
-/* The variant --------------------------------------------------------------------------------------------------- */
+/* The variant -------------------------------------------------------------------------------------------- */
 
 static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
 {

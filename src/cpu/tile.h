@@ -1,8 +1,9 @@
 /*
- * tile.h - the innermost loops of matmul and convolution: a tile of results in vector registers, for the vector
- * instructions that the machine has.
+ * tile.h - the innermost loops of matmul and convolution: a tile of results in vector registers, for the
+ * vector instructions that the machine has.
  *
- * The order in which a sum's terms are added does not depend on the tile's size, so results do not depend on how work is cut.
+ * The order in which a sum's terms are added does not depend on the tile's size, so results do not depend
+ * on how work is cut.
  */
 #ifndef KILN_CPU_TILE_H
 #define KILN_CPU_TILE_H
@@ -11,19 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Both operands packed: c[i, j] = sum over k of a[k * rows + i] * b[k * columns + j], added to c where `add`. */
+/** Both operands packed: c[i, j] = sum over k of a[k * rows + i] * b[k * columns + j], added where `add`. */
 typedef void kiln_tile_packed(size_t depth, const float *a, const float *b, float *c, size_t c_row, bool add);
 
 /**
- * Both operands found by tables: c[i, j] = sum over k of a[a_at[k] + i * a_row] * b[b_at[k] + j]. The tile's columns are
- * consecutive floats at any alignment.
+ * Both operands found by tables: c[i, j] = sum over k of a[a_at[k] + i * a_row] * b[b_at[k] + j]. The
+ * tile's columns are consecutive floats at any alignment.
  */
 typedef void kiln_tile_taps(size_t depth, const float *a, const int32_t *a_at, size_t a_row, const float *b,
                             const int32_t *b_at, float *c, size_t c_row);
 
 /**
- * Rows of a times rows of b, each in `images` runs of `depth` floats, a multiple of KILN_DOTS_DEPTH, that begin a_image and
- * b_image apart: sum[i * KILN_DOTS_B + j] = sum over n and k of a[i][n * a_image + k] * b[j][n * b_image + k].
+ * Rows of a times rows of b, each in `images` runs of `depth` floats, a multiple of KILN_DOTS_DEPTH, that
+ * begin a_image and b_image apart: sum[i * KILN_DOTS_B + j] = sum over n and k of a[i][n * a_image + k] *
+ * b[j][n * b_image + k].
  */
 typedef void kiln_tile_dots(size_t depth, size_t images, const float *const *a, size_t a_image,
                             const float *const *b, size_t b_image, float *sum);

@@ -18,7 +18,8 @@ typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_
 #define LOAD(at)         (*(const loose *)(at))
 #define STORE(at, value) (*(loose *)(at) = (value))
 
-INLINE void TILE(packed)(int rows, size_t depth, const float *a, const float *b, float *c, size_t c_row, bool add)
+INLINE void TILE(packed)(int rows, size_t depth, const float *a, const float *b, float *c, size_t c_row,
+                         bool add)
 {
     vec sum[TILE_MOST][TILE_VECTORS];
     for (int i = 0; i < rows; i++)
@@ -40,8 +41,8 @@ INLINE void TILE(packed)(int rows, size_t depth, const float *a, const float *b,
         }
 }
 
-INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row, const float *b,
-                       const int32_t *b_at, float *c, size_t c_row)
+INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row,
+                       const float *b, const int32_t *b_at, float *c, size_t c_row)
 {
     vec sum[TILE_MOST][TILE_VECTORS];
     for (int i = 0; i < rows; i++)
@@ -61,16 +62,16 @@ INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_
             STORE(c + v * TILE_LANES, sum[i][v]);
 }
 
-#define EACH(n)                                                                                                      \
-    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, const float *b, float *c, size_t c_row,    \
-                                            bool add)                                                                \
-    {                                                                                                                \
-        TILE(packed)(n, depth, a, b, c, c_row, add);                                                                 \
-    }                                                                                                                \
-    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row,           \
-                                          const float *b, const int32_t *b_at, float *c, size_t c_row)               \
-    {                                                                                                                \
-        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                                     \
+#define EACH(n)                                                                                            \
+    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, const float *b, float *c,        \
+                                            size_t c_row, bool add)                                        \
+    {                                                                                                      \
+        TILE(packed)(n, depth, a, b, c, c_row, add);                                                       \
+    }                                                                                                      \
+    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row, \
+                                          const float *b, const int32_t *b_at, float *c, size_t c_row)     \
+    {                                                                                                      \
+        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                           \
     }
 TILE_ROWS(EACH)
 #undef EACH
@@ -113,7 +114,7 @@ static const struct kiln_tiles TILE(tiles) = {
 #define EACH(n) .packed[n] = TILE(packed##n), .taps[n] = TILE(taps##n),
     TILE_ROWS(EACH)
 #undef EACH
-    .dots = TILE(dots),
+        .dots = TILE(dots),
 };
 
 #undef vec

@@ -4,9 +4,11 @@
  *   y[n, o, i, j] = sum over c, u, v of
  *                   x[n, c, i * stride - pad + u * dilation, j * stride - pad + v * dilation] * w[o, c, u, v]
  *
- * The bias is an addition of its own, which the compiler fuses as an epilogue. The gradients are operators (conv_grad.c).
+ * The bias is an addition of its own, which the compiler fuses as an epilogue. The gradients are operators
+ * (conv_grad.c).
  *
- * The kernel: src/ops/conv_kernel.c, shaders/conv/, src/cpu/conv.c, src/cpu/conv_taps.c, conv_dots.c.   Tests: tests/ops/conv.c.
+ * The kernel: src/ops/conv_kernel.c, shaders/conv/, src/cpu/conv.c, src/cpu/conv_taps.c, conv_dots.c.
+ * Tests: tests/ops/conv.c.
  */
 #include "ops/conv.h"
 
@@ -14,7 +16,7 @@
 
 #include <string.h>
 
-/* Shapes -------------------------------------------------------------------------------------------------------- */
+/* Shapes ------------------------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_conv2d_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                                const kiln_conv2d_params *params)
@@ -138,7 +140,7 @@ struct kiln_params_conv2d kiln_conv2d_block(const kiln_conv2d_params *p, const k
     };
 }
 
-/* The operator -------------------------------------------------------------------------------------------------- */
+/* The operator ------------------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_conv2d(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor bias,
                         const kiln_conv2d_params *params)

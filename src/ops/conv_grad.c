@@ -1,12 +1,14 @@
 /*
- * conv_grad.c - the two gradients of 2-D convolution, operators of their own with gradients in turn: each of the three is
- * linear in both operands, so their gradients are one another.
+ * conv_grad.c - the two gradients of 2-D convolution, operators of their own with gradients in turn: each
+ * of the three is linear in both operands, so their gradients are one another.
  *
- *   dx[n, c, i', j']  = sum over o, u, v of dy[n, o, i, j] * w[o, c, u, v]    i' = i * stride - pad + u * dilation
+ *   dx[n, c, i', j']  = sum over o, u, v of dy[n, o, i, j] * w[o, c, u, v]
  *   dw[o, c, u, v]    = sum over n, i, j of dy[n, o, i, j] * x[n, c, i', j']
  *
- * The second sums over far more terms than it has results: where those are few, the images are split, each split summed by
- * itself and the splits added up in order. How many depends on sizes alone.
+ * with i' = i * stride - pad + u * dilation.
+ *
+ * The second sums over far more terms than it has results: where those are few, the images are split, each
+ * split summed by itself and the splits added up in order. How many depends on sizes alone.
  */
 #include "ops/conv.h"
 
@@ -32,7 +34,7 @@ static kiln_status check_dy(kiln_graph *g, const kiln_node *n, const kiln_spec *
                           kiln_shape_text(&y, want, sizeof want));
 }
 
-/* Gradient by the input ------------------------------------------------------------------------------------------ */
+/* Gradient by the input ---------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_conv2d_grad_input(kiln_graph *g, kiln_tensor dy, kiln_tensor w, kiln_tensor x_like,
                                    const kiln_conv2d_params *params)
@@ -81,7 +83,7 @@ const kiln_op kiln_op_conv2d_grad_input = {
     .lowering_count = 1,
 };
 
-/* Gradient by the filters ---------------------------------------------------------------------------------------- */
+/* Gradient by the filters -------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_conv2d_grad_filter(kiln_graph *g, kiln_tensor dy, kiln_tensor x, kiln_tensor w_like,
                                     const kiln_conv2d_params *params)
@@ -103,8 +105,8 @@ static void grad_filter_grad(kiln_graph *g, const kiln_node *n, const kiln_tenso
     dx[1] = kiln_conv2d_grad_input(g, n->in[0], dz[0], n->in[1], n->params);
 }
 
-/* Images of one split: so few that there are some 32768 results in all, but with 256 positions at the least; a power of two
- * up to 64, so that windows can be cut between splits, or all of them. */
+/* Images of one split: so few that there are some 32768 results in all, but with 256 positions at the
+ * least; a power of two up to 64, so that windows can be cut between splits, or all of them. */
 static uint32_t images_of_split(const struct kiln_params_conv2d *p, uint64_t results, bool windows)
 {
     const uint64_t splits = 32768 / results + 1, positions = (uint64_t)p->oh * p->ow;

@@ -1,8 +1,8 @@
 /*
  * conv_kernel.c - the contracts of 2-D convolution and its gradients: units, windows and variants.
  *
- * On a GPU all three are implicit products of matrices in tiles of 64 x 64; on drivers that run on the CPU each invocation
- * keeps 8 x 8 results in registers, as for matmul.
+ * On a GPU all three are implicit products of matrices in tiles of 64 x 64; on drivers that run on the CPU
+ * each invocation keeps 8 x 8 results in registers, as for matmul.
  *
  *                  rows            columns                     summed
  *   conv2d         filters         positions of all images     channels * u * v
@@ -39,7 +39,7 @@ static double conv2d_flops(const kiln_dispatch *d)
     return 2.0 * p->images * p->groups * p->filters * p->oh * p->ow * (double)taps_of(p);
 }
 
-/* Windows ------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
 /* Let binding i begin `skip` elements further on and hold `span` of them behind its first. */
 static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
@@ -111,7 +111,7 @@ static void grad_filter_take_images(kiln_dispatch *d, uint64_t first, uint64_t c
     narrow(d, 2, first / p->per_split * p->part, splits_of(p) * p->part);
 }
 
-/* Units --------------------------------------------------------------------------------------------------------- */
+/* Units -------------------------------------------------------------------------------------------------- */
 
 /* Planes of y, planes of x, filters of all splits. */
 static uint64_t conv2d_units(const kiln_dispatch *d)
@@ -132,7 +132,7 @@ static uint64_t grad_filter_units(const kiln_dispatch *d)
     return splits_of(p) * p->groups * p->filters;
 }
 
-/* Variants ------------------------------------------------------------------------------------------------------ */
+/* Variants ----------------------------------------------------------------------------------------------- */
 
 static uint64_t parts(uint64_t count, uint64_t size)
 {
@@ -228,7 +228,7 @@ VARIANTS(grad_input, conv2d_grad_input)
 VARIANTS(grad_filter, conv2d_grad_filter)
 #undef VARIANTS
 
-/* Contracts ----------------------------------------------------------------------------------------------------- */
+/* Contracts ---------------------------------------------------------------------------------------------- */
 
 const kiln_kernel kiln_kernel_conv2d = {
     .name = "conv2d",

@@ -1,8 +1,9 @@
 /*
- * epilogue.c - what a matmul or a convolution does to each result before it stores it, written into its dispatch.
+ * epilogue.c - what a matmul or a convolution does to each result before it stores it, written into its
+ * dispatch.
  *
- * The compiler attaches a chain to the node where kiln_epilogue_walk finds a walk for every operand; the lowering writes
- * it with kiln_epilogue_write.
+ * The compiler attaches a chain to the node where kiln_epilogue_walk finds a walk for every operand; the
+ * lowering writes it with kiln_epilogue_write.
  */
 #include "ops/chain.h"
 #include "ops/kernels.h"

@@ -3,10 +3,12 @@
  *
  *   y[.., m, n] = sum over k of a[.., m, k] * b[.., k, n]
  *
- * Lowering: batch axes of size 1 are dropped, those that both operands walk alike are merged, and where b is the same for
- * all of them they become rows of a. What then remains beyond three batch axes is one dispatch an index.
+ * Lowering: batch axes of size 1 are dropped, those that both operands walk alike are merged, and where b
+ * is the same for all of them they become rows of a. What then remains beyond three batch axes is one
+ * dispatch an index.
  *
- * The kernel: src/ops/matmul_kernel.c, shaders/matmul/, src/cpu/matmul.c, src/cpu/gemm.c.   Tests: tests/ops/matmul.c.
+ * The kernel: src/ops/matmul_kernel.c, shaders/matmul/, src/cpu/matmul.c, src/cpu/gemm.c.   Tests:
+ * tests/ops/matmul.c.
  */
 #include <kiln/ops.h>
 
@@ -14,7 +16,7 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
-/* The operator -------------------------------------------------------------------------------------------------- */
+/* The operator ------------------------------------------------------------------------------------------- */
 
 static int rank_of(const kiln_graph *g, kiln_tensor t)
 {
@@ -83,8 +85,8 @@ static kiln_tensor product(kiln_graph *g, kiln_tensor a, bool transpose_a, kiln_
                        &(kiln_matmul_params){.transpose_a = transpose_a, .transpose_b = transpose_b});
 }
 
-/* da = dy b^T and db = a^T dy, each transposed where its operand was; then the broadcast is undone. Where one matrix b
- * serves all of a's batch, the batch is more rows: one product instead of many and their sum. */
+/* da = dy b^T and db = a^T dy, each transposed where its operand was; then the broadcast is undone. Where
+ * one matrix b serves all of a's batch, the batch is more rows: one product instead of many and their sum. */
 static void matmul_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
     const kiln_matmul_params *p = n->params;
@@ -104,7 +106,7 @@ static void matmul_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy
     dx[1] = kiln_sum_to(g, db, b);
 }
 
-/* Lowering ------------------------------------------------------------------------------------------------------ */
+/* Lowering ----------------------------------------------------------------------------------------------- */
 
 /* One batch axis, with the strides of both operands. */
 struct axis {

@@ -1,9 +1,9 @@
 /*
  * matmul_kernel.c - the contract of matmul: its units, its windows and its variants.
  *
- * On a GPU a workgroup shares tiles of 64 x 64 results through its own memory. Drivers that run on the CPU have no such
- * memory: there each invocation keeps 8 x 8 results in registers, and reads through texel buffers where they are large
- * enough, since those skip the driver's range check of every load.
+ * On a GPU a workgroup shares tiles of 64 x 64 results through its own memory. Drivers that run on the CPU
+ * have no such memory: there each invocation keeps 8 x 8 results in registers, and reads through texel
+ * buffers where they are large enough, since those skip the driver's range check of every load.
  */
 #include "device/caps.h"
 #include "device/variants.h"
@@ -117,7 +117,7 @@ static double matmul_flops(const kiln_dispatch *d)
     return 2.0 * p->batch * p->m * p->n * p->k;
 }
 
-/* Variants ------------------------------------------------------------------------------------------------------ */
+/* Variants ----------------------------------------------------------------------------------------------- */
 
 static uint64_t tiles(const struct kiln_params_matmul *p, uint32_t rows, uint32_t columns)
 {
@@ -186,7 +186,7 @@ const kiln_kernel kiln_kernel_matmul = {
     .flops = matmul_flops,
 };
 
-/* split_sum ----------------------------------------------------------------------------------------------------- */
+/* split_sum ---------------------------------------------------------------------------------------------- */
 
 static uint64_t sum_units(const kiln_dispatch *d)
 {

@@ -1,8 +1,9 @@
 /*
- * single.c - one dispatch by itself: arrays are copied to the device, the dispatch runs, what it wrote is copied back.
+ * single.c - one dispatch by itself: arrays are copied to the device, the dispatch runs, what it wrote is
+ * copied back.
  *
- * Three lists over four buffers: the arrays lie one behind the other, at the same offsets on the host, on the device, and on
- * the way back.
+ * Three lists over four buffers: the arrays lie one behind the other, at the same offsets on the host, on
+ * the device, and on the way back.
  */
 #include "recorder/single.h"
 

@@ -11,10 +11,10 @@ struct kiln_single {
 };
 
 /**
- * Run d once on dev with the arrays (d->bind is not used), and store what it writes to them. d->variant NULL means the
- * first that accepts. With `repeat` above 1 it is run again so often, and *seconds is the shortest run, as the host sees it;
- * seconds may be NULL.
- * Errors: ERROR_UNSUPPORTED where no variant runs there, and what device calls return.
+ * Run d once on dev with the arrays (d->bind is not used), and store what it writes to them. d->variant
+ * NULL means the first that accepts. With `repeat` above 1 it is run again so often, and *seconds is the
+ * shortest run, as the host sees it; seconds may be NULL. Errors: ERROR_UNSUPPORTED where no variant runs
+ * there, and what device calls return.
  */
 kiln_status kiln_single_run(kiln_device *dev, const kiln_dispatch *d, const struct kiln_single *arrays,
                             int repeat, double *seconds);

@@ -55,8 +55,8 @@ static kiln_tensor known(kiln_graph *g, const void *one_case)
 
 Test(conv2d, has_known_values)
 {
-    kiln_expect_values(known, &(kiln_conv2d_params){.groups = 1}, (const double[]){137, 147, 167, 177}, 4, 1e-15,
-                       "no padding");
+    kiln_expect_values(known, &(kiln_conv2d_params){.groups = 1}, (const double[]){137, 147, 167, 177}, 4,
+                       1e-15, "no padding");
     kiln_expect_values(known, &(kiln_conv2d_params){.same = true, .stride = {2, 2}},
                        (const double[]){137, 121, 123, 109}, 4, 1e-15, "the odd zero comes after");
 }

@@ -1,4 +1,5 @@
-/* conv_grad.c - the gradients of 2-D convolution: their own gradients, and every variant of their kernels everywhere. */
+/* conv_grad.c - the gradients of 2-D convolution: their own gradients, and every variant of their kernels
+ * everywhere. */
 #include "support/support.h"
 
 #include "support/conv.h"

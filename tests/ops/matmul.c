@@ -1,4 +1,5 @@
-/* matmul.c - matmul: known values, broadcasting, its gradient, and every variant of its kernel on every device. */
+/* matmul.c - matmul: known values, broadcasting, its gradient, and every variant of its kernel on every
+ * device. */
 #include "support/support.h"
 
 #include <string.h>
@@ -78,7 +79,7 @@ Test(matmul, names_both_shapes_that_do_not_fit)
     kiln_graph_destroy(&g);
 }
 
-/* The kernel ---------------------------------------------------------------------------------------------------- */
+/* The kernel --------------------------------------------------------------------------------------------- */
 
 static const struct size {
     uint32_t batch, m, n, k;
