@@ -116,7 +116,8 @@ typedef struct kiln_program_memory {
 
 KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_program_memory *out);
 
-/** Print the newest plan's commands, a line each. The same program prints the same text. */
+/** Print the newest plan's commands, a line each: the prologue's, if it has one, and the body's. The same program prints the
+ *  same text. */
 KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, const char *text), void *user);
 
 /** One command of the newest plan and the seconds it took in the last run. */

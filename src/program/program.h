@@ -54,7 +54,7 @@ struct kiln_ready {
     uint64_t *seen;                 /* by input: the serial that the device has */
     uint64_t prologue_version;      /* of the weights; 0: never run */
     uint64_t used;                  /* for dropping the least recently used */
-    struct kiln_commands body_list; /* for prints and profiles; memory is the plan's arena's */
+    struct kiln_commands prologue_list, body_list;  /* for prints and profiles; memory is the plan's arena's */
     KILN_VEC(struct kiln_buffer *) imported;
     bool writes_weights, writes_session, prologue_reads_weights;
 };

@@ -258,12 +258,11 @@ static void note_writes(struct kiln_ready *r)
 
 static kiln_status bake_all(kiln_program *p, struct kiln_ready *r)
 {
-    struct kiln_commands prologue;
     struct table *t = kiln_arena_alloc(&r->plan->arena, sizeof *t);
     if (!t)
         return out_of_memory();
     *t = (struct table){.p = p, .r = r};
-    kiln_status status = bake_part(t, true, &prologue, &r->prologue);
+    kiln_status status = bake_part(t, true, &r->prologue_list, &r->prologue);
     if (!status)
         status = bake_part(t, false, &r->body_list, &r->body);
     for (int s = 0; s < KILN_SLOTS && !status; s++)
@@ -512,6 +511,8 @@ kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, 
     const struct kiln_ready *r = newest(p);
     if (!r)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: nothing was planned yet");
+    if (r->prologue)
+        kiln_commands_print(&r->prologue_list, write, user);
     kiln_commands_print(&r->body_list, write, user);
     return KILN_OK;
 }

@@ -32,7 +32,7 @@ static void run(const char *device)
     EXPECT(memory.weights >= 4 * (300 * 500 + 500) && memory.scratch >= 4 * 256 * 500);
     EXPECT(memory.scratch <= 1.15 * (double)memory.lower_bound);
 
-    kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
+    expect_quiet(0);
     kiln_program_destroy(&p);
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);

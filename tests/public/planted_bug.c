@@ -30,14 +30,14 @@ static void run(const char *device)
         const kiln_array inputs[] = {*FLOATS(x, 4, 3), *FLOATS(y, 4, 1)};
         const kiln_check_params params = {.inputs = inputs, .input_count = 2, .train = true, .worst = worst,
                                           .worst_bytes = sizeof worst, .error = &error};
-        kiln_log_to(NULL, NULL, wrong ? KILN_LOG_SILENT : KILN_LOG_WARNING);
+        expect_quiet(wrong);
         EXPECT((kiln_check_gradient(g, w, loss, &params) == KILN_OK) == !wrong);
         EXPECT(wrong ? error > 0.1 : error < 1e-6);
         EXPECT(!wrong || !strncmp(worst, "first.", 6));
         kiln_weights_destroy(&w);
         kiln_graph_destroy(&g);
     }
-    kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
+    expect_quiet(0);
 }
 
 int main(void)
