@@ -75,17 +75,35 @@ static int column_taps(const params *p, uint32_t mode, int j)
     return taps(j * (int)p->stride_w - (int)p->pad_w, p->size_w, p->dilation_w, low, high);
 }
 
-/* Divide windows [from, to) of row i by their taps. */
+/* Divide windows [from, to) of row i by their taps. Those between the padding have all of theirs. */
 static void divide_by_taps(const params *p, uint32_t mode, int i, int from, int to, float *y)
 {
-    const float rows = (float)row_taps(p, mode, i);
-    for (int j = from; j < to; j++)
+    const struct range first = columns_inside(p, column_offset(p, 0), from, to);
+    const struct range last = columns_inside(p, column_offset(p, p->size_w - 1), from, to);
+    const float rows = (float)row_taps(p, mode, i), whole = rows * (float)p->size_w;
+    const int inner = least(first.begin, to), outer = last.end > inner ? last.end : inner;
+    for (int j = from; j < inner; j++)
+        y[j - from] /= rows * (float)column_taps(p, mode, j);
+    for (int j = inner; j < outer; j++)
+        y[j - from] /= whole;
+    for (int j = outer; j < to; j++)
         y[j - from] /= rows * (float)column_taps(p, mode, j);
 }
 
 KILN_INLINE float larger(float a, float b)
 {
-    return a >= b || a != a ? a : b;
+    return ((a >= b) | (a != a)) ? a : b;
+}
+
+KILN_INLINE kiln_four four_larger(kiln_four a, kiln_four b)
+{
+    return kiln_four_choose((a >= b) | (a != a), a, b);
+}
+
+KILN_INLINE kiln_four four_peaks(const float *a, const float *b)
+{
+    return four_larger(four_larger(kiln_four_even(a), kiln_four_odd(a)),
+                       four_larger(kiln_four_even(b), kiln_four_odd(b)));
 }
 
 /* Forward --------------------------------------------------------------------------------------------------------- */
@@ -93,10 +111,14 @@ KILN_INLINE float larger(float a, float b)
 /* y[j] takes in x[j * stride], for count windows. */
 KILN_INLINE void take_tap(bool largest, int stride, const float *x, float *y, int count)
 {
-    for (int j = 0; j < count; j++) {
-        const float value = x[j * stride];
-        y[j] = largest ? larger(y[j], value) : y[j] + value;
+    int j = 0;
+    for (; stride == 2 && j + 4 < count;
+         j += 4) { /* < : eight elements of x are read, and one less need be there */
+        const kiln_four value = kiln_four_even(x + 2 * j), before = kiln_four_load(y + j);
+        kiln_four_store(y + j, largest ? four_larger(before, value) : before + value);
     }
+    for (; j < count; j++)
+        y[j] = largest ? larger(y[j], x[j * stride]) : y[j] + x[j * stride];
 }
 
 /* The loop for the usual strides, with the stride known to the compiler. */
@@ -127,10 +149,15 @@ KILN_INLINE void pool_row(const params *p, bool largest, const float *x, int i, 
     }
 }
 
-/* Windows of 2 x 2 without padding. */
-KILN_INLINE void pool_pairs(const float *restrict a, const float *restrict b, float *restrict y, int count)
+/* Windows of 2 x 2 without padding, four at a time; the last four may overlap those before. */
+KILN_INLINE void pool_pairs(const float *a, const float *b, float *y, int count)
 {
-    for (int j = 0; j < count; j++)
+    int j = 0;
+    for (; count >= 4 && j < count; j += 4) {
+        const int at = least(j, count - 4);
+        kiln_four_store(y + at, four_peaks(a + 2 * at, b + 2 * at));
+    }
+    for (; j < count; j++)
         y[j] = larger(larger(a[2 * j], a[2 * j + 1]), larger(b[2 * j], b[2 * j + 1]));
 }
 
@@ -174,9 +201,18 @@ KILN_INLINE void give_tap(int stride, float *dx, const float *pull, int count)
 KILN_INLINE void give_largest(int stride, const float *x, float *dx, const float *peak, float *pull,
                               int count)
 {
-    for (int j = 0; j < count; j++) {
+    int j = 0;
+    const kiln_four none = {0};
+    for (; stride == 2 && j + 4 < count; j += 4) { /* as in take_tap */
+        const kiln_four value = kiln_four_even(x + 2 * j), left = kiln_four_load(pull + j);
+        const kiln_four_mask hit = (value == kiln_four_load(peak + j)) | (value != value);
+        const kiln_four sum = kiln_four_even(dx + 2 * j) + kiln_four_choose(hit, left, none);
+        kiln_four_zip(dx + 2 * j, sum, kiln_four_odd(dx + 2 * j));
+        kiln_four_store(pull + j, kiln_four_choose(hit, none, left));
+    }
+    for (; j < count; j++) {
         const float value = x[j * stride];
-        const bool hit = value == peak[j] || value != value;
+        const bool hit = (value == peak[j]) | (value != value);
         dx[j * stride] += hit ? pull[j] : 0;
         pull[j] = hit ? 0 : pull[j];
     }
@@ -190,6 +226,8 @@ KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float 
         give_tap(stride, dx, pull, count);
     else if (stride == 1)
         give_largest(1, x, dx, peak, pull, count);
+    else if (stride == 2)
+        give_largest(2, x, dx, peak, pull, count);
     else
         give_largest(stride, x, dx, peak, pull, count);
 }
@@ -223,25 +261,47 @@ KILN_INLINE void give_block(const params *p, uint32_t mode, const float *x, cons
     give_windows(p, mode, x, peak, pull, i, from, to, dx);
 }
 
-/* Windows of 2 x 2 without padding: each element of dx is written once. */
-KILN_INLINE void give_pairs(const float *restrict a, const float *restrict b, const float *restrict dy,
-                            float *restrict da, float *restrict db, int count)
+/* The four windows under a and b, as in give_pair. */
+KILN_INLINE void give_four(const float *a, const float *b, const float *dy, float *da, float *db)
 {
-    for (int j = 0; j < count; j++) {
-        const float x0 = a[2 * j], x1 = a[2 * j + 1], x2 = b[2 * j], x3 = b[2 * j + 1], pull = dy[j];
-        const float peak = larger(larger(x0, x1), larger(x2, x3));
-        const bool h0 = x0 == peak || x0 != x0, h1 = x1 == peak || x1 != x1, h2 = x2 == peak || x2 != x2;
-        da[2 * j] = h0 ? pull : 0;
-        da[2 * j + 1] = !h0 & h1 ? pull : 0;
-        db[2 * j] = !h0 & !h1 & h2 ? pull : 0;
-        db[2 * j + 1] = !h0 & !h1 & !h2 ? pull : 0;
+    const kiln_four x0 = kiln_four_even(a), x1 = kiln_four_odd(a), x2 = kiln_four_even(b);
+    const kiln_four peak = four_peaks(a, b), pull = kiln_four_load(dy), none = {0};
+    const kiln_four_mask h0 = (x0 == peak) | (x0 != x0), h1 = (x1 == peak) | (x1 != x1),
+                         h2 = (x2 == peak) | (x2 != x2);
+    kiln_four_zip(da, kiln_four_choose(h0, pull, none), kiln_four_choose(h1 & ~h0, pull, none));
+    kiln_four_zip(db, kiln_four_choose(h2 & ~(h0 | h1), pull, none),
+                  kiln_four_choose(h0 | h1 | h2, none, pull));
+}
+
+/* One window of 2 x 2: the first of the largest takes all. */
+KILN_INLINE void give_pair(const float *a, const float *b, float pull, float *da, float *db)
+{
+    const float peak = larger(larger(a[0], a[1]), larger(b[0], b[1]));
+    const bool h0 = a[0] == peak || a[0] != a[0], h1 = a[1] == peak || a[1] != a[1],
+               h2 = b[0] == peak || b[0] != b[0];
+    da[0] = h0 ? pull : 0;
+    da[1] = !h0 && h1 ? pull : 0;
+    db[0] = !h0 && !h1 && h2 ? pull : 0;
+    db[1] = !h0 && !h1 && !h2 ? pull : 0;
+}
+
+/* Windows of 2 x 2 without padding: each element of dx is written, and the same again where the last four overlap. */
+KILN_INLINE void give_pairs(const float *a, const float *b, const float *dy, float *da, float *db, int count)
+{
+    int j = 0;
+    for (; count >= 4 && j < count; j += 4) {
+        const int at = least(j, count - 4);
+        give_four(a + 2 * at, b + 2 * at, dy + at, da + 2 * at, db + 2 * at);
     }
+    for (; j < count; j++)
+        give_pair(a + 2 * j, b + 2 * j, dy[j], da + 2 * j, db + 2 * j);
 }
 
 KILN_INLINE void give_plane_body(const params *p, uint32_t mode, const float *x, const float *dy, float *dx)
 {
     const int columns = (int)p->out_width;
-    memset(dx, 0, (size_t)p->height * p->width * sizeof *dx);
+    if (!in_pairs(p, mode) || 2 * p->out_height < p->height || 2 * p->out_width < p->width)
+        memset(dx, 0, (size_t)p->height * p->width * sizeof *dx);
     for (int i = 0; i < (int)p->out_height; i++, dy += columns) {
         const size_t upper = (size_t)(2 * i) * p->width, lower = upper + p->width;
         if (in_pairs(p, mode)) {

@@ -67,4 +67,30 @@ KILN_INLINE void kiln_four_transpose(kiln_four row[4])
     row[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
+typedef int kiln_four_mask __attribute__((vector_size(16)));
+
+/** Elements 0, 2, 4, 6, or 1, 3, 5, 7, of the eight at `at`. */
+KILN_INLINE kiln_four kiln_four_even(const float *at)
+{
+    return __builtin_shufflevector(kiln_four_load(at), kiln_four_load(at + 4), 0, 2, 4, 6);
+}
+
+KILN_INLINE kiln_four kiln_four_odd(const float *at)
+{
+    return __builtin_shufflevector(kiln_four_load(at), kiln_four_load(at + 4), 1, 3, 5, 7);
+}
+
+/** Store eight elements, even[0], odd[0], even[1], odd[1], ... */
+KILN_INLINE void kiln_four_zip(float *at, kiln_four even, kiln_four odd)
+{
+    kiln_four_store(at, __builtin_shufflevector(even, odd, 0, 4, 1, 5));
+    kiln_four_store(at + 4, __builtin_shufflevector(even, odd, 2, 6, 3, 7));
+}
+
+/** a where the mask is set, else b. */
+KILN_INLINE kiln_four kiln_four_choose(kiln_four_mask mask, kiln_four a, kiln_four b)
+{
+    return (kiln_four)((mask & (kiln_four_mask)a) | (~mask & (kiln_four_mask)b));
+}
+
 #endif
