@@ -11,7 +11,8 @@ static kiln_tensor network(kiln_graph *g, kiln_tensor x, kiln_tensor y)
     return kiln_mean_squared_error(g, out, y);
 }
 
-static const kiln_param_group groups[] = {{.match = "hidden.bias", .frozen = true}, {.match = "out.*", .rate = 0.5}};
+static const kiln_param_group groups[] = {{.match = "hidden.bias", .frozen = true},
+                                          {.match = "out.*", .rate = 0.5}};
 
 static void run(const char *device)
 {
@@ -29,22 +30,25 @@ static void run(const char *device)
     kiln_tensor loss = network(g, in, want);
     kiln_minimize_params params = {.by = KILN_ADAM, .rate = 0.01, .groups = groups, .group_count = 2};
     kiln_tensor step = kiln_minimize(g, loss, &params);
-    params.name = "split";              /* an optimizer of its own, with its own step */
+    params.name = "split"; /* an optimizer of its own, with its own step */
     params.scale = 1.0 / PARTS;
     kiln_tensor backward = kiln_backward(g, loss, &params), apply = kiln_update(g, &params);
     TRY(kiln_weights_create(&parts, g, NULL));
     TRY(kiln_weights_create(&whole, g, NULL));
     TRY(kiln_weights_create(&start, g, NULL));
-    TRY(kiln_program_create(&gather, dev, g, parts, &(kiln_program_params){.run = KILN_RUN(backward), .train = true}));
-    TRY(kiln_program_create(&update, dev, g, parts, &(kiln_program_params){.run = KILN_RUN(apply), .train = true}));
-    TRY(kiln_program_create(&once, dev, g, whole, &(kiln_program_params){.run = KILN_RUN(step), .train = true}));
+    TRY(kiln_program_create(&gather, dev, g, parts,
+                            &(kiln_program_params){.run = KILN_RUN(backward), .train = true}));
+    TRY(kiln_program_create(&update, dev, g, parts,
+                            &(kiln_program_params){.run = KILN_RUN(apply), .train = true}));
+    TRY(kiln_program_create(&once, dev, g, whole,
+                            &(kiln_program_params){.run = KILN_RUN(step), .train = true}));
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < PARTS; i++) {
             TRY(kiln_program_write(gather, in, FLOATS(x + i * ROWS * 5, ROWS, 5)));
             TRY(kiln_program_write(gather, want, FLOATS(y + i * ROWS, ROWS, 1)));
             TRY(kiln_program_run(gather));
         }
-        for (int c = 0; c < kiln_weights_gradient_chunks(parts); c++) {     /* where MPI would sum */
+        for (int c = 0; c < kiln_weights_gradient_chunks(parts); c++) { /* where MPI would sum */
             EXPECT(kiln_weights_gradient_count(parts, c) <= 4096);
             TRY(kiln_weights_gradient_read(parts, c, chunk));
             TRY(kiln_weights_gradient_write(parts, c, chunk));

@@ -20,11 +20,15 @@ static void lock(void *user)
 static bool make_device(void)
 {
     const float priority = 1;
-    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_1};
-    const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app};
-    const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1,
+    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                                   .apiVersion = VK_API_VERSION_1_1};
+    const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                       .pApplicationInfo = &app};
+    const VkDeviceQueueCreateInfo queues = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                            .queueCount = 1,
                                             .pQueuePriorities = &priority};
-    const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1,
+    const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                       .queueCreateInfoCount = 1,
                                        .pQueueCreateInfos = &queues};
     uint32_t one = 1;
     if (volkInitialize() || vkCreateInstance(&info, NULL, &instance))
@@ -45,17 +49,21 @@ static VkBuffer make_buffer(VkDeviceSize bytes, VkDeviceMemory *memory, float **
     VkMemoryRequirements need;
     VkPhysicalDeviceMemoryProperties have;
     uint32_t type = 0;
-    const VkBufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                 VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT};
+    const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                                     .size = bytes,
+                                     .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                              VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                              VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                                              VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT};
     EXPECT(vkCreateBuffer(device, &info, NULL, &b) == VK_SUCCESS);
     vkGetBufferMemoryRequirements(device, b, &need);
     vkGetPhysicalDeviceMemoryProperties(physical, &have);
-    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags wanted =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     while (!(need.memoryTypeBits >> type & 1) || (have.memoryTypes[type].propertyFlags & wanted) != wanted)
         type++;
-    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size,
+    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                           .allocationSize = need.size,
                                            .memoryTypeIndex = type};
     EXPECT(vkAllocateMemory(device, &allocate, NULL, memory) == VK_SUCCESS);
     EXPECT(vkBindBufferMemory(device, b, *memory, 0) == VK_SUCCESS);
@@ -72,15 +80,20 @@ static void use_it(void)
     VkDeviceMemory memory[2];
     float *x, *y;
     VkBuffer in = make_buffer(4096, &memory[0], &x), out = make_buffer(4096, &memory[1], &y);
-    const kiln_vulkan_borrow borrow = {.instance = instance, .physical = physical, .device = device, .queue = queue,
-                                       .get_instance_proc = (void *)vkGetInstanceProcAddr, .lock = lock, .unlock = lock};
+    kiln_vulkan_borrow borrow = {.instance = instance,
+                                 .physical = physical,
+                                 .device = device,
+                                 .queue = queue,
+                                 .lock = lock,
+                                 .unlock = lock};
+    memcpy(&borrow.get_instance_proc, &vkGetInstanceProcAddr, sizeof borrow.get_instance_proc);
     TRY(kiln_device_open(&dev, &(kiln_device_params){.borrow = &borrow}));
     TRY(kiln_graph_create(&g, NULL));
     kiln_tensor a = kiln_input(g, "a", KILN_F32, KILN_SHAPE(1024)), b = kiln_shift(g, kiln_square(g, a), 1);
     TRY(kiln_weights_create(&w, g, NULL));
     const kiln_program_buffer buffers[] = {{a, in, 0, 4096}, {b, out, 0, 4096}};
-    TRY(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(b), .buffers = buffers,
-                                                                  .buffer_count = 2}));
+    TRY(kiln_program_create(
+        &p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(b), .buffers = buffers, .buffer_count = 2}));
     fill(x, 1024, 12);
     TRY(kiln_program_run(p));
     TRY(kiln_program_wait(p));

@@ -12,7 +12,7 @@ static void run(const char *device)
 
     TRY(kiln_graph_create(&g, NULL));
     kiln_tensor in = kiln_input(g, "x", KILN_F32, KILN_SHAPE(5)), first, second;
-    kiln_tensor y = kiln_sum(g, kiln_mul(g, kiln_tanh(g, in), in), NULL);      /* f = sum x tanh x */
+    kiln_tensor y = kiln_sum(g, kiln_mul(g, kiln_tanh(g, in), in), NULL); /* f = sum x tanh x */
     kiln_gradient(g, y, KILN_NONE, &in, 1, &first);
     kiln_gradient(g, kiln_sum(g, first, NULL), KILN_NONE, &in, 1, &second);
     TRY(kiln_weights_create(&w, g, NULL));

@@ -26,7 +26,8 @@ static void run(const char *device)
     kiln_tensor out = network(g, in), loss = kiln_cross_entropy(g, out, target);
     kiln_tensor step = kiln_minimize(g, loss, &(kiln_minimize_params){.by = KILN_MOMENTUM, .rate = 0.1});
     TRY(kiln_weights_create(&w, g, &(kiln_weights_params){.seed = 3}));
-    TRY(kiln_program_create(&learn, dev, g, w, &(kiln_program_params){.run = KILN_RUN(step, loss), .train = true}));
+    TRY(kiln_program_create(&learn, dev, g, w,
+                            &(kiln_program_params){.run = KILN_RUN(step, loss), .train = true}));
     TRY(kiln_program_create(&predict, dev, g, w, &(kiln_program_params){.run = KILN_RUN(out)}));
     TRY(kiln_program_write(learn, in, FLOATS(x, 6, 1, 6, 6)));
     TRY(kiln_program_write(learn, target, INTS(label, 6)));

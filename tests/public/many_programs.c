@@ -26,7 +26,7 @@ static void *work(void *user)
     for (int i = 0; i < RUNS; i++) {
         TRY(kiln_program_run(p));
         if (i + 1 < RUNS)
-            TRY(kiln_program_write(p, j->x, FLOATS(x[i + 1], 4, 4)));       /* while run i computes */
+            TRY(kiln_program_write(p, j->x, FLOATS(x[i + 1], 4, 4))); /* while run i computes */
         TRY(kiln_program_read(p, j->y, INTO(y)));
         for (int k = 0; k < 16; k++)
             EXPECT_NEAR(y[k], 3 * x[i][k] + 1, 1e-6);

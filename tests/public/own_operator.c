@@ -1,6 +1,6 @@
 /* own_operator.c - an application's own operator, y = x |x|: shape rule, gradient, SPIR-V and C, from then on like any other. */
-#include "expect.h"
 #include "own_operator.h"
+#include "expect.h"
 
 static const uint32_t words[] = {
 #include "own_operator.inc"
@@ -12,14 +12,16 @@ static uint64_t units(const kiln_dispatch *d)
     return ((const struct kiln_params_signed_square *)d->block.words)->count;
 }
 
-static void reference_f32(const void *block, const uint32_t *c, const kiln_memory *m, size_t first, size_t count)
+static void reference_f32(const void *block, const uint32_t *c, const kiln_memory *m, size_t first,
+                          size_t count)
 {
     (void)block, (void)c;
     for (size_t i = first; i < first + count; i++)
         ((float *)m->at[1])[i] = ((const float *)m->at[0])[i] * fabsf(((const float *)m->at[0])[i]);
 }
 
-static void reference_f64(const void *block, const uint32_t *c, const kiln_memory *m, size_t first, size_t count)
+static void reference_f64(const void *block, const uint32_t *c, const kiln_memory *m, size_t first,
+                          size_t count)
 {
     (void)block, (void)c;
     for (size_t i = first; i < first + count; i++)
@@ -35,10 +37,14 @@ static uint64_t groups(const kiln_caps *caps, const kiln_dispatch *d)
 static const kiln_spirv spirv = {words, sizeof words / sizeof *words};
 static const kiln_variant gpu = {.name = "own", .groups = groups, .spirv = &spirv, .lanes = 64};
 static const kiln_variant *const gpu_list[] = {&gpu, NULL};
-static const kiln_kernel kernel = {
-    .name = "signed_square", .block_size = sizeof(struct kiln_params_signed_square), .bindings = 2,
-    .access = {KILN_READ, KILN_WRITE}, .units = units, .reference = reference_f32, .reference_f64 = reference_f64,
-    .gpu = gpu_list};
+static const kiln_kernel kernel = {.name = "signed_square",
+                                   .block_size = sizeof(struct kiln_params_signed_square),
+                                   .bindings = 2,
+                                   .access = {KILN_READ, KILN_WRITE},
+                                   .units = units,
+                                   .reference = reference_f32,
+                                   .reference_f64 = reference_f64,
+                                   .gpu = gpu_list};
 
 /* The operator. */
 static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -56,14 +62,21 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
 {
     const kiln_spec x = kiln_plan_spec(plan, n->in[0]);
     const struct kiln_params_signed_square block = {(uint32_t)kiln_shape_count(&x.shape)};
-    kiln_dispatch d = {.kernel = &kernel, .bind = {{.value = n->in[0]}, {.value = n->out[0]}}, .block_size = sizeof block};
+    kiln_dispatch d = {.kernel = &kernel,
+                       .bind = {{.value = n->in[0]}, {.value = n->out[0]}},
+                       .block_size = sizeof block};
     memcpy(d.block.bytes, &block, sizeof block);
     return kiln_plan_dispatch(plan, &d);
 }
 
 static const kiln_lowering lowerings[] = {{.name = "own", .lower = lower}};
-static const kiln_op signed_square = {.name = "signed_square", .inputs = 1, .outputs = 1, .infer = infer, .grad = grad,
-                                      .lowerings = lowerings, .lowering_count = 1};
+static const kiln_op signed_square = {.name = "signed_square",
+                                      .inputs = 1,
+                                      .outputs = 1,
+                                      .infer = infer,
+                                      .grad = grad,
+                                      .lowerings = lowerings,
+                                      .lowering_count = 1};
 
 static void run(const char *device)
 {
@@ -77,7 +90,8 @@ static void run(const char *device)
 
     TRY(kiln_graph_create(&g, NULL));
     kiln_tensor in = kiln_parameter(g, "x", KILN_SHAPE(300), &init), dx;
-    kiln_tensor out = kiln_append(g, &signed_square, &in, 1, NULL, 0), loss = kiln_sum(g, kiln_tanh(g, out), NULL);
+    kiln_tensor out = kiln_append(g, &signed_square, &in, 1, NULL, 0),
+                loss = kiln_sum(g, kiln_tanh(g, out), NULL);
     kiln_gradient(g, loss, KILN_NONE, &in, 1, &dx);
     TRY(kiln_weights_create(&w, g, NULL));
     TRY(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(out, dx)}));

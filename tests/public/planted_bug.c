@@ -28,8 +28,12 @@ static void run(const char *device)
         kiln_tensor loss = kiln_mean_squared_error(g, h, want);
         TRY(kiln_weights_create(&w, g, NULL));
         const kiln_array inputs[] = {*FLOATS(x, 4, 3), *FLOATS(y, 4, 1)};
-        const kiln_check_params params = {.inputs = inputs, .input_count = 2, .train = true, .worst = worst,
-                                          .worst_bytes = sizeof worst, .error = &error};
+        const kiln_check_params params = {.inputs = inputs,
+                                          .input_count = 2,
+                                          .train = true,
+                                          .worst = worst,
+                                          .worst_bytes = sizeof worst,
+                                          .error = &error};
         expect_quiet(wrong);
         EXPECT((kiln_check_gradient(g, w, loss, &params) == KILN_OK) == !wrong);
         EXPECT(wrong ? error > 0.1 : error < 1e-6);

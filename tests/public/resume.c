@@ -19,16 +19,19 @@ static struct net make(kiln_device *dev)
     TRY(kiln_graph_create(&n.g, NULL));
     n.x = kiln_input(n.g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, 6, 6));
     n.y = kiln_input(n.g, "y", KILN_I32, KILN_SHAPE(KILN_BATCH));
-    kiln_tensor h = kiln_nn_conv2d(n.g, n.x, &(kiln_nn_conv2d_params){.filters = 4, .size = {3, 3}, .name = "conv"});
+    kiln_tensor h =
+        kiln_nn_conv2d(n.g, n.x, &(kiln_nn_conv2d_params){.filters = 4, .size = {3, 3}, .name = "conv"});
     h = kiln_relu(n.g, kiln_nn_batch_norm(n.g, h, &(kiln_nn_batch_norm_params){.name = "norm"}));
     h = kiln_dropout(n.g, kiln_flatten(n.g, h, 1), 0.5);
     h = kiln_nn_dense(n.g, h, &(kiln_nn_dense_params){.units = 3, .name = "out"});
     kiln_tensor loss = kiln_cross_entropy(n.g, h, n.y);
     kiln_tensor at = kiln_step(n.g, NULL);
-    n.step = kiln_minimize(n.g, loss, &(kiln_minimize_params){
-        .by = KILN_ADAM, .rate_from = kiln_schedule_cosine(n.g, at, 0.01, 0, 20)});
+    n.step = kiln_minimize(n.g, loss,
+                           &(kiln_minimize_params){.by = KILN_ADAM,
+                                                   .rate_from = kiln_schedule_cosine(n.g, at, 0.01, 0, 20)});
     TRY(kiln_weights_create(&n.w, n.g, &(kiln_weights_params){.seed = 9}));
-    TRY(kiln_program_create(&n.learn, dev, n.g, n.w, &(kiln_program_params){.run = KILN_RUN(n.step), .train = true}));
+    TRY(kiln_program_create(&n.learn, dev, n.g, n.w,
+                            &(kiln_program_params){.run = KILN_RUN(n.step), .train = true}));
     return n;
 }
 
@@ -63,7 +66,7 @@ static void run(const char *device)
     TRY(kiln_weights_save(first.w, path));
     TRY(kiln_weights_load(second.w, path, NULL));
     train(&second, STEPS, STEPS);
-    EXPECT(kiln_weights_count(straight.w) > 12);        /* parameters, two moments of each, states */
+    EXPECT(kiln_weights_count(straight.w) > 12); /* parameters, two moments of each, states */
     for (int i = 0; i < kiln_weights_count(straight.w); i++) {
         static char a[1 << 16], b[1 << 16];
         kiln_array to_a = {.data = a, .bytes = sizeof a}, to_b = {.data = b, .bytes = sizeof b};

@@ -41,7 +41,7 @@ static void run(const char *device)
     expect_quiet(1);
     EXPECT(kiln_program_write(p, x, FLOATS(pixels, 7, 3, 4, 4)) == KILN_ERROR_SHAPE);
     TRY(kiln_program_write(p, x, FLOATS(pixels, 2, 2, 24, 24)));
-    EXPECT(kiln_program_run(p) == KILN_ERROR_SHAPE);        /* weight still has 7 rows */
+    EXPECT(kiln_program_run(p) == KILN_ERROR_SHAPE); /* weight still has 7 rows */
     expect_quiet(0);
 
     kiln_program_destroy(&p);

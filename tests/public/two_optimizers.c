@@ -25,9 +25,10 @@ static void run(const char *device)
     kiln_tensor critic = kiln_add(g, kiln_binary_cross_entropy(g, scores_real, one),
                                   kiln_binary_cross_entropy(g, scores_fake, zero));
     kiln_tensor fool = kiln_binary_cross_entropy(g, scores_fake, one);
-    kiln_tensor a = kiln_minimize(g, critic, &(kiln_minimize_params){.by = KILN_ADAM, .only = "critic.*", .name = "a"});
-    kiln_tensor b = kiln_minimize(g, fool, &(kiln_minimize_params){.by = KILN_SGD, .rate = 0.1, .only = "generator.*",
-                                                                   .name = "b"});
+    kiln_tensor a =
+        kiln_minimize(g, critic, &(kiln_minimize_params){.by = KILN_ADAM, .only = "critic.*", .name = "a"});
+    kiln_tensor b = kiln_minimize(
+        g, fool, &(kiln_minimize_params){.by = KILN_SGD, .rate = 0.1, .only = "generator.*", .name = "b"});
     TRY(kiln_weights_create(&w, g, NULL));
     TRY(kiln_weights_create(&start, g, NULL));
     TRY(kiln_program_create(&first, dev, g, w, &(kiln_program_params){.run = KILN_RUN(a), .train = true}));
@@ -37,7 +38,8 @@ static void run(const char *device)
     EXPECT(weights_apart(w, start, "critic.out.weight") > 1e-4);
     EXPECT(weights_apart(w, start, "generator.out.weight") == 0);
 
-    TRY(kiln_program_create(&both, dev, g, w, &(kiln_program_params){.run = KILN_RUN(a, b, critic, fool), .train = true}));
+    TRY(kiln_program_create(&both, dev, g, w,
+                            &(kiln_program_params){.run = KILN_RUN(a, b, critic, fool), .train = true}));
     TRY(kiln_program_write(both, z, FLOATS(noise, 8, 4)));
     TRY(kiln_program_write(both, x, FLOATS(real, 8, 6)));
     TRY(kiln_program_run(both));

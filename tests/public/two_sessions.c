@@ -17,8 +17,8 @@ static void *talk(void *user)
     kiln_session *session = NULL;
     kiln_program *p = NULL;
     TRY(kiln_session_create(&session, c->g));
-    TRY(kiln_program_create(&p, c->dev, c->g, c->w, &(kiln_program_params){.run = KILN_RUN(c->keep, c->sum),
-                                                                           .session = session}));
+    TRY(kiln_program_create(&p, c->dev, c->g, c->w,
+                            &(kiln_program_params){.run = KILN_RUN(c->keep, c->sum), .session = session}));
     for (int i = 0; i < 50; i++) {
         TRY(kiln_program_write(p, c->x, FLOATS(&c->step, 1)));
         TRY(kiln_program_run(p));
