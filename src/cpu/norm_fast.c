@@ -12,27 +12,45 @@
 
 enum { LANES = 16, RUN = 512, BLOCK = 128, ROWS = 32 };
 
+/* The sum of x[0 .. count), and of its squares. */
+KILN_INLINE float sum_of(const float *x, size_t count)
+{
+    float lane[LANES] = {0}, sum = 0;
+    size_t k = 0;
+    for (; k + LANES <= count; k += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] += x[k + l];
+    for (; k < count; k++)
+        sum += x[k];
+    for (size_t l = 0; l < LANES; l++)
+        sum += lane[l];
+    return sum;
+}
+
+KILN_INLINE float squares_of(const float *x, size_t count)
+{
+    float lane[LANES] = {0}, sum = 0;
+    size_t k = 0;
+    for (; k + LANES <= count; k += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] += x[k + l] * x[k + l];
+    for (; k < count; k++)
+        sum += x[k] * x[k];
+    for (size_t l = 0; l < LANES; l++)
+        sum += lane[l];
+    return sum;
+}
+
 /* total += sum of x - center, and squares += sum of its squares. */
 KILN_INLINE void run_body(const float *x, size_t count, float center, double *total, double *squares)
 {
+    float d[RUN];
     for (size_t first = 0; first < count; first += RUN) {
-        const size_t n = count - first < RUN ? count - first : RUN, whole = n / LANES * LANES;
-        float sum[LANES] = {0}, square[LANES] = {0};
-        for (size_t k = 0; k < whole; k += LANES)
-            for (int l = 0; l < LANES; l++) {
-                const float d = x[first + k + (size_t)l] - center;
-                sum[l] += d;
-                square[l] += d * d;
-            }
-        for (size_t k = whole; k < n; k++) {
-            const float d = x[first + k] - center;
-            sum[k - whole] += d;
-            square[k - whole] += d * d;
-        }
-        for (int l = 0; l < LANES; l++) {
-            *total += sum[l];
-            *squares += square[l];
-        }
+        const size_t n = count - first < RUN ? count - first : RUN;
+        for (size_t k = 0; k < n; k++)
+            d[k] = x[first + k] - center;
+        *total += sum_of(d, n);
+        *squares += squares_of(d, n);
     }
 }
 

@@ -36,6 +36,21 @@ KILN_INLINE void draw_body(uint32_t first, uint32_t step, uint32_t stream, uint3
     }
 }
 
+KILN_INLINE void drop_body(const float *x, const uint32_t *bits, uint32_t threshold, float scale,
+                           float *restrict y, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float kept = x[i] * scale;
+        y[i] = bits[i] >= threshold ? kept : 0;
+    }
+}
+
+static void drop(const float *x, const uint32_t *bits, uint32_t threshold, float scale, float *y,
+                 size_t count);
+KILN_CLONES(drop,
+            (const float *x, const uint32_t *bits, uint32_t threshold, float scale, float *y, size_t count),
+            (x, bits, threshold, scale, y, count))
+
 static void draw(uint32_t first, uint32_t step, uint32_t stream, uint32_t seed, uint32_t *bits);
 KILN_CLONES(draw, (uint32_t first, uint32_t step, uint32_t stream, uint32_t seed, uint32_t *bits),
             (first, step, stream, seed, bits))
@@ -51,8 +66,7 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
         float *y = (float *)m->at[2] + at;
         uint32_t bits[UNIT];
         draw((uint32_t)((p->first + at) / 4), counter[1], p->stream, counter[0], bits);
-        for (size_t i = 0; i < width; i++)
-            y[i] = bits[i] >= p->threshold ? x[i] * p->scale : 0;
+        drop(x, bits, p->threshold, p->scale, y, width);
     }
 }
 

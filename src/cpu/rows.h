@@ -7,39 +7,52 @@
 
 #include "cpu/functions.h"
 
-/* Rows of a block, and lanes of a sum along a row. */
-enum { ROW_BLOCK = 64, ROW_LANES = 16 };
+/* Rows of a block, and along a row lanes of a sum and values at a time. */
+enum { ROW_BLOCK = 64, ROW_LANES = 16, ROW_PART = 256 };
 
 /* The largest of x[0 .. cols). */
 KILN_INLINE float row_peak(const float *x, size_t cols)
 {
     float lane[ROW_LANES];
-    for (int l = 0; l < ROW_LANES; l++)
+    for (size_t l = 0; l < ROW_LANES; l++)
         lane[l] = -INFINITY;
     size_t c = 0;
     for (; c + ROW_LANES <= cols; c += ROW_LANES)
-        for (int l = 0; l < ROW_LANES; l++)
-            lane[l] = larger(lane[l], x[c + (size_t)l]);
+        for (size_t l = 0; l < ROW_LANES; l++)
+            lane[l] = larger(lane[l], x[c + l]);
     for (; c < cols; c++)
         lane[0] = larger(lane[0], x[c]);
-    for (int l = 1; l < ROW_LANES; l++)
+    for (size_t l = 1; l < ROW_LANES; l++)
         lane[0] = larger(lane[0], lane[l]);
     return lane[0];
+}
+
+/* The sum of x[0 .. cols). */
+KILN_INLINE float row_sum(const float *x, size_t cols)
+{
+    float lane[ROW_LANES] = {0}, rest = 0;
+    size_t c = 0;
+    for (; c + ROW_LANES <= cols; c += ROW_LANES)
+        for (size_t l = 0; l < ROW_LANES; l++)
+            lane[l] += x[c + l];
+    for (; c < cols; c++)
+        rest += x[c];
+    for (size_t l = 0; l < ROW_LANES; l++)
+        rest += lane[l];
+    return rest;
 }
 
 /* The sum of exp(x - peak). */
 KILN_INLINE float row_total(const float *x, size_t cols, float peak)
 {
-    float lane[ROW_LANES] = {0};
-    size_t c = 0;
-    for (; c + ROW_LANES <= cols; c += ROW_LANES)
-        for (int l = 0; l < ROW_LANES; l++)
-            lane[l] += fast_exp(x[c + (size_t)l] - peak);
-    for (int l = 0; c < cols; c++, l++)
-        lane[l] += fast_exp(x[c] - peak);
+    float part[ROW_PART];
     double total = 0;
-    for (int l = 0; l < ROW_LANES; l++)
-        total += lane[l];
+    for (size_t first = 0; first < cols; first += ROW_PART) {
+        const size_t count = cols - first < ROW_PART ? cols - first : ROW_PART;
+        for (size_t c = 0; c < count; c++)
+            part[c] = fast_exp(x[first + c] - peak);
+        total += row_sum(part, count);
+    }
     return (float)total;
 }
 

@@ -6,16 +6,25 @@
 #include "device/variants.h"
 #include "softmax/softmax.h"
 
-KILN_INLINE void along_body(const float *x, float *y, size_t cols, bool logarithm)
+KILN_INLINE void along_body(const float *x, float *restrict y, size_t cols, bool logarithm)
 {
-    const float peak = row_peak(x, cols), total = row_total(x, cols, peak);
-    const float shift = peak + fast_log(total), scale = 1 / total;
-    if (logarithm)
+    const float peak = row_peak(x, cols);
+    if (logarithm) {
+        const float shift = peak + fast_log(row_total(x, cols, peak));
         for (size_t c = 0; c < cols; c++)
             y[c] = x[c] - shift;
-    else
-        for (size_t c = 0; c < cols; c++)
-            y[c] = fast_exp(x[c] - peak) * scale;
+        return;
+    }
+    double total = 0;
+    for (size_t first = 0; first < cols; first += ROW_PART) {
+        const size_t end = cols - first < ROW_PART ? cols : first + ROW_PART;
+        for (size_t c = first; c < end; c++)
+            y[c] = fast_exp(x[c] - peak);
+        total += row_sum(y + first, end - first);
+    }
+    const float scale = (float)(1 / total);
+    for (size_t c = 0; c < cols; c++)
+        y[c] *= scale;
 }
 
 KILN_INLINE void across_body(const float *x, float *y, size_t cols, size_t step, size_t width, bool logarithm)
@@ -24,11 +33,16 @@ KILN_INLINE void across_body(const float *x, float *y, size_t cols, size_t step,
     block_totals(x, cols, step, width, peak, total);
     for (size_t i = 0; i < width; i++)
         total[i] = logarithm ? peak[i] + fast_log(total[i]) : 1 / total[i];
-    for (size_t c = 0; c < cols; c++)
-        for (size_t i = 0; i < width; i++) {
-            const float v = x[c * step + i];
-            y[c * step + i] = logarithm ? v - total[i] : fast_exp(v - peak[i]) * total[i];
-        }
+    for (size_t c = 0; c < cols; c++) {
+        const float *from = x + c * step;
+        float *restrict to = y + c * step;
+        if (logarithm)
+            for (size_t i = 0; i < width; i++)
+                to[i] = from[i] - total[i];
+        else
+            for (size_t i = 0; i < width; i++)
+                to[i] = fast_exp(from[i] - peak[i]) * total[i];
+    }
 }
 
 static void along(const float *x, float *y, size_t cols, bool logarithm);
