@@ -1,14 +1,15 @@
 /*
  * nn.h - layers: operators that bring their own weights.
  *
- * A layer declares its parameters below the open scope, under its name: "conv1.weight", "conv1.bias". Names are PyTorch's, so
- * that weights go from one to the other by name. A layer that is given no name takes one from the scope's counter (conv1,
- * conv2, ...; see kiln_scope_open); two layers of one name share their weights.
+ * A layer declares its parameters below the open scope, under its name: "conv1.weight", "conv1.bias". Names
+ * are PyTorch's, so that weights go from one to the other by name. A layer that is given no name takes one
+ * from the scope's counter (conv1, conv2, ...; see kiln_scope_open); two layers of one name share their
+ * weights.
  *
  * Common to all:
  *   Owns:    params is read during the call only; initial values are copied.
- *   Errors:  sizes that the weights need (channels, features) must be known numbers. On a misfit the graph fails
- *            (kiln_graph_status) and the result is KILN_NONE, which every layer and operator accepts and passes on.
+ *   Errors:  sizes that the weights need (channels, features) must be known numbers. On a misfit the graph
+ *            fails (kiln_graph_status) and the result is KILN_NONE, which all layers and operators pass on.
  */
 #ifndef KILN_NN_H
 #define KILN_NN_H
@@ -67,9 +68,11 @@ typedef struct kiln_nn_batch_norm_params {
  * Normalize each channel (kiln_batch_norm).
  *
  * Shape:   x [N, C, ..]; y as x.
- * Weights: weight [C] from ones, bias [C] from zeros; states running_mean [C] from zeros, running_var [C] from ones.
+ * Weights: weight [C] from ones, bias [C] from zeros; states running_mean [C] from zeros and
+ *          running_var [C] from ones.
  */
-KILN_API kiln_tensor kiln_nn_batch_norm(kiln_graph *g, kiln_tensor x, const kiln_nn_batch_norm_params *params);
+KILN_API kiln_tensor kiln_nn_batch_norm(kiln_graph *g, kiln_tensor x,
+                                        const kiln_nn_batch_norm_params *params);
 
 typedef struct kiln_nn_embedding_params {
     int64_t count;              /* rows, one a token; must be given */
@@ -84,7 +87,8 @@ typedef struct kiln_nn_embedding_params {
  * Shape:   index of I32 or I64, any shape; y [index's shape, width].
  * Weights: weight [count, width].
  */
-KILN_API kiln_tensor kiln_nn_embedding(kiln_graph *g, kiln_tensor index, const kiln_nn_embedding_params *params);
+KILN_API kiln_tensor kiln_nn_embedding(kiln_graph *g, kiln_tensor index,
+                                       const kiln_nn_embedding_params *params);
 
 #ifdef __cplusplus
 }

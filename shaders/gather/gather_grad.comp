@@ -3,8 +3,8 @@
  * gather_grad - dx[o, r, i] = sum over j with at(index[j]) = r of dy[o, j, i].
  *
  * bindings   0: dy in    1: index in    2: dx out
- * dispatch   one workgroup a row (o, r) of dx. It looks at LANES indices at a time; where some name its row, its lanes add
- *            those rows of dy, in order, to the elements that each lane owns.
+ * dispatch   one workgroup a row (o, r) of dx. It looks at LANES indices at a time; where some name its row,
+ *            its lanes add those rows of dy, in order, to the elements that each lane owns
  * numerics   sums in float, in the order of j on every device
  */
 #include "kiln.glsl"

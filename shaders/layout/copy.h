@@ -3,8 +3,8 @@
  *
  *   y[y_start + sum over a of i[a] * y_step[a]] = x[x_start + sum over a of i[a] * x_step[a]]
  *
- * for every index i below size. Steps are in elements and signed (two's complement); a step of 0 in x repeats. Constant 0
- * is the size of an element in words, 1 or 2; constant 1 is the rank, from 2 to 6.
+ * for every index i below size. Steps are in elements and signed (two's complement); a step of 0 in x
+ * repeats. Constant 0 is the size of an element in words, 1 or 2; constant 1 is the rank, from 2 to 6.
  */
 #include "interface.h"
 #include "divide.h"

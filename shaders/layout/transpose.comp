@@ -1,7 +1,7 @@
 #version 450
 /*
- * transpose - copy, where y is dense along the last axis and x along the one before: tiles of 32 x 32 through shared
- * memory, so that both sides are walked along their dense axis.
+ * transpose - copy, where y is dense along the last axis and x along the one before: tiles of 32 x 32 through
+ * shared memory, so that both sides are walked along their dense axis.
  *
  * bindings   0: x in    1: y out, apart from x
  * dispatch   one workgroup a tile: tiles along the last axis, then along the one before, then the outer axes
@@ -14,7 +14,7 @@ KILN_IN(0, uint, x);
 KILN_OUT(1, uint, y);
 
 const uint TILE = 32;
-shared uint tile[TILE][TILE + 1];       /* a column more, so that a column's elements lie in different banks */
+shared uint tile[TILE][TILE + 1];   /* one more, so that a column's elements lie in different banks */
 
 void main()
 {

@@ -1,11 +1,12 @@
 /*
  * pool2d.h - the parameters of pool2d and pool2d_grad: windows over planes.
  *
- *   y[n, i, j] = the largest, or the mean, of x[n, i * stride - pad + u * dilation, j * ...] over the taps u, v inside of x
+ *   y[n, i, j] = the largest, or the mean, over the taps u, v inside of x, of
+ *                x[n, i * stride - pad + u * dilation, j * stride - pad + v * dilation]
  *
- * x [planes, height, width], y [planes, out_height, out_width]. Constant 0 is the mode. Of the largest the first counts, and
- * NaN is larger than all; padding is never chosen. A mean divides by the taps inside of x (KILN_POOL_MEAN) or inside of the
- * padded x (KILN_POOL_MEAN_PADDED), whose end may cut a last window short.
+ * x [planes, height, width], y [planes, out_height, out_width]. Constant 0 is the mode. Of the largest the
+ * first counts, and NaN is larger than all; padding is never chosen. A mean divides by the taps inside of x
+ * (KILN_POOL_MEAN) or inside of the padded x (KILN_POOL_MEAN_PADDED), whose end may cut a last window short.
  */
 #include "interface.h"
 #include "divide.h"

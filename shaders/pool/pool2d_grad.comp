@@ -17,8 +17,8 @@ KILN_IN(0, float, x);
 KILN_IN(1, float, dy);
 KILN_OUT(2, float, dx);
 
-/* Whether the tap (u, v) of the window at (top, left) is the first of the largest: none before it is as large, none behind
- * it is larger. NaN is the largest, and the first NaN wins. */
+/* Whether the tap (u, v) of the window at (top, left) is the first of the largest: none before it is as
+ * large, none behind it is larger. NaN is the largest, and the first NaN wins. */
 bool wins(uint plane, int top, int left, uint u, uint v, float value)
 {
     for (uint s = 0; s < p.size_h; s++)

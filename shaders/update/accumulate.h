@@ -1,4 +1,4 @@
-/* accumulate.h - the parameters of accumulate: arena[row's parameter + i] += gradient[row's gradient + i] (rows.h). */
+/* accumulate.h - the parameters of accumulate: for each row of rows.h, arena[parameter + i] += packed[gradient + i]. */
 #include "interface.h"
 #include "rows.h"
 

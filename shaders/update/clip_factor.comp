@@ -4,7 +4,7 @@
  *
  * bindings   0: x in    1: y out
  * dispatch   one workgroup
- * numerics   each lane sums every LANES-th element in float, then a tree over the lanes. A norm of NaN gives NaN
+ * numerics   each lane sums every LANES-th element in float, then a tree over the lanes; NaN passes
  */
 #include "kiln.glsl"
 #include "group.glsl"

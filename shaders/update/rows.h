@@ -1,6 +1,6 @@
 /*
- * rows.h - the table that the kernels over whole arenas work by: a row for each run of at most KILN_UPDATE_BLOCK elements of
- * one parameter. Positions are elements of what is bound.
+ * rows.h - the table that the kernels over whole arenas work by: a row for each run of at most
+ * KILN_UPDATE_BLOCK elements of one parameter. Positions are elements of what is bound.
  */
 #ifndef KILN_UPDATE_ROWS_H
 #define KILN_UPDATE_ROWS_H

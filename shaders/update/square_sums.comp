@@ -4,7 +4,7 @@
  *
  * bindings   0: table in    1: gradients in    2: y out, a sum a row
  * dispatch   one workgroup a row of the table
- * numerics   each lane sums every LANES-th element in float, then a tree over the lanes: one order on every device
+ * numerics   each lane sums every LANES-th element in float, then a tree over the lanes: one order everywhere
  */
 #include "kiln.glsl"
 #include "group.glsl"

@@ -7,11 +7,13 @@
  *   MOMENTUM   m = beta1 m + rest1 g;  p -= r m
  *   NESTEROV   m = beta1 m + rest1 g;  p -= r (g + beta1 m)
  *   RMSPROP    v = beta2 v + rest2 g^2;  p -= r g / (sqrt(v) / sqrt(c2) + epsilon)
- *   ADAM       m = beta1 m + rest1 g;  v = beta2 v + rest2 g^2;  p -= r / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
+ *   ADAM       m = beta1 m + rest1 g;  v = beta2 v + rest2 g^2;
+ *              p -= r / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
  *   ADAMW      p -= r decay p, then as ADAM
  *
- * The scalars rate, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0 is the
- * optimizer, constant 1 whether gradients are clipped to +-clip, constant 2 whether there is a factor; else it is 1.
+ * The scalars rate, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0
+ * is the optimizer, constant 1 whether gradients are clipped to +-clip, constant 2 whether there is a factor;
+ * else it is 1.
  */
 #include "interface.h"
 #include "rows.h"

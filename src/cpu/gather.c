@@ -1,5 +1,6 @@
 /*
- * gather.c - the meaning of gather, whose units are rows (o, j) of y, and of gather_grad, whose units are rows (o, r) of dx.
+ * gather.c - the meaning of gather, whose units are rows (o, j) of y, and of gather_grad, whose units are
+ * rows (o, r) of dx.
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
- * gather_fast.c - gather_grad by ranges of rows: each unit clears its rows of dx and goes through the index once, adding the
- * rows of dy that belong to it. A row of dx is one unit's alone, so it sums in the order of the index.
+ * gather_fast.c - gather_grad by ranges of rows: each unit clears its rows of dx and goes through the index
+ * once, adding the rows of dy that belong to it. A row of dx is one unit's alone, so it sums in the order of
+ * the index.
  */
 #include <string.h>
 

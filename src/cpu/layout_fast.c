@@ -1,6 +1,6 @@
 /*
- * layout_fast.c - copy by tiles of the last two axes: rows that are dense on both sides move whole, a transposition goes by
- * blocks that stay in the first cache.
+ * layout_fast.c - copy by tiles of the last two axes: rows that are dense on both sides move whole, a
+ * transposition goes by blocks that stay in the first cache.
  */
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * pool.c - the meaning of pool2d, whose units are elements of y, and of pool2d_grad, whose units are elements of dx.
+ * pool.c - the meaning of pool2d, whose units are elements of y, and of pool2d_grad, whose units are elements
+ * of dx.
  */
 #include <math.h>
 

@@ -1,10 +1,11 @@
 /*
- * pool_fast.c - pooling a plane at a time, tap by tap: one tap of all the windows of a row is one loop over the row, which
- * vectorizes; padding only shortens it. Windows of 2 x 2 side by side, the usual ones, go through loops of their own.
+ * pool_fast.c - pooling a plane at a time, tap by tap: one tap of all the windows of a row is one loop over
+ * the row, which vectorizes; padding only shortens it. Windows of 2 x 2 side by side, the usual ones, go
+ * through loops of their own.
  *
  *   forward    y[j] = larger(y[j], x[j * stride + tap]) for each tap, or the sum of them
- *   backward   dx[j * stride + tap] += pull[j] for each tap; for the largest only where it is the first that equals the
- *              window's largest value, which then takes the pull away
+ *   backward   dx[j * stride + tap] += pull[j] for each tap; for the largest only where it is the first that
+ *              equals the window's largest value, which then takes the pull away
  *
  * A plane is one unit: its sums go in one order, whatever the number of threads.
  */
@@ -19,7 +20,8 @@ enum { BLOCK = 128 }; /* windows of a row at a time */
 
 typedef struct kiln_params_pool2d params;
 
-/* Columns [begin, end) of y whose tap at column offset `tap` of the window lies inside of x, within [from, to). */
+/* Columns [begin, end) of y whose tap at column offset `tap` of the window lies inside of x, within [from,
+ * to). */
 struct range {
     int begin, end;
 };
@@ -106,7 +108,7 @@ KILN_INLINE kiln_four four_peaks(const float *a, const float *b)
                        four_larger(kiln_four_even(b), kiln_four_odd(b)));
 }
 
-/* Forward --------------------------------------------------------------------------------------------------------- */
+/* Forward ------------------------------------------------------------------------------------------------ */
 
 /* y[j] takes in x[j * stride], for count windows. */
 KILN_INLINE void take_tap(bool largest, int stride, const float *x, float *y, int count)
@@ -188,7 +190,7 @@ KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x,
 static void pool_plane(const params *p, uint32_t mode, const float *x, float *y);
 KILN_CLONES(pool_plane, (const params *p, uint32_t mode, const float *x, float *y), (p, mode, x, y))
 
-/* Backward -------------------------------------------------------------------------------------------------------- */
+/* Backward ----------------------------------------------------------------------------------------------- */
 
 /* dx[j * stride] += pull[j] */
 KILN_INLINE void give_tap(int stride, float *dx, const float *pull, int count)
@@ -285,7 +287,8 @@ KILN_INLINE void give_pair(const float *a, const float *b, float pull, float *da
     db[1] = !h0 && !h1 && !h2 ? pull : 0;
 }
 
-/* Windows of 2 x 2 without padding: each element of dx is written, and the same again where the last four overlap. */
+/* Windows of 2 x 2 without padding: each element of dx is written, and the same again where the last four
+ * overlap. */
 KILN_INLINE void give_pairs(const float *a, const float *b, const float *dy, float *da, float *db, int count)
 {
     int j = 0;
@@ -317,7 +320,7 @@ static void give_plane(const params *p, uint32_t mode, const float *x, const flo
 KILN_CLONES(give_plane, (const params *p, uint32_t mode, const float *x, const float *dy, float *dx),
             (p, mode, x, dy, dx))
 
-/* Variants -------------------------------------------------------------------------------------------------------- */
+/* Variants ----------------------------------------------------------------------------------------------- */
 
 static const params *block_of(const kiln_dispatch *d)
 {

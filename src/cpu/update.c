@@ -1,5 +1,6 @@
 /*
- * update.c - the meaning of update, accumulate and square_sums, whose units are rows of the table, and of clip_factor.
+ * update.c - the meaning of update, accumulate and square_sums, whose units are rows of the table, and of
+ * clip_factor.
  */
 #include <math.h>
 #include <string.h>

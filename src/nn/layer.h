@@ -7,7 +7,8 @@
 /** Open the scope of a layer, named by the user or by the counter of its kind. kiln_scope_close ends it. */
 void kiln_layer_open(kiln_graph *g, const char *kind, const char *name);
 
-/** Size `axis` (negative from the end) of x, which weights depend on; fails the graph and returns -1 where it is unknown. */
+/** Size `axis` (negative from the end) of x, which weights depend on; fails the graph and returns -1 where it
+ * is unknown. */
 int64_t kiln_layer_size(kiln_graph *g, const char *kind, kiln_tensor x, int axis);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * concat.c - values joined along an axis.
  *
- * Where the axis is the outermost one that is longer than 1, the inputs lie in y one behind the other, and the compiler
- * may let their producers write there (place). Else each input is one strided copy. The gradient by input i takes the values
- * before it as inputs of its own, because their sizes, known only while planning, say where its part of dy begins.
+ * Where the axis is the outermost one that is longer than 1, the inputs lie in y one behind the other, and
+ * the compiler may let their producers write there (place). Else each input is one strided copy. The gradient
+ * by input i takes the values before it as inputs of its own, because their sizes, known only while planning,
+ * say where its part of dy begins.
  *
  * Lowering: src/ops/copy.c.   Tests: tests/ops/layout.c.
  */
@@ -122,7 +123,7 @@ kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count, int axis
     return kiln_append(g, &kiln_op_concat, x, count, &axis, sizeof axis);
 }
 
-/* Gradient: inputs {dy, x[0], .., x[i]}, output the part of dy that came from x[i] ---------------------------------- */
+/* Gradient: inputs {dy, x[0], .., x[i]}, output the part of dy that came from x[i] ----------------------- */
 
 static kiln_status part_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {

@@ -1,10 +1,10 @@
 /*
  * copy.c - moving elements between two walks over memory.
  *
- * Axes of size 1 are dropped and neighbours that both sides walk as one are merged; what is dense then is a plain copy. Of
- * the others the axis along which x is dense is put before the last, where tiled variants look for it. More than
- * KILN_COPY_RANK axes become one dispatch an index of the outer ones, and a walk that reaches beyond what the device may bind
- * is halved.
+ * Axes of size 1 are dropped and neighbours that both sides walk as one are merged; what is dense then is a
+ * plain copy. Of the others the axis along which x is dense is put before the last, where tiled variants look
+ * for it. More than KILN_COPY_RANK axes become one dispatch an index of the outer ones, and a walk that
+ * reaches beyond what the device may bind is halved.
  *
  * The kernel: shaders/layout/, src/cpu/layout.c, src/cpu/layout_fast.c.   Tests: tests/cpu/layout.c.
  */
@@ -25,7 +25,7 @@ void kiln_dense_steps(const kiln_shape *shape, int64_t *step)
     }
 }
 
-/* Axes ------------------------------------------------------------------------------------------------------------ */
+/* Axes --------------------------------------------------------------------------------------------------- */
 
 static void take_axis(struct kiln_walk *to, int at, const struct kiln_walk *from, int axis)
 {
@@ -80,7 +80,7 @@ static void widen(struct kiln_walk *w)
     w->rank = 2;
 }
 
-/* Dispatches ------------------------------------------------------------------------------------------------------ */
+/* Dispatches --------------------------------------------------------------------------------------------- */
 
 static void set_block(struct kiln_params_copy *block, const struct kiln_walk *w)
 {
@@ -113,7 +113,8 @@ static struct span span_of(const struct kiln_walk *w, const int64_t *step, int64
     return s;
 }
 
-/* Bind no more than the span, from a multiple of the device's alignment on; `start` is counted from there then. */
+/* Bind no more than the span, from a multiple of the device's alignment on; `start` is counted from there
+ * then. */
 static kiln_binding narrowed(const kiln_plan *plan, kiln_tensor value, struct span s, uint64_t element,
                              int64_t *start)
 {
@@ -209,7 +210,7 @@ kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const 
     return dispatch_outer(plan, x, y, &w);
 }
 
-/* The contract ---------------------------------------------------------------------------------------------------- */
+/* The contract ------------------------------------------------------------------------------------------- */
 
 static const struct kiln_params_copy *block_of(const kiln_dispatch *d)
 {
@@ -227,7 +228,8 @@ static uint64_t copy_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (block_of(d)->count + 63u) / 64;
 }
 
-/* Rows and columns that are dense on one side each; on a driver that runs on the CPU, tiles in shared memory only cost. */
+/* Rows and columns that are dense on one side each; on a driver that runs on the CPU, tiles in shared memory
+ * only cost. */
 static bool transpose_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_copy *p = block_of(d);

@@ -5,8 +5,8 @@
 #include <kiln/extend.h>
 
 /**
- * The same index over two values: y[y_start + i . y_step] = x[x_start + i . x_step] for each i below size, in elements. The
- * last axis with more than one element should be the one along which y is dense.
+ * The same index over two values: y[y_start + i . y_step] = x[x_start + i . x_step] for each i below size, in
+ * elements. The last axis with more than one element should be the one along which y is dense.
  */
 struct kiln_walk {
     int rank;

@@ -3,7 +3,7 @@
  *
  *   y[.., j, ..] = x[.., index[j], ..]      dx[.., r, ..] = sum over j with index[j] = r of dy[.., j, ..]
  *
- * Kernels: shaders/gather/, src/cpu/gather.c, src/cpu/gather_fast.c.   Tests: tests/cpu/gather.c, tests/ops/gather.c.
+ * Kernels: shaders/gather/, src/cpu/gather.c, src/cpu/gather_fast.c.   Tests: tests/ops/gather.c.
  */
 #include <kiln/ops.h>
 
@@ -14,7 +14,7 @@
 #include "ops/kernels.h"
 #include "shaders.h"
 
-/* Operators ------------------------------------------------------------------------------------------------------- */
+/* Operators ---------------------------------------------------------------------------------------------- */
 
 static bool is_index(kiln_type type)
 {
@@ -142,7 +142,7 @@ kiln_tensor kiln_gather(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axi
     return kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){x, index}, 2, &axis, sizeof axis);
 }
 
-/* Contracts ------------------------------------------------------------------------------------------------------- */
+/* Contracts ---------------------------------------------------------------------------------------------- */
 
 static const struct kiln_params_gather *block_of(const kiln_dispatch *d)
 {

@@ -1,7 +1,8 @@
 /*
  * layout.c - the same elements in another shape or order: reshape and its kin, transpose, expand.
  *
- * The reshaping ones are aliases: no code runs. Their rules look at x's axes, not at sizes, so that they hold for symbols.
+ * The reshaping ones are aliases: no code runs. Their rules look at x's axes, not at sizes, so that they hold
+ * for symbols.
  *
  * Lowering: src/ops/copy.c.   Tests: tests/ops/layout.c.
  */
@@ -26,7 +27,7 @@ static void back_to_x(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
                                   .infer = op##_infer,    \
                                   .grad = back_to_x}
 
-/* Reshape --------------------------------------------------------------------------------------------------------- */
+/* Reshape ------------------------------------------------------------------------------------------------ */
 
 /* Sizes in params, without padding: equal params have equal bytes. */
 struct sizes {
@@ -163,7 +164,7 @@ kiln_tensor kiln_reshape_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
     return kiln_append(g, &kiln_op_reshape_to, (const kiln_tensor[]){x, like}, 2, NULL, 0);
 }
 
-/* Axes joined, inserted, removed ------------------------------------------------------------------------------------ */
+/* Axes joined, inserted, removed ------------------------------------------------------------------------- */
 
 static kiln_status no_axis(kiln_graph *g, const kiln_node *n, int axis, int rank)
 {
@@ -236,7 +237,7 @@ kiln_tensor kiln_squeeze(kiln_graph *g, kiln_tensor x, int axis)
     return kiln_append(g, &kiln_op_squeeze, &x, 1, &axis, sizeof axis);
 }
 
-/* Transpose ------------------------------------------------------------------------------------------------------- */
+/* Transpose ---------------------------------------------------------------------------------------------- */
 
 struct order {
     int axis[KILN_MAX_RANK];
@@ -302,7 +303,7 @@ kiln_tensor kiln_transpose(kiln_graph *g, kiln_tensor x, const int *order)
     return kiln_append(g, &kiln_op_transpose, &x, 1, &p, sizeof p);
 }
 
-/* Expand ---------------------------------------------------------------------------------------------------------- */
+/* Expand ------------------------------------------------------------------------------------------------- */
 
 static kiln_status expand_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {

@@ -1,7 +1,8 @@
 /*
  * pool.c - the largest or the mean value of windows over images, and their gradients.
  *
- * The gradient operators take {x, dy}: the shape of dx is x's, and where the largest value lay is found again.
+ * The gradient operators take {x, dy}: the shape of dx is x's, and where the largest value lay is found
+ * again.
  *
  * Kernels: shaders/pool/, src/cpu/pool.c, src/cpu/pool_fast.c.   Tests: tests/cpu/pool.c, tests/ops/pool.c.
  */
@@ -14,7 +15,7 @@
 #include "pool/pool2d.h"
 #include "shaders.h"
 
-/* Operators ------------------------------------------------------------------------------------------------------- */
+/* Operators ---------------------------------------------------------------------------------------------- */
 
 /* kiln_pool2d_params with every default in place, without padding bytes. */
 struct pool {
@@ -181,7 +182,7 @@ kiln_tensor kiln_average_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_
     return kiln_append(g, &kiln_op_pool2d, &x, 1, &p, sizeof p);
 }
 
-/* Contracts ------------------------------------------------------------------------------------------------------- */
+/* Contracts ---------------------------------------------------------------------------------------------- */
 
 static const struct kiln_params_pool2d *block_of(const kiln_dispatch *d)
 {

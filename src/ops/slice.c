@@ -169,7 +169,7 @@ kiln_tensor kiln_slice(kiln_graph *g, kiln_tensor x, int axis, int64_t first, in
     return kiln_append(g, &kiln_op_slice, &x, 1, &p, sizeof p);
 }
 
-/* Pad ------------------------------------------------------------------------------------------------------------- */
+/* Pad ---------------------------------------------------------------------------------------------------- */
 
 struct pad {
     int64_t before[KILN_MAX_RANK], after[KILN_MAX_RANK];

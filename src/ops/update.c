@@ -3,15 +3,16 @@
  *
  *   pack           gradients one behind the other, where the kernels that compute them may write at once
  *   accumulate     the gradient arena += packed gradients
- *   update         parameters and optimizer state, one step; where the norm is clipped, a sum of squares a row and the
- *                  factor that follows from all of them come first
+ *   update         parameters and optimizer state, one step; where the norm is clipped, a sum of squares a
+ *                  row and the factor that follows from all of them come first
  *
- * All but pack run on a table with a row for each KILN_UPDATE_BLOCK elements of a parameter (shaders/update/rows.h), so that
- * frozen parameters, groups and a second optimizer change rows and never the number of dispatches. Rows are cut into
- * windows: neighbours in one chunk whose parameters and gradients fit the device's binding range.
+ * All but pack run on a table with a row for each KILN_UPDATE_BLOCK elements of a parameter
+ * (shaders/update/rows.h), so that frozen parameters, groups and a second optimizer change rows and never the
+ * number of dispatches. Rows are cut into windows: neighbours in one chunk whose parameters and gradients fit
+ * the device's binding range.
  *
- * Kernels: src/ops/update_kernel.c, shaders/update/, src/cpu/update.c, src/cpu/update_fast.c.   Tests: tests/cpu/update.c,
- * tests/ops/update.c.
+ * Kernels: src/ops/update_kernel.c, shaders/update/, src/cpu/update.c, src/cpu/update_fast.c.
+ * Tests: tests/ops/update.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@
 
 enum { PACK_STEP = 64 }; /* elements: 256 bytes, the alignment of a binding */
 
-/* Pack ------------------------------------------------------------------------------------------------------------ */
+/* Pack --------------------------------------------------------------------------------------------------- */
 
 static kiln_status pack_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -97,7 +98,7 @@ kiln_tensor kiln_pack(kiln_graph *g, const kiln_tensor *x, int count)
     return kiln_append(g, &kiln_op_pack, x, count, NULL, 0);
 }
 
-/* Rows of the table ------------------------------------------------------------------------------------------------- */
+/* Rows of the table -------------------------------------------------------------------------------------- */
 
 /* The nodes that work on rows: inputs {packed gradients or none, .., parameters}. */
 struct node {
@@ -154,7 +155,7 @@ static kiln_status collect(const struct node *o, row_vec *rows)
     return status;
 }
 
-/* Windows ----------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
 struct span {
     uint64_t low, high; /* elements [low, high) */
@@ -234,7 +235,8 @@ static kiln_binding gradient_part(const struct node *o, const struct window *w)
     return is_packed(o->n) ? part(o->plan, packed, w->gradient) : arena_part(o->plan, "gradient", w);
 }
 
-/* Complete a dispatch, whose binding 0 is the table and whose block begins with the number of rows, for a window. */
+/* Complete a dispatch, whose binding 0 is the table and whose block begins with the number of rows, for a
+ * window. */
 typedef void fill_fn(const struct node *o, const struct window *w, kiln_dispatch *d);
 
 static kiln_status lower_rows(const struct node *o, const row_vec *rows, const kiln_dispatch *like,
@@ -256,7 +258,7 @@ static kiln_status lower_rows(const struct node *o, const row_vec *rows, const k
     return status;
 }
 
-/* Operators: what they share ------------------------------------------------------------------------------------------ */
+/* Operators: what they share ----------------------------------------------------------------------------- */
 
 static kiln_status check_parameters(kiln_graph *g, const kiln_node *n, int first)
 {
@@ -310,7 +312,7 @@ static kiln_status effect_infer(kiln_graph *g, const kiln_node *n, int first, ki
     return status ? status : check_packed(g, n, first);
 }
 
-/* Accumulate ---------------------------------------------------------------------------------------------------------- */
+/* Accumulate --------------------------------------------------------------------------------------------- */
 
 static kiln_status accumulate_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -355,7 +357,7 @@ kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor
     return append_on_parameters(g, &kiln_op_accumulate, &packed, 1, parameters, count, NULL, 0);
 }
 
-/* Update -------------------------------------------------------------------------------------------------------------- */
+/* Update ------------------------------------------------------------------------------------------------- */
 
 enum { NAME_BYTES = 64, ARENA_BYTES = NAME_BYTES + 2 };
 
@@ -419,7 +421,8 @@ static kiln_dispatch update_dispatch(const struct update *p)
     return d;
 }
 
-/* Fill the gradient arena with zeros where the rows read it; rows that follow each other, but for alignment, are one fill. */
+/* Fill the gradient arena with zeros where the rows read it; rows that follow each other, but for alignment,
+ * are one fill. */
 static kiln_status clear(kiln_plan *plan, const row_vec *rows)
 {
     kiln_status status = KILN_OK;

@@ -1,6 +1,6 @@
 /*
- * update_kernel.c - the contracts of update, accumulate and square_sums, whose units and workgroups are rows of the table, and
- * of clip_factor, which is one workgroup.
+ * update_kernel.c - the contracts of update, accumulate and square_sums, whose units and workgroups are rows
+ * of the table, and of clip_factor, which is one workgroup.
  */
 #include "device/variants.h"
 #include "ops/kernels.h"

@@ -4,8 +4,9 @@
  *   kiln_minimize   gradients -> pack -> update             kiln_backward   gradients -> pack -> accumulate
  *   kiln_update     gradient arena -> update
  *
- * The step is a state "NAME.step" of the weights. What changes from step to step is computed in the program: the rate, and
- * the corrections c = 1 - beta^t = -expm1(t log(beta)), which keep their digits where beta^t is near 1.
+ * The step is a state "NAME.step" of the weights. What changes from step to step is computed in the program:
+ * the rate, and the corrections c = 1 - beta^t = -expm1(t log(beta)), which keep their digits where beta^t is
+ * near 1.
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 #include "base/text.h"
 
-/* Defaults ---------------------------------------------------------------------------------------------------------- */
+/* Defaults ----------------------------------------------------------------------------------------------- */
 
 static double real_or(double given, double usual)
 {
@@ -58,7 +59,7 @@ static kiln_update_rule rule_of(const kiln_minimize_params *p)
     };
 }
 
-/* Which parameters -------------------------------------------------------------------------------------------------- */
+/* Which parameters --------------------------------------------------------------------------------------- */
 
 /* The parameters an optimizer works on, each with its settings. */
 struct chosen {
@@ -118,7 +119,7 @@ static bool choose(struct chosen *c, kiln_graph *g, kiln_tensor loss, const kiln
     return c->count;
 }
 
-/* Gradients --------------------------------------------------------------------------------------------------------- */
+/* Gradients ---------------------------------------------------------------------------------------------- */
 
 static bool is_scalar(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *p)
 {
@@ -140,7 +141,7 @@ static kiln_tensor gradients_of(kiln_graph *g, kiln_tensor loss, struct chosen *
     return kiln_graph_status(g) ? KILN_NONE : kiln_pack(g, c->gradient, c->count);
 }
 
-/* The step and what follows from it ----------------------------------------------------------------------------------- */
+/* The step and what follows from it ---------------------------------------------------------------------- */
 
 static kiln_tensor step_state(kiln_graph *g, const char *name)
 {
@@ -198,7 +199,7 @@ static kiln_tensor update(kiln_graph *g, kiln_tensor packed, const struct chosen
     return kiln_group(g, effects, 2);
 }
 
-/* Effects ------------------------------------------------------------------------------------------------------------- */
+/* Effects ------------------------------------------------------------------------------------------------ */
 
 static const kiln_minimize_params usual = {0};
 

@@ -1,5 +1,6 @@
 /*
- * schedule.c - rates that follow the step: scalars of the program, so that nothing is recorded again when they change.
+ * schedule.c - rates that follow the step: scalars of the program, so that nothing is recorded again when
+ * they change.
  */
 #include <math.h>
 
@@ -11,7 +12,8 @@ static kiln_tensor real(kiln_graph *g, double value)
     return kiln_scalar(g, KILN_F32, value);
 }
 
-/* A quotient of whole numbers may come out just below a whole one: half a step more does not reach the next. */
+/* A quotient of whole numbers may come out just below a whole one: half a step more does not reach the next.
+ * */
 kiln_tensor kiln_schedule_step(kiln_graph *g, kiln_tensor step, double rate, double every, double factor)
 {
     const kiln_tensor safe = every == floor(every) ? kiln_shift(g, step, 0.5) : step;

@@ -1,4 +1,5 @@
-/* layers.c - layers: the names and shapes of what they declare, shared weights, and a small network's gradient. */
+/* layers.c - layers: the names and shapes of what they declare, shared weights, and a small network's
+ * gradient. */
 #include "support/support.h"
 
 #include <kiln/nn.h>

@@ -1,4 +1,5 @@
-/* layout.c - reshape and its kin, transpose, expand: shapes, known values, gradients, and every device alike. */
+/* layout.c - reshape and its kin, transpose, expand: shapes, known values, gradients, and every device alike.
+ * */
 #include "support/support.h"
 
 #include <stdlib.h>
@@ -88,7 +89,7 @@ Test(layout, what_does_not_fit_fails_the_graph)
     }
 }
 
-/* Values ---------------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 static const struct transpose_case {
     int64_t size[KILN_MAX_RANK];
@@ -168,7 +169,7 @@ Test(layout, reshapes_pass_values_and_gradients)
     kiln_expect_devices_agree(reshape_twice, NULL, true, 0, "reshape, unsqueeze, flatten, squeeze");
 }
 
-/* Windows ----------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
 static kiln_tensor large_transpose(kiln_graph *g, const void *one_case)
 {

@@ -51,7 +51,7 @@ Test(pool, average_on_every_device)
     }
 }
 
-/* Numbers from PyTorch ---------------------------------------------------------------------------------------------- */
+/* Numbers from PyTorch ----------------------------------------------------------------------------------- */
 
 static const struct golden_case {
     const char *name;
@@ -117,7 +117,7 @@ Test(pool, agrees_with_pytorch)
     kiln_safetensors_close(&opened);
 }
 
-/* Corners ----------------------------------------------------------------------------------------------------------- */
+/* Corners ------------------------------------------------------------------------------------------------ */
 
 static kiln_tensor corner(kiln_graph *g, const void *one_case)
 {

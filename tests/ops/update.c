@@ -1,4 +1,5 @@
-/* update.c - optimizers as operators: every rule against PyTorch's numbers, in float64 and on every device. */
+/* update.c - optimizers as operators: every rule against PyTorch's numbers, in float64 and on every device.
+ * */
 #include "support/support.h"
 
 #include <math.h>
@@ -149,9 +150,10 @@ Test(update, agrees_with_pytorch_on_every_device)
     }
 }
 
-/* Windows ----------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
-/* Three parameters, one of them beyond 1 MiB, take a step of Adam: from 1 each element goes down by the rate. */
+/* Three parameters, one of them beyond 1 MiB, take a step of Adam: from 1 each element goes down by the rate.
+ * */
 static void expect_large(kiln_device *dev, bool split)
 {
     enum { LARGE = 300000, SMALL = 70 };
@@ -198,7 +200,7 @@ Test(update, windows_cover_what_is_beyond_a_binding)
     }
 }
 
-/* Groups and errors --------------------------------------------------------------------------------------------------- */
+/* Groups and errors -------------------------------------------------------------------------------------- */
 
 Test(update, groups_take_other_rates_and_leave_out_the_frozen)
 {
