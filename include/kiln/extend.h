@@ -142,6 +142,14 @@ typedef struct kiln_lowering {
     kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
 } kiln_lowering;
 
+/** A part of an operator's params, by name: for prints, export and reports. */
+typedef struct kiln_field {
+    const char *name;
+    enum kiln_field_kind { KILN_FIELD_INT, KILN_FIELD_UINT, KILN_FIELD_I64, KILN_FIELD_BOOL, KILN_FIELD_REAL } kind;
+    size_t offset;              /* in params */
+    int count;                  /* of values */
+} kiln_field;
+
 enum {
     KILN_OP_EFFECT = 1,         /* exists for what it does, not for its value */
     KILN_OP_RANDOM = 2,         /* two equal nodes are two draws: never merged */
@@ -178,6 +186,7 @@ typedef struct kiln_op {
      * as F64, integers and BOOL as I64. out has type, shape and room. NULL: by the reference.
      */
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
+    const kiln_field *fields;           /* what the params hold, ended by {0}; NULL: nothing that is told */
     const void *extra;                  /* the family's own */
 } kiln_op;
 
@@ -203,6 +212,24 @@ KILN_API kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_te
 
 /** Output `index` of the node that produced t. */
 KILN_API kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int index);
+
+/**
+ * Read a graph: its nodes in building order, of which leaves ("input", "constant", "parameter", "state") are some. A getter
+ * lends, and gives NULL where there is none.
+ */
+KILN_API int kiln_graph_node_count(const kiln_graph *g);
+KILN_API const kiln_node *kiln_graph_node_at(const kiln_graph *g, int index);
+KILN_API const kiln_node *kiln_node_of(const kiln_graph *g, kiln_tensor t);
+
+/** The values of a field of the node's params, at most `room` of them; returns how many it has, 0 for one that it lacks. */
+KILN_API int kiln_node_integers(const kiln_node *n, const char *field, int64_t *out, int room);
+KILN_API int kiln_node_reals(const kiln_node *n, const char *field, double *out, int room);
+
+/** Copy a constant out, in its logical type. Errors: ERROR_ARGUMENT where t is none; ERROR_SHAPE if dst is small. */
+KILN_API kiln_status kiln_constant_read(const kiln_graph *g, kiln_tensor t, kiln_array *dst);
+
+/** The name of a symbol; NULL for a number or an expression of symbols. A loan. */
+KILN_API const char *kiln_dim_name(const kiln_graph *g, int64_t size);
 
 /** Type and shape of t. */
 KILN_API kiln_spec kiln_tensor_spec(const kiln_graph *g, kiln_tensor t);

@@ -54,6 +54,32 @@ KILN_API kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, 
  */
 KILN_API kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path);
 
+/* ONNX, written ---------------------------------------------------------------------------------------------------- */
+
+/** A text to keep in a file. */
+typedef struct kiln_note {
+    const char *key, *text;
+} kiln_note;
+
+typedef struct kiln_onnx_save_params {
+    const kiln_tensor *outputs;     /* ended by KILN_NONE; NULL: every kiln_output */
+    int opset;                      /* 17 to 21; 0 means 17 */
+    const char *name;               /* of the graph; NULL: "kiln" */
+    const char *producer;           /* NULL: "kiln" */
+    const kiln_note *metadata;
+    int metadata_count;
+} kiln_onnx_save_params;
+
+/**
+ * Write what the outputs need as an ONNX file, as inference computes it: dropout is gone, batch normalization uses the running
+ * statistics. Names are kept, symbols become named sizes; what no node after it needs is left out. At `path` lies the old
+ * file or the whole new one.
+ *
+ * Errors:  ERROR_UNSUPPORTED naming, in one line, every node that ONNX has nothing for, or for more than 2 GiB; ERROR_FILE.
+ */
+KILN_API kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const char *path,
+                                    const kiln_onnx_save_params *params);
+
 /* safetensors, read ---------------------------------------------------------------------------------------------- */
 
 /**
@@ -84,11 +110,6 @@ KILN_API bool kiln_safetensors_find(const kiln_safetensors *file, const char *na
 KILN_API const char *kiln_safetensors_note(const kiln_safetensors *file, const char *key);
 
 /* safetensors, written ------------------------------------------------------------------------------------------- */
-
-/** A text to keep with the tensors. */
-typedef struct kiln_note {
-    const char *key, *text;
-} kiln_note;
 
 /** A tensor to write: its values, or who has them. */
 typedef struct kiln_safetensors_entry {

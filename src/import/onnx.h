@@ -199,12 +199,12 @@ struct kiln_onnx_list {
 bool kiln_onnx_list(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
 /** Input i as one known number; false, without refusing, if it is not known. */
 bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out);
-/** One axis of a Slice: elements first, first + step, ..., count of them. */
+/** One axis of a Slice, as kiln_slice takes it; count: of elements, -1 where the axis has a symbolic size. */
 struct kiln_onnx_range {
     int axis;
-    int64_t first, count, step;
+    int64_t first, end, step, count;
 };
-/** The slices of a Slice node: how many, or -1 where a start, an end or a size is not known. */
+/** The slices of a Slice node: how many, or -1 where a start or an end is not known. */
 int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out);
 /** A shape from the items of a list: numbers and symbols, none negative. Refuses. */
 bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_shape *out);

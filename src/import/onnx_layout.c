@@ -192,20 +192,25 @@ static struct kiln_onnx_range clamp(int axis, int64_t size, int64_t first, int64
     first = first < 0 ? (step > 0 ? 0 : -1) : first > high ? high : first;
     end = end < low ? low : end > size ? size : end;
     const int64_t span = step > 0 ? end - first : first - end, pace = step > 0 ? step : -step;
-    return (struct kiln_onnx_range){
-        .axis = axis, .first = first, .step = step, .count = span > 0 ? (span - 1) / pace + 1 : 0};
+    if (span <= 0)
+        return (struct kiln_onnx_range){.axis = axis, .step = 1};
+    return (struct kiln_onnx_range){.axis = axis,
+                                    .first = first,
+                                    .end = end < 0 ? KILN_END : end,
+                                    .step = step,
+                                    .count = (span - 1) / pace + 1};
 }
 
-/* Of an axis of unknown size: from a start that counts from the front, to an end that does, or all. */
+/* Of an axis of symbolic size: what lies inside, counted from the front or the end, or all that follows. */
 static bool symbolic_range(struct kiln_onnx_item first, struct kiln_onnx_item end, int64_t size, int64_t step,
                            struct kiln_onnx_range *out)
 {
-    const bool whole = end.symbol ? end.i == size : end.i >= INT32_MAX;
-    if (step < 1 || first.symbol || first.i < 0 || (!whole && (end.symbol || end.i < 0)))
+    const bool whole =
+        step > 0 ? (end.symbol ? end.i == size : end.i >= INT32_MAX) : !end.symbol && end.i <= INT32_MIN;
+    if (first.symbol || (end.symbol && !whole) || first.i <= INT32_MIN || first.i >= INT32_MAX)
         return false;
-    out->first = first.i;
-    out->step = step;
-    out->count = whole ? -1 : end.i > first.i ? (end.i - first.i - 1) / step + 1 : 0;
+    *out = (struct kiln_onnx_range){
+        .axis = out->axis, .first = first.i, .end = whole ? KILN_END : end.i, .step = step, .count = -1};
     return true;
 }
 
@@ -249,11 +254,7 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     kiln_tensor y = kiln_onnx_in(n, 0);
     for (int i = 0; i < count; i++) {
         const struct kiln_onnx_range r = range[i];
-        const int64_t end = r.first + r.count * r.step; /* backwards, it may lie before the first */
-        if (r.count == 0)
-            y = kiln_slice(n->g, y, r.axis, 0, 0, 1);
-        else
-            y = kiln_slice(n->g, y, r.axis, r.first, r.count < 0 || end < 0 ? KILN_END : end, r.step);
+        y = kiln_slice(n->g, y, r.axis, r.first, r.end, r.step);
     }
     kiln_onnx_out(n, 0, y);
 }

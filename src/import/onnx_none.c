@@ -23,3 +23,12 @@ kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)
     *out = (kiln_array){0};
     return none(path);
 }
+
+kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const char *path,
+                           const kiln_onnx_save_params *params)
+{
+    (void)graph;
+    (void)weights;
+    (void)params;
+    return none(path);
+}

@@ -104,6 +104,7 @@ static kiln_status concat_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_op kiln_op_concat = {
     .name = "concat",
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 1,
     .outputs = 1,
     .infer = concat_infer,

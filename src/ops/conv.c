@@ -180,8 +180,18 @@ static kiln_status conv2d_lower(kiln_plan *plan, const kiln_node *n)
     return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
+static const kiln_field conv2d_fields[] = {
+    {"stride", KILN_FIELD_INT, offsetof(kiln_conv2d_params, stride), 2},
+    {"pad", KILN_FIELD_INT, offsetof(kiln_conv2d_params, pad), 4},
+    {"same", KILN_FIELD_BOOL, offsetof(kiln_conv2d_params, same), 1},
+    {"dilation", KILN_FIELD_INT, offsetof(kiln_conv2d_params, dilation), 2},
+    {"groups", KILN_FIELD_INT, offsetof(kiln_conv2d_params, groups), 1},
+    {0},
+};
+
 const kiln_op kiln_op_conv2d = {
     .name = "conv2d",
+    .fields = conv2d_fields,
     .inputs = 2,
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,

@@ -118,6 +118,7 @@ static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_op kiln_op_gather = {
     .name = "gather",
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 2,
     .outputs = 1,
     .infer = gather_infer,

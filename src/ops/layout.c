@@ -287,6 +287,7 @@ static kiln_status transpose_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_op kiln_op_transpose = {
     .name = "transpose",
+    .fields = (const kiln_field[]){{"order", KILN_FIELD_INT, 0, KILN_MAX_RANK}, {0}},
     .inputs = 1,
     .outputs = 1,
     .infer = transpose_infer,

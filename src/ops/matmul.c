@@ -229,8 +229,15 @@ static kiln_status matmul_lower(kiln_plan *plan, const kiln_node *n)
     return dispatch_outer(plan, &d, axis, count - 3);
 }
 
+static const kiln_field matmul_fields[] = {
+    {"transpose_a", KILN_FIELD_BOOL, offsetof(kiln_matmul_params, transpose_a), 1},
+    {"transpose_b", KILN_FIELD_BOOL, offsetof(kiln_matmul_params, transpose_b), 1},
+    {0},
+};
+
 const kiln_op kiln_op_matmul = {
     .name = "matmul",
+    .fields = matmul_fields,
     .inputs = 2,
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,

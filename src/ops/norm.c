@@ -114,6 +114,7 @@ static kiln_status moments_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_op kiln_op_moments = {
     .name = "moments",
+    .fields = (const kiln_field[]){{"axes", KILN_FIELD_UINT, 0, 1}, {0}},
     .inputs = 1,
     .outputs = 2,
     .infer = moments_infer,

@@ -150,8 +150,19 @@ static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_shape_count(&dx) ? kiln_plan_dispatch(plan, &d) : KILN_OK;
 }
 
+static const kiln_field pool_fields[] = {
+    {"mode", KILN_FIELD_INT, offsetof(struct pool, mode), 1},
+    {"size", KILN_FIELD_INT, offsetof(struct pool, size), 2},
+    {"stride", KILN_FIELD_INT, offsetof(struct pool, stride), 2},
+    {"pad", KILN_FIELD_INT, offsetof(struct pool, pad), 4},
+    {"dilation", KILN_FIELD_INT, offsetof(struct pool, dilation), 2},
+    {"ceil", KILN_FIELD_INT, offsetof(struct pool, ceil), 1},
+    {0},
+};
+
 const kiln_op kiln_op_pool2d = {
     .name = "pool2d",
+    .fields = pool_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = pool_infer,

@@ -318,6 +318,12 @@ static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
 
 static const kiln_lowering lowerings[] = {{.name = "reduce", .lower = lower}};
 
+static const kiln_field fields[] = {
+    {"axes", KILN_FIELD_UINT, offsetof(struct reduce_params, axes), 1},     /* bit i: axis i */
+    {"keep", KILN_FIELD_UINT, offsetof(struct reduce_params, keep), 1},
+    {0},
+};
+
 #define OP(name_, grad_, ...)                       \
     const kiln_op kiln_op_##name_ = {               \
         .name = #name_,                             \
@@ -325,6 +331,7 @@ static const kiln_lowering lowerings[] = {{.name = "reduce", .lower = lower}};
         .outputs = 1,                               \
         .infer = infer,                             \
         .grad = grad_,                              \
+        .fields = fields,                           \
         .lowerings = lowerings,                     \
         .lowering_count = 1,                        \
         .extra = &(const struct kind){__VA_ARGS__}, \

@@ -142,8 +142,17 @@ static void slice_grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor
     dx[0] = kiln_append(g, &kiln_op_slice, dy, 1, n->params, n->params_size);
 }
 
+static const kiln_field slice_fields[] = {
+    {"axis", KILN_FIELD_I64, offsetof(struct slice, axis), 1},
+    {"first", KILN_FIELD_I64, offsetof(struct slice, first), 1},
+    {"end", KILN_FIELD_I64, offsetof(struct slice, end), 1},
+    {"step", KILN_FIELD_I64, offsetof(struct slice, step), 1},
+    {0},
+};
+
 const kiln_op kiln_op_slice = {
     .name = "slice",
+    .fields = slice_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = slice_infer,
@@ -261,8 +270,16 @@ static void pad_grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *
     dx[0] = kiln_append(g, &kiln_op_pad, dy, 1, &zeros, sizeof zeros);
 }
 
+static const kiln_field pad_fields[] = {
+    {"before", KILN_FIELD_I64, offsetof(struct pad, before), KILN_MAX_RANK},
+    {"after", KILN_FIELD_I64, offsetof(struct pad, after), KILN_MAX_RANK},
+    {"value", KILN_FIELD_REAL, offsetof(struct pad, value), 1},
+    {0},
+};
+
 const kiln_op kiln_op_pad = {
     .name = "pad",
+    .fields = pad_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = pad_infer,

@@ -85,6 +85,7 @@ static const kiln_lowering lowerings[] = {{.name = "rows", .lower = lower}};
 
 const kiln_op kiln_op_softmax = {
     .name = "softmax",
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 1,
     .outputs = 1,
     .infer = infer,
@@ -95,6 +96,7 @@ const kiln_op kiln_op_softmax = {
 
 const kiln_op kiln_op_log_softmax = {
     .name = "log_softmax",
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 1,
     .outputs = 1,
     .infer = infer,

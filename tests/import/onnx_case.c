@@ -110,16 +110,31 @@ static kiln_status load_model(kiln_graph **g, kiln_weights **w, const char *path
     return *fixed ? kiln_onnx_load(g, w, path, &params) : status;
 }
 
-static kiln_status write_inputs(kiln_program *p, const kiln_graph *g, const struct tensors *in, bool fixed)
+/* The names of the inputs that are written, in the order of the case's tensors. */
+struct names {
+    char text[MOST][96];
+    int count;
+};
+
+static void take_names(const kiln_graph *g, struct names *names)
+{
+    for (names->count = 0; names->count < kiln_graph_input_count(g) && names->count < MOST; names->count++)
+        snprintf(names->text[names->count], sizeof names->text[0], "%s",
+                 kiln_tensor_name(g, kiln_graph_input(g, names->count)));
+}
+
+static kiln_status write_inputs(kiln_program *p, const struct names *names, const struct tensors *in,
+                                bool fixed)
 {
     kiln_status status = KILN_OK;
-    for (int i = 0, next = 0; !status && i < in->count; i++)
-        if (!fixed || !may_be_fixed(&in->item[i])) {
-            const kiln_tensor input = kiln_graph_input(g, next++);
-            for (int k = 0; k < kiln_program_input_count(p); k++)
-                if (kiln_program_input(p, k).id == input.id)
-                    status = kiln_program_write(p, input, &in->item[i]);
-        }
+    for (int i = 0, next = 0; !status && i < in->count && next < names->count; i++) {
+        if (fixed && may_be_fixed(&in->item[i]))
+            continue;
+        for (int k = 0; k < kiln_program_input_count(p); k++)
+            if (!strcmp(kiln_program_tensor_name(p, kiln_program_input(p, k)), names->text[next]))
+                status = kiln_program_write(p, kiln_program_input(p, k), &in->item[i]);
+        next++;
+    }
     return status;
 }
 
@@ -147,13 +162,23 @@ static void keep_line(void *user, kiln_log_level level, const char *line)
         snprintf(l->text, l->bytes, "%s", line);
 }
 
-kiln_status kiln_onnx_case_run(kiln_device *dev, const char *dir, char *why, size_t bytes)
+/* Save the model and load it again. */
+static kiln_status go_around(kiln_graph **g, kiln_weights **w, const char *path)
+{
+    kiln_status status = kiln_onnx_save(*g, *w, path, NULL);
+    kiln_graph_destroy(g);
+    kiln_weights_destroy(w);
+    return status ? status : kiln_onnx_load(g, w, path, NULL);
+}
+
+kiln_status kiln_onnx_case_run(kiln_device *dev, const char *dir, const char *copy, char *why, size_t bytes)
 {
     struct last_line line = {why, bytes};
     struct tensors in = {{{0}}}, out = {{{0}}};
     kiln_graph *g = NULL;
     kiln_weights *w = NULL;
     kiln_program *p = NULL;
+    struct names names;
     bool fixed;
     char path[512];
     snprintf(path, sizeof path, "%s/model.onnx", dir);
@@ -166,9 +191,13 @@ kiln_status kiln_onnx_case_run(kiln_device *dev, const char *dir, char *why, siz
     if (!status)
         status = load_model(&g, &w, path, &in, &fixed);
     if (!status)
+        take_names(g, &names);
+    if (!status && copy)
+        status = go_around(&g, &w, copy);
+    if (!status)
         status = kiln_program_create(&p, dev, g, w, NULL);
     if (!status)
-        status = write_inputs(p, g, &in, fixed);
+        status = write_inputs(p, &names, &in, fixed);
     if (!status)
         status = kiln_program_run(p);
     for (int i = 0; !status && i < out.count; i++)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/map.h"
 #include "onnx_case.h"
@@ -17,6 +18,7 @@
 struct tally {
     struct kiln_map listed;
     kiln_device *dev;
+    char copy[64]; /* not empty: save the model there, and run what is loaded again */
     int cases, passed;
 };
 
@@ -39,7 +41,10 @@ static void run_case(struct tally *t, const char *dir, const char *name)
     char path[1024], why[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     const bool listed = kiln_map_find(&t->listed, name) >= 0;
-    const bool passed = kiln_onnx_case_run(t->dev, path, why, sizeof why) == KILN_OK;
+    if (t->copy[0] && !listed)
+        return;
+    const bool passed =
+        kiln_onnx_case_run(t->dev, path, t->copy[0] ? t->copy : NULL, why, sizeof why) == KILN_OK;
     cr_expect(passed || !listed, "%s: %s", name, why);
     cr_expect(listed || !passed, "%s passes: add it to golden/onnx_cases.txt", name);
     t->cases++;
@@ -61,25 +66,41 @@ static void run_folder(struct tally *t, const char *archive, const char *folder)
     closedir(list);
 }
 
-static void run_all(const char *archive, const char *const *folders, int least)
+static void run_all(const char *archive, const char *const *folders, bool around, int least)
 {
     struct tally t = {.dev = kiln_test_open("cpu")};
     read_list(&t.listed);
+    if (around)
+        snprintf(t.copy, sizeof t.copy, "/tmp/kiln_case_%ld.onnx", (long)getpid());
     for (int i = 0; folders[i]; i++)
         run_folder(&t, archive, folders[i]);
     fprintf(stderr, "%s: %d of %d cases pass\n", archive, t.passed, t.cases);
     cr_expect(t.passed >= least, "%d cases pass, wanted %d", t.passed, least);
+    if (around)
+        unlink(t.copy);
     kiln_map_finish(&t.listed);
     kiln_test_close(&t.dev);
 }
 
+static const char *const node[] = {"node", NULL};
+static const char *const pytorch[] = {"pytorch-converted", "pytorch-operator", "simple", NULL};
+
 Test(onnx_public, single_operators)
 {
-    run_all("onnx_node_public", (const char *const[]){"node", NULL}, 516);
+    run_all("onnx_node_public", node, false, 516);
 }
 
 Test(onnx_public, networks_from_pytorch)
 {
-    run_all("onnx_pytorch_public",
-            (const char *const[]){"pytorch-converted", "pytorch-operator", "simple", NULL}, 71);
+    run_all("onnx_pytorch_public", pytorch, false, 71);
+}
+
+Test(onnx_public, single_operators_saved_and_loaded_again)
+{
+    run_all("onnx_node_public", node, true, 516);
+}
+
+Test(onnx_public, networks_from_pytorch_saved_and_loaded_again)
+{
+    run_all("onnx_pytorch_public", pytorch, true, 71);
 }

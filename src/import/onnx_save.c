@@ -1,0 +1,356 @@
+/*
+ * onnx_save.c - a graph and its weights as an ONNX file, as inference computes it.
+ *
+ *   mark what the outputs need, from the last node to the first; find the groups that are one operator in ONNX; mark again
+ *   without what lies inside of them; name the values; write leaves and nodes; pack.
+ *
+ * A node in the middle of a group is never visited, because nobody that is written needs it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "import/onnx.h"
+#include "import/onnx_save.h"
+
+enum { MOST_TOLD = 20 };
+
+void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, const char *why)
+{
+    if (w->refused++ < MOST_TOLD)
+        kiln_text_add(&w->refusals, "%s%s \"%s\": %s", w->refused > 1 ? "; " : "", n->op->name,
+                      n->name && n->name[0] ? n->name : kiln_onnx_name(w, n->out[0]), why);
+}
+
+/* What is needed -------------------------------------------------------------------------------------------------- */
+
+static bool is(const kiln_node *n, const char *op)
+{
+    return !strcmp(n->op->name, op);
+}
+
+static bool node_needed(const struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    for (int i = 0; i < n->outputs; i++)
+        if (w->needed[n->out[i].id])
+            return true;
+    return false;
+}
+
+static void need(struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    if (t.id)
+        w->needed[t.id] = true;
+}
+
+static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
+{
+    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    for (int i = 0; i < n->inputs; i++) {
+        if (row && row->reads && !(i < 32 && row->reads >> i & 1))
+            continue;
+        need(w, n->in[i]);
+        if (count)
+            w->uses[n->in[i].id]++;
+    }
+}
+
+static void need_group(struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    const struct kiln_onnx_match m = kiln_onnx_match(w, n);
+    for (int i = 0; i < m.inputs; i++)
+        need(w, m.in[i]);
+    if (m.kind == KILN_ONNX_ALONE)
+        need_inputs(w, n, false);
+}
+
+static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int count, bool groups)
+{
+    memset(w->needed, 0, (w->values + 1) * sizeof *w->needed);
+    for (int i = 0; i < count; i++) {
+        need(w, outputs[i]);
+        w->uses[outputs[i].id] += !groups; /* the file's reader is one, too */
+    }
+    for (int i = kiln_graph_node_count(w->g); i-- > 0;) {
+        const kiln_node *n = kiln_graph_node_at(w->g, i);
+        if (node_needed(w, n) && groups)
+            need_group(w, n);
+        else if (node_needed(w, n))
+            need_inputs(w, n, true);
+    }
+}
+
+/* Names: a value's own, or its number ------------------------------------------------------------------------------- */
+
+static void name_values(struct kiln_onnx_writer *w)
+{
+    char number[32];
+    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
+        const kiln_node *n = kiln_graph_node_at(w->g, i);
+        for (int k = 0; k < n->outputs; k++) {
+            const char *own = kiln_tensor_name(w->g, n->out[k]);
+            snprintf(number, sizeof number, "kiln.v%u", n->out[k].id);
+            const char *name = kiln_arena_text(&w->arena, own[0] ? own : number);
+            w->full = w->full || !name;
+            w->name[n->out[k].id] = name;
+        }
+    }
+}
+
+/* Leaves ---------------------------------------------------------------------------------------------------------- */
+
+static void *take(struct kiln_onnx_writer *w, size_t bytes)
+{
+    void *memory = kiln_arena_alloc(&w->arena, bytes);
+    w->full = w->full || !memory;
+    return memory;
+}
+
+static bool put_size(struct kiln_onnx_writer *w, Onnx__TensorShapeProto *shape, int64_t size)
+{
+    Onnx__TensorShapeProto__Dimension *d = take(w, sizeof *d);
+    if (!d)
+        return false;
+    onnx__tensor_shape_proto__dimension__init(d);
+    const char *symbol = size < 0 ? kiln_dim_name(w->g, size) : NULL;
+    if (size >= 0) {
+        d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+        d->dim_value = size;
+    } else if (symbol) {
+        d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+        d->dim_param = kiln_arena_text(&w->arena, symbol);
+    }
+    shape->dim[shape->n_dim++] = d;
+    return true;
+}
+
+/* Name, type and shape of an input or output; NULL out of memory. */
+static Onnx__ValueInfoProto *describe(struct kiln_onnx_writer *w, kiln_tensor t, const char *name)
+{
+    struct {
+        Onnx__ValueInfoProto info;
+        Onnx__TypeProto type;
+        Onnx__TypeProto__Tensor tensor;
+        Onnx__TensorShapeProto shape;
+        Onnx__TensorShapeProto__Dimension *dim[KILN_MAX_RANK];
+    } *all = take(w, sizeof *all);
+    const kiln_spec spec = kiln_tensor_spec(w->g, t);
+    if (!all)
+        return NULL;
+    onnx__value_info_proto__init(&all->info);
+    onnx__type_proto__init(&all->type);
+    onnx__type_proto__tensor__init(&all->tensor);
+    onnx__tensor_shape_proto__init(&all->shape);
+    all->info.name = (char *)(uintptr_t)name;
+    all->info.type = &all->type;
+    all->type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    all->type.tensor_type = &all->tensor;
+    all->tensor.has_elem_type = true;
+    all->tensor.elem_type = kiln_onnx_type_of(spec.type);
+    all->tensor.shape = &all->shape;
+    all->shape.dim = all->dim;
+    for (int i = 0; i < spec.shape.rank; i++)
+        if (!put_size(w, &all->shape, spec.shape.size[i]))
+            return NULL;
+    return &all->info;
+}
+
+static kiln_status write_leaf(struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    const char *name = kiln_onnx_name(w, n->out[0]);
+    const kiln_spec spec = kiln_tensor_spec(w->g, n->out[0]);
+    if (is(n, "input")) {
+        Onnx__ValueInfoProto *info = describe(w, n->out[0], name);
+        w->full = w->full || !kiln_vec_push(&w->input, info);
+        return KILN_OK;
+    }
+    kiln_array to = {.type = spec.type, .shape = spec.shape};
+    to.data = kiln_onnx_new_tensor(w, name, spec.type, &spec.shape);
+    to.bytes = (size_t)kiln_shape_count(&spec.shape) * kiln_type_size(spec.type);
+    if (!to.data || !to.bytes)
+        return KILN_OK;
+    return is(n, "constant") ? kiln_constant_read(w->g, n->out[0], &to)
+                             : kiln_weights_read(w->weights, kiln_tensor_name(w->g, n->out[0]), &to);
+}
+
+/* Nodes ----------------------------------------------------------------------------------------------------------- */
+
+static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    const struct kiln_onnx_match m = kiln_onnx_match(w, n);
+    if (is(n, "input") || is(n, "constant") || is(n, "parameter") || is(n, "state"))
+        return write_leaf(w, n);
+    if (m.kind != KILN_ONNX_ALONE)
+        kiln_onnx_write_match(w, n, &m);
+    else if (row)
+        row->write(w, n, row);
+    else
+        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+    return KILN_OK;
+}
+
+static kiln_status write_nodes(struct kiln_onnx_writer *w)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; !status && i < kiln_graph_node_count(w->g); i++)
+        if (node_needed(w, kiln_graph_node_at(w->g, i)))
+            status = write_node(w, kiln_graph_node_at(w->g, i));
+    if (!status && w->refused)
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be written, %d node%s: %s", w->path,
+                           w->refused, w->refused > 1 ? "s" : "", kiln_text_get(&w->refusals));
+    return status;
+}
+
+/* An output that is a leaf is handed on under a name of its own. */
+static const char *output_name(struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    const kiln_node *n = kiln_node_of(w->g, t);
+    const char *name = kiln_onnx_name(w, t);
+    if (n->inputs)
+        return name;
+    const char *copy = kiln_onnx_new_name(w);
+    kiln_onnx_write(w, "Identity", copy, 1, &name);
+    return copy;
+}
+
+/* The file -------------------------------------------------------------------------------------------------------- */
+
+struct sink {
+    ProtobufCBuffer base;
+    struct kiln_writer *file;
+};
+
+static void append(ProtobufCBuffer *buffer, size_t bytes, const uint8_t *data)
+{
+    kiln_writer_add(((struct sink *)buffer)->file, data, bytes); /* errors stick until the commit */
+}
+
+static kiln_status pack(const struct kiln_onnx_writer *w, const Onnx__ModelProto *model)
+{
+    struct kiln_writer file = {0};
+    struct sink sink = {.base = {.append = append}, .file = &file};
+    if (onnx__model_proto__get_packed_size(model) > INT32_MAX)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: larger than the 2 GiB that an ONNX file may have",
+                         w->path);
+    const kiln_status status = kiln_writer_open(&file, w->path);
+    if (status)
+        return status;
+    onnx__model_proto__pack_to_buffer(model, &sink.base);
+    return kiln_writer_commit(&file);
+}
+
+static kiln_status put_metadata(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p,
+                                Onnx__ModelProto *model)
+{
+    const size_t count = (size_t)p->metadata_count;
+    Onnx__StringStringEntryProto *entries = take(w, (count + 1) * sizeof *entries);
+    model->metadata_props = take(w, (count + 1) * sizeof *model->metadata_props);
+    for (size_t i = 0; !w->full && i < count; i++) {
+        onnx__string_string_entry_proto__init(&entries[i]);
+        entries[i].key = (char *)(uintptr_t)p->metadata[i].key;
+        entries[i].value = (char *)(uintptr_t)p->metadata[i].text;
+        model->metadata_props[model->n_metadata_props++] = &entries[i];
+    }
+    return w->full ? kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", w->path) : KILN_OK;
+}
+
+static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p,
+                               const kiln_tensor *outputs, int count)
+{
+    Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
+    Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
+    Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
+    Onnx__ValueInfoProto **out = take(w, (size_t)count * sizeof *out);
+    for (int i = 0; out && i < count; i++)
+        out[i] = describe(w, outputs[i], output_name(w, outputs[i]));
+
+    graph.name = (char *)(uintptr_t)(p->name ? p->name : "kiln");
+    graph.n_node = (size_t)w->node.count;
+    graph.node = w->node.data;
+    graph.n_initializer = (size_t)w->initializer.count;
+    graph.initializer = w->initializer.data;
+    graph.n_input = (size_t)w->input.count;
+    graph.input = w->input.data;
+    graph.n_output = (size_t)count;
+    graph.output = out;
+
+    opset.domain = (char *)(uintptr_t) "";
+    opset.has_version = true;
+    opset.version = w->opset;
+    model.has_ir_version = true;
+    model.ir_version = w->opset < 19 ? 8 : w->opset < 21 ? 9 : 10;
+    model.n_opset_import = 1;
+    model.opset_import = opsets;
+    model.producer_name = (char *)(uintptr_t)(p->producer ? p->producer : "kiln");
+    model.graph = &graph;
+    const kiln_status status = put_metadata(w, p, &model);
+    return status ? status : pack(w, &model);
+}
+
+static kiln_status begin(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p)
+{
+    kiln_status status = kiln_graph_status(w->g);
+    if (status)
+        return kiln_fail(status, "%s: the graph has failed: %s", w->path, kiln_graph_error(w->g));
+    w->opset = p->opset ? p->opset : 17;
+    if (w->opset < 17 || w->opset > 21)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: opset %d, wanted 17 to 21", w->path, w->opset);
+    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
+        const kiln_node *n = kiln_graph_node_at(w->g, i);
+        for (int k = 0; k < n->outputs; k++)
+            w->values = n->out[k].id > w->values ? n->out[k].id : w->values;
+    }
+    w->needed = calloc(w->values + 1, sizeof *w->needed);
+    w->uses = calloc(w->values + 1, sizeof *w->uses);
+    w->name = calloc(w->values + 1, sizeof *w->name);
+    if (!w->needed || !w->uses || !w->name)
+        return kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", w->path);
+    return KILN_OK;
+}
+
+static int count_outputs(const kiln_graph *g, const kiln_tensor *outputs)
+{
+    int count = 0;
+    while (outputs && outputs[count].id)
+        count++;
+    return outputs ? count : kiln_graph_output_count(g);
+}
+
+kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const char *path,
+                           const kiln_onnx_save_params *params)
+{
+    const kiln_onnx_save_params p = params ? *params : (kiln_onnx_save_params){0};
+    struct kiln_onnx_writer w = {.path = path, .g = graph, .weights = weights};
+    const int count = count_outputs(graph, p.outputs);
+    kiln_tensor *outputs = calloc((size_t)count + 1, sizeof *outputs);
+    kiln_status status = begin(&w, &p);
+    if (!status && (!outputs || !count))
+        status = kiln_fail(KILN_ERROR_ARGUMENT, "%s: the graph has no output to write", path);
+    for (int i = 0; !status && i < count; i++) {
+        outputs[i] = p.outputs ? p.outputs[i] : kiln_graph_output(graph, i);
+        if (!kiln_node_of(graph, outputs[i]))
+            status = kiln_fail(KILN_ERROR_ARGUMENT, "%s: output %d is a value of another graph", path, i);
+    }
+    if (!status) {
+        name_values(&w);
+        mark(&w, outputs, count, false);
+        mark(&w, outputs, count, true);
+        status = write_nodes(&w);
+    }
+    if (!status)
+        status = write_model(&w, &p, outputs, count);
+
+    free(outputs);
+    free(w.needed);
+    free(w.uses);
+    free(w.name);
+    kiln_vec_finish(&w.node);
+    kiln_vec_finish(&w.initializer);
+    kiln_vec_finish(&w.input);
+    kiln_text_finish(&w.refusals);
+    kiln_arena_finish(&w.arena);
+    return status;
+}

@@ -1,0 +1,101 @@
+/*
+ * onnx_save.h - the exporter's own: a model while it is being written.
+ *
+ *   onnx_save.c        kiln_onnx_save: what is needed, leaves, values' names, the file
+ *   onnx_save_node.c   making ONNX nodes, attributes and constants
+ *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
+ *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization
+ */
+#ifndef KILN_IMPORT_ONNX_SAVE_H
+#define KILN_IMPORT_ONNX_SAVE_H
+
+#include <kiln/extend.h>
+#include <kiln/import.h>
+#include <kiln/ops.h>
+
+#include "base/arena.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "import/onnx.pb-c.h"
+
+struct kiln_onnx_writer {
+    const char *path; /* for messages */
+    const kiln_graph *g;
+    kiln_weights *weights;
+    int opset;
+    struct kiln_arena arena; /* of everything that is written */
+    uint32_t values;         /* ids run from 1 to it */
+    bool *needed;            /* by id */
+    int *uses;               /* by id: how many needed nodes read it */
+    const char **name;       /* by id */
+    KILN_VEC(Onnx__NodeProto *) node;
+    KILN_VEC(Onnx__TensorProto *) initializer;
+    KILN_VEC(Onnx__ValueInfoProto *) input;
+    int made_up; /* names so far */
+    struct kiln_text refusals;
+    int refused;
+    bool full; /* memory ran out */
+};
+
+/** A row: how an operator is written. */
+struct kiln_onnx_writer_row {
+    const char *op;
+    const char *onnx; /* the ONNX operator, where it is one */
+    void (*write)(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_writer_row *row);
+    uint32_t reads; /* bit i: input i is read; 0: all are */
+};
+
+/** The row of an operator; NULL where ONNX has nothing for it. */
+const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op);
+
+/** Note that a node cannot be written, for one message about all. */
+void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, const char *why);
+
+/* Names ---------------------------------------------------------------------------------------------------------- */
+
+/** The name of a value; "" of KILN_NONE. */
+const char *kiln_onnx_name(const struct kiln_onnx_writer *w, kiln_tensor t);
+/** A name that no value has. */
+const char *kiln_onnx_new_name(struct kiln_onnx_writer *w);
+
+/* Nodes ---------------------------------------------------------------------------------------------------------- */
+
+/** Append a node of one output; inputs are names, "" where one is left out. Returns NULL out of memory: attributes take it. */
+Onnx__NodeProto *kiln_onnx_write(struct kiln_onnx_writer *w, const char *onnx, const char *out, int inputs,
+                                 const char *const *in);
+/** The same with a made-up output name, which is returned. */
+const char *kiln_onnx_step(struct kiln_onnx_writer *w, const char *onnx, int inputs, const char *const *in);
+void kiln_onnx_put_int(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, int64_t value);
+void kiln_onnx_put_ints(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                        const int64_t *values, int count);
+void kiln_onnx_put_real(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, double value);
+void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, const char *value);
+
+/** Names of new constants: a list of int64; one number of a type, of rank 0. */
+const char *kiln_onnx_new_list(struct kiln_onnx_writer *w, const int64_t *values, int count);
+const char *kiln_onnx_new_scalar(struct kiln_onnx_writer *w, kiln_type type, double value);
+/** An initializer of that name with room for its values; NULL out of memory. */
+void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_type type,
+                           const kiln_shape *shape);
+
+/* Groups --------------------------------------------------------------------------------------------------------- */
+
+/** Nodes that are written as one. */
+struct kiln_onnx_match {
+    enum kiln_onnx_match_kind { KILN_ONNX_ALONE, KILN_ONNX_BIAS, KILN_ONNX_BATCH_NORM } kind;
+    const kiln_node *main; /* of a bias: the convolution or product */
+    kiln_tensor in[5];     /* x, w, bias; or x, scale, bias, mean, variance */
+    int inputs;
+    double epsilon;
+};
+
+/** What node n ends, by the uses that are known; kind ALONE if nothing. */
+struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const kiln_node *n);
+/** Write it. */
+void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_match *m);
+/** Convolution or product n, with that bias or "". */
+void kiln_onnx_write_conv(struct kiln_onnx_writer *w, const kiln_node *n, const char *bias, const char *out);
+void kiln_onnx_write_matmul(struct kiln_onnx_writer *w, const kiln_node *n, const char *bias,
+                            const char *out);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * onnx_save_match.c - groups of nodes that ONNX has one operator for.
+ *
+ *   add(conv2d(x, w), reshape(b))                                  Conv(x, w, b)
+ *   add(matmul(x, w), b)                                           Gemm(x, w, b), of rank 2
+ *   add(mul(x, up(a)), up(b - mean a)), a = scale rsqrt(v + e)     BatchNormalization(x, scale, b, mean, v)
+ *
+ * A value within a group must have no reader outside of it. Graphs stay right without these; they read better, and what is
+ * imported again can be trained like the original.
+ */
+#include <string.h>
+
+#include "import/onnx_save.h"
+
+/* The node of that operator that makes t; NULL if another one does. */
+static const kiln_node *made_by(const struct kiln_onnx_writer *w, kiln_tensor t, const char *op)
+{
+    const kiln_node *n = kiln_node_of(w->g, t);
+    return n && !strcmp(n->op->name, op) ? n : NULL;
+}
+
+static bool is_leaf(const struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    return made_by(w, t, "parameter") || made_by(w, t, "state") || made_by(w, t, "constant");
+}
+
+static kiln_shape shape_of(const struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    return kiln_tensor_spec(w->g, t).shape;
+}
+
+/* What was reshaped, if only by axes of size 1. */
+static kiln_tensor below(const struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    for (const kiln_node *n; (n = kiln_node_of(w->g, t));) {
+        if (strcmp(n->op->name, "reshape") && strcmp(n->op->name, "unsqueeze"))
+            break;
+        t = n->in[0];
+    }
+    return t;
+}
+
+/* A vector [C] that lies along axis 1 of a tensor of that rank, as [C, 1, ..]; KILN_NONE if t is none. */
+static kiln_tensor channels(const struct kiln_onnx_writer *w, kiln_tensor t, int rank)
+{
+    const kiln_shape wide = shape_of(w, t), narrow = shape_of(w, below(w, t));
+    bool fits = wide.rank == rank - 1 && narrow.rank == 1 && wide.rank > 0 && wide.size[0] == narrow.size[0];
+    for (int i = 1; fits && i < wide.rank; i++)
+        fits = wide.size[i] == 1;
+    return fits ? below(w, t) : KILN_NONE;
+}
+
+static bool match_bias(const struct kiln_onnx_writer *w, const kiln_node *n, struct kiln_onnx_match *m)
+{
+    const kiln_node *conv = made_by(w, n->in[0], "conv2d"), *product = made_by(w, n->in[0], "matmul");
+    const int rank = shape_of(w, n->in[0]).rank;
+    if ((!conv && !product) || w->uses[n->in[0].id] != 1 || shape_of(w, n->out[0]).rank != rank)
+        return false;
+    kiln_tensor bias = n->in[1];
+    if (conv)
+        bias = channels(w, bias, rank);
+    else if (rank != 2 || shape_of(w, product->in[0]).rank != 2 || shape_of(w, product->in[1]).rank != 2)
+        return false;
+    const kiln_shape vector = shape_of(w, bias);
+    if (!bias.id || !is_leaf(w, bias) || vector.rank != 1 || vector.size[0] != shape_of(w, n->out[0]).size[1])
+        return false;
+    *m = (struct kiln_onnx_match){.kind = KILN_ONNX_BIAS, .main = conv ? conv : product, .inputs = 3};
+    m->in[0] = m->main->in[0];
+    m->in[1] = m->main->in[1];
+    m->in[2] = bias;
+    return true;
+}
+
+/* a = scale rsqrt(variance + epsilon) */
+static bool match_gain(const struct kiln_onnx_writer *w, kiln_tensor a, struct kiln_onnx_match *m)
+{
+    const kiln_node *mul = made_by(w, a, "mul"), *rate = mul ? made_by(w, mul->in[1], "rsqrt") : NULL;
+    const kiln_node *shift = rate ? made_by(w, rate->in[0], "shift") : NULL;
+    if (!shift || !kiln_node_reals(shift, "term", &m->epsilon, 1))
+        return false;
+    m->in[1] = mul->in[0];
+    m->in[4] = shift->in[0];
+    return true;
+}
+
+static bool match_batch_norm(const struct kiln_onnx_writer *w, const kiln_node *n, struct kiln_onnx_match *m)
+{
+    const int rank = shape_of(w, n->out[0]).rank;
+    const kiln_node *scaled = made_by(w, n->in[0], "mul");
+    const kiln_tensor a = scaled ? channels(w, scaled->in[1], rank) : KILN_NONE,
+                      b = channels(w, n->in[1], rank);
+    const kiln_node *shifted = made_by(w, b, "sub"),
+                    *pull = shifted ? made_by(w, shifted->in[1], "mul") : NULL;
+    *m = (struct kiln_onnx_match){.kind = KILN_ONNX_BATCH_NORM, .inputs = 5};
+    if (!a.id || !pull || pull->in[1].id != a.id || w->uses[n->in[0].id] != 1 || !match_gain(w, a, m))
+        return false;
+    m->in[0] = scaled->in[0];
+    m->in[2] = shifted->in[0];
+    m->in[3] = pull->in[0];
+    bool leaves = shape_of(w, m->in[0]).rank == rank;
+    for (int i = 1; i < 5; i++)
+        leaves = leaves && is_leaf(w, m->in[i]);
+    return leaves;
+}
+
+struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    struct kiln_onnx_match m = {.kind = KILN_ONNX_ALONE};
+    if (!strcmp(n->op->name, "add") && (match_bias(w, n, &m) || match_batch_norm(w, n, &m)))
+        return m;
+    return (struct kiln_onnx_match){.kind = KILN_ONNX_ALONE};
+}
+
+void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_match *m)
+{
+    const char *in[5], *out = kiln_onnx_name(w, n->out[0]);
+    for (int i = 0; i < m->inputs; i++)
+        in[i] = kiln_onnx_name(w, m->in[i]);
+    if (m->kind == KILN_ONNX_BATCH_NORM)
+        kiln_onnx_put_real(w, kiln_onnx_write(w, "BatchNormalization", out, 5, in), "epsilon", m->epsilon);
+    else if (!strcmp(m->main->op->name, "conv2d"))
+        kiln_onnx_write_conv(w, m->main, in[2], out);
+    else
+        kiln_onnx_write_matmul(w, m->main, in[2], out);
+}

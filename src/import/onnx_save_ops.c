@@ -1,0 +1,479 @@
+/* onnx_save_ops.c - kiln operator -> ONNX nodes, a row each. Of operators that only training needs there is none. */
+#include <math.h>
+#include <string.h>
+
+#include "import/onnx.h"
+#include "import/onnx_save.h"
+
+typedef struct kiln_onnx_writer writer;
+typedef struct kiln_onnx_writer_row row;
+
+#define IN(...)                                                                     \
+    (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]) \
+    {                                                                               \
+        __VA_ARGS__                                                                 \
+    }
+
+static const char *in(writer *w, const kiln_node *n, int i)
+{
+    return i < n->inputs ? kiln_onnx_name(w, n->in[i]) : "";
+}
+
+static const char *out(writer *w, const kiln_node *n)
+{
+    return kiln_onnx_name(w, n->out[0]);
+}
+
+static kiln_spec spec(writer *w, kiln_tensor t)
+{
+    return kiln_tensor_spec(w->g, t);
+}
+
+static int64_t integer(const kiln_node *n, const char *field)
+{
+    int64_t value = 0;
+    kiln_node_integers(n, field, &value, 1);
+    return value;
+}
+
+static double number(const kiln_node *n, const char *field)
+{
+    double value = 0;
+    kiln_node_reals(n, field, &value, 1);
+    return value;
+}
+
+/* A number of the type of n's first input. */
+static const char *scalar(writer *w, const kiln_node *n, double value)
+{
+    return kiln_onnx_new_scalar(w, spec(w, n->in[0]).type, value);
+}
+
+/* Elementwise ------------------------------------------------------------------------------------------------------- */
+
+static void write_same(writer *w, const kiln_node *n, const row *r)
+{
+    const char *names[8];
+    for (int i = 0; i < n->inputs && i < 8; i++)
+        names[i] = in(w, n, i);
+    kiln_onnx_write(w, r->onnx, out(w, n), n->inputs, names);
+}
+
+static void write_not_equal(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write(w, "Not", out(w, n), IN(kiln_onnx_step(w, "Equal", IN(in(w, n, 0), in(w, n, 1)))));
+}
+
+static void write_square(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write(w, "Mul", out(w, n), IN(in(w, n, 0), in(w, n, 0)));
+}
+
+static void write_rsqrt(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write(w, "Reciprocal", out(w, n), IN(kiln_onnx_step(w, "Sqrt", IN(in(w, n, 0)))));
+}
+
+static void write_expm1(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write(w, "Sub", out(w, n), IN(kiln_onnx_step(w, "Exp", IN(in(w, n, 0))), scalar(w, n, 1)));
+}
+
+static void write_log1p(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write(w, "Log", out(w, n), IN(kiln_onnx_step(w, "Add", IN(in(w, n, 0), scalar(w, n, 1)))));
+}
+
+static void write_scale(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), scalar(w, n, number(n, "factor"))));
+}
+
+static void write_shift(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), scalar(w, n, number(n, "term"))));
+}
+
+static void write_leaky_relu(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_put_real(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "alpha",
+                       number(n, "slope"));
+}
+
+static void write_clip(writer *w, const kiln_node *n, const row *r)
+{
+    const double low = number(n, "low"), high = number(n, "high");
+    const char *least = isinf(low) ? "" : scalar(w, n, low), *most = isinf(high) ? "" : scalar(w, n, high);
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), least, most));
+}
+
+static void write_cast(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "to",
+                      kiln_onnx_type_of(spec(w, n->out[0]).type));
+}
+
+/* What is another value in inference: the second of by_mode, the first of the others. */
+static void write_alias(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_write(w, "Identity", out(w, n), IN(in(w, n, r->reads == 2 ? 1 : 0)));
+}
+
+/* Matrices and images ----------------------------------------------------------------------------------------------- */
+
+/* before and after per axis, as ONNX lists them: all before, then all after. */
+static void put_pads(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    int64_t pad[4] = {0};
+    kiln_node_integers(n, "pad", pad, 4);
+    kiln_onnx_put_ints(w, o, "pads", (const int64_t[]){pad[0], pad[2], pad[1], pad[3]}, 4);
+}
+
+static void put_field(writer *w, Onnx__NodeProto *o, const kiln_node *n, const char *field, const char *name)
+{
+    int64_t value[2] = {0};
+    kiln_node_integers(n, field, value, 2);
+    kiln_onnx_put_ints(w, o, name, value, 2);
+}
+
+void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
+{
+    const kiln_shape filter = spec(w, n->in[1]).shape;
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, "Conv", name, bias[0] ? 3 : 2, (const char *[]){in(w, n, 0), in(w, n, 1), bias});
+    kiln_onnx_put_ints(w, o, "kernel_shape", &filter.size[2], 2);
+    put_field(w, o, n, "stride", "strides");
+    put_field(w, o, n, "dilation", "dilations");
+    kiln_onnx_put_int(w, o, "group", integer(n, "groups"));
+    if (integer(n, "same"))
+        kiln_onnx_put_text(w, o, "auto_pad", "SAME_UPPER");
+    else
+        put_pads(w, o, n);
+}
+
+static void write_conv(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write_conv(w, n, "", out(w, n));
+}
+
+/* The name of operand i with its last two axes swapped. */
+static const char *swapped(writer *w, const kiln_node *n, int i)
+{
+    const int rank = spec(w, n->in[i]).shape.rank;
+    int64_t order[KILN_MAX_RANK];
+    const char *name = kiln_onnx_new_name(w);
+    for (int k = 0; k < rank; k++)
+        order[k] = k < rank - 2 ? k : k == rank - 2 ? rank - 1 : rank - 2;
+    kiln_onnx_put_ints(w, kiln_onnx_write(w, "Transpose", name, IN(in(w, n, i))), "perm", order, rank);
+    return name;
+}
+
+/* Gemm where it can be one: both of rank 2, and a bias to add or an operand to transpose; else MatMul. */
+void kiln_onnx_write_matmul(writer *w, const kiln_node *n, const char *bias, const char *name)
+{
+    const bool turn_a = integer(n, "transpose_a"), turn_b = integer(n, "transpose_b");
+    const bool flat = spec(w, n->in[0]).shape.rank == 2 && spec(w, n->in[1]).shape.rank == 2;
+    if (flat && (bias[0] || turn_a || turn_b)) {
+        Onnx__NodeProto *o = kiln_onnx_write(w, "Gemm", name, bias[0] ? 3 : 2,
+                                             (const char *[]){in(w, n, 0), in(w, n, 1), bias});
+        kiln_onnx_put_int(w, o, "transA", turn_a);
+        kiln_onnx_put_int(w, o, "transB", turn_b);
+        return;
+    }
+    kiln_onnx_write(w, "MatMul", name,
+                    IN(turn_a ? swapped(w, n, 0) : in(w, n, 0), turn_b ? swapped(w, n, 1) : in(w, n, 1)));
+}
+
+static void write_matmul(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    kiln_onnx_write_matmul(w, n, "", out(w, n));
+}
+
+static void write_pool(writer *w, const kiln_node *n, const row *r)
+{
+    enum { MAX, MEAN, MEAN_PADDED };
+    const int64_t mode = integer(n, "mode");
+    int64_t dilation[2] = {1, 1};
+    (void)r;
+    kiln_node_integers(n, "dilation", dilation, 2);
+    const bool dilated = dilation[0] != 1 || dilation[1] != 1;
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, mode == MAX ? "MaxPool" : "AveragePool", out(w, n), IN(in(w, n, 0)));
+    put_field(w, o, n, "size", "kernel_shape");
+    put_field(w, o, n, "stride", "strides");
+    put_pads(w, o, n);
+    kiln_onnx_put_int(w, o, "ceil_mode", integer(n, "ceil"));
+    if (mode == MEAN_PADDED)
+        kiln_onnx_put_int(w, o, "count_include_pad", 1);
+    if (dilated && mode != MAX && w->opset < 19)
+        kiln_onnx_writer_refuse(w, n, "means over dilated windows need opset 19");
+    else if (dilated)
+        kiln_onnx_put_ints(w, o, "dilations", dilation, 2);
+}
+
+/* Reductions and probabilities ---------------------------------------------------------------------------------------- */
+
+static void write_axis(writer *w, const kiln_node *n, const row *r)
+{
+    const char *names[256];
+    for (int i = 0; i < n->inputs && i < 256; i++)
+        names[i] = in(w, n, i);
+    if (n->inputs > 256)
+        kiln_onnx_writer_refuse(w, n, "more than 256 inputs");
+    else
+        kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), n->inputs, names), "axis",
+                          integer(n, "axis"));
+}
+
+/* The axes of a mask; returns how many. */
+static int axes_of(const kiln_node *n, int64_t *axes)
+{
+    const int64_t mask = integer(n, "axes");
+    int count = 0;
+    for (int i = 0; i < KILN_MAX_RANK; i++)
+        if (mask >> i & 1)
+            axes[count++] = i;
+    return count;
+}
+
+/* A reduction: its axes are an input of ReduceSum, and since opset 18 of all. */
+static void reduce(writer *w, const kiln_node *n, const char *onnx, const char *from, const char *to,
+                   bool keep)
+{
+    int64_t axes[KILN_MAX_RANK];
+    const int count = axes_of(n, axes);
+    const bool input = w->opset >= 18 || !strcmp(onnx, "ReduceSum");
+    Onnx__NodeProto *o = input ? kiln_onnx_write(w, onnx, to, IN(from, kiln_onnx_new_list(w, axes, count)))
+                               : kiln_onnx_write(w, onnx, to, IN(from));
+    if (!input && count)
+        kiln_onnx_put_ints(w, o, "axes", axes, count);
+    if (count == 0)
+        kiln_onnx_writer_refuse(w, n, "a reduction over no axis");
+    kiln_onnx_put_int(w, o, "keepdims", keep);
+}
+
+static void write_reduce(writer *w, const kiln_node *n, const row *r)
+{
+    reduce(w, n, r->onnx, in(w, n, 0), out(w, n), integer(n, "keep"));
+}
+
+static void write_find(writer *w, const kiln_node *n, const row *r)
+{
+    int64_t axes[KILN_MAX_RANK];
+    const char *wide = kiln_onnx_new_name(w);
+    if (axes_of(n, axes) != 1) {
+        kiln_onnx_writer_refuse(w, n, "the place of the largest over several axes");
+        return;
+    }
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, wide, IN(in(w, n, 0)));
+    kiln_onnx_put_int(w, o, "axis", axes[0]);
+    kiln_onnx_put_int(w, o, "keepdims", integer(n, "keep"));
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(wide)), "to", kiln_onnx_type_of(KILN_I32));
+}
+
+/* mean, and mean((x - mean)^2) */
+static void write_moments(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    reduce(w, n, "ReduceMean", in(w, n, 0), out(w, n), true);
+    const char *off = kiln_onnx_step(w, "Sub", IN(in(w, n, 0), out(w, n)));
+    reduce(w, n, "ReduceMean", kiln_onnx_step(w, "Mul", IN(off, off)), kiln_onnx_name(w, n->out[1]), true);
+}
+
+/* Shapes ------------------------------------------------------------------------------------------------------------ */
+
+/* The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
+static const char *size_name(writer *w, const kiln_node *n, int64_t size)
+{
+    if (size >= 0)
+        return kiln_onnx_new_list(w, &size, 1);
+    for (int i = 0; i < kiln_graph_input_count(w->g); i++) {
+        const kiln_tensor input = kiln_graph_input(w->g, i);
+        const kiln_shape shape = kiln_tensor_shape(w->g, input);
+        for (int64_t axis = 0; w->needed[input.id] && axis < shape.rank; axis++)
+            if (shape.size[axis] == size)
+                return kiln_onnx_step(w, "Gather",
+                                      IN(kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, input))),
+                                         kiln_onnx_new_list(w, &axis, 1)));
+    }
+    kiln_onnx_writer_refuse(w, n, "its size is computed from symbols");
+    return "";
+}
+
+/* The name of a list of sizes, some of which are symbols. */
+static const char *sizes_name(writer *w, const kiln_node *n, const kiln_shape *shape)
+{
+    const char *parts[KILN_MAX_RANK], *name = kiln_onnx_new_name(w);
+    for (int i = 0; i < shape->rank; i++)
+        parts[i] = size_name(w, n, shape->size[i]);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", name, shape->rank, parts), "axis", 0);
+    return name;
+}
+
+/* Reshape's own words: 0 for x's size of that axis, -1 for what is left. */
+static void write_reshape(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    int64_t target[KILN_MAX_RANK];
+    int left = 0;
+    bool plain = true;
+    for (int i = 0; i < y.rank; i++) {
+        const bool copied = i < x.rank && x.size[i] == y.size[i];
+        target[i] = y.size[i] > 0 ? y.size[i] : copied ? 0 : -1;
+        left += target[i] == -1;
+        plain = plain && (y.size[i] != 0 || copied);
+    }
+    const char *shape = plain && left <= 1 ? kiln_onnx_new_list(w, target, y.rank) : sizes_name(w, n, &y);
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), shape));
+}
+
+/* Expand leaves an axis alone where it is told 1. */
+static void write_expand(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    int64_t target[KILN_MAX_RANK];
+    bool plain = true;
+    for (int i = 0; i < y.rank; i++) {
+        const int own = i - (y.rank - x.rank);
+        target[i] = y.size[i] >= 0 ? y.size[i] : 1;
+        plain = plain && (y.size[i] >= 0 || (own >= 0 && x.size[own] == y.size[i]));
+    }
+    const char *shape = plain ? kiln_onnx_new_list(w, target, y.rank) : sizes_name(w, n, &y);
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), shape));
+}
+
+/* sum_to undoes a broadcast; in inference it is rare, and only the one that undoes nothing is written. */
+static void write_sum_to(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    if (!kiln_shape_equal(&x, &y))
+        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+    write_alias(w, n, r);
+}
+
+static void write_filled(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_spec y = spec(w, n->out[0]);
+    const char *value = kiln_onnx_new_scalar(w, y.type, !strcmp(r->op, "ones_like"));
+    kiln_onnx_write(w, "Expand", out(w, n), IN(value, kiln_onnx_step(w, "Shape", IN(in(w, n, 0)))));
+}
+
+static void write_transpose(writer *w, const kiln_node *n, const row *r)
+{
+    const int rank = spec(w, n->in[0]).shape.rank;
+    int64_t order[KILN_MAX_RANK];
+    kiln_node_integers(n, "order", order, KILN_MAX_RANK);
+    for (int i = 0; i < rank; i++)
+        order[i] += order[i] < 0 ? rank : 0;
+    kiln_onnx_put_ints(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "perm", order, rank);
+}
+
+static void write_slice(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t axis = integer(n, "axis"), first = integer(n, "first"), step = integer(n, "step");
+    const int64_t given = integer(n, "end"), end = given == KILN_END && step < 0 ? -INT64_MAX : given;
+    kiln_onnx_write(w, r->onnx, out(w, n),
+                    IN(in(w, n, 0), kiln_onnx_new_list(w, &first, 1), kiln_onnx_new_list(w, &end, 1),
+                       kiln_onnx_new_list(w, &axis, 1), kiln_onnx_new_list(w, &step, 1)));
+}
+
+static void write_pad(writer *w, const kiln_node *n, const row *r)
+{
+    const int rank = spec(w, n->in[0]).shape.rank;
+    int64_t before[KILN_MAX_RANK], after[KILN_MAX_RANK], pads[2 * KILN_MAX_RANK];
+    kiln_node_integers(n, "before", before, KILN_MAX_RANK);
+    kiln_node_integers(n, "after", after, KILN_MAX_RANK);
+    memcpy(pads, before, (size_t)rank * sizeof *pads);
+    memcpy(pads + rank, after, (size_t)rank * sizeof *pads);
+    kiln_onnx_write(w, r->onnx, out(w, n),
+                    IN(in(w, n, 0), kiln_onnx_new_list(w, pads, 2 * rank), scalar(w, n, number(n, "value"))));
+}
+
+/* The table --------------------------------------------------------------------------------------------------------- */
+
+static const row rows[] = {
+    {"abs", "Abs", write_same, 0},
+    {"add", "Add", write_same, 0},
+    {"and", "And", write_same, 0},
+    {"by_mode", NULL, write_alias, 2},
+    {"cast_integer", "Cast", write_cast, 0},
+    {"cast_real", "Cast", write_cast, 0},
+    {"cast_truth", "Cast", write_cast, 0},
+    {"clip", "Clip", write_clip, 0},
+    {"concat", "Concat", write_axis, 0},
+    {"conv2d", "Conv", write_conv, 0},
+    {"cos", "Cos", write_same, 0},
+    {"div", "Div", write_same, 0},
+    {"equal", "Equal", write_same, 0},
+    {"exp", "Exp", write_same, 0},
+    {"expand", "Expand", write_expand, 0},
+    {"expand_to", "Expand", write_expand, 1},
+    {"expm1", NULL, write_expm1, 0},
+    {"find_max", "ArgMax", write_find, 0},
+    {"find_min", "ArgMin", write_find, 0},
+    {"flatten", "Reshape", write_reshape, 0},
+    {"floor", "Floor", write_same, 0},
+    {"gather", "Gather", write_axis, 0},
+    {"leaky_relu", "LeakyRelu", write_leaky_relu, 0},
+    {"less", "Less", write_same, 0},
+    {"less_equal", "LessOrEqual", write_same, 0},
+    {"log", "Log", write_same, 0},
+    {"log1p", NULL, write_log1p, 0},
+    {"log_softmax", "LogSoftmax", write_axis, 0},
+    {"matmul", "MatMul", write_matmul, 0},
+    {"max", "Max", write_same, 0},
+    {"mean", "ReduceMean", write_reduce, 0},
+    {"min", "Min", write_same, 0},
+    {"moments", NULL, write_moments, 0},
+    {"mul", "Mul", write_same, 0},
+    {"neg", "Neg", write_same, 0},
+    {"not", "Not", write_same, 0},
+    {"not_equal", NULL, write_not_equal, 0},
+    {"ones_like", NULL, write_filled, 0},
+    {"or", "Or", write_same, 0},
+    {"pad", "Pad", write_pad, 0},
+    {"pool2d", NULL, write_pool, 0},
+    {"pow", "Pow", write_same, 0},
+    {"reciprocal", "Reciprocal", write_same, 0},
+    {"reduce_max", "ReduceMax", write_reduce, 0},
+    {"reduce_min", "ReduceMin", write_reduce, 0},
+    {"relu", "Relu", write_same, 0},
+    {"reshape", "Reshape", write_reshape, 0},
+    {"reshape_to", "Reshape", write_reshape, 1},
+    {"rsqrt", NULL, write_rsqrt, 0},
+    {"scale", "Mul", write_scale, 0},
+    {"shift", "Add", write_shift, 0},
+    {"sigmoid", "Sigmoid", write_same, 0},
+    {"sign", "Sign", write_same, 0},
+    {"sin", "Sin", write_same, 0},
+    {"slice", "Slice", write_slice, 0},
+    {"softmax", "Softmax", write_axis, 0},
+    {"softplus", "Softplus", write_same, 0},
+    {"sqrt", "Sqrt", write_same, 0},
+    {"square", NULL, write_square, 0},
+    {"squeeze", "Reshape", write_reshape, 0},
+    {"stop_gradient", NULL, write_alias, 1},
+    {"sub", "Sub", write_same, 0},
+    {"sum", "ReduceSum", write_reduce, 0},
+    {"sum_to", NULL, write_sum_to, 1},
+    {"tanh", "Tanh", write_same, 0},
+    {"transpose", "Transpose", write_transpose, 0},
+    {"unsqueeze", "Reshape", write_reshape, 0},
+    {"where", "Where", write_same, 0},
+    {"zeros_like", NULL, write_filled, 0},
+};
+
+const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].op, op))
+            return &rows[i];
+    return NULL;
+}

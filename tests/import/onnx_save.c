@@ -1,0 +1,109 @@
+/* onnx_save.c - a network through an ONNX file and back: the same outputs, the same parts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "onnx_case.h"
+#include "support/support.h"
+
+static void ok(kiln_status status)
+{
+    cr_assert(status == KILN_OK, "%s", kiln_status_text(status));
+}
+
+/* Convolution with a bias, batch normalization, dropout, a matrix product with a bias: [batch, 2, 6, 6] -> [batch, 3]. */
+static kiln_tensor network(kiln_graph *g, kiln_tensor x)
+{
+    const kiln_init counted = {.kind = KILN_INIT_UNIFORM, .value = 1, .scale = 0.5};
+    const kiln_tensor w = kiln_parameter(g, "conv.weight", KILN_SHAPE(4, 2, 3, 3), NULL);
+    const kiln_tensor b = kiln_parameter(g, "conv.bias", KILN_SHAPE(4), &counted);
+    x = kiln_conv2d(g, x, w, b, &(kiln_conv2d_params){.pad = {{1, 1}, {1, 1}}});
+    const kiln_tensor mean = kiln_state(g, "bn.mean", KILN_F32, KILN_SHAPE(4), KILN_STORE_WEIGHTS);
+    const kiln_tensor variance =
+        kiln_state_init(g, "bn.variance", KILN_F32, KILN_SHAPE(4), KILN_STORE_WEIGHTS,
+                        &(kiln_init){.kind = KILN_INIT_CONSTANT, .value = 2});
+    x = kiln_batch_norm(g, x, kiln_parameter(g, "bn.scale", KILN_SHAPE(4), &counted),
+                        kiln_parameter(g, "bn.bias", KILN_SHAPE(4), &counted), mean, variance, NULL);
+    x = kiln_max_pool2d(g, kiln_relu(g, x), &(kiln_pool2d_params){.size = {2, 2}});
+    x = kiln_dropout(g, kiln_flatten(g, x, 1), 0.5);
+    x = kiln_matmul(g, x, kiln_parameter(g, "dense.weight", KILN_SHAPE(3, 36), NULL),
+                    &(kiln_matmul_params){.transpose_b = true});
+    return kiln_softmax(g, kiln_add(g, x, kiln_parameter(g, "dense.bias", KILN_SHAPE(3), &counted)), -1);
+}
+
+enum { ROWS = 5, INPUTS = ROWS * 2 * 36, OUTPUTS = ROWS * 3 };
+
+static void run(const kiln_graph *g, kiln_weights *w, float *out)
+{
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_program *p = NULL;
+    float x[INPUTS];
+    for (int i = 0; i < INPUTS; i++)
+        x[i] = (float)(i * 37 % 101) / 50 - 1;
+    const kiln_array from = {.data = x, .shape = KILN_SHAPE(ROWS, 2, 6, 6)};
+    kiln_array to = {.data = out, .bytes = OUTPUTS * sizeof *out};
+    ok(kiln_program_create(&p, dev, g, w, NULL));
+    ok(kiln_program_write(p, kiln_graph_input(g, 0), &from));
+    ok(kiln_program_run(p));
+    ok(kiln_program_read(p, kiln_graph_output(g, 0), &to));
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+}
+
+static const char *scratch_file(void)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/kiln_onnx_%ld.onnx", (long)getpid());
+    return path;
+}
+
+Test(onnx_save, a_network_comes_back_with_its_parameters_states_and_outputs)
+{
+    kiln_graph *g = NULL, *again = NULL;
+    kiln_weights *w = NULL, *read = NULL;
+    float want[OUTPUTS], got[OUTPUTS];
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    kiln_output(g, "scores", network(g, kiln_input(g, "image", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, 6, 6))));
+    ok(kiln_weights_create(&w, g, NULL));
+    run(g, w, want);
+
+    ok(kiln_onnx_save(g, w, path, NULL));
+    ok(kiln_onnx_load(&again, &read, path, &(kiln_onnx_params){.train = true}));
+    run(again, read, got);
+    for (int i = 0; i < OUTPUTS; i++)
+        cr_expect(got[i] - want[i] < 1e-6f && want[i] - got[i] < 1e-6f, "%d: %g, wanted %g", i,
+                  (double)got[i], (double)want[i]);
+
+    cr_expect(kiln_graph_parameter_count(again) == kiln_graph_parameter_count(g));
+    for (int i = 0; i < kiln_graph_parameter_count(g); i++) {
+        const char *name = kiln_tensor_name(g, kiln_graph_parameter(g, i));
+        cr_expect(kiln_weights_is_parameter(read, name), "%s is no parameter", name);
+    }
+    cr_expect(kiln_find(again, "bn.mean").id && !kiln_weights_is_parameter(read, "bn.mean"));
+    cr_expect(kiln_tensor_shape(again, kiln_graph_input(again, 0)).size[0] == KILN_BATCH);
+
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_weights_destroy(&read);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&again);
+}
+
+Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 1, 4, 4));
+    const kiln_tensor k = kiln_parameter(g, "k", KILN_SHAPE(1, 1, 1, 1), NULL);
+    kiln_output(g, "y", kiln_conv2d_grad_filter(g, x, x, k, NULL));
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    ok(kiln_weights_create(&w, g, NULL));
+    cr_expect(kiln_onnx_save(g, w, path, NULL) == KILN_ERROR_UNSUPPORTED);
+    cr_expect(access(path, F_OK) != 0);
+    cr_expect(kiln_onnx_save(g, w, path, &(kiln_onnx_save_params){.opset = 9}) == KILN_ERROR_ARGUMENT);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
