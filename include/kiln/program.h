@@ -120,7 +120,7 @@ KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_progra
  *  same text. */
 KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, const char *text), void *user);
 
-/** One command of the newest plan and the seconds it took in the last run. */
+/** One command of the newest plan and the seconds it took in the last run; 0 before the first. */
 typedef struct kiln_command_time {
     const char *op;         /* the operator's name; a loan */
     const char *kernel;
@@ -130,7 +130,8 @@ typedef struct kiln_command_time {
     uint64_t bytes;         /* bound memory */
 } kiln_command_time;
 
-/** Fill up to `room` entries and return how many commands there are; -1 where the program was created without profile. */
+/** Fill up to `room` entries and return how many commands there are; -1 where the program was created without profile,
+ * or nothing was planned yet. */
 KILN_API int kiln_program_profile(const kiln_program *p, kiln_command_time *out, int room);
 
 /* Gradient checking -------------------------------------------------------------------------------------------- */

@@ -533,21 +533,22 @@ static kiln_command_time time_of(const kiln_program *p, const struct kiln_ready 
         t.kernel = "fill";
         t.bytes = c->as.fill.to.bytes;
     }
-    if (p->dev->ops->time)
+    if (p->dev->ops->time && r == p->last)
         p->dev->ops->time(p->dev, r->body, index, &t.seconds);
     return t;
 }
 
 int kiln_program_profile(const kiln_program *p, kiln_command_time *out, int room)
 {
+    const struct kiln_ready *r = newest(p);
     int count = 0;
-    if (!p->profile || !p->last || !p->last->body)
+    if (!p->profile || !r)
         return -1;
-    for (int i = 0; i < p->last->body_list.count; i++) {
-        if (p->last->body_list.command[i].kind == KILN_COMMAND_BARRIER)
+    for (int i = 0; i < r->body_list.count; i++) {
+        if (r->body_list.command[i].kind == KILN_COMMAND_BARRIER)
             continue;
         if (count < room)
-            out[count] = time_of(p, p->last, i);
+            out[count] = time_of(p, r, i);
         count++;
     }
     return count;

@@ -16,6 +16,8 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"devices", cmd_devices, "list the devices that kiln can run on"},
+    {"inspect", cmd_inspect, "say what an ONNX model is, and what a device would run for it"},
+    {"run", cmd_run, "run an ONNX model on a picture or on arrays"},
     {"train", cmd_train, "train a network and write it to a folder"},
     {"bench", cmd_bench, "time a device"},
 };

@@ -1,0 +1,275 @@
+/* cmd_inspect.c - kiln inspect: what a model takes and gives, what it has learned, and what a device would run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kiln/device.h>
+#include <kiln/extend.h>
+#include <kiln/import.h>
+#include <kiln/program.h>
+
+#include "args.h"
+#include "commands.h"
+#include "json.h"
+
+enum { MOST_SIZES = 64 };
+
+struct options {
+    const char *model, *device;
+    struct args_list size;
+    bool plan, weights, json;
+};
+
+struct inspection {
+    const struct options *o;
+    kiln_graph *g;
+    kiln_weights *weights;
+    kiln_device *dev;
+    kiln_program *program;
+    kiln_size size[MOST_SIZES];
+    int sizes;
+    kiln_command_time *command;
+    int commands;
+};
+
+/* Shapes with the names of their symbols ---------------------------------------------------------------------- */
+
+static const char *shape_text(const kiln_graph *g, const kiln_shape *shape, char *text, size_t bytes)
+{
+    size_t used = (size_t)snprintf(text, bytes, "[");
+    for (int i = 0; i < shape->rank && used < bytes; i++) {
+        const int64_t size = shape->size[i];
+        const char *symbol = size < 0 ? kiln_dim_name(g, size) : NULL, *comma = i ? ", " : "";
+        used += (size_t)(size < 0 ? snprintf(text + used, bytes - used, "%s%s", comma, symbol ? symbol : "?")
+                                  : snprintf(text + used, bytes - used, "%s%lld", comma, (long long)size));
+    }
+    if (used < bytes)
+        snprintf(text + used, bytes - used, "]");
+    return text;
+}
+
+/* Sizes ------------------------------------------------------------------------------------------------------- */
+
+/* What --size gives the symbol; 1 if nothing. */
+static int64_t size_given(const struct options *o, const char *symbol)
+{
+    const size_t length = strlen(symbol);
+    for (int i = 0; i < o->size.count; i++)
+        if (!strncmp(o->size.item[i], symbol, length) && o->size.item[i][length] == '=')
+            return strtoll(o->size.item[i] + length + 1, NULL, 10);
+    return 1;
+}
+
+static void add_size(struct inspection *s, int64_t symbol)
+{
+    const char *name = kiln_dim_name(s->g, symbol);
+    for (int i = 0; i < s->sizes; i++)
+        if (s->size[i].symbol == symbol)
+            return;
+    if (name && s->sizes < MOST_SIZES)
+        s->size[s->sizes++] = (kiln_size){symbol, size_given(s->o, name)};
+}
+
+static void choose_sizes(struct inspection *s)
+{
+    for (int i = 0; i < kiln_graph_input_count(s->g); i++) {
+        const kiln_shape shape = kiln_tensor_shape(s->g, kiln_graph_input(s->g, i));
+        for (int axis = 0; axis < shape.rank; axis++)
+            if (shape.size[axis] < 0)
+                add_size(s, shape.size[axis]);
+    }
+}
+
+static kiln_status plan(struct inspection *s)
+{
+    kiln_status status = kiln_onnx_load(&s->g, &s->weights, s->o->model, NULL);
+    if (!status)
+        status = kiln_device_open(&s->dev, &(kiln_device_params){.name = s->o->device});
+    if (status)
+        return status;
+    choose_sizes(s);
+    const kiln_program_params params = {.profile = true, .sizes = s->size, .size_count = s->sizes};
+    if ((status = kiln_program_create(&s->program, s->dev, s->g, s->weights, &params)))
+        return status;
+    s->commands = kiln_program_profile(s->program, NULL, 0);
+    s->commands = s->commands < 0 ? 0 : s->commands;
+    s->command = calloc((size_t)s->commands + 1, sizeof *s->command);
+    if (s->command)
+        kiln_program_profile(s->program, s->command, s->commands);
+    return s->command ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+/* Text ---------------------------------------------------------------------------------------------------------- */
+
+static void print_tensor(const struct inspection *s, const char *what, kiln_tensor t)
+{
+    char shape[256];
+    const kiln_shape own = kiln_tensor_shape(s->g, t);
+    printf("%-8s %-32s %-5s %s\n", what, kiln_tensor_name(s->g, t), kiln_type_name(kiln_tensor_type(s->g, t)),
+           shape_text(s->g, &own, shape, sizeof shape));
+}
+
+/* Returns how many values the weights of that kind have in all. */
+static int64_t print_weights(const struct inspection *s, bool parameters, bool each)
+{
+    int64_t total = 0;
+    for (int i = 0; i < kiln_weights_count(s->weights); i++) {
+        const char *name = kiln_weights_name(s->weights, i);
+        kiln_type type;
+        kiln_shape shape;
+        char text[96];
+        if (kiln_weights_is_parameter(s->weights, name) != parameters ||
+            !kiln_weights_find(s->weights, name, &type, &shape))
+            continue;
+        total += kiln_shape_count(&shape);
+        if (each)
+            printf("%-8s %-32s %-5s %s\n", parameters ? "learned" : "state", name, kiln_type_name(type),
+                   kiln_shape_text(&shape, text, sizeof text));
+    }
+    return total;
+}
+
+static double print_commands(const struct inspection *s)
+{
+    double flops = 0;
+    printf("\n%-24s %-20s %-16s %12s %12s\n", "operator", "kernel", "variant", "MFLOP", "MB");
+    for (int i = 0; i < s->commands; i++) {
+        const kiln_command_time *c = &s->command[i];
+        flops += c->flops;
+        printf("%-24s %-20s %-16s %12.3f %12.3f\n", c->op ? c->op : "", c->kernel ? c->kernel : "",
+               c->variant ? c->variant : "", c->flops / 1e6, (double)c->bytes / 1e6);
+    }
+    return flops;
+}
+
+static void print_line(void *user, const char *text)
+{
+    (void)user;
+    fputs(text, stdout);
+}
+
+static void print_text(const struct inspection *s, const kiln_program_memory *m)
+{
+    const bool each = s->o->weights;
+    for (int i = 0; i < kiln_graph_input_count(s->g); i++)
+        print_tensor(s, "input", kiln_graph_input(s->g, i));
+    for (int i = 0; i < kiln_graph_output_count(s->g); i++)
+        print_tensor(s, "output", kiln_graph_output(s->g, i));
+    const int64_t learned = print_weights(s, true, each), states = print_weights(s, false, each);
+    const double flops = print_commands(s);
+    printf("\n%s: %d commands, %.3f MFLOP", kiln_device_get_info(s->dev)->title, s->commands, flops / 1e6);
+    for (int i = 0; i < s->sizes; i++)
+        printf("%s%s = %lld", i ? ", " : "; at ", kiln_dim_name(s->g, s->size[i].symbol),
+               (long long)s->size[i].value);
+    printf("\n%lld learned values, %lld in states\n", (long long)learned, (long long)states);
+    printf(
+        "memory: weights %.3f MB, scratch %.3f MB (at least %.3f), constants %.3f MB, inputs and outputs %.3f MB\n",
+        (double)m->weights / 1e6, (double)m->scratch / 1e6, (double)m->lower_bound / 1e6,
+        (double)m->constants / 1e6, (double)m->staging / 1e6);
+    if (s->o->plan) {
+        printf("\n");
+        kiln_program_print(s->program, print_line, NULL);
+    }
+}
+
+/* JSON ---------------------------------------------------------------------------------------------------------- */
+
+static void json_tensor(struct json *j, const struct inspection *s, kiln_tensor t)
+{
+    char shape[256];
+    const kiln_shape own = kiln_tensor_shape(s->g, t);
+    json_open(j, NULL, '{');
+    json_text(j, "name", kiln_tensor_name(s->g, t));
+    json_text(j, "type", kiln_type_name(kiln_tensor_type(s->g, t)));
+    json_text(j, "shape", shape_text(s->g, &own, shape, sizeof shape));
+    json_close(j);
+}
+
+static void json_commands(struct json *j, const struct inspection *s)
+{
+    json_open(j, "commands", '[');
+    for (int i = 0; i < s->commands; i++) {
+        const kiln_command_time *c = &s->command[i];
+        json_open(j, NULL, '{');
+        json_text(j, "operator", c->op ? c->op : "");
+        json_text(j, "kernel", c->kernel ? c->kernel : "");
+        json_text(j, "variant", c->variant ? c->variant : "");
+        json_number(j, "flops", c->flops);
+        json_number(j, "bytes", (double)c->bytes);
+        json_close(j);
+    }
+    json_close(j);
+}
+
+static void print_json(const struct inspection *s, const kiln_program_memory *m)
+{
+    struct json j = {0};
+    json_open(&j, NULL, '{');
+    json_text(&j, "device", kiln_device_get_info(s->dev)->name);
+    json_open(&j, "inputs", '[');
+    for (int i = 0; i < kiln_graph_input_count(s->g); i++)
+        json_tensor(&j, s, kiln_graph_input(s->g, i));
+    json_close(&j);
+    json_open(&j, "outputs", '[');
+    for (int i = 0; i < kiln_graph_output_count(s->g); i++)
+        json_tensor(&j, s, kiln_graph_output(s->g, i));
+    json_close(&j);
+    json_open(&j, "parameters", '[');
+    for (int i = 0; i < kiln_graph_parameter_count(s->g); i++)
+        json_tensor(&j, s, kiln_graph_parameter(s->g, i));
+    json_close(&j);
+    json_commands(&j, s);
+    json_open(&j, "memory", '{');
+    json_number(&j, "weights", (double)m->weights);
+    json_number(&j, "scratch", (double)m->scratch);
+    json_number(&j, "scratch_at_least", (double)m->lower_bound);
+    json_number(&j, "constants", (double)m->constants);
+    json_number(&j, "staging", (double)m->staging);
+    json_close(&j);
+    json_close(&j);
+}
+
+/* The command --------------------------------------------------------------------------------------------------- */
+
+int cmd_inspect(int argc, char **argv)
+{
+    struct options o = {0};
+    struct args_list operands = {0};
+    const struct args args = {
+        .command = "inspect",
+        .operands = "MODEL.onnx",
+        .least = 1,
+        .most = 1,
+        .given = &operands,
+        .about =
+            "Print a model's inputs and outputs, and what a device would run for it: operators, kernels, memory, arithmetic.",
+        .options =
+            (const struct args_option[]){
+                {"size", "NAME=N", ARGS_LIST, &o.size, "the number that a symbolic size has (default: 1)"},
+                {"weights", NULL, ARGS_FLAG, &o.weights, "list what was learned or counted, by name"},
+                {"plan", NULL, ARGS_FLAG, &o.plan, "print the plan, a line a command"},
+                {"device", "NAME", ARGS_TEXT, &o.device, "as 'kiln devices' lists them"},
+                {"json", NULL, ARGS_FLAG, &o.json, "print one JSON document"},
+                {0}},
+    };
+    int code;
+    if (!args_parse(&args, argc, argv, &code))
+        return code;
+    o.model = operands.item[0];
+
+    struct inspection s = {.o = &o};
+    kiln_program_memory memory;
+    kiln_status status = plan(&s);
+    if (!status)
+        status = kiln_program_memory_used(s.program, &memory);
+    if (!status && o.json)
+        print_json(&s, &memory);
+    else if (!status)
+        print_text(&s, &memory);
+    free(s.command);
+    kiln_program_destroy(&s.program);
+    kiln_weights_destroy(&s.weights);
+    kiln_graph_destroy(&s.g);
+    kiln_device_close(&s.dev);
+    return status ? ARGS_FAILED : ARGS_DONE;
+}
