@@ -33,12 +33,18 @@ static bool no_state(const kiln_caps *caps, const kiln_dispatch *d)
 static bool one_state(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return d->constants[0] <= KILN_UPDATE_RMSPROP;
+    return d->constants[0] != KILN_UPDATE_SGD && d->constants[0] <= KILN_UPDATE_RMSPROP;
+}
+
+static bool two_states(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return d->constants[0] > KILN_UPDATE_RMSPROP;
 }
 
 static const kiln_variant update_0 = {.name = "rows0", .accepts = no_state, .spirv = &kiln_spirv_update_0};
 static const kiln_variant update_1 = {.name = "rows1", .accepts = one_state, .spirv = &kiln_spirv_update_1};
-static const kiln_variant update_2 = {.name = "rows2", .spirv = &kiln_spirv_update_2};
+static const kiln_variant update_2 = {.name = "rows2", .accepts = two_states, .spirv = &kiln_spirv_update_2};
 static const kiln_variant accumulate_rows = {.name = "rows", .spirv = &kiln_spirv_accumulate};
 static const kiln_variant square_sums_rows = {.name = "rows", .spirv = &kiln_spirv_square_sums};
 static const kiln_variant clip_factor_one = {.name = "one", .spirv = &kiln_spirv_clip_factor};

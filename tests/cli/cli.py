@@ -61,7 +61,7 @@ def write_data(folder, pack=open):
 # Tests -----------------------------------------------------------------------------------------------------------
 
 def test_help_of_every_command(folder):
-    assert {"devices", "train", "bench"} <= set(COMMANDS), COMMANDS
+    assert {"devices", "train", "check", "bench"} <= set(COMMANDS), COMMANDS
     for command in COMMANDS:
         done = kiln(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: kiln {command}"), command
@@ -171,6 +171,17 @@ def test_bench(folder):
     (folder / "rows").write_text(done.stdout)
     assert "times as fast" in kiln("bench", "mnist b1", "--repeat", 1, "--compare", folder / "rows").stdout
     expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
+
+
+def test_check(folder):
+    done = kiln("check", "--op", "softmax", "--seed", 7)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(" 0 failed"), done.stderr
+    report = json.loads(kiln("check", "--op", "mat*", "--json", "--bench").stdout)
+    assert report["device"]["title"] and len(report["cases"]) > 40, report["device"]
+    assert {case["status"] for case in report["cases"]} == {"pass"}
+    names = [case["name"] for case in report["cases"]]
+    assert len(set(names)) == len(names), "two cases have one name"
+    expect_failure(kiln("check", "--op", "nothing"), 2, "nothing")
 
 
 def test_samples(folder):
