@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "commands.h"
+#include "config.h"
 #include "json.h"
 #include "networks.h"
 #include "results.h"
@@ -43,22 +44,30 @@ struct training {
     char path[8][1024];
 };
 
-/* What lies in the folder of results. */
-enum { CHECKPOINT, WEIGHTS, LOG, CURVES, SHEET, CONFUSION, PICTURE };
+/* What lies in the folder of results, as far as this build can make it. */
+enum { CHECKPOINT, WEIGHTS, MODEL, LOG, CURVES, SHEET, CONFUSION, PICTURE };
 
 static const struct artifact {
     const char *file, *what;
+    bool made;
 } artifacts[] = {
-    [CHECKPOINT] = {"checkpoint.safetensors", "all that --resume needs"},
-    [WEIGHTS] = {"lenet.safetensors", "the trained weights"},
-    [LOG] = {"log.csv", "loss and accuracy by step"},
-    [CURVES] = {"curves.png", "the same drawn"},
-    [SHEET] = {"sheet.png", "test pictures and what was read"},
-    [CONFUSION] = {"confusion.png", "which class was taken for which"},
-    [PICTURE] = {"digit.png", "a test picture for 'kiln run'"},
+    [CHECKPOINT] = {"checkpoint.safetensors", "all that --resume needs", KILN_HAVE_JSON},
+    [WEIGHTS] = {"lenet.safetensors", "the trained weights", KILN_HAVE_JSON},
+    [MODEL] = {"lenet.onnx", "the trained network, for 'kiln run' and others", KILN_HAVE_ONNX},
+    [LOG] = {"log.csv", "loss and accuracy by step", true},
+    [CURVES] = {"curves.png", "the same drawn", KILN_HAVE_CAIRO},
+    [SHEET] = {"sheet.png", "test pictures, and what the network takes them for", KILN_HAVE_CAIRO},
+    [CONFUSION] = {"confusion.png", "which class was taken for which", KILN_HAVE_CAIRO},
+    [PICTURE] = {"digit.png", "a test picture, for 'kiln run'", KILN_HAVE_PNG},
 };
 
 enum { ARTIFACTS = sizeof artifacts / sizeof *artifacts };
+
+/* The path of an artifact; NULL where this build cannot make it. */
+static const char *path_of(const struct training *t, int artifact)
+{
+    return artifacts[artifact].made ? t->path[artifact] : NULL;
+}
 
 /* Preparing ------------------------------------------------------------------------------------------------- */
 
@@ -156,10 +165,10 @@ static kiln_status learn(struct training *t)
                                          .validation = t->watched,
                                          .grade = t->grade,
                                          .watch = t->net.accuracy,
-                                         .checkpoint = t->path[CHECKPOINT],
+                                         .checkpoint = path_of(t, CHECKPOINT),
                                          .resume = o->resume,
                                          .csv = t->path[LOG],
-                                         .curves = t->path[CURVES],
+                                         .curves = path_of(t, CURVES),
                                          .call = go_on});
     signal(SIGINT, SIG_DFL);
     if (status == KILN_ERROR_STOPPED)
@@ -198,21 +207,27 @@ static kiln_status deploy(const struct training *t)
     kiln_weights *declared;
     kiln_status status = kiln_weights_create(&declared, t->net.deployed, NULL);
 
-    if (!status)
+    if (!status && path_of(t, WEIGHTS))
         status = save_weights(t, declared);
+    if (!status && path_of(t, MODEL))
+        status = kiln_onnx_save(t->net.deployed, t->weights, t->path[MODEL], NULL);
     kiln_weights_destroy(&declared);
     return status;
 }
 
 static kiln_status show(struct training *t)
 {
-    kiln_status status;
+    kiln_status status = results_collect(&t->results, t->grade, &t->net, t->test);
 
-    if ((status = results_collect(&t->results, t->grade, &t->net, t->test)) || (status = deploy(t)) ||
-        (status = results_draw_sheet(&t->results, t->test, t->path[SHEET])) ||
-        (status = results_draw_confusion(&t->results, t->test, t->path[CONFUSION])))
-        return status;
-    return results_save_picture(&t->results, t->test, t->path[PICTURE], &t->digit);
+    if (!status)
+        status = deploy(t);
+    if (!status && path_of(t, SHEET))
+        status = results_draw_sheet(&t->results, t->test, t->path[SHEET]);
+    if (!status && path_of(t, CONFUSION))
+        status = results_draw_confusion(&t->results, t->test, t->path[CONFUSION]);
+    if (!status && path_of(t, PICTURE))
+        status = results_save_picture(&t->results, t->test, t->path[PICTURE], &t->digit);
+    return status;
 }
 
 static kiln_status run(struct training *t)
@@ -256,7 +271,8 @@ static void print_text(const struct training *t)
     printf("test accuracy %.2f %% on %s, in %.0f s\n", 100 * kiln_confusion_accuracy(t->results.confusion),
            t->o.data ? t->o.data : "generated digits", t->seconds);
     for (int i = 0; i < ARTIFACTS; i++)
-        printf("  %-32s  %s\n", t->path[i], artifacts[i].what);
+        if (path_of(t, i))
+            printf("  %-32s  %s\n", t->path[i], artifacts[i].what);
 }
 
 static void print_json(const struct training *t)
@@ -273,7 +289,8 @@ static void print_json(const struct training *t)
     json_number(&j, "digit", t->digit);
     json_open(&j, "files", '[');
     for (int i = 0; i < ARTIFACTS; i++)
-        json_text(&j, NULL, t->path[i]);
+        if (path_of(t, i))
+            json_text(&j, NULL, t->path[i]);
     json_close(&j);
     json_close(&j);
 }
