@@ -71,6 +71,10 @@ struct kiln_onnx {
     kiln_status status; /* what ends the reading at once: damage, or memory that ran out */
 };
 
+/** As kiln_onnx_load, from a file's bytes. */
+kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
+                           size_t size, const kiln_onnx_params *params);
+
 /** Log "PATH: message" and end the reading; the first one sticks. */
 kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
     KILN_FORMAT(3, 4);

@@ -422,38 +422,46 @@ static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
     return status;
 }
 
-kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
-                           const kiln_onnx_params *params)
+kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
+                           size_t size, const kiln_onnx_params *params)
 {
     struct kiln_onnx m = {.path = path, .params = params ? *params : (kiln_onnx_params){0}};
-    struct kiln_file file = {0};
-    Onnx__ModelProto *model = NULL;
+    kiln_status status = KILN_ERROR_FILE;
+    Onnx__ModelProto *model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, data, size);
     *graph = NULL;
     *weights = NULL;
-    kiln_status status = kiln_file_map(&file, path);
-    if (status)
-        goto out;
-    status = KILN_ERROR_FILE;
-    if (!(m.model = model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, file.data, file.size)))
-        goto out;
-    kiln_file_unmap(&file);
-    if ((status =
-             kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL})))
-        goto out;
-    if ((status = build_graph(&m)) || (status = make_weights(&m, weights)))
-        goto out;
-    *graph = m.g;
-    m.g = NULL;
-
-out:
-    kiln_file_unmap(&file);
-    kiln_onnx_free(model);
-    if (status)
+    m.model = model;
+    if (model)
+        status =
+            kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL});
+    if (!status)
+        status = build_graph(&m);
+    if (!status)
+        status = make_weights(&m, weights);
+    if (!status) {
+        *graph = m.g;
+        m.g = NULL;
+    } else {
         kiln_weights_destroy(weights);
+    }
+    kiln_onnx_free(model);
     kiln_graph_destroy(&m.g);
     kiln_vec_finish(&m.value);
     kiln_map_finish(&m.names);
     kiln_text_finish(&m.refusals);
     kiln_arena_finish(&m.arena);
+    return status;
+}
+
+kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
+                           const kiln_onnx_params *params)
+{
+    struct kiln_file file = {0};
+    *graph = NULL;
+    *weights = NULL;
+    kiln_status status = kiln_file_map(&file, path);
+    if (!status)
+        status = kiln_onnx_read(graph, weights, path, file.data, file.size, params);
+    kiln_file_unmap(&file);
     return status;
 }

@@ -1,0 +1,343 @@
+/*
+ * onnx_bad.c - damaged and hostile models: one clear line each, and nothing left behind.
+ *
+ * The models are written here with protobuf-c, a part changed at a time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import/onnx.h"
+#include "support/support.h"
+
+/* A model of one node, y = Add(x, w), and places to change it. */
+struct model {
+    Onnx__ModelProto model;
+    Onnx__GraphProto graph;
+    Onnx__OperatorSetIdProto opset, *opsets[1];
+    Onnx__NodeProto node[2], *nodes[2];
+    Onnx__AttributeProto attribute, *attributes[1];
+    char *in[2], *out[1], *second_in[2], *second_out[1];
+    Onnx__TensorProto weight, *weights[1];
+    int64_t dims[2];
+    float values[3];
+    Onnx__ValueInfoProto x, y, *inputs[1], *outputs[1];
+    Onnx__TypeProto type;
+    Onnx__TypeProto__Tensor tensor;
+    Onnx__TensorShapeProto shape;
+    Onnx__TensorShapeProto__Dimension dim, *dim_list[1];
+};
+
+static void describe(struct model *m)
+{
+    onnx__type_proto__init(&m->type);
+    onnx__type_proto__tensor__init(&m->tensor);
+    onnx__tensor_shape_proto__init(&m->shape);
+    onnx__tensor_shape_proto__dimension__init(&m->dim);
+    onnx__value_info_proto__init(&m->x);
+    onnx__value_info_proto__init(&m->y);
+    m->dim.value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    m->dim.dim_value = 3;
+    m->dim_list[0] = &m->dim;
+    m->shape.n_dim = 1;
+    m->shape.dim = m->dim_list;
+    m->tensor.has_elem_type = true;
+    m->tensor.elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    m->tensor.shape = &m->shape;
+    m->type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    m->type.tensor_type = &m->tensor;
+    m->x.name = (char *)"x";
+    m->x.type = &m->type;
+    m->y.name = (char *)"y";
+    m->inputs[0] = &m->x;
+    m->outputs[0] = &m->y;
+}
+
+static void begin(struct model *m)
+{
+    memset(m, 0, sizeof *m);
+    onnx__model_proto__init(&m->model);
+    onnx__graph_proto__init(&m->graph);
+    onnx__operator_set_id_proto__init(&m->opset);
+    onnx__node_proto__init(&m->node[0]);
+    onnx__node_proto__init(&m->node[1]);
+    onnx__attribute_proto__init(&m->attribute);
+    onnx__tensor_proto__init(&m->weight);
+    describe(m);
+    m->opset.has_version = true;
+    m->opset.version = 17;
+    m->opsets[0] = &m->opset;
+    m->model.n_opset_import = 1;
+    m->model.opset_import = m->opsets;
+    m->model.graph = &m->graph;
+
+    m->in[0] = (char *)"x", m->in[1] = (char *)"w", m->out[0] = (char *)"y";
+    m->node[0].op_type = (char *)"Add";
+    m->node[0].name = (char *)"sum";
+    m->node[0].n_input = 2, m->node[0].input = m->in;
+    m->node[0].n_output = 1, m->node[0].output = m->out;
+    m->nodes[0] = &m->node[0], m->nodes[1] = &m->node[1];
+    m->graph.n_node = 1, m->graph.node = m->nodes;
+    m->graph.n_input = 1, m->graph.input = m->inputs;
+    m->graph.n_output = 1, m->graph.output = m->outputs;
+
+    m->dims[0] = 3;
+    m->weight.name = (char *)"w";
+    m->weight.has_data_type = true;
+    m->weight.data_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    m->weight.n_dims = 1, m->weight.dims = m->dims;
+    m->weight.n_float_data = 3, m->weight.float_data = m->values;
+    m->weights[0] = &m->weight;
+    m->graph.n_initializer = 1, m->graph.initializer = m->weights;
+}
+
+/* Changes --------------------------------------------------------------------------------------------------------- */
+
+static void nothing(struct model *m)
+{
+    (void)m;
+}
+static void no_graph(struct model *m)
+{
+    m->model.graph = NULL;
+}
+static void no_output(struct model *m)
+{
+    m->graph.n_output = 0;
+}
+static void missing_input(struct model *m)
+{
+    m->in[1] = (char *)"v";
+}
+static void unmade_output(struct model *m)
+{
+    m->y.name = (char *)"z";
+}
+static void made_twice(struct model *m)
+{
+    m->out[0] = (char *)"x";
+}
+static void negative_dim(struct model *m)
+{
+    m->dim.dim_value = -3;
+}
+static void negative_weight(struct model *m)
+{
+    m->dims[0] = -3;
+}
+static void huge_weight(struct model *m)
+{
+    m->dims[0] = m->dims[1] = INT64_C(1) << 40;
+    m->weight.n_dims = 2;
+}
+static void short_data(struct model *m)
+{
+    m->weight.n_float_data = 2;
+}
+static void strange_type(struct model *m)
+{
+    m->weight.data_type = 99;
+}
+static void other_file(struct model *m)
+{
+    m->weight.has_data_location = true;
+    m->weight.data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+static void strange_input(struct model *m)
+{
+    m->type.value_case = ONNX__TYPE_PROTO__VALUE__NOT_SET;
+}
+static void no_rank(struct model *m)
+{
+    m->tensor.shape = NULL;
+}
+static void no_operator(struct model *m)
+{
+    m->node[0].op_type = NULL;
+}
+static void unknown_operator(struct model *m)
+{
+    m->node[0].op_type = (char *)"Conjure";
+}
+static void unknown_domain(struct model *m)
+{
+    m->node[0].domain = (char *)"com.example";
+}
+static void unknown_attribute(struct model *m)
+{
+    m->attribute.name = (char *)"tilt";
+    m->attributes[0] = &m->attribute;
+    m->node[0].n_attribute = 1, m->node[0].attribute = m->attributes;
+}
+static void too_few_inputs(struct model *m)
+{
+    m->node[0].n_input = 1;
+}
+static void wrong_shapes(struct model *m)
+{
+    m->dim.dim_value = 4;
+}
+static void no_opset(struct model *m)
+{
+    m->opset.version = -1;
+}
+
+/* x -> sum -> y, where sum also reads what the node after it makes. */
+static void cycle(struct model *m)
+{
+    m->in[1] = (char *)"z";
+    m->second_in[0] = m->second_in[1] = (char *)"y", m->second_out[0] = (char *)"z";
+    m->node[1].op_type = (char *)"Add";
+    m->node[1].n_input = 2, m->node[1].input = m->second_in;
+    m->node[1].n_output = 1, m->node[1].output = m->second_out;
+    m->graph.n_node = 2;
+}
+static void two_unknown(struct model *m)
+{
+    cycle(m);
+    m->in[1] = (char *)"w";
+    m->node[0].op_type = (char *)"Conjure";
+    m->node[1].op_type = (char *)"Banish";
+}
+
+static const struct damage {
+    void (*change)(struct model *m);
+    kiln_status status;
+    const char *said; /* part of the line */
+} damages[] = {
+    {nothing, KILN_OK, ""},
+    {no_graph, KILN_ERROR_FILE, "no graph"},
+    {no_output, KILN_ERROR_FILE, "no graph with outputs"},
+    {missing_input, KILN_ERROR_FILE, "reads \"v\", which nothing before it makes"},
+    {cycle, KILN_ERROR_FILE, "reads \"z\", which nothing before it makes"},
+    {unmade_output, KILN_ERROR_FILE, "output \"z\" is made by no node"},
+    {made_twice, KILN_ERROR_FILE, "\"x\" is made twice"},
+    {negative_dim, KILN_ERROR_FILE, "input \"x\": size -3 of axis 0 is negative"},
+    {negative_weight, KILN_ERROR_FILE, "initializer \"w\": size -3"},
+    {huge_weight, KILN_ERROR_FILE, "too large to multiply"},
+    {short_data, KILN_ERROR_FILE, "its shape has 3 elements, its data 2"},
+    {strange_type, KILN_ERROR_UNSUPPORTED, "elements of ONNX type 99"},
+    {other_file, KILN_ERROR_UNSUPPORTED, "initializer \"w\": its data lies in another file"},
+    {strange_input, KILN_ERROR_UNSUPPORTED, "input \"x\" is no tensor"},
+    {no_rank, KILN_ERROR_UNSUPPORTED, "input \"x\": its rank must be known"},
+    {no_operator, KILN_ERROR_FILE, "has no operator"},
+    {unknown_operator, KILN_ERROR_UNSUPPORTED, "Conjure \"sum\": no such operator at opset 17"},
+    {unknown_domain, KILN_ERROR_UNSUPPORTED, "domain com.example"},
+    {unknown_attribute, KILN_ERROR_UNSUPPORTED, "attribute tilt is not supported"},
+    {too_few_inputs, KILN_ERROR_UNSUPPORTED, "1 inputs, wanted 2"},
+    {two_unknown, KILN_ERROR_UNSUPPORTED,
+     "2 nodes: Conjure \"sum\": no such operator at opset 17; Banish \"z\""},
+    {wrong_shapes, KILN_ERROR_SHAPE, "[4] and [3] do not broadcast"},
+    {no_opset, KILN_ERROR_FILE, "its opset is no version"},
+};
+
+/* The lines that were logged. */
+struct lines {
+    int count;
+    char last[1024];
+};
+
+static void keep(void *user, kiln_log_level level, const char *line)
+{
+    struct lines *l = user;
+    if (level == KILN_LOG_ERROR) {
+        l->count++;
+        snprintf(l->last, sizeof l->last, "%s", line);
+    }
+}
+
+static kiln_status read(const void *data, size_t size, struct lines *lines)
+{
+    kiln_graph *g;
+    kiln_weights *w;
+    *lines = (struct lines){0};
+    kiln_log_to(keep, lines, KILN_LOG_ERROR);
+    const kiln_status status = kiln_onnx_read(&g, &w, "model.onnx", data, size, NULL);
+    kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
+    const bool made = status == KILN_OK;
+    cr_expect(made == (g != NULL));
+    cr_expect(made == (w != NULL));
+    kiln_graph_destroy(&g);
+    kiln_weights_destroy(&w);
+    return status;
+}
+
+static size_t pack(struct model *m, uint8_t *to, size_t room)
+{
+    cr_assert(onnx__model_proto__get_packed_size(&m->model) <= room);
+    return onnx__model_proto__pack(&m->model, to);
+}
+
+Test(onnx_bad, each_damage_is_one_line_that_names_it)
+{
+    for (size_t i = 0; i < KILN_COUNT(damages); i++) {
+        const struct damage *d = &damages[i];
+        struct model m;
+        struct lines lines;
+        uint8_t bytes[1024];
+        begin(&m);
+        d->change(&m);
+        const kiln_status status = read(bytes, pack(&m, bytes, sizeof bytes), &lines);
+        cr_expect(status == d->status, "%s: %s, wanted %s (%s)", d->said, kiln_status_text(status),
+                  kiln_status_text(d->status), lines.last);
+        cr_expect(lines.count == (d->status != KILN_OK), "%s: %d lines", d->said, lines.count);
+        cr_expect(strstr(lines.last, d->said) != NULL, "wanted \"%s\", got \"%s\"", d->said, lines.last);
+    }
+}
+
+Test(onnx_bad, a_model_cut_anywhere_is_refused_or_whole)
+{
+    struct model m;
+    struct lines lines;
+    uint8_t bytes[1024];
+    begin(&m);
+    const size_t size = pack(&m, bytes, sizeof bytes);
+    for (size_t cut = 0; cut < size; cut++) {
+        const kiln_status status = read(bytes, cut, &lines);
+        cr_expect(lines.count == (status != KILN_OK), "%zu bytes: %d lines", cut, lines.count);
+    }
+}
+
+Test(onnx_bad, bytes_turned_over_never_do_harm)
+{
+    struct model m;
+    struct lines lines;
+    uint8_t bytes[1024];
+    begin(&m);
+    const size_t size = pack(&m, bytes, sizeof bytes);
+    for (size_t at = 0; at < size; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            bytes[at] ^= (uint8_t)(1u << bit);
+            read(bytes, size, &lines);
+            bytes[at] ^= (uint8_t)(1u << bit);
+        }
+}
+
+/* Make what lies from *at on a field of that number: put its tag and length before it. */
+static void wrap(uint8_t *bytes, size_t room, size_t *at, int field)
+{
+    uint8_t head[8] = {(uint8_t)(field << 3 | 2)};
+    size_t digits = 1;
+    for (size_t length = room - *at; length || digits == 1; length >>= 7)
+        head[digits++] = (uint8_t)((length & 0x7f) | (length > 0x7f ? 0x80 : 0));
+    *at -= digits;
+    memcpy(bytes + *at, head, digits);
+}
+
+/* A graph in an attribute of a node of a graph in an attribute ..: the unpacker recurses, so depth is refused first. */
+Test(onnx_bad, endless_nesting_is_refused)
+{
+    enum { LEVELS = 20000, ROOM = LEVELS * 16 };
+    enum { MODEL_GRAPH = 7, GRAPH_NODE = 1, NODE_ATTRIBUTE = 5, ATTRIBUTE_GRAPH = 6 };
+    static uint8_t bytes[ROOM];
+    struct lines lines;
+    size_t at = ROOM;
+    for (int level = 0; level < LEVELS; level++) {
+        wrap(bytes, ROOM, &at, ATTRIBUTE_GRAPH);
+        wrap(bytes, ROOM, &at, NODE_ATTRIBUTE);
+        wrap(bytes, ROOM, &at, GRAPH_NODE);
+    }
+    wrap(bytes, ROOM, &at, MODEL_GRAPH);
+    cr_expect(read(bytes + at, ROOM - at, &lines) == KILN_ERROR_FILE);
+    cr_expect(lines.count == 1);
+}
