@@ -137,11 +137,30 @@ void kiln_onnx_build_prelu(kiln_onnx_node *n)
 }
 
 /* x where it is above 0, alpha (exp(x) - 1) below. */
+static kiln_tensor elu(kiln_graph *g, kiln_tensor x, double alpha)
+{
+    const kiln_tensor below = kiln_min(g, x, scalar_like(g, x, 0));
+    return kiln_add(g, kiln_relu(g, x), kiln_scale(g, kiln_expm1(g, below), alpha));
+}
+
 void kiln_onnx_build_elu(kiln_onnx_node *n)
 {
-    const kiln_tensor x = kiln_onnx_in(n, 0), below = kiln_min(n->g, x, scalar_like(n->g, x, 0));
-    const kiln_tensor bent = kiln_scale(n->g, kiln_expm1(n->g, below), kiln_onnx_real(n, "alpha", 1));
-    kiln_onnx_out(n, 0, kiln_add(n->g, kiln_relu(n->g, x), bent));
+    kiln_onnx_out(n, 0, elu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
+}
+
+/* gamma elu(x); the defaults are those of Klambauer 2017. */
+void kiln_onnx_build_selu(kiln_onnx_node *n)
+{
+    const double alpha = kiln_onnx_real(n, "alpha", n->opset < 6 ? 1.6732 : 1.67326319217681884765625);
+    const double gamma = kiln_onnx_real(n, "gamma", n->opset < 6 ? 1.0507 : 1.05070102214813232421875);
+    kiln_onnx_out(n, 0, kiln_scale(n->g, elu(n->g, kiln_onnx_in(n, 0), alpha), gamma));
+}
+
+/* x where it is above alpha, else 0. */
+void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n)
+{
+    const kiln_tensor x = kiln_onnx_in(n, 0), edge = scalar_like(n->g, x, kiln_onnx_real(n, "alpha", 1));
+    kiln_onnx_out(n, 0, kiln_where(n->g, kiln_less(n->g, edge, x), x, scalar_like(n->g, x, 0)));
 }
 
 void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n)
@@ -161,6 +180,11 @@ void kiln_onnx_build_cast(kiln_onnx_node *n)
         return;
     }
     kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), type));
+}
+
+void kiln_onnx_build_cast_like(kiln_onnx_node *n)
+{
+    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), kiln_onnx_spec(n, 1).type));
 }
 
 void kiln_onnx_build_identity(kiln_onnx_node *n)
