@@ -32,15 +32,15 @@ extern "C" {
 
 /* Status ------------------------------------------------------------------------------------------------------ */
 
-#define KILN_STATUS(X)                                                                                               \
-    X(OK, "success")                                                                                                 \
-    X(ERROR_ARGUMENT, "argument out of range")                                                                       \
-    X(ERROR_SHAPE, "shapes do not fit")                                                                              \
-    X(ERROR_TYPE, "element types do not fit")                                                                        \
-    X(ERROR_MEMORY, "out of memory")                                                                                 \
-    X(ERROR_DEVICE, "device failed or was lost")                                                                     \
-    X(ERROR_FILE, "file missing or malformed")                                                                       \
-    X(ERROR_UNSUPPORTED, "not supported here")                                                                       \
+#define KILN_STATUS(X)                           \
+    X(OK, "success")                             \
+    X(ERROR_ARGUMENT, "argument out of range")   \
+    X(ERROR_SHAPE, "shapes do not fit")          \
+    X(ERROR_TYPE, "element types do not fit")    \
+    X(ERROR_MEMORY, "out of memory")             \
+    X(ERROR_DEVICE, "device failed or was lost") \
+    X(ERROR_FILE, "file missing or malformed")   \
+    X(ERROR_UNSUPPORTED, "not supported here")   \
     X(ERROR_STOPPED, "stopped by the caller")
 
 /** The outcome of a call. KILN_OK is 0, so `if (status)` reads as "if it failed". */
@@ -59,19 +59,19 @@ KILN_API const char *kiln_status_text(kiln_status status);
 /* Element types ----------------------------------------------------------------------------------------------- */
 
 /*       name  text    bytes */
-#define KILN_TYPE(X)                                                                                                 \
-    X(F32, "f32", 4)                                                                                                 \
-    X(F64, "f64", 8)                                                                                                 \
-    X(F16, "f16", 2)                                                                                                 \
-    X(BF16, "bf16", 2)                                                                                               \
-    X(I64, "i64", 8)                                                                                                 \
-    X(I32, "i32", 4)                                                                                                 \
-    X(I16, "i16", 2)                                                                                                 \
-    X(I8, "i8", 1)                                                                                                   \
-    X(U64, "u64", 8)                                                                                                 \
-    X(U32, "u32", 4)                                                                                                 \
-    X(U16, "u16", 2)                                                                                                 \
-    X(U8, "u8", 1)                                                                                                   \
+#define KILN_TYPE(X)   \
+    X(F32, "f32", 4)   \
+    X(F64, "f64", 8)   \
+    X(F16, "f16", 2)   \
+    X(BF16, "bf16", 2) \
+    X(I64, "i64", 8)   \
+    X(I32, "i32", 4)   \
+    X(I16, "i16", 2)   \
+    X(I8, "i8", 1)     \
+    X(U64, "u64", 8)   \
+    X(U32, "u32", 4)   \
+    X(U16, "u16", 2)   \
+    X(U8, "u8", 1)     \
     X(BOOL, "bool", 1)
 
 /** The logical type of an element. How a device stores it is the compiler's choice. */
@@ -108,11 +108,14 @@ typedef struct kiln_shape {
 
 /** KILN_SHAPE(2, 3) is a shape of rank 2, KILN_SCALAR one of rank 0. */
 #ifdef __cplusplus
-#define KILN_SHAPE(...) (kiln_shape_of((int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}))
+#define KILN_SHAPE(...)                                                             \
+    (kiln_shape_of((int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
+                   (const int64_t[]){__VA_ARGS__}))
 #define KILN_SCALAR (kiln_shape_of(0, NULL))
 #else
-#define KILN_SHAPE(...)                                                                                              \
-    ((kiln_shape){.rank = (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .size = {__VA_ARGS__}})
+#define KILN_SHAPE(...)                                                                    \
+    ((kiln_shape){.rank = (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
+                  .size = {__VA_ARGS__}})
 #define KILN_SCALAR ((kiln_shape){.rank = 0})
 #endif
 
@@ -138,8 +141,8 @@ KILN_API char *kiln_shape_text(const kiln_shape *shape, char *text, size_t bytes
  */
 typedef struct kiln_array {
     void *data;
-    size_t bytes;       /* room at data; 0: as many as type and shape need */
-    kiln_type type;     /* F32 by default */
+    size_t bytes;   /* room at data; 0: as many as type and shape need */
+    kiln_type type; /* F32 by default */
     kiln_shape shape;
 } kiln_array;
 

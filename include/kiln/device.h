@@ -17,32 +17,32 @@ typedef enum kiln_backend { KILN_BACKEND_CPU, KILN_BACKEND_VULKAN, KILN_BACKEND_
 /** What a device is. Text is always ended. */
 typedef struct kiln_device_info {
     kiln_backend backend;
-    bool software;              /* a Vulkan driver that runs on the CPU: used only when asked for by name */
-    bool discrete;              /* a GPU with memory of its own: preferred to others */
-    char name[96];              /* what kiln_device_params.name accepts: "cpu", "null", "vulkan:0" */
-    char title[256];            /* what a person calls it: "AMD Radeon RX 7600 (RADV NAVI33)" */
-    char driver[256];           /* driver name and version; the kernels' instruction set on the CPU */
-    uint64_t memory;            /* bytes of device memory; 0 if unknown */
-    uint64_t max_binding;       /* largest byte range one kernel binding may cover */
-    uint32_t max_invocations;   /* of one workgroup */
-    uint32_t max_shared;        /* bytes of shared memory of one workgroup */
-    uint32_t subgroup;          /* lanes that run together; 0 if unknown */
-    bool half;                  /* 16-bit storage and arithmetic */
+    bool software;            /* a Vulkan driver that runs on the CPU: used only when asked for by name */
+    bool discrete;            /* a GPU with memory of its own: preferred to others */
+    char name[96];            /* what kiln_device_params.name accepts: "cpu", "null", "vulkan:0" */
+    char title[256];          /* what a person calls it: "AMD Radeon RX 7600 (RADV NAVI33)" */
+    char driver[256];         /* driver name and version; the kernels' instruction set on the CPU */
+    uint64_t memory;          /* bytes of device memory; 0 if unknown */
+    uint64_t max_binding;     /* largest byte range one kernel binding may cover */
+    uint32_t max_invocations; /* of one workgroup */
+    uint32_t max_shared;      /* bytes of shared memory of one workgroup */
+    uint32_t subgroup;        /* lanes that run together; 0 if unknown */
+    bool half;                /* 16-bit storage and arithmetic */
 } kiln_device_info;
 
 /** A VkDevice that the application owns and lends. Handles are passed as they are, so no Vulkan header is needed. */
 typedef struct kiln_vulkan_borrow {
-    void *instance;             /* VkInstance */
-    void *physical;             /* VkPhysicalDevice */
-    void *device;               /* VkDevice */
-    void *queue;                /* VkQueue with compute */
-    uint32_t family;            /* its queue family */
-    void *get_instance_proc;    /* PFN_vkGetInstanceProcAddr; NULL: the system's loader */
-    uint32_t version;           /* the API version the instance was created for; 0 means 1.1 */
-    const char *const *extensions;      /* the device extensions enabled at creation */
+    void *instance;                /* VkInstance */
+    void *physical;                /* VkPhysicalDevice */
+    void *device;                  /* VkDevice */
+    void *queue;                   /* VkQueue with compute */
+    uint32_t family;               /* its queue family */
+    void *get_instance_proc;       /* PFN_vkGetInstanceProcAddr; NULL: the system's loader */
+    uint32_t version;              /* the API version the instance was created for; 0 means 1.1 */
+    const char *const *extensions; /* the device extensions enabled at creation */
     int extension_count;
-    const void *features;       /* VkPhysicalDeviceFeatures2 chain enabled at creation, or NULL for none */
-    void (*lock)(void *user);   /* called around every use of the queue; NULL if it is kiln's alone */
+    const void *features;     /* VkPhysicalDeviceFeatures2 chain enabled at creation, or NULL for none */
+    void (*lock)(void *user); /* called around every use of the queue; NULL if it is kiln's alone */
     void (*unlock)(void *user);
     void *user;
 } kiln_vulkan_borrow;
@@ -54,9 +54,9 @@ typedef struct kiln_device_params {
      * real GPU, else the CPU.
      */
     const char *name;
-    int threads;                        /* of the CPU device; 0 means KILN_THREADS, else one a core */
-    const kiln_vulkan_borrow *borrow;   /* use this VkDevice; it must outlive the kiln_device */
-    const char *cache;                  /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/kiln; "": none */
+    int threads;                      /* of the CPU device; 0 means KILN_THREADS, else one a core */
+    const kiln_vulkan_borrow *borrow; /* use this VkDevice; it must outlive the kiln_device */
+    const char *cache;                /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/kiln; "": none */
 } kiln_device_params;
 
 /**

@@ -27,10 +27,10 @@ typedef struct kiln_dispatch kiln_dispatch;
 
 /* Kernels: contract and variants ------------------------------------------------------------------------------- */
 
-#define KILN_MAX_BINDINGS 8
+#define KILN_MAX_BINDINGS  8
 #define KILN_MAX_CONSTANTS 24
-#define KILN_MAX_BLOCK 256          /* bytes of a parameter block */
-#define KILN_PUSH_BYTES 120         /* blocks up to this are push constants, larger ones a uniform buffer */
+#define KILN_MAX_BLOCK     256 /* bytes of a parameter block */
+#define KILN_PUSH_BYTES    120 /* blocks up to this are push constants, larger ones a uniform buffer */
 
 /** What a kernel does to a binding. */
 typedef enum kiln_access { KILN_UNUSED, KILN_READ, KILN_WRITE, KILN_READ_WRITE } kiln_access;
@@ -39,43 +39,44 @@ typedef enum kiln_access { KILN_UNUSED, KILN_READ, KILN_WRITE, KILN_READ_WRITE }
 typedef struct kiln_memory {
     void *at[KILN_MAX_BINDINGS];
     size_t bytes[KILN_MAX_BINDINGS];
-    void *scratch;                  /* the variant's scratch, or NULL */
+    void *scratch; /* the variant's scratch, or NULL */
 } kiln_memory;
 
 /**
  * Compute the units [first, first + count) of a dispatch: rows for one kernel, elements for another, as the contract
  * says. A reference computes any part alone, so that parts may run side by side.
  */
-typedef void kiln_reference_fn(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                               size_t count);
+typedef void kiln_reference_fn(const void *block, const uint32_t *constants, const kiln_memory *m,
+                               size_t first, size_t count);
 
 /** As a reference, in units that the variant chose; worker numbers the calling thread from 0. */
-typedef void kiln_cpu_fn(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker);
+typedef void kiln_cpu_fn(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count,
+                         int worker);
 
 /** A compiled shader. words NULL: not built in. */
 typedef struct kiln_spirv {
     const uint32_t *words;
-    size_t count;                   /* of words */
+    size_t count; /* of words */
 } kiln_spirv;
 
 /** One way to run a kernel. Of a kernel's list the first that accepts is taken; the last accepts everything. */
 typedef struct kiln_variant {
     const char *name;
-    bool (*accepts)(const kiln_caps *caps, const kiln_dispatch *d);     /* NULL: always */
+    bool (*accepts)(const kiln_caps *caps, const kiln_dispatch *d); /* NULL: always */
     /** How many workgroups (GPU) or units of work (CPU) the dispatch needs. NULL: the kernel's units. */
     uint64_t (*groups)(const kiln_caps *caps, const kiln_dispatch *d);
     /** Bytes of scratch one dispatch needs. NULL: none. */
     uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
     /* GPU */
     const kiln_spirv *spirv;
-    uint32_t lanes;                 /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
-    uint32_t texels;                /* bit i: binding i is read through a texel buffer of 32-bit floats ... */
-    uint32_t texel_width;           /* ... 1 (or 0) or 4 of them an element */
-    const uint32_t *tuning;         /* specialization constants 32, 33, ...: tile sizes and the like */
+    uint32_t lanes;         /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
+    uint32_t texels;        /* bit i: binding i is read through a texel buffer of 32-bit floats ... */
+    uint32_t texel_width;   /* ... 1 (or 0) or 4 of them an element */
+    const uint32_t *tuning; /* specialization constants 32, 33, ...: tile sizes and the like */
     int tuning_count;
     /* CPU */
     kiln_cpu_fn *run;
-    uint32_t grain;                 /* units a thread takes at a time at the least; 0 means 1 */
+    uint32_t grain; /* units a thread takes at a time at the least; 0 means 1 */
 } kiln_variant;
 
 /**
@@ -91,16 +92,16 @@ typedef struct kiln_cut {
 /** A contract. */
 typedef struct kiln_kernel {
     const char *name;
-    uint32_t block_size;                            /* bytes of the parameter block, at most KILN_MAX_BLOCK */
+    uint32_t block_size; /* bytes of the parameter block, at most KILN_MAX_BLOCK */
     int bindings;
     kiln_access access[KILN_MAX_BINDINGS];
     /** How many units the references count: the dispatch's whole work is [0, units). */
     uint64_t (*units)(const kiln_dispatch *d);
     /** The meaning. reference_f64 reads and writes real operands as double; NULL refuses float64 programs. */
     kiln_reference_fn *reference, *reference_f64;
-    const kiln_variant *const *gpu;                 /* ended by NULL, in order of preference; NULL: no GPU code */
-    const kiln_variant *const *cpu;                 /* likewise; NULL: the reference */
-    const kiln_cut *cuts;                           /* tried in order */
+    const kiln_variant *const *gpu; /* ended by NULL, in order of preference; NULL: no GPU code */
+    const kiln_variant *const *cpu; /* likewise; NULL: the reference */
+    const kiln_cut *cuts;           /* tried in order */
     int cut_count;
     /** Estimated arithmetic, for time slices and reports. NULL: counted by bytes alone. */
     double (*flops)(const kiln_dispatch *d);
@@ -108,23 +109,24 @@ typedef struct kiln_kernel {
 
 /** A value, or part of it, as a kernel sees it. */
 typedef struct kiln_binding {
-    kiln_tensor value;              /* KILN_NONE: unbound */
-    uint64_t offset, bytes;         /* of the value in storage; bytes 0: all from offset on */
+    kiln_tensor value;      /* KILN_NONE: unbound */
+    uint64_t offset, bytes; /* of the value in storage; bytes 0: all from offset on */
 } kiln_binding;
 
 /** A kernel, its block and its operands: what a lowering hands to the plan. */
 struct kiln_dispatch {
     const kiln_kernel *kernel;
-    const kiln_variant *variant;                    /* chosen by the plan; a lowering may force one */
+    const kiln_variant *variant; /* chosen by the plan; a lowering may force one */
     kiln_binding bind[KILN_MAX_BINDINGS];
-    uint32_t constants[KILN_MAX_CONSTANTS];         /* meaning, as operator codes: specialization constants 1, 2, ... */
+    uint32_t
+        constants[KILN_MAX_CONSTANTS]; /* meaning, as operator codes: specialization constants 1, 2, ... */
     int constant_count;
     uint32_t block_size;
     union {
         uint32_t words[KILN_MAX_BLOCK / 4];
         unsigned char bytes[KILN_MAX_BLOCK];
     } block;
-    bool f64;                                       /* real operands are stored as double; set by the plan */
+    bool f64; /* real operands are stored as double; set by the plan */
 };
 
 /* Operators ---------------------------------------------------------------------------------------------------- */
@@ -138,32 +140,39 @@ typedef struct kiln_spec {
 /** One way to turn a node into dispatches. */
 typedef struct kiln_lowering {
     const char *name;
-    bool (*accepts)(kiln_plan *plan, const kiln_node *n);   /* NULL: always */
+    bool (*accepts)(kiln_plan *plan, const kiln_node *n); /* NULL: always */
     kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
 } kiln_lowering;
 
 /** A part of an operator's params, by name: for prints, export and reports. */
 typedef struct kiln_field {
     const char *name;
-    enum kiln_field_kind { KILN_FIELD_INT, KILN_FIELD_UINT, KILN_FIELD_I64, KILN_FIELD_BOOL, KILN_FIELD_REAL } kind;
-    size_t offset;              /* in params */
-    int count;                  /* of values */
+    enum kiln_field_kind {
+        KILN_FIELD_INT,
+        KILN_FIELD_UINT,
+        KILN_FIELD_I64,
+        KILN_FIELD_BOOL,
+        KILN_FIELD_REAL
+    } kind;
+    size_t offset; /* in params */
+    int count;     /* of values */
 } kiln_field;
 
 enum {
-    KILN_OP_EFFECT = 1,         /* exists for what it does, not for its value */
-    KILN_OP_RANDOM = 2,         /* two equal nodes are two draws: never merged */
-    KILN_OP_EPILOGUE = 4,       /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
-    KILN_OP_ALIAS = 8,          /* output 0 is input 0 under another shape: no code */
-    KILN_OP_FOLLOWS = 16,       /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
+    KILN_OP_EFFECT = 1,   /* exists for what it does, not for its value */
+    KILN_OP_RANDOM = 2,   /* two equal nodes are two draws: never merged */
+    KILN_OP_EPILOGUE = 4, /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
+    KILN_OP_ALIAS = 8,    /* output 0 is input 0 under another shape: no code */
+    KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
 };
 
 typedef struct kiln_op {
     const char *name;
-    int inputs;                 /* how many it must have at the least */
+    int inputs; /* how many it must have at the least */
     int outputs;
     uint32_t flags;
-    uint32_t shape_inputs;      /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
+    uint32_t
+        shape_inputs; /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
     /** Set out[0 .. outputs) from the node's inputs and params; on misfit report by kiln_node_fail and return it. */
     kiln_status (*infer)(kiln_graph *g, const kiln_node *n, kiln_spec *out);
     /**
@@ -171,7 +180,7 @@ typedef struct kiln_op {
      * It must not read sizes: they may be symbols. NULL: not differentiable.
      */
     void (*grad)(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx);
-    const kiln_lowering *lowerings;     /* the first that accepts is taken */
+    const kiln_lowering *lowerings; /* the first that accepts is taken */
     int lowering_count;
     /** Map every size that the params hold, for kiln_call: size = map(user, size). NULL: they hold none. */
     void (*sizes)(void *params, int64_t (*map)(void *user, int64_t size), void *user);
@@ -186,8 +195,8 @@ typedef struct kiln_op {
      * as F64, integers and BOOL as I64. out has type, shape and room. NULL: by the reference.
      */
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
-    const kiln_field *fields;           /* what the params hold, ended by {0}; NULL: nothing that is told */
-    const void *extra;                  /* the family's own */
+    const kiln_field *fields; /* what the params hold, ended by {0}; NULL: nothing that is told */
+    const void *extra;        /* the family's own */
 } kiln_op;
 
 /** A node as operators see it; a loan from the graph. */
@@ -199,8 +208,8 @@ struct kiln_node {
     int outputs;
     const void *params;
     size_t params_size;
-    const char *name;                   /* scope and counter, or the user's; for messages */
-    const struct kiln_chain *epilogue;  /* set by the compiler on KILN_OP_EPILOGUE operators only; else NULL */
+    const char *name;                  /* scope and counter, or the user's; for messages */
+    const struct kiln_chain *epilogue; /* set by the compiler on KILN_OP_EPILOGUE operators only; else NULL */
 };
 
 /**
@@ -254,7 +263,8 @@ KILN_API int kiln_axis_of(int axis, int rank);
 KILN_API kiln_status kiln_graph_fail(kiln_graph *g, kiln_status status, const char *format, ...);
 
 /** As kiln_graph_fail, with "OP \"name\": " before the message. */
-KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format, ...);
+KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format,
+                                    ...);
 
 /* Lowering: while planning, every size is a number -------------------------------------------------------------- */
 
@@ -284,7 +294,8 @@ KILN_API kiln_tensor kiln_plan_table(kiln_plan *plan, const uint32_t *words, int
 KILN_API kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chunk);
 
 /** Where a parameter lies in every arena: chunk, and first element in it. */
-KILN_API kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chunk, uint64_t *element);
+KILN_API kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chunk,
+                                         uint64_t *element);
 
 /** Fill a value, or part of it, with a 4-byte word; copy bytes from one value to another. */
 KILN_API kiln_status kiln_plan_fill(kiln_plan *plan, kiln_binding to, uint32_t word);

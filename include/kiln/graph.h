@@ -29,7 +29,7 @@ typedef struct kiln_tensor {
 #endif
 
 typedef struct kiln_graph_params {
-    const char *name;       /* for messages and prints; NULL: "graph" */
+    const char *name; /* for messages and prints; NULL: "graph" */
 } kiln_graph_params;
 
 /** Create an empty graph. Owns: destroy it when its programs are made; they keep what they need. */
@@ -66,16 +66,16 @@ KILN_API kiln_tensor kiln_range(kiln_graph *g, int64_t count);
 
 /** How weights begin. The random ones are drawn on the host from a stream keyed by seed and parameter name. */
 typedef enum kiln_init_kind {
-    KILN_INIT_DEFAULT,      /* He normal for weights of rank 2 and more, zeros else */
+    KILN_INIT_DEFAULT, /* He normal for weights of rank 2 and more, zeros else */
     KILN_INIT_ZEROS,
-    KILN_INIT_CONSTANT,     /* value */
-    KILN_INIT_NORMAL,       /* mean `value`, deviation `scale` (0 means 1) */
-    KILN_INIT_UNIFORM,      /* in [value - scale, value + scale), scale 0 means 1 */
-    KILN_INIT_XAVIER,       /* Glorot 2010, uniform: +-gain * sqrt(6 / (fan_in + fan_out)) */
+    KILN_INIT_CONSTANT, /* value */
+    KILN_INIT_NORMAL,   /* mean `value`, deviation `scale` (0 means 1) */
+    KILN_INIT_UNIFORM,  /* in [value - scale, value + scale), scale 0 means 1 */
+    KILN_INIT_XAVIER,   /* Glorot 2010, uniform: +-gain * sqrt(6 / (fan_in + fan_out)) */
     KILN_INIT_XAVIER_NORMAL,
-    KILN_INIT_HE,           /* He 2015, normal: deviation gain * sqrt(2 / fan_in) */
+    KILN_INIT_HE, /* He 2015, normal: deviation gain * sqrt(2 / fan_in) */
     KILN_INIT_HE_UNIFORM,
-    KILN_INIT_VALUES,       /* `values`, copied when the parameter is declared */
+    KILN_INIT_VALUES, /* `values`, copied when the parameter is declared */
 } kiln_init_kind;
 
 /**
@@ -84,8 +84,8 @@ typedef enum kiln_init_kind {
 typedef struct kiln_init {
     kiln_init_kind kind;
     double value, scale;
-    double gain;                /* 0 means 1 */
-    const kiln_array *values;   /* same shape as the parameter; any real type */
+    double gain;              /* 0 means 1 */
+    const kiln_array *values; /* same shape as the parameter; any real type */
 } kiln_init;
 
 /**
@@ -97,19 +97,20 @@ KILN_API kiln_tensor kiln_parameter(kiln_graph *g, const char *name, kiln_shape 
 
 /** Where a state lives. */
 typedef enum kiln_store {
-    KILN_STORE_WEIGHTS,     /* what was learned or counted: running statistics, steps, random counters */
-    KILN_STORE_SESSION,     /* what belongs to one conversation: recurrent carry, caches, tokens so far */
+    KILN_STORE_WEIGHTS, /* what was learned or counted: running statistics, steps, random counters */
+    KILN_STORE_SESSION, /* what belongs to one conversation: recurrent carry, caches, tokens so far */
 } kiln_store;
 
 /**
  * A tensor that survives runs; zeros at first. Using it reads the newest value in building order: what was stored
  * before the run, or the `next` of the last kiln_assign so far.
  */
-KILN_API kiln_tensor kiln_state(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape, kiln_store where);
+KILN_API kiln_tensor kiln_state(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape,
+                                kiln_store where);
 
 /** As kiln_state with an initial value: kiln_init of kind ZEROS, CONSTANT or VALUES. */
-KILN_API kiln_tensor kiln_state_init(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape, kiln_store where,
-                                     const kiln_init *init);
+KILN_API kiln_tensor kiln_state_init(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape,
+                                     kiln_store where, const kiln_init *init);
 
 /** An effect: store `next` in the state when the program that lists the effect runs. Type and shape must be equal. */
 KILN_API kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor next);

@@ -22,14 +22,15 @@ extern "C" {
 
 /** An input whose value is given while the model is read, and becomes a constant: one that says a shape, for instance. */
 typedef struct kiln_onnx_fixed {
-    const char *input;  /* NULL: by its place, `index`, among the inputs that are no initializers */
+    const char *input; /* NULL: by its place, `index`, among the inputs that are no initializers */
     int index;
-    kiln_array value;   /* of the input's type */
+    kiln_array value; /* of the input's type */
 } kiln_onnx_fixed;
 
 typedef struct kiln_onnx_params {
-    bool train;         /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
-    bool free_batch;    /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
+    bool
+        train; /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
+    bool free_batch; /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
     const kiln_onnx_fixed *fixed;
     int fixed_count;
 } kiln_onnx_params;
@@ -62,10 +63,10 @@ typedef struct kiln_note {
 } kiln_note;
 
 typedef struct kiln_onnx_save_params {
-    const kiln_tensor *outputs;     /* ended by KILN_NONE; NULL: every kiln_output */
-    int opset;                      /* 17 to 21; 0 means 17 */
-    const char *name;               /* of the graph; NULL: "kiln" */
-    const char *producer;           /* NULL: "kiln" */
+    const kiln_tensor *outputs; /* ended by KILN_NONE; NULL: every kiln_output */
+    int opset;                  /* 17 to 21; 0 means 17 */
+    const char *name;           /* of the graph; NULL: "kiln" */
+    const char *producer;       /* NULL: "kiln" */
     const kiln_note *metadata;
     int metadata_count;
 } kiln_onnx_save_params;

@@ -13,12 +13,11 @@
 #include <kiln/device.h>
 
 #include <kiln/graph.h>
+#include <kiln/nn.h>
 #include <kiln/ops.h>
-#include <kiln/nn.h>
-#include <kiln/nn.h>
 
-#include <kiln/weights.h>
 #include <kiln/program.h>
+#include <kiln/weights.h>
 
 #include <kiln/data.h>
 #include <kiln/metrics.h>

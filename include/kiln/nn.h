@@ -21,15 +21,15 @@ extern "C" {
 #endif
 
 typedef struct kiln_nn_conv2d_params {
-    int filters;                /* must be given */
-    int size[2];                /* of a filter; must be given */
-    int stride[2];              /* 0 means 1 */
-    int pad[2][2];              /* zeros before and after, per axis */
-    bool same;                  /* pad so that y has ceil(H / stride) rows; overrides pad */
-    int dilation[2];            /* 0 means 1 */
-    int groups;                 /* 0 means 1; channels and filters must be multiples of it */
+    int filters;     /* must be given */
+    int size[2];     /* of a filter; must be given */
+    int stride[2];   /* 0 means 1 */
+    int pad[2][2];   /* zeros before and after, per axis */
+    bool same;       /* pad so that y has ceil(H / stride) rows; overrides pad */
+    int dilation[2]; /* 0 means 1 */
+    int groups;      /* 0 means 1; channels and filters must be multiples of it */
     bool no_bias;
-    kiln_init init, bias_init;  /* He normal, and zeros, unless said otherwise */
+    kiln_init init, bias_init; /* He normal, and zeros, unless said otherwise */
     const char *name;
 } kiln_nn_conv2d_params;
 
@@ -42,9 +42,9 @@ typedef struct kiln_nn_conv2d_params {
 KILN_API kiln_tensor kiln_nn_conv2d(kiln_graph *g, kiln_tensor x, const kiln_nn_conv2d_params *params);
 
 typedef struct kiln_nn_dense_params {
-    int units;                  /* must be given */
+    int units; /* must be given */
     bool no_bias;
-    kiln_init init, bias_init;  /* He normal, and zeros, unless said otherwise */
+    kiln_init init, bias_init; /* He normal, and zeros, unless said otherwise */
     const char *name;
 } kiln_nn_dense_params;
 
@@ -57,10 +57,10 @@ typedef struct kiln_nn_dense_params {
 KILN_API kiln_tensor kiln_nn_dense(kiln_graph *g, kiln_tensor x, const kiln_nn_dense_params *params);
 
 typedef struct kiln_nn_batch_norm_params {
-    double epsilon;             /* 0 means 1e-5 */
-    double momentum;            /* share of the new value in the running statistics; 0 means 0.1 */
-    bool frozen;                /* use the running statistics in training too, and leave them */
-    bool no_scale;              /* neither scale nor shift */
+    double epsilon;  /* 0 means 1e-5 */
+    double momentum; /* share of the new value in the running statistics; 0 means 0.1 */
+    bool frozen;     /* use the running statistics in training too, and leave them */
+    bool no_scale;   /* neither scale nor shift */
     const char *name;
 } kiln_nn_batch_norm_params;
 
@@ -75,9 +75,9 @@ KILN_API kiln_tensor kiln_nn_batch_norm(kiln_graph *g, kiln_tensor x,
                                         const kiln_nn_batch_norm_params *params);
 
 typedef struct kiln_nn_embedding_params {
-    int64_t count;              /* rows, one a token; must be given */
-    int width;                  /* must be given */
-    kiln_init init;             /* normal with deviation 1 unless said otherwise */
+    int64_t count;  /* rows, one a token; must be given */
+    int width;      /* must be given */
+    kiln_init init; /* normal with deviation 1 unless said otherwise */
     const char *name;
 } kiln_nn_embedding_params;
 

@@ -89,12 +89,13 @@ typedef struct kiln_axes {
 } kiln_axes;
 
 #ifndef __cplusplus
-#define KILN_AXES(...) ((kiln_axes){.count = (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), .axis = {__VA_ARGS__}})
+#define KILN_AXES(...) \
+    ((kiln_axes){.count = (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), .axis = {__VA_ARGS__}})
 #endif
 
 typedef struct kiln_reduce_params {
     kiln_axes axes;
-    bool keep;          /* keep reduced axes as size 1 */
+    bool keep; /* keep reduced axes as size 1 */
 } kiln_reduce_params;
 
 /** Over nothing: sum 0, mean NaN, max -infinity, min +infinity. Ties of max and min give their gradient to the first. */
@@ -112,18 +113,20 @@ KILN_API kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, 
 /* Matrices and images ------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_matmul_params {
-    bool transpose_a, transpose_b;      /* swap the last two axes of an operand first */
+    bool transpose_a, transpose_b; /* swap the last two axes of an operand first */
 } kiln_matmul_params;
 
 /** y = a b over the last two axes, batch axes broadcast. a [.., M, K], b [.., K, N]; y [.., M, N]. Rank 1 as in NumPy. */
-KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b, const kiln_matmul_params *params);
+KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b,
+                                 const kiln_matmul_params *params);
 
 typedef struct kiln_conv2d_params {
-    int stride[2];      /* 0 means 1 */
-    int pad[2][2];      /* zeros before and after, per axis */
-    bool same;          /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be known */
-    int dilation[2];    /* 0 means 1 */
-    int groups;         /* 0 means 1; C and O must be multiples of it */
+    int stride[2]; /* 0 means 1 */
+    int pad[2][2]; /* zeros before and after, per axis */
+    bool
+        same; /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be known */
+    int dilation[2]; /* 0 means 1 */
+    int groups;      /* 0 means 1; C and O must be multiples of it */
 } kiln_conv2d_params;
 
 /**
@@ -146,12 +149,12 @@ KILN_API kiln_tensor kiln_conv2d_grad_filter(kiln_graph *g, kiln_tensor dy, kiln
                                              const kiln_conv2d_params *params);
 
 typedef struct kiln_pool2d_params {
-    int size[2];        /* window; must be given */
-    int stride[2];      /* 0 means the window's size */
-    int pad[2][2];      /* before and after, per axis; each less than the window */
-    int dilation[2];    /* 0 means 1 */
-    bool ceil;          /* a last window that reaches beyond the padded input counts too */
-    bool count_pad;     /* average: divide by the whole window, padding included */
+    int size[2];     /* window; must be given */
+    int stride[2];   /* 0 means the window's size */
+    int pad[2][2];   /* before and after, per axis; each less than the window */
+    int dilation[2]; /* 0 means 1 */
+    bool ceil;       /* a last window that reaches beyond the padded input counts too */
+    bool count_pad;  /* average: divide by the whole window, padding included */
 } kiln_pool2d_params;
 
 /** Largest value of each window, padding never chosen; the first of equals gets the gradient. x [N, C, H, W]. */
@@ -166,9 +169,9 @@ KILN_API kiln_tensor kiln_softmax(kiln_graph *g, kiln_tensor x, int axis);
 KILN_API kiln_tensor kiln_log_softmax(kiln_graph *g, kiln_tensor x, int axis);
 
 typedef struct kiln_batch_norm_params {
-    double epsilon;         /* 0 means 1e-5 */
-    double momentum;        /* share of the new value in the running statistics; 0 means 0.1 */
-    bool frozen;            /* use the running statistics in training too, and leave them */
+    double epsilon;  /* 0 means 1e-5 */
+    double momentum; /* share of the new value in the running statistics; 0 means 0.1 */
+    bool frozen;     /* use the running statistics in training too, and leave them */
 } kiln_batch_norm_params;
 
 /**
@@ -178,7 +181,8 @@ typedef struct kiln_batch_norm_params {
  * Shape: x [N, C, ..], scale, bias, mean, variance [C]; scale and bias may be KILN_NONE.
  */
 KILN_API kiln_tensor kiln_batch_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kiln_tensor bias,
-                                     kiln_tensor mean, kiln_tensor variance, const kiln_batch_norm_params *params);
+                                     kiln_tensor mean, kiln_tensor variance,
+                                     const kiln_batch_norm_params *params);
 
 /**
  * In training, set each element to zero with probability `rate` and scale the others by 1 / (1 - rate); else x.
@@ -212,9 +216,11 @@ KILN_API kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count,
  * known; end is clamped; KILN_END means through the last (with a negative step: through the first).
  */
 #define KILN_END INT64_MAX
-KILN_API kiln_tensor kiln_slice(kiln_graph *g, kiln_tensor x, int axis, int64_t first, int64_t end, int64_t step);
+KILN_API kiln_tensor kiln_slice(kiln_graph *g, kiln_tensor x, int axis, int64_t first, int64_t end,
+                                int64_t step);
 /** Surround with a constant: before[i] and after[i] elements on each axis (x's rank of them, none negative). */
-KILN_API kiln_tensor kiln_pad(kiln_graph *g, kiln_tensor x, const int64_t *before, const int64_t *after, double value);
+KILN_API kiln_tensor kiln_pad(kiln_graph *g, kiln_tensor x, const int64_t *before, const int64_t *after,
+                              double value);
 /**
  * y = x's slices at `index` along axis: [x before axis, index's shape, x after axis]. index is I32 or I64; negative counts
  * from the end; one out of range is clamped on the device and an error where the host can see it.
@@ -224,8 +230,10 @@ KILN_API kiln_tensor kiln_gather(kiln_graph *g, kiln_tensor x, kiln_tensor index
 KILN_API kiln_tensor kiln_one_hot(kiln_graph *g, kiln_tensor index, int64_t depth);
 
 /* What follows another value's size, for gradients at symbolic sizes: no size is read when the graph is built. */
-KILN_API kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);       /* undo a broadcast of `like` */
-KILN_API kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);    /* broadcast to like's shape */
+KILN_API kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x,
+                                 kiln_tensor like); /* undo a broadcast of `like` */
+KILN_API kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x,
+                                    kiln_tensor like); /* broadcast to like's shape */
 KILN_API kiln_tensor kiln_reshape_to(kiln_graph *g, kiln_tensor x, kiln_tensor like);
 /** Number of elements of x along axes, as an F32 scalar; {0} counts all. */
 KILN_API kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes);
@@ -257,25 +265,26 @@ KILN_API kiln_tensor kiln_top_k_accuracy(kiln_graph *g, kiln_tensor scores, kiln
 /* Optimizers over whole arenas: what kiln_minimize, kiln_backward and kiln_update (train.h) are made of ---------------- */
 
 typedef enum kiln_optimizer {
-    KILN_SGD,           /* p -= rate g */
-    KILN_MOMENTUM,      /* v = m v + g (or + (1 - m) g with .averaged); p -= rate v */
-    KILN_NESTEROV,      /* v = m v + g; p -= rate (g + m v) */
-    KILN_RMSPROP,       /* s = b2 s + (1 - b2) g^2; p -= rate g / (sqrt(s) + epsilon); with .corrected s / (1 - b2^t) */
-    KILN_ADAM,          /* Kingma and Ba 2015; decay is L2: added to the gradient */
-    KILN_ADAMW,         /* Loshchilov and Hutter 2019; decay is decoupled: p -= rate decay p */
+    KILN_SGD,      /* p -= rate g */
+    KILN_MOMENTUM, /* v = m v + g (or + (1 - m) g with .averaged); p -= rate v */
+    KILN_NESTEROV, /* v = m v + g; p -= rate (g + m v) */
+    KILN_RMSPROP, /* s = b2 s + (1 - b2) g^2; p -= rate g / (sqrt(s) + epsilon); with .corrected s / (1 - b2^t) */
+    KILN_ADAM,  /* Kingma and Ba 2015; decay is L2: added to the gradient */
+    KILN_ADAMW, /* Loshchilov and Hutter 2019; decay is decoupled: p -= rate decay p */
 } kiln_optimizer;
 
 /** Real values one behind the other in one [n], each at the next multiple of 64 elements; n ends with the last of them. */
 KILN_API kiln_tensor kiln_pack(kiln_graph *g, const kiln_tensor *x, int count);
 
 /** An effect: add packed gradients, one a parameter, to the gradient arena. */
-KILN_API kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count);
+KILN_API kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters,
+                                     int count);
 
 /** How a step is made; no defaults. */
 typedef struct kiln_update_rule {
     kiln_optimizer by;
-    double beta1, rest1;        /* m = beta1 m + rest1 g; momentum's m */
-    double beta2, rest2;        /* v = beta2 v + rest2 g^2; RMSProp's s */
+    double beta1, rest1; /* m = beta1 m + rest1 g; momentum's m */
+    double beta2, rest2; /* v = beta2 v + rest2 g^2; RMSProp's s */
     double epsilon;
     double clip;                /* limit of each gradient element; 0 none */
     double clip_norm;           /* limit of the norm of all gradients together, after clip; 0 none */
@@ -289,7 +298,8 @@ typedef struct kiln_update_rule {
  * c1 = 1 - beta1^t and c2 = 1 - beta2^t (1 where the rule has none).
  */
 KILN_API kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars,
-                                            const kiln_tensor *parameters, int count, const kiln_update_rule *rule);
+                                            const kiln_tensor *parameters, int count,
+                                            const kiln_update_rule *rule);
 
 #ifdef __cplusplus
 }

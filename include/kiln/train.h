@@ -18,30 +18,31 @@ extern "C" {
 
 /** Parameters whose name matches take other settings; the first group that matches counts. */
 typedef struct kiln_param_group {
-    const char *match;      /* pattern with * and ? over full names */
-    double rate;            /* factor of the rate; 0 means 1, KILN_ZERO means 0 */
-    double decay;           /* instead of the common decay; 0 means the common one, KILN_ZERO means 0 */
-    bool frozen;            /* leave them as they are */
+    const char *match; /* pattern with * and ? over full names */
+    double rate;       /* factor of the rate; 0 means 1, KILN_ZERO means 0 */
+    double decay;      /* instead of the common decay; 0 means the common one, KILN_ZERO means 0 */
+    bool frozen;       /* leave them as they are */
 } kiln_param_group;
 
 typedef struct kiln_minimize_params {
     kiln_optimizer by;
-    double rate;            /* 0 means 1e-3 for the adaptive ones, 1e-2 for the others */
-    kiln_tensor rate_from;  /* a scalar F32 instead of rate: a schedule, or an input */
-    double momentum;        /* 0 means 0.9 */
-    bool averaged;          /* momentum as v = m v + (1 - m) g */
-    double beta1, beta2;    /* 0 means 0.9 and 0.999; beta2 is RMSProp's, where 0 means 0.99 */
-    double epsilon;         /* 0 means 1e-8 */
-    double decay;           /* weight decay; 0 none */
-    bool no_correction;     /* Adam without bias correction */
-    bool corrected;         /* RMSProp with bias correction */
-    const char *only;       /* pattern: train only parameters of these names, e.g. "generator.*"; NULL all */
+    double rate;           /* 0 means 1e-3 for the adaptive ones, 1e-2 for the others */
+    kiln_tensor rate_from; /* a scalar F32 instead of rate: a schedule, or an input */
+    double momentum;       /* 0 means 0.9 */
+    bool averaged;         /* momentum as v = m v + (1 - m) g */
+    double beta1, beta2;   /* 0 means 0.9 and 0.999; beta2 is RMSProp's, where 0 means 0.99 */
+    double epsilon;        /* 0 means 1e-8 */
+    double decay;          /* weight decay; 0 none */
+    bool no_correction;    /* Adam without bias correction */
+    bool corrected;        /* RMSProp with bias correction */
+    const char *only;      /* pattern: train only parameters of these names, e.g. "generator.*"; NULL all */
     const kiln_param_group *groups;
     int group_count;
-    double clip_norm;       /* scale the gradients of all parameters together to at most this norm; 0 off */
-    double clip_value;      /* clip each element to +- this, before the norm; 0 off */
-    double scale;           /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
-    const char *name;       /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names */
+    double clip_norm;  /* scale the gradients of all parameters together to at most this norm; 0 off */
+    double clip_value; /* clip each element to +- this, before the norm; 0 off */
+    double scale;      /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
+    const char
+        *name; /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names */
 } kiln_minimize_params;
 
 /**
@@ -64,58 +65,63 @@ KILN_API kiln_tensor kiln_update(kiln_graph *g, const kiln_minimize_params *para
 KILN_API kiln_tensor kiln_step(kiln_graph *g, const char *optimizer);
 
 /** rate * factor^floor(step / every). */
-KILN_API kiln_tensor kiln_schedule_step(kiln_graph *g, kiln_tensor step, double rate, double every, double factor);
+KILN_API kiln_tensor kiln_schedule_step(kiln_graph *g, kiln_tensor step, double rate, double every,
+                                        double factor);
 /** rate / (1 + decay * step). */
 KILN_API kiln_tensor kiln_schedule_inverse(kiln_graph *g, kiln_tensor step, double rate, double decay);
 /** rate * factor^step. */
 KILN_API kiln_tensor kiln_schedule_exponential(kiln_graph *g, kiln_tensor step, double rate, double factor);
 /** last + (rate - last) (1 + cos(pi min(step, total) / total)) / 2 (Loshchilov and Hutter 2017). */
-KILN_API kiln_tensor kiln_schedule_cosine(kiln_graph *g, kiln_tensor step, double rate, double last, double total);
+KILN_API kiln_tensor kiln_schedule_cosine(kiln_graph *g, kiln_tensor step, double rate, double last,
+                                          double total);
 /** rate_from * min(1, (step + 1) / warm): a linear warm-up of another schedule. */
-KILN_API kiln_tensor kiln_schedule_warm_up(kiln_graph *g, kiln_tensor step, kiln_tensor rate_from, double warm);
+KILN_API kiln_tensor kiln_schedule_warm_up(kiln_graph *g, kiln_tensor step, kiln_tensor rate_from,
+                                           double warm);
 
 /* The ready-made loop ---------------------------------------------------------------------------------------------- */
 
 /** Where training stands, for a callback. Loans for the call. */
 typedef struct kiln_fit_info {
-    int64_t epoch;              /* the one under way, from 1 */
-    int64_t step;               /* steps done since the beginning, resumed ones included */
-    bool epoch_ended;           /* called once more after each epoch: validated then, before its checkpoint is saved */
-    double seconds;             /* since the beginning, resumed ones included */
-    int count;                  /* the program's named scalars ... */
+    int64_t epoch;    /* the one under way, from 1 */
+    int64_t step;     /* steps done since the beginning, resumed ones included */
+    bool epoch_ended; /* called once more after each epoch: validated then, before its checkpoint is saved */
+    double seconds;   /* since the beginning, resumed ones included */
+    int count;        /* the program's named scalars ... */
     const char *const *name;
-    const double *value;        /* ... of the newest step that was read; of the epoch, where it has ended */
-    double validation;          /* of the epoch that has ended; NaN without validation */
-    double best;                /* validation so far; NaN before the first */
+    const double *value; /* ... of the newest step that was read; of the epoch, where it has ended */
+    double validation;   /* of the epoch that has ended; NaN without validation */
+    double best;         /* validation so far; NaN before the first */
 } kiln_fit_info;
 
 typedef struct kiln_fit_params {
     /* How long, and in what portions */
-    int64_t epochs;             /* passes over the data; 0 means 1, or as many as `steps` takes */
-    int64_t steps;              /* at most so many batches in all; 0: no limit */
-    int64_t batch;              /* rows of a batch; 0 means 128. The last one of an epoch may be smaller: see drop_last */
-    bool in_order;              /* leave the order of rows to the dataset's params; otherwise they are shuffled, by its seed */
+    int64_t epochs; /* passes over the data; 0 means 1, or as many as `steps` takes */
+    int64_t steps;  /* at most so many batches in all; 0: no limit */
+    int64_t batch;  /* rows of a batch; 0 means 128. The last one of an epoch may be smaller: see drop_last */
+    bool
+        in_order; /* leave the order of rows to the dataset's params; otherwise they are shuffled, by its seed */
 
     /* Validation, after each epoch */
-    kiln_dataset *validation;   /* NULL: none */
-    kiln_program *grade;        /* of the same weights, without train: computes the scalar on it */
-    kiln_tensor watch;          /* that scalar; KILN_NONE means grade's first result */
-    bool lower;                 /* a lower value is better, as of a loss */
-    int64_t patience;           /* stop after so many epochs without a better value; 0: never */
-    const char *best;           /* save the weights here (safetensors) whenever the value is better; NULL: do not */
+    kiln_dataset *validation; /* NULL: none */
+    kiln_program *grade;      /* of the same weights, without train: computes the scalar on it */
+    kiln_tensor watch;        /* that scalar; KILN_NONE means grade's first result */
+    bool lower;               /* a lower value is better, as of a loss */
+    int64_t patience;         /* stop after so many epochs without a better value; 0: never */
+    const char *best; /* save the weights here (safetensors) whenever the value is better; NULL: do not */
 
     /* Checkpoints */
-    const char *checkpoint;     /* save all that training needs here, in one step; NULL: do not */
-    int64_t every;              /* so many steps, besides the end of each epoch; 0: there alone */
-    bool resume;                /* begin where the checkpoint stands, if there is one */
+    const char *checkpoint; /* save all that training needs here, in one step; NULL: do not */
+    int64_t every;          /* so many steps, besides the end of each epoch; 0: there alone */
+    bool resume;            /* begin where the checkpoint stands, if there is one */
 
     /* Showing */
-    int64_t read_every;         /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
+    int64_t
+        read_every; /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
                                    100 readings an epoch, at least every 50 steps; an epoch's last step is always read */
-    const char *csv;            /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
-    const char *curves;         /* the same drawn, after each epoch: .png or .svg; NULL: none */
-    bool quiet;                 /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */
-    bool (*call)(void *user, const kiln_fit_info *info);    /* after each reading; false stops training */
+    const char *csv;    /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
+    const char *curves; /* the same drawn, after each epoch: .png or .svg; NULL: none */
+    bool quiet; /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */
+    bool (*call)(void *user, const kiln_fit_info *info); /* after each reading; false stops training */
     void *user;
 } kiln_fit_params;
 

@@ -22,7 +22,7 @@ extern "C" {
 typedef struct kiln_weights kiln_weights;
 
 typedef struct kiln_weights_params {
-    uint64_t seed;      /* of initial values and of the random streams; 0 is a seed like others */
+    uint64_t seed; /* of initial values and of the random streams; 0 is a seed like others */
 } kiln_weights_params;
 
 /**
@@ -30,7 +30,8 @@ typedef struct kiln_weights_params {
  * depend neither on the order nor on what else there is.
  * Errors: the graph's failure; ERROR_MEMORY.
  */
-KILN_API kiln_status kiln_weights_create(kiln_weights **out, const kiln_graph *g, const kiln_weights_params *params);
+KILN_API kiln_status kiln_weights_create(kiln_weights **out, const kiln_graph *g,
+                                         const kiln_weights_params *params);
 
 /** Add what a further graph declares and the store lacks. Errors: ERROR_SHAPE naming both where a tensor differs. */
 KILN_API kiln_status kiln_weights_add(kiln_weights *w, const kiln_graph *g);
@@ -64,7 +65,7 @@ KILN_API kiln_status kiln_weights_write(kiln_weights *w, const char *name, const
  * layout in every process that made the same weights. read copies chunk `index` out, write copies it in.
  */
 KILN_API int kiln_weights_gradient_chunks(const kiln_weights *w);
-KILN_API size_t kiln_weights_gradient_count(const kiln_weights *w, int index);          /* floats in a chunk */
+KILN_API size_t kiln_weights_gradient_count(const kiln_weights *w, int index); /* floats in a chunk */
 KILN_API kiln_status kiln_weights_gradient_read(kiln_weights *w, int index, float *to);
 KILN_API kiln_status kiln_weights_gradient_write(kiln_weights *w, int index, const float *from);
 
@@ -72,7 +73,7 @@ KILN_API kiln_status kiln_weights_gradient_write(kiln_weights *w, int index, con
 KILN_API kiln_status kiln_weights_save(kiln_weights *w, const char *path);
 
 typedef struct kiln_load_params {
-    bool partial;       /* tensors that the file lacks or has besides are no error */
+    bool partial; /* tensors that the file lacks or has besides are no error */
 } kiln_load_params;
 
 /** Read tensors from a safetensors file; nothing changes if one does not fit. */
@@ -82,7 +83,6 @@ KILN_API kiln_status kiln_weights_load(kiln_weights *w, const char *path, const 
 
 /** The states of one conversation (KILN_STORE_SESSION): a second store, named when a program is created. */
 typedef struct kiln_session kiln_session;
-
 
 /** Make the session states that the graph declares, at their initial values. */
 KILN_API kiln_status kiln_session_create(kiln_session **out, const kiln_graph *g);

@@ -51,7 +51,8 @@ typedef kiln_status rewrite_fn(struct pass *p, struct kiln_rewrite *r);
 
 static kiln_status rewrite(struct pass *p, rewrite_fn *fn)
 {
-    struct kiln_rewrite r = {.from = p->plan->graph ? p->plan->graph : p->params->graph, .train = p->params->train};
+    struct kiln_rewrite r = {.from = p->plan->graph ? p->plan->graph : p->params->graph,
+                             .train = p->params->train};
     r.size = p->params->size;
     r.size_user = p->params->size_user;
     kiln_status status = kiln_rewrite_begin(&r);
@@ -104,7 +105,8 @@ kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_param
 {
     *out = NULL;
     if (params->run_count > MOST_RESULTS)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "run list of %d values, at most %d", params->run_count, MOST_RESULTS);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "run list of %d values, at most %d", params->run_count,
+                         MOST_RESULTS);
     struct pass *p = calloc(1, sizeof *p);
     struct kiln_plan *plan = calloc(1, sizeof *plan);
     kiln_status status = KILN_ERROR_MEMORY;

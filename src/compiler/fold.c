@@ -15,9 +15,11 @@
 
 enum { MOST_ELEMENTS = 4096, MOST_INPUTS = 8 };
 
-static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, const kiln_spec *out)
+static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in,
+                     const kiln_spec *out)
 {
-    const bool plain = !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->inputs && n->inputs <= MOST_INPUTS;
+    const bool plain =
+        !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->inputs && n->inputs <= MOST_INPUTS;
     if (!plain || n->outputs != 1 || kiln_shape_count(&out->shape) > MOST_ELEMENTS)
         return false;
     for (int i = 0; i < n->inputs; i++) {
@@ -53,14 +55,16 @@ static bool widen(const kiln_graph *g, kiln_tensor t, kiln_array *wide)
     return wide->data;
 }
 
-static bool evaluate(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, kiln_array *wide, kiln_array *y)
+static bool evaluate(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, kiln_array *wide,
+                     kiln_array *y)
 {
     bool whole = true;
     for (int i = 0; i < n->inputs && whole; i++)
         whole = widen(r->to, in[i], &wide[i]);
     if (!whole)
         return false;
-    return n->op->fold ? n->op->fold(r->to, n, wide, y) == KILN_OK : kiln_interpret_node(n, wide, y) == KILN_OK;
+    return n->op->fold ? n->op->fold(r->to, n, wide, y) == KILN_OK
+                       : kiln_interpret_node(n, wide, y) == KILN_OK;
 }
 
 bool kiln_fold(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, const kiln_spec *out)

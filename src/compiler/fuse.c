@@ -18,15 +18,15 @@ struct link {
     bool elementwise, absorbed;
     kiln_chain chain;
     kiln_tensor operand[KILN_CHAIN_OPERANDS];
-    const kiln_node *head;          /* the matmul or convolution whose epilogue this chain is */
-    int members;                    /* nodes in the chain */
+    const kiln_node *head; /* the matmul or convolution whose epilogue this chain is */
+    int members;           /* nodes in the chain */
 };
 
 struct fusion {
     struct kiln_rewrite *r;
-    struct link *link;              /* by node */
-    int *node_of;                   /* by value id: index of its node */
-    int *users;                     /* by value id: consumers, the run list counting as one */
+    struct link *link; /* by node */
+    int *node_of;      /* by value id: index of its node */
+    int *users;        /* by value id: consumers, the run list counting as one */
 };
 
 /* Splicing two chains --------------------------------------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ static uint32_t add_operand(struct splice *s, kiln_tensor t)
     for (int i = 0; i < s->chain.operands; i++)
         if (s->operand[i].id == t.id)
             return (uint32_t)i;
-    s->fits &= s->chain.operands + 2 <= KILN_CHAIN_OPERANDS;        /* one more, and the result */
+    s->fits &= s->chain.operands + 2 <= KILN_CHAIN_OPERANDS; /* one more, and the result */
     if (!s->fits)
         return 0;
     s->operand[s->chain.operands] = t;
@@ -80,7 +80,8 @@ static void add_steps(struct splice *s, const kiln_chain *part, uint32_t to[24])
 }
 
 /* The chain `into` with its operand `at` computed by `part` (NULL: by an immediate) in the place. */
-static struct splice splice(const struct link *into, int at, const struct link *part, double number, bool integer)
+static struct splice splice(const struct link *into, int at, const struct link *part, double number,
+                            bool integer)
 {
     struct splice s = {.fits = true};
     uint32_t to[24] = {0}, part_to[24] = {0};
@@ -197,7 +198,8 @@ static void put_first(struct link *l, int at)
     }
 }
 
-static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_node *n, const struct link *l, int at)
+static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_node *n, const struct link *l,
+                      int at)
 {
     const kiln_spec out = kiln_tensor_spec(g, n->out[0]);
     uint32_t walk;
@@ -233,16 +235,16 @@ static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
 
 /* Emitting ----------------------------------------------------------------------------------------------------------------- */
 
-static kiln_status emit_mapped(struct fusion *f, const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs,
-                               const void *params, size_t params_size, const kiln_chain *epilogue)
+static kiln_status emit_mapped(struct fusion *f, const kiln_node *n, const kiln_op *op, const kiln_tensor *in,
+                               int inputs, const void *params, size_t params_size, const kiln_chain *epilogue)
 {
     struct kiln_rewrite *r = f->r;
     const kiln_spec spec = kiln_tensor_spec(r->from, n->out[0]);
     kiln_tensor mapped[2 * KILN_CHAIN_OPERANDS];
     for (int i = 0; i < inputs; i++)
         mapped[i] = in[i].id ? r->map[in[i].id] : KILN_NONE;
-    kiln_node *copy =
-        kiln_graph_add(r->to, op, mapped, inputs, params, params_size, &spec, 1, kiln_arena_text(&r->to->arena, n->name));
+    kiln_node *copy = kiln_graph_add(r->to, op, mapped, inputs, params, params_size, &spec, 1,
+                                     kiln_arena_text(&r->to->arena, n->name));
     if (!copy)
         return r->to->status;
     if (epilogue && !(copy->epilogue = kiln_arena_copy(&r->to->arena, epilogue, sizeof *epilogue)))
@@ -268,7 +270,8 @@ static kiln_status emit(struct fusion *f, const kiln_node *n, const struct link 
     }
     const bool fused = l->elementwise && (l->members > 1 || l->chain.operands != n->inputs);
     if (fused)
-        return emit_mapped(f, n, &kiln_op_chain, l->operand, l->chain.operands, &l->chain, sizeof l->chain, NULL);
+        return emit_mapped(f, n, &kiln_op_chain, l->operand, l->chain.operands, &l->chain, sizeof l->chain,
+                           NULL);
     return kiln_rewrite_copy(f->r, n) ? KILN_OK : f->r->to->status;
 }
 
@@ -298,13 +301,13 @@ static void find_chains(struct fusion *f, bool fuse)
     for (int i = 0; i < g->node.count; i++) {
         const kiln_node *n = g->node.data[i];
         struct link *l = &f->link[i];
-        if (n->op == &kiln_op_constant || !kiln_op_elementwise(n->op) || n->inputs > KILN_CHAIN_OPERANDS - 1 ||
-            kiln_chain_of_node(g, n, &l->chain))
+        if (n->op == &kiln_op_constant || !kiln_op_elementwise(n->op) ||
+            n->inputs > KILN_CHAIN_OPERANDS - 1 || kiln_chain_of_node(g, n, &l->chain))
             continue;
         l->elementwise = true;
         l->members = 1;
         memcpy(l->operand, n->in, (size_t)n->inputs * sizeof *n->in);
-        const struct splice once = splice(l, -1, NULL, 0, false);   /* an operand given twice becomes one */
+        const struct splice once = splice(l, -1, NULL, 0, false); /* an operand given twice becomes one */
         accept(l, &once, 0);
         if (fuse)
             grow(f, n, l);
@@ -321,7 +324,8 @@ kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, c
     f.link = calloc((size_t)r->from->node.count + 1, sizeof *f.link);
     f.node_of = calloc(values, sizeof *f.node_of);
     f.users = calloc(values, sizeof *f.users);
-    kiln_status status = f.link && f.node_of && f.users ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    kiln_status status =
+        f.link && f.node_of && f.users ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
     if (!status) {
         count_users(&f, run, run_count);
         find_chains(&f, caps->folds_constants);

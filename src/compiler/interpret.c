@@ -26,7 +26,8 @@ static kiln_status run_dispatch(const struct kiln_step *s, void *const *memory)
         m.at[i] = at(memory, &s->touch[i]);
         m.bytes[i] = s->touch[i].object < 0 ? 0 : (size_t)s->touch[i].bytes;
     }
-    kernel->reference_f64(&s->dispatch->block, s->dispatch->constants, &m, 0, (size_t)kernel->units(s->dispatch));
+    kernel->reference_f64(&s->dispatch->block, s->dispatch->constants, &m, 0,
+                          (size_t)kernel->units(s->dispatch));
     return KILN_OK;
 }
 
@@ -54,7 +55,8 @@ static kiln_status run_plan(const struct kiln_plan *plan, kiln_array *y)
     if (!memory || status)
         status = kiln_fail(KILN_ERROR_MEMORY, "folding: out of memory");
     for (int i = 0; i < plan->constant.count && !status; i++)
-        memcpy(memory[plan->constant.data[i].object], plan->constant.data[i].data, (size_t)plan->constant.data[i].bytes);
+        memcpy(memory[plan->constant.data[i].object], plan->constant.data[i].data,
+               (size_t)plan->constant.data[i].bytes);
     for (int i = 0; i < plan->step.count && !status; i++)
         status = run_step(&plan->step.data[i], memory);
     const struct kiln_place *place = &plan->place.data[plan->result[0].id - 1];
@@ -80,12 +82,13 @@ static kiln_status one_node(const kiln_node *n, const kiln_array *in, const kiln
     *out = g;
     for (int i = 0; i < n->inputs; i++) {
         const kiln_type type = in[i].type == KILN_F64 ? KILN_F32 : KILN_I32;
-        values[i] = kiln_graph_constant(g, (kiln_spec){type, in[i].shape}, in[i].type, in[i].data, in[i].bytes);
+        values[i] =
+            kiln_graph_constant(g, (kiln_spec){type, in[i].shape}, in[i].type, in[i].data, in[i].bytes);
     }
     const kiln_spec spec = {y->type == KILN_F64 ? KILN_F32 : KILN_I32, y->shape};
-    const kiln_node *copy = g->status ? NULL
-                                      : kiln_graph_add(g, n->op, values, n->inputs, n->params, n->params_size, &spec, 1,
-                                                       n->name);
+    const kiln_node *copy =
+        g->status ? NULL
+                  : kiln_graph_add(g, n->op, values, n->inputs, n->params, n->params_size, &spec, 1, n->name);
     *result = copy ? copy->out[0] : KILN_NONE;
     return g->status;
 }

@@ -66,7 +66,8 @@ static bool grow_places(struct kiln_plan *plan)
 }
 
 /* A value that has no node of the user's: a temporary, a table, an arena. */
-static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t count, int object, uint64_t offset)
+static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t count, int object,
+                             uint64_t offset)
 {
     const struct kiln_leaf_params params = {.spec = {type, KILN_SHAPE(count)}};
     const kiln_node *n =
@@ -91,16 +92,22 @@ size_t kiln_plan_element(const kiln_plan *plan, kiln_tensor t)
 
 const kiln_caps *kiln_plan_caps(const kiln_plan *plan)
 {
-    static const struct kiln_caps host = {.backend = KILN_BACKEND_CPU, .folds_constants = true, .f64 = true,
-                                          .max_binding = UINT64_MAX, .alignment = 256, .max_groups = UINT32_MAX,
-                                          .max_bindings = KILN_MAX_BINDINGS, .threads = 1};
+    static const struct kiln_caps host = {.backend = KILN_BACKEND_CPU,
+                                          .folds_constants = true,
+                                          .f64 = true,
+                                          .max_binding = UINT64_MAX,
+                                          .alignment = 256,
+                                          .max_groups = UINT32_MAX,
+                                          .max_bindings = KILN_MAX_BINDINGS,
+                                          .threads = 1};
     return plan->dev ? &plan->dev->caps : &host;
 }
 
 kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count)
 {
     const kiln_spec spec = {type, KILN_SHAPE(count)};
-    const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH, .bytes = kiln_storage_bytes(&spec, plan->f64)};
+    const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
+                                       .bytes = kiln_storage_bytes(&spec, plan->f64)};
     return add_value(plan, type, count, add_object(plan, object), 0);
 }
 
@@ -121,9 +128,11 @@ static uint64_t aligned(uint64_t bytes)
 /* Constants lie one after another in one buffer. */
 static int add_constant(struct kiln_plan *plan, const void *data, uint64_t bytes)
 {
-    const int object = add_object(
-        plan, (struct kiln_object){.kind = KILN_OBJECT_CONSTANT, .bytes = bytes, .offset = plan->constant_bytes});
-    const struct kiln_constant_bytes constant = {object, kiln_arena_copy(&plan->arena, data, (size_t)bytes), bytes};
+    const int object = add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_CONSTANT,
+                                                             .bytes = bytes,
+                                                             .offset = plan->constant_bytes});
+    const struct kiln_constant_bytes constant = {object, kiln_arena_copy(&plan->arena, data, (size_t)bytes),
+                                                 bytes};
     if (object < 0 || (!constant.data && bytes) || !kiln_vec_push(&plan->constant, constant))
         return -1;
     plan->constant_bytes += aligned(bytes);
@@ -141,7 +150,9 @@ kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chunk)
     if (!plan->places || plan->places->arena(plan->places->user, arena, &index))
         return KILN_NONE;
     const uint64_t elements = plan->places->chunk_elements(plan->places->user, chunk);
-    const struct kiln_object object = {.kind = KILN_OBJECT_ARENA, .index = index, .chunk = chunk,
+    const struct kiln_object object = {.kind = KILN_OBJECT_ARENA,
+                                       .index = index,
+                                       .chunk = chunk,
                                        .bytes = elements * kiln_storage_size(KILN_F32, plan->f64)};
     return add_value(plan, KILN_F32, (int64_t)elements, find_object(plan, object), 0);
 }
@@ -149,13 +160,15 @@ kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chunk)
 kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chunk, uint64_t *element)
 {
     const kiln_spec spec = kiln_plan_spec(plan, parameter);
-    return plan->places->parameter(plan->places->user, kiln_tensor_name(plan->graph, parameter), &spec, chunk, element);
+    return plan->places->parameter(plan->places->user, kiln_tensor_name(plan->graph, parameter), &spec, chunk,
+                                   element);
 }
 
 /* Steps --------------------------------------------------------------------------------------------------------------------- */
 
 /* The bytes a binding covers; false where it goes past its value. */
-static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_access access, struct kiln_touch *touch)
+static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_access access,
+                    struct kiln_touch *touch)
 {
     *touch = (struct kiln_touch){.object = -1};
     if (!b->value.id)
@@ -206,14 +219,16 @@ static bool in_range(const struct kiln_plan *plan, const kiln_dispatch *d)
     const uint64_t most = kiln_plan_caps(plan)->max_binding;
     for (int i = 0; i < d->kernel->bindings; i++) {
         struct kiln_touch touch;
-        if (resolve(plan, &d->bind[i], d->kernel->access[i], &touch) && touch.object >= 0 && touch.bytes > most)
+        if (resolve(plan, &d->bind[i], d->kernel->access[i], &touch) && touch.object >= 0 &&
+            touch.bytes > most)
             return false;
     }
     return true;
 }
 
 /* The most units along a cut whose bindings all fit; 0 if not even 64 do. */
-static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut, uint64_t extent)
+static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
+                          uint64_t extent)
 {
     for (uint64_t count = extent; count > 64;) {
         count = (count / 2 + 63) / 64 * 64;
@@ -243,10 +258,11 @@ static kiln_status cut_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
         if (window)
             return status;
     }
-    return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has an operand beyond the %llu bytes that a binding of "
-                     "this device may cover, and no axis along which it can be cut", plan->lowering->op->name,
-                     plan->lowering->name ? plan->lowering->name : "", d->kernel->name,
-                     (unsigned long long)kiln_plan_caps(plan)->max_binding);
+    return kiln_fail(KILN_ERROR_UNSUPPORTED,
+                     "%s \"%s\": kernel %s has an operand beyond the %llu bytes that a binding of "
+                     "this device may cover, and no axis along which it can be cut",
+                     plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
+                     d->kernel->name, (unsigned long long)kiln_plan_caps(plan)->max_binding);
 }
 
 static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
@@ -257,7 +273,7 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
         if (!resolve(plan, &d->bind[i], d->kernel->access[i], &s.touch[i]))
             return misbound(plan, d->kernel->name);
     if (!d->kernel->units(d))
-        return KILN_OK;             /* an empty operand: nothing to do */
+        return KILN_OK; /* an empty operand: nothing to do */
     kiln_dispatch *copy = kiln_arena_copy(&plan->arena, d, sizeof *d);
     if (!copy)
         return out_of_memory();
@@ -265,21 +281,22 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
         copy->variant = kiln_choose(plan->dev, copy);
     if (plan->dev && !copy->variant)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has no code for device \"%s\"%s",
-                         plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "", d->kernel->name,
-                         plan->dev->info.name, plan->f64 ? " in float64" : "");
+                         plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
+                         d->kernel->name, plan->dev->info.name, plan->f64 ? " in float64" : "");
     s.dispatch = copy;
     if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
-        s.scratch_object = add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
+        s.scratch_object =
+            add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
     return kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
 kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
 {
     if (d->block_size != d->kernel->block_size)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "kernel %s: block of %u bytes, wanted %u", d->kernel->name, d->block_size,
-                         d->kernel->block_size);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "kernel %s: block of %u bytes, wanted %u", d->kernel->name,
+                         d->block_size, d->kernel->block_size);
     kiln_dispatch whole = *d;
-    whole.f64 = plan->f64;          /* cuts need to know: elements are twice as long */
+    whole.f64 = plan->f64; /* cuts need to know: elements are twice as long */
     return in_range(plan, &whole) ? add_dispatch(plan, &whole) : cut_dispatch(plan, &whole);
 }
 
@@ -306,8 +323,10 @@ static kiln_status place_input(struct kiln_plan *plan, const kiln_node *n)
     int index = 0;
     while (index < plan->graph->input.count && plan->graph->input.data[index].id != n->out[0].id)
         index++;
-    const struct kiln_object object = {.kind = KILN_OBJECT_INPUT, .index = index,
-                                       .bytes = kiln_storage_bytes(&v->spec, plan->f64), .offset = plan->input_bytes};
+    const struct kiln_object object = {.kind = KILN_OBJECT_INPUT,
+                                       .index = index,
+                                       .bytes = kiln_storage_bytes(&v->spec, plan->f64),
+                                       .offset = plan->input_bytes};
     plan->input_bytes += aligned(object.bytes);
     *place_of(plan, n->out[0]) = (struct kiln_place){.object = find_object(plan, object)};
     return KILN_OK;
@@ -324,8 +343,10 @@ static kiln_status place_parameter(struct kiln_plan *plan, const kiln_node *n)
     if (status)
         return status;
     const size_t size = kiln_storage_size(KILN_F32, plan->f64);
-    const struct kiln_object object = {
-        .kind = KILN_OBJECT_ARENA, .index = arena, .chunk = chunk, .bytes = at->chunk_elements(at->user, chunk) * size};
+    const struct kiln_object object = {.kind = KILN_OBJECT_ARENA,
+                                       .index = arena,
+                                       .chunk = chunk,
+                                       .bytes = at->chunk_elements(at->user, chunk) * size};
     *place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), element * size};
     return KILN_OK;
 }
@@ -335,14 +356,15 @@ static kiln_status place_state(struct kiln_plan *plan, const kiln_node *n)
     const struct kiln_leaf_params *p = n->params;
     int chunk;
     uint64_t byte;
-    const kiln_status status = plan->places->state(plan->places->user, p->store,
-                                                   kiln_tensor_name(plan->graph, n->out[0]), &p->spec, &chunk, &byte);
+    const kiln_status status =
+        plan->places->state(plan->places->user, p->store, kiln_tensor_name(plan->graph, n->out[0]), &p->spec,
+                            &chunk, &byte);
     if (status)
         return status;
-    const struct kiln_object object = {
-        .kind = p->store == KILN_STORE_SESSION ? KILN_OBJECT_SESSION : KILN_OBJECT_STATES,
-        .index = chunk,
-        .bytes = UINT64_MAX};
+    const struct kiln_object object = {.kind = p->store == KILN_STORE_SESSION ? KILN_OBJECT_SESSION
+                                                                              : KILN_OBJECT_STATES,
+                                       .index = chunk,
+                                       .bytes = UINT64_MAX};
     *place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), byte};
     return KILN_OK;
 }
@@ -353,8 +375,9 @@ static kiln_status place_outputs(struct kiln_plan *plan, const kiln_node *n)
         struct kiln_place *place = place_of(plan, n->out[i]);
         const struct kiln_value *v = kiln_graph_value(plan->graph, n->out[i]);
         if (place->object >= 0)
-            continue;               /* placed in its consumer's output */
-        const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH, .bytes = kiln_storage_bytes(&v->spec, plan->f64)};
+            continue; /* placed in its consumer's output */
+        const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
+                                           .bytes = kiln_storage_bytes(&v->spec, plan->f64)};
         place->object = add_object(plan, object);
         if (place->object < 0)
             return out_of_memory();
@@ -381,7 +404,8 @@ static kiln_status lower_node(struct kiln_plan *plan, const kiln_node *n)
         plan->running_lowering = i;
         return l->lower(plan, n);
     }
-    return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": no lowering accepts it", n->op->name, n->name ? n->name : "");
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": no lowering accepts it", n->op->name,
+                     n->name ? n->name : "");
 }
 
 static bool is_empty(const struct kiln_plan *plan, const kiln_node *n)
@@ -451,7 +475,8 @@ static kiln_status place_inside(struct kiln_plan *plan)
         struct kiln_place out = *place_of(plan, n->out[0]);
         if (out.object < 0) {
             const kiln_spec spec = kiln_plan_spec(plan, n->out[0]);
-            const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH, .bytes = kiln_storage_bytes(&spec, plan->f64)};
+            const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
+                                               .bytes = kiln_storage_bytes(&spec, plan->f64)};
             out.object = add_object(plan, object);
             if (out.object < 0)
                 return out_of_memory();
@@ -460,7 +485,8 @@ static kiln_status place_inside(struct kiln_plan *plan)
         for (int k = 0; k < n->inputs; k++) {
             uint64_t offset;
             const kiln_tensor root = n->in[k].id ? alias_root(plan, n->in[k]) : KILN_NONE;
-            if (root.id && n->op->place(plan, n, k, &offset) && (out.offset + offset) % 256 == 0 && movable(plan, root))
+            if (root.id && n->op->place(plan, n, k, &offset) && (out.offset + offset) % 256 == 0 &&
+                movable(plan, root))
                 *place_of(plan, root) = (struct kiln_place){out.object, out.offset + offset};
         }
     }
@@ -472,7 +498,7 @@ kiln_status kiln_lower(struct kiln_plan *plan)
 {
     if (!grow_places(plan))
         return out_of_memory();
-    const int nodes = plan->graph->node.count;      /* lowering appends temporaries behind them */
+    const int nodes = plan->graph->node.count; /* lowering appends temporaries behind them */
     kiln_status status = place_inside(plan);
     for (int effects = 0; effects < 2; effects++)
         for (int i = 0; i < nodes && !status; i++) {

@@ -51,7 +51,8 @@ static void place_object(struct kiln_object **placed, int *count, struct kiln_ob
 static uint64_t lower_bound_of(const struct kiln_plan *plan, struct kiln_object *const *live, int count)
 {
     uint64_t most = 0;
-    const int waves = plan->waves > plan->prologue_waves ? plan->waves : plan->prologue_waves; /* variants' scratch */
+    const int waves =
+        plan->waves > plan->prologue_waves ? plan->waves : plan->prologue_waves; /* variants' scratch */
     uint64_t *sum = calloc((size_t)waves + 2, sizeof *sum);
     for (int i = 0; sum && i < count; i++)
         for (int w = live[i]->first; w <= live[i]->last; w++) {

@@ -13,22 +13,22 @@
 
 /** Which buffer an object lies in. The program knows the buffers. */
 enum kiln_object_kind {
-    KILN_OBJECT_SCRATCH,        /* lives within a run */
-    KILN_OBJECT_KEPT,           /* computed by the prologue, kept between runs */
-    KILN_OBJECT_CONSTANT,       /* written once */
-    KILN_OBJECT_INPUT,          /* an input's values; index: which of the graph's inputs */
-    KILN_OBJECT_ARENA,          /* a chunk of an arena of the weights; index: arena, chunk: chunk */
-    KILN_OBJECT_STATES,         /* states of the weights; index: their chunk */
-    KILN_OBJECT_SESSION,        /* states of the session; index: their chunk */
+    KILN_OBJECT_SCRATCH,  /* lives within a run */
+    KILN_OBJECT_KEPT,     /* computed by the prologue, kept between runs */
+    KILN_OBJECT_CONSTANT, /* written once */
+    KILN_OBJECT_INPUT,    /* an input's values; index: which of the graph's inputs */
+    KILN_OBJECT_ARENA,    /* a chunk of an arena of the weights; index: arena, chunk: chunk */
+    KILN_OBJECT_STATES,   /* states of the weights; index: their chunk */
+    KILN_OBJECT_SESSION,  /* states of the session; index: their chunk */
 };
 
 struct kiln_object {
     enum kiln_object_kind kind;
     int index, chunk;
     uint64_t bytes;
-    uint64_t offset;            /* in its buffer */
-    int first, last;            /* waves of its first write and last use; last -1: unused */
-    bool result;                /* holds a value of the run list: lives to the end */
+    uint64_t offset; /* in its buffer */
+    int first, last; /* waves of its first write and last use; last -1: unused */
+    bool result;     /* holds a value of the run list: lives to the end */
 };
 
 /** Where a value lies. object -1: nowhere yet. */
@@ -39,7 +39,7 @@ struct kiln_place {
 
 /** Bytes that a step touches. */
 struct kiln_touch {
-    int object;                 /* -1: unbound */
+    int object; /* -1: unbound */
     uint64_t offset, bytes;
     kiln_access access;
 };
@@ -48,11 +48,11 @@ struct kiln_touch {
 struct kiln_step {
     enum kiln_command_kind kind;
     const kiln_node *node;
-    kiln_dispatch *dispatch;    /* in the plan's arena */
-    struct kiln_touch touch[KILN_MAX_BINDINGS];     /* bindings; of a copy: from, to; of a fill: to */
+    kiln_dispatch *dispatch;                    /* in the plan's arena */
+    struct kiln_touch touch[KILN_MAX_BINDINGS]; /* bindings; of a copy: from, to; of a fill: to */
     int touches;
-    uint64_t scratch;           /* bytes of the variant's scratch */
-    int scratch_object;         /* -1: none */
+    uint64_t scratch;   /* bytes of the variant's scratch */
+    int scratch_object; /* -1: none */
     uint32_t fill;
     int wave;
     bool prologue;
@@ -60,33 +60,39 @@ struct kiln_step {
 
 /** Where weights and session put things: the compiler's view of the stores. */
 struct kiln_places {
-    kiln_status (*parameter)(void *user, const char *name, const kiln_spec *spec, int *chunk, uint64_t *element);
+    kiln_status (*parameter)(void *user, const char *name, const kiln_spec *spec, int *chunk,
+                             uint64_t *element);
     kiln_status (*state)(void *user, kiln_store where, const char *name, const kiln_spec *spec, int *chunk,
                          uint64_t *byte);
-    kiln_status (*arena)(void *user, const char *name, int *index);     /* made if it is not there */
+    kiln_status (*arena)(void *user, const char *name, int *index); /* made if it is not there */
     uint64_t (*chunk_elements)(void *user, int chunk);
     void *user;
 };
 
 struct kiln_plan {
     struct kiln_arena arena;
-    kiln_graph *graph;              /* every size a number */
+    kiln_graph *graph; /* every size a number */
     kiln_device *dev;
     const struct kiln_places *places;
     bool f64, train;
-    const kiln_node *lowering;      /* the node that is being lowered */
-    int running_lowering;           /* which of its lowerings, for prints */
+    const kiln_node *lowering; /* the node that is being lowered */
+    int running_lowering;      /* which of its lowerings, for prints */
 
-    kiln_tensor *result;            /* the run list in the plan's graph, in its order; effects included */
+    kiln_tensor *result; /* the run list in the plan's graph, in its order; effects included */
     int results;
 
-    KILN_VEC(struct kiln_place) place;      /* by value id - 1 */
+    KILN_VEC(struct kiln_place) place; /* by value id - 1 */
     KILN_VEC(struct kiln_object) object;
-    KILN_VEC(struct kiln_step) step;        /* in order of execution */
-    KILN_VEC(struct kiln_constant_bytes { int object; const void *data; uint64_t bytes; }) constant;
+    KILN_VEC(struct kiln_step) step; /* in order of execution */
+    KILN_VEC(struct kiln_constant_bytes {
+        int object;
+        const void *data;
+        uint64_t bytes;
+    })
+    constant;
     int waves, prologue_waves;
     uint64_t scratch_bytes, kept_bytes, constant_bytes, input_bytes;
-    uint64_t lower_bound;           /* the largest sum of scratch objects alive in one wave */
+    uint64_t lower_bound; /* the largest sum of scratch objects alive in one wave */
 };
 
 /** What to compile. */
@@ -97,7 +103,7 @@ struct kiln_compile_params {
     bool train, f64;
     kiln_device *dev;
     const struct kiln_places *places;
-    int64_t (*size)(void *user, int64_t symbol);        /* the symbols' numbers; negative: unknown */
+    int64_t (*size)(void *user, int64_t symbol); /* the symbols' numbers; negative: unknown */
     void *size_user;
 };
 
@@ -111,14 +117,14 @@ void kiln_plan_destroy(struct kiln_plan **plan);
 struct kiln_rewrite {
     const kiln_graph *from;
     kiln_graph *to;
-    kiln_tensor *map;               /* by the id in `from`: the value in `to`; calloc'ed by kiln_rewrite_begin */
+    kiln_tensor *map; /* by the id in `from`: the value in `to`; calloc'ed by kiln_rewrite_begin */
     bool train;
-    int64_t (*size)(void *user, int64_t symbol);        /* NULL: keep symbols */
+    int64_t (*size)(void *user, int64_t symbol); /* NULL: keep symbols */
     void *size_user;
 };
 
 kiln_status kiln_rewrite_begin(struct kiln_rewrite *r);
-void kiln_rewrite_finish(struct kiln_rewrite *r);           /* frees the map, not the graphs */
+void kiln_rewrite_finish(struct kiln_rewrite *r); /* frees the map, not the graphs */
 /** Copy a node with its inputs mapped and its specs' sizes resolved; maps its outputs. */
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n);
 /** As kiln_rewrite_copy, with the inputs given: values of the new graph. */

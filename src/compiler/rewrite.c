@@ -48,7 +48,8 @@ kiln_spec kiln_rewrite_spec(struct kiln_rewrite *r, const kiln_spec *spec)
         known.shape.size[i] = kiln_dim_value(r->from, spec->shape.size[i], r->size, r->size_user);
         if (known.shape.size[i] >= 0)
             continue;
-        kiln_graph_fail(r->to, KILN_ERROR_SHAPE, "size %s has no value: it is negative, or no input that was written has it",
+        kiln_graph_fail(r->to, KILN_ERROR_SHAPE,
+                        "size %s has no value: it is negative, or no input that was written has it",
                         kiln_dim_text(r->from, spec->shape.size[i], text, sizeof text));
         known.shape.size[i] = 0;
     }
@@ -60,7 +61,7 @@ static bool copy_params(struct kiln_rewrite *r, kiln_node *copy, const kiln_node
 {
     if (n->op == &kiln_op_parameter || n->op == &kiln_op_state) {
         struct kiln_leaf_params *p = (struct kiln_leaf_params *)(uintptr_t)copy->params;
-        p->init = (kiln_init){0};       /* plans need no initial values */
+        p->init = (kiln_init){0}; /* plans need no initial values */
     }
     if (n->op == &kiln_op_constant) {
         struct kiln_constant_params *p = (struct kiln_constant_params *)(uintptr_t)copy->params;
@@ -110,7 +111,8 @@ kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, co
         return NULL;
     const char *name = kiln_arena_text(&to->arena, n->name);
     kiln_node *copy =
-        whole ? kiln_graph_add(to, n->op, in, n->inputs, n->params, n->params_size, out, n->outputs, name) : NULL;
+        whole ? kiln_graph_add(to, n->op, in, n->inputs, n->params, n->params_size, out, n->outputs, name)
+              : NULL;
     whole = copy && copy_params(r, copy, n);
     if (whole && n->op == &kiln_op_input)
         whole = kiln_vec_push(&to->input, copy->out[0]);

@@ -22,7 +22,7 @@ struct access {
 struct schedule {
     struct kiln_plan *plan;
     KILN_VEC(struct access) access;
-    int *head;                      /* by object */
+    int *head; /* by object */
 };
 
 static bool overlaps(const struct access *a, const struct kiln_touch *t)
@@ -43,7 +43,8 @@ static int wave_after(const struct schedule *s, const struct kiln_touch *t)
 
 static bool remember(struct schedule *s, const struct kiln_touch *t, int wave)
 {
-    const struct access a = {t->offset, t->offset + t->bytes, wave, s->head[t->object], t->access != KILN_READ};
+    const struct access a = {t->offset, t->offset + t->bytes, wave, s->head[t->object],
+                             t->access != KILN_READ};
     if (!kiln_vec_push(&s->access, a))
         return false;
     s->head[t->object] = s->access.count - 1;
@@ -84,7 +85,8 @@ static bool schedule_step(struct schedule *s, struct kiln_step *step)
 static void find_prologue(struct kiln_plan *plan, bool *settled)
 {
     for (int i = 0; i < plan->object.count; i++)
-        settled[i] = plan->object.data[i].kind == KILN_OBJECT_CONSTANT || plan->object.data[i].kind == KILN_OBJECT_ARENA ||
+        settled[i] = plan->object.data[i].kind == KILN_OBJECT_CONSTANT ||
+                     plan->object.data[i].kind == KILN_OBJECT_ARENA ||
                      plan->object.data[i].kind == KILN_OBJECT_STATES;
     for (int i = 0; i < plan->step.count; i++)
         for (int k = 0; k < plan->step.data[i].touches; k++) {

@@ -35,7 +35,8 @@ static void reach(const struct kiln_rewrite *r, bool *needed)
 }
 
 /* Add the effects attached to values that are computed, until no more join. */
-static kiln_status reach_all(const struct kiln_rewrite *r, bool *needed, kiln_tensor *run, int *count, int room)
+static kiln_status reach_all(const struct kiln_rewrite *r, bool *needed, kiln_tensor *run, int *count,
+                             int room)
 {
     const kiln_graph *g = r->from;
     for (int i = 0; i < *count; i++)
@@ -66,23 +67,25 @@ struct known {
     size_t mask;
 };
 
-static uint64_t hash_node(const kiln_op *op, const kiln_tensor *in, int inputs, const void *params, size_t bytes)
+static uint64_t hash_node(const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
+                          size_t bytes)
 {
     uint64_t h = kiln_hash(KILN_HASH_START, &op, sizeof op);
     h = kiln_hash(h, in, (size_t)inputs * sizeof *in);
     return bytes ? kiln_hash(h, params, bytes) : h;
 }
 
-static bool same_node(const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
-                      size_t bytes)
+static bool same_node(const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs,
+                      const void *params, size_t bytes)
 {
     return n->op == op && n->inputs == inputs && n->params_size == bytes &&
-           (!inputs || !memcmp(n->in, in, (size_t)inputs * sizeof *in)) && (!bytes || !memcmp(n->params, params, bytes));
+           (!inputs || !memcmp(n->in, in, (size_t)inputs * sizeof *in)) &&
+           (!bytes || !memcmp(n->params, params, bytes));
 }
 
 /* The slot of an equal node, or the free one where it would go. */
-static const kiln_node **find_slot(const struct known *k, const kiln_op *op, const kiln_tensor *in, int inputs,
-                                   const void *params, size_t bytes)
+static const kiln_node **find_slot(const struct known *k, const kiln_op *op, const kiln_tensor *in,
+                                   int inputs, const void *params, size_t bytes)
 {
     size_t at = (size_t)hash_node(op, in, inputs, params, bytes) & k->mask;
     while (k->slot[at] && !same_node(k->slot[at], op, in, inputs, params, bytes))
@@ -120,7 +123,8 @@ static bool same_spec(const kiln_spec *a, const kiln_spec *b)
 }
 
 /* x + 0, x - 0, x * 1, x / 1 and the like, where the shape stays. Adding 0 turns -0 into 0 and nothing else. */
-static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, const kiln_tensor *in)
+static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,
+                           const kiln_tensor *in)
 {
     static const struct rule {
         const kiln_op *op;
@@ -132,7 +136,8 @@ static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, con
         for (int side = 0; n->op == rules[i].op && side < 2; side++) {
             const int other = 1 - side;
             const kiln_spec keeps = kiln_tensor_spec(r->to, in[side]);
-            if ((side == 0 || rules[i].both) && same_spec(&keeps, out) && is_number(r->to, in[other], rules[i].number))
+            if ((side == 0 || rules[i].both) && same_spec(&keeps, out) &&
+                is_number(r->to, in[other], rules[i].number))
                 return in[side];
         }
     return KILN_NONE;
@@ -141,7 +146,8 @@ static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, con
 /* One node ----------------------------------------------------------------------------------------------------------- */
 
 /* The value that this node only passes on; KILN_NONE: it computes. */
-static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, const kiln_tensor *in)
+static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,
+                             const kiln_tensor *in)
 {
     if (n->op == &kiln_op_by_mode)
         return in[!r->train];
@@ -156,7 +162,8 @@ static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, c
 }
 
 /* An elementwise operator broadcasts by itself: it takes what was expanded, where another operand still has the full shape. */
-static void take_unexpanded(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out, kiln_tensor *in)
+static void take_unexpanded(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,
+                            kiln_tensor *in)
 {
     for (int i = 0; i < n->inputs && n->inputs > 1 && kiln_op_elementwise(n->op); i++) {
         const kiln_node *expand = kiln_graph_node(r->to, in[i]);
@@ -195,7 +202,8 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
         in[i] = kiln_rewrite_input(r, n, i);
     if (r->size)
         take_unexpanded(r, n, &out, in);
-    const kiln_node **slot = mergeable(n) ? find_slot(known, n->op, in, n->inputs, n->params, n->params_size) : NULL;
+    const kiln_node **slot =
+        mergeable(n) ? find_slot(known, n->op, in, n->inputs, n->params, n->params_size) : NULL;
     if (slot && *slot) {
         for (int i = 0; i < n->outputs; i++)
             r->map[n->out[i].id] = (*slot)->out[i];

@@ -14,9 +14,9 @@
 
 struct sweep {
     kiln_graph *g;
-    uint32_t count;             /* values there were before */
-    bool *towards;              /* by id: depends on an x */
-    kiln_tensor *grad;          /* by id: the sum of contributions so far */
+    uint32_t count;    /* values there were before */
+    bool *towards;     /* by id: depends on an x */
+    kiln_tensor *grad; /* by id: the sum of contributions so far */
 };
 
 /* Mark what depends on the values already marked; nodes are in order, so one pass does it. */
@@ -99,13 +99,15 @@ static bool valid_ends(kiln_graph *g, kiln_tensor y, const kiln_tensor *x, int c
         if (v && kiln_type_is_real(v->spec.type))
             continue;
         kiln_graph_fail(g, KILN_ERROR_TYPE, "gradient: x %d%s%s is %s, wanted a real value of this graph", i,
-                        v && v->name ? " " : "", v && v->name ? v->name : "", v ? kiln_type_name(v->spec.type) : "none");
+                        v && v->name ? " " : "", v && v->name ? v->name : "",
+                        v ? kiln_type_name(v->spec.type) : "none");
         return false;
     }
     return true;
 }
 
-static void run(struct sweep *s, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count, kiln_tensor *dx)
+static void run(struct sweep *s, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count,
+                kiln_tensor *dx)
 {
     kiln_graph *g = s->g;
     const int nodes = g->node.count;
@@ -125,7 +127,8 @@ static void run(struct sweep *s, kiln_tensor y, kiln_tensor dy, const kiln_tenso
     free(amounts);
 }
 
-void kiln_gradient(kiln_graph *g, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count, kiln_tensor *dx)
+void kiln_gradient(kiln_graph *g, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count,
+                   kiln_tensor *dx)
 {
     for (int i = 0; i < count; i++)
         dx[i] = KILN_NONE;
@@ -135,7 +138,7 @@ void kiln_gradient(kiln_graph *g, kiln_tensor y, kiln_tensor dy, const kiln_tens
     s.towards = calloc((size_t)s.count + 1, sizeof *s.towards);
     s.grad = calloc((size_t)s.count + 1, sizeof *s.grad);
     const bool literal = g->literal;
-    g->literal = true;              /* rules read the very values that the forward nodes read */
+    g->literal = true; /* rules read the very values that the forward nodes read */
     if (s.towards && s.grad)
         run(&s, y, dy, x, count, dx);
     else

@@ -13,8 +13,8 @@
 struct call {
     kiln_graph *g;
     const kiln_graph *body;
-    kiln_tensor *to;            /* by the body's id */
-    int64_t *size;              /* by the body's expression: the caller's size; INT64_MIN unknown */
+    kiln_tensor *to; /* by the body's id */
+    int64_t *size;   /* by the body's expression: the caller's size; INT64_MIN unknown */
 };
 
 static int64_t map_size(void *user, int64_t size)
@@ -27,7 +27,7 @@ static int64_t map_size(void *user, int64_t size)
     if (*known != INT64_MIN)
         return *known;
     if (e->op == KILN_DIM_SYMBOL)
-        return *known = kiln_dim(c->g, e->name);        /* a symbol that no input has */
+        return *known = kiln_dim(c->g, e->name); /* a symbol that no input has */
     static int64_t (*const make[])(kiln_graph *, int64_t, int64_t) = {
         [KILN_DIM_ADD] = kiln_dim_add, [KILN_DIM_SUB] = kiln_dim_sub,           [KILN_DIM_MUL] = kiln_dim_mul,
         [KILN_DIM_DIV] = kiln_dim_div, [KILN_DIM_CEIL_DIV] = kiln_dim_ceil_div,
@@ -49,10 +49,10 @@ static bool bind_input(struct call *c, int index, kiln_tensor given)
         fits = map_size(c, size) == got.shape.size[i];
     }
     if (!fits)
-        kiln_graph_fail(c->g, KILN_ERROR_SHAPE, "call of \"%s\": input \"%s\" is %s %s, got %s %s", c->body->name,
-                        kiln_tensor_name(c->body, c->body->input.data[index]), kiln_type_name(want.type),
-                        kiln_graph_shape_text(c->body, &want.shape, a, sizeof a), kiln_type_name(got.type),
-                        kiln_graph_shape_text(c->g, &got.shape, b, sizeof b));
+        kiln_graph_fail(c->g, KILN_ERROR_SHAPE, "call of \"%s\": input \"%s\" is %s %s, got %s %s",
+                        c->body->name, kiln_tensor_name(c->body, c->body->input.data[index]),
+                        kiln_type_name(want.type), kiln_graph_shape_text(c->body, &want.shape, a, sizeof a),
+                        kiln_type_name(got.type), kiln_graph_shape_text(c->g, &got.shape, b, sizeof b));
     c->to[c->body->input.data[index].id] = given;
     return fits;
 }
@@ -95,8 +95,9 @@ static void inline_node(struct call *c, const kiln_node *n)
     if (n->op == &kiln_op_input)
         return;
     const bool leaf = n->op == &kiln_op_parameter || n->op == &kiln_op_state;
-    const kiln_tensor first = leaf ? inline_leaf(c, n) : n->op == &kiln_op_constant ? inline_constant(c, n)
-                                                                                    : inline_plain(c, n);
+    const kiln_tensor first = leaf                         ? inline_leaf(c, n)
+                              : n->op == &kiln_op_constant ? inline_constant(c, n)
+                                                           : inline_plain(c, n);
     for (int i = 0; i < n->outputs && !c->g->status; i++)
         c->to[n->out[i].id] = kiln_node_output(c->g, first, i);
 }
@@ -118,7 +119,8 @@ void kiln_call(kiln_graph *g, const kiln_graph *body, const kiln_tensor *in, kil
     if (g->status)
         return;
     if (body->status) {
-        kiln_graph_fail(g, body->status, "call of \"%s\": the body has failed: %s", body->name, kiln_graph_error(body));
+        kiln_graph_fail(g, body->status, "call of \"%s\": the body has failed: %s", body->name,
+                        kiln_graph_error(body));
         return;
     }
     struct call c = {.g = g, .body = body};

@@ -14,7 +14,8 @@ static int64_t new_dim(kiln_graph *g, struct kiln_dim_expression e)
 {
     for (int i = 0; i < g->dim.count; i++) {
         const struct kiln_dim_expression *o = &g->dim.data[i];
-        if (o->op == e.op && (e.op == KILN_DIM_SYMBOL ? !strcmp(o->name, e.name) : o->a == e.a && o->b == e.b))
+        if (o->op == e.op &&
+            (e.op == KILN_DIM_SYMBOL ? !strcmp(o->name, e.name) : o->a == e.a && o->b == e.b))
             return -1 - i;
     }
     if (e.op == KILN_DIM_SYMBOL)
@@ -80,7 +81,8 @@ static int64_t combine(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b)
         return 0;
     if (a >= 0 && b >= 0) {
         if ((result = compute(op, a, b)) < 0) {
-            kiln_graph_fail(g, KILN_ERROR_SHAPE, "size %lld %s %lld is none", (long long)a, signs[op], (long long)b);
+            kiln_graph_fail(g, KILN_ERROR_SHAPE, "size %lld %s %lld is none", (long long)a, signs[op],
+                            (long long)b);
             return 0;
         }
         return result;
@@ -126,7 +128,8 @@ int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b)
     return combine(g, KILN_DIM_CEIL_DIV, a, b);
 }
 
-int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol), void *user)
+int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
+                       void *user)
 {
     if (size >= 0)
         return size;

@@ -23,7 +23,7 @@ kiln_status kiln_graph_create(kiln_graph **out, const kiln_graph_params *params)
     g->tag = atomic_fetch_add(&next_tag, 1);
     g->name = kiln_arena_text(&g->arena, params && params->name ? params->name : "graph");
     *out = g;
-    kiln_dim(g, "batch");       /* expression 0: KILN_BATCH */
+    kiln_dim(g, "batch"); /* expression 0: KILN_BATCH */
     return KILN_OK;
 }
 
@@ -131,8 +131,8 @@ kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int index)
 
 /* Appending ----------------------------------------------------------------------------------------------------- */
 
-static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
-                           size_t params_size, int outputs, const char *name)
+static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                           const void *params, size_t params_size, int outputs, const char *name)
 {
     kiln_node *n = kiln_arena_alloc(&g->arena, sizeof *n);
     if (!n)
@@ -148,7 +148,9 @@ static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *
         .name = name,
     };
     const bool whole = (n->in || !inputs) && n->out && (n->params || !params_size);
-    return whole && kiln_vec_reserve(&g->value, g->value.count + outputs) && kiln_vec_push(&g->node, n) ? n : NULL;
+    return whole && kiln_vec_reserve(&g->value, g->value.count + outputs) && kiln_vec_push(&g->node, n)
+               ? n
+               : NULL;
 }
 
 static void add_outputs(kiln_graph *g, kiln_node *n, const kiln_spec *spec)
@@ -159,8 +161,9 @@ static void add_outputs(kiln_graph *g, kiln_node *n, const kiln_spec *spec)
     }
 }
 
-kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
-                          size_t params_size, const kiln_spec *out, int outputs, const char *name)
+kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                          const void *params, size_t params_size, const kiln_spec *out, int outputs,
+                          const char *name)
 {
     kiln_node *n = new_node(g, op, in, inputs, params, params_size, outputs, name);
     if (n)
@@ -179,7 +182,8 @@ static kiln_tensor newest(const kiln_graph *g, kiln_tensor t)
     return t;
 }
 
-static bool take_inputs(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, kiln_tensor *taken)
+static bool take_inputs(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                        kiln_tensor *taken)
 {
     if (inputs < op->inputs) {
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "%s: needs %d inputs, got %d", op->name, op->inputs, inputs);
@@ -213,8 +217,8 @@ static const char *node_name(kiln_graph *g)
 
 enum { MOST_OUTPUTS = 16 };
 
-kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
-                        size_t params_size)
+kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                        const void *params, size_t params_size)
 {
     if (g->status)
         return KILN_NONE;
@@ -234,7 +238,7 @@ kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in,
     const int before = g->node.count;
     const kiln_status status = op->infer(g, n, spec);
     if (status || g->status) {
-        kiln_node_fail(g, n, status, "types or shapes do not fit");     /* unless infer said it better */
+        kiln_node_fail(g, n, status, "types or shapes do not fit"); /* unless infer said it better */
         return KILN_NONE;
     }
     if (g->node.count != before) {
@@ -383,13 +387,15 @@ const char *kiln_scope_name(kiln_graph *g, const char *kind, const char *name)
 
 /* Leaves ---------------------------------------------------------------------------------------------------------- */
 
-static kiln_tensor add_leaf(kiln_graph *g, const kiln_op *op, const char *name, const struct kiln_leaf_params *params)
+static kiln_tensor add_leaf(kiln_graph *g, const kiln_op *op, const char *name,
+                            const struct kiln_leaf_params *params)
 {
     const kiln_node *n = kiln_graph_add(g, op, NULL, 0, params, sizeof *params, &params->spec, 1, NULL);
     return n && put_name(g, name, n->out[0]) ? n->out[0] : KILN_NONE;
 }
 
-static bool valid_shape(kiln_graph *g, const char *what, const char *name, const kiln_shape *shape, bool symbols)
+static bool valid_shape(kiln_graph *g, const char *what, const char *name, const kiln_shape *shape,
+                        bool symbols)
 {
     bool valid = shape->rank >= 0 && shape->rank <= KILN_MAX_RANK;
     for (int i = 0; valid && i < shape->rank; i++)
@@ -417,7 +423,8 @@ kiln_tensor kiln_input(kiln_graph *g, const char *name, kiln_type type, kiln_sha
 }
 
 /* Copy what an init points to into the graph. */
-static bool keep_init(kiln_graph *g, const char *name, const kiln_shape *shape, const kiln_init *given, kiln_init *kept)
+static bool keep_init(kiln_graph *g, const char *name, const kiln_shape *shape, const kiln_init *given,
+                      kiln_init *kept)
 {
     *kept = given ? *given : (kiln_init){0};
     if (kept->kind != KILN_INIT_VALUES)
@@ -443,7 +450,8 @@ static bool keep_init(kiln_graph *g, const char *name, const kiln_shape *shape, 
 }
 
 /* A leaf declared before under this name: the same one if it is alike. */
-static kiln_tensor known_leaf(kiln_graph *g, const kiln_op *op, const char *name, const kiln_spec *spec, bool *known)
+static kiln_tensor known_leaf(kiln_graph *g, const kiln_op *op, const char *name, const kiln_spec *spec,
+                              bool *known)
 {
     const kiln_tensor t = kiln_find(g, name);
     *known = t.id != 0;
@@ -453,8 +461,8 @@ static kiln_tensor known_leaf(kiln_graph *g, const kiln_op *op, const char *name
     char was[96], is[96];
     if (v->node->op == op && v->spec.type == spec->type && kiln_shape_equal(&v->spec.shape, &spec->shape))
         return t;
-    kiln_graph_fail(g, KILN_ERROR_SHAPE, "%s \"%s\": declared before as %s %s %s, now as %s %s", op->name, name,
-                    v->node->op->name, kiln_type_name(v->spec.type),
+    kiln_graph_fail(g, KILN_ERROR_SHAPE, "%s \"%s\": declared before as %s %s %s, now as %s %s", op->name,
+                    name, v->node->op->name, kiln_type_name(v->spec.type),
                     kiln_graph_shape_text(g, &v->spec.shape, was, sizeof was), kiln_type_name(spec->type),
                     kiln_graph_shape_text(g, &spec->shape, is, sizeof is));
     return KILN_NONE;
@@ -476,8 +484,8 @@ kiln_tensor kiln_parameter(kiln_graph *g, const char *name, kiln_shape shape, co
     return t;
 }
 
-kiln_tensor kiln_state_init(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape, kiln_store where,
-                            const kiln_init *init)
+kiln_tensor kiln_state_init(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape,
+                            kiln_store where, const kiln_init *init)
 {
     struct kiln_leaf_params params = {.spec = {type, shape}, .store = where};
     bool known;

@@ -16,15 +16,22 @@
 struct kiln_value {
     kiln_spec spec;
     kiln_node *node;
-    int output;                 /* which of the node's */
-    const char *name;           /* NULL: none */
+    int output;       /* which of the node's */
+    const char *name; /* NULL: none */
 };
 
 /** A size that is no number: a symbol, or a op b where each is a number or a symbol. */
 struct kiln_dim_expression {
-    enum kiln_dim_op { KILN_DIM_SYMBOL, KILN_DIM_ADD, KILN_DIM_SUB, KILN_DIM_MUL, KILN_DIM_DIV, KILN_DIM_CEIL_DIV } op;
+    enum kiln_dim_op {
+        KILN_DIM_SYMBOL,
+        KILN_DIM_ADD,
+        KILN_DIM_SUB,
+        KILN_DIM_MUL,
+        KILN_DIM_DIV,
+        KILN_DIM_CEIL_DIV
+    } op;
     int64_t a, b;
-    const char *name;           /* of a symbol */
+    const char *name; /* of a symbol */
 };
 
 /** A state, its newest value in building order, and a kiln_assign_with. */
@@ -36,7 +43,7 @@ struct kiln_attachment {
 };
 
 struct kiln_graph {
-    uint32_t tag;               /* kiln_tensor.graph of its values */
+    uint32_t tag; /* kiln_tensor.graph of its values */
     const char *name;
     struct kiln_arena arena;
     KILN_VEC(struct kiln_value) value;
@@ -47,25 +54,25 @@ struct kiln_graph {
     KILN_VEC(kiln_tensor) parameter;
     KILN_VEC(struct kiln_state_value) state;
     KILN_VEC(struct kiln_attachment) attachment;
-    struct kiln_map names;      /* name -> id */
-    struct kiln_map counters;   /* "scope/kind" -> how many */
-    KILN_VEC(const char *) scope;   /* full prefixes, "encoder.layer1." */
-    kiln_tensor random;         /* kiln_random_counter */
-    bool literal;               /* inputs of new nodes are taken as they are: no newest value of a state */
+    struct kiln_map names;        /* name -> id */
+    struct kiln_map counters;     /* "scope/kind" -> how many */
+    KILN_VEC(const char *) scope; /* full prefixes, "encoder.layer1." */
+    kiln_tensor random;           /* kiln_random_counter */
+    bool literal;                 /* inputs of new nodes are taken as they are: no newest value of a state */
     kiln_status status;
     const char *error;
 };
 
 /* Leaves and effects: known to the compiler by address (leaf.c) --------------------------------------------------- */
 
-extern const kiln_op kiln_op_input, kiln_op_constant, kiln_op_parameter, kiln_op_state, kiln_op_assign, kiln_op_group,
-    kiln_op_stop_gradient, kiln_op_by_mode;
+extern const kiln_op kiln_op_input, kiln_op_constant, kiln_op_parameter, kiln_op_state, kiln_op_assign,
+    kiln_op_group, kiln_op_stop_gradient, kiln_op_by_mode;
 
 /** Params of input, parameter and state. */
 struct kiln_leaf_params {
     kiln_spec spec;
-    kiln_store store;               /* of a state */
-    kiln_init init;                 /* of a parameter or state; values point into the graph's arena */
+    kiln_store store; /* of a state */
+    kiln_init init;   /* of a parameter or state; values point into the graph's arena */
 };
 
 /** Params of a constant: `stored` elements, F64 or I64 where they stand for reals or integers of another logical type. */
@@ -73,8 +80,8 @@ struct kiln_constant_params {
     kiln_spec spec;
     kiln_type stored;
     size_t bytes;
-    const void *data;               /* in the graph's arena, or inline_data */
-    double inline_data;             /* of a scalar, so that equal scalars have equal params */
+    const void *data;   /* in the graph's arena, or inline_data */
+    double inline_data; /* of a scalar, so that equal scalars have equal params */
 };
 
 /* What the rooms above use ------------------------------------------------------------------------------------------- */
@@ -85,16 +92,19 @@ const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t);
 kiln_node *kiln_graph_node(const kiln_graph *g, kiln_tensor t);
 
 /** Append a node whose outputs' specs are known already: no inference, inputs as they are. Returns NULL out of memory. */
-kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
-                          size_t params_size, const kiln_spec *out, int outputs, const char *name);
+kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                          const void *params, size_t params_size, const kiln_spec *out, int outputs,
+                          const char *name);
 
 /** A constant whose data is `stored`, standing for spec's type; data is copied. */
-kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data, size_t bytes);
+kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data,
+                                size_t bytes);
 /** The bytes of a constant. */
 const void *kiln_constant_data(const struct kiln_constant_params *p);
 
 /** The number of a size, given the symbols' numbers by `lookup` (negative: unknown); negative if it stays unknown. */
-int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol), void *user);
+int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
+                       void *user);
 /** The name of a symbol, "batch * 2" for an expression, digits for a number; written to text. */
 char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes);
 /** As kiln_shape_text, with the symbols' names. */

@@ -40,10 +40,11 @@ const void *kiln_constant_data(const struct kiln_constant_params *p)
     return p->data ? p->data : &p->inline_data;
 }
 
-kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data, size_t bytes)
+kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data,
+                                size_t bytes)
 {
     struct kiln_constant_params params;
-    memset(&params, 0, sizeof params);      /* padding too: params are compared by their bytes */
+    memset(&params, 0, sizeof params); /* padding too: params are compared by their bytes */
     params.spec.type = spec.type;
     params.spec.shape.rank = spec.shape.rank;
     memcpy(params.spec.shape.size, spec.shape.size, (size_t)spec.shape.rank * sizeof spec.shape.size[0]);
@@ -55,7 +56,8 @@ kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored,
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "constant of %zu bytes: out of memory", bytes);
         return KILN_NONE;
     }
-    const kiln_node *n = kiln_graph_add(g, &kiln_op_constant, NULL, 0, &params, sizeof params, &spec, 1, NULL);
+    const kiln_node *n =
+        kiln_graph_add(g, &kiln_op_constant, NULL, 0, &params, sizeof params, &spec, 1, NULL);
     return n ? n->out[0] : KILN_NONE;
 }
 
@@ -69,7 +71,8 @@ kiln_tensor kiln_constant(kiln_graph *g, const kiln_array *src)
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "constant: wanted data of a known shape and type");
         return KILN_NONE;
     }
-    return kiln_graph_constant(g, (kiln_spec){src->type, src->shape}, src->type, src->data, (size_t)count * size);
+    return kiln_graph_constant(g, (kiln_spec){src->type, src->shape}, src->type, src->data,
+                               (size_t)count * size);
 }
 
 kiln_tensor kiln_scalar(kiln_graph *g, kiln_type type, double value)
@@ -78,7 +81,8 @@ kiln_tensor kiln_scalar(kiln_graph *g, kiln_type type, double value)
         return KILN_NONE;
     const int64_t whole = kiln_type_is_real(type) || isnan(value) ? 0 : (int64_t)value;
     if (!kiln_type_is_real(type) && (double)whole != value) {
-        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "scalar of type %s: %g is no integer", kiln_type_name(type), value);
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "scalar of type %s: %g is no integer", kiln_type_name(type),
+                        value);
         return KILN_NONE;
     }
     const kiln_spec spec = {type, KILN_SCALAR};
@@ -147,12 +151,13 @@ kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor next)
         return KILN_NONE;
     struct kiln_state_value *s = state_of(g, state);
     if (!s) {
-        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "assign: \"%s\" is no state of this graph", kiln_tensor_name(g, state));
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "assign: \"%s\" is no state of this graph",
+                        kiln_tensor_name(g, state));
         return KILN_NONE;
     }
     const kiln_tensor read = state_of(g, next) ? state_of(g, next)->newest : next;
     const bool literal = g->literal;
-    g->literal = true;                      /* the state itself, not its newest value */
+    g->literal = true; /* the state itself, not its newest value */
     const kiln_tensor effect = kiln_append(g, &kiln_op_assign, (kiln_tensor[]){state, read}, 2, NULL, 0);
     g->literal = literal;
     if (effect.id)
@@ -187,13 +192,13 @@ kiln_tensor kiln_random_counter(kiln_graph *g)
     if (g->status || g->random.id)
         return g->random;
     const int depth = g->scope.count;
-    g->scope.count = 0;                     /* one counter a graph, whatever scope is open */
+    g->scope.count = 0; /* one counter a graph, whatever scope is open */
     const kiln_tensor state = kiln_state(g, KILN_RANDOM_STATE, KILN_I32, KILN_SHAPE(2), KILN_STORE_WEIGHTS);
     g->scope.count = depth;
     const int32_t one_step[2] = {0, 1};
     const kiln_tensor step = kiln_constant(
         g, &(kiln_array){.data = (void *)(uintptr_t)one_step, .type = KILN_I32, .shape = KILN_SHAPE(2)});
-    g->random = kiln_stop_gradient(g, state);       /* the value before the increment, whoever reads it later */
+    g->random = kiln_stop_gradient(g, state); /* the value before the increment, whoever reads it later */
     kiln_assign_with(g, state, kiln_add(g, g->random, step), g->random);
     return g->random;
 }
@@ -227,9 +232,9 @@ static kiln_status mode_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     *out = train;
     if (train.type == infer.type && kiln_shape_equal(&train.shape, &infer.shape))
         return KILN_OK;
-    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "training gives %s %s, inference %s %s", kiln_type_name(train.type),
-                          kiln_graph_shape_text(g, &train.shape, a, sizeof a), kiln_type_name(infer.type),
-                          kiln_graph_shape_text(g, &infer.shape, b, sizeof b));
+    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "training gives %s %s, inference %s %s",
+                          kiln_type_name(train.type), kiln_graph_shape_text(g, &train.shape, a, sizeof a),
+                          kiln_type_name(infer.type), kiln_graph_shape_text(g, &infer.shape, b, sizeof b));
 }
 
 static void mode_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)

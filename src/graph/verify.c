@@ -17,13 +17,16 @@ static kiln_status verify_node(const kiln_graph *g, const kiln_node *n, uint32_t
 {
     for (int i = 0; i < n->inputs; i++)
         if (n->in[i].id && (n->in[i].graph != g->tag || n->in[i].id > made))
-            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: %s uses value %u before it is made", n->op->name, n->in[i].id);
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: %s uses value %u before it is made", n->op->name,
+                             n->in[i].id);
     for (int i = 0; i < n->outputs; i++) {
         const struct kiln_value *v = kiln_graph_value(g, n->out[i]);
         if (!v || v->node != n || v->output != i)
-            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s does not know its node", i, n->op->name);
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s does not know its node", i,
+                             n->op->name);
         if (!valid_spec(g, &v->spec))
-            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s has no valid type and shape", i, n->op->name);
+            return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s has no valid type and shape", i,
+                             n->op->name);
     }
     return KILN_OK;
 }

@@ -287,8 +287,8 @@ GRADIENT(shift)
 /* Operators -------------------------------------------------------------------------------------------------------- */
 
 /* The step on register 0, or on 0 and 1. */
-#define ONE(code) KILN_STEP(KILN_STEP_##code, 0, 0, 0)
-#define TWO(code) KILN_STEP(KILN_STEP_##code, 0, 1, 0)
+#define ONE(code)                     KILN_STEP(KILN_STEP_##code, 0, 0, 0)
+#define TWO(code)                     KILN_STEP(KILN_STEP_##code, 0, 1, 0)
 #define OP(name_, infer_, grad_, ...) OP_OF(name_, infer_, grad_, NULL, __VA_ARGS__)
 #define OP_OF(name_, infer_, grad_, fields_, ...)                                       \
     const kiln_op kiln_op_##name_ = {                                                   \
@@ -420,12 +420,15 @@ kiln_tensor kiln_where(kiln_graph *g, kiln_tensor condition, kiln_tensor a, kiln
     KILN_STEP(KILN_STEP_##code, 0, KILN_REGISTER_IMMEDIATE + (b), KILN_REGISTER_IMMEDIATE + (c))
 
 static const kiln_field slope_field[] = {{"slope", KILN_FIELD_REAL, 0, 1}, {0}};
-static const kiln_field bounds_field[] = {{"low", KILN_FIELD_REAL, 0, 1}, {"high", KILN_FIELD_REAL, sizeof(double), 1}, {0}};
+static const kiln_field bounds_field[] = {{"low", KILN_FIELD_REAL, 0, 1},
+                                          {"high", KILN_FIELD_REAL, sizeof(double), 1},
+                                          {0}};
 static const kiln_field factor_field[] = {{"factor", KILN_FIELD_REAL, 0, 1}, {0}};
 static const kiln_field term_field[] = {{"term", KILN_FIELD_REAL, 0, 1}, {0}};
 
 #define ARITY 1
-OP_OF(leaky_relu, infer, leaky_relu_pull, slope_field, .immediates = 1, .real = {NUMBERS(LEAKY_RELU_F, 0, 0)});
+OP_OF(leaky_relu, infer, leaky_relu_pull, slope_field, .immediates = 1,
+      .real = {NUMBERS(LEAKY_RELU_F, 0, 0)});
 OP_OF(clip, infer, clip_pull, bounds_field, .immediates = 2, .real = {NUMBERS(CLIP_F, 0, 1)});
 OP_OF(scale, infer, scale_pull, factor_field, .immediates = 1, .real = {NUMBERS(MUL_F, 0, 0)});
 OP_OF(shift, infer, shift_pull, term_field, .immediates = 1, .real = {NUMBERS(ADD_F, 0, 0)});

@@ -8,8 +8,8 @@
 #include "ops/ops.def"
 #undef X
 
-#define X(name)                                                                                              \
-    extern const kiln_kernel kiln_kernel_##name;                                                             \
+#define X(name)                                  \
+    extern const kiln_kernel kiln_kernel_##name; \
     kiln_reference_fn kiln_reference_##name##_f32, kiln_reference_##name##_f64;
 #include "ops/kernels.def"
 #undef X

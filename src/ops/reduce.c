@@ -319,7 +319,7 @@ static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
 static const kiln_lowering lowerings[] = {{.name = "reduce", .lower = lower}};
 
 static const kiln_field fields[] = {
-    {"axes", KILN_FIELD_UINT, offsetof(struct reduce_params, axes), 1},     /* bit i: axis i */
+    {"axes", KILN_FIELD_UINT, offsetof(struct reduce_params, axes), 1}, /* bit i: axis i */
     {"keep", KILN_FIELD_UINT, offsetof(struct reduce_params, keep), 1},
     {0},
 };

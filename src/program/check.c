@@ -26,7 +26,7 @@ struct check {
     kiln_weights *weights;
     kiln_program *loss_only, *with_gradients;
     kiln_tensor loss;
-    kiln_tensor *parameter, *gradient;      /* of g; those that the loss depends on */
+    kiln_tensor *parameter, *gradient; /* of g; those that the loss depends on */
     int count;
     double worst;
 };
@@ -131,8 +131,8 @@ static kiln_status loss_at(struct check *c, kiln_weights *from, double *value)
 }
 
 /* The central difference by element `at`. */
-static kiln_status difference(struct check *c, kiln_weights *from, const char *name, kiln_array *values, int64_t at,
-                              double *slope)
+static kiln_status difference(struct check *c, kiln_weights *from, const char *name, kiln_array *values,
+                              int64_t at, double *slope)
 {
     double *p = values->data, before = p[at], high = 0, low = 0;
     const double step = (c->params->step > 0 ? c->params->step : 1e-5) * fmax(1, fabs(before));
@@ -162,12 +162,14 @@ static void note_worst(struct check *c, const char *name, double error)
 }
 
 /* ||a - b|| / max(||a||, ||b||) over the sample; a tensor whose gradient vanishes is measured against the loss's scale. */
-static kiln_status check_tensor(struct check *c, kiln_weights *from, int index, kiln_array *values, kiln_array *gradient)
+static kiln_status check_tensor(struct check *c, kiln_weights *from, int index, kiln_array *values,
+                                kiln_array *gradient)
 {
     const char *name = kiln_tensor_name(c->g, c->parameter[index]);
     const double tolerance = c->params->tolerance > 0 ? c->params->tolerance : 1e-6;
     const int64_t count = kiln_shape_count(&values->shape);
-    const int64_t samples = c->params->samples > 0 ? c->params->samples : 16, checked = count < samples ? count : samples;
+    const int64_t samples = c->params->samples > 0 ? c->params->samples : 16,
+                  checked = count < samples ? count : samples;
     double apart = 0, size = 0, worst = -1, worst_slope = 0;
     int64_t worst_at = 0;
     struct kiln_rng rng;
@@ -192,9 +194,11 @@ static kiln_status check_tensor(struct check *c, kiln_weights *from, int index, 
     note_worst(c, name, error);
     if (error <= tolerance)
         return KILN_OK;
-    return kiln_fail(KILN_ERROR_ARGUMENT, "gradient of \"%s\" is wrong: element %lld is %.9g, the loss changes by %.9g "
-                     "(relative error of the tensor %.3g, allowed %.3g)", name, (long long)worst_at,
-                     ((double *)gradient->data)[worst_at], worst_slope, error, tolerance);
+    return kiln_fail(KILN_ERROR_ARGUMENT,
+                     "gradient of \"%s\" is wrong: element %lld is %.9g, the loss changes by %.9g "
+                     "(relative error of the tensor %.3g, allowed %.3g)",
+                     name, (long long)worst_at, ((double *)gradient->data)[worst_at], worst_slope, error,
+                     tolerance);
 }
 
 static kiln_status check_one(struct check *c, kiln_weights *from, int index)
@@ -222,7 +226,7 @@ static kiln_status check_all(struct check *c, kiln_weights *from)
     if (!status)
         status = kiln_program_run(c->with_gradients);
     if (!status)
-        status = copy_weights(c, from, false);      /* now in float64: the run made that copy */
+        status = copy_weights(c, from, false); /* now in float64: the run made that copy */
     if (!status)
         status = copy_weights(c, from, true);
     if (!status)
@@ -235,7 +239,8 @@ static kiln_status check_all(struct check *c, kiln_weights *from)
     return first;
 }
 
-kiln_status kiln_check_gradient(const kiln_graph *g, kiln_weights *w, kiln_tensor loss, const kiln_check_params *params)
+kiln_status kiln_check_gradient(const kiln_graph *g, kiln_weights *w, kiln_tensor loss,
+                                const kiln_check_params *params)
 {
     static const kiln_check_params defaults;
     struct check c = {.from = g, .params = params ? params : &defaults};

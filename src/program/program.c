@@ -21,7 +21,8 @@ static kiln_status out_of_memory(void)
 
 /* Where the compiler finds weights ---------------------------------------------------------------------------------------- */
 
-static kiln_status place_parameter(void *user, const char *name, const kiln_spec *spec, int *chunk, uint64_t *element)
+static kiln_status place_parameter(void *user, const char *name, const kiln_spec *spec, int *chunk,
+                                   uint64_t *element)
 {
     const kiln_program *p = user;
     const struct kiln_entry *e = kiln_store_find(p->weights->store, name);
@@ -29,20 +30,21 @@ static kiln_status place_parameter(void *user, const char *name, const kiln_spec
     if (!e || !e->parameter)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: the weights have no parameter \"%s\"", name);
     if (!kiln_shape_equal(&e->spec.shape, &spec->shape))
-        return kiln_fail(KILN_ERROR_SHAPE, "program: parameter \"%s\" is %s in the graph, %s in the weights", name,
-                         kiln_shape_text(&spec->shape, wanted, sizeof wanted),
+        return kiln_fail(KILN_ERROR_SHAPE, "program: parameter \"%s\" is %s in the graph, %s in the weights",
+                         name, kiln_shape_text(&spec->shape, wanted, sizeof wanted),
                          kiln_shape_text(&e->spec.shape, got, sizeof got));
     *chunk = e->chunk;
     *element = e->element;
     return KILN_OK;
 }
 
-static kiln_status place_state(void *user, kiln_store where, const char *name, const kiln_spec *spec, int *chunk,
-                               uint64_t *byte)
+static kiln_status place_state(void *user, kiln_store where, const char *name, const kiln_spec *spec,
+                               int *chunk, uint64_t *byte)
 {
     const kiln_program *p = user;
     if (where == KILN_STORE_SESSION && !p->session)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "program: state \"%s\" lives in a session, and none was given", name);
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: state \"%s\" lives in a session, and none was given",
+                         name);
     const struct kiln_store_data *s =
         where == KILN_STORE_SESSION ? kiln_session_store(p->session) : p->weights->store;
     const struct kiln_entry *e = kiln_store_find(s, name);
@@ -85,10 +87,12 @@ static kiln_status take_run(kiln_program *p, const kiln_graph *g, const kiln_pro
     while (params->run && list[count].id)
         count++;
     if (!count)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "program: the run list is empty, and the graph \"%s\" has no outputs", g->name);
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "program: the run list is empty, and the graph \"%s\" has no outputs", g->name);
     for (int i = 0; i < count; i++) {
         if (!kiln_graph_value(g, list[i]))
-            return kiln_fail(KILN_ERROR_ARGUMENT, "program: item %d of the run list is a value of another graph", i);
+            return kiln_fail(KILN_ERROR_ARGUMENT,
+                             "program: item %d of the run list is a value of another graph", i);
         if (!kiln_vec_push(&p->run, list[i]))
             return out_of_memory();
     }
@@ -110,9 +114,12 @@ static bool use_symbol(kiln_program *p, int64_t size)
 
 static bool add_input(kiln_program *p, kiln_tensor user, kiln_tensor own)
 {
-    struct kiln_program_input in = {.tensor = own, .user = user, .name = kiln_tensor_name(p->graph, own),
-                                    .spec = kiln_tensor_spec(p->graph, own), .own = own_buffer(p, user)};
-    in.shape = in.spec.shape;       /* for an own buffer, whose sizes are known */
+    struct kiln_program_input in = {.tensor = own,
+                                    .user = user,
+                                    .name = kiln_tensor_name(p->graph, own),
+                                    .spec = kiln_tensor_spec(p->graph, own),
+                                    .own = own_buffer(p, user)};
+    in.shape = in.spec.shape; /* for an own buffer, whose sizes are known */
     bool whole = know(p, user, own) && kiln_vec_push(&p->input, in);
     for (int i = 0; whole && i < in.spec.shape.rank; i++)
         if (kiln_dim_is_symbol(p->graph, in.spec.shape.size[i]))
@@ -122,7 +129,8 @@ static bool add_input(kiln_program *p, kiln_tensor user, kiln_tensor own)
 
 static bool add_result(kiln_program *p, kiln_tensor user, kiln_tensor own, int index)
 {
-    const struct kiln_program_result r = {.tensor = own, .user = user, .index = index, .own = own_buffer(p, user)};
+    const struct kiln_program_result r = {
+        .tensor = own, .user = user, .index = index, .own = own_buffer(p, user)};
     const bool effect = kiln_graph_node(p->graph, own)->op->flags & KILN_OP_EFFECT;
     return know(p, user, own) && (effect || kiln_vec_push(&p->result, r));
 }
@@ -217,7 +225,8 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     if (g->status)
         return kiln_fail(g->status, "program: the graph \"%s\" has failed: %s", g->name, kiln_graph_error(g));
     if (params->precision == KILN_PRECISION_F64 && !dev->caps.f64)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"", dev->info.name);
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"",
+                         dev->info.name);
     kiln_program *p = calloc(1, sizeof *p);
     if (!p)
         return out_of_memory();
@@ -228,7 +237,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->budget = params->budget;
     p->profile = params->profile;
     if (p->profile)
-        dev->profile = true;        /* what is baked from now on is timed */
+        dev->profile = true; /* what is baked from now on is timed */
     kiln_status status = take_parts(p, w, params);
     if (!status)
         status = take_run(p, g, params);
@@ -300,15 +309,18 @@ static bool same_kind(kiln_type a, kiln_type b)
            (!kiln_type_is_real(a) && !kiln_type_is_real(b) && a != KILN_BOOL && b != KILN_BOOL);
 }
 
-static kiln_status check_source(const kiln_program *p, const struct kiln_program_input *in, const kiln_array *src)
+static kiln_status check_source(const kiln_program *p, const struct kiln_program_input *in,
+                                const kiln_array *src)
 {
     bool fits = src->shape.rank == in->spec.shape.rank && same_kind(src->type, in->spec.type);
     char wanted[128], got[96];
     for (int i = 0; fits && i < src->shape.rank; i++)
-        fits = src->shape.size[i] >= 0 && (in->spec.shape.size[i] < 0 || in->spec.shape.size[i] == src->shape.size[i]);
+        fits = src->shape.size[i] >= 0 &&
+               (in->spec.shape.size[i] < 0 || in->spec.shape.size[i] == src->shape.size[i]);
     const int64_t count = kiln_shape_count(&src->shape);
     if (!fits || count < 0)
-        return kiln_fail(KILN_ERROR_SHAPE, "input \"%s\" is %s %s, got %s %s", in->name, kiln_type_name(in->spec.type),
+        return kiln_fail(KILN_ERROR_SHAPE, "input \"%s\" is %s %s, got %s %s", in->name,
+                         kiln_type_name(in->spec.type),
                          kiln_graph_shape_text(p->graph, &in->spec.shape, wanted, sizeof wanted),
                          kiln_type_name(src->type), kiln_shape_text(&src->shape, got, sizeof got));
     const size_t bytes = (size_t)count * kiln_type_size(src->type);
@@ -327,8 +339,8 @@ static kiln_status check_range(const struct kiln_program_input *in, const kiln_a
                               : src->type == KILN_U32 ? (int64_t)((const uint32_t *)src->data)[i]
                                                       : 0;
         if (value < INT32_MIN || value > INT32_MAX)
-            return kiln_fail(KILN_ERROR_ARGUMENT, "input \"%s\": element %lld is %lld, beyond 32 bits", in->name,
-                             (long long)i, (long long)value);
+            return kiln_fail(KILN_ERROR_ARGUMENT, "input \"%s\": element %lld is %lld, beyond 32 bits",
+                             in->name, (long long)i, (long long)value);
     }
     return KILN_OK;
 }
@@ -339,7 +351,9 @@ static kiln_status grow_staging(kiln_program *p, struct kiln_program_input *in, 
     if (b && b->bytes >= bytes)
         return KILN_OK;
     struct kiln_buffer *grown;
-    const struct kiln_buffer_params params = {.bytes = bytes ? bytes : 256, .heap = KILN_HEAP_UPLOAD, .name = in->name};
+    const struct kiln_buffer_params params = {.bytes = bytes ? bytes : 256,
+                                              .heap = KILN_HEAP_UPLOAD,
+                                              .name = in->name};
     const kiln_status status = kiln_buffer_create(p->dev, &params, &grown);
     if (status)
         return status;
@@ -399,9 +413,11 @@ static kiln_status bind_sizes(const kiln_program *p, int64_t *size, int *from)
                 if (p->symbol.data[s] != in->spec.shape.size[k])
                     continue;
                 if (size[s] >= 0 && size[s] != now)
-                    return kiln_fail(KILN_ERROR_SHAPE, "size \"%s\" is %lld in input \"%s\" and %lld in input \"%s\"",
-                                     kiln_dim_text(p->graph, p->symbol.data[s], name, sizeof name), (long long)size[s],
-                                     p->input.data[from[s]].name, (long long)now, in->name);
+                    return kiln_fail(KILN_ERROR_SHAPE,
+                                     "size \"%s\" is %lld in input \"%s\" and %lld in input \"%s\"",
+                                     kiln_dim_text(p->graph, p->symbol.data[s], name, sizeof name),
+                                     (long long)size[s], p->input.data[from[s]].name, (long long)now,
+                                     in->name);
                 size[s] = now;
                 from[s] = i;
             }
@@ -441,7 +457,8 @@ static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, 
         status = kiln_ready_upload(p, r, i, &work[*count]);
         *count += work[*count] != NULL;
     }
-    if (r->prologue && (!r->prologue_version || (r->prologue_reads_weights && r->prologue_version != version)))
+    if (r->prologue &&
+        (!r->prologue_version || (r->prologue_reads_weights && r->prologue_version != version)))
         work[(*count)++] = r->prologue;
     if (r->body)
         work[(*count)++] = r->body;
@@ -548,7 +565,8 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
     dst->type = type;
     dst->shape = spec.shape;
     if (count)
-        kiln_convert(dst->data, type, (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
+        kiln_convert(dst->data, type,
+                     (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
                      kiln_storage_type(spec.type, p->f64), count);
     return KILN_OK;
 }

@@ -13,12 +13,12 @@ enum { KILN_SLOTS = 2 };
 
 /** An input: what was last written, in one of two staging slots. */
 struct kiln_program_input {
-    kiln_tensor tensor, user;       /* of the snapshot; of the user's graph */
+    kiln_tensor tensor, user; /* of the snapshot; of the user's graph */
     const char *name;
-    kiln_spec spec;                 /* declared */
-    kiln_shape shape;               /* last written */
-    uint64_t serial;                /* counts writes; 0: never written */
-    int slot;                       /* that holds the newest value */
+    kiln_spec spec;   /* declared */
+    kiln_shape shape; /* last written */
+    uint64_t serial;  /* counts writes; 0: never written */
+    int slot;         /* that holds the newest value */
     struct kiln_buffer *staging[KILN_SLOTS];
     kiln_ticket ticket[KILN_SLOTS]; /* of the last run that read the slot */
     const kiln_program_buffer *own; /* the application's buffer instead; NULL: none */
@@ -31,8 +31,8 @@ struct kiln_known {
 
 /** A value of the run list that can be read. */
 struct kiln_program_result {
-    kiln_tensor tensor, user;       /* of the snapshot; of the user's graph */
-    int index;                      /* in the run list */
+    kiln_tensor tensor, user; /* of the snapshot; of the user's graph */
+    int index;                /* in the run list */
     const kiln_program_buffer *own;
 };
 
@@ -45,37 +45,37 @@ struct kiln_scratch {
 /** A plan that is baked and can run. */
 struct kiln_ready {
     struct kiln_plan *plan;
-    int64_t *size;                  /* by symbol of the program */
+    int64_t *size; /* by symbol of the program */
     struct kiln_scratch *scratch;
     struct kiln_buffer *kept, *constants, *inputs, *outputs[KILN_SLOTS];
-    uint64_t *output_offset;        /* by result */
+    uint64_t *output_offset; /* by result */
     struct kiln_baked *prologue, *body, *out[KILN_SLOTS];
-    struct kiln_baked **in;         /* [input * KILN_SLOTS + slot], baked when first needed */
-    uint64_t *seen;                 /* by input: the serial that the device has */
-    uint64_t prologue_version;      /* of the weights; 0: never run */
-    uint64_t used;                  /* for dropping the least recently used */
-    struct kiln_commands prologue_list, body_list;  /* for prints and profiles; memory is the plan's arena's */
+    struct kiln_baked **in;                        /* [input * KILN_SLOTS + slot], baked when first needed */
+    uint64_t *seen;                                /* by input: the serial that the device has */
+    uint64_t prologue_version;                     /* of the weights; 0: never run */
+    uint64_t used;                                 /* for dropping the least recently used */
+    struct kiln_commands prologue_list, body_list; /* for prints and profiles; memory is the plan's arena's */
     KILN_VEC(struct kiln_buffer *) imported;
     bool writes_weights, writes_session, prologue_reads_weights;
 };
 
 struct kiln_program {
     kiln_device *dev;
-    kiln_weights *weights;          /* a reference of its own to the store */
-    kiln_session *session;          /* likewise; NULL: none */
+    kiln_weights *weights; /* a reference of its own to the store */
+    kiln_session *session; /* likewise; NULL: none */
     struct kiln_copy *weights_copy, *session_copy;
-    kiln_graph *graph;              /* the snapshot, sizes symbolic */
-    uint32_t user_tag;              /* of the graph it was made from */
-    KILN_VEC(struct kiln_known) known;          /* inputs and run list */
-    KILN_VEC(kiln_tensor) run;      /* of the snapshot */
+    kiln_graph *graph;                 /* the snapshot, sizes symbolic */
+    uint32_t user_tag;                 /* of the graph it was made from */
+    KILN_VEC(struct kiln_known) known; /* inputs and run list */
+    KILN_VEC(kiln_tensor) run;         /* of the snapshot */
     KILN_VEC(struct kiln_program_input) input;
     KILN_VEC(struct kiln_program_result) result;
-    KILN_VEC(int64_t) symbol;       /* that the inputs' shapes use */
+    KILN_VEC(int64_t) symbol; /* that the inputs' shapes use */
     KILN_VEC(kiln_program_buffer) own;
     KILN_VEC(struct kiln_ready *) ready;
-    struct kiln_ready *last;        /* of the last run */
+    struct kiln_ready *last; /* of the last run */
     int last_slot;
-    struct kiln_scratch *scratch;   /* the largest one */
+    struct kiln_scratch *scratch; /* the largest one */
     struct kiln_places places;
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];

@@ -9,9 +9,9 @@
 #include "program/transfer.h"
 
 enum {
-    ALIGN = 64,                         /* elements: 256 bytes at 4 bytes an element */
-    STATE_ALIGN = 32,                   /* 8-byte elements */
-    CHUNK_ELEMENTS = 1 << 28,           /* 1 GiB of floats */
+    ALIGN = 64,               /* elements: 256 bytes at 4 bytes an element */
+    STATE_ALIGN = 32,         /* 8-byte elements */
+    CHUNK_ELEMENTS = 1 << 28, /* 1 GiB of floats */
 };
 
 static kiln_status out_of_memory(void)
@@ -39,10 +39,12 @@ int kiln_store_arena(struct kiln_store_data *s, const char *name, bool make)
 /* Lay a tensor behind the others of its chunk, or in a new chunk where it would not fit. `fresh` chunks belong to this call. */
 static bool lay(struct kiln_store_data *s, struct kiln_entry *e, int *fresh)
 {
-    const uint64_t count = (uint64_t)kiln_shape_count(&e->spec.shape), align = e->parameter ? ALIGN : STATE_ALIGN;
+    const uint64_t count = (uint64_t)kiln_shape_count(&e->spec.shape),
+                   align = e->parameter ? ALIGN : STATE_ALIGN;
     const uint64_t room = (count + align - 1) / align * align;
-    uint64_t *const last = e->parameter ? (s->chunk.count ? &s->chunk.data[s->chunk.count - 1] : NULL)
-                                        : (s->state_chunk.count ? &s->state_chunk.data[s->state_chunk.count - 1] : NULL);
+    uint64_t *const last =
+        e->parameter ? (s->chunk.count ? &s->chunk.data[s->chunk.count - 1] : NULL)
+                     : (s->state_chunk.count ? &s->state_chunk.data[s->state_chunk.count - 1] : NULL);
     if (*fresh && last && (*last + room <= CHUNK_ELEMENTS || *last == 0)) {
         e->chunk = (e->parameter ? s->chunk.count : s->state_chunk.count) - 1;
         e->element = *last;
@@ -67,8 +69,8 @@ static bool keep_init(struct kiln_store_data *s, struct kiln_entry *e)
     return copy && (copy->data || !bytes);
 }
 
-static kiln_status add_entry(struct kiln_store_data *s, const char *name, const struct kiln_leaf_params *p, bool parameter,
-                             int *fresh)
+static kiln_status add_entry(struct kiln_store_data *s, const char *name, const struct kiln_leaf_params *p,
+                             bool parameter, int *fresh)
 {
     const struct kiln_entry *known = kiln_store_find(s, name);
     char was[96], is[96];
@@ -76,10 +78,11 @@ static kiln_status add_entry(struct kiln_store_data *s, const char *name, const 
         return KILN_OK;
     if (known)
         return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" is %s %s here, the graph declares %s %s", name,
-                         kiln_type_name(known->spec.type), kiln_shape_text(&known->spec.shape, was, sizeof was),
-                         kiln_type_name(p->spec.type), kiln_shape_text(&p->spec.shape, is, sizeof is));
-    struct kiln_entry e = {.name = kiln_arena_text(&s->memory, name), .spec = p->spec, .init = p->init,
-                           .parameter = parameter};
+                         kiln_type_name(known->spec.type),
+                         kiln_shape_text(&known->spec.shape, was, sizeof was), kiln_type_name(p->spec.type),
+                         kiln_shape_text(&p->spec.shape, is, sizeof is));
+    struct kiln_entry e = {
+        .name = kiln_arena_text(&s->memory, name), .spec = p->spec, .init = p->init, .parameter = parameter};
     if (!e.name || !keep_init(s, &e) || !lay(s, &e, fresh) || !kiln_vec_push(&s->entry, e))
         return out_of_memory();
     if (!kiln_map_put(&s->names, name, s->entry.count - 1))
@@ -118,7 +121,9 @@ static kiln_status make_buffer(struct kiln_copy *c, uint64_t bytes, struct kiln_
 {
     bytes = bytes ? bytes : 256;
     if (c->dev) {
-        const struct kiln_buffer_params params = {.bytes = bytes, .heap = KILN_HEAP_DEVICE, .name = "weights"};
+        const struct kiln_buffer_params params = {.bytes = bytes,
+                                                  .heap = KILN_HEAP_DEVICE,
+                                                  .name = "weights"};
         const kiln_status status = kiln_buffer_create(c->dev, &params, out);
         return status ? status : kiln_buffer_clear(c->dev, *out);
     }
@@ -180,7 +185,8 @@ static kiln_status complete(struct kiln_store_data *s, struct kiln_copy *c)
     for (int k = 0; k < s->chunk.count; k++)
         for (int a = 0; a < s->arena.count && !status; a++)
             if (!c->arena.data[a + k * MOST_ARENAS])
-                status = make_buffer(c, s->chunk.data[k] * (c->f64 ? 8 : 4), &c->arena.data[a + k * MOST_ARENAS]);
+                status =
+                    make_buffer(c, s->chunk.data[k] * (c->f64 ? 8 : 4), &c->arena.data[a + k * MOST_ARENAS]);
     while (c->state.count < s->state_chunk.count && !status) {
         struct kiln_buffer *b = NULL;
         status = make_buffer(c, s->state_chunk.data[c->state.count] * 8, &b);
@@ -243,8 +249,8 @@ static struct kiln_buffer *buffer_of(const struct kiln_copy *c, int arena, const
     return e->parameter ? kiln_copy_arena(c, arena, e->chunk) : c->state.data[e->chunk];
 }
 
-static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64_t offset, void *host, uint64_t bytes,
-                              bool write)
+static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64_t offset, void *host,
+                              uint64_t bytes, bool write)
 {
     if (c->dev && c->ticket) {
         const kiln_status status = kiln_wait(c->dev, c->ticket);
@@ -252,15 +258,16 @@ static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64
             return status;
     }
     if (c->dev)
-        return write ? kiln_buffer_write(c->dev, b, offset, host, bytes) : kiln_buffer_read(c->dev, b, offset, host, bytes);
+        return write ? kiln_buffer_write(c->dev, b, offset, host, bytes)
+                     : kiln_buffer_read(c->dev, b, offset, host, bytes);
     unsigned char *at = (unsigned char *)b->map + offset;
     memcpy(write ? at : host, write ? host : at, (size_t)bytes);
     return KILN_OK;
 }
 
 /* Move a tensor between a copy and dense memory of any type. */
-static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host, kiln_type type,
-                              bool write)
+static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host,
+                              kiln_type type, bool write)
 {
     const kiln_type stored = kiln_storage_type(e->spec.type, c->f64);
     const size_t count = (size_t)kiln_shape_count(&e->spec.shape), size = kiln_type_size(stored);
@@ -288,7 +295,9 @@ static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, s
         const struct kiln_entry *e = &s->entry.data[i];
         const size_t count = (size_t)kiln_shape_count(&e->spec.shape);
         double *values = malloc(count * sizeof *values + 1);
-        const kiln_type type = !kiln_type_is_real(e->spec.type) ? KILN_I32 : from->f64 && to->f64 ? KILN_F64 : KILN_F32;
+        const kiln_type type = !kiln_type_is_real(e->spec.type) ? KILN_I32
+                               : from->f64 && to->f64           ? KILN_F64
+                                                                : KILN_F32;
         for (int a = 0; a < (e->parameter ? s->arena.count : 1) && values && !status; a++) {
             status = move_entry(from, a, e, values, type, false);
             if (!status)
@@ -350,7 +359,8 @@ uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ti
     return version;
 }
 
-kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type)
+kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,
+                           kiln_type type)
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
@@ -361,7 +371,8 @@ kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct ki
     return status;
 }
 
-kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from, kiln_type type)
+kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from,
+                           kiln_type type)
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
@@ -377,9 +388,11 @@ kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct ki
 kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, float *to, const float *from)
 {
     /* a chunk is one long parameter without a name */
-    const struct kiln_entry whole = {.spec = {KILN_F32, KILN_SHAPE((int64_t)s->chunk.data[chunk])}, .parameter = true,
+    const struct kiln_entry whole = {.spec = {KILN_F32, KILN_SHAPE((int64_t)s->chunk.data[chunk])},
+                                     .parameter = true,
                                      .chunk = chunk};
-    return from ? kiln_store_set(s, arena, &whole, from, KILN_F32) : kiln_store_get(s, arena, &whole, to, KILN_F32);
+    return from ? kiln_store_set(s, arena, &whole, from, KILN_F32)
+                : kiln_store_get(s, arena, &whole, to, KILN_F32);
 }
 
 /* Initial values --------------------------------------------------------------------------------------------------------- */
@@ -465,7 +478,8 @@ void kiln_store_release(struct kiln_store_data **out)
     free(s);
 }
 
-kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed, kiln_store kind)
+kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed,
+                              kiln_store kind)
 {
     *out = NULL;
     struct kiln_store_data *s = calloc(1, sizeof *s);

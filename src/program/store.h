@@ -23,10 +23,10 @@
 struct kiln_entry {
     const char *name;
     kiln_spec spec;
-    kiln_init init;                 /* values are the store's */
+    kiln_init init; /* values are the store's */
     bool parameter;
     int chunk;
-    uint64_t element;               /* in its chunk; of a state: 8-byte elements */
+    uint64_t element; /* in its chunk; of a state: 8-byte elements */
 };
 
 /** The memory of one device (or the host: dev NULL), in one precision. */
@@ -34,28 +34,30 @@ struct kiln_copy {
     kiln_device *dev;
     bool f64;
     uint64_t version;
-    kiln_ticket ticket;             /* of the last submission that uses it */
-    KILN_VEC(struct kiln_buffer *) arena;       /* [arena * chunks + chunk]: see copy_buffer */
-    KILN_VEC(struct kiln_buffer *) state;       /* by state chunk */
+    kiln_ticket ticket;                   /* of the last submission that uses it */
+    KILN_VEC(struct kiln_buffer *) arena; /* [arena * chunks + chunk]: see copy_buffer */
+    KILN_VEC(struct kiln_buffer *) state; /* by state chunk */
 };
 
 struct kiln_store_data {
     atomic_int references;
     pthread_mutex_t lock;
     uint64_t seed;
-    kiln_store kind;                /* which states it holds; sessions hold no parameters */
+    kiln_store kind; /* which states it holds; sessions hold no parameters */
     struct kiln_arena memory;
-    struct kiln_map names;          /* -> entry */
+    struct kiln_map names; /* -> entry */
     KILN_VEC(struct kiln_entry) entry;
     KILN_VEC(int) parameter;        /* entries, in order */
     KILN_VEC(uint64_t) chunk;       /* elements of each parameter chunk */
     KILN_VEC(uint64_t) state_chunk; /* 8-byte elements of each state chunk */
     KILN_VEC(const char *) arena;   /* 0 is "parameter" */
     KILN_VEC(struct kiln_copy *) copy;
-    uint64_t version;               /* of the newest copy: from 1, grows with each write. A copy of version 0 holds nothing */
+    uint64_t
+        version; /* of the newest copy: from 1, grows with each write. A copy of version 0 holds nothing */
 };
 
-kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed, kiln_store kind);
+kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed,
+                              kiln_store kind);
 /** Add what the graph declares and the store lacks. */
 kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g);
 struct kiln_store_data *kiln_store_retain(struct kiln_store_data *s);
@@ -76,7 +78,8 @@ kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c, u
 uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ticket ticket, bool writes);
 
 /** Read or write a tensor by arena (states: ignored) and entry, of any type that converts, on the newest copy. */
-kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to, kiln_type type);
+kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,
+                           kiln_type type);
 kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from,
                            kiln_type type);
 /** A chunk of an arena, as floats. */
@@ -88,6 +91,7 @@ kiln_status kiln_store_reset(struct kiln_store_data *s);
 uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64);
 
 /** Draw a tensor's initial value into dense doubles (init.c). */
-void kiln_init_draw(const char *name, const kiln_spec *spec, const kiln_init *init, uint64_t seed, double *to);
+void kiln_init_draw(const char *name, const kiln_spec *spec, const kiln_init *init, uint64_t seed,
+                    double *to);
 
 #endif

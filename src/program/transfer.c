@@ -14,11 +14,16 @@ bool kiln_buffer_is_host(const kiln_device *dev, const struct kiln_buffer *b)
 }
 
 /* Run one command and wait for it. */
-static kiln_status run_alone(kiln_device *dev, struct kiln_command command, struct kiln_buffer **buffers, int count)
+static kiln_status run_alone(kiln_device *dev, struct kiln_command command, struct kiln_buffer **buffers,
+                             int count)
 {
     static const char *const names[] = {"device", "staging"};
-    const struct kiln_commands list = {
-        .command = &command, .count = 1, .buffer = buffers, .buffer_name = names, .buffer_count = count, .name = "copy"};
+    const struct kiln_commands list = {.command = &command,
+                                       .count = 1,
+                                       .buffer = buffers,
+                                       .buffer_name = names,
+                                       .buffer_count = count,
+                                       .name = "copy"};
     struct kiln_baked *work = NULL;
     kiln_ticket ticket;
     kiln_status status = kiln_bake(dev, &list, &work);
@@ -30,14 +35,17 @@ static kiln_status run_alone(kiln_device *dev, struct kiln_command command, stru
     return status;
 }
 
-static kiln_status staged(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, unsigned char *host, uint64_t bytes,
-                          bool write)
+static kiln_status staged(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, unsigned char *host,
+                          uint64_t bytes, bool write)
 {
     struct kiln_buffer *staging = NULL;
     const uint64_t piece = bytes < STAGING_BYTES ? bytes : STAGING_BYTES;
-    kiln_status status = kiln_buffer_create(
-        dev, &(struct kiln_buffer_params){.bytes = piece, .name = "staging",
-                                          .heap = write ? KILN_HEAP_UPLOAD : KILN_HEAP_READBACK}, &staging);
+    kiln_status status = kiln_buffer_create(dev,
+                                            &(struct kiln_buffer_params){.bytes = piece,
+                                                                         .name = "staging",
+                                                                         .heap = write ? KILN_HEAP_UPLOAD
+                                                                                       : KILN_HEAP_READBACK},
+                                            &staging);
     for (uint64_t done = 0; done < bytes && !status; done += piece) {
         const uint64_t size = bytes - done < piece ? bytes - done : piece;
         const struct kiln_span there = {0, offset + done, size}, here = {1, 0, size};
@@ -54,7 +62,8 @@ static kiln_status staged(kiln_device *dev, struct kiln_buffer *b, uint64_t offs
     return status;
 }
 
-kiln_status kiln_buffer_read(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, void *to, uint64_t bytes)
+kiln_status kiln_buffer_read(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, void *to,
+                             uint64_t bytes)
 {
     if (!kiln_buffer_is_host(dev, b))
         return bytes ? staged(dev, b, offset, to, bytes, false) : KILN_OK;
@@ -62,7 +71,8 @@ kiln_status kiln_buffer_read(kiln_device *dev, struct kiln_buffer *b, uint64_t o
     return KILN_OK;
 }
 
-kiln_status kiln_buffer_write(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, const void *from, uint64_t bytes)
+kiln_status kiln_buffer_write(kiln_device *dev, struct kiln_buffer *b, uint64_t offset, const void *from,
+                              uint64_t bytes)
 {
     if (!kiln_buffer_is_host(dev, b))
         return bytes ? staged(dev, b, offset, (unsigned char *)(uintptr_t)from, bytes, true) : KILN_OK;

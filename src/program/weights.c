@@ -136,8 +136,8 @@ static kiln_status read_tensor(struct kiln_store_data *s, const char *name, kiln
     const kiln_type type = kiln_type_is_real(e->spec.type) && dst->type == KILN_F64 ? KILN_F64 : e->spec.type;
     const size_t bytes = (size_t)kiln_shape_count(&e->spec.shape) * kiln_type_size(type);
     if (dst->bytes && dst->bytes < bytes)
-        return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" needs %zu bytes, there is room for %zu", name, bytes,
-                         dst->bytes);
+        return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" needs %zu bytes, there is room for %zu", name,
+                         bytes, dst->bytes);
     dst->type = type;
     dst->shape = e->spec.shape;
     return kiln_store_get(s, arena, e, dst->data, type);
@@ -151,9 +151,9 @@ static kiln_status write_tensor(struct kiln_store_data *s, const char *name, con
     if (!e)
         return kiln_fail(KILN_ERROR_ARGUMENT, "weights: there is no tensor \"%s\"", name);
     if (!kiln_shape_equal(&e->spec.shape, &src->shape) || !convertible(e->spec.type, src->type))
-        return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" is %s %s, got %s %s", name, kiln_type_name(e->spec.type),
-                         kiln_shape_text(&e->spec.shape, wanted, sizeof wanted), kiln_type_name(src->type),
-                         kiln_shape_text(&src->shape, got, sizeof got));
+        return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" is %s %s, got %s %s", name,
+                         kiln_type_name(e->spec.type), kiln_shape_text(&e->spec.shape, wanted, sizeof wanted),
+                         kiln_type_name(src->type), kiln_shape_text(&src->shape, got, sizeof got));
     return kiln_store_set(s, arena, e, src->data, src->type);
 }
 
@@ -182,7 +182,8 @@ size_t kiln_weights_gradient_count(const kiln_weights *w, int index)
 static kiln_status gradient_chunk(kiln_weights *w, int index, float *to, const float *from)
 {
     if (index < 0 || index >= kiln_weights_gradient_chunks(w))
-        return kiln_fail(KILN_ERROR_ARGUMENT, "weights: gradient chunk %d of %d", index, kiln_weights_gradient_chunks(w));
+        return kiln_fail(KILN_ERROR_ARGUMENT, "weights: gradient chunk %d of %d", index,
+                         kiln_weights_gradient_chunks(w));
     return kiln_store_chunk(w->store, kiln_store_arena(w->store, "gradient", false), index, to, from);
 }
 

@@ -9,7 +9,7 @@
 /** A session is the same object under another name: a store that holds session states. */
 struct kiln_weights {
     struct kiln_store_data *store;
-    KILN_VEC(char *) names;         /* of arenas' tensors: see kiln_weights_name */
+    KILN_VEC(char *) names; /* of arenas' tensors: see kiln_weights_name */
 };
 
 struct kiln_store_data *kiln_session_store(kiln_session *s);

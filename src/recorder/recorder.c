@@ -60,8 +60,9 @@ static bool record_dispatch(struct recording *r, const struct kiln_step *s)
     struct kiln_command c = {.kind = KILN_COMMAND_DISPATCH, .label = s->node->op->name};
     c.as.dispatch.dispatch = d;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
-        c.as.dispatch.bind[i] = i < s->touches ? locate(r, s->touch[i].object, s->touch[i].offset, s->touch[i].bytes)
-                                               : (struct kiln_span){.buffer = -1};
+        c.as.dispatch.bind[i] = i < s->touches
+                                    ? locate(r, s->touch[i].object, s->touch[i].offset, s->touch[i].bytes)
+                                    : (struct kiln_span){.buffer = -1};
     c.as.dispatch.scratch = locate(r, s->scratch_object, 0, s->scratch);
     const uint64_t total = d->variant->groups ? d->variant->groups(caps, d) : d->kernel->units(d);
     for (uint64_t first = 0; first < total;) {
@@ -103,7 +104,8 @@ static bool record_steps(struct recording *r)
         const struct kiln_step *s = &plan->step.data[i];
         if (s->prologue != r->params->prologue)
             continue;
-        if (wave >= 0 && s->wave != wave && !kiln_vec_push(&r->command, (struct kiln_command){.kind = KILN_COMMAND_BARRIER}))
+        if (wave >= 0 && s->wave != wave &&
+            !kiln_vec_push(&r->command, (struct kiln_command){.kind = KILN_COMMAND_BARRIER}))
             return false;
         wave = s->wave;
         if (!record_step(r, s))
@@ -112,14 +114,18 @@ static bool record_steps(struct recording *r)
     return true;
 }
 
-kiln_status kiln_record(struct kiln_commands *out, struct kiln_arena *arena, const struct kiln_record_params *params)
+kiln_status kiln_record(struct kiln_commands *out, struct kiln_arena *arena,
+                        const struct kiln_record_params *params)
 {
     struct recording r = {.params = params, .arena = arena};
-    *out = (struct kiln_commands){.buffer = params->buffer, .buffer_name = params->buffer_name,
-                                  .buffer_count = params->buffer_count, .name = params->name};
+    *out = (struct kiln_commands){.buffer = params->buffer,
+                                  .buffer_name = params->buffer_name,
+                                  .buffer_count = params->buffer_count,
+                                  .name = params->name};
     bool whole = record_steps(&r);
     if (whole && r.command.count) {
-        out->command = kiln_arena_copy(arena, r.command.data, (size_t)r.command.count * sizeof *r.command.data);
+        out->command =
+            kiln_arena_copy(arena, r.command.data, (size_t)r.command.count * sizeof *r.command.data);
         out->count = r.command.count;
         whole = out->command;
     }

@@ -9,16 +9,17 @@ typedef struct kiln_span kiln_locate_fn(void *user, const struct kiln_object *ob
 
 struct kiln_record_params {
     const struct kiln_plan *plan;
-    bool prologue;                      /* the prologue's steps, else the body's */
+    bool prologue; /* the prologue's steps, else the body's */
     const char *name;
     kiln_locate_fn *locate;
     void *user;
-    struct kiln_buffer **buffer;        /* the list's table; a loan for as long as the list is used */
+    struct kiln_buffer **buffer; /* the list's table; a loan for as long as the list is used */
     const char *const *buffer_name;
     int buffer_count;
 };
 
 /** Write the list; its memory is arena's. Every list passes the hazard verifier before it is returned. */
-kiln_status kiln_record(struct kiln_commands *out, struct kiln_arena *arena, const struct kiln_record_params *params);
+kiln_status kiln_record(struct kiln_commands *out, struct kiln_arena *arena,
+                        const struct kiln_record_params *params);
 
 #endif

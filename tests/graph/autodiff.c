@@ -28,7 +28,9 @@ Test(autodiff, an_independent_x_gets_zeros_and_stop_gradient_cuts)
     kiln_gradient(g, y, KILN_NONE, x, 2, dx);
     cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
     kiln_device *dev = kiln_test_open("cpu");
-    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(dx[0], dx[1], x[0])}), KILN_OK);
+    cr_assert_eq(kiln_program_create(&p, dev, g, w,
+                                     &(kiln_program_params){.run = KILN_RUN(dx[0], dx[1], x[0])}),
+                 KILN_OK);
     cr_assert_eq(kiln_program_run(p), KILN_OK);
     float value[3];
     kiln_program_read(p, dx[0], &(kiln_array){.data = a});
@@ -51,7 +53,8 @@ Test(autodiff, an_integer_x_and_a_missing_rule_are_errors_by_name)
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     kiln_tensor i = kiln_input(g, "index", KILN_I32, KILN_SHAPE(3)), d;
     kiln_gradient(g, kiln_sum(g, kiln_cast(g, i, KILN_F32), NULL), KILN_NONE, &i, 1, &d);
-    cr_expect(strstr(kiln_graph_error(g), "index") && strstr(kiln_graph_error(g), "i32"), "%s", kiln_graph_error(g));
+    cr_expect(strstr(kiln_graph_error(g), "index") && strstr(kiln_graph_error(g), "i32"), "%s",
+              kiln_graph_error(g));
     kiln_graph_destroy(&g);
 }
 
@@ -60,7 +63,8 @@ Test(autodiff, symbolic_sizes_are_never_read)
     kiln_graph *g = NULL;
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     const int64_t n = kiln_dim(g, "length");
-    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, n, 4)), w = kiln_parameter(g, "w", KILN_SHAPE(4, 4), NULL), d;
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, n, 4)),
+                w = kiln_parameter(g, "w", KILN_SHAPE(4, 4), NULL), d;
     kiln_tensor y = kiln_mean(g, kiln_relu(g, kiln_matmul(g, x, w, NULL)), NULL);
     kiln_gradient(g, y, KILN_NONE, &w, 1, &d);
     cr_expect_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));

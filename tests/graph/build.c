@@ -16,7 +16,8 @@ Test(build, a_failure_names_the_operator_and_both_shapes_and_sticks)
 {
     kiln_graph *g = new_graph();
     kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
-    kiln_tensor a = kiln_input(g, "a", KILN_F32, KILN_SHAPE(2, 3)), b = kiln_input(g, "b", KILN_F32, KILN_SHAPE(4, 5));
+    kiln_tensor a = kiln_input(g, "a", KILN_F32, KILN_SHAPE(2, 3)),
+                b = kiln_input(g, "b", KILN_F32, KILN_SHAPE(4, 5));
     kiln_tensor c = kiln_matmul(g, a, b, NULL);
     cr_expect_eq(c.id, 0u);
     cr_expect_neq(kiln_graph_status(g), KILN_OK);
@@ -95,7 +96,9 @@ Test(build, every_graph_keeps_the_invariants)
 {
     kiln_graph *g = new_graph();
     kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 8)), d;
-    kiln_tensor y = kiln_sum(g, kiln_tanh(g, kiln_matmul(g, x, kiln_parameter(g, "w", KILN_SHAPE(8, 2), NULL), NULL)), NULL);
+    kiln_tensor y =
+        kiln_sum(g, kiln_tanh(g, kiln_matmul(g, x, kiln_parameter(g, "w", KILN_SHAPE(8, 2), NULL), NULL)),
+                 NULL);
     kiln_gradient(g, y, KILN_NONE, &x, 1, &d);
     cr_expect_eq(kiln_graph_verify(g), KILN_OK);
     kiln_graph_destroy(&g);

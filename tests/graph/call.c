@@ -32,7 +32,7 @@ Test(call, a_cell_called_twice_shares_its_parameter_and_has_a_gradient)
     kiln_graph *g = NULL;
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     twice(g, NULL);
-    cr_expect_eq(kiln_graph_parameter_count(g), 3);         /* x, h and one w */
+    cr_expect_eq(kiln_graph_parameter_count(g), 3); /* x, h and one w */
     kiln_graph_destroy(&g);
     kiln_expect_gradient(twice, NULL, "two steps of a cell");
 }
@@ -43,10 +43,12 @@ Test(call, an_argument_that_does_not_fit_is_named)
     kiln_tensor out;
     kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
-    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(2, 3)), h = kiln_input(g, "h", KILN_F32, KILN_SHAPE(4, 3));
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(2, 3)),
+                h = kiln_input(g, "h", KILN_F32, KILN_SHAPE(4, 3));
     kiln_call(g, cell, (kiln_tensor[]){x, h}, &out);
     cr_expect_eq(out.id, 0u);
-    cr_expect(strstr(kiln_graph_error(g), "\"h\"") && strstr(kiln_graph_error(g), "[4, 3]"), "%s", kiln_graph_error(g));
+    cr_expect(strstr(kiln_graph_error(g), "\"h\"") && strstr(kiln_graph_error(g), "[4, 3]"), "%s",
+              kiln_graph_error(g));
     kiln_graph_destroy(&g);
     kiln_graph_destroy(&cell);
 }

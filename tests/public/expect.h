@@ -19,23 +19,23 @@
 
 static int expect_failures;
 
-#define EXPECT(...)                                                                                          \
-    do {                                                                                                     \
-        if (!(__VA_ARGS__)) {                                                                                \
-            fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #__VA_ARGS__);                       \
-            expect_failures++;                                                                               \
-        }                                                                                                    \
+#define EXPECT(...)                                                                    \
+    do {                                                                               \
+        if (!(__VA_ARGS__)) {                                                          \
+            fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            expect_failures++;                                                         \
+        }                                                                              \
     } while (0)
 
 #define EXPECT_NEAR(got, want, tolerance) expect_near(got, want, tolerance, #got, __LINE__)
 
 /* A call that must succeed; the program cannot go on without it. */
-#define TRY(...)                                                                                             \
-    do {                                                                                                     \
-        if ((__VA_ARGS__) != KILN_OK) {                                                                      \
-            fprintf(stderr, "%s:%d: %s failed\n", __FILE__, __LINE__, #__VA_ARGS__);                         \
-            exit(1);                                                                                         \
-        }                                                                                                    \
+#define TRY(...)                                                                     \
+    do {                                                                             \
+        if ((__VA_ARGS__) != KILN_OK) {                                              \
+            fprintf(stderr, "%s:%d: %s failed\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            exit(1);                                                                 \
+        }                                                                            \
     } while (0)
 
 static inline void expect_near(double got, double want, double tolerance, const char *what, int line)
@@ -49,14 +49,17 @@ static inline void expect_near(double got, double want, double tolerance, const 
 static inline kiln_device *expect_device(const char *name)
 {
     kiln_device *dev = NULL;
-    name = !strcmp(name, "lavapipe") ? "vulkan:llvmpipe" : !strcmp(name, "swiftshader") ? "vulkan:SwiftShader" : name;
+    name = !strcmp(name, "lavapipe")      ? "vulkan:llvmpipe"
+           : !strcmp(name, "swiftshader") ? "vulkan:SwiftShader"
+                                          : name;
     TRY(kiln_device_open(&dev, &(kiln_device_params){.name = name}));
     return dev;
 }
 
 /* Floats as an array of a shape. */
 #define FLOATS(values, ...) (&(kiln_array){.data = (values), .shape = KILN_SHAPE(__VA_ARGS__)})
-#define INTS(values, ...) (&(kiln_array){.data = (values), .type = KILN_I32, .shape = KILN_SHAPE(__VA_ARGS__)})
+#define INTS(values, ...) \
+    (&(kiln_array){.data = (values), .type = KILN_I32, .shape = KILN_SHAPE(__VA_ARGS__)})
 #define INTO(values) (&(kiln_array){.data = (values), .bytes = sizeof(values)})
 
 static inline float read_scalar(kiln_program *p, kiln_tensor t)

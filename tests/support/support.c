@@ -27,14 +27,16 @@ const char *kiln_test_device(int index)
 
 kiln_device *kiln_test_open(const char *name)
 {
-    static const struct { const char *test, *device; } known[] = {
-        {"lavapipe", "vulkan:llvmpipe"}, {"swiftshader", "vulkan:SwiftShader"}};
+    static const struct {
+        const char *test, *device;
+    } known[] = {{"lavapipe", "vulkan:llvmpipe"}, {"swiftshader", "vulkan:SwiftShader"}};
     const char *device = name;
     for (size_t i = 0; i < KILN_COUNT(known); i++)
         if (!strcmp(known[i].test, name))
             device = known[i].device;
     kiln_device *dev = NULL;
-    cr_assert_eq(kiln_device_open(&dev, &(kiln_device_params){.name = device}), KILN_OK, "device %s cannot be opened", name);
+    cr_assert_eq(kiln_device_open(&dev, &(kiln_device_params){.name = device}), KILN_OK,
+                 "device %s cannot be opened", name);
     return dev;
 }
 
@@ -102,7 +104,7 @@ struct net {
     kiln_graph *g;
     kiln_weights *weights;
     kiln_tensor y, loss;
-    kiln_tensor run[66];            /* y and the gradients, ended by none */
+    kiln_tensor run[66]; /* y and the gradients, ended by none */
     int count;
 };
 
@@ -159,9 +161,11 @@ static void run_net(struct net *n, kiln_device *dev, double **value, kiln_shape 
     kiln_program *p = NULL;
     if (!dev)
         cpu = kiln_test_open("cpu");
-    const kiln_program_params params = {
-        .run = n->run, .precision = dev ? KILN_PRECISION_F32 : KILN_PRECISION_F64, .train = true};
-    cr_assert_eq(kiln_program_create(&p, dev ? dev : cpu, n->g, n->weights, &params), KILN_OK, "%s: no program", why);
+    const kiln_program_params params = {.run = n->run,
+                                        .precision = dev ? KILN_PRECISION_F32 : KILN_PRECISION_F64,
+                                        .train = true};
+    cr_assert_eq(kiln_program_create(&p, dev ? dev : cpu, n->g, n->weights, &params), KILN_OK,
+                 "%s: no program", why);
     cr_assert_eq(kiln_program_run(p), KILN_OK, "%s: does not run", why);
     for (int i = 0; i < n->count; i++) {
         const kiln_type type = kiln_tensor_type(n->g, n->run[i]);
@@ -202,13 +206,14 @@ void kiln_expect_close(const double *got, const double *want, size_t count, doub
 {
     for (size_t i = 0; i < count; i++)
         if (!close_enough(got[i], want[i], tolerance * fmax(1, fabs(want[i])))) {
-            cr_expect(false, "%s: element %zu is %.9g, wanted %.9g within %g", why, i, got[i], want[i], tolerance);
+            cr_expect(false, "%s: element %zu is %.9g, wanted %.9g within %g", why, i, got[i], want[i],
+                      tolerance);
             return;
         }
 }
 
-void kiln_expect_values(kiln_test_build *build, const void *one_case, const double *want, size_t count, double tolerance,
-                        const char *why)
+void kiln_expect_values(kiln_test_build *build, const void *one_case, const double *want, size_t count,
+                        double tolerance, const char *why)
 {
     kiln_shape shape;
     double *got = kiln_test_eval(build, one_case, NULL, &shape);
@@ -223,14 +228,15 @@ void kiln_expect_gradient(kiln_test_build *build, const void *one_case, const ch
     struct net n = make_net(build, one_case, true, why);
     double error = 0;
     char worst[64] = "";
-    const kiln_check_params params = {.train = true, .worst = worst, .worst_bytes = sizeof worst, .error = &error};
-    cr_expect_eq(kiln_check_gradient(n.g, n.weights, n.loss, &params), KILN_OK, "%s: gradient by %s is off by %g", why,
-                 worst, error);
+    const kiln_check_params params = {
+        .train = true, .worst = worst, .worst_bytes = sizeof worst, .error = &error};
+    cr_expect_eq(kiln_check_gradient(n.g, n.weights, n.loss, &params), KILN_OK,
+                 "%s: gradient by %s is off by %g", why, worst, error);
     free_net(&n);
 }
 
-static void compare(const double *got, const double *want, size_t count, double tolerance, const char *device, int which,
-                    const char *why)
+static void compare(const double *got, const double *want, size_t count, double tolerance, const char *device,
+                    int which, const char *why)
 {
     double size = 1e-3;
     for (size_t i = 0; i < count; i++)
@@ -238,8 +244,8 @@ static void compare(const double *got, const double *want, size_t count, double 
             size = fmax(size, fabs(want[i]));
     for (size_t i = 0; i < count; i++)
         if (!close_enough(got[i], want[i], tolerance * size)) {
-            cr_expect(false, "%s on %s: element %zu of %s %d is %.9g, wanted %.9g (largest %.3g)", why, device, i,
-                      which ? "gradient" : "value", which, got[i], want[i], size);
+            cr_expect(false, "%s on %s: element %zu of %s %d is %.9g, wanted %.9g (largest %.3g)", why,
+                      device, i, which ? "gradient" : "value", which, got[i], want[i], size);
             return;
         }
 }

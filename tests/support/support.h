@@ -45,11 +45,12 @@ typedef kiln_tensor kiln_test_build(kiln_graph *g, const void *one_case);
 double *kiln_test_eval(kiln_test_build *build, const void *one_case, kiln_device *dev, kiln_shape *shape);
 
 /** |got - want| <= tolerance * max(1, |want|) for each of count values; NaN equals NaN, infinities their like. */
-void kiln_expect_close(const double *got, const double *want, size_t count, double tolerance, const char *why);
+void kiln_expect_close(const double *got, const double *want, size_t count, double tolerance,
+                       const char *why);
 
 /** The case's values in float64 on the CPU. */
-void kiln_expect_values(kiln_test_build *build, const void *one_case, const double *want, size_t count, double tolerance,
-                        const char *why);
+void kiln_expect_values(kiln_test_build *build, const void *one_case, const double *want, size_t count,
+                        double tolerance, const char *why);
 
 /** The gradient of sum(y * r), r fixed and random, by every operand against central differences, within 1e-6. */
 void kiln_expect_gradient(kiln_test_build *build, const void *one_case, const char *why);
