@@ -120,6 +120,10 @@ def test_training(folder):
         assert file.stat().st_size > 0, file
         assert file.suffix != ".png" or file.read_bytes().startswith(b"\x89PNG"), file
     assert len([line for line in done.stderr.splitlines() if line.startswith("epoch ")]) == 8, done.stderr
+    if (folder / "out/lenet.onnx").exists() and (folder / "out/picture.png").exists():
+        read = kiln("run", folder / "out/lenet.onnx", "--image", folder / "out/picture.png", "--json")
+        assert read.returncode == 0, read.stderr
+        assert json.loads(read.stdout)["classes"][0]["class"] == result["picture_class"], read.stdout
     rows = (folder / "out/log.csv").read_text().splitlines()
     assert rows[0].startswith("step,epoch,seconds,loss,accuracy") and len(rows) > 8, rows[0]
 

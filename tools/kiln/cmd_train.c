@@ -39,7 +39,7 @@ struct training {
     kiln_weights *weights;
     kiln_program *learn, *grade;
     struct results results;
-    int digit; /* the class of the picture that is saved */
+    int shown; /* the class of the picture that is saved */
     double seconds;
     char path[8][1024];
 };
@@ -58,7 +58,7 @@ static const struct artifact {
     [CURVES] = {"curves.png", "the same drawn", KILN_HAVE_CAIRO},
     [SHEET] = {"sheet.png", "test pictures, and what the network takes them for", KILN_HAVE_CAIRO},
     [CONFUSION] = {"confusion.png", "which class was taken for which", KILN_HAVE_CAIRO},
-    [PICTURE] = {"digit.png", "a test picture, for 'kiln run'", KILN_HAVE_PNG},
+    [PICTURE] = {"picture.png", "a test picture, for 'kiln run'", KILN_HAVE_PNG},
 };
 
 enum { ARTIFACTS = sizeof artifacts / sizeof *artifacts };
@@ -226,7 +226,7 @@ static kiln_status show(struct training *t)
     if (!status && path_of(t, CONFUSION))
         status = results_draw_confusion(&t->results, t->test, t->path[CONFUSION]);
     if (!status && path_of(t, PICTURE))
-        status = results_save_picture(&t->results, t->test, t->path[PICTURE], &t->digit);
+        status = results_save_picture(&t->results, t->test, t->path[PICTURE], &t->shown);
     return status;
 }
 
@@ -286,7 +286,7 @@ static void print_json(const struct training *t)
     json_number(&j, "epochs", (double)t->o.epochs);
     json_number(&j, "test_accuracy", kiln_confusion_accuracy(t->results.confusion));
     json_number(&j, "seconds", t->seconds);
-    json_number(&j, "digit", t->digit);
+    json_number(&j, "picture_class", t->shown);
     json_open(&j, "files", '[');
     for (int i = 0; i < ARTIFACTS; i++)
         if (path_of(t, i))

@@ -143,7 +143,7 @@ kiln_status results_draw_sheet(const struct results *r, const kiln_dataset *test
                                      .shape = KILN_SHAPE(s.count, one->size[0], one->size[1], one->size[2])};
         const int shown = s.count < FIRST ? s.count : FIRST;
         snprintf(title, sizeof title,
-                 s.count > shown ? "The first %d test pictures, and %d that were read wrong"
+                 s.count > shown ? "The first %d test pictures, and %d mistakes"
                                  : "The first %d test pictures",
                  shown, s.count - shown);
         status = kiln_draw_sheet(

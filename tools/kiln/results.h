@@ -17,13 +17,13 @@ struct results {
 kiln_status results_collect(struct results *r, kiln_program *grade, const struct classifier *c,
                             kiln_dataset *test);
 
-/** Draw a sheet: the first test pictures with what was read, and after them some that were read wrong. */
+/** Draw a sheet: the first test pictures and what each is taken for, and after them some mistakes. */
 kiln_status results_draw_sheet(const struct results *r, const kiln_dataset *test, const char *path);
 
 /** Draw the confusion matrix. */
 kiln_status results_draw_confusion(const struct results *r, const kiln_dataset *test, const char *path);
 
-/** Write a test picture that is read right as a PNG file; *label is what it shows. */
+/** Write a test picture that is taken for what it is as a PNG file; *label is what it shows. */
 kiln_status results_save_picture(const struct results *r, const kiln_dataset *test, const char *path,
                                  int *label);
 
