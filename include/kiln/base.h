@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Status ------------------------------------------------------------------------------------------------------ */
+/* Status ------------------------------------------------------------------------------------------------- */
 
 #define KILN_STATUS(X)                           \
     X(OK, "success")                             \
@@ -56,7 +56,7 @@ KILN_API const char *kiln_status_text(kiln_status status);
 /** The real number that means zero where zero means "the default". */
 #define KILN_ZERO 1e-30
 
-/* Element types ----------------------------------------------------------------------------------------------- */
+/* Element types ------------------------------------------------------------------------------------------ */
 
 /*       name  text    bytes */
 #define KILN_TYPE(X)   \
@@ -90,7 +90,7 @@ KILN_API const char *kiln_type_name(kiln_type type);
 /** True for F32, F64, F16 and BF16. */
 KILN_API bool kiln_type_is_real(kiln_type type);
 
-/* Shapes ------------------------------------------------------------------------------------------------------ */
+/* Shapes ------------------------------------------------------------------------------------------------- */
 
 #define KILN_MAX_RANK 8
 
@@ -131,7 +131,7 @@ KILN_API bool kiln_shape_equal(const kiln_shape *a, const kiln_shape *b);
 /** Write "[2, 3]" or "[]" (symbols as "?") into text of `bytes` bytes, always ended; returns text. */
 KILN_API char *kiln_shape_text(const kiln_shape *shape, char *text, size_t bytes);
 
-/* Arrays ------------------------------------------------------------------------------------------------------ */
+/* Arrays ------------------------------------------------------------------------------------------------- */
 
 /**
  * A view of the caller's own memory: dense, row-major.

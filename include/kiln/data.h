@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-/* Pictures ------------------------------------------------------------------------------------------------ */
+/* Pictures ----------------------------------------------------------------------------------------------- */
 
 /** How a picture comes to another shape than its own. */
 typedef enum kiln_image_fit {
@@ -74,7 +74,7 @@ KILN_API kiln_status kiln_image_load(kiln_array *picture, const char *path, cons
  */
 KILN_API kiln_status kiln_image_save_png(const char *path, const kiln_array *picture);
 
-/* Datasets: what they hold --------------------------------------------------------------------------------- */
+/* Datasets: what they hold ------------------------------------------------------------------------------- */
 
 /**
  * Rows of named columns. Views (slices and splits) are datasets of their own on shared storage; each dataset has its own
@@ -118,7 +118,7 @@ KILN_API const char *kiln_dataset_class(const kiln_dataset *ds, int class_index)
  */
 KILN_API kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, kiln_array *item);
 
-/* Datasets: batches ------------------------------------------------------------------------------------------ */
+/* Datasets: batches -------------------------------------------------------------------------------------- */
 
 /** A batch, lent by its dataset until the next call of kiln_dataset_next, or its end. */
 typedef struct kiln_batch {
@@ -175,7 +175,7 @@ KILN_API kiln_status kiln_dataset_seek(kiln_dataset *ds, kiln_dataset_place plac
 /** Go back to the first row of the present epoch. */
 KILN_API void kiln_dataset_rewind(kiln_dataset *ds);
 
-/* Datasets: views -------------------------------------------------------------------------------------------- */
+/* Datasets: views ---------------------------------------------------------------------------------------- */
 
 /**
  * The rows first .. first + rows - 1 of another dataset, or as many of them as there are.
@@ -192,7 +192,7 @@ KILN_API kiln_status kiln_dataset_slice(kiln_dataset **out, const kiln_dataset *
 KILN_API kiln_status kiln_dataset_split(kiln_dataset **out, const kiln_dataset *src, const double *fraction,
                                         int count, uint64_t seed);
 
-/* Datasets: where they come from ----------------------------------------------------------------------------- */
+/* Datasets: where they come from ------------------------------------------------------------------------- */
 
 /**
  * MNIST, Fashion-MNIST and others in their form: {train,t10k}-{images-idx3,labels-idx1}-ubyte, each plain or as .gz.
@@ -225,8 +225,8 @@ typedef struct kiln_named_array {
 } kiln_named_array;
 
 typedef struct kiln_arrays_params {
-    bool
-        borrow; /* use the arrays where they are: they stay, unchanged, as long as the dataset and its views */
+    /* use the arrays where they are: they stay, unchanged, as long as the dataset and its views */
+    bool borrow;
 } kiln_arrays_params;
 
 /** A dataset of arrays in memory, copied unless borrowed, which agree in the number of rows. */

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* Curves --------------------------------------------------------------------------------------------------------- */
+/* Curves ------------------------------------------------------------------------------------------------- */
 
 /** A line of a chart. Points that are no numbers, and on a logarithmic axis those not above 0, leave a gap. */
 typedef struct kiln_series {
@@ -41,7 +41,7 @@ typedef struct kiln_curves_params {
 KILN_API kiln_status kiln_draw_curves(const char *path, const kiln_series *series, int count,
                                       const kiln_curves_params *params);
 
-/* A sheet of pictures ---------------------------------------------------------------------------------------------- */
+/* A sheet of pictures ------------------------------------------------------------------------------------ */
 
 typedef enum kiln_mark {
     KILN_MARK_NONE,
@@ -67,7 +67,7 @@ typedef struct kiln_sheet_params {
 KILN_API kiln_status kiln_draw_sheet(const char *path, const kiln_array *pictures,
                                      const kiln_sheet_params *params);
 
-/* Confusion ---------------------------------------------------------------------------------------------------------- */
+/* Confusion ---------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_matrix_params {
     const char *title;        /* NULL: "Confusion matrix" */

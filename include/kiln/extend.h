@@ -25,7 +25,7 @@ typedef struct kiln_caps kiln_caps;
 typedef struct kiln_node kiln_node;
 typedef struct kiln_dispatch kiln_dispatch;
 
-/* Kernels: contract and variants ------------------------------------------------------------------------------- */
+/* Kernels: contract and variants ------------------------------------------------------------------------- */
 
 #define KILN_MAX_BINDINGS  8
 #define KILN_MAX_CONSTANTS 24
@@ -118,8 +118,8 @@ struct kiln_dispatch {
     const kiln_kernel *kernel;
     const kiln_variant *variant; /* chosen by the plan; a lowering may force one */
     kiln_binding bind[KILN_MAX_BINDINGS];
-    uint32_t
-        constants[KILN_MAX_CONSTANTS]; /* meaning, as operator codes: specialization constants 1, 2, ... */
+    /* meaning, as operator codes: specialization constants 1, 2, ... */
+    uint32_t constants[KILN_MAX_CONSTANTS];
     int constant_count;
     uint32_t block_size;
     union {
@@ -129,7 +129,7 @@ struct kiln_dispatch {
     bool f64; /* real operands are stored as double; set by the plan */
 };
 
-/* Operators ---------------------------------------------------------------------------------------------------- */
+/* Operators ---------------------------------------------------------------------------------------------- */
 
 /** Type and shape of a value. */
 typedef struct kiln_spec {
@@ -171,8 +171,8 @@ typedef struct kiln_op {
     int inputs; /* how many it must have at the least */
     int outputs;
     uint32_t flags;
-    uint32_t
-        shape_inputs; /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
+    /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
+    uint32_t shape_inputs;
     /** Set out[0 .. outputs) from the node's inputs and params; on misfit report by kiln_node_fail and return it. */
     kiln_status (*infer)(kiln_graph *g, const kiln_node *n, kiln_spec *out);
     /**
@@ -266,7 +266,7 @@ KILN_API kiln_status kiln_graph_fail(kiln_graph *g, kiln_status status, const ch
 KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status, const char *format,
                                     ...);
 
-/* Lowering: while planning, every size is a number -------------------------------------------------------------- */
+/* Lowering: while planning, every size is a number ------------------------------------------------------- */
 
 /** Type and shape with sizes known; the type is the logical one. */
 KILN_API kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t);

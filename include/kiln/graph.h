@@ -42,7 +42,7 @@ KILN_API kiln_status kiln_graph_status(const kiln_graph *g);
 /** The text of that failure; "" while there is none. A loan. */
 KILN_API const char *kiln_graph_error(const kiln_graph *g);
 
-/* Sizes -------------------------------------------------------------------------------------------------------- */
+/* Sizes -------------------------------------------------------------------------------------------------- */
 
 /**
  * A dimension known only when data arrives: the same name is the same symbol. "batch" is KILN_BATCH. A run takes its
@@ -50,7 +50,7 @@ KILN_API const char *kiln_graph_error(const kiln_graph *g);
  */
 KILN_API int64_t kiln_dim(kiln_graph *g, const char *name);
 
-/* What enters -------------------------------------------------------------------------------------------------- */
+/* What enters -------------------------------------------------------------------------------------------- */
 
 /** A value that the caller writes before a run (kiln_program_write) and that keeps what was last written. */
 KILN_API kiln_tensor kiln_input(kiln_graph *g, const char *name, kiln_type type, kiln_shape shape);
@@ -121,7 +121,7 @@ KILN_API kiln_tensor kiln_assign_with(kiln_graph *g, kiln_tensor state, kiln_ten
 /** Several effects as one. KILN_NONE among them are left out. */
 KILN_API kiln_tensor kiln_group(kiln_graph *g, const kiln_tensor *effects, int count);
 
-/* What leaves -------------------------------------------------------------------------------------------------- */
+/* What leaves -------------------------------------------------------------------------------------------- */
 
 /** Name a value as an output of the graph; returns it. */
 KILN_API kiln_tensor kiln_output(kiln_graph *g, const char *name, kiln_tensor t);
@@ -150,7 +150,7 @@ KILN_API kiln_tensor kiln_graph_parameter(const kiln_graph *g, int index);
 /** Whether y is computed from x (or is x). */
 KILN_API bool kiln_depends(const kiln_graph *g, kiln_tensor y, kiln_tensor x);
 
-/* Scopes ------------------------------------------------------------------------------------------------------- */
+/* Scopes ------------------------------------------------------------------------------------------------- */
 
 /**
  * Put "name." before the names of parameters and states declared until the matching close. Layers that are given no
@@ -162,7 +162,7 @@ KILN_API void kiln_scope_close(kiln_graph *g);
 /** A name for a layer: `name` itself, or "kind1", "kind2", ... of the open scope. A loan until the graph ends. */
 KILN_API const char *kiln_scope_name(kiln_graph *g, const char *kind, const char *name);
 
-/* Functions and gradients --------------------------------------------------------------------------------------- */
+/* Functions and gradients -------------------------------------------------------------------------------- */
 
 /**
  * Inline body: its inputs, in the order of declaration, become in[0..]; its outputs are stored to out[0..]. Parameters

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* ONNX, read ------------------------------------------------------------------------------------------------------- */
+/* ONNX, read --------------------------------------------------------------------------------------------- */
 
 /** An input whose value is given while the model is read, and becomes a constant: one that says a shape, for instance. */
 typedef struct kiln_onnx_fixed {
@@ -28,8 +28,8 @@ typedef struct kiln_onnx_fixed {
 } kiln_onnx_fixed;
 
 typedef struct kiln_onnx_params {
-    bool
-        train; /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
+    /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
+    bool train;
     bool free_batch; /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
     const kiln_onnx_fixed *fixed;
     int fixed_count;
@@ -55,7 +55,7 @@ KILN_API kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, 
  */
 KILN_API kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path);
 
-/* ONNX, written ---------------------------------------------------------------------------------------------------- */
+/* ONNX, written ------------------------------------------------------------------------------------------ */
 
 /** A text to keep in a file. */
 typedef struct kiln_note {
@@ -81,7 +81,7 @@ typedef struct kiln_onnx_save_params {
 KILN_API kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const char *path,
                                     const kiln_onnx_save_params *params);
 
-/* safetensors, read ---------------------------------------------------------------------------------------------- */
+/* safetensors, read -------------------------------------------------------------------------------------- */
 
 /**
  * A file of named tensors: 8 bytes that hold the length of a header, the header (JSON: type, shape and place of each
@@ -110,7 +110,7 @@ KILN_API bool kiln_safetensors_find(const kiln_safetensors *file, const char *na
 /** The text noted under a key (of "__metadata__"); NULL if there is none. A loan. */
 KILN_API const char *kiln_safetensors_note(const kiln_safetensors *file, const char *key);
 
-/* safetensors, written ------------------------------------------------------------------------------------------- */
+/* safetensors, written ----------------------------------------------------------------------------------- */
 
 /** A tensor to write: its values, or who has them. */
 typedef struct kiln_safetensors_entry {
@@ -133,7 +133,7 @@ typedef struct kiln_safetensors_entry {
 KILN_API kiln_status kiln_safetensors_save(const char *path, const kiln_safetensors_entry *entries, int count,
                                            const kiln_note *notes, int note_count);
 
-/* Weights and notes in one file: a checkpoint ---------------------------------------------------------------------- */
+/* Weights and notes in one file: a checkpoint ------------------------------------------------------------ */
 
 /** As kiln_weights_save, with notes: where training stood. */
 KILN_API kiln_status kiln_weights_save_noted(kiln_weights *w, const char *path, const kiln_note *notes,
@@ -143,7 +143,7 @@ KILN_API kiln_status kiln_weights_save_noted(kiln_weights *w, const char *path, 
 KILN_API kiln_status kiln_weights_load_from(kiln_weights *w, const kiln_safetensors *file,
                                             const kiln_load_params *params);
 
-/* .npy and .npz ---------------------------------------------------------------------------------------------------- */
+/* .npy and .npz ------------------------------------------------------------------------------------------ */
 
 /**
  * Read a .npy file of format 1 to 3. Columns first becomes rows first, big-endian becomes little-endian; elements of two

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* Confusion matrix ----------------------------------------------------------------------------------------------- */
+/* Confusion matrix --------------------------------------------------------------------------------------- */
 
 /** How often each class was taken for which. */
 typedef struct kiln_confusion kiln_confusion;
@@ -78,7 +78,7 @@ KILN_API kiln_score kiln_confusion_average(const kiln_confusion *c, kiln_average
 KILN_API kiln_status kiln_confusion_print(const kiln_confusion *c, const char *const *names,
                                           void (*write)(void *user, const char *text), void *user);
 
-/* Running mean ---------------------------------------------------------------------------------------------------- */
+/* Running mean ------------------------------------------------------------------------------------------- */
 
 /** The mean of batches' means, weighted by their rows, so that a ragged last batch counts right. {0} is empty. */
 typedef struct kiln_running_mean {
@@ -92,7 +92,7 @@ KILN_API void kiln_running_mean_add(kiln_running_mean *m, double value, double r
 /** The mean so far; 0 if nothing was added. */
 KILN_API double kiln_running_mean_value(const kiln_running_mean *m);
 
-/* CSV log ---------------------------------------------------------------------------------------------------------- */
+/* CSV log ------------------------------------------------------------------------------------------------ */
 
 /** A table that grows by a line at a time: a header of names, then rows of numbers, the first of them a step. */
 typedef struct kiln_csv kiln_csv;

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/* Elementwise -------------------------------------------------------------------------------------------------- */
+/* Elementwise -------------------------------------------------------------------------------------------- */
 
 /** Arithmetic with broadcasting; a and b have one type (F32 or I32, I64). y [broadcast(a, b)]. */
 KILN_API kiln_tensor kiln_add(kiln_graph *g, kiln_tensor a, kiln_tensor b);
@@ -80,7 +80,7 @@ KILN_API kiln_tensor kiln_stop_gradient(kiln_graph *g, kiln_tensor x);
 /** `train` in programs that train, `infer` in the others; same type and shape. The other branch is not compiled. */
 KILN_API kiln_tensor kiln_by_mode(kiln_graph *g, kiln_tensor train, kiln_tensor infer);
 
-/* Reductions --------------------------------------------------------------------------------------------------- */
+/* Reductions --------------------------------------------------------------------------------------------- */
 
 /** Axes to reduce: KILN_AXES(1, 2); {0} means all. */
 typedef struct kiln_axes {
@@ -110,7 +110,7 @@ KILN_API kiln_tensor kiln_argmax(kiln_graph *g, kiln_tensor x, int axis, bool ke
 /** Mean and biased variance over axes, kept as size 1; variance is node output 1. Gradients flow through both. */
 KILN_API kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, kiln_tensor *variance);
 
-/* Matrices and images ------------------------------------------------------------------------------------------- */
+/* Matrices and images ------------------------------------------------------------------------------------ */
 
 typedef struct kiln_matmul_params {
     bool transpose_a, transpose_b; /* swap the last two axes of an operand first */
@@ -123,8 +123,9 @@ KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b,
 typedef struct kiln_conv2d_params {
     int stride[2]; /* 0 means 1 */
     int pad[2][2]; /* zeros before and after, per axis */
-    bool
-        same; /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be known */
+    /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be
+     * known */
+    bool same;
     int dilation[2]; /* 0 means 1 */
     int groups;      /* 0 means 1; C and O must be multiples of it */
 } kiln_conv2d_params;
@@ -162,7 +163,7 @@ KILN_API kiln_tensor kiln_max_pool2d(kiln_graph *g, kiln_tensor x, const kiln_po
 /** Mean of each window. x [N, C, H, W]. */
 KILN_API kiln_tensor kiln_average_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
 
-/* Normalization and probabilities -------------------------------------------------------------------------------- */
+/* Normalization and probabilities ------------------------------------------------------------------------ */
 
 /** y[.., c, ..] = exp(x[.., c, ..]) / sum_c exp(x[.., c, ..]), computed from the row's maximum. */
 KILN_API kiln_tensor kiln_softmax(kiln_graph *g, kiln_tensor x, int axis);
@@ -193,7 +194,7 @@ KILN_API kiln_tensor kiln_dropout(kiln_graph *g, kiln_tensor x, double rate);
 /** Dropout with a mask that is given: x * mask / (1 - rate) in training, else x. mask broadcasts to x, F32. */
 KILN_API kiln_tensor kiln_dropout_mask(kiln_graph *g, kiln_tensor x, kiln_tensor mask, double rate);
 
-/* Shape -------------------------------------------------------------------------------------------------------- */
+/* Shape -------------------------------------------------------------------------------------------------- */
 
 /** In kiln_reshape: whatever size is left over (once). */
 #define KILN_REST INT64_MIN
@@ -241,7 +242,7 @@ KILN_API kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes)
 KILN_API kiln_tensor kiln_zeros_like(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_ones_like(kiln_graph *g, kiln_tensor x);
 
-/* Losses: scalars, the mean over the batch's rows ------------------------------------------------------------------ */
+/* Losses: scalars, the mean over the batch's rows -------------------------------------------------------- */
 
 /**
  * Softmax cross-entropy over axis 1, from raw scores.
@@ -255,14 +256,14 @@ KILN_API kiln_tensor kiln_binary_cross_entropy(kiln_graph *g, kiln_tensor scores
 /** Mean of (a - b)^2. */
 KILN_API kiln_tensor kiln_mean_squared_error(kiln_graph *g, kiln_tensor a, kiln_tensor b);
 
-/* Metrics inside a program: scalars without gradient ---------------------------------------------------------------- */
+/* Metrics inside a program: scalars without gradient ----------------------------------------------------- */
 
 /** Share of rows whose largest score (axis 1) is the target class. scores [N, C, ..], target [N, ..] integer. */
 KILN_API kiln_tensor kiln_accuracy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
 /** Share of rows whose target is among the k largest scores. scores [N, C], target [N]. */
 KILN_API kiln_tensor kiln_top_k_accuracy(kiln_graph *g, kiln_tensor scores, kiln_tensor target, int k);
 
-/* Optimizers over whole arenas: what kiln_minimize, kiln_backward and kiln_update (train.h) are made of ---------------- */
+/* Optimizers over whole arenas: what kiln_minimize, kiln_backward and kiln_update (train.h) are made of ---- */
 
 typedef enum kiln_optimizer {
     KILN_SGD,      /* p -= rate g */

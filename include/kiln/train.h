@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/* Optimizers --------------------------------------------------------------------------------------------------- */
+/* Optimizers --------------------------------------------------------------------------------------------- */
 
 /** Parameters whose name matches take other settings; the first group that matches counts. */
 typedef struct kiln_param_group {
@@ -41,8 +41,8 @@ typedef struct kiln_minimize_params {
     double clip_norm;  /* scale the gradients of all parameters together to at most this norm; 0 off */
     double clip_value; /* clip each element to +- this, before the norm; 0 off */
     double scale;      /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
-    const char
-        *name; /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names */
+    /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names */
+    const char *name;
 } kiln_minimize_params;
 
 /**
@@ -59,7 +59,7 @@ KILN_API kiln_tensor kiln_backward(kiln_graph *g, kiln_tensor loss, const kiln_m
  *  in), then clear what was used. An all-reduce fits between the two (weights.h). */
 KILN_API kiln_tensor kiln_update(kiln_graph *g, const kiln_minimize_params *params);
 
-/* Schedules: scalars computed from the optimizer's step ------------------------------------------------------------ */
+/* Schedules: scalars computed from the optimizer's step -------------------------------------------------- */
 
 /** Updates done so far by the optimizer of that name (NULL "optimizer"), as an F32 scalar: 0 in the first. */
 KILN_API kiln_tensor kiln_step(kiln_graph *g, const char *optimizer);
@@ -78,7 +78,7 @@ KILN_API kiln_tensor kiln_schedule_cosine(kiln_graph *g, kiln_tensor step, doubl
 KILN_API kiln_tensor kiln_schedule_warm_up(kiln_graph *g, kiln_tensor step, kiln_tensor rate_from,
                                            double warm);
 
-/* The ready-made loop ---------------------------------------------------------------------------------------------- */
+/* The ready-made loop ------------------------------------------------------------------------------------ */
 
 /** Where training stands, for a callback. Loans for the call. */
 typedef struct kiln_fit_info {
@@ -98,8 +98,8 @@ typedef struct kiln_fit_params {
     int64_t epochs; /* passes over the data; 0 means 1, or as many as `steps` takes */
     int64_t steps;  /* at most so many batches in all; 0: no limit */
     int64_t batch;  /* rows of a batch; 0 means 128. The last one of an epoch may be smaller: see drop_last */
-    bool
-        in_order; /* leave the order of rows to the dataset's params; otherwise they are shuffled, by its seed */
+    /* leave the order of rows to the dataset's params; otherwise they are shuffled, by its seed */
+    bool in_order;
 
     /* Validation, after each epoch */
     kiln_dataset *validation; /* NULL: none */
@@ -115,9 +115,9 @@ typedef struct kiln_fit_params {
     bool resume;            /* begin where the checkpoint stands, if there is one */
 
     /* Showing */
-    int64_t
-        read_every; /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
-                                   100 readings an epoch, at least every 50 steps; an epoch's last step is always read */
+    /* steps from one reading of the scalars to the next: a reading waits for the device. 0 means
+     * 100 readings an epoch, at least every 50 steps; an epoch's last step is always read */
+    int64_t read_every;
     const char *csv;    /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
     const char *curves; /* the same drawn, after each epoch: .png or .svg; NULL: none */
     bool quiet; /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */

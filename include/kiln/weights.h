@@ -79,7 +79,7 @@ typedef struct kiln_load_params {
 /** Read tensors from a safetensors file; nothing changes if one does not fit. */
 KILN_API kiln_status kiln_weights_load(kiln_weights *w, const char *path, const kiln_load_params *params);
 
-/* Sessions ------------------------------------------------------------------------------------------------------ */
+/* Sessions ----------------------------------------------------------------------------------------------- */
 
 /** The states of one conversation (KILN_STORE_SESSION): a second store, named when a program is created. */
 typedef struct kiln_session kiln_session;

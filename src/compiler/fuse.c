@@ -29,7 +29,7 @@ struct fusion {
     int *users;        /* by value id: consumers, the run list counting as one */
 };
 
-/* Splicing two chains --------------------------------------------------------------------------------------------------- */
+/* Splicing two chains ------------------------------------------------------------------------------------ */
 
 /* A chain under construction: where its parts' registers went. */
 struct splice {
@@ -108,7 +108,7 @@ static void accept(struct link *into, const struct splice *s, int members)
     into->members += members;
 }
 
-/* Growing chains --------------------------------------------------------------------------------------------------------- */
+/* Growing chains ----------------------------------------------------------------------------------------- */
 
 /* A constant of one element that an immediate can hold: any real, an integer of 32 bits. */
 static bool constant_number(const kiln_node *n, double *value, bool *integer)
@@ -176,7 +176,7 @@ static void grow(struct fusion *f, const kiln_node *n, struct link *l)
     }
 }
 
-/* Epilogues --------------------------------------------------------------------------------------------------------------- */
+/* Epilogues ---------------------------------------------------------------------------------------------- */
 
 /* Put operand `at` first: register 0 is what the head computes. */
 static void put_first(struct link *l, int at)
@@ -233,7 +233,7 @@ static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
     }
 }
 
-/* Emitting ----------------------------------------------------------------------------------------------------------------- */
+/* Emitting ----------------------------------------------------------------------------------------------- */
 
 static kiln_status emit_mapped(struct fusion *f, const kiln_node *n, const kiln_op *op, const kiln_tensor *in,
                                int inputs, const void *params, size_t params_size, const kiln_chain *epilogue)
@@ -275,7 +275,7 @@ static kiln_status emit(struct fusion *f, const kiln_node *n, const struct link 
     return kiln_rewrite_copy(f->r, n) ? KILN_OK : f->r->to->status;
 }
 
-/* The pass ----------------------------------------------------------------------------------------------------------------- */
+/* The pass ----------------------------------------------------------------------------------------------- */
 
 static void count_users(struct fusion *f, const kiln_tensor *run, int run_count)
 {

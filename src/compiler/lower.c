@@ -10,7 +10,7 @@
 #include "compiler/convert.h"
 #include "compiler/plan.h"
 
-/* Objects and places ------------------------------------------------------------------------------------------------- */
+/* Objects and places ------------------------------------------------------------------------------------- */
 
 size_t kiln_storage_size(kiln_type type, bool f64)
 {
@@ -78,7 +78,7 @@ static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t cou
     return n->out[0];
 }
 
-/* What a lowering asks -------------------------------------------------------------------------------------------------- */
+/* What a lowering asks ----------------------------------------------------------------------------------- */
 
 kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t)
 {
@@ -164,7 +164,7 @@ kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chu
                                    element);
 }
 
-/* Steps --------------------------------------------------------------------------------------------------------------------- */
+/* Steps -------------------------------------------------------------------------------------------------- */
 
 /* The bytes a binding covers; false where it goes past its value. */
 static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_access access,
@@ -212,7 +212,7 @@ kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
     return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
-/* Windows: while an operand is longer than a binding may be, the dispatch is halved along an axis of its contract. --------- */
+/* Windows: while an operand is longer than a binding may be, the dispatch is halved along an axis of its contract. ---- */
 
 static bool in_range(const struct kiln_plan *plan, const kiln_dispatch *d)
 {
@@ -300,7 +300,7 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
     return in_range(plan, &whole) ? add_dispatch(plan, &whole) : cut_dispatch(plan, &whole);
 }
 
-/* Where values lie ------------------------------------------------------------------------------------------------------------ */
+/* Where values lie --------------------------------------------------------------------------------------- */
 
 static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
 {
@@ -443,7 +443,7 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
-/* Values inside others ------------------------------------------------------------------------------------------------------------ */
+/* Values inside others ----------------------------------------------------------------------------------- */
 
 /* Whether t's producer may write anywhere: it is computed by a kernel, into memory of its own. */
 static bool movable(const struct kiln_plan *plan, kiln_tensor t)

@@ -111,7 +111,7 @@ struct kiln_compile_params {
 kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_params *params);
 void kiln_plan_destroy(struct kiln_plan **plan);
 
-/* Passes, in the order of compile.c ------------------------------------------------------------------------------ */
+/* Passes, in the order of compile.c ---------------------------------------------------------------------- */
 
 /** What a rewrite of a graph needs and gives. */
 struct kiln_rewrite {

@@ -79,7 +79,7 @@ static bool schedule_step(struct schedule *s, struct kiln_step *step)
     return true;
 }
 
-/* Prologue -------------------------------------------------------------------------------------------------------------- */
+/* Prologue ----------------------------------------------------------------------------------------------- */
 
 /* Which objects the prologue may read: what no step of this plan writes, and what only the prologue writes. */
 static void find_prologue(struct kiln_plan *plan, bool *settled)
@@ -142,7 +142,7 @@ static void keep_results(struct kiln_plan *plan)
         }
 }
 
-/* Order ----------------------------------------------------------------------------------------------------------------- */
+/* Order -------------------------------------------------------------------------------------------------- */
 
 static int compare_steps(const void *a, const void *b)
 {

@@ -15,7 +15,7 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
-/* Reachability ---------------------------------------------------------------------------------------------------- */
+/* Reachability ------------------------------------------------------------------------------------------- */
 
 static void reach(const struct kiln_rewrite *r, bool *needed)
 {
@@ -59,7 +59,7 @@ static kiln_status reach_all(const struct kiln_rewrite *r, bool *needed, kiln_te
     return KILN_OK;
 }
 
-/* Equal nodes ------------------------------------------------------------------------------------------------------- */
+/* Equal nodes -------------------------------------------------------------------------------------------- */
 
 /* A hash table of nodes in the new graph. */
 struct known {
@@ -99,7 +99,7 @@ static bool mergeable(const kiln_node *n)
            n->op != &kiln_op_parameter && n->op != &kiln_op_state;
 }
 
-/* Neutral elements ---------------------------------------------------------------------------------------------------- */
+/* Neutral elements --------------------------------------------------------------------------------------- */
 
 /* Whether t is the number `value` everywhere. */
 static bool is_number(const kiln_graph *g, kiln_tensor t, double value)
@@ -143,7 +143,7 @@ static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, con
     return KILN_NONE;
 }
 
-/* One node ----------------------------------------------------------------------------------------------------------- */
+/* One node ----------------------------------------------------------------------------------------------- */
 
 /* The value that this node only passes on; KILN_NONE: it computes. */
 static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,

@@ -123,7 +123,7 @@ kiln_register kiln_cpu_step(uint32_t step, const kiln_register *registers)
     return d;
 }
 
-/* The kernels ----------------------------------------------------------------------------------------------------- */
+/* The kernels -------------------------------------------------------------------------------------------- */
 
 /* The constants of a dispatch (chain/chain.h). */
 static uint32_t walk_of(const uint32_t *constants, int operand)

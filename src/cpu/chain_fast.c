@@ -20,7 +20,7 @@ KILN_INLINE int32_t integer_of(float x)
     return x >= 2147483648.0f ? INT32_MAX : y;
 }
 
-/* Loops ------------------------------------------------------------------------------------------------------------ */
+/* Loops -------------------------------------------------------------------------------------------------- */
 
 /* code, the result's member of union word, the result by x, y, z (reals), i, j (integers), u, v, w (their bits) */
 #define STEPS(X)                             \

@@ -11,7 +11,7 @@
 
 enum { LANES = 16, RUN = 512, BLOCK = 256, ROWS = 32 };
 
-/* Runs: values that lie behind one another ----------------------------------------------------------------------- */
+/* Runs: values that lie behind one another --------------------------------------------------------------- */
 
 KILN_INLINE void run_sum_body(const float *x, size_t count, double *total)
 {
@@ -59,7 +59,7 @@ KILN_CLONES(run_sum, RUN_PARAMETERS, RUN_ARGUMENTS)
 KILN_CLONES(run_max, RUN_PARAMETERS, RUN_ARGUMENTS)
 KILN_CLONES(run_min, RUN_PARAMETERS, RUN_ARGUMENTS)
 
-/* Blocks: rows of results side by side, `step` apart ------------------------------------------------------------- */
+/* Blocks: rows of results side by side, `step` apart ----------------------------------------------------- */
 
 KILN_INLINE void block_sum_body(const float *x, size_t step, size_t rows, size_t width, double *total)
 {
@@ -99,7 +99,7 @@ KILN_CLONES(block_sum, BLOCK_PARAMETERS, BLOCK_ARGUMENTS)
 KILN_CLONES(block_max, BLOCK_PARAMETERS, BLOCK_ARGUMENTS)
 KILN_CLONES(block_min, BLOCK_PARAMETERS, BLOCK_ARGUMENTS)
 
-/* The kernel ----------------------------------------------------------------------------------------------------- */
+/* The kernel --------------------------------------------------------------------------------------------- */
 
 static const struct code {
     double start;

@@ -35,7 +35,7 @@ static void arrays_close(struct kiln_source *source)
 
 static const struct kiln_source_ops arrays_ops = {.read = arrays_read, .close = arrays_close};
 
-/* What is refused ---------------------------------------------------------------------------------------------- */
+/* What is refused ---------------------------------------------------------------------------------------- */
 
 static kiln_status check_shape(const struct arrays *a, const kiln_named_array *named)
 {
@@ -101,7 +101,7 @@ static kiln_status check(const struct arrays *a, const kiln_named_array *named)
     return check_classes(a, named);
 }
 
-/* Opening ---------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 static kiln_status add(struct arrays *a, const kiln_named_array *named, bool copy)
 {
@@ -156,7 +156,7 @@ kiln_status kiln_arrays_open(kiln_dataset **out, const kiln_named_array *arrays,
     return status ? status : kiln_dataset_create(out, &a->source, "dataset");
 }
 
-/* .npz ------------------------------------------------------------------------------------------------------- */
+/* .npz --------------------------------------------------------------------------------------------------- */
 
 /* The file's first arrays, as many as there is room for. */
 static kiln_status load_arrays(const kiln_npz *file, kiln_named_array *arrays)

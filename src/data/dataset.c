@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "data/loader.h"
 
-/* Life ------------------------------------------------------------------------------------------------------- */
+/* Life --------------------------------------------------------------------------------------------------- */
 
 static kiln_status view_create(kiln_dataset **out, struct kiln_source *source, int64_t rows)
 {
@@ -59,7 +59,7 @@ void kiln_dataset_close(kiln_dataset **ds)
     free(d);
 }
 
-/* What it holds ---------------------------------------------------------------------------------------------- */
+/* What it holds ------------------------------------------------------------------------------------------ */
 
 int64_t kiln_dataset_rows(const kiln_dataset *ds)
 {
@@ -112,7 +112,7 @@ kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, ki
     return ds->source->ops->read(ds->source, kiln_dataset_source_row(ds, row), column, item->data);
 }
 
-/* Batches ---------------------------------------------------------------------------------------------------- */
+/* Batches ------------------------------------------------------------------------------------------------ */
 
 kiln_status kiln_dataset_set_params(kiln_dataset *ds, const kiln_dataset_params *params)
 {
@@ -171,7 +171,7 @@ void kiln_dataset_rewind(kiln_dataset *ds)
     kiln_dataset_seek(ds, (kiln_dataset_place){.epoch = ds->place.epoch});
 }
 
-/* Views ------------------------------------------------------------------------------------------------------ */
+/* Views -------------------------------------------------------------------------------------------------- */
 
 /* A view of `rows` rows whose numbers the caller fills in. */
 static kiln_status picked_create(kiln_dataset **out, const kiln_dataset *src, int64_t rows)

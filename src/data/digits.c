@@ -34,7 +34,7 @@ enum {
 #define DEFAULT_ROWS 10000
 #define PI           3.14159265358979323846
 
-/* Forms ------------------------------------------------------------------------------------------------------ */
+/* Forms -------------------------------------------------------------------------------------------------- */
 
 struct point {
     float x, y; /* in the unit square, y down */
@@ -80,7 +80,7 @@ static const struct form forms[CLASSES][MAX_FORMS] = {
 };
 /* clang-format on */
 
-/* Drawing lines ---------------------------------------------------------------------------------------------- */
+/* Drawing lines ------------------------------------------------------------------------------------------ */
 
 /* The sheet: how far each pixel lies from the nearest ink, up to what matters. */
 struct sheet {
@@ -144,7 +144,7 @@ static void draw_stroke(struct sheet *s, const struct stroke *stroke)
     }
 }
 
-/* Distortion ------------------------------------------------------------------------------------------------- */
+/* Distortion --------------------------------------------------------------------------------------------- */
 
 static float between(struct kiln_rng *rng, double low, double high)
 {
@@ -215,7 +215,7 @@ static void draw_scratches(struct sheet *s, struct kiln_rng *rng)
     }
 }
 
-/* Ink and ground --------------------------------------------------------------------------------------------- */
+/* Ink and ground ----------------------------------------------------------------------------------------- */
 
 static struct sheet empty_sheet(void)
 {
@@ -265,7 +265,7 @@ static unsigned char render(uint64_t seed, int64_t row, unsigned char *pixels)
     return (unsigned char)label;
 }
 
-/* The dataset ------------------------------------------------------------------------------------------------ */
+/* The dataset -------------------------------------------------------------------------------------------- */
 
 struct digits {
     struct kiln_source source;

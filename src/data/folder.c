@@ -52,7 +52,7 @@ static void folder_close(struct kiln_source *source)
 
 static const struct kiln_source_ops folder_ops = {.read = folder_read, .close = folder_close};
 
-/* Names ------------------------------------------------------------------------------------------------------ */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 typedef bool wanted_fn(const char *path);
 
@@ -111,7 +111,7 @@ static kiln_status list_paths(names *list, struct kiln_arena *arena, const char 
     return KILN_OK;
 }
 
-/* Opening ---------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 static kiln_status add_class(struct folder *f, const char *path, int32_t label)
 {

@@ -38,7 +38,7 @@ struct mnist {
     struct idx images, labels;
 };
 
-/* Reading ---------------------------------------------------------------------------------------------------- */
+/* Reading ------------------------------------------------------------------------------------------------ */
 
 static kiln_status mnist_read(const struct kiln_source *source, int64_t row, int column, void *item)
 {
@@ -71,7 +71,7 @@ static void mnist_close(struct kiln_source *source)
 
 static const struct kiln_source_ops mnist_ops = {.read = mnist_read, .close = mnist_close};
 
-/* Headers ---------------------------------------------------------------------------------------------------- */
+/* Headers ------------------------------------------------------------------------------------------------ */
 
 static size_t header_bytes(int rank)
 {
@@ -121,7 +121,7 @@ static kiln_status open_plain(struct idx *idx, const char *path, int rank)
     return KILN_OK;
 }
 
-/* Compressed files ------------------------------------------------------------------------------------------- */
+/* Compressed files --------------------------------------------------------------------------------------- */
 
 static bool is_compressed(const struct kiln_file *file)
 {
@@ -213,7 +213,7 @@ static kiln_status open_compressed(struct idx *idx, const char *path, int rank)
 
 #endif
 
-/* Opening ---------------------------------------------------------------------------------------------------- */
+/* Opening ------------------------------------------------------------------------------------------------ */
 
 /* DIR/NAME where it is there, else DIR/NAME.gz. */
 static kiln_status map_either(struct idx *idx, struct kiln_text *path, const char *dir, const char *name)

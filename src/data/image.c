@@ -14,7 +14,7 @@
 
 static const size_t max_pixels = (size_t)64 << 20;
 
-/* Pictures --------------------------------------------------------------------------------------------------- */
+/* Pictures ----------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_picture_alloc(struct kiln_picture *p, size_t height, size_t width, size_t channels,
                                size_t least, size_t size, const char *path)
@@ -64,7 +64,7 @@ kiln_status kiln_picture_load(struct kiln_picture *p, const char *path)
     return status;
 }
 
-/* Targets ---------------------------------------------------------------------------------------------------- */
+/* Targets ------------------------------------------------------------------------------------------------ */
 
 /* A size that is given, or `own` where it is free. */
 static size_t size_or(int64_t size, size_t own)
@@ -102,7 +102,7 @@ kiln_status kiln_image_target_of(struct kiln_image_target *target, const kiln_im
     return KILN_OK;
 }
 
-/* Rendering -------------------------------------------------------------------------------------------------- */
+/* Rendering ---------------------------------------------------------------------------------------------- */
 
 /* Which part of the picture shows, and where. */
 struct frame {
@@ -188,7 +188,7 @@ kiln_status kiln_picture_render(const struct kiln_picture *p, const struct kiln_
     return status;
 }
 
-/* Loading ---------------------------------------------------------------------------------------------------- */
+/* Loading ------------------------------------------------------------------------------------------------ */
 
 static kiln_shape shape_of(const struct kiln_image_target *t)
 {

@@ -52,7 +52,7 @@ struct kiln_loader {
     int64_t order_epoch; /* -1: nothing yet */
 };
 
-/* The thread: filling a slot --------------------------------------------------------------------------------- */
+/* The thread: filling a slot ----------------------------------------------------------------------------- */
 
 static kiln_status shuffle(struct kiln_loader *l, const struct job *job)
 {
@@ -153,7 +153,7 @@ static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slo
     return status;
 }
 
-/* The thread: taking jobs ------------------------------------------------------------------------------------ */
+/* The thread: taking jobs -------------------------------------------------------------------------------- */
 
 static kiln_dataset_place place_after(const struct job *job, int64_t rows)
 {
@@ -200,7 +200,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* The reader ------------------------------------------------------------------------------------------------- */
+/* The reader --------------------------------------------------------------------------------------------- */
 
 /* Under the lock: drop what is ready and what is being filled. */
 static void drop(struct kiln_loader *l)
@@ -251,7 +251,7 @@ kiln_status kiln_loader_next(struct kiln_loader *loader, int64_t batch_size, kil
     return status;
 }
 
-/* Life ------------------------------------------------------------------------------------------------------- */
+/* Life --------------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_loader_create(struct kiln_loader **out, const kiln_dataset *ds)
 {

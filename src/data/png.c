@@ -42,7 +42,7 @@ kiln_status kiln_png_decode(struct kiln_picture *p, const struct kiln_file *file
     return status;
 }
 
-/* Writing ---------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------ */
 
 /* Where the sample of a channel and pixel lies: [H, W, C] of bytes or [C, H, W] of floats. */
 struct layout {

@@ -29,8 +29,8 @@ struct kiln_command {
     const char *label; /* the operator's name, for prints and profiles; a loan from the list */
     union {
         struct kiln_dispatch_command {
-            const kiln_dispatch
-                *dispatch; /* kernel, variant, block, constants; its bind[] is not used here */
+            /* kernel, variant, block, constants; its bind[] is not used here */
+            const kiln_dispatch *dispatch;
             struct kiln_span bind[KILN_MAX_BINDINGS];
             struct kiln_span scratch; /* extra binding of variants that ask for it */
             uint32_t groups[3];       /* on a GPU: x, y, z, none above the device's limit */

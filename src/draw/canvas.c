@@ -13,7 +13,7 @@
 
 enum { PIXELS = 2, LARGEST = 32767 }; /* pixels to a point; pixels of a side that cairo can draw */
 
-/* The file -------------------------------------------------------------------------------------------------- */
+/* The file ----------------------------------------------------------------------------------------------- */
 
 static cairo_status_t add_bytes(void *user, const unsigned char *data, unsigned length)
 {
@@ -98,7 +98,7 @@ kiln_status kiln_canvas_close(struct kiln_canvas *c)
     return status;
 }
 
-/* Ink and lines --------------------------------------------------------------------------------------------- */
+/* Ink and lines ------------------------------------------------------------------------------------------ */
 
 static void set_ink(struct kiln_canvas *c, unsigned colour, double cover)
 {
@@ -135,7 +135,7 @@ void kiln_canvas_round(struct kiln_canvas *c, double x, double y, double width, 
     cairo_close_path(c->cairo);
 }
 
-/* Text ------------------------------------------------------------------------------------------------------ */
+/* Text --------------------------------------------------------------------------------------------------- */
 
 enum { TEXT_BYTES = 256 };
 

@@ -43,7 +43,7 @@ struct chart {
     double left, top, right, bottom; /* of the plot */
 };
 
-/* Ranges ---------------------------------------------------------------------------------------------------- */
+/* Ranges ------------------------------------------------------------------------------------------------- */
 
 static bool is_shown(const kiln_series *s, int i, bool log)
 {
@@ -79,7 +79,7 @@ static void measure(struct chart *c)
     c->second = kiln_scale_of(&y[1]);
 }
 
-/* Legend ---------------------------------------------------------------------------------------------------- */
+/* Legend ------------------------------------------------------------------------------------------------- */
 
 static void draw_sample(struct chart *c, int n, double x, double y)
 {
@@ -129,7 +129,7 @@ static double lay_head(struct chart *c, bool draw)
     return y + lay_legend(c, y, draw);
 }
 
-/* Layout and axes ------------------------------------------------------------------------------------------- */
+/* Layout and axes ---------------------------------------------------------------------------------------- */
 
 static double widest(struct chart *c, const struct kiln_scale *a)
 {
@@ -203,7 +203,7 @@ static void draw_numbers(struct chart *c)
                             c->params->second_label);
 }
 
-/* Lines ----------------------------------------------------------------------------------------------------- */
+/* Lines -------------------------------------------------------------------------------------------------- */
 
 /* The points of one column of the plot, of which at most four are drawn. */
 struct column {

@@ -10,7 +10,7 @@
 
 #define LARGEST 1e300 /* past here differences overflow */
 
-/* Text ------------------------------------------------------------------------------------------------------ */
+/* Text --------------------------------------------------------------------------------------------------- */
 
 /* "1e-05" -> "1e-5", "1e+06" -> "1e6" */
 static void tidy_exponent(char *text)
@@ -54,7 +54,7 @@ static void write_tick(char *text, double value, double step)
     tidy_exponent(text);
 }
 
-/* Linear ---------------------------------------------------------------------------------------------------- */
+/* Linear ------------------------------------------------------------------------------------------------- */
 
 /* The round number next above span / wanted. */
 static double round_step(double span, int wanted, bool whole)
@@ -99,7 +99,7 @@ static void set_linear(struct kiln_scale *a, const struct kiln_scale_params *r)
     }
 }
 
-/* Logarithmic ----------------------------------------------------------------------------------------------- */
+/* Logarithmic -------------------------------------------------------------------------------------------- */
 
 static void write_power(char *text, double value)
 {

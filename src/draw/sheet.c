@@ -29,7 +29,7 @@ struct sheet {
     double low, high, tile_width, tile_height;
 };
 
-/* What is asked for ----------------------------------------------------------------------------------------- */
+/* What is asked for -------------------------------------------------------------------------------------- */
 
 static kiln_status check(struct sheet *s, const char *path)
 {
@@ -108,7 +108,7 @@ static void lay_out(struct sheet *s)
     s->tile_height = (double)s->height * s->scale + (s->params->captions ? CAPTION_ROW : 0);
 }
 
-/* Pixels ---------------------------------------------------------------------------------------------------- */
+/* Pixels ------------------------------------------------------------------------------------------------- */
 
 static unsigned level(const struct sheet *s, double x)
 {
@@ -159,7 +159,7 @@ static void draw_picture(struct sheet *s, int n, double x, double y)
     cairo_surface_destroy(image);
 }
 
-/* Tiles ----------------------------------------------------------------------------------------------------- */
+/* Tiles -------------------------------------------------------------------------------------------------- */
 
 static void draw_frame(struct sheet *s, kiln_mark mark, double x, double y)
 {

@@ -58,7 +58,7 @@ const char *kiln_graph_error(const kiln_graph *g)
     return g->error ? g->error : "";
 }
 
-/* Failure ------------------------------------------------------------------------------------------------------- */
+/* Failure ------------------------------------------------------------------------------------------------ */
 
 static kiln_status fail_text(kiln_graph *g, kiln_status status, const char *text)
 {
@@ -93,7 +93,7 @@ kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_status status
     return fail_text(g, status, text);
 }
 
-/* Values -------------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t)
 {
@@ -129,7 +129,7 @@ kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int index)
     return n && index >= 0 && index < n->outputs ? n->out[index] : KILN_NONE;
 }
 
-/* Appending ----------------------------------------------------------------------------------------------------- */
+/* Appending ---------------------------------------------------------------------------------------------- */
 
 static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                            const void *params, size_t params_size, int outputs, const char *name)
@@ -249,7 +249,7 @@ kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in,
     return n->out[0];
 }
 
-/* Names ----------------------------------------------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 static bool put_name(kiln_graph *g, const char *name, kiln_tensor t)
 {
@@ -335,7 +335,7 @@ kiln_tensor kiln_graph_parameter(const kiln_graph *g, int index)
     return index >= 0 && index < g->parameter.count ? g->parameter.data[index] : KILN_NONE;
 }
 
-/* Scopes ---------------------------------------------------------------------------------------------------------- */
+/* Scopes ------------------------------------------------------------------------------------------------- */
 
 static const char *join(kiln_graph *g, const char *a, const char *b, const char *c)
 {
@@ -385,7 +385,7 @@ const char *kiln_scope_name(kiln_graph *g, const char *kind, const char *name)
     return join(g, kind, number, "");
 }
 
-/* Leaves ---------------------------------------------------------------------------------------------------------- */
+/* Leaves ------------------------------------------------------------------------------------------------- */
 
 static kiln_tensor add_leaf(kiln_graph *g, const kiln_op *op, const char *name,
                             const struct kiln_leaf_params *params)

@@ -63,7 +63,7 @@ struct kiln_graph {
     const char *error;
 };
 
-/* Leaves and effects: known to the compiler by address (leaf.c) --------------------------------------------------- */
+/* Leaves and effects: known to the compiler by address (leaf.c) ------------------------------------------ */
 
 extern const kiln_op kiln_op_input, kiln_op_constant, kiln_op_parameter, kiln_op_state, kiln_op_assign,
     kiln_op_group, kiln_op_stop_gradient, kiln_op_by_mode;
@@ -84,7 +84,7 @@ struct kiln_constant_params {
     double inline_data; /* of a scalar, so that equal scalars have equal params */
 };
 
-/* What the rooms above use ------------------------------------------------------------------------------------------- */
+/* What the rooms above use ------------------------------------------------------------------------------- */
 
 /** The value of an id; NULL for KILN_NONE or an id that is not of this graph. */
 const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t);

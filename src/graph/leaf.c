@@ -33,7 +33,7 @@ const kiln_op kiln_op_parameter = {.name = "parameter", .outputs = 1, .infer = l
 const kiln_op kiln_op_state = {.name = "state", .outputs = 1, .infer = leaf_infer};
 const kiln_op kiln_op_constant = {.name = "constant", .outputs = 1, .infer = constant_infer};
 
-/* Constants ------------------------------------------------------------------------------------------------------- */
+/* Constants ---------------------------------------------------------------------------------------------- */
 
 const void *kiln_constant_data(const struct kiln_constant_params *p)
 {
@@ -107,7 +107,7 @@ kiln_tensor kiln_range(kiln_graph *g, int64_t count)
     return t;
 }
 
-/* Effects --------------------------------------------------------------------------------------------------------- */
+/* Effects ------------------------------------------------------------------------------------------------ */
 
 static kiln_status assign_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -185,7 +185,7 @@ kiln_tensor kiln_group(kiln_graph *g, const kiln_tensor *effects, int count)
     return kept ? kiln_append(g, &kiln_op_group, kept, keep, NULL, 0) : KILN_NONE;
 }
 
-/* The random counter ------------------------------------------------------------------------------------------------ */
+/* The random counter ------------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_random_counter(kiln_graph *g)
 {
@@ -203,7 +203,7 @@ kiln_tensor kiln_random_counter(kiln_graph *g)
     return g->random;
 }
 
-/* Identities that mean something ------------------------------------------------------------------------------------- */
+/* Identities that mean something ------------------------------------------------------------------------- */
 
 static kiln_status same_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {

@@ -27,7 +27,7 @@ const char *kiln_dim_name(const kiln_graph *g, int64_t size)
     return kiln_dim_is_symbol(g, size) ? g->dim.data[-1 - size].name : NULL;
 }
 
-/* Params ---------------------------------------------------------------------------------------------------------- */
+/* Params ------------------------------------------------------------------------------------------------- */
 
 static const kiln_field *find_field(const kiln_node *n, const char *name)
 {
@@ -72,7 +72,7 @@ int kiln_node_reals(const kiln_node *n, const char *field, double *out, int room
     return f->count;
 }
 
-/* Constants ------------------------------------------------------------------------------------------------------- */
+/* Constants ---------------------------------------------------------------------------------------------- */
 
 /* One element of the logical type from the wide one that stands for it: F64 for reals, I64 for integers. */
 static void narrow(void *to, kiln_type type, const void *wide)

@@ -25,7 +25,7 @@
 
 enum { MAGIC_BYTES = 6, DESCR_BYTES = 16 };
 
-/* Types ----------------------------------------------------------------------------------------------------- */
+/* Types -------------------------------------------------------------------------------------------------- */
 
 static const char *const codes[] = {
     [KILN_F32] = "f4", [KILN_F64] = "f8", [KILN_F16] = "f2",  [KILN_BF16] = "V2", [KILN_I64] = "i8",
@@ -48,7 +48,7 @@ static bool parse_descr(const char *descr, kiln_type *type, bool *swapped)
     return false;
 }
 
-/* The description ------------------------------------------------------------------------------------------- */
+/* The description ---------------------------------------------------------------------------------------- */
 
 struct description {
     char descr[DESCR_BYTES];
@@ -170,7 +170,7 @@ static bool take_description(struct scanner *s, struct description *d)
     return s->at == s->end && d->has_descr && d->has_order && d->has_shape;
 }
 
-/* Values ---------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 /* Copy count elements, `step` elements apart in the file, each turned around if swapped. */
 static void copy_row(unsigned char *to, const unsigned char *from, size_t count, size_t step, size_t size,
@@ -219,7 +219,7 @@ static void copy_values(const kiln_array *out, const unsigned char *from, bool c
         copy_row(out->data, from, out->bytes / size, 1, size, swapped);
 }
 
-/* Reading --------------------------------------------------------------------------------------------------- */
+/* Reading ------------------------------------------------------------------------------------------------ */
 
 /* Find the description, and where the values begin. */
 static kiln_status find_description(const char *label, const unsigned char *data, size_t bytes,
@@ -314,7 +314,7 @@ kiln_status kiln_npy_load(kiln_array *out, const char *path)
     return status;
 }
 
-/* Writing --------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------ */
 
 void kiln_npy_describe(struct kiln_text *to, const kiln_array *a)
 {

@@ -73,7 +73,7 @@ static uint32_t get32(const unsigned char *at)
     return get16(at) | get16(at + 2) << 16;
 }
 
-/* The directory --------------------------------------------------------------------------------------------- */
+/* The directory ------------------------------------------------------------------------------------------ */
 
 /* The end record lies before a comment of unknown length: search backwards for one whose comment fills the file. */
 static const unsigned char *find_end(const struct kiln_npz *z)
@@ -190,7 +190,7 @@ kiln_status kiln_npz_open(kiln_npz **out, const char *path)
     return status;
 }
 
-/* Unpacking ------------------------------------------------------------------------------------------------- */
+/* Unpacking ---------------------------------------------------------------------------------------------- */
 
 /* The packed bytes, behind the local header. */
 static kiln_status find_bytes(const struct kiln_npz *z, const struct member *m, const unsigned char **bytes)
@@ -277,7 +277,7 @@ kiln_status kiln_npz_load(const kiln_npz *file, const char *name, kiln_array *ou
     return status;
 }
 
-/* Writing --------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------ */
 
 static void put16(unsigned char *at, uint32_t x)
 {
@@ -462,7 +462,7 @@ kiln_status kiln_npz_save(const char *path, const char *const *names, const kiln
 
 #endif
 
-/* Questions ------------------------------------------------------------------------------------------------- */
+/* Questions ---------------------------------------------------------------------------------------------- */
 
 void kiln_npz_close(kiln_npz **file)
 {

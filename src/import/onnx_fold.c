@@ -9,7 +9,7 @@
 
 #include "import/onnx.h"
 
-/* One element ------------------------------------------------------------------------------------------------------- */
+/* One element -------------------------------------------------------------------------------------------- */
 
 static int64_t wrap_add(int64_t a, int64_t b)
 {
@@ -237,7 +237,7 @@ static bool foldable(kiln_type type)
     return type == KILN_F32 || type == KILN_F64 || type == KILN_I64 || type == KILN_I32 || type == KILN_BOOL;
 }
 
-/* Elementwise ------------------------------------------------------------------------------------------------------- */
+/* Elementwise -------------------------------------------------------------------------------------------- */
 
 /* Where element i of a tensor of shape `of` reads one that is broadcast to it. */
 static int64_t broadcast_index(const kiln_shape *of, const kiln_shape *from, int64_t i)
@@ -342,7 +342,7 @@ bool kiln_onnx_fold_cast(kiln_onnx_node *n)
     return to != NULL;
 }
 
-/* Layout ------------------------------------------------------------------------------------------------------------ */
+/* Layout ------------------------------------------------------------------------------------------------- */
 
 /* The same elements in another shape. */
 static bool reshaped(kiln_onnx_node *n, kiln_shape shape)

@@ -25,7 +25,7 @@ static bool sorted_axes(kiln_onnx_node *n, const struct kiln_onnx_list *list, in
     return !n->refused;
 }
 
-/* Shapes ------------------------------------------------------------------------------------------------------------ */
+/* Shapes ------------------------------------------------------------------------------------------------- */
 
 /* A tensor without elements, whatever its sizes. */
 static kiln_tensor empty(kiln_onnx_node *n, kiln_shape shape)
@@ -190,7 +190,7 @@ void kiln_onnx_build_space_to_depth(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_reshape(n->g, y, KILN_SHAPE(x.size[0], c * b * b, h, w)));
 }
 
-/* Parts ------------------------------------------------------------------------------------------------------------- */
+/* Parts -------------------------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_concat(kiln_onnx_node *n)
 {
@@ -368,7 +368,7 @@ void kiln_onnx_build_gather(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
 }
 
-/* Sizes and constants, known while reading ---------------------------------------------------------------------------- */
+/* Sizes and constants, known while reading --------------------------------------------------------------- */
 
 void kiln_onnx_build_shape(kiln_onnx_node *n)
 {

@@ -4,7 +4,7 @@
 
 #include "import/onnx.h"
 
-/* Functions that ONNX has and kiln composes ------------------------------------------------------------------------ */
+/* Functions that ONNX has and kiln composes -------------------------------------------------------------- */
 
 static kiln_tensor scalar_like(kiln_graph *g, kiln_tensor x, double value)
 {
@@ -36,7 +36,7 @@ kiln_tensor kiln_onnx_hard_swish(kiln_graph *g, kiln_tensor x)
     return kiln_mul(g, x, hard_sigmoid(g, x, 1.0 / 6, 0.5));
 }
 
-/* One and two operands ---------------------------------------------------------------------------------------------- */
+/* One and two operands ----------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_unary(kiln_onnx_node *n)
 {
@@ -93,7 +93,7 @@ void kiln_onnx_build_where(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_where(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2)));
 }
 
-/* Activations ------------------------------------------------------------------------------------------------------- */
+/* Activations -------------------------------------------------------------------------------------------- */
 
 /* A bound of Clip: an attribute before opset 11, an input since. False where it is an input that is not known yet. */
 static bool bound(kiln_onnx_node *n, const char *name, int input, double otherwise, double *out)
@@ -169,7 +169,7 @@ void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, hard_sigmoid(n->g, kiln_onnx_in(n, 0), alpha, beta));
 }
 
-/* What hands values on ---------------------------------------------------------------------------------------------- */
+/* What hands values on ----------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_cast(kiln_onnx_node *n)
 {

@@ -7,7 +7,7 @@
 
 #include "import/onnx.h"
 
-/* Products ---------------------------------------------------------------------------------------------------------- */
+/* Products ----------------------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_matmul(kiln_onnx_node *n)
 {
@@ -36,7 +36,7 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, y);
 }
 
-/* Windows ----------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
 /* The attributes that convolution and pooling share, of two axes; one axis of the file is the second. */
 struct window {
@@ -131,7 +131,7 @@ static kiln_tensor narrow(kiln_graph *g, kiln_tensor y, int rank)
     return rank == 3 ? kiln_squeeze(g, y, 2) : y;
 }
 
-/* Convolution ------------------------------------------------------------------------------------------------------- */
+/* Convolution -------------------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_conv(kiln_onnx_node *n)
 {
@@ -164,7 +164,7 @@ void kiln_onnx_build_conv(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, narrow(n->g, y, x.rank));
 }
 
-/* Pooling ----------------------------------------------------------------------------------------------------------- */
+/* Pooling ------------------------------------------------------------------------------------------------ */
 
 typedef kiln_tensor pool_fn(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
 

@@ -36,7 +36,7 @@ void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...)
                   name_of(n), text);
 }
 
-/* Inputs and outputs ---------------------------------------------------------------------------------------------- */
+/* Inputs and outputs ------------------------------------------------------------------------------------- */
 
 bool kiln_onnx_has(const kiln_onnx_node *n, int i)
 {
@@ -89,7 +89,7 @@ struct kiln_onnx_item *kiln_onnx_out_items(kiln_onnx_node *n, int i, kiln_type t
     return v->items;
 }
 
-/* Attributes ------------------------------------------------------------------------------------------------------ */
+/* Attributes --------------------------------------------------------------------------------------------- */
 
 static const Onnx__AttributeProto *find(const kiln_onnx_node *n, const char *name)
 {
@@ -150,7 +150,7 @@ const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
     return a->ints;
 }
 
-/* Lists: an attribute in old models, an input in new ones ----------------------------------------------------------- */
+/* Lists: an attribute in old models, an input in new ones ------------------------------------------------ */
 
 static bool list_of_attribute(kiln_onnx_node *n, const char *name, struct kiln_onnx_list *out)
 {

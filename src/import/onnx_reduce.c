@@ -3,7 +3,7 @@
 
 #include "import/onnx.h"
 
-/* Composed reductions ----------------------------------------------------------------------------------------------- */
+/* Composed reductions ------------------------------------------------------------------------------------ */
 
 kiln_tensor kiln_onnx_sum_square(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params)
 {
@@ -34,7 +34,7 @@ kiln_tensor kiln_onnx_log_sum_exp(kiln_graph *g, kiln_tensor x, const kiln_reduc
     return kiln_add(g, kiln_log(g, sum), kiln_reshape_to(g, largest, sum));
 }
 
-/* Nodes ------------------------------------------------------------------------------------------------------------- */
+/* Nodes -------------------------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_reduce(kiln_onnx_node *n)
 {

@@ -24,7 +24,7 @@ void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, con
                       n->name && n->name[0] ? n->name : kiln_onnx_name(w, n->out[0]), why);
 }
 
-/* What is needed -------------------------------------------------------------------------------------------------- */
+/* What is needed ----------------------------------------------------------------------------------------- */
 
 static bool is(const kiln_node *n, const char *op)
 {
@@ -82,7 +82,7 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
     }
 }
 
-/* Names: a value's own, or its number ------------------------------------------------------------------------------- */
+/* Names: a value's own, or its number -------------------------------------------------------------------- */
 
 static void name_values(struct kiln_onnx_writer *w)
 {
@@ -99,7 +99,7 @@ static void name_values(struct kiln_onnx_writer *w)
     }
 }
 
-/* Leaves ---------------------------------------------------------------------------------------------------------- */
+/* Leaves ------------------------------------------------------------------------------------------------- */
 
 static void *take(struct kiln_onnx_writer *w, size_t bytes)
 {
@@ -175,7 +175,7 @@ static kiln_status write_leaf(struct kiln_onnx_writer *w, const kiln_node *n)
                              : kiln_weights_read(w->weights, kiln_tensor_name(w->g, n->out[0]), &to);
 }
 
-/* Nodes ----------------------------------------------------------------------------------------------------------- */
+/* Nodes -------------------------------------------------------------------------------------------------- */
 
 static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
 {
@@ -216,7 +216,7 @@ static const char *output_name(struct kiln_onnx_writer *w, kiln_tensor t)
     return copy;
 }
 
-/* The file -------------------------------------------------------------------------------------------------------- */
+/* The file ----------------------------------------------------------------------------------------------- */
 
 struct sink {
     ProtobufCBuffer base;

@@ -51,14 +51,14 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op);
 /** Note that a node cannot be written, for one message about all. */
 void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, const char *why);
 
-/* Names ---------------------------------------------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 /** The name of a value; "" of KILN_NONE. */
 const char *kiln_onnx_name(const struct kiln_onnx_writer *w, kiln_tensor t);
 /** A name that no value has. */
 const char *kiln_onnx_new_name(struct kiln_onnx_writer *w);
 
-/* Nodes ---------------------------------------------------------------------------------------------------------- */
+/* Nodes -------------------------------------------------------------------------------------------------- */
 
 /** Append a node of one output; inputs are names, "" where one is left out. Returns NULL out of memory: attributes take it. */
 Onnx__NodeProto *kiln_onnx_write(struct kiln_onnx_writer *w, const char *onnx, const char *out, int inputs,
@@ -78,7 +78,7 @@ const char *kiln_onnx_new_scalar(struct kiln_onnx_writer *w, kiln_type type, dou
 void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_type type,
                            const kiln_shape *shape);
 
-/* Groups --------------------------------------------------------------------------------------------------------- */
+/* Groups ------------------------------------------------------------------------------------------------- */
 
 /** Nodes that are written as one. */
 struct kiln_onnx_match {

@@ -33,7 +33,7 @@ const char *kiln_onnx_new_name(struct kiln_onnx_writer *w)
     return copy ? copy : "";
 }
 
-/* Nodes ----------------------------------------------------------------------------------------------------------- */
+/* Nodes -------------------------------------------------------------------------------------------------- */
 
 Onnx__NodeProto *kiln_onnx_write(struct kiln_onnx_writer *w, const char *onnx, const char *out, int inputs,
                                  const char *const *in)
@@ -119,7 +119,7 @@ void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const ch
     }
 }
 
-/* Constants ------------------------------------------------------------------------------------------------------- */
+/* Constants ---------------------------------------------------------------------------------------------- */
 
 void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_type type,
                            const kiln_shape *shape)

@@ -49,7 +49,7 @@ static const char *scalar(writer *w, const kiln_node *n, double value)
     return kiln_onnx_new_scalar(w, spec(w, n->in[0]).type, value);
 }
 
-/* Elementwise ------------------------------------------------------------------------------------------------------- */
+/* Elementwise -------------------------------------------------------------------------------------------- */
 
 static void write_same(writer *w, const kiln_node *n, const row *r)
 {
@@ -124,7 +124,7 @@ static void write_alias(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_write(w, "Identity", out(w, n), IN(in(w, n, r->reads == 2 ? 1 : 0)));
 }
 
-/* Matrices and images ----------------------------------------------------------------------------------------------- */
+/* Matrices and images ------------------------------------------------------------------------------------ */
 
 /* before and after per axis, as ONNX lists them: all before, then all after. */
 static void put_pads(writer *w, Onnx__NodeProto *o, const kiln_node *n)
@@ -218,7 +218,7 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
         kiln_onnx_put_ints(w, o, "dilations", dilation, 2);
 }
 
-/* Reductions and probabilities ---------------------------------------------------------------------------------------- */
+/* Reductions and probabilities --------------------------------------------------------------------------- */
 
 static void write_axis(writer *w, const kiln_node *n, const row *r)
 {
@@ -287,7 +287,7 @@ static void write_moments(writer *w, const kiln_node *n, const row *r)
     reduce(w, n, "ReduceMean", kiln_onnx_step(w, "Mul", IN(off, off)), kiln_onnx_name(w, n->out[1]), true);
 }
 
-/* Shapes ------------------------------------------------------------------------------------------------------------ */
+/* Shapes ------------------------------------------------------------------------------------------------- */
 
 /* The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 static const char *size_name(writer *w, const kiln_node *n, int64_t size)
@@ -396,7 +396,7 @@ static void write_pad(writer *w, const kiln_node *n, const row *r)
                     IN(in(w, n, 0), kiln_onnx_new_list(w, pads, 2 * rank), scalar(w, n, number(n, "value"))));
 }
 
-/* The table --------------------------------------------------------------------------------------------------------- */
+/* The table ---------------------------------------------------------------------------------------------- */
 
 static const row rows[] = {
     {"abs", "Abs", write_same, 0},

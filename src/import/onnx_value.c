@@ -28,7 +28,7 @@ struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name)
     return v;
 }
 
-/* Elements while reading ------------------------------------------------------------------------------------------ */
+/* Elements while reading --------------------------------------------------------------------------------- */
 
 static struct kiln_onnx_item load(kiln_type type, const void *data, int64_t i)
 {
@@ -99,7 +99,7 @@ struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_val
     return v->items;
 }
 
-/* Elements in the graph ------------------------------------------------------------------------------------------- */
+/* Elements in the graph ---------------------------------------------------------------------------------- */
 
 /* The dense elements of a value whose items were computed; NULL where one of them is a symbol. */
 static const void *pack(struct kiln_onnx *m, const struct kiln_onnx_value *v)

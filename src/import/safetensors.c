@@ -46,7 +46,7 @@ struct kiln_safetensors {
     const char *path;
 };
 
-/* Types ----------------------------------------------------------------------------------------------------- */
+/* Types -------------------------------------------------------------------------------------------------- */
 
 static const char *const types[] = {
     [KILN_F64] = "F64", [KILN_F32] = "F32", [KILN_F16] = "F16",   [KILN_BF16] = "BF16", [KILN_I64] = "I64",
@@ -59,7 +59,7 @@ const char *kiln_safetensors_type(kiln_type type)
     return (size_t)type < sizeof types / sizeof *types ? types[type] : NULL;
 }
 
-/* Places in the file ---------------------------------------------------------------------------------------- */
+/* Places in the file ------------------------------------------------------------------------------------- */
 
 /* What is read of a file, and what may be read. */
 struct parts {
@@ -101,7 +101,7 @@ static kiln_status split(const struct kiln_safetensors *s, struct parts *p)
 
 #if KILN_HAVE_JSON
 
-/* One tensor of the header ---------------------------------------------------------------------------------- */
+/* One tensor of the header ------------------------------------------------------------------------------- */
 
 static kiln_status read_type(const struct kiln_safetensors *s, const cJSON *item, struct tensor *t)
 {
@@ -188,7 +188,7 @@ static kiln_status add_tensor(struct kiln_safetensors *s, const cJSON *item)
                : kiln_fail(KILN_ERROR_MEMORY, "%s: no memory for its header", s->path);
 }
 
-/* The whole header ------------------------------------------------------------------------------------------ */
+/* The whole header --------------------------------------------------------------------------------------- */
 
 static kiln_status add_notes(struct kiln_safetensors *s, const cJSON *notes)
 {
@@ -248,7 +248,7 @@ static kiln_status read_header(struct kiln_safetensors *s, const struct parts *p
 
 #endif
 
-/* All tensors together -------------------------------------------------------------------------------------- */
+/* All tensors together ----------------------------------------------------------------------------------- */
 
 static int by_place(const void *a, const void *b)
 {
@@ -359,7 +359,7 @@ void kiln_safetensors_close(kiln_safetensors **file)
     free(s);
 }
 
-/* Questions ------------------------------------------------------------------------------------------------- */
+/* Questions ---------------------------------------------------------------------------------------------- */
 
 int kiln_safetensors_count(const kiln_safetensors *file)
 {

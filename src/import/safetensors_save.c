@@ -31,7 +31,7 @@ struct save {
     struct kiln_writer writer;
 };
 
-/* Order ----------------------------------------------------------------------------------------------------- */
+/* Order -------------------------------------------------------------------------------------------------- */
 
 static int by_width(const void *a, const void *b)
 {
@@ -77,7 +77,7 @@ static kiln_status order_parts(struct save *s, const kiln_safetensors_entry *ent
     return check_names(s);
 }
 
-/* The header ------------------------------------------------------------------------------------------------ */
+/* The header --------------------------------------------------------------------------------------------- */
 
 /* As JSON. Bytes from 0x80 on are UTF-8 and stay as they are. */
 static void add_quoted(struct kiln_text *to, const char *text)
@@ -142,7 +142,7 @@ static kiln_status write_header(struct save *s, const kiln_note *notes, int note
     return kiln_writer_add(&s->writer, to->data, to->count);
 }
 
-/* The values ------------------------------------------------------------------------------------------------ */
+/* The values --------------------------------------------------------------------------------------------- */
 
 static kiln_status read_and_write(struct save *s, const struct part *part)
 {

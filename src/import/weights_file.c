@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "import/safetensors.h"
 
-/* Saving ---------------------------------------------------------------------------------------------------- */
+/* Saving ------------------------------------------------------------------------------------------------- */
 
 static kiln_status read_weight(void *user, const char *name, kiln_array *dst)
 {
@@ -50,7 +50,7 @@ kiln_status kiln_weights_save(kiln_weights *w, const char *path)
     return kiln_weights_save_noted(w, path, NULL, 0);
 }
 
-/* Loading --------------------------------------------------------------------------------------------------- */
+/* Loading ------------------------------------------------------------------------------------------------ */
 
 /* The tensor that must agree with one of the file: it itself, or the parameter behind an arena's name. */
 static bool find_counterpart(const kiln_weights *w, const char *name, kiln_type *type, kiln_shape *shape)

@@ -67,7 +67,7 @@ void kiln_confusion_reset(kiln_confusion *c)
     c->rows = c->scored = 0;
 }
 
-/* Reading a batch ------------------------------------------------------------------------------------------- */
+/* Reading a batch ---------------------------------------------------------------------------------------- */
 
 /* An element of any type. Integers past 2^53 are no classes, so that a double holds all that matters. */
 /* clang-format off */
@@ -122,7 +122,7 @@ static int rank_of(const kiln_array *scores, size_t row, int classes, int target
     return rank;
 }
 
-/* Counting -------------------------------------------------------------------------------------------------- */
+/* Counting ----------------------------------------------------------------------------------------------- */
 
 static kiln_status check_row(const kiln_array *a, const char *what, size_t row, int classes)
 {
@@ -182,7 +182,7 @@ kiln_status kiln_confusion_add(kiln_confusion *c, const kiln_array *guess, const
     return KILN_OK;
 }
 
-/* Questions ------------------------------------------------------------------------------------------------- */
+/* Questions ---------------------------------------------------------------------------------------------- */
 
 static double ratio(uint64_t part, uint64_t whole)
 {
@@ -281,7 +281,7 @@ kiln_score kiln_confusion_average(const kiln_confusion *c, kiln_average by)
     return mean_score(c, by);
 }
 
-/* Printing -------------------------------------------------------------------------------------------------- */
+/* Printing ----------------------------------------------------------------------------------------------- */
 
 struct printer {
     struct kiln_text line;

@@ -23,7 +23,7 @@ struct kiln_csv {
     int file, columns;
 };
 
-/* Lines ----------------------------------------------------------------------------------------------------- */
+/* Lines -------------------------------------------------------------------------------------------------- */
 
 /* In quotes where the format needs it. */
 static void add_name(struct kiln_text *to, const char *name)
@@ -62,7 +62,7 @@ static void add_header(struct kiln_text *to, const char *const *names, int count
     kiln_text_add(to, "\n");
 }
 
-/* What is there --------------------------------------------------------------------------------------------- */
+/* What is there ------------------------------------------------------------------------------------------ */
 
 /* Bytes of the header and of the whole rows up to `after`. */
 static size_t kept_bytes(const char *data, size_t bytes, size_t header, double after)
@@ -119,7 +119,7 @@ static kiln_status cut(const char *path, const struct kiln_text *header, double 
     return status;
 }
 
-/* The log --------------------------------------------------------------------------------------------------- */
+/* The log ------------------------------------------------------------------------------------------------ */
 
 static kiln_status start(kiln_csv *csv, const char *const *names, int count, const kiln_csv_params *params)
 {

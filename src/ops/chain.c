@@ -19,7 +19,7 @@
 
 enum { RESULT = KILN_CHAIN_OPERANDS - 1, CHAIN_CONSTANTS = 12 };
 
-/* The chain of a node -------------------------------------------------------------------------------------------- */
+/* The chain of a node ------------------------------------------------------------------------------------ */
 
 static kiln_status lower_elementwise(kiln_plan *plan, const kiln_node *n);
 
@@ -66,7 +66,7 @@ static kiln_status lower_elementwise(kiln_plan *plan, const kiln_node *n)
     return kiln_lower_chain(plan, &chain, n->in, n->out);
 }
 
-/* The fused node -------------------------------------------------------------------------------------------------- */
+/* The fused node ----------------------------------------------------------------------------------------- */
 
 /* What a step leaves in its register, given what its operands hold. */
 static kiln_type step_type(uint32_t step, const kiln_type *type)
@@ -117,7 +117,7 @@ const kiln_op kiln_op_chain = {
     .lowering_count = 1,
 };
 
-/* Axes ------------------------------------------------------------------------------------------------------------ */
+/* Axes --------------------------------------------------------------------------------------------------- */
 
 struct operand {
     kiln_tensor value;
@@ -189,7 +189,7 @@ static uint32_t walk_of(const struct walk *w, int operand)
     return step[0] ? KILN_WALK_ROW : KILN_WALK_COLUMN; /* one axis is broadcast, the other dense */
 }
 
-/* Dispatches ------------------------------------------------------------------------------------------------------ */
+/* Dispatches --------------------------------------------------------------------------------------------- */
 
 static void set_immediates(const kiln_chain *chain, uint32_t *words)
 {

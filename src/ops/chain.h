@@ -50,7 +50,7 @@ kiln_status kiln_chain_of_node(const kiln_graph *g, const kiln_node *n, kiln_cha
 /** A fused chain: the node's params are a kiln_chain, its inputs the operands (broadcast together). */
 extern const kiln_op kiln_op_chain;
 
-/* Epilogues ------------------------------------------------------------------------------------------------ */
+/* Epilogues ---------------------------------------------------------------------------------------------- */
 
 /**
  * A chain attached by the compiler to a KILN_OP_EPILOGUE operator is node->epilogue: register 0 is the computed value,

@@ -36,7 +36,7 @@ static int steps_of(const kiln_dispatch *d)
     return (int)(d->constants[0] >> 8 & 0xff);
 }
 
-/* Windows ------------------------------------------------------------------------------------------------------- */
+/* Windows ------------------------------------------------------------------------------------------------ */
 
 /* Let binding i begin `skip` elements further on and hold `span`. */
 static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
@@ -119,7 +119,7 @@ static void strided_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     }
 }
 
-/* Work ---------------------------------------------------------------------------------------------------------- */
+/* Work --------------------------------------------------------------------------------------------------- */
 
 static uint64_t flat_units(const kiln_dispatch *d)
 {
@@ -148,7 +148,7 @@ static bool one_step(const kiln_caps *caps, const kiln_dispatch *d)
     return steps_of(d) == 1;
 }
 
-/* Variants ------------------------------------------------------------------------------------------------------ */
+/* Variants ----------------------------------------------------------------------------------------------- */
 
 static const kiln_variant flat_one = {
     .name = "one", .accepts = one_step, .groups = groups, .spirv = &kiln_spirv_chain_one, .lanes = LANES};

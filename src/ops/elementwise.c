@@ -14,7 +14,7 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
-/* Types and shapes ------------------------------------------------------------------------------------------------- */
+/* Types and shapes --------------------------------------------------------------------------------------- */
 
 static kiln_status broadcast(kiln_graph *g, const kiln_node *n, kiln_shape *out)
 {
@@ -81,7 +81,7 @@ static kiln_status infer_where(kiln_graph *g, const kiln_node *n, kiln_spec *out
     return status ? status : broadcast(g, n, &out->shape);
 }
 
-/* Gradients: `x` and `b` are the operands, `y` the result -------------------------------------------------------------- */
+/* Gradients: `x` and `b` are the operands, `y` the result ------------------------------------------------ */
 
 #define GRADIENT(name) \
     static void name##_pull(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
@@ -284,7 +284,7 @@ GRADIENT(shift)
     dx[0] = dy[0];
 }
 
-/* Operators -------------------------------------------------------------------------------------------------------- */
+/* Operators ---------------------------------------------------------------------------------------------- */
 
 /* The step on register 0, or on 0 and 1. */
 #define ONE(code)                     KILN_STEP(KILN_STEP_##code, 0, 0, 0)
@@ -413,7 +413,7 @@ kiln_tensor kiln_where(kiln_graph *g, kiln_tensor condition, kiln_tensor a, kiln
     return condition.id && a.id && b.id ? kiln_append(g, &kiln_op_where, in, 3, NULL, 0) : KILN_NONE;
 }
 
-/* With numbers --------------------------------------------------------------------------------------------------------- */
+/* With numbers ------------------------------------------------------------------------------------------- */
 
 /* A step on register 0 and immediates. */
 #define NUMBERS(code, b, c) \
@@ -460,7 +460,7 @@ kiln_tensor kiln_shift(kiln_graph *g, kiln_tensor x, double term)
     return with_numbers(g, &kiln_op_shift, x, &term, 1);
 }
 
-/* Casts ------------------------------------------------------------------------------------------------------------------ */
+/* Casts -------------------------------------------------------------------------------------------------- */
 
 /* Three operators, by what the target is; params is its kiln_type. */
 static kiln_status infer_cast(kiln_graph *g, const kiln_node *n, kiln_spec *out)

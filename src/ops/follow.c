@@ -47,7 +47,7 @@ static kiln_tensor pair(kiln_graph *g, const kiln_op *op, kiln_tensor x, kiln_te
     return kiln_append(g, op, (const kiln_tensor[]){x, like}, 2, NULL, 0);
 }
 
-/* sum_to ---------------------------------------------------------------------------------------------------------- */
+/* sum_to ------------------------------------------------------------------------------------------------- */
 
 static kiln_status sum_to_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -94,7 +94,7 @@ kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
     return pair(g, &kiln_op_sum_to, x, like);
 }
 
-/* expand_to -------------------------------------------------------------------------------------------------------- */
+/* expand_to ---------------------------------------------------------------------------------------------- */
 
 static kiln_status expand_to_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -129,7 +129,7 @@ kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
     return pair(g, &kiln_op_expand_to, x, like);
 }
 
-/* count_of ---------------------------------------------------------------------------------------------------------- */
+/* count_of ----------------------------------------------------------------------------------------------- */
 
 /* params is the mask of axes. */
 static kiln_status count_of_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -178,7 +178,7 @@ kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes)
     return kiln_append(g, &kiln_op_count_of, &x, 1, &mask, sizeof mask);
 }
 
-/* zeros_like, ones_like --------------------------------------------------------------------------------------------- */
+/* zeros_like, ones_like ---------------------------------------------------------------------------------- */
 
 static kiln_status same_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {

@@ -15,7 +15,7 @@
 #include "ops/kernels.h"
 #include "ops/rows.h"
 
-/* Cross-entropy against class numbers ------------------------------------------------------------------------------------ */
+/* Cross-entropy against class numbers -------------------------------------------------------------------- */
 
 /* scores [N, C, ..] without axis 1. */
 static kiln_shape without_classes(const kiln_shape *scores)
@@ -116,7 +116,7 @@ const kiln_op kiln_op_cross_entropy_grad = {
     .lowering_count = 1,
 };
 
-/* Losses ------------------------------------------------------------------------------------------------------------------ */
+/* Losses ------------------------------------------------------------------------------------------------- */
 
 kiln_tensor kiln_cross_entropy_each(kiln_graph *g, kiln_tensor scores, kiln_tensor target)
 {
@@ -144,7 +144,7 @@ kiln_tensor kiln_mean_squared_error(kiln_graph *g, kiln_tensor a, kiln_tensor b)
     return kiln_mean(g, kiln_square(g, kiln_sub(g, a, b)), NULL);
 }
 
-/* Metrics ----------------------------------------------------------------------------------------------------------------- */
+/* Metrics ------------------------------------------------------------------------------------------------ */
 
 kiln_tensor kiln_one_hot(kiln_graph *g, kiln_tensor index, int64_t depth)
 {

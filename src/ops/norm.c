@@ -19,7 +19,7 @@
 #include "ops/kernels.h"
 #include "ops/lower.h"
 
-/* Moments ------------------------------------------------------------------------------------------------------------- */
+/* Moments ------------------------------------------------------------------------------------------------ */
 
 static kiln_status moments_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
@@ -136,7 +136,7 @@ kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, kiln_tens
     return mean;
 }
 
-/* Batch normalization -------------------------------------------------------------------------------------------------- */
+/* Batch normalization ------------------------------------------------------------------------------------ */
 
 /* A value of the channels [C] under x [N, C, ..]: [C, 1, ..]. */
 static kiln_tensor per_channel(kiln_graph *g, kiln_tensor t, int rank)

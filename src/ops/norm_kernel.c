@@ -94,7 +94,7 @@ const kiln_kernel kiln_kernel_moments = {
     .flops = flops,
 };
 
-/* moments_merge -------------------------------------------------------------------------------------------------- */
+/* moments_merge ------------------------------------------------------------------------------------------ */
 
 static uint64_t merge_units(const kiln_dispatch *d)
 {

@@ -21,7 +21,7 @@
 #include "random/dropout.h"
 #include "shaders.h"
 
-/* The operator -------------------------------------------------------------------------------------------------------- */
+/* The operator ------------------------------------------------------------------------------------------- */
 
 struct dropout_params {
     double rate;
@@ -107,7 +107,7 @@ kiln_tensor kiln_dropout_mask(kiln_graph *g, kiln_tensor x, kiln_tensor mask, do
     return kiln_by_mode(g, kiln_scale(g, kiln_mul(g, x, mask), 1 / (1 - rate)), x);
 }
 
-/* The kernel ---------------------------------------------------------------------------------------------------------- */
+/* The kernel --------------------------------------------------------------------------------------------- */
 
 enum { LANES = 64, PER_LANE = 4 };
 

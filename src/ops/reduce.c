@@ -24,7 +24,7 @@
 #include "reduce/codes.h"
 #include "reduce/place.h"
 
-/* Nodes -------------------------------------------------------------------------------------------------------------- */
+/* Nodes -------------------------------------------------------------------------------------------------- */
 
 struct reduce_params {
     uint32_t axes; /* bit i: axis i */
@@ -136,7 +136,7 @@ static void place_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy,
     dx[0] = append(g, &kiln_op_sum, kiln_mul(g, dy[0], here), p->axes, p->keep);
 }
 
-/* Axes --------------------------------------------------------------------------------------------------------------- */
+/* Axes --------------------------------------------------------------------------------------------------- */
 
 /* Runs of neighbouring axes of one kind, longer than 1, outermost first. */
 struct runs {
@@ -185,7 +185,7 @@ bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out)
     return r.reduced <= 2;
 }
 
-/* Lowering ----------------------------------------------------------------------------------------------------------- */
+/* Lowering ----------------------------------------------------------------------------------------------- */
 
 enum { PART = 4096, MOST_PARTS = 512, MANY_RESULTS = 2048 };
 
@@ -314,7 +314,7 @@ static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_plan_dispatch(plan, &d);
 }
 
-/* Operators ---------------------------------------------------------------------------------------------------------- */
+/* Operators ---------------------------------------------------------------------------------------------- */
 
 static const kiln_lowering lowerings[] = {{.name = "reduce", .lower = lower}};
 

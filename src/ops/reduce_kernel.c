@@ -89,7 +89,7 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     d->bind[0].bytes = (uint64_t)p->second * p->inner * element(d, 0);
 }
 
-/* Variants ------------------------------------------------------------------------------------------------------- */
+/* Variants ----------------------------------------------------------------------------------------------- */
 
 static bool side_by_side(const kiln_caps *caps, const kiln_dispatch *d)
 {
@@ -126,7 +126,7 @@ const kiln_kernel kiln_kernel_reduce = {
     .flops = flops,
 };
 
-/* place ---------------------------------------------------------------------------------------------------------- */
+/* place -------------------------------------------------------------------------------------------------- */
 
 static uint64_t place_units(const kiln_dispatch *d)
 {

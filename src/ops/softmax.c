@@ -14,7 +14,7 @@
 #include "ops/rows.h"
 #include "shaders.h"
 
-/* The operators ------------------------------------------------------------------------------------------------------- */
+/* The operators ------------------------------------------------------------------------------------------ */
 
 static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis)
 {
@@ -105,7 +105,7 @@ const kiln_op kiln_op_log_softmax = {
     .lowering_count = 1,
 };
 
-/* The kernel ---------------------------------------------------------------------------------------------------------- */
+/* The kernel --------------------------------------------------------------------------------------------- */
 
 static const struct kiln_params_softmax *block_of(const kiln_dispatch *d)
 {

@@ -19,7 +19,7 @@ static kiln_status out_of_memory(void)
     return kiln_fail(KILN_ERROR_MEMORY, "program: out of memory");
 }
 
-/* Where the compiler finds weights ---------------------------------------------------------------------------------------- */
+/* Where the compiler finds weights ----------------------------------------------------------------------- */
 
 static kiln_status place_parameter(void *user, const char *name, const kiln_spec *spec, int *chunk,
                                    uint64_t *element)
@@ -69,7 +69,7 @@ static uint64_t chunk_elements(void *user, int chunk)
     return p->weights->store->chunk.data[chunk];
 }
 
-/* Creating ------------------------------------------------------------------------------------------------------------------ */
+/* Creating ----------------------------------------------------------------------------------------------- */
 
 static const kiln_program_buffer *own_buffer(const kiln_program *p, kiln_tensor user)
 {
@@ -284,7 +284,7 @@ void kiln_program_destroy(kiln_program **out)
     free(p);
 }
 
-/* Inputs ------------------------------------------------------------------------------------------------------------------- */
+/* Inputs ------------------------------------------------------------------------------------------------- */
 
 static kiln_tensor own_tensor(const kiln_program *p, kiln_tensor user)
 {
@@ -395,7 +395,7 @@ kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, const kiln_ar
     return KILN_OK;
 }
 
-/* Running ------------------------------------------------------------------------------------------------------------------ */
+/* Running ------------------------------------------------------------------------------------------------ */
 
 /* Give the symbols the sizes of the inputs; two inputs that disagree are named. */
 static kiln_status bind_sizes(const kiln_program *p, int64_t *size, int *from)
@@ -514,7 +514,7 @@ kiln_status kiln_program_wait(kiln_program *p)
     return p->ticket ? kiln_wait(p->dev, p->ticket) : KILN_OK;
 }
 
-/* Results ------------------------------------------------------------------------------------------------------------------- */
+/* Results ------------------------------------------------------------------------------------------------ */
 
 static const struct kiln_program_result *find_result(const kiln_program *p, kiln_tensor user, int *index)
 {
@@ -571,7 +571,7 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
     return KILN_OK;
 }
 
-/* For tools -------------------------------------------------------------------------------------------------------------------- */
+/* For tools ---------------------------------------------------------------------------------------------- */
 
 int kiln_program_result_count(const kiln_program *p)
 {

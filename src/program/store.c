@@ -19,7 +19,7 @@ static kiln_status out_of_memory(void)
     return kiln_fail(KILN_ERROR_MEMORY, "weights: out of memory");
 }
 
-/* Layout --------------------------------------------------------------------------------------------------------------- */
+/* Layout ------------------------------------------------------------------------------------------------- */
 
 const struct kiln_entry *kiln_store_find(const struct kiln_store_data *s, const char *name)
 {
@@ -115,7 +115,7 @@ static kiln_status add_all(struct kiln_store_data *s, const kiln_graph *g)
     return status;
 }
 
-/* Copies --------------------------------------------------------------------------------------------------------------- */
+/* Copies ------------------------------------------------------------------------------------------------- */
 
 static kiln_status make_buffer(struct kiln_copy *c, uint64_t bytes, struct kiln_buffer **out)
 {
@@ -242,7 +242,7 @@ kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f6
     return status;
 }
 
-/* Values ----------------------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 static struct kiln_buffer *buffer_of(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
 {
@@ -395,7 +395,7 @@ kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, fl
                 : kiln_store_get(s, arena, &whole, to, KILN_F32);
 }
 
-/* Initial values --------------------------------------------------------------------------------------------------------- */
+/* Initial values ----------------------------------------------------------------------------------------- */
 
 static kiln_status draw(struct kiln_store_data *s, struct kiln_copy *c, int first)
 {
@@ -450,7 +450,7 @@ uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64)
     return elements * (uint64_t)s->arena.count * (f64 ? 8 : 4) + states * 8;
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------- */
+/* Life --------------------------------------------------------------------------------------------------- */
 
 struct kiln_store_data *kiln_store_retain(struct kiln_store_data *s)
 {

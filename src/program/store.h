@@ -52,8 +52,8 @@ struct kiln_store_data {
     KILN_VEC(uint64_t) state_chunk; /* 8-byte elements of each state chunk */
     KILN_VEC(const char *) arena;   /* 0 is "parameter" */
     KILN_VEC(struct kiln_copy *) copy;
-    uint64_t
-        version; /* of the newest copy: from 1, grows with each write. A copy of version 0 holds nothing */
+    /* of the newest copy: from 1, grows with each write. A copy of version 0 holds nothing */
+    uint64_t version;
 };
 
 kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g, uint64_t seed,

@@ -48,7 +48,7 @@ void kiln_weights_destroy(kiln_weights **out)
     free(w);
 }
 
-/* Names --------------------------------------------------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 int kiln_weights_count(const kiln_weights *w)
 {
@@ -120,7 +120,7 @@ bool kiln_weights_is_parameter(const kiln_weights *w, const char *name)
     return e && e->parameter;
 }
 
-/* Values -------------------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 static bool convertible(kiln_type a, kiln_type b)
 {
@@ -167,7 +167,7 @@ kiln_status kiln_weights_write(kiln_weights *w, const char *name, const kiln_arr
     return write_tensor(w->store, name, src);
 }
 
-/* Gradients as flat memory ---------------------------------------------------------------------------------------------- */
+/* Gradients as flat memory ------------------------------------------------------------------------------- */
 
 int kiln_weights_gradient_chunks(const kiln_weights *w)
 {
@@ -197,7 +197,7 @@ kiln_status kiln_weights_gradient_write(kiln_weights *w, int index, const float 
     return gradient_chunk(w, index, NULL, from);
 }
 
-/* Sessions -------------------------------------------------------------------------------------------------------------- */
+/* Sessions ----------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_session_create(kiln_session **out, const kiln_graph *g)
 {

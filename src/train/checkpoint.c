@@ -60,7 +60,7 @@ static void list_agreed(struct terms *t, struct number out[AGREED])
     memcpy(out, list, sizeof list);
 }
 
-/* Saving ---------------------------------------------------------------------------------------------------- */
+/* Saving ------------------------------------------------------------------------------------------------- */
 
 static void add_numbers(kiln_note *notes, const struct number *list, int count, char (*texts)[32])
 {
@@ -104,7 +104,7 @@ kiln_status kiln_checkpoint_save(struct kiln_fit *f)
     return status;
 }
 
-/* Resuming -------------------------------------------------------------------------------------------------- */
+/* Resuming ----------------------------------------------------------------------------------------------- */
 
 static kiln_status fail_note(const struct kiln_fit *f, const char *key, const char *text)
 {

@@ -31,7 +31,7 @@ const char *kiln_fit_column(const struct kiln_fit *f, int column)
     return column < 3 + f->scalars ? f->name[column - 3] : f->validation_name;
 }
 
-/* Beginning ------------------------------------------------------------------------------------------------- */
+/* Beginning ---------------------------------------------------------------------------------------------- */
 
 static kiln_status check_params(const kiln_fit_params *p)
 {
@@ -124,7 +124,7 @@ static void finish(struct kiln_fit *f)
     free(f->validation_name);
 }
 
-/* Steps ----------------------------------------------------------------------------------------------------- */
+/* Steps -------------------------------------------------------------------------------------------------- */
 
 static bool is_out_of_steps(const struct kiln_fit *f)
 {
@@ -188,7 +188,7 @@ static kiln_status step(struct kiln_fit *f, const kiln_batch *batch)
     return status || go_on ? status : KILN_ERROR_STOPPED;
 }
 
-/* Epochs ---------------------------------------------------------------------------------------------------- */
+/* Epochs ------------------------------------------------------------------------------------------------- */
 
 static bool is_better(const struct kiln_fit *f)
 {

@@ -46,7 +46,7 @@ static void add_epoch(struct kiln_text *to, const struct kiln_fit *f, int64_t ep
         kiln_text_add(to, "/%lld", (long long)f->params.epochs);
 }
 
-/* The bar --------------------------------------------------------------------------------------------------- */
+/* The bar ------------------------------------------------------------------------------------------------ */
 
 static void add_bar(struct kiln_text *to, int64_t done, int64_t all)
 {
@@ -103,7 +103,7 @@ void kiln_progress_step(struct kiln_fit *f)
     draw(f);
 }
 
-/* Lines ----------------------------------------------------------------------------------------------------- */
+/* Lines -------------------------------------------------------------------------------------------------- */
 
 void kiln_progress_epoch(struct kiln_fit *f)
 {

@@ -29,7 +29,7 @@ static kiln_status write_csv(struct kiln_fit *f)
     return status;
 }
 
-/* Curves ---------------------------------------------------------------------------------------------------- */
+/* Curves ------------------------------------------------------------------------------------------------- */
 
 /* Losses go down and have a scale of their own; what else there is, as accuracies, goes by the axis on the right. */
 static bool is_loss(const char *name)
@@ -91,7 +91,7 @@ static kiln_status draw_curves(const struct kiln_fit *f)
     return status;
 }
 
-/* Readings -------------------------------------------------------------------------------------------------- */
+/* Readings ----------------------------------------------------------------------------------------------- */
 
 kiln_status kiln_record_open(struct kiln_fit *f)
 {

@@ -146,8 +146,8 @@ struct spirv_block {
     uint32_t merge;  /* its merge instruction, or 0 */
     uint32_t last;   /* its terminator */
     uint32_t header; /* of a SPIRV_STUB_CONTINUE: the loop's */
-    uint32_t
-        undefined; /* of a SPIRV_STUB_CONTINUE: the first id for what flows from it into the header's phis */
+    /* of a SPIRV_STUB_CONTINUE: the first id for what flows from it into the header's phis */
+    uint32_t undefined;
     enum spirv_fate fate;
     bool entry;    /* of its function */
     bool unmerged; /* its OpSelectionMerge is dropped */

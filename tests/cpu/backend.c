@@ -210,7 +210,7 @@ Test(backend, times_are_told_only_when_asked_for)
     finish(plain_work);
 }
 
-/* Shuffling ------------------------------------------------------------------------------------------------ */
+/* Shuffling ---------------------------------------------------------------------------------------------- */
 
 static int ran[64], ran_count;
 
@@ -269,7 +269,7 @@ Test(backend, a_seed_that_is_no_number_is_refused)
     cr_expect(strstr(lines.newest, "always"), "%s", lines.newest);
 }
 
-/* Threads -------------------------------------------------------------------------------------------------- */
+/* Threads ------------------------------------------------------------------------------------------------ */
 
 enum { SUBMITTERS = 4, SUBMISSIONS = 200, WORDS = 1 << 14 };
 

@@ -72,7 +72,7 @@ static bool are_each_once(const int *rows, int count)
 
 TestSuite(dataset, .init = catch_lines);
 
-/* What it holds ---------------------------------------------------------------------------------------------- */
+/* What it holds ------------------------------------------------------------------------------------------ */
 
 Test(dataset, tells_its_rows_columns_and_classes)
 {
@@ -188,7 +188,7 @@ Test(dataset, reads_npz_files)
 
 #endif
 
-/* Batches ---------------------------------------------------------------------------------------------------- */
+/* Batches ------------------------------------------------------------------------------------------------ */
 
 Test(dataset, gives_the_ragged_last_batch_then_an_empty_one_then_the_next_epoch)
 {
@@ -310,7 +310,7 @@ Test(dataset, refuses_places_and_params_that_do_not_exist)
     kiln_dataset_close(&ds);
 }
 
-/* Views ------------------------------------------------------------------------------------------------------ */
+/* Views -------------------------------------------------------------------------------------------------- */
 
 Test(dataset, slices_share_storage_and_outlive_their_source)
 {

@@ -70,7 +70,7 @@ static void expect_refused(const char *what, const char *reason)
 
 TestSuite(idx, .init = enter, .fini = leave_folder);
 
-/* Plain files ------------------------------------------------------------------------------------------------ */
+/* Plain files -------------------------------------------------------------------------------------------- */
 
 Test(idx, reads_pictures_and_labels)
 {
@@ -152,7 +152,7 @@ Test(idx, refuses_labels_that_are_too_many_too_large_or_none)
     expect_refused(folder, "no rows");
 }
 
-/* Compressed files ------------------------------------------------------------------------------------------- */
+/* Compressed files --------------------------------------------------------------------------------------- */
 
 #if KILN_HAVE_ZLIB
 
@@ -218,7 +218,7 @@ Test(idx, takes_no_memory_for_what_a_compressed_file_cannot_hold)
 
 #endif
 
-/* The real ones ---------------------------------------------------------------------------------------------- */
+/* The real ones ------------------------------------------------------------------------------------------ */
 
 static void expect_real(const char *name, kiln_split split, int64_t rows, double mean)
 {

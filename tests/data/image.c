@@ -54,7 +54,7 @@ static void expect_refused(const char *name, kiln_status wanted, const char *rea
 
 TestSuite(image, .init = enter_folder, .fini = leave_folder);
 
-/* Any kind --------------------------------------------------------------------------------------------------- */
+/* Any kind ----------------------------------------------------------------------------------------------- */
 
 Test(image, refuses_what_is_no_picture)
 {
@@ -67,7 +67,7 @@ Test(image, refuses_what_is_no_picture)
     expect_refused("folder.png", KILN_ERROR_FILE, "wanted a file");
 }
 
-/* Values ----------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 Test(image, comes_in_its_own_size_as_values_from_0_to_1)
 {
@@ -148,7 +148,7 @@ Test(image, refuses_shapes_that_are_none_of_a_picture)
     }
 }
 
-/* Resizing --------------------------------------------------------------------------------------------------- */
+/* Resizing ----------------------------------------------------------------------------------------------- */
 
 Test(image, grows_by_lines_between_pixel_centers)
 {
@@ -225,7 +225,7 @@ Test(image, scales_the_bars_of_a_letterbox_like_the_picture)
     expect_values(a, wanted, 4);
 }
 
-/* PNG -------------------------------------------------------------------------------------------------------- */
+/* PNG ---------------------------------------------------------------------------------------------------- */
 
 Test(image, saves_floats_as_they_lie_in_datasets)
 {
@@ -333,7 +333,7 @@ Test(image, survives_any_single_wrong_byte_of_a_png)
     free(data);
 }
 
-/* JPEG ------------------------------------------------------------------------------------------------------- */
+/* JPEG --------------------------------------------------------------------------------------------------- */
 
 /* A slope from dark to bright; gray, or red alone. */
 static void put_jpeg(const char *name, int size, int channels, bool progressive)

@@ -8,7 +8,7 @@
 
 TestSuite(draw, .init = enter_folder, .fini = leave_folder);
 
-/* Looking at pictures --------------------------------------------------------------------------------------- */
+/* Looking at pictures ------------------------------------------------------------------------------------ */
 
 static cairo_surface_t *open_png(const char *path)
 {
@@ -44,7 +44,7 @@ static void expect_svg(const char *path)
     free(text);
 }
 
-/* Charts ---------------------------------------------------------------------------------------------------- */
+/* Charts ------------------------------------------------------------------------------------------------- */
 
 static double x[1000], y[1000], z[1000];
 
@@ -115,7 +115,7 @@ Test(draw, numbers_that_are_none_leave_gaps)
     cr_expect_eq(lines.count, 0, "%s", lines.newest);
 }
 
-/* Sheets ---------------------------------------------------------------------------------------------------- */
+/* Sheets ------------------------------------------------------------------------------------------------- */
 
 Test(draw, a_sheet_shows_pixels_as_squares)
 {
@@ -156,7 +156,7 @@ Test(draw, real_pictures_run_from_least_to_greatest)
     cairo_surface_destroy(s);
 }
 
-/* Matrices -------------------------------------------------------------------------------------------------- */
+/* Matrices ----------------------------------------------------------------------------------------------- */
 
 Test(draw, a_matrix_is_blue_where_right_and_orange_where_wrong)
 {
@@ -190,7 +190,7 @@ Test(draw, a_matrix_of_many_classes_still_fits)
     kiln_confusion_destroy(&c);
 }
 
-/* Refusals -------------------------------------------------------------------------------------------------- */
+/* Refusals ----------------------------------------------------------------------------------------------- */
 
 static void expect_sheet_refused(kiln_type type, kiln_shape shape, kiln_status status, const char *line)
 {

@@ -66,7 +66,7 @@ Test(npz, refuses_two_arrays_of_one_name)
     cr_expect_eq(count_files(), 0);
 }
 
-/* A deflated archive, as others write it ------------------------------------------------------------------------ */
+/* A deflated archive, as others write it ----------------------------------------------------------------- */
 
 static void put16(unsigned char *at, unsigned value)
 {

@@ -36,7 +36,7 @@ static void free_tensors(struct tensors *t)
         kiln_array_free(&t->item[i]);
 }
 
-/* Comparing ------------------------------------------------------------------------------------------------------- */
+/* Comparing ---------------------------------------------------------------------------------------------- */
 
 static double element(const kiln_array *a, int64_t i)
 {
@@ -86,7 +86,7 @@ static kiln_status compare(const kiln_array *got, const kiln_array *want, int in
     return KILN_OK;
 }
 
-/* Running --------------------------------------------------------------------------------------------------------- */
+/* Running ------------------------------------------------------------------------------------------------ */
 
 /* What may say a shape: integers of rank 0 or 1, and single numbers. */
 static bool may_be_fixed(const kiln_array *a)

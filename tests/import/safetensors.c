@@ -13,7 +13,7 @@ static const char *path(void)
     return in_folder("model.safetensors");
 }
 
-/* Round trips ----------------------------------------------------------------------------------------------- */
+/* Round trips -------------------------------------------------------------------------------------------- */
 
 static const float weight[] = {0, 0.5f, -1, 3e38f, 1e-42f, -0.0f};
 static const double moment[] = {0.1};
@@ -109,7 +109,7 @@ Test(safetensors, reads_a_file_that_python_wrote)
     kiln_safetensors_close(&f);
 }
 
-/* Damaged files --------------------------------------------------------------------------------------------- */
+/* Damaged files ------------------------------------------------------------------------------------------ */
 
 /* A header, its length, and as many bytes of values. */
 static void put(const char *header, uint64_t claimed, size_t values)
@@ -233,7 +233,7 @@ Test(safetensors, a_tensor_that_lies_unaligned_is_copied)
     kiln_safetensors_close(&f);
 }
 
-/* Saving fails ---------------------------------------------------------------------------------------------- */
+/* Saving fails ------------------------------------------------------------------------------------------- */
 
 Test(safetensors, refuses_entries_that_make_no_file)
 {

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "vulkan/vk.h"
 
-/* Devices -------------------------------------------------------------------------------------------------------------- */
+/* Devices ------------------------------------------------------------------------------------------------ */
 
 const char *kiln_test_device(int index)
 {
@@ -46,7 +46,7 @@ void kiln_test_close(kiln_device **dev)
     cr_expect_eq(kiln_vulkan_messages(), 0, "the validation layers had %d messages", kiln_vulkan_messages());
 }
 
-/* Operands ------------------------------------------------------------------------------------------------------------- */
+/* Operands ----------------------------------------------------------------------------------------------- */
 
 static kiln_tensor draw(kiln_graph *g, kiln_shape shape, double low, double high, double gap)
 {
@@ -97,7 +97,7 @@ kiln_tensor kiln_test_index(kiln_graph *g, kiln_shape shape, int bound)
     return t;
 }
 
-/* One case as programs -------------------------------------------------------------------------------------------------- */
+/* One case as programs ----------------------------------------------------------------------------------- */
 
 /* The network of a case: its output, a scalar that weighs it at random, and that scalar's gradients. */
 struct net {
@@ -193,7 +193,7 @@ double *kiln_test_eval(kiln_test_build *build, const void *one_case, kiln_device
     return value;
 }
 
-/* Comparisons ---------------------------------------------------------------------------------------------------------- */
+/* Comparisons -------------------------------------------------------------------------------------------- */
 
 static bool close_enough(double got, double want, double allowed)
 {

@@ -15,7 +15,7 @@
 
 #define KILN_COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Devices -------------------------------------------------------------------------------------------------------------- */
+/* Devices ------------------------------------------------------------------------------------------------ */
 
 /** The devices of KILN_TEST_DEVICES ("cpu,lavapipe,swiftshader"; "cpu" without it); NULL after the last. */
 const char *kiln_test_device(int index);
@@ -26,7 +26,7 @@ kiln_device *kiln_test_open(const char *name);
 /** Close it, and fail the test if the validation layers said anything meanwhile. */
 void kiln_test_close(kiln_device **dev);
 
-/* Operands ------------------------------------------------------------------------------------------------------------- */
+/* Operands ----------------------------------------------------------------------------------------------- */
 
 /** Values in [-1, 1) of a stream that counts the graph's test inputs; away from 0, where many operators have a kink. */
 kiln_tensor kiln_test_input(kiln_graph *g, kiln_shape shape);
@@ -39,7 +39,7 @@ kiln_tensor kiln_test_values(kiln_graph *g, kiln_shape shape, const float *value
 
 typedef kiln_tensor kiln_test_build(kiln_graph *g, const void *one_case);
 
-/* Comparisons ---------------------------------------------------------------------------------------------------------- */
+/* Comparisons -------------------------------------------------------------------------------------------- */
 
 /** Build, run on the device in float32 (float64 if dev is NULL: on the CPU) and return the output as malloc'ed doubles. */
 double *kiln_test_eval(kiln_test_build *build, const void *one_case, kiln_device *dev, kiln_shape *shape);

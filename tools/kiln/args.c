@@ -19,7 +19,7 @@ int args_wrong(const char *command, const char *format, ...)
     return ARGS_WRONG;
 }
 
-/* Help ------------------------------------------------------------------------------------------------------ */
+/* Help --------------------------------------------------------------------------------------------------- */
 
 static void print_option(const char *name, const char *value, const char *help)
 {
@@ -37,7 +37,7 @@ static void print_help(const struct args *args)
     print_option("help", NULL, "print this text");
 }
 
-/* Values ---------------------------------------------------------------------------------------------------- */
+/* Values ------------------------------------------------------------------------------------------------- */
 
 static bool read_count(const char *text, int64_t *to)
 {
@@ -108,7 +108,7 @@ static bool take(const struct args_option *o, const char *value)
     return false;
 }
 
-/* Parsing --------------------------------------------------------------------------------------------------- */
+/* Parsing ------------------------------------------------------------------------------------------------ */
 
 /* The option that "--name" or "--name=value" names; value is what follows the sign, or NULL. */
 static const struct args_option *find(const struct args *args, const char *text, const char **value)

@@ -25,7 +25,7 @@
 #include <cjson/cJSON.h>
 #endif
 
-/* Rows ------------------------------------------------------------------------------------------------------ */
+/* Rows --------------------------------------------------------------------------------------------------- */
 
 /* What a row runs. */
 struct work {
@@ -145,7 +145,7 @@ static const struct row rows[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* Measuring ------------------------------------------------------------------------------------------------- */
+/* Measuring ---------------------------------------------------------------------------------------------- */
 
 struct times {
     double median, best; /* seconds of a run */
@@ -241,7 +241,7 @@ static kiln_status measure(const struct bench *b, const struct row *row, struct 
     return status;
 }
 
-/* Comparing ------------------------------------------------------------------------------------------------- */
+/* Comparing ---------------------------------------------------------------------------------------------- */
 
 #if KILN_HAVE_JSON
 
@@ -275,7 +275,7 @@ static double other_median(const char *text, size_t bytes, const char *name)
 
 #endif
 
-/* Printing -------------------------------------------------------------------------------------------------- */
+/* Printing ----------------------------------------------------------------------------------------------- */
 
 static void print_text(const struct row *row, const struct times *t, double other)
 {
@@ -310,7 +310,7 @@ static void print_json(const struct row *row, const struct times *t, double othe
     fflush(stdout);
 }
 
-/* The command ----------------------------------------------------------------------------------------------- */
+/* The command -------------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct row *row, const struct args_list *names)
 {

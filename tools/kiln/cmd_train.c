@@ -69,7 +69,7 @@ static const char *path_of(const struct training *t, int artifact)
     return artifacts[artifact].made ? t->path[artifact] : NULL;
 }
 
-/* Preparing ------------------------------------------------------------------------------------------------- */
+/* Preparing ---------------------------------------------------------------------------------------------- */
 
 static kiln_status name_artifacts(struct training *t)
 {
@@ -136,7 +136,7 @@ static kiln_status build(struct training *t)
                                         &(kiln_program_params){.run = KILN_RUN(c->accuracy, c->scores)});
 }
 
-/* Training -------------------------------------------------------------------------------------------------- */
+/* Training ----------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
 
@@ -264,7 +264,7 @@ static void finish(struct training *t)
     kiln_device_close(&t->dev);
 }
 
-/* Saying what came of it ------------------------------------------------------------------------------------ */
+/* Saying what came of it --------------------------------------------------------------------------------- */
 
 static void print_text(const struct training *t)
 {
