@@ -107,7 +107,9 @@ static bool bound(kiln_onnx_node *n, const char *name, int input, double otherwi
 void kiln_onnx_build_clip(kiln_onnx_node *n)
 {
     double low, high;
-    const bool known = bound(n, "min", 1, -INFINITY, &low) & bound(n, "max", 2, INFINITY, &high);
+    const bool known_low = bound(n, "min", 1, -INFINITY, &low),
+               known_high = bound(n, "max", 2, INFINITY, &high);
+    const bool known = known_low && known_high;
     kiln_tensor y = kiln_onnx_in(n, 0);
     if (known && kiln_type_is_real(kiln_onnx_spec(n, 0).type)) {
         kiln_onnx_out(n, 0, kiln_clip(n->g, y, low, high));
