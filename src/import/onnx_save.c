@@ -82,14 +82,24 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
     }
 }
 
-/* Names: a value's own, or its number -------------------------------------------------------------------- */
+/* Names: a value's own, that of the value that it is in inference, or its number ----------------------- */
+
+/* What a node without a name of its own hands on; KILN_NONE where it makes something. */
+static kiln_tensor handed_on(const struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    const bool named = kiln_tensor_name(w->g, n->out[0])[0];
+    return named ? KILN_NONE : is(n, "by_mode") ? n->in[1] : is(n, "stop_gradient") ? n->in[0] : KILN_NONE;
+}
 
 static void name_values(struct kiln_onnx_writer *w)
 {
     char number[32];
     for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
         const kiln_node *n = kiln_graph_node_at(w->g, i);
-        for (int k = 0; k < n->outputs; k++) {
+        const kiln_tensor same = handed_on(w, n);
+        if (same.id)
+            w->name[n->out[0].id] = w->name[same.id];
+        for (int k = 0; k < n->outputs && !same.id; k++) {
             const char *own = kiln_tensor_name(w->g, n->out[k]);
             snprintf(number, sizeof number, "kiln.v%u", n->out[k].id);
             const char *name = kiln_arena_text(&w->arena, own[0] ? own : number);
@@ -181,6 +191,8 @@ static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
     const struct kiln_onnx_match m = kiln_onnx_match(w, n);
+    if (handed_on(w, n).id)
+        return KILN_OK;
     if (is(n, "input") || is(n, "constant") || is(n, "parameter") || is(n, "state"))
         return write_leaf(w, n);
     if (m.kind != KILN_ONNX_ALONE)
@@ -204,12 +216,12 @@ static kiln_status write_nodes(struct kiln_onnx_writer *w)
     return status;
 }
 
-/* An output that is a leaf is handed on under a name of its own. */
+/* An output that is a leaf, or an unnamed value that only hands one on, gets a name of its own. */
 static const char *output_name(struct kiln_onnx_writer *w, kiln_tensor t)
 {
     const kiln_node *n = kiln_node_of(w->g, t);
     const char *name = kiln_onnx_name(w, t);
-    if (n->inputs)
+    if (n->inputs && !handed_on(w, n).id)
         return name;
     const char *copy = kiln_onnx_new_name(w);
     kiln_onnx_write(w, "Identity", copy, 1, &name);
