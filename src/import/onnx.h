@@ -24,6 +24,9 @@
 #include "base/vec.h"
 #include "import/onnx.pb-c.h"
 
+#define KILN_ONNX_MOST_SIZE \
+    (INT64_C(1) << 40) /* of an axis: sums and windows of sizes stay far from overflow */
+
 enum {
     KILN_ONNX_NEWEST_OPSET = 27,
     KILN_ONNX_MOST_ITEMS = 1 << 16, /* of a value that is computed while reading */

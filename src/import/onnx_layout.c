@@ -187,7 +187,7 @@ void kiln_onnx_build_space_to_depth(kiln_onnx_node *n)
     const kiln_shape apart = KILN_SHAPE(x.size[0], c, h, b, w, b);
     const kiln_tensor y =
         kiln_transpose(n->g, kiln_reshape(n->g, kiln_onnx_in(n, 0), apart), (const int[]){0, 3, 5, 1, 2, 4});
-    kiln_onnx_out(n, 0, kiln_reshape(n->g, y, KILN_SHAPE(x.size[0], c * b * b, h, w)));
+    kiln_onnx_out(n, 0, kiln_reshape(n->g, y, KILN_SHAPE(x.size[0], kiln_dim_mul(n->g, c, b * b), h, w)));
 }
 
 /* Parts -------------------------------------------------------------------------------------------------- */
@@ -219,7 +219,8 @@ void kiln_onnx_build_split(kiln_onnx_node *n)
     int64_t first = 0;
     for (int i = 0; i < n->outputs; i++) {
         const int64_t length = parts.given ? parts.item[i].i : each, end = first + length;
-        if (length < 0 || (size >= 0 && (first > size || (parts.given && length > size - first)))) {
+        if (length < 0 || length > INT64_MAX / 2 - first ||
+            (size >= 0 && (first > size || (parts.given && length > size - first)))) {
             kiln_onnx_refuse(n, "part %d of %lld elements does not fit", i, (long long)length);
             return;
         }
@@ -304,6 +305,11 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, y);
 }
 
+static bool moderate(int64_t pad)
+{
+    return pad >= -INT32_MAX && pad <= INT32_MAX;
+}
+
 /* The pads of each axis of x: before and after, negative where x is cut. */
 static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, int64_t *after)
 {
@@ -321,6 +327,11 @@ static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, i
         const int axis = axes.given ? kiln_onnx_axis(n, axes.item[i].i, x->rank) : i;
         if (n->refused || pads.item[i].symbol || pads.item[count + i].symbol) {
             kiln_onnx_refuse(n, "pads that are not known");
+            return false;
+        }
+        if (!moderate(pads.item[i].i) || !moderate(pads.item[count + i].i)) {
+            kiln_onnx_refuse(n, "pads of %lld and %lld", (long long)pads.item[i].i,
+                             (long long)pads.item[count + i].i);
             return false;
         }
         before[axis] = pads.item[i].i;

@@ -141,9 +141,9 @@ static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__Tenso
     const bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     const bool named =
         dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0];
-    if (known && dim->dim_value < 0)
-        kiln_onnx_fail(m, KILN_ERROR_FILE, "input \"%s\": size %lld of axis %d is negative", input,
-                       (long long)dim->dim_value, axis);
+    if (known && (dim->dim_value < 0 || dim->dim_value > KILN_ONNX_MOST_SIZE))
+        kiln_onnx_fail(m, KILN_ERROR_FILE, "input \"%s\": size %lld of axis %d is %s", input,
+                       (long long)dim->dim_value, axis, dim->dim_value < 0 ? "negative" : "too large");
     if (m->params.free_batch && axis == 0) {
         m->old_batch = known ? dim->dim_value : m->old_batch;
         return KILN_BATCH;

@@ -200,8 +200,8 @@ bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_
     }
     for (int i = 0; i < list->count; i++) {
         out->size[i] = list->item[i].i;
-        if (!list->item[i].symbol && out->size[i] < 0) {
-            kiln_onnx_refuse(n, "size %lld of axis %d is negative", (long long)out->size[i], i);
+        if (!list->item[i].symbol && (out->size[i] < 0 || out->size[i] > KILN_ONNX_MOST_SIZE)) {
+            kiln_onnx_refuse(n, "size %lld of axis %d", (long long)out->size[i], i);
             return false;
         }
     }

@@ -61,7 +61,7 @@ def write_data(folder, pack=open):
 # Tests -----------------------------------------------------------------------------------------------------------
 
 def test_help_of_every_command(folder):
-    assert {"devices", "train", "check", "bench"} <= set(COMMANDS), COMMANDS
+    assert {"devices", "inspect", "run", "train", "check", "bench"} <= set(COMMANDS), COMMANDS
     for command in COMMANDS:
         done = kiln(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: kiln {command}"), command
@@ -164,6 +164,47 @@ def test_full_disk(folder):
     done = kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 1, preexec_fn=limit)
     expect_failure(done, 1, "checkpoint.safetensors")
     assert not (folder / "out/checkpoint.safetensors").exists()
+
+
+NETWORK = pathlib.Path(__file__).parent.parent / "fuzz/seeds/onnx/network.onnx"     # image [batch, 1, 4, 4] -> y, z
+
+
+def write_npy(path, sizes):
+    head = str({"descr": "<f4", "fortran_order": False, "shape": sizes}) + " "
+    head += " " * (64 - (len(head) + 11) % 64) + "\n"
+    count = 1
+    for size in sizes:
+        count *= size
+    values = struct.pack(f"<{count}f", *[i % 7 for i in range(count)])
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + values)
+
+
+def test_inspect(folder):
+    text = kiln("inspect", NETWORK, "--size", "batch=4", "--weights", "--plan").stdout
+    for part in ("image", "[batch, 1, 4, 4]", "learned", "state", "conv2d", "batch = 4", "memory:"):
+        assert part in text, part
+    model = json.loads(kiln("inspect", NETWORK, "--json").stdout)
+    assert [tensor["name"] for tensor in model["outputs"]] == ["y", "z"]
+    assert "conv2d" in [command["kernel"] for command in model["commands"]]
+    expect_failure(kiln("inspect"), 2, "MODEL.onnx")
+    expect_failure(kiln("inspect", folder / "nothing.onnx"), 1, "nothing.onnx")
+    (folder / "text.onnx").write_text("no model")
+    expect_failure(kiln("inspect", folder / "text.onnx"), 1, "text.onnx", "no ONNX file")
+
+
+def test_run(folder):
+    write_npy(folder / "x.npy", (3, 1, 4, 4))
+    done = kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}", "--output", f"z={folder / 'z.npy'}",
+                "--repeat", 3)
+    assert done.returncode == 0 and "y  f32 [3, 4]" in done.stdout and "first run" in done.stdout, done.stderr
+    assert (folder / "z.npy").stat().st_size == 128 + 3 * 4
+    answer = json.loads(kiln("run", NETWORK, "--input", folder / "x.npy", "--json").stdout)
+    assert [output["shape"] for output in answer["outputs"]] == ["[3, 4]", "[3]"]
+    expect_failure(kiln("run", NETWORK), 2, "--image")
+    expect_failure(kiln("run", NETWORK, "--input", f"picture={folder / 'x.npy'}"), 1, '"picture"')
+    expect_failure(kiln("run", NETWORK, "--image", NETWORK), 1, "network.onnx")
+    write_npy(folder / "flat.npy", (48,))
+    expect_failure(kiln("run", NETWORK, "--input", folder / "flat.npy"), 1, "image")
 
 
 def test_bench(folder):
