@@ -2,7 +2,9 @@
  * agreement.c - LeNet trained on generated digits stays close to the float64 run, on every device.
  *
  * Plain descent keeps a rounding a rounding: 1e-5 after 100 steps. Adam divides each gradient by the root of its mean square,
- * so a small gradient's rounding becomes a step of full size: 1e-5 for ten steps, 2e-3 after a hundred.
+ * so a small gradient's rounding becomes a step of full size: 1e-5 for ten steps, 2e-3 after a hundred. What both cannot bear
+ * is a tie: where a relu's input or the lead in a pooling window is nearer to 0 than a rounding, a gradient goes another way.
+ * A hundred steps take some ten million such decisions, so the numbers of digits and steps are of those that meet none.
  */
 #include <math.h>
 
@@ -25,7 +27,16 @@ static void train(kiln_device *dev, const kiln_minimize_params *how, int steps, 
     kiln_device_close(&cpu);
 }
 
-static void expect_agreement(const kiln_minimize_params *how, double first_ten, double hundred)
+/* The largest relative distance of losses first .. end - 1. */
+static double worst(const double *got, const double *want, int first, int end)
+{
+    double most = 0;
+    for (int i = first; i < end; i++)
+        most = fmax(most, fabs(got[i] - want[i]) / want[i]);
+    return most;
+}
+
+static void expect_agreement(const kiln_minimize_params *how, double ten, double hundred)
 {
     double want[MOST], got[MOST];
     train(NULL, how, MOST, want);
@@ -33,11 +44,9 @@ static void expect_agreement(const kiln_minimize_params *how, double first_ten, 
     for (int d = 0; kiln_test_device(d); d++) {
         kiln_device *dev = kiln_test_open(kiln_test_device(d));
         train(dev, how, MOST, got);
-        for (int i = 0; i < MOST; i++) {
-            const double apart = fabs(got[i] - want[i]) / want[i];
-            cr_expect(apart <= (i < 10 ? first_ten : hundred), "step %d on %s: %.9g, in float64 %.9g: off by %.3g", i,
-                      kiln_test_device(d), got[i], want[i], apart);
-        }
+        const double early = worst(got, want, 0, 10), late = worst(got, want, 10, MOST);
+        cr_expect(early <= ten, "%s: ten losses are off by %.3g, allowed %.3g", kiln_test_device(d), early, ten);
+        cr_expect(late <= hundred, "%s: a hundred losses are off by %.3g, allowed %.3g", kiln_test_device(d), late, hundred);
         kiln_test_close(&dev);
     }
 }
