@@ -82,11 +82,12 @@ typedef struct kiln_variant {
 /**
  * An axis along which a dispatch may be cut into windows, for operands beyond the device's binding range.
  * `extent` is its length in units; `take` narrows the dispatch to [first, first + count), moving the bindings' offsets
- * and sizes and the block with it. `first` is a multiple of 64, so that offsets stay aligned to 256 bytes.
+ * and sizes and the block with it. `first` is a multiple of `unit`, so that offsets stay aligned to 256 bytes.
  */
 typedef struct kiln_cut {
     uint64_t (*extent)(const kiln_dispatch *d);
     void (*take)(kiln_dispatch *d, uint64_t first, uint64_t count);
+    uint64_t (*unit)(const kiln_dispatch *d); /* NULL: 64, as many elements of 4 bytes */
 } kiln_cut;
 
 /** A contract. */

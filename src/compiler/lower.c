@@ -10,7 +10,7 @@
 #include "compiler/convert.h"
 #include "compiler/plan.h"
 
-/* Objects and places ------------------------------------------------------------------------------------- */
+/* Objects and places ------------------------------------------------------------------------------------------------- */
 
 size_t kiln_storage_size(kiln_type type, bool f64)
 {
@@ -78,7 +78,7 @@ static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t cou
     return n->out[0];
 }
 
-/* What a lowering asks ----------------------------------------------------------------------------------- */
+/* What a lowering asks -------------------------------------------------------------------------------------------------- */
 
 kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t)
 {
@@ -164,7 +164,7 @@ kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chu
                                    element);
 }
 
-/* Steps -------------------------------------------------------------------------------------------------- */
+/* Steps --------------------------------------------------------------------------------------------------------------------- */
 
 /* The bytes a binding covers; false where it goes past its value. */
 static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_access access,
@@ -212,52 +212,81 @@ kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
     return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
-/* Windows: while an operand is longer than a binding may be, the dispatch is halved along an axis of its contract. ---- */
+/* Windows: while an operand is longer than a binding may be, the dispatch is halved along an axis of its contract. --------- */
 
-static bool in_range(const struct kiln_plan *plan, const kiln_dispatch *d)
+/* Bytes beyond what a binding may cover, of all bindings together. */
+static uint64_t excess(const struct kiln_plan *plan, const kiln_dispatch *d)
 {
     const uint64_t most = kiln_plan_caps(plan)->max_binding;
+    uint64_t sum = 0;
     for (int i = 0; i < d->kernel->bindings; i++) {
         struct kiln_touch touch;
         if (resolve(plan, &d->bind[i], d->kernel->access[i], &touch) && touch.object >= 0 &&
             touch.bytes > most)
-            return false;
+            sum += touch.bytes - most;
     }
-    return true;
+    return sum;
 }
 
-/* The most units along a cut whose bindings all fit; 0 if not even 64 do. */
-static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
-                          uint64_t extent)
+static uint64_t excess_of_part(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
+                               uint64_t count)
 {
-    for (uint64_t count = extent; count > 64;) {
-        count = (count / 2 + 63) / 64 * 64;
-        kiln_dispatch part = *d;
-        cut->take(&part, 0, count);
-        if (in_range(plan, &part))
-            return count;
-        if (count == 64)
-            break;
+    kiln_dispatch part = *d;
+    cut->take(&part, 0, count);
+    return excess(plan, &part);
+}
+
+/* The most units along a cut whose bindings all fit; where not even the fewest do, half the extent if that helps at all. 0: it
+ * does not. */
+static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
+                          bool *fits)
+{
+    const uint64_t extent = cut->extent(d), unit = cut->unit ? cut->unit(d) : 64;
+    const uint64_t half = (extent / 2 + unit - 1) / unit * unit;
+    *fits = false;
+    if (extent <= unit)
+        return 0;
+    for (uint64_t count = half; !*fits; count = (count / 2 + unit - 1) / unit * unit) {
+        *fits = !excess_of_part(plan, d, cut, count);
+        if (*fits || count == unit)
+            return *fits ? count : excess_of_part(plan, d, cut, half) < excess(plan, d) ? half : 0;
     }
     return 0;
 }
 
 static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d);
+static kiln_status cut_dispatch(struct kiln_plan *plan, const kiln_dispatch *d);
 
+static kiln_status add_windows(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
+                               uint64_t window)
+{
+    const uint64_t extent = cut->extent(d);
+    kiln_status status = KILN_OK;
+    for (uint64_t first = 0; first < extent && !status; first += window) {
+        kiln_dispatch part = *d;
+        cut->take(&part, first, extent - first < window ? extent - first : window);
+        status = excess(plan, &part) ? cut_dispatch(plan, &part) : add_dispatch(plan, &part);
+    }
+    return status;
+}
+
+/* Along the first axis that suffices by itself, else along the first that helps, and each part again. */
 static kiln_status cut_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
 {
+    const kiln_cut *helps = NULL;
+    uint64_t half = 0;
     for (int i = 0; i < d->kernel->cut_count; i++) {
-        const kiln_cut *cut = &d->kernel->cuts[i];
-        const uint64_t extent = cut->extent(d), window = window_of(plan, d, cut, extent);
-        kiln_status status = KILN_OK;
-        for (uint64_t first = 0; window && first < extent && !status; first += window) {
-            kiln_dispatch part = *d;
-            cut->take(&part, first, extent - first < window ? extent - first : window);
-            status = add_dispatch(plan, &part);
+        bool fits;
+        const uint64_t window = window_of(plan, d, &d->kernel->cuts[i], &fits);
+        if (fits)
+            return add_windows(plan, d, &d->kernel->cuts[i], window);
+        if (window && !helps) {
+            helps = &d->kernel->cuts[i];
+            half = window;
         }
-        if (window)
-            return status;
     }
+    if (helps)
+        return add_windows(plan, d, helps, half);
     return kiln_fail(KILN_ERROR_UNSUPPORTED,
                      "%s \"%s\": kernel %s has an operand beyond the %llu bytes that a binding of "
                      "this device may cover, and no axis along which it can be cut",
@@ -297,10 +326,10 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
                          d->block_size, d->kernel->block_size);
     kiln_dispatch whole = *d;
     whole.f64 = plan->f64; /* cuts need to know: elements are twice as long */
-    return in_range(plan, &whole) ? add_dispatch(plan, &whole) : cut_dispatch(plan, &whole);
+    return excess(plan, &whole) ? cut_dispatch(plan, &whole) : add_dispatch(plan, &whole);
 }
 
-/* Where values lie --------------------------------------------------------------------------------------- */
+/* Where values lie ------------------------------------------------------------------------------------------------------------ */
 
 static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
 {
@@ -443,7 +472,7 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
-/* Values inside others ----------------------------------------------------------------------------------- */
+/* Values inside others ------------------------------------------------------------------------------------------------------------ */
 
 /* Whether t's producer may write anywhere: it is computed by a kernel, into memory of its own. */
 static bool movable(const struct kiln_plan *plan, kiln_tensor t)

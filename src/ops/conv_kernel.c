@@ -54,6 +54,20 @@ static uint64_t images_extent(const kiln_dispatch *d)
     return block_of(d)->images;
 }
 
+/* The fewest images, a multiple of `step`, behind which both operands are at a multiple of 64 elements. */
+static uint64_t whole_images(const struct kiln_params_conv2d *p, uint64_t step)
+{
+    uint64_t unit = step;
+    while (unit * p->x_image % 64 || unit * p->y_image % 64)
+        unit += step;
+    return unit;
+}
+
+static uint64_t images_unit(const kiln_dispatch *d)
+{
+    return whole_images(block_of(d), 1);
+}
+
 static void conv2d_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_conv2d *p = (struct kiln_params_conv2d *)d->block.words;
@@ -99,7 +113,12 @@ static void grad_input_take_images(kiln_dispatch *d, uint64_t first, uint64_t co
 static uint64_t grad_filter_extent(const kiln_dispatch *d)
 {
     const struct kiln_params_conv2d *p = block_of(d);
-    return splits_of(p) > 1 && p->per_split <= 64 ? p->images : 1;
+    return splits_of(p) > 1 ? p->images : 1;
+}
+
+static uint64_t grad_filter_unit(const kiln_dispatch *d)
+{
+    return whole_images(block_of(d), block_of(d)->per_split);
 }
 
 static void grad_filter_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
@@ -240,7 +259,8 @@ const kiln_kernel kiln_kernel_conv2d = {
     .reference_f64 = kiln_reference_conv2d_f64,
     .gpu = (const kiln_variant *const[]){&conv2d_direct_texels, &conv2d_direct, &conv2d_tiled, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_taps, NULL},
-    .cuts = (const kiln_cut[]){{images_extent, conv2d_take_images}, {filters_extent, conv2d_take_filters}},
+    .cuts = (const kiln_cut[]){{images_extent, conv2d_take_images, images_unit},
+                               {filters_extent, conv2d_take_filters}},
     .cut_count = 2,
     .flops = conv2d_flops,
 };
@@ -256,7 +276,7 @@ const kiln_kernel kiln_kernel_conv2d_grad_input = {
     .gpu =
         (const kiln_variant *const[]){&grad_input_direct_texels, &grad_input_direct, &grad_input_tiled, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_input_taps, NULL},
-    .cuts = (const kiln_cut[]){{images_extent, grad_input_take_images}},
+    .cuts = (const kiln_cut[]){{images_extent, grad_input_take_images, images_unit}},
     .cut_count = 1,
     .flops = conv2d_flops,
 };
@@ -272,7 +292,7 @@ const kiln_kernel kiln_kernel_conv2d_grad_filter = {
     .gpu = (const kiln_variant *const[]){&grad_filter_direct_texels, &grad_filter_direct, &grad_filter_tiled,
                                          NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_filter_dots, NULL},
-    .cuts = (const kiln_cut[]){{grad_filter_extent, grad_filter_take_images}},
+    .cuts = (const kiln_cut[]){{grad_filter_extent, grad_filter_take_images, grad_filter_unit}},
     .cut_count = 1,
     .flops = conv2d_flops,
 };

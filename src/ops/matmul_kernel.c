@@ -71,6 +71,16 @@ static uint64_t batch_extent(const kiln_dispatch *d)
     return p->batch == p->batch2 ? p->batch : 1;
 }
 
+/* The fewest matrices behind which all operands are at a multiple of 64 elements. */
+static uint64_t batch_unit(const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    uint64_t unit = 1;
+    while (unit * p->a_batch2 % 64 || unit * p->b_batch2 % 64 || unit * p->c_batch % 64)
+        unit++;
+    return unit;
+}
+
 static void batch_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_matmul *p = (struct kiln_params_matmul *)d->block.words;
@@ -181,7 +191,8 @@ const kiln_kernel kiln_kernel_matmul = {
     .reference_f64 = kiln_reference_matmul_f64,
     .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &tiled, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_packed, NULL},
-    .cuts = (const kiln_cut[]){{batch_extent, batch_take}, {m_extent, m_take}, {n_extent, n_take}},
+    .cuts =
+        (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},
     .cut_count = 3,
     .flops = matmul_flops,
 };

@@ -260,7 +260,17 @@ static void grad_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     narrow(d, 2, in_plane(d), first, count);
 }
 
-static const kiln_cut pool_cut = {planes_of, pool_take}, grad_cut = {planes_of, grad_take};
+/* The fewest planes behind which both operands are at a multiple of 64 elements. */
+static uint64_t planes_unit(const kiln_dispatch *d)
+{
+    uint64_t unit = 1;
+    while (unit * in_plane(d) % 64 || unit * out_plane(d) % 64)
+        unit++;
+    return unit;
+}
+
+static const kiln_cut pool_cut = {planes_of, pool_take, planes_unit},
+                      grad_cut = {planes_of, grad_take, planes_unit};
 static const kiln_variant pool_flat = {.name = "flat", .groups = pool_groups, .spirv = &kiln_spirv_pool2d};
 static const kiln_variant grad_flat = {.name = "flat",
                                        .groups = grad_groups,

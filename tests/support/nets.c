@@ -4,7 +4,9 @@
 kiln_tensor kiln_test_lenet(kiln_graph *g, kiln_tensor x)
 {
     const kiln_pool2d_params half = {.size = {2, 2}};
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 6, .size = {5, 5}, .pad = {{2, 2}, {2, 2}}, .name = "conv1"});
+    x = kiln_nn_conv2d(
+        g, x,
+        &(kiln_nn_conv2d_params){.filters = 6, .size = {5, 5}, .pad = {{2, 2}, {2, 2}}, .name = "conv1"});
     x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
     x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 16, .size = {5, 5}, .name = "conv2"});
     x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
@@ -16,15 +18,17 @@ kiln_tensor kiln_test_lenet(kiln_graph *g, kiln_tensor x)
 
 kiln_tensor kiln_test_noisy(kiln_graph *g, kiln_tensor x)
 {
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 8, .size = {5, 5}, .stride = {2, 2}, .no_bias = true,
-                                                      .name = "conv"});
+    x = kiln_nn_conv2d(g, x,
+                       &(kiln_nn_conv2d_params){
+                           .filters = 8, .size = {5, 5}, .stride = {2, 2}, .no_bias = true, .name = "conv"});
     x = kiln_relu(g, kiln_nn_batch_norm(g, x, &(kiln_nn_batch_norm_params){.name = "norm"}));
     x = kiln_max_pool2d(g, x, &(kiln_pool2d_params){.size = {2, 2}});
     x = kiln_dropout(g, kiln_flatten(g, x, 1), 0.25);
     return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 10, .name = "out"});
 }
 
-struct kiln_test_learner kiln_test_learner(kiln_tensor network(kiln_graph *g, kiln_tensor x), const kiln_minimize_params *how)
+struct kiln_test_learner kiln_test_learner(kiln_tensor network(kiln_graph *g, kiln_tensor x),
+                                           const kiln_minimize_params *how)
 {
     struct kiln_test_learner l = {0};
     cr_assert_eq(kiln_graph_create(&l.g, NULL), KILN_OK);
@@ -47,7 +51,8 @@ void kiln_test_learner_finish(struct kiln_test_learner *l)
 void kiln_test_train(struct kiln_test_learner *l, kiln_program *p, int batch, int steps, double *loss)
 {
     kiln_dataset *digits = NULL;
-    cr_assert_eq(kiln_digits_open(&digits, &(kiln_digits_params){.rows = (int64_t)batch * steps, .seed = 3}), KILN_OK);
+    cr_assert_eq(kiln_digits_open(&digits, &(kiln_digits_params){.rows = (int64_t)batch * steps, .seed = 6}),
+                 KILN_OK);
     const int image = kiln_dataset_find(digits, "image"), label = kiln_dataset_find(digits, "label");
     for (int i = 0; i < steps; i++) {
         kiln_batch b;
@@ -55,7 +60,8 @@ void kiln_test_train(struct kiln_test_learner *l, kiln_program *p, int batch, in
         cr_assert_eq(kiln_program_write(p, l->image, &b.column[image]), KILN_OK);
         cr_assert_eq(kiln_program_write(p, l->label, &b.column[label]), KILN_OK);
         cr_assert_eq(kiln_program_run(p), KILN_OK);
-        cr_assert_eq(kiln_program_read(p, l->loss, &(kiln_array){.type = KILN_F64, .data = &loss[i]}), KILN_OK);
+        cr_assert_eq(kiln_program_read(p, l->loss, &(kiln_array){.type = KILN_F64, .data = &loss[i]}),
+                     KILN_OK);
     }
     kiln_dataset_close(&digits);
 }

@@ -10,7 +10,7 @@
 
 #include "support/nets.h"
 
-enum { BATCH = 16, MOST = 100 };
+enum { BATCH = 8, MOST = 100 };
 
 /* Losses of a run; dev NULL: in float64 on the CPU. */
 static void train(kiln_device *dev, const kiln_minimize_params *how, int steps, double *loss)
@@ -18,7 +18,8 @@ static void train(kiln_device *dev, const kiln_minimize_params *how, int steps, 
     struct kiln_test_learner l = kiln_test_learner(kiln_test_lenet, how);
     kiln_device *cpu = dev ? NULL : kiln_test_open("cpu");
     kiln_program *p = NULL;
-    const kiln_program_params params = {.run = KILN_RUN(l.step, l.loss), .train = true,
+    const kiln_program_params params = {.run = KILN_RUN(l.step, l.loss),
+                                        .train = true,
                                         .precision = dev ? KILN_PRECISION_F32 : KILN_PRECISION_F64};
     cr_assert_eq(kiln_program_create(&p, dev ? dev : cpu, l.g, l.weights, &params), KILN_OK);
     kiln_test_train(&l, p, BATCH, steps, loss);
@@ -45,8 +46,10 @@ static void expect_agreement(const kiln_minimize_params *how, double ten, double
         kiln_device *dev = kiln_test_open(kiln_test_device(d));
         train(dev, how, MOST, got);
         const double early = worst(got, want, 0, 10), late = worst(got, want, 10, MOST);
-        cr_expect(early <= ten, "%s: ten losses are off by %.3g, allowed %.3g", kiln_test_device(d), early, ten);
-        cr_expect(late <= hundred, "%s: a hundred losses are off by %.3g, allowed %.3g", kiln_test_device(d), late, hundred);
+        cr_expect(early <= ten, "%s: ten losses are off by %.3g, allowed %.3g", kiln_test_device(d), early,
+                  ten);
+        cr_expect(late <= hundred, "%s: a hundred losses are off by %.3g, allowed %.3g", kiln_test_device(d),
+                  late, hundred);
         kiln_test_close(&dev);
     }
 }
@@ -58,5 +61,5 @@ Test(agreement, adam_keeps_every_device_near_the_float64_run)
 
 Test(agreement, plain_descent_keeps_every_device_near_the_float64_run)
 {
-    expect_agreement(&(kiln_minimize_params){.by = KILN_SGD, .rate = 0.01}, 1e-5, 1e-5);
+    expect_agreement(&(kiln_minimize_params){.by = KILN_SGD, .rate = 0.02}, 1e-5, 1e-5);
 }
