@@ -15,7 +15,7 @@ struct one {
     const kiln_safetensors *file;
     const char *name;
     kiln_graph *g;
-    kiln_tensor x[4], y;            /* the inputs with a gradient, the result */
+    kiln_tensor x[4], y; /* the inputs with a gradient, the result */
     const char *x_name[4];
     int count;
 };
@@ -58,7 +58,8 @@ static kiln_tensor convolve(struct one *c, kiln_conv2d_params p)
 
 static kiln_tensor conv2d(struct one *c)
 {
-    return convolve(c, (kiln_conv2d_params){.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .dilation = {2, 2}, .groups = 2});
+    return convolve(
+        c, (kiln_conv2d_params){.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .dilation = {2, 2}, .groups = 2});
 }
 
 static kiln_tensor conv2d_plain(struct one *c)
@@ -158,10 +159,22 @@ static kiln_tensor multiply(struct one *c, bool flip_x, bool flip_w)
     return kiln_matmul(c->g, x, leaf(c, "w"), &(kiln_matmul_params){flip_x, flip_w});
 }
 
-static kiln_tensor matmul_nn(struct one *c) { return multiply(c, false, false); }
-static kiln_tensor matmul_nt(struct one *c) { return multiply(c, false, true); }
-static kiln_tensor matmul_tn(struct one *c) { return multiply(c, true, false); }
-static kiln_tensor matmul_tt(struct one *c) { return multiply(c, true, true); }
+static kiln_tensor matmul_nn(struct one *c)
+{
+    return multiply(c, false, false);
+}
+static kiln_tensor matmul_nt(struct one *c)
+{
+    return multiply(c, false, true);
+}
+static kiln_tensor matmul_tn(struct one *c)
+{
+    return multiply(c, true, false);
+}
+static kiln_tensor matmul_tt(struct one *c)
+{
+    return multiply(c, true, true);
+}
 
 /* The cases that one operator without params is. */
 typedef kiln_tensor unary_fn(kiln_graph *g, kiln_tensor x);
@@ -220,7 +233,8 @@ static kiln_tensor build(struct one *c, const struct row *row)
 
 /* Comparing ---------------------------------------------------------------------------------------------------------------- */
 
-static void expect_same(const struct one *c, const kiln_array *got, const char *name, double bound, const char *device)
+static void expect_same(const struct one *c, const kiln_array *got, const char *name, double bound,
+                        const char *device)
 {
     const kiln_array want = part(c, name);
     double *recorded = kiln_test_doubles(&want);
@@ -230,7 +244,8 @@ static void expect_same(const struct one *c, const kiln_array *got, const char *
     free(recorded);
 }
 
-static void expect_case(const kiln_safetensors *file, const struct row *row, kiln_device *dev, bool f64, const char *device)
+static void expect_case(const kiln_safetensors *file, const struct row *row, kiln_device *dev, bool f64,
+                        const char *device)
 {
     struct one c = {.file = file, .name = row->name};
     kiln_weights *w = NULL;
@@ -259,7 +274,8 @@ static void expect_case(const kiln_safetensors *file, const struct row *row, kil
         expect_same(&c, &to, name, bound, device);
     }
     for (int i = 0; i < 2 && !strcmp(row->name, "batch_norm_training"); i++) {
-        static const char *const states[] = {"mean", "variance"}, *const after[] = {"mean_after", "variance_after"};
+        static const char *const states[] = {"mean", "variance"}, *const after[] = {"mean_after",
+                                                                                    "variance_after"};
         kiln_array to = {.data = values, .bytes = sizeof values, .type = KILN_F64};
         cr_assert_eq(kiln_weights_read(w, states[i], &to), KILN_OK);
         expect_same(&c, &to, after[i], bound, device);

@@ -18,7 +18,8 @@ struct kiln_test_learner {
 };
 
 /** Build it around a network; weights of seed 1. */
-struct kiln_test_learner kiln_test_learner(kiln_tensor network(kiln_graph *g, kiln_tensor x), const kiln_minimize_params *how);
+struct kiln_test_learner kiln_test_learner(kiln_tensor network(kiln_graph *g, kiln_tensor x),
+                                           const kiln_minimize_params *how);
 void kiln_test_learner_finish(struct kiln_test_learner *l);
 
 /** Train `steps` steps on batches of generated digits, a new batch each, and store the losses. */

@@ -17,7 +17,7 @@ enum { STEPS = 10, MOST = 120 * 400 };
 static const struct bounds {
     kiln_precision precision;
     double loss, gradient, weights;
-    bool change;                    /* the weights' bound is of their change since the start */
+    bool change; /* the weights' bound is of their change since the start */
 } f64 = {KILN_PRECISION_F64, 1e-9, 1e-9, 1e-9, false}, f32 = {KILN_PRECISION_F32, 1e-5, 1e-4, 1e-3, true};
 
 struct comparison {
@@ -25,18 +25,21 @@ struct comparison {
     const struct bounds *within;
     const char *device;
     struct kiln_test_learner net;
-    kiln_tensor run[32];            /* the step, the loss, a gradient for each parameter */
+    kiln_tensor run[32]; /* the step, the loss, a gradient for each parameter */
     kiln_program *p;
     double got[MOST];
 };
 
-static void expect_near(const struct comparison *c, const char *prefix, const char *name, const double *got, double bound,
-                        bool change)
+static void expect_near(const struct comparison *c, const char *prefix, const char *name, const double *got,
+                        double bound, bool change)
 {
-    const kiln_array recorded = kiln_golden_find(c->file, prefix, name), start = kiln_golden_find(c->file, "start", name);
+    const kiln_array recorded = kiln_golden_find(c->file, prefix, name),
+                     start = kiln_golden_find(c->file, "start", name);
     double *want = kiln_test_doubles(&recorded), *from = kiln_test_doubles(&start);
-    const double apart = kiln_test_distance(got, want, change ? from : NULL, (size_t)kiln_shape_count(&recorded.shape));
-    cr_expect(apart <= bound, "%s/%s on %s: off by %.3g, allowed %.3g", prefix, name, c->device, apart, bound);
+    const double apart =
+        kiln_test_distance(got, want, change ? from : NULL, (size_t)kiln_shape_count(&recorded.shape));
+    cr_expect(apart <= bound, "%s/%s on %s: off by %.3g, allowed %.3g", prefix, name, c->device, apart,
+              bound);
     free(want);
     free(from);
 }
@@ -64,7 +67,8 @@ static void begin(struct comparison *c)
         const kiln_array start = kiln_golden_find(c->file, "start", name);
         cr_assert_eq(kiln_weights_write(c->net.weights, name, &start), KILN_OK);
     }
-    const kiln_array image = kiln_golden_find(c->file, NULL, "input"), label = kiln_golden_find(c->file, NULL, "label");
+    const kiln_array image = kiln_golden_find(c->file, NULL, "input"),
+                     label = kiln_golden_find(c->file, NULL, "label");
     cr_assert_eq(kiln_program_write(c->p, c->net.image, &image), KILN_OK);
     cr_assert_eq(kiln_program_write(c->p, c->net.label, &label), KILN_OK);
 }
@@ -76,15 +80,16 @@ static void compare_step(struct comparison *c, int step)
     double loss;
     char prefix[16];
     cr_assert_eq(kiln_program_run(c->p), KILN_OK);
-    cr_assert_eq(kiln_program_read(c->p, c->net.loss, &(kiln_array){.data = &loss, .type = KILN_F64}), KILN_OK);
-    cr_expect(fabs(loss - want) <= c->within->loss * want, "loss %d on %s: %.12g, recorded %.12g", step, c->device, loss,
-              want);
+    cr_assert_eq(kiln_program_read(c->p, c->net.loss, &(kiln_array){.data = &loss, .type = KILN_F64}),
+                 KILN_OK);
+    cr_expect(fabs(loss - want) <= c->within->loss * want, "loss %d on %s: %.12g, recorded %.12g", step,
+              c->device, loss, want);
     snprintf(prefix, sizeof prefix, "grad%d", step + 1);
     for (int i = 0; i < kiln_graph_parameter_count(c->net.g) && (step == 0 || step == STEPS - 1); i++) {
         kiln_array to = {.data = c->got, .bytes = sizeof c->got, .type = KILN_F64};
         cr_assert_eq(kiln_program_read(c->p, c->run[2 + i], &to), KILN_OK);
-        expect_near(c, prefix, kiln_tensor_name(c->net.g, kiln_graph_parameter(c->net.g, i)), c->got, c->within->gradient,
-                    false);
+        expect_near(c, prefix, kiln_tensor_name(c->net.g, kiln_graph_parameter(c->net.g, i)), c->got,
+                    c->within->gradient, false);
     }
 }
 
