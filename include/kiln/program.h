@@ -18,12 +18,12 @@ typedef struct kiln_program kiln_program;
 
 typedef enum kiln_precision {
     KILN_PRECISION_F32,
-    KILN_PRECISION_F64,     /* on the CPU only: every real in double, by the reference kernels */
+    KILN_PRECISION_F64, /* on the CPU only: every real in double, by the reference kernels */
 } kiln_precision;
 
 /** The number that a symbol of the graph has. */
 typedef struct kiln_size {
-    int64_t symbol;         /* KILN_BATCH or a kiln_dim */
+    int64_t symbol; /* KILN_BATCH or a kiln_dim */
     int64_t value;
 } kiln_size;
 
@@ -40,16 +40,17 @@ typedef struct kiln_program_buffer {
 #endif
 
 typedef struct kiln_program_params {
-    const kiln_tensor *run;         /* ended by KILN_NONE; NULL: every kiln_output and no effect */
-    bool train;                     /* dropout drops, batch normalization uses the batch and updates its statistics */
+    const kiln_tensor *run; /* ended by KILN_NONE; NULL: every kiln_output and no effect */
+    bool train;             /* dropout drops, batch normalization uses the batch and updates its statistics */
     kiln_precision precision;
-    kiln_session *session;          /* where KILN_STORE_SESSION states live; needed if the list reads one */
-    uint64_t budget;                /* bytes of device memory that weights and plan may take together; 0: no limit */
-    const kiln_size *sizes;         /* plan for these sizes at once, so that a budget is refused before any data comes */
+    kiln_session *session; /* where KILN_STORE_SESSION states live; needed if the list reads one */
+    uint64_t budget;       /* bytes of device memory that weights and plan may take together; 0: no limit */
+    /* plan for these sizes at once, so that a budget is refused before any data comes */
+    const kiln_size *sizes;
     int size_count;
-    const kiln_program_buffer *buffers;     /* own buffers of inputs and outputs; their sizes must be known */
+    const kiln_program_buffer *buffers; /* own buffers of inputs and outputs; their sizes must be known */
     int buffer_count;
-    bool profile;                   /* time each command (kiln_program_profile) */
+    bool profile; /* time each command (kiln_program_profile) */
 } kiln_program_params;
 
 /**
@@ -59,8 +60,8 @@ typedef struct kiln_program_params {
  * Errors:  the graph's failure; ERROR_ARGUMENT for a parameter that the weights lack, by name; ERROR_MEMORY where the
  *          budget is too small, with the need stated.
  */
-KILN_API kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g, kiln_weights *w,
-                                         const kiln_program_params *params);
+KILN_API kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g,
+                                         kiln_weights *w, const kiln_program_params *params);
 KILN_API void kiln_program_destroy(kiln_program **p);
 
 /**
@@ -107,10 +108,10 @@ KILN_API kiln_device *kiln_program_device(const kiln_program *p);
 
 /** Device memory of the newest plan, in bytes. */
 typedef struct kiln_program_memory {
-    uint64_t weights;       /* parameters, states, optimizer state, gradients */
-    uint64_t scratch;       /* values that live within a run */
-    uint64_t lower_bound;   /* the largest sum of values that live at one time: scratch can not be less */
-    uint64_t staging;       /* inputs and outputs, both slots */
+    uint64_t weights;     /* parameters, states, optimizer state, gradients */
+    uint64_t scratch;     /* values that live within a run */
+    uint64_t lower_bound; /* the largest sum of values that live at one time: scratch can not be less */
+    uint64_t staging;     /* inputs and outputs, both slots */
     uint64_t constants;
 } kiln_program_memory;
 
@@ -118,16 +119,17 @@ KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_progra
 
 /** Print the newest plan's commands, a line each: the prologue's, if it has one, and the body's. The same program prints the
  *  same text. */
-KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, const char *text), void *user);
+KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, const char *text),
+                                        void *user);
 
 /** One command of the newest plan and the seconds it took in the last run; 0 before the first. */
 typedef struct kiln_command_time {
-    const char *op;         /* the operator's name; a loan */
+    const char *op; /* the operator's name; a loan */
     const char *kernel;
     const char *variant;
     double seconds;
-    double flops;           /* estimate */
-    uint64_t bytes;         /* bound memory */
+    double flops;   /* estimate */
+    uint64_t bytes; /* bound memory */
 } kiln_command_time;
 
 /** Fill up to `room` entries and return how many commands there are; -1 where the program was created without profile,
@@ -137,16 +139,17 @@ KILN_API int kiln_program_profile(const kiln_program *p, kiln_command_time *out,
 /* Gradient checking -------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_check_params {
-    const kiln_array *inputs;       /* values of the graph's inputs, in order of declaration; sizes fix the symbols */
+    /* values of the graph's inputs, in order of declaration; sizes fix the symbols */
+    const kiln_array *inputs;
     int input_count;
-    bool train;                     /* check the training mode */
-    double step;                    /* of the central difference, relative to max(1, |p|); 0 means 1e-5 */
-    double tolerance;               /* relative error per tensor; 0 means 1e-6 */
-    int samples;                    /* elements checked of each tensor; 0 means up to 16 */
-    uint64_t seed;                  /* of the choice of elements */
-    char *worst;                    /* receives the name of the worst tensor; may be NULL */
+    bool train;       /* check the training mode */
+    double step;      /* of the central difference, relative to max(1, |p|); 0 means 1e-5 */
+    double tolerance; /* relative error per tensor; 0 means 1e-6 */
+    int samples;      /* elements checked of each tensor; 0 means up to 16 */
+    uint64_t seed;    /* of the choice of elements */
+    char *worst;      /* receives the name of the worst tensor; may be NULL */
     size_t worst_bytes;
-    double *error;                  /* receives its relative error; may be NULL */
+    double *error; /* receives its relative error; may be NULL */
 } kiln_check_params;
 
 /**

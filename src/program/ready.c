@@ -82,11 +82,13 @@ static kiln_status take_scratch(kiln_program *p, struct kiln_ready *r)
 
 static kiln_status make_constants(kiln_program *p, struct kiln_ready *r)
 {
-    kiln_status status = make_buffer(p, "constants", KILN_HEAP_DEVICE, r->plan->constant_bytes, &r->constants);
+    kiln_status status =
+        make_buffer(p, "constants", KILN_HEAP_DEVICE, r->plan->constant_bytes, &r->constants);
     for (int i = 0; i < r->plan->constant.count && !status; i++) {
         const struct kiln_constant_bytes *c = &r->plan->constant.data[i];
         if (c->bytes)
-            status = kiln_buffer_write(p->dev, r->constants, r->plan->object.data[c->object].offset, c->data, c->bytes);
+            status = kiln_buffer_write(p->dev, r->constants, r->plan->object.data[c->object].offset, c->data,
+                                       c->bytes);
     }
     return status;
 }
@@ -181,17 +183,22 @@ static struct kiln_span locate(void *user, const struct kiln_object *o)
     case KILN_OBJECT_STATES:
         return (struct kiln_span){table_add(t, p->weights_copy->state.data[o->index], "states"), 0, o->bytes};
     default:
-        return (struct kiln_span){table_add(t, p->session_copy->state.data[o->index], "session"), 0, o->bytes};
+        return (struct kiln_span){table_add(t, p->session_copy->state.data[o->index], "session"), 0,
+                                  o->bytes};
     }
 }
 
-static kiln_status bake_part(struct table *t, bool prologue, struct kiln_commands *list, struct kiln_baked **out)
+static kiln_status bake_part(struct table *t, bool prologue, struct kiln_commands *list,
+                             struct kiln_baked **out)
 {
     struct kiln_ready *r = t->r;
-    const kiln_status status = kiln_record(
-        list, &r->plan->arena, &(struct kiln_record_params){.plan = r->plan, .prologue = prologue,
-                                                            .name = prologue ? "prologue" : "body", .locate = locate,
-                                                            .user = t});
+    const kiln_status status =
+        kiln_record(list, &r->plan->arena,
+                    &(struct kiln_record_params){.plan = r->plan,
+                                                 .prologue = prologue,
+                                                 .name = prologue ? "prologue" : "body",
+                                                 .locate = locate,
+                                                 .user = t});
     if (status)
         return status;
     if (t->full)
@@ -219,7 +226,8 @@ static kiln_status bake_out(struct table *t, int slot)
 {
     kiln_program *p = t->p;
     int count = 0;
-    struct kiln_command *copies = kiln_arena_alloc(&t->r->plan->arena, (size_t)(p->result.count + 1) * sizeof *copies);
+    struct kiln_command *copies =
+        kiln_arena_alloc(&t->r->plan->arena, (size_t)(p->result.count + 1) * sizeof *copies);
     if (!copies)
         return out_of_memory();
     for (int i = 0; i < p->result.count; i++) {
@@ -233,8 +241,12 @@ static kiln_status bake_out(struct table *t, int slot)
         if (from.bytes)
             copies[count++] = c;
     }
-    const struct kiln_commands list = {.command = copies, .count = count, .buffer = t->buffer, .buffer_name = t->name,
-                                       .buffer_count = t->count, .name = "out"};
+    const struct kiln_commands list = {.command = copies,
+                                       .count = count,
+                                       .buffer = t->buffer,
+                                       .buffer_name = t->name,
+                                       .buffer_count = t->count,
+                                       .name = "out"};
     if (t->full)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: more than %d buffers", MOST_BUFFERS);
     return count ? kiln_bake(p->dev, &list, &t->r->out[slot]) : KILN_OK;
@@ -324,8 +336,10 @@ static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *p
         weights + plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes + plan->input_bytes + staging;
     if (!p->budget || need <= p->budget)
         return KILN_OK;
-    return kiln_fail(KILN_ERROR_MEMORY, "program: needs %llu bytes (weights %llu, scratch %llu, inputs and outputs %llu), "
-                     "the budget is %llu", (unsigned long long)need, (unsigned long long)weights,
+    return kiln_fail(KILN_ERROR_MEMORY,
+                     "program: needs %llu bytes (weights %llu, scratch %llu, inputs and outputs %llu), "
+                     "the budget is %llu",
+                     (unsigned long long)need, (unsigned long long)weights,
                      (unsigned long long)(plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes),
                      (unsigned long long)(plan->input_bytes + staging), (unsigned long long)p->budget);
 }
@@ -333,10 +347,15 @@ static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *p
 static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_ready *r)
 {
     struct sizes sizes = {p, size};
-    const kiln_status status = kiln_compile(
-        &r->plan, &(struct kiln_compile_params){.graph = p->graph, .run = p->run.data, .run_count = p->run.count,
-                                                .train = p->train, .f64 = p->f64, .dev = p->dev, .places = &p->places,
-                                                .size = size_of, .size_user = &sizes});
+    const kiln_status status = kiln_compile(&r->plan, &(struct kiln_compile_params){.graph = p->graph,
+                                                                                    .run = p->run.data,
+                                                                                    .run_count = p->run.count,
+                                                                                    .train = p->train,
+                                                                                    .f64 = p->f64,
+                                                                                    .dev = p->dev,
+                                                                                    .places = &p->places,
+                                                                                    .size = size_of,
+                                                                                    .size_user = &sizes});
     if (status)
         return status;
     number_inputs(p, r->plan);
@@ -472,8 +491,14 @@ kiln_status kiln_ready_upload(kiln_program *p, struct kiln_ready *r, int input, 
         c.as.copy.from = (struct kiln_span){0, 0, o->bytes};
         c.as.copy.to = (struct kiln_span){1, o->offset, o->bytes};
         struct kiln_buffer *buffers[] = {in->staging[in->slot], r->inputs};
-        status = kiln_bake(p->dev, &(struct kiln_commands){.command = &c, .count = 1, .buffer = buffers,
-                                                           .buffer_name = names, .buffer_count = 2, .name = "in"}, baked);
+        status = kiln_bake(p->dev,
+                           &(struct kiln_commands){.command = &c,
+                                                   .count = 1,
+                                                   .buffer = buffers,
+                                                   .buffer_name = names,
+                                                   .buffer_count = 2,
+                                                   .name = "in"},
+                           baked);
     }
     *out = *baked;
     return status;
