@@ -22,8 +22,10 @@
 #define DEPTH   256 /* of a slab, at most */
 #define ROWS    144 /* of a block, at most */
 #define COLUMNS 512
-#define BLOCKS  16 /* at least, where each still has WORK multiplications */
-#define WORK    65536.0
+#define BLOCKS  8   /* at least, where each still has WORK multiplications, */
+#define WORK    5e5 /* some 10 microseconds: smaller ones spend their time on packing */
+#define WIDE    2   /* most columns of a block for a row of it: nearly square blocks pack least */
+#define GROUP   16  /* rows of k that are packed side by side */
 
 struct blocks {
     size_t depth, rows,
@@ -58,8 +60,7 @@ static struct blocks blocks_of(const struct kiln_params_matmul *p)
         b.across = parts(p->n, b.columns);
         if (p->batch * b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)
             break;
-        if (b.columns > 4 * b.rows &&
-            b.columns > KILN_TILE_COLUMNS) /* wide: packing a's rows transposes them */
+        if (b.columns > WIDE * b.rows && b.columns > KILN_TILE_COLUMNS)
             columns = b.columns / 2;
         else if (b.rows > KILN_TILE_ROWS)
             rows = b.rows / 2;
@@ -81,7 +82,7 @@ static size_t room_of(const struct blocks *b)
 /* Packing ------------------------------------------------------------------------------------------------ */
 
 /* to[k * width + i] = from[i * step + k] for i < 4. */
-static void transpose(float *to, size_t width, const float *from, size_t step, size_t depth)
+static void transpose_four(float *to, size_t width, const float *from, size_t step, size_t depth)
 {
     size_t k = 0;
     for (; k + 4 <= depth; k += 4, to += 4 * width, from += 4) {
@@ -97,33 +98,75 @@ static void transpose(float *to, size_t width, const float *from, size_t step, s
             to[i] = from[i * step];
 }
 
+/* The same for i < 2: what is left of a panel of six. */
+static void transpose_two(float *to, size_t width, const float *from, size_t step, size_t depth)
+{
+    size_t k = 0;
+    for (; k + 4 <= depth; k += 4, to += 4 * width, from += 4) {
+        float pair[8];
+        kiln_four_zip(pair, kiln_four_load(from), kiln_four_load(from + step));
+        for (size_t i = 0; i < 4; i++)
+            memcpy(to + i * width, pair + 2 * i, 2 * sizeof *to);
+    }
+    for (; k < depth; k++, to += width, from++)
+        for (size_t i = 0; i < 2; i++)
+            to[i] = from[i * step];
+}
+
+/* memcpy in pieces of a size that the compiler knows: a call costs more than the few floats of a panel's row. */
+static inline void copy_few(float *to, const float *from, size_t count)
+{
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        memcpy(to + i, from + i, 8 * sizeof *to);
+    if (count & 4)
+        memcpy(to + i, from + i, 4 * sizeof *to);
+    i += count & 4;
+    if (count & 2)
+        memcpy(to + i, from + i, 2 * sizeof *to);
+    i += count & 2;
+    if (count & 1)
+        to[i] = from[i];
+}
+
 /* to[k * width + i] = from[i * step + k * step_k] for i < count; 0 for i up to width. */
 static void pack_panel(float *to, size_t width, const float *from, size_t step, size_t step_k, size_t count,
                        size_t depth)
 {
+    size_t i = 0;
     if (count < width)
         memset(to, 0, width * depth * sizeof *to);
     if (step == 1) {
         for (size_t k = 0; k < depth; k++, from += step_k, to += width)
-            memcpy(to, from, count * sizeof *to);
+            copy_few(to, from, count);
         return;
     }
-    size_t i = 0;
     for (; step_k == 1 && i + 4 <= count; i += 4)
-        transpose(to + i, width, from + i * step, step, depth);
+        transpose_four(to + i, width, from + i * step, step, depth);
+    for (; step_k == 1 && i + 2 <= count; i += 2)
+        transpose_two(to + i, width, from + i * step, step, depth);
     for (; i < count; i++)
         for (size_t k = 0; k < depth; k++)
             to[k * width + i] = from[i * step + k * step_k];
 }
 
-/* All panels of a block; the last one is as narrow as what is left of a (`tight`), or padded with zeros. */
+/*
+ * All panels of a block; the last one is as narrow as what is left of a (`tight`), or padded with zeros.
+ *
+ * Where panels run along the rows of memory, a few rows are read side by side and go to all panels before the
+ * next: panel after panel would read single lines a row apart, which no prefetcher follows, and which share a few
+ * sets of the caches where rows are a power of two long.
+ */
 static void pack(float *to, size_t width, bool tight, const float *from, size_t step, size_t step_k,
                  size_t count, size_t depth)
 {
-    for (size_t i = 0; i < count; i += width, to += width * depth) {
-        const size_t here = count - i < width ? count - i : width;
-        pack_panel(to, tight ? here : width, from + i * step, step, step_k, here, depth);
-    }
+    const size_t group = step == 1 ? GROUP : depth;
+    for (size_t k = 0; k < depth; k += group)
+        for (size_t i = 0; i < count; i += width) {
+            const size_t here = count - i < width ? count - i : width, panel = tight ? here : width;
+            pack_panel(to + i * depth + k * panel, panel, from + i * step + k * step_k, step, step_k, here,
+                       depth - k < group ? depth - k : group);
+        }
 }
 
 /* Multiplying -------------------------------------------------------------------------------------------- */

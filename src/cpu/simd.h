@@ -46,7 +46,9 @@ typedef float kiln_four __attribute__((vector_size(16)));
 
 KILN_INLINE kiln_four kiln_four_load(const float *from)
 {
-    return (kiln_four){from[0], from[1], from[2], from[3]};
+    kiln_four x;
+    __builtin_memcpy(&x, from, sizeof x);
+    return x;
 }
 
 KILN_INLINE void kiln_four_store(float *to, kiln_four x)
