@@ -1,7 +1,7 @@
 /*
- * lower.c - nodes become steps: each node's first lowering that accepts adds dispatches, whose variants are chosen and
- * whose operands beyond the device's binding range are cut into windows here. The calls of <kiln/extend.h> that a lowering
- * makes are defined here too.
+ * lower.c - nodes become steps: each node's first lowering that accepts adds dispatches, whose variants are
+ * chosen and whose operands beyond the device's binding range are cut into windows here. The calls of
+ * <kiln/extend.h> that a lowering makes are defined here too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "compiler/convert.h"
 #include "compiler/plan.h"
 
-/* Objects and places ------------------------------------------------------------------------------------------------- */
+/* Objects and places ---------------------------------------------------------------------------------- */
 
 size_t kiln_storage_size(kiln_type type, bool f64)
 {
@@ -78,7 +78,7 @@ static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t cou
     return n->out[0];
 }
 
-/* What a lowering asks -------------------------------------------------------------------------------------------------- */
+/* What a lowering asks -------------------------------------------------------------------------------- */
 
 kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t)
 {
@@ -164,7 +164,7 @@ kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chu
                                    element);
 }
 
-/* Steps --------------------------------------------------------------------------------------------------------------------- */
+/* Steps ----------------------------------------------------------------------------------------------- */
 
 /* The bytes a binding covers; false where it goes past its value. */
 static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_access access,
@@ -212,7 +212,7 @@ kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
     return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
-/* Windows: while an operand is longer than a binding may be, the dispatch is halved along an axis of its contract. --------- */
+/* Windows: an operand longer than a binding may be is cut along an axis of its contract ---------------- */
 
 /* Bytes beyond what a binding may cover, of all bindings together. */
 static uint64_t excess(const struct kiln_plan *plan, const kiln_dispatch *d)
@@ -236,8 +236,8 @@ static uint64_t excess_of_part(const struct kiln_plan *plan, const kiln_dispatch
     return excess(plan, &part);
 }
 
-/* The most units along a cut whose bindings all fit; where not even the fewest do, half the extent if that helps at all. 0: it
- * does not. */
+/* The most units along a cut whose bindings all fit; where not even the fewest do, half the extent if that
+ * helps at all. 0: it does not. */
 static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
                           bool *fits)
 {
@@ -329,7 +329,7 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
     return excess(plan, &whole) ? cut_dispatch(plan, &whole) : add_dispatch(plan, &whole);
 }
 
-/* Where values lie ------------------------------------------------------------------------------------------------------------ */
+/* Where values lie ------------------------------------------------------------------------------------ */
 
 static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
 {
@@ -472,7 +472,7 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
-/* Values inside others ------------------------------------------------------------------------------------------------------------ */
+/* Values inside others -------------------------------------------------------------------------------- */
 
 /* Whether t's producer may write anywhere: it is computed by a kernel, into memory of its own. */
 static bool movable(const struct kiln_plan *plan, kiln_tensor t)
@@ -494,7 +494,8 @@ static kiln_tensor alias_root(const struct kiln_plan *plan, kiln_tensor t)
     return t;
 }
 
-/* Give the inputs of concat-like nodes their places, from the last node to the first, so that nested ones nest. */
+/* Give the inputs of concat-like nodes their places, from the last node to the first, so that nested ones
+ * nest. */
 static kiln_status place_inside(struct kiln_plan *plan)
 {
     for (int i = plan->graph->node.count - 1; i >= 0; i--) {

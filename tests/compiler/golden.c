@@ -1,6 +1,7 @@
 /*
- * golden.c - whole plans against the text in tests/golden/NAME.plan: kernels, variants, waves and bytes, on the null device and
- * so on any machine. Where a plan changes for the better, KILN_UPDATE_GOLDEN=1 writes it anew.
+ * golden.c - whole plans against the text in tests/golden/NAME.plan: kernels, variants, waves and bytes, on
+ * the null device and so on any machine. Where a plan changes for the better, KILN_UPDATE_GOLDEN=1 writes it
+ * anew.
  */
 #include <stdio.h>
 

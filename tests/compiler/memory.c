@@ -1,4 +1,5 @@
-/* memory.c - scratch memory: what lives at one time never shares bytes, and little more is taken than must be. */
+/* memory.c - scratch memory: what lives at one time never shares bytes, and little more is taken than must
+ * be. */
 #include "compiler/plans.h"
 #include "support/nets.h"
 

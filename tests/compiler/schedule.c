@@ -1,4 +1,5 @@
-/* schedule.c - waves without a conflict inside, effects at the end, and a prologue of what follows from weights alone. */
+/* schedule.c - waves without a conflict inside, effects at the end, and a prologue of what follows from
+ * weights alone. */
 #include <math.h>
 
 #include "compiler/plans.h"

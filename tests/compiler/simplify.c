@@ -1,4 +1,5 @@
-/* simplify.c - the first pass: what a run list does not need, what is known, and what is there already goes. */
+/* simplify.c - the first pass: what a run list does not need, what is known, and what is there already
+ * goes. */
 #include "compiler/plans.h"
 
 Test(simplify, what_the_run_list_does_not_need_is_not_compiled)

@@ -1,8 +1,9 @@
 /*
  * golden.c - operators' values and gradients against PyTorch's (tools/golden/operators.py), case by case.
  *
- * In float64 on the CPU within 1e-9 of each tensor's length; in float32 on every device within 1e-5: inputs are exact in
- * float32, sums are of at most some 100 products, and the kernels' own functions (exp, log, tanh, pow) are good to a few ulps.
+ * In float64 on the CPU within 1e-9 of each tensor's length; in float32 on every device within 1e-5: inputs
+ * are exact in float32, sums are of at most some 100 products, and the kernels' own functions (exp, log,
+ * tanh, pow) are good to a few ulps.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static kiln_tensor counted(struct one *c, const char *name)
     return kiln_state_init(c->g, name, KILN_F32, values.shape, KILN_STORE_WEIGHTS, &init);
 }
 
-/* How each case is built ------------------------------------------------------------------------------------------------ */
+/* How each case is built ------------------------------------------------------------------------------ */
 
 static kiln_tensor convolve(struct one *c, kiln_conv2d_params p)
 {
@@ -153,27 +154,12 @@ static kiln_tensor pad(struct one *c)
     return kiln_pad(c->g, leaf(c, "x"), (const int64_t[]){0, 0, 1}, (const int64_t[]){0, 3, 2}, 0.5);
 }
 
-static kiln_tensor multiply(struct one *c, bool flip_x, bool flip_w)
+/* The case's name ends in what is done to each side: n nothing, t transpose. */
+static kiln_tensor multiply(struct one *c)
 {
+    const char *sides = c->name + strlen("matmul_");
     kiln_tensor x = leaf(c, "x");
-    return kiln_matmul(c->g, x, leaf(c, "w"), &(kiln_matmul_params){flip_x, flip_w});
-}
-
-static kiln_tensor matmul_nn(struct one *c)
-{
-    return multiply(c, false, false);
-}
-static kiln_tensor matmul_nt(struct one *c)
-{
-    return multiply(c, false, true);
-}
-static kiln_tensor matmul_tn(struct one *c)
-{
-    return multiply(c, true, false);
-}
-static kiln_tensor matmul_tt(struct one *c)
-{
-    return multiply(c, true, true);
+    return kiln_matmul(c->g, x, leaf(c, "w"), &(kiln_matmul_params){sides[0] == 't', sides[1] == 't'});
 }
 
 /* The cases that one operator without params is. */
@@ -215,10 +201,10 @@ static const struct row {
     {"sqrt", .unary = kiln_sqrt},
     {"pow", .binary = kiln_pow},
     {"div", .binary = kiln_div},
-    {"matmul_nn", matmul_nn},
-    {"matmul_nt", matmul_nt},
-    {"matmul_tn", matmul_tn},
-    {"matmul_tt", matmul_tt},
+    {"matmul_nn", multiply},
+    {"matmul_nt", multiply},
+    {"matmul_tn", multiply},
+    {"matmul_tt", multiply},
     {"gather_rows", gather_rows},
     {"pad", pad},
 };
@@ -231,7 +217,7 @@ static kiln_tensor build(struct one *c, const struct row *row)
     return row->unary ? row->unary(c->g, x) : row->binary(c->g, x, leaf(c, "w"));
 }
 
-/* Comparing ---------------------------------------------------------------------------------------------------------------- */
+/* Comparing ------------------------------------------------------------------------------------------- */
 
 static void expect_same(const struct one *c, const kiln_array *got, const char *name, double bound,
                         const char *device)

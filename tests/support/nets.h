@@ -4,13 +4,22 @@
 
 #include "support/support.h"
 
-/** LeNet's scores [N, 10] of pictures [N, 1, 28, 28]; parameters conv1.weight .. fc3.bias, as tools/golden/lenet.py has them. */
+/**
+ * LeNet's scores [N, 10] of pictures [N, 1, 28, 28]; parameters conv1.weight .. fc3.bias, as
+ * tools/golden/lenet.py has them.
+ */
 kiln_tensor kiln_test_lenet(kiln_graph *g, kiln_tensor x);
 
-/** A small network with all that depends on training: convolution, batch norm, relu, pooling, dropout. [N, 1, 28, 28] -> [N, 10]. */
+/**
+ * A small network, [N, 1, 28, 28] -> [N, 10], with all that depends on training: convolution, batch norm,
+ * relu, pooling, dropout.
+ */
 kiln_tensor kiln_test_noisy(kiln_graph *g, kiln_tensor x);
 
-/** A graph that learns to classify pictures: inputs "image" and "label", outputs "scores" and "loss", and the step. */
+/**
+ * A graph that learns to classify pictures: inputs "image" and "label", outputs "scores" and "loss", and
+ * the step.
+ */
 struct kiln_test_learner {
     kiln_graph *g;
     kiln_weights *weights;

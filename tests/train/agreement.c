@@ -1,16 +1,17 @@
 /*
  * agreement.c - LeNet trained on generated digits stays close to the float64 run, on every device.
  *
- * Plain descent keeps a rounding a rounding: 1e-5 after 100 steps. Adam divides each gradient by the root of its mean square,
- * so a small gradient's rounding becomes a step of full size: 1e-5 for ten steps, 2e-3 after a hundred. What both cannot bear
- * is a tie: where a relu's input or the lead in a pooling window is nearer to 0 than a rounding, a gradient goes another way.
- * A hundred steps take some ten million such decisions, so the numbers of digits and steps are of those that meet none.
+ * Plain descent keeps a rounding a rounding: 1e-5 after 100 steps. Adam divides each gradient by the root of
+ * its mean square, so a small gradient's rounding becomes a step of full size: 1e-5 for ten steps, 2e-3 after
+ * a hundred. What both cannot bear is a tie: where a relu's input or the lead in a pooling window is nearer
+ * to 0 than a rounding, a gradient goes another way. A hundred steps take some ten million such decisions, so
+ * the numbers of digits and steps are of those that meet none.
  */
 #include <math.h>
 
 #include "support/nets.h"
 
-enum { BATCH = 8, MOST = 100 };
+enum { BATCH = 4, MOST = 100 };
 
 /* Losses of a run; dev NULL: in float64 on the CPU. */
 static void train(kiln_device *dev, const kiln_minimize_params *how, int steps, double *loss)

@@ -1,9 +1,10 @@
 /*
- * golden.c - ten Adam steps of LeNet against PyTorch's (tools/golden/lenet.py): losses, gradients of the first and the tenth
- * step, and the weights after it.
+ * golden.c - ten Adam steps of LeNet against PyTorch's (tools/golden/lenet.py): losses, gradients of the
+ * first and the tenth step, and the weights after it.
  *
- * In float64 the two differ by roundings: 1e-9. In float32 the loss may be off by 1e-5, a gradient by 1e-4 and the change of
- * the weights by 1e-3 of their length, as Adam divides by the root of a square and so magnifies small differences.
+ * In float64 the two differ by roundings: 1e-9. In float32 the loss may be off by 1e-5, a gradient by 1e-4
+ * and the change of the weights by 1e-3 of their length, as Adam divides by the root of a square and so
+ * magnifies small differences.
  */
 #include <math.h>
 #include <stdio.h>
