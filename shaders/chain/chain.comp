@@ -33,14 +33,14 @@ const uint STEPS = COUNTS >> 8 & 0xffu;
 const uint RESULT = COUNTS >> 16 & 0xffu;
 const uint RANK = COUNTS >> 24;
 
-KILN_IN(0, uint, operand_0);
-KILN_IN(1, uint, operand_1);
-KILN_IN(2, uint, operand_2);
-KILN_IN(3, uint, operand_3);
-KILN_IN(4, uint, operand_4);
-KILN_IN(5, uint, operand_5);
-KILN_IN(6, uint, operand_6);
-KILN_OUT(7, uint, result);
+KILN_IN_ANY(0, operand_0);
+KILN_IN_ANY(1, operand_1);
+KILN_IN_ANY(2, operand_2);
+KILN_IN_ANY(3, operand_3);
+KILN_IN_ANY(4, operand_4);
+KILN_IN_ANY(5, operand_5);
+KILN_IN_ANY(6, operand_6);
+KILN_OUT_ANY(7, result);
 
 #define WALK(k) (WALKS >> 4 * (k) & 15u)
 #define PLACE(k) (PLACES >> 4 * (k) & 15u)
@@ -93,7 +93,7 @@ void locate(uint i)
 
 #define LOAD(k)                                                                                                      \
     if (OPERANDS > k)                                                                                                \
-        r[k] = operand_##k[AT(k)]
+        r[k] = KILN_LOAD(k, operand_##k, AT(k))
 #define RUN(s)                                                                                                       \
     if (STEPS > s)                                                                                                   \
         r[KILN_REGISTER_STEP + s] = kiln_step_run(KILN_STEP_CODE(STEP_##s), r[KILN_STEP_A(STEP_##s)],                \
@@ -122,7 +122,7 @@ void run(uint i)
     RUN(6);
     RUN(7);
 #endif
-    result[i] = r[RESULT];
+    KILN_SAVE(7, result, i, r[RESULT]);
 }
 
 void main()

@@ -14,7 +14,7 @@
 #include "store.glsl"
 #include "direct.glsl"
 
-KILN_OUT(2, float, y);
+KILN_OUT_ANY(2, y);
 
 uint row, column, conv_group;           /* of the tile's first result */
 
@@ -24,7 +24,7 @@ void store(uint i, uint j, float sum)
     if (row + i >= p.filters || image >= p.images)
         return;
     const uint at = image * p.y_image + filter_index * plane + (column + j) % plane;
-    y[at] = kiln_epilogue(sum, at, 0u, filter_index);
+    KILN_SAVE(2, y, at, kiln_epilogue(sum, at, 0u, filter_index));
 }
 
 void main()

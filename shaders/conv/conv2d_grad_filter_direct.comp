@@ -13,7 +13,7 @@
 #include "store.glsl"
 #include "direct.glsl"
 
-KILN_OUT(2, float, dw);
+KILN_OUT_ANY(2, dw);
 
 uint row, column, conv_group, split;    /* of the tile's first result */
 
@@ -21,7 +21,7 @@ void store(uint i, uint j, float sum)
 {
     const uint taps = p.channels * p.u * p.v;
     if (row + i < p.filters && column + j < taps)
-        dw[split * p.part + (conv_group * p.filters + row + i) * taps + column + j] = sum;
+        KILN_SAVE(2, dw, split * p.part + (conv_group * p.filters + row + i) * taps + column + j, floatBitsToUint(sum));
 }
 
 void main()

@@ -11,9 +11,9 @@
 #include "conv2d.h"
 #include "quotient.glsl"
 
-KILN_IN(0, float, dy);
-KILN_IN(1, float, x);
-KILN_OUT(2, float, dw);
+KILN_IN(0, T, dy);
+KILN_IN(1, T, x);
+KILN_OUT_ANY(2, dw);
 
 uint first_filter, first_place, first_image;    /* of the tile; the filter counted through all groups */
 uint dw_first;
@@ -27,7 +27,7 @@ float inverse_plane, inverse_ow;
 float load_a(uint row, uint term)
 {
     const uint plane = p.oh * p.ow, n = kiln_quotient(term, plane, inverse_plane);
-    return dy[(first_image + n) * p.y_image + (first_filter + row) * plane + term - n * plane];
+    return float(dy[(first_image + n) * p.y_image + (first_filter + row) * plane + term - n * plane]);
 }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */
@@ -36,12 +36,13 @@ float load_b(uint term, uint column)
     const uint n = kiln_quotient(term, p.oh * p.ow, inverse_plane), position = term - n * p.oh * p.ow;
     const uint i = kiln_quotient(position, p.ow, inverse_ow), j = position - i * p.ow;
     const uint r = uint(top + int(i * p.stride_i)), s = uint(left + int(j * p.stride_j));
-    return r < p.h && s < p.w ? x[x_at + n * p.x_image + r * p.w + s] : 0.0;
+    return r < p.h && s < p.w ? float(x[x_at + n * p.x_image + r * p.w + s]) : 0.0;
 }
 
 void store_at(uint row, uint column, float sum)
 {
-    dw[dw_first + (first_filter + row) * p.channels * p.u * p.v + first_place + column] = sum;
+    const uint at = dw_first + (first_filter + row) * p.channels * p.u * p.v + first_place + column;
+    KILN_SAVE(2, dw, at, floatBitsToUint(sum));
 }
 
 #include "store.glsl"

@@ -13,7 +13,7 @@
 #include "store.glsl"
 #include "direct.glsl"
 
-KILN_OUT(2, float, dx);
+KILN_OUT(2, T, dx);
 
 uint row, column, conv_group;           /* of the tile's first result */
 
@@ -21,7 +21,7 @@ void store(uint i, uint j, float sum)
 {
     const uint plane = p.h * p.w, image = (column + j) / plane;
     if (row + i < p.channels && image < p.images)
-        dx[image * p.x_image + (conv_group * p.channels + row + i) * plane + (column + j) % plane] = sum;
+        dx[image * p.x_image + (conv_group * p.channels + row + i) * plane + (column + j) % plane] = T(sum);
 }
 
 /* The position at which place `tap` of the filter meets the padded pixel; `end` or more where there is none. */

@@ -11,9 +11,9 @@
 #include "conv2d.h"
 #include "quotient.glsl"
 
-KILN_IN(0, float, dy);
-KILN_IN(1, float, w);
-KILN_OUT(2, float, dx);
+KILN_IN(0, T, dy);
+KILN_IN(1, T, w);
+KILN_OUT(2, T, dx);
 
 uint first_channel, first_pixel, conv_group;    /* of the tile; the channel within the group */
 uint y_at;                                      /* filter 0 of the group in this invocation's image */
@@ -27,7 +27,7 @@ float inverse_taps, inverse_v;
 float load_a(uint row, uint term)
 {
     const uint taps = p.u * p.v, o = kiln_quotient(term, taps, inverse_taps);
-    return w[((conv_group * p.filters + o) * p.channels + first_channel + row) * taps + term - o * taps];
+    return float(w[((conv_group * p.filters + o) * p.channels + first_channel + row) * taps + term - o * taps]);
 }
 
 /* The position at which place `tap` of the filter meets the padded pixel; `end` or more where there is none. */
@@ -45,13 +45,13 @@ float load_b(uint term, uint column)
     const uint o = kiln_quotient(term, p.u * p.v, inverse_taps), tap = term - o * p.u * p.v;
     const uint u = kiln_quotient(tap, p.v, inverse_v), v = tap - u * p.v;
     const uint i = meeting(r, u * p.dilation_i, p.stride_i, p.oh), j = meeting(s, v * p.dilation_j, p.stride_j, p.ow);
-    return i < p.oh && j < p.ow ? dy[y_at + (o * p.oh + i) * p.ow + j] : 0.0;
+    return i < p.oh && j < p.ow ? float(dy[y_at + (o * p.oh + i) * p.ow + j]) : 0.0;
 }
 
 void store_at(uint row, uint column, float sum)
 {
     const uint plane = p.h * p.w, pixel = first_pixel + column;
-    dx[pixel / plane * p.x_image + (conv_group * p.channels + first_channel + row) * plane + pixel % plane] = sum;
+    dx[pixel / plane * p.x_image + (conv_group * p.channels + first_channel + row) * plane + pixel % plane] = T(sum);
 }
 
 #include "store.glsl"

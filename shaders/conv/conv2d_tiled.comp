@@ -12,9 +12,9 @@
 #include "epilogue.glsl"
 #include "quotient.glsl"
 
-KILN_IN(0, float, x);
-KILN_IN(1, float, w);
-KILN_OUT(2, float, y);
+KILN_IN(0, T, x);
+KILN_IN(1, T, w);
+KILN_OUT_ANY(2, y);
 
 uint first_filter, first_position, conv_group;  /* of the tile */
 uint x_at;                                      /* channel 0 of the group in this invocation's image */
@@ -24,7 +24,7 @@ float inverse_taps, inverse_v;
 #define A_ALONG_TERMS true
 #define B_ALONG_TERMS false
 
-float load_a(uint row, uint term) { return w[(first_filter + row) * p.channels * p.u * p.v + term]; }
+float load_a(uint row, uint term) { return float(w[(first_filter + row) * p.channels * p.u * p.v + term]); }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */
 float load_b(uint term, uint column)
@@ -32,14 +32,14 @@ float load_b(uint term, uint column)
     const uint c = kiln_quotient(term, p.u * p.v, inverse_taps), tap = term - c * p.u * p.v;
     const uint u = kiln_quotient(tap, p.v, inverse_v), v = tap - u * p.v;
     const uint r = uint(top + int(u * p.dilation_i)), s = uint(left + int(v * p.dilation_j));
-    return r < p.h && s < p.w ? x[x_at + (c * p.h + r) * p.w + s] : 0.0;
+    return r < p.h && s < p.w ? float(x[x_at + (c * p.h + r) * p.w + s]) : 0.0;
 }
 
 void store_at(uint row, uint column, float sum)
 {
     const uint plane = p.oh * p.ow, position = first_position + column;
     const uint at = position / plane * p.y_image + (first_filter + row) * plane + position % plane;
-    y[at] = kiln_epilogue(sum, at, 0u, first_filter + row);
+    KILN_SAVE(2, y, at, kiln_epilogue(sum, at, 0u, first_filter + row));
 }
 
 #include "store.glsl"

@@ -8,9 +8,9 @@
 #include "kiln.glsl"
 #include "gather.h"
 
-KILN_IN(0, uint, x);
+KILN_IN(0, WORD, x);
 KILN_IN(1, int, index);
-KILN_OUT(2, uint, y);
+KILN_OUT(2, WORD, y);
 
 void main()
 {

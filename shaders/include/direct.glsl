@@ -11,10 +11,10 @@ KILN_TEXELS(1, b);
 #define KILN_A(i) texelFetch(a, int(i)).r
 #define KILN_B(i) texelFetch(b, int(i)).r
 #else
-KILN_IN(0, float, a);
-KILN_IN(1, float, b);
-#define KILN_A(i) a[i]
-#define KILN_B(i) b[i]
+KILN_IN(0, T, a);
+KILN_IN(1, T, b);
+#define KILN_A(i) float(a[i])
+#define KILN_B(i) float(b[i])
 #endif
 
 #define SIDE 8u     /* results of an invocation along each axis */

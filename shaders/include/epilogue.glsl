@@ -10,8 +10,8 @@ KILN_CONSTANT(2, EPILOGUE_STEP1);
 KILN_CONSTANT(3, EPILOGUE_STEP2);
 KILN_CONSTANT(4, EPILOGUE_STEP3);
 
-KILN_IN(3, uint, first_operand);
-KILN_IN(4, uint, second_operand);
+KILN_IN_ANY(3, first_operand);
+KILN_IN_ANY(4, second_operand);
 
 const uint EPILOGUE_OPERANDS = EPILOGUE & 15u;
 const uint EPILOGUE_STEPS = (EPILOGUE >> 8) & 255u;
@@ -29,16 +29,18 @@ uint kiln_epilogue_step(uint step, uint r[KILN_REGISTER_IMMEDIATE + 4])
     return kiln_step_run(KILN_STEP_CODE(step), r[KILN_STEP_A(step)], r[KILN_STEP_B(step)], r[KILN_STEP_C(step)]);
 }
 
-/* What is stored for `value` at element flat_index, in that row and column of the output (see KILN_WALK_FLAT). */
-float kiln_epilogue(float value, uint flat_index, uint row, uint column)
+/* The bits of what is stored for `value` at element flat_index, in that row and column of the output (see KILN_WALK_FLAT). */
+uint kiln_epilogue(float value, uint flat_index, uint row, uint column)
 {
     if (EPILOGUE_STEPS == 0)
-        return value;
+        return floatBitsToUint(value);
 
     uint r[KILN_REGISTER_IMMEDIATE + 4];
     r[0] = floatBitsToUint(value);
-    r[1] = EPILOGUE_OPERANDS > 1 ? first_operand[kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column)] : 0u;
-    r[2] = EPILOGUE_OPERANDS > 2 ? second_operand[kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column)] : 0u;
+    const uint first = kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column);
+    const uint second = kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column);
+    r[1] = EPILOGUE_OPERANDS > 1 ? KILN_LOAD(3, first_operand, first) : 0u;
+    r[2] = EPILOGUE_OPERANDS > 2 ? KILN_LOAD(4, second_operand, second) : 0u;
     r[KILN_REGISTER_IMMEDIATE + 0] = p.immediate0;
     r[KILN_REGISTER_IMMEDIATE + 1] = p.immediate1;
     r[KILN_REGISTER_IMMEDIATE + 2] = p.immediate2;
@@ -51,5 +53,5 @@ float kiln_epilogue(float value, uint flat_index, uint row, uint column)
         r[KILN_REGISTER_STEP + 2] = kiln_epilogue_step(EPILOGUE_STEP2, r);
     if (EPILOGUE_STEPS > 3)
         r[KILN_REGISTER_STEP + 3] = kiln_epilogue_step(EPILOGUE_STEP3, r);
-    return uintBitsToFloat(r[EPILOGUE_RESULT]);
+    return r[EPILOGUE_RESULT];
 }

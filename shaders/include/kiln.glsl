@@ -2,9 +2,16 @@
  * kiln.glsl - the thin layer under every compute shader: bindings, group index, group reductions.
  *
  * Include it first, then the kernel's parameter block. Specialization constant 0 is the workgroup's size (LANES), 1 to 24 are
- * the contract's (KILN_CONSTANT), 32 and up the variant's tuning (KILN_TUNING). Nothing here needs an optional feature.
+ * the contract's (KILN_CONSTANT), 25 says which bindings hold halves, 32 and up are the variant's tuning (KILN_TUNING). Nothing
+ * here needs an optional feature, except that HALF wants buffers of 16-bit elements.
+ *
+ * A real operand has elements of type T: float, or half in what -DHALF compiles. Half is a type of memory alone, there is no
+ * arithmetic on it: read float(x[i]), compute in float, write y[i] = T(value). Integers and truth values are 32-bit words.
  */
 #define KILN_GLSL 1
+#ifdef HALF
+#extension GL_EXT_shader_16bit_storage : require
+#endif
 #include "interface.h"
 
 layout(local_size_x_id = 0) in;
@@ -14,7 +21,15 @@ layout(local_size_x_id = 0) in;
 #define KILN_CONSTANT(index, name) layout(constant_id = 1 + (index)) const uint name = 0
 #define KILN_TUNING(index, name, usual) layout(constant_id = 32 + (index)) const uint name = usual
 
-/* Bindings: 4-byte elements of type `type`; outputs may alias inputs, so nothing is restrict. */
+#ifdef HALF
+#define T float16_t
+#define WORD uint16_t           /* an element that is moved as it is */
+#else
+#define T float
+#define WORD uint
+#endif
+
+/* Bindings: elements of type `type`; outputs may alias inputs, so nothing is restrict. */
 #define KILN_IN(slot, type, name)                                                                                    \
     layout(std430, set = 0, binding = slot) readonly buffer kiln_in_##name { type name[]; }
 #define KILN_OUT(slot, type, name)                                                                                   \
@@ -23,6 +38,30 @@ layout(local_size_x_id = 0) in;
     layout(std430, set = 0, binding = slot) buffer kiln_inout_##name { type name[]; }
 /* A read through a texel buffer (kiln_variant.texels): texelFetch(name, int(i)). */
 #define KILN_TEXELS(slot, name) layout(set = 0, binding = slot) uniform textureBuffer name
+
+/* A binding whose elements are halves in one dispatch and 32-bit words in the next, whatever the others are: bit `slot` of
+ * KILN_HALVES says which. KILN_LOAD gives an element as the 32 bits of a float or a word, and KILN_SAVE takes them. */
+#ifdef HALF
+layout(constant_id = 25) const uint KILN_HALVES = 0;
+#define KILN_IS_HALF(slot) ((KILN_HALVES >> (slot) & 1u) != 0u)
+#define KILN_IN_ANY(slot, name)                                                                                      \
+    KILN_IN(slot, uint, name);                                                                                       \
+    KILN_IN(slot, float16_t, name##_half)
+#define KILN_OUT_ANY(slot, name)                                                                                     \
+    KILN_OUT(slot, uint, name);                                                                                      \
+    KILN_OUT(slot, float16_t, name##_half)
+#define KILN_LOAD(slot, name, i) (KILN_IS_HALF(slot) ? floatBitsToUint(float(name##_half[i])) : name[i])
+#define KILN_SAVE(slot, name, i, bits)                                                                               \
+    if (KILN_IS_HALF(slot))                                                                                          \
+        name##_half[i] = float16_t(uintBitsToFloat(bits));                                                           \
+    else                                                                                                             \
+        name[i] = bits
+#else
+#define KILN_IN_ANY(slot, name) KILN_IN(slot, uint, name)
+#define KILN_OUT_ANY(slot, name) KILN_OUT(slot, uint, name)
+#define KILN_LOAD(slot, name, i) name[i]
+#define KILN_SAVE(slot, name, i, bits) name[i] = bits
+#endif
 
 /* The logical index of this workgroup; the recorder folds large grids into x, y, z and several dispatches. Returns from
  * main past the end, so every invocation of the group returns. */

@@ -31,7 +31,7 @@ float kiln_row_peak(uint start)
 {
     float peak = KILN_MINUS_INFINITY;
     for (uint c = FIRST; c < p.cols; c += STEP)
-        peak = kiln_max(peak, x[start + c * p.step]);
+        peak = kiln_max(peak, float(x[start + c * p.step]));
     return MAX(peak);
 }
 
@@ -39,6 +39,6 @@ float kiln_row_total(uint start, float peak)
 {
     float total = 0.0;
     for (uint c = FIRST; c < p.cols; c += STEP)
-        total += kiln_exp(x[start + c * p.step] - peak);
+        total += kiln_exp(float(x[start + c * p.step]) - peak);
     return SUM(total);
 }

@@ -9,8 +9,8 @@
 #include "copy.h"
 
 KILN_CONSTANT(1, RANK);
-KILN_IN(0, uint, x);
-KILN_OUT(1, uint, y);
+KILN_IN(0, WORD, x);
+KILN_OUT(1, WORD, y);
 
 void main()
 {

@@ -10,8 +10,8 @@
 #include "copy.h"
 
 KILN_CONSTANT(1, RANK);
-KILN_IN(0, uint, x);
-KILN_OUT(1, uint, y);
+KILN_IN(0, WORD, x);
+KILN_OUT(1, WORD, y);
 
 const uint TILE = 32;
 shared uint tile[TILE][TILE + 1];   /* one more, so that a column's elements lie in different banks */
@@ -35,9 +35,9 @@ void main()
     const uint i = LANE % TILE;
     for (uint k = LANE / TILE; k < TILE; k += LANES / TILE)
         if (row + i < rows && column + k < columns)
-            tile[i][k] = x[from + row + i + (column + k) * p.x_step[RANK - 1]];
+            tile[i][k] = uint(x[from + row + i + (column + k) * p.x_step[RANK - 1]]);
     barrier();
     for (uint k = LANE / TILE; k < TILE; k += LANES / TILE)
         if (row + k < rows && column + i < columns)
-            y[to + (row + k) * p.y_step[RANK - 2] + column + i] = tile[k][i];
+            y[to + (row + k) * p.y_step[RANK - 2] + column + i] = WORD(tile[k][i]);
 }

@@ -10,13 +10,13 @@
 #include "kiln.glsl"
 #include "cross_entropy.h"
 
-KILN_IN(0, float, x);
+KILN_IN(0, T, x);
 KILN_IN(1, uint, target);
 #ifdef GRAD
-KILN_IN(2, float, dy);
-KILN_OUT(3, float, dx);
+KILN_IN(2, T, dy);
+KILN_OUT(3, T, dx);
 #else
-KILN_OUT(2, float, loss);
+KILN_OUT(2, T, loss);
 #endif
 
 #include "rows.glsl"
@@ -27,13 +27,13 @@ void main()
     const uint start = kiln_row_start(row), chosen = target[row];
     const float peak = kiln_row_peak(start), total = kiln_row_total(start, peak);
 #ifdef GRAD
-    const float pull = chosen < p.cols ? dy[row] : KILN_NAN;
+    const float pull = chosen < p.cols ? float(dy[row]) : KILN_NAN;
     for (uint c = FIRST; c < p.cols; c += STEP) {
         const uint i = start + c * p.step;
-        dx[i] = (kiln_exp(x[i] - peak) / total - (c == chosen ? 1.0 : 0.0)) * pull;
+        dx[i] = T((kiln_exp(float(x[i]) - peak) / total - (c == chosen ? 1.0 : 0.0)) * pull);
     }
 #else
     if (FIRST == 0u)
-        loss[row] = chosen < p.cols ? kiln_log(total) + (peak - x[start + chosen * p.step]) : KILN_NAN;
+        loss[row] = T(chosen < p.cols ? kiln_log(total) + (peak - float(x[start + chosen * p.step])) : KILN_NAN);
 #endif
 }

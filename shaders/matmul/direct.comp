@@ -13,7 +13,7 @@
 #include "store.glsl"
 #include "direct.glsl"
 
-KILN_OUT(2, float, c);
+KILN_OUT_ANY(2, c);
 
 uint row, column, batch;                /* of the tile's first result */
 
@@ -22,7 +22,7 @@ void store(uint i, uint j, float sum)
     if (row + i >= p.m || column + j >= p.n)
         return;
     const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column + j;
-    c[at] = kiln_epilogue(sum, at, row + i, column + j);
+    KILN_SAVE(2, c, at, kiln_epilogue(sum, at, row + i, column + j));
 }
 
 void main()

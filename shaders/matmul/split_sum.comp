@@ -8,8 +8,8 @@
 #include "kiln.glsl"
 #include "split_sum.h"
 
-KILN_IN(0, float, x);
-KILN_OUT(1, float, y);
+KILN_IN_ANY(0, x);
+KILN_OUT_ANY(1, y);
 
 void main()
 {
@@ -19,6 +19,6 @@ void main()
         return;
     float sum = 0.0;
     for (uint s = 0; s < p.splits; s++)
-        sum += x[s * p.part + i];
-    y[i] = sum;
+        sum += uintBitsToFloat(KILN_LOAD(0, x, s * p.part + i));
+    KILN_SAVE(1, y, i, floatBitsToUint(sum));
 }

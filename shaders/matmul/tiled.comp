@@ -10,9 +10,9 @@
 #include "matmul.h"
 #include "epilogue.glsl"
 
-KILN_IN(0, float, a);
-KILN_IN(1, float, b);
-KILN_OUT(2, float, c);
+KILN_IN(0, T, a);
+KILN_IN(1, T, b);
+KILN_OUT_ANY(2, c);
 
 #define A_ALONG_TERMS (p.a_k == 1u)
 #define B_ALONG_TERMS (p.b_k == 1u)
@@ -20,13 +20,13 @@ KILN_OUT(2, float, c);
 uint a_first, b_first, c_first;         /* of the tile */
 uint first_row, first_column;
 
-float load_a(uint row, uint term) { return a[a_first + row * p.a_m + term * p.a_k]; }
-float load_b(uint term, uint column) { return b[b_first + term * p.b_k + column * p.b_n]; }
+float load_a(uint row, uint term) { return float(a[a_first + row * p.a_m + term * p.a_k]); }
+float load_b(uint term, uint column) { return float(b[b_first + term * p.b_k + column * p.b_n]); }
 
 void store_at(uint row, uint column, float sum)
 {
     const uint at = c_first + row * p.c_m + column;
-    c[at] = kiln_epilogue(sum, at, first_row + row, first_column + column);
+    KILN_SAVE(2, c, at, kiln_epilogue(sum, at, first_row + row, first_column + column));
 }
 
 #include "store.glsl"

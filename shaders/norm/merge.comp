@@ -11,8 +11,8 @@
 
 KILN_IN(0, float, part_mean);
 KILN_IN(1, float, m2);
-KILN_OUT(2, float, mean);
-KILN_OUT(3, float, variance);
+KILN_OUT_ANY(2, mean);
+KILN_OUT_ANY(3, variance);
 
 float count_of(uint s) { return float(min(p.part_length, p.count - s * p.part_length)); }
 
@@ -32,6 +32,6 @@ void main()
         const float d = part_mean[s * p.results + r] - middle;
         squares += m2[s * p.results + r] + count_of(s) * d * d;
     }
-    mean[r] = middle;
-    variance[r] = squares / count;
+    KILN_SAVE(2, mean, r, floatBitsToUint(middle));
+    KILN_SAVE(3, variance, r, floatBitsToUint(squares / count));
 }

@@ -10,9 +10,9 @@
 #include "group.glsl"
 #include "moments.h"
 
-KILN_IN(0, float, x);
-KILN_OUT(1, float, mean);
-KILN_OUT(2, float, m2);
+KILN_IN(0, T, x);
+KILN_OUT_ANY(1, mean);
+KILN_OUT_ANY(2, m2);
 
 /* A result's coordinates and the values that it is made of. */
 struct span {
@@ -34,7 +34,7 @@ span span_of(uint result)
 float value_at(span n, uint t)
 {
     const uint a = t / p.second;
-    return x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner];
+    return float(x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner]);
 }
 
 #ifdef COLUMNS
@@ -74,7 +74,7 @@ void main()
     squares = SUM(squares);
     rest = SUM(rest);
     if (FIRST == 0u) {
-        mean[result] = middle + rest / count;
-        m2[result] = max(squares - rest * rest / count, 0.0) * p.scale;
+        KILN_SAVE(1, mean, result, floatBitsToUint(middle + rest / count));
+        KILN_SAVE(2, m2, result, floatBitsToUint(max(squares - rest * rest / count, 0.0) * p.scale));
     }
 }

@@ -10,8 +10,8 @@
 #include "pool2d.h"
 #include "pool.glsl"
 
-KILN_IN(0, float, x);
-KILN_OUT(1, float, y);
+KILN_IN(0, T, x);
+KILN_OUT(1, T, y);
 
 void main()
 {
@@ -30,9 +30,9 @@ void main()
             const int i = top + int(u * p.dilation_h), j = left + int(v * p.dilation_w);
             if (!inside(i, j))
                 continue;
-            const float value = x[(plane * p.height + uint(i)) * p.width + uint(j)];
+            const float value = float(x[(plane * p.height + uint(i)) * p.width + uint(j)]);
             peak = kiln_max(peak, value);
             total += value;
         }
-    y[e] = MODE == KILN_POOL_MAX ? peak : total / window_count(top, left);
+    y[e] = T(MODE == KILN_POOL_MAX ? peak : total / window_count(top, left));
 }

@@ -13,9 +13,9 @@
 #include "pool2d.h"
 #include "pool.glsl"
 
-KILN_IN(0, float, x);
-KILN_IN(1, float, dy);
-KILN_OUT(2, float, dx);
+KILN_IN(0, T, x);
+KILN_IN(1, T, dy);
+KILN_OUT(2, T, dx);
 
 /* Whether the tap (u, v) of the window at (top, left) is the first of the largest: none before it is as
  * large, none behind it is larger. NaN is the largest, and the first NaN wins. */
@@ -26,7 +26,7 @@ bool wins(uint plane, int top, int left, uint u, uint v, float value)
             const int i = top + int(s * p.dilation_h), j = left + int(t * p.dilation_w);
             if (!inside(i, j) || (s == u && t == v))
                 continue;
-            const float other = x[(plane * p.height + uint(i)) * p.width + uint(j)];
+            const float other = float(x[(plane * p.height + uint(i)) * p.width + uint(j)]);
             const bool earlier = s < u || (s == u && t < v);
             if (kiln_is_nan(other) ? earlier || !kiln_is_nan(value)
                                    : !kiln_is_nan(value) && (earlier ? other >= value : other > value))
@@ -55,11 +55,11 @@ void main()
             const uint oi = uint(a) / p.stride_h, oj = uint(b) / p.stride_w;
             if (oi >= p.out_height || oj >= p.out_width)
                 continue;
-            const float pull = dy[(plane * p.out_height + oi) * p.out_width + oj];
+            const float pull = float(dy[(plane * p.out_height + oi) * p.out_width + oj]);
             if (MODE != KILN_POOL_MAX)
                 total += pull / window_count(top, left);
-            else if (wins(plane, top, left, u, v, x[e]))
+            else if (wins(plane, top, left, u, v, float(x[e])))
                 total += pull;
         }
-    dx[e] = total;
+    dx[e] = T(total);
 }

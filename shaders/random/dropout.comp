@@ -9,9 +9,9 @@
 #include "dropout.h"
 #include "philox.glsl"
 
-KILN_IN(0, float, x);
+KILN_IN(0, T, x);
 KILN_IN(1, uint, counter);
-KILN_OUT(2, float, y);
+KILN_OUT(2, T, y);
 
 void main()
 {
@@ -22,5 +22,5 @@ void main()
     const uvec4 draw = kiln_philox(uvec4((p.first + from) / 4u, 0u, counter[1], p.stream), uvec2(counter[0], 0u));
     const uint count = min(4u, p.elements - from);
     for (uint k = 0u; k < count; k++)
-        y[from + k] = draw[k] >= p.threshold ? x[from + k] * p.scale : 0.0;
+        y[from + k] = T(draw[k] >= p.threshold ? float(x[from + k]) * p.scale : 0.0);
 }

@@ -8,9 +8,9 @@
 #include "kiln.glsl"
 #include "place.h"
 
-KILN_IN(0, uint, dy);
+KILN_IN(0, WORD, dy);
 KILN_IN(1, uint, at);
-KILN_OUT(2, uint, dx);
+KILN_OUT(2, WORD, dx);
 
 void main()
 {
@@ -23,5 +23,5 @@ void main()
     const uint pair = KILN_DIVIDE(above, kept), k = above - pair * p.kept;
     const uint o = KILN_DIVIDE(pair, first), a = pair - o * p.first;
     const uint result = (o * p.kept + k) * p.inner + i;
-    dx[e] = a * p.second + b == at[result] ? dy[result] : 0u;
+    dx[e] = WORD(a * p.second + b == at[result] ? uint(dy[result]) : 0u);
 }

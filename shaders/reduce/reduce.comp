@@ -13,8 +13,8 @@
 
 KILN_CONSTANT(0, CODE);
 
-KILN_IN(0, uint, x);
-KILN_OUT(1, uint, y);
+KILN_IN_ANY(0, x);
+KILN_OUT_ANY(1, y);
 
 /* A result's coordinates and the values that it is made of. */
 struct span {
@@ -36,14 +36,16 @@ span span_of(uint result)
 uvec2 value_at(span n, uint t)
 {
     const uint a = t / p.second;
-    return kiln_reduce_take(CODE, x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner], t);
+    const uint at = n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
+    return kiln_reduce_take(CODE, KILN_LOAD(0, x, at), t);
 }
 
 void store(uint result, uvec2 value)
 {
     if (CODE == KILN_REDUCE_SUM_F)
         value.x = floatBitsToUint(uintBitsToFloat(value.x) * p.scale);
-    y[result] = kiln_is_place(CODE) ? value.y : value.x;
+    const uint bits = kiln_is_place(CODE) ? value.y : value.x;
+    KILN_SAVE(1, y, result, bits);
 }
 
 #ifdef COLUMNS

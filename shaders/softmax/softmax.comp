@@ -12,8 +12,8 @@
 
 KILN_CONSTANT(0, LOGARITHM);
 
-KILN_IN(0, float, x);
-KILN_OUT(1, float, y);
+KILN_IN(0, T, x);
+KILN_OUT(1, T, y);
 
 #include "rows.glsl"
 
@@ -25,6 +25,7 @@ void main()
     const float shift = kiln_log(total), scale = 1.0 / total;
     for (uint c = FIRST; c < p.cols; c += STEP) {
         const uint i = start + c * p.step;
-        y[i] = LOGARITHM != 0u ? x[i] - peak - shift : kiln_exp(x[i] - peak) * scale;
+        const float above = float(x[i]) - peak;
+        y[i] = T(LOGARITHM != 0u ? above - shift : kiln_exp(above) * scale);
     }
 }
