@@ -11,40 +11,9 @@ import torch
 import torch.nn.functional as F
 
 import golden
+from golden import integers, normal, uniform
 
 SEED = 5
-
-
-def normal(*shape):
-    return golden.exact(torch.randn(shape, dtype=torch.float64))
-
-
-def uniform(low, high, *shape):
-    return golden.exact(low + (high - low) * torch.rand(shape, dtype=torch.float64))
-
-
-def integers(count, *shape):
-    return torch.randint(0, count, shape)
-
-
-class Recorder:
-    """The file's content as the cases add to it."""
-
-    def __init__(self):
-        self.tensors, self.metadata = {}, {}
-
-    def add(self, case, inputs, call, **parameters):
-        """Run call(*inputs), then back from a random dy; keep all of it under the case's name."""
-        leaves = {name: t.requires_grad_(t.is_floating_point()) for name, t in inputs.items()}
-        y = call(*leaves.values())
-        dy = normal(*y.shape)
-        y.backward(dy)
-        kept = {**leaves, "y": y, "dy": dy, **{f"d{n}": t.grad for n, t in leaves.items() if t.grad is not None}}
-        self.keep(case, kept)
-        self.metadata[case] = golden.as_text(parameters)
-
-    def keep(self, case, tensors):
-        self.tensors |= {f"{case}/{name}": t for name, t in tensors.items()}
 
 
 def convolutions(r):
@@ -141,7 +110,7 @@ def movement(r):
 
 def record():
     torch.manual_seed(SEED)
-    recorder = Recorder()
+    recorder = golden.Recorder()
     for family in (convolutions, pooling, batch_norm, softmaxes, losses, elementwise, matmuls, movement):
         family(recorder)
     return recorder.tensors, recorder.metadata
