@@ -294,6 +294,16 @@ static kiln_status cut_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
                      d->kernel->name, (unsigned long long)kiln_plan_caps(plan)->max_binding);
 }
 
+/* An operand without elements, as of a sum over nothing: the kernel reads none, but something must be bound. */
+static bool bind_nothing(struct kiln_plan *plan, struct kiln_touch *touch)
+{
+    static const double zero = 0;
+    touch->bytes = sizeof zero;
+    touch->offset = 0;
+    touch->object = add_constant(plan, &zero, sizeof zero);
+    return touch->object >= 0;
+}
+
 static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
 {
     struct kiln_step s = new_step(plan, KILN_COMMAND_DISPATCH);
@@ -302,7 +312,11 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
         if (!resolve(plan, &d->bind[i], d->kernel->access[i], &s.touch[i]))
             return misbound(plan, d->kernel->name);
     if (!d->kernel->units(d))
-        return KILN_OK; /* an empty operand: nothing to do */
+        return KILN_OK; /* an empty result: nothing to do */
+    for (int i = 0; i < s.touches; i++)
+        if (s.touch[i].access == KILN_READ && s.touch[i].object >= 0 && !s.touch[i].bytes &&
+            !bind_nothing(plan, &s.touch[i]))
+            return out_of_memory();
     kiln_dispatch *copy = kiln_arena_copy(&plan->arena, d, sizeof *d);
     if (!copy)
         return out_of_memory();

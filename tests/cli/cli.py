@@ -220,13 +220,17 @@ def test_bench(folder):
 
 def test_check(folder):
     done = kiln("check", "--op", "softmax", "--seed", 7)
-    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(" 0 failed"), done.stderr
+    assert done.returncode == 0 and ", 0 failed" in done.stdout.splitlines()[-1], done.stderr
     report = json.loads(kiln("check", "--op", "mat*", "--json", "--bench").stdout)
-    assert report["device"]["title"] and len(report["cases"]) > 40, report["device"]
+    assert report["device"]["title"] and len(report["cases"]) >= 32, report["device"]
     assert {case["status"] for case in report["cases"]} == {"pass"}
+    assert all(case["seconds"] > 0 for case in report["cases"] if case["runs"]), "nothing timed"
     names = [case["name"] for case in report["cases"]]
     assert len(set(names)) == len(names), "two cases have one name"
-    expect_failure(kiln("check", "--op", "nothing"), 2, "nothing")
+    again = json.loads(kiln("check", "--case", names[3], "--json").stdout)
+    assert [case["name"] for case in again["cases"]] == names[3:4], again
+    assert len(json.loads(kiln("check", "--op", "add", "--type", "i*", "--json").stdout)["cases"]) >= 16
+    expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
 
 
 def test_samples(folder):

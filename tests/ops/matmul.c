@@ -29,6 +29,8 @@ static const struct matmul_case {
     {{4, {2, 1, 3, 4}}, {4, {1, 3, 4, 2}}, {0}, "batches that stretch each other"},
     {{7, {2, 1, 3, 1, 2, 2, 3}}, {7, {1, 2, 1, 2, 1, 3, 2}}, {0}, "five batch axes that do not merge"},
     {{2, {1, 1}}, {2, {1, 1}}, {0}, "one product"},
+    {{2, {3, 0}}, {2, {0, 2}}, {0}, "sums over nothing"},
+    {{2, {0, 3}}, {2, {3, 2}}, {0}, "no rows"},
 };
 
 static kiln_tensor build(kiln_graph *g, const void *one_case)
@@ -52,6 +54,17 @@ Test(matmul, has_known_values)
                        1e-15, "a' b");
     kiln_expect_values(known, &(kiln_matmul_params){.transpose_b = true}, (const double[]){17, 23, 39, 53}, 4,
                        1e-15, "a b'");
+}
+
+static kiln_tensor of_nothing(kiln_graph *g, const void *one_case)
+{
+    const kiln_tensor a = kiln_test_input(g, KILN_SHAPE(2, 0)), b = kiln_test_input(g, KILN_SHAPE(0, 2));
+    return kiln_shift(g, kiln_matmul(g, a, b, one_case), 3);
+}
+
+Test(matmul, of_nothing_is_zero)
+{
+    kiln_expect_values(of_nothing, NULL, (const double[]){3, 3, 3, 3}, 4, 0, "0 terms and an epilogue");
 }
 
 Test(matmul, gradient_matches_finite_differences)

@@ -1,5 +1,5 @@
-/* check_replay.c - see check_replay.h. */
-#include "check_replay.h"
+/* replay.c - see replay.h. */
+#include "check/replay.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/rng.h"
+#include "compiler/convert.h"
 #include "program/program.h"
 #include "program/transfer.h"
 #include "recorder/single.h"
@@ -23,7 +25,6 @@ struct replay {
     kiln_program *program;
     const struct kiln_plan *plan;
     unsigned char **object;
-    const struct check_case *one;
     const struct check_params *params;
 };
 
@@ -39,16 +40,19 @@ static struct kiln_buffer *weights_buffer(const struct replay *r, const struct k
     return o->kind == KILN_OBJECT_STATES ? weights->state.data[o->index] : NULL;
 }
 
-/* What an object holds before the first step: weights as they are on the device. */
+/* What an object holds before the first step: weights and inputs as they are on the device. */
 static kiln_status fill_object(struct replay *r, int i)
 {
     const struct kiln_object *o = &r->plan->object.data[i];
-    struct kiln_buffer *from = weights_buffer(r, o);
-    const uint64_t bytes = from ? from->bytes : o->bytes;
+    const bool input = o->kind == KILN_OBJECT_INPUT;
+    struct kiln_buffer *from = input ? r->program->last->inputs : weights_buffer(r, o);
+    const uint64_t bytes = from && !input ? from->bytes : o->bytes;
 
     if (!(r->object[i] = calloc(1, (size_t)bytes + 4)))
         return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for %llu bytes", (unsigned long long)bytes);
-    return from ? kiln_buffer_read(r->dev, from, 0, r->object[i], bytes) : KILN_OK;
+    if (!from || !bytes)
+        return KILN_OK;
+    return kiln_buffer_read(r->dev, from, input ? o->offset : 0, r->object[i], bytes);
 }
 
 static kiln_status fill_objects(struct replay *r)
@@ -163,7 +167,7 @@ static void run_references(const kiln_dispatch *d, struct operands *o)
 
 static double largest_of(const double *values, size_t count)
 {
-    double largest = 1e-3;
+    double largest = 0.1; /* below it, errors of larger operands that cancel out */
     for (size_t k = 0; k < count; k++)
         if (isfinite(values[k]))
             largest = fmax(largest, fabs(values[k]));
@@ -229,7 +233,8 @@ static kiln_status run_variant(struct replay *r, const struct kiln_step *s, stru
                                const kiln_variant *variant)
 {
     kiln_dispatch d = *s->dispatch;
-    struct check_outcome out = {.kernel = d.kernel,
+    struct check_outcome out = {.step = (int)(s - r->plan->step.data),
+                                .kernel = d.kernel,
                                 .variant = variant,
                                 .bound = is_exact(d.kernel) ? 0 : BOUND};
     kiln_status status;
@@ -245,7 +250,7 @@ static kiln_status run_variant(struct replay *r, const struct kiln_step *s, stru
     for (int i = 0; i < o->count; i++)
         out.bytes += (double)o->device.bytes[i];
     compare(o, &out);
-    r->params->report(r->params->user, r->one, &out);
+    r->params->report(r->params->user, &out);
     return KILN_OK;
 }
 
@@ -317,16 +322,55 @@ static kiln_status replay(struct replay *r)
     return status;
 }
 
-/* Programs that train have both modes' kernels; one run brings the weights to the device. */
+/* Programs ------------------------------------------------------------------------------------------------- */
+
+/* Whole numbers of an input, drawn by its place among the inputs. */
+static kiln_status write_input(kiln_program *program, const struct check_graph *c, int i, uint64_t seed)
+{
+    const struct check_input *in = &c->input[i];
+    kiln_array array = {.type = kiln_tensor_type(c->g, in->tensor),
+                        .shape = kiln_tensor_shape(c->g, in->tensor)};
+    const size_t count = (size_t)kiln_shape_count(&array.shape);
+    int64_t *values = malloc((count + 1) * sizeof *values);
+    struct kiln_rng rng;
+    kiln_status status = KILN_ERROR_MEMORY;
+
+    kiln_rng_init(&rng, seed, (uint64_t)i);
+    array.data = malloc((count + 1) * 8);
+    if (values && array.data) {
+        for (size_t k = 0; k < count; k++)
+            values[k] = (int64_t)floor(in->low + (in->high - in->low) * kiln_rng_uniform(&rng));
+        kiln_convert(array.data, array.type, values, KILN_I64, count);
+        status = kiln_program_write(program, in->tensor, &array);
+    }
+    free(values);
+    free(array.data);
+    return status;
+}
+
+/* One run brings weights and inputs to the device. */
+static kiln_status run_once(kiln_program *program, const struct check_graph *c, uint64_t seed)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < c->inputs && !status; i++)
+        status = write_input(program, c, i, seed);
+    if (!status && !(status = kiln_program_run(program)))
+        status = kiln_program_wait(program);
+    return status;
+}
+
+/* Programs that train have both modes' kernels. */
 static kiln_status compile_and_replay(struct replay *r, const struct check_graph *c)
 {
+    const uint64_t seed = r->params->seed ^ kiln_rng_stream(c->one->name);
+    const kiln_program_params how = {.train = true, .run = c->run};
     kiln_weights *weights = NULL;
-    kiln_status status = kiln_weights_create(&weights, c->g, &(kiln_weights_params){.seed = c->seed});
+    kiln_status status = kiln_weights_create(&weights, c->g, &(kiln_weights_params){.seed = seed});
 
     if (!status)
-        status = kiln_program_create(&r->program, r->dev, c->g, weights,
-                                     &(kiln_program_params){.train = true, .run = c->run});
-    if (!status && !(status = kiln_program_run(r->program)) && !(status = kiln_program_wait(r->program))) {
+        status = kiln_program_create(&r->program, r->dev, c->g, weights, &how);
+    if (!status && !(status = run_once(r->program, c, seed))) {
         r->plan = r->program->last->plan;
         status = replay(r);
     }
@@ -337,14 +381,12 @@ static kiln_status compile_and_replay(struct replay *r, const struct check_graph
 
 kiln_status check_replay(kiln_device *dev, const struct check_case *one, const struct check_params *params)
 {
-    struct check_graph c = {.seed = params->seed};
-    struct replay r = {.dev = dev, .one = one, .params = params};
-    kiln_status status = kiln_graph_create(&c.g, &(kiln_graph_params){.name = one->op});
+    struct check_graph c;
+    struct replay r = {.dev = dev, .params = params};
+    kiln_status status = check_build(&c, one);
 
-    if (!status) {
-        one->build(&c, one->n);
+    if (!status)
         status = compile_and_replay(&r, &c);
-    }
     kiln_graph_destroy(&c.g);
     return status;
 }

@@ -1,18 +1,19 @@
 /*
- * check_replay.h - a plan replayed dispatch by dispatch: each by itself on the device, by every variant that it accepts, and
- * by the reference in float64.
+ * replay.h - a plan replayed dispatch by dispatch: each by itself on the device, by every variant that it accepts,
+ * and by the reference in float64.
  *
- * What the reference computes in float32 feeds the next dispatch, so each sees the operands that it would have, and an error
- * is found where it is made.
+ * What the reference computes in float32 feeds the next dispatch, so each sees the operands that it would have,
+ * and an error is found where it is made.
  */
 #ifndef KILN_TOOLS_CHECK_REPLAY_H
 #define KILN_TOOLS_CHECK_REPLAY_H
 
-#include "check_cases.h"
+#include "check/case.h"
 #include "device/device.h"
 
 /** What came of one variant in one dispatch. */
 struct check_outcome {
+    int step; /* of the plan */
     const kiln_kernel *kernel;
     const kiln_variant *variant;
     bool passed;
@@ -26,11 +27,14 @@ struct check_outcome {
 struct check_params {
     uint64_t seed;
     int repeat; /* runs to time; 0: none */
-    void (*report)(void *user, const struct check_case *one, const struct check_outcome *outcome);
+    void (*report)(void *user, const struct check_outcome *outcome);
     void *user;
 };
 
-/** Build, compile and replay a case. Errors: where it cannot be run; what is off is reported, and no error. */
+/**
+ * Build, compile and replay a case. What is off is reported and no error.
+ * Errors: of what could not be built, compiled or run; ERROR_UNSUPPORTED where the device has no code for it.
+ */
 kiln_status check_replay(kiln_device *dev, const struct check_case *one, const struct check_params *params);
 
 #endif

@@ -1,0 +1,178 @@
+/*
+ * case.h - the cases of `kiln check`: operator x type x shape class x attributes.
+ *
+ * A case is a small graph. `kiln check` compiles it as a program would be; the case passes when every dispatch
+ * of its plan, run by every variant that the device accepts, agrees with the float64 reference (replay.h). It
+ * counts once a device, however many dispatches and variants it has, and is known by a name such as
+ *
+ *     softmax/f32/7x1000/axis=-1
+ *
+ * How to add an operator's cases. A family has a file of its own, cases_FAMILY.c (listed in meson.build): rows
+ * ended by {0}, one an operator, that families.h declares and families.c lists. The product of a row's types,
+ * shapes and attributes are its cases:
+ *
+ *     static const struct check_shape shapes[] = {
+ *         {"1x1", "one number"},
+ *         {"7x13", "primes"},
+ *         {"0x5", "empty"},
+ *         {0},                              at least 8 classes: ones, primes, one past a tile, empty,
+ *     };                                    long rows, many rows, whole vectors, ...
+ *
+ *     static const struct check_attributes axes[] = {{"axis=0", {0}}, {"axis=-1", {-1}}, {0}};
+ *
+ *     static void softmax(struct check_graph *c)
+ *     {
+ *         const kiln_tensor x = check_operand(c, check_shape_of(c));
+ *         check_result(c, kiln_softmax(c->g, x, (int)c->a[0]));
+ *     }
+ *
+ *     const struct check_op check_softmax[] = {
+ *         {.name = "softmax", .types = CHECK_F32, .shapes = shapes, .attributes = axes, .build = softmax},
+ *         {0},
+ *     };
+ *
+ *   - name is the public builder's, without kiln_; types are all that its contract claims.
+ *   - The numbers of a shape's text are c->n[0], c->n[1], ...; what they stand for is up to build: a picture
+ *     and filters may be "2x3x9x9,4x3x3". A file's operators share lists; check_shapes suits what takes any.
+ *   - Attributes have a text for the name, and numbers for build: c->a[]. Where some do not go with a shape or
+ *     a type, `fits` says so: such a case does not exist.
+ *   - Every operand comes from check_operand or its like: the compiler cannot fold it, and each run has the
+ *     same values. Every result goes to check_result, which adds its gradients by all operands that are
+ *     parameters, or to check_add, which does not.
+ *   - A case is about one operator: what it could do as two cases are two.
+ *   - Where a kernel has several variants, shapes reach each of them: `kiln check` lists those not seen.
+ */
+#ifndef KILN_TOOLS_CHECK_CASE_H
+#define KILN_TOOLS_CHECK_CASE_H
+
+#include <kiln/kiln.h>
+
+enum { CHECK_VALUES = 48, CHECK_INPUTS = 16, CHECK_SIZES = 12, CHECK_NUMBERS = 8 };
+
+/** Sets of element types. */
+enum {
+#define X(name, text, bytes) CHECK_##name = 1 << KILN_##name,
+    KILN_TYPE(X)
+#undef X
+};
+
+/** A shape class. A list ends with {0}. */
+struct check_shape {
+    const char *sizes; /* "7x1000"; several operands' are parted by commas */
+    const char *why;   /* that this shape is there */
+};
+
+/** What an operator is told besides its operands. A list ends with {0}. */
+struct check_attributes {
+    const char *text; /* "axis=-1", "same": part of the case's name, without blanks and slashes */
+    int64_t a[CHECK_NUMBERS];
+};
+
+struct check_case;
+struct check_graph;
+
+/** An operator's row. */
+struct check_op {
+    const char *name;
+    uint32_t types; /* CHECK_F32 | ... */
+    const struct check_shape *shapes;
+    const struct check_attributes *attributes;  /* NULL: none; cases without */
+    bool (*fits)(const struct check_case *one); /* NULL: all of the product are cases */
+    void (*build)(struct check_graph *c);
+    /* For what several operators share: c->one->op->call, and where check_operand's values lie. */
+    union check_call {
+        kiln_tensor (*unary)(kiln_graph *g, kiln_tensor x);
+        kiln_tensor (*binary)(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+        kiln_tensor (*reduce)(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
+        kiln_tensor (*along)(kiln_graph *g, kiln_tensor x, int axis);
+    } call;
+    double low, high; /* both 0: as check_operand says */
+};
+
+/** One of the product. */
+struct check_case {
+    const struct check_op *op;
+    const struct check_shape *shape;
+    kiln_type type;
+    int sizes; /* numbers in the shape's text */
+    int64_t n[CHECK_SIZES], a[CHECK_NUMBERS];
+    char name[160];
+};
+
+struct check_cases { /* a KILN_VEC */
+    struct check_case *data;
+    int count, capacity;
+};
+
+/** An operand that the program is given. */
+struct check_input {
+    kiln_tensor tensor;
+    double low, high; /* whole numbers from low to high - 1 */
+};
+
+/** A real result whose gradients are computed, for a random gradient of its own. */
+struct check_gradient {
+    kiln_tensor y, dy;
+    kiln_tensor x[CHECK_INPUTS], dx[CHECK_INPUTS]; /* by the parameters that y depends on */
+    int count;
+};
+
+/** A case under construction. */
+struct check_graph {
+    kiln_graph *g;
+    const struct check_case *one;
+    kiln_type type;       /* one's */
+    const int64_t *n, *a; /* likewise */
+
+    kiln_tensor run[CHECK_VALUES + 1]; /* values and effects, ended by none */
+    int count;
+    struct check_input input[CHECK_INPUTS];
+    int inputs;
+    struct check_gradient gradient[CHECK_VALUES];
+    int gradients;
+};
+
+/* What builds are made of --------------------------------------------------------------------------------- */
+
+/** Shape classes for operators that take any shape: c->n are the sizes of its axes. */
+extern const struct check_shape check_shapes[];
+
+/** All of the case's sizes as a shape. */
+kiln_shape check_shape_of(const struct check_graph *c);
+
+/** An F32 parameter with values in [-1, 1), or in [low, high). */
+kiln_tensor check_real(struct check_graph *c, kiln_shape shape);
+kiln_tensor check_real_in(struct check_graph *c, kiln_shape shape, double low, double high);
+/** Whole numbers from low to high - 1, I32: an input. */
+kiln_tensor check_whole(struct check_graph *c, kiln_shape shape, double low, double high);
+/** Truth values: an input. */
+kiln_tensor check_truth(struct check_graph *c, kiln_shape shape);
+/**
+ * An operand of the case's type: F32 a parameter, other real types a cast of one, integers an input. Values lie
+ * in the row's [low, high); where it gives none, reals in [-1, 1), integers in [-9, 9) or, unsigned, [0, 9).
+ */
+kiln_tensor check_operand(struct check_graph *c, kiln_shape shape);
+kiln_tensor check_operand_in(struct check_graph *c, kiln_shape shape, double low, double high);
+
+/** A value or an effect that the case's program computes. */
+void check_add(struct check_graph *c, kiln_tensor value);
+/** A result: a real one together with its gradient by every parameter that it depends on, if there is a path. */
+void check_result(struct check_graph *c, kiln_tensor y);
+
+/* Which there are ----------------------------------------------------------------------------------------- */
+
+/** Every family's rows, ended by NULL. */
+extern const struct check_op *const check_families[];
+
+/** Texts of patterns, in which * is any run of characters and ? any one; NULL: all. */
+struct check_filter {
+    const char *op, *type, *name;
+};
+
+/** Append the cases that the filter lets through; false when out of memory. */
+bool check_list(const struct check_filter *filter, struct check_cases *out);
+
+/** Build a case's graph into *c. Errors: the graph's. Owns: kiln_graph_destroy(&c->g). */
+kiln_status check_build(struct check_graph *c, const struct check_case *one);
+
+#endif
