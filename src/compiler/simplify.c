@@ -75,20 +75,23 @@ static uint64_t hash_node(const kiln_op *op, const kiln_tensor *in, int inputs, 
     return bytes ? kiln_hash(h, params, bytes) : h;
 }
 
-static bool same_node(const kiln_node *n, const kiln_op *op, const kiln_tensor *in, int inputs,
-                      const void *params, size_t bytes)
+/* Shapes count too: an input that was looked at for its shape alone is gone by now. */
+static bool same_node(const kiln_graph *g, const kiln_node *have, const kiln_node *n, const kiln_tensor *in,
+                      const kiln_spec *out)
 {
-    return n->op == op && n->inputs == inputs && n->params_size == bytes &&
-           (!inputs || !memcmp(n->in, in, (size_t)inputs * sizeof *in)) &&
-           (!bytes || !memcmp(n->params, params, bytes));
+    const kiln_spec spec = kiln_tensor_spec(g, have->out[0]);
+    return have->op == n->op && have->inputs == n->inputs && have->params_size == n->params_size &&
+           (!n->inputs || !memcmp(have->in, in, (size_t)n->inputs * sizeof *in)) &&
+           (!n->params_size || !memcmp(have->params, n->params, n->params_size)) && spec.type == out->type &&
+           kiln_shape_equal(&spec.shape, &out->shape);
 }
 
-/* The slot of an equal node, or the free one where it would go. */
-static const kiln_node **find_slot(const struct known *k, const kiln_op *op, const kiln_tensor *in,
-                                   int inputs, const void *params, size_t bytes)
+/* The slot of a node of graph g equal to n with those inputs and that first output, or the free one where it would go. */
+static const kiln_node **find_slot(const struct known *k, const kiln_graph *g, const kiln_node *n,
+                                   const kiln_tensor *in, const kiln_spec *out)
 {
-    size_t at = (size_t)hash_node(op, in, inputs, params, bytes) & k->mask;
-    while (k->slot[at] && !same_node(k->slot[at], op, in, inputs, params, bytes))
+    size_t at = (size_t)hash_node(n->op, in, n->inputs, n->params, n->params_size) & k->mask;
+    while (k->slot[at] && !same_node(g, k->slot[at], n, in, out))
         at = (at + 1) & k->mask;
     return &k->slot[at];
 }
@@ -202,8 +205,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
         in[i] = kiln_rewrite_input(r, n, i);
     if (r->size)
         take_unexpanded(r, n, &out, in);
-    const kiln_node **slot =
-        mergeable(n) ? find_slot(known, n->op, in, n->inputs, n->params, n->params_size) : NULL;
+    const kiln_node **slot = mergeable(n) ? find_slot(known, r->to, n, in, &out) : NULL;
     if (slot && *slot) {
         for (int i = 0; i < n->outputs; i++)
             r->map[n->out[i].id] = (*slot)->out[i];

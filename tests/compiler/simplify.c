@@ -35,6 +35,23 @@ Test(simplify, equal_nodes_become_one)
     kiln_graph_destroy(&g);
 }
 
+Test(simplify, nodes_that_follow_other_shapes_stay_apart)
+{
+    kiln_graph *g = plan_graph();
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1)),
+                a = kiln_parameter(g, "a", KILN_SHAPE(2), NULL),
+                b = kiln_parameter(g, "b", KILN_SHAPE(3), NULL),
+                c = kiln_parameter(g, "c", KILN_SHAPE(3), NULL);
+    kiln_tensor to_a = kiln_expand_to(g, x, a), to_b = kiln_expand_to(g, x, b),
+                to_c = kiln_expand_to(g, x, c);
+    struct planned d = plan_of(g, KILN_RUN(to_a, to_b, to_c), false);
+    cr_expect_neq(d.plan->result[0].id, d.plan->result[1].id);
+    cr_expect_eq(d.plan->result[1].id, d.plan->result[2].id);
+    cr_expect_eq(kiln_tensor_shape(d.plan->graph, d.plan->result[1]).size[0], 3);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
 Test(simplify, two_random_draws_are_never_one)
 {
     kiln_graph *g = plan_graph();
