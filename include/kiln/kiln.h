@@ -14,6 +14,7 @@
 
 #include <kiln/graph.h>
 #include <kiln/nn.h>
+#include <kiln/norm.h>
 #include <kiln/ops.h>
 
 #include <kiln/program.h>

@@ -2,28 +2,13 @@
  * rows.glsl - rows of cols values that lie step apart, and the two numbers behind every softmax: peak, the largest value, and
  * total = sum of exp(x - peak). Include after the block, which has rows, cols and step, and after the buffer x.
  *
- * A row is a workgroup's, or with COLUMNS a lane's: FIRST and STEP walk its values, and all of its lanes get the results.
+ * A row is a workgroup's, or with COLUMNS a lane's (lanes.glsl); all of its lanes get the results.
  */
 #include "math.glsl"
 
-#ifdef COLUMNS
-#define FIRST 0u
-#define STEP 1u
-#define SUM(value) (value)
-#define MAX(value) (value)
-#define KILN_ROW(name)                                                                                               \
-    KILN_GROUP(group);                                                                                               \
-    const uint name = group * LANES + LANE;                                                                          \
-    if (name >= p.rows)                                                                                              \
-        return
-#else
-#include "group.glsl"
-#define FIRST LANE
-#define STEP LANES
-#define SUM(value) kiln_group_sum(value)
-#define MAX(value) kiln_group_max(value)
-#define KILN_ROW(name) KILN_GROUP(name)
-#endif
+#include "lanes.glsl"
+
+#define KILN_ROW(name) KILN_RESULT(name, p.rows)
 
 uint kiln_row_start(uint row) { return row / p.step * p.cols * p.step + row % p.step; }
 

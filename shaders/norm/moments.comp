@@ -7,7 +7,7 @@
  * numerics   two passes; the second is corrected by the sum of its differences, which exact arithmetic makes 0
  */
 #include "kiln.glsl"
-#include "group.glsl"
+#include "lanes.glsl"
 #include "moments.h"
 
 KILN_IN(0, T, x);
@@ -37,26 +37,9 @@ float value_at(span n, uint t)
     return float(x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner]);
 }
 
-#ifdef COLUMNS
-#define FIRST 0u
-#define STEP 1u
-#define SUM(value) (value)
-#else
-#define FIRST LANE
-#define STEP LANES
-#define SUM(value) kiln_group_sum(value)
-#endif
-
 void main()
 {
-    KILN_GROUP(group);
-#ifdef COLUMNS
-    const uint result = group * LANES + LANE;
-    if (result >= p.parts * p.outer * p.kept * p.inner)
-        return;
-#else
-    const uint result = group;
-#endif
+    KILN_RESULT(result, p.parts * p.outer * p.kept * p.inner);
     const span n = span_of(result);
     const float count = float(n.to - n.from);
 

@@ -6,55 +6,13 @@
  */
 #include <math.h>
 
-#include "cpu/simd.h"
+#include "cpu/runs.h"
 #include "device/variants.h"
 #include "norm/moments.h"
 
-enum { LANES = 16, RUN = 512, BLOCK = 128, ROWS = 32 };
+enum { BLOCK = 128, ROWS = 32 };
 
-/* The sum of x[0 .. count), and of its squares. */
-KILN_INLINE float sum_of(const float *x, size_t count)
-{
-    float lane[LANES] = {0}, sum = 0;
-    size_t k = 0;
-    for (; k + LANES <= count; k += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lane[l] += x[k + l];
-    for (; k < count; k++)
-        sum += x[k];
-    for (size_t l = 0; l < LANES; l++)
-        sum += lane[l];
-    return sum;
-}
-
-KILN_INLINE float squares_of(const float *x, size_t count)
-{
-    float lane[LANES] = {0}, sum = 0;
-    size_t k = 0;
-    for (; k + LANES <= count; k += LANES)
-        for (size_t l = 0; l < LANES; l++)
-            lane[l] += x[k + l] * x[k + l];
-    for (; k < count; k++)
-        sum += x[k] * x[k];
-    for (size_t l = 0; l < LANES; l++)
-        sum += lane[l];
-    return sum;
-}
-
-/* total += sum of x - center, and squares += sum of its squares. */
-KILN_INLINE void run_body(const float *x, size_t count, float center, double *total, double *squares)
-{
-    float d[RUN];
-    for (size_t first = 0; first < count; first += RUN) {
-        const size_t n = count - first < RUN ? count - first : RUN;
-        for (size_t k = 0; k < n; k++)
-            d[k] = x[first + k] - center;
-        *total += sum_of(d, n);
-        *squares += squares_of(d, n);
-    }
-}
-
-/* As run, for `width` results whose rows lie step apart. */
+/* As run_moments, for `width` results whose rows lie step apart. */
 KILN_INLINE void rows_body(const float *x, size_t step, size_t rows, size_t width, const float *center,
                            double *total, double *squares)
 {
@@ -72,6 +30,11 @@ KILN_INLINE void rows_body(const float *x, size_t step, size_t rows, size_t widt
             squares[i] += square[i];
         }
     }
+}
+
+KILN_INLINE void run_body(const float *x, size_t count, float center, double *total, double *squares)
+{
+    run_moments(x, count, center, total, squares);
 }
 
 static void run(const float *x, size_t count, float center, double *total, double *squares);

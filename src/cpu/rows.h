@@ -6,6 +6,7 @@
 #define KILN_CPU_ROWS_H
 
 #include "cpu/functions.h"
+#include "cpu/runs.h"
 
 /* Rows of a block, and along a row lanes of a sum and values at a time. */
 enum { ROW_BLOCK = 64, ROW_LANES = 16, ROW_PART = 256 };
@@ -27,21 +28,6 @@ KILN_INLINE float row_peak(const float *x, size_t cols)
     return lane[0];
 }
 
-/* The sum of x[0 .. cols). */
-KILN_INLINE float row_sum(const float *x, size_t cols)
-{
-    float lane[ROW_LANES] = {0}, rest = 0;
-    size_t c = 0;
-    for (; c + ROW_LANES <= cols; c += ROW_LANES)
-        for (size_t l = 0; l < ROW_LANES; l++)
-            lane[l] += x[c + l];
-    for (; c < cols; c++)
-        rest += x[c];
-    for (size_t l = 0; l < ROW_LANES; l++)
-        rest += lane[l];
-    return rest;
-}
-
 /* The sum of exp(x - peak). */
 KILN_INLINE float row_total(const float *x, size_t cols, float peak)
 {
@@ -51,7 +37,7 @@ KILN_INLINE float row_total(const float *x, size_t cols, float peak)
         const size_t count = cols - first < ROW_PART ? cols - first : ROW_PART;
         for (size_t c = 0; c < count; c++)
             part[c] = fast_exp(x[first + c] - peak);
-        total += row_sum(part, count);
+        total += run_sum(part, count);
     }
     return (float)total;
 }

@@ -20,7 +20,7 @@ KILN_INLINE void along_body(const float *x, float *restrict y, size_t cols, bool
         const size_t end = cols - first < ROW_PART ? cols : first + ROW_PART;
         for (size_t c = first; c < end; c++)
             y[c] = fast_exp(x[c] - peak);
-        total += row_sum(y + first, end - first);
+        total += run_sum(y + first, end - first);
     }
     const float scale = (float)(1 / total);
     for (size_t c = 0; c < cols; c++)

@@ -1,0 +1,191 @@
+/* normalize_kernel.c - the contracts of normalization and its gradients: units, windows, variants. */
+#include "device/variants.h"
+#include "normalize/normalize.h"
+#include "normalize/sums.h"
+#include "ops/kernels.h"
+#include "ops/rows.h"
+#include "shaders.h"
+
+static const struct kiln_params_normalize *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_normalize *)d->block.words;
+}
+
+static uint64_t units(const kiln_dispatch *d)
+{
+    return block_of(d)->rows;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    return 10.0 * block_of(d)->rows * block_of(d)->cols;
+}
+
+/* Windows of whole groups of rows, so that their channels stay the same. */
+static uint64_t extent(const kiln_dispatch *d)
+{
+    const struct kiln_params_normalize *p = block_of(d);
+    return p->rows / p->step / p->groups;
+}
+
+/* Units behind which as many values as `each` of them has are at a multiple of 256 bytes, be they halves. */
+static uint64_t aligned(uint64_t each)
+{
+    uint64_t unit = 128;
+    while (unit > 1 && each % 2 == 0) {
+        unit /= 2;
+        each /= 2;
+    }
+    return unit;
+}
+
+static uint64_t unit(const kiln_dispatch *d)
+{
+    return aligned((uint64_t)block_of(d)->step * block_of(d)->groups);
+}
+
+static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_normalize *p = (struct kiln_params_normalize *)d->block.words;
+    const bool grad = d->kernel == &kiln_kernel_normalize_grad;
+    const uint64_t rows = (uint64_t)p->step * p->groups, element = d->f64 ? 8 : 4;
+    p->rows = (uint32_t)(count * rows);
+    for (int i = 0; i < 6; i++) {
+        const bool scale = grad ? i == 2 : i == 1 || i == 2, statistic = grad ? i == 3 || i == 4 : i > 3;
+        const uint64_t unit = rows * (statistic ? 1 : p->cols) * element;
+        if (scale || !d->bind[i].value.id)
+            continue;
+        d->bind[i].offset += first * unit;
+        d->bind[i].bytes = count * unit;
+    }
+}
+
+static const kiln_cut cut = {extent, take, unit};
+
+static bool lane_a_row(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_rows_suit_lanes(block_of(d)->cols, block_of(d)->step);
+}
+
+static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (d->kernel->units(d) + KILN_ROW_LANES - 1) / KILN_ROW_LANES;
+}
+
+#define COLUMNS(name_, spirv_)                                                                     \
+    {                                                                                              \
+        .name = "columns", .accepts = name_, .groups = lane_groups, .spirv = &kiln_spirv_##spirv_, \
+        .lanes = KILN_ROW_LANES,                                                                   \
+    }
+#define ROWS(spirv_)                                                           \
+    {                                                                          \
+        .name = "rows", .spirv = &kiln_spirv_##spirv_, .lanes = KILN_ROW_LANES \
+    }
+
+static const kiln_variant columns = COLUMNS(lane_a_row, normalize_columns), rows = ROWS(normalize_rows);
+static const kiln_variant grad_columns = COLUMNS(lane_a_row, normalize_grad_columns),
+                          grad_rows = ROWS(normalize_grad_rows);
+
+const kiln_kernel kiln_kernel_normalize = {
+    .name = "normalize",
+    .block_size = sizeof(struct kiln_params_normalize),
+    .bindings = 6,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE, KILN_WRITE},
+    .units = units,
+    .reference = kiln_reference_normalize_f32,
+    .reference_f64 = kiln_reference_normalize_f64,
+    .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_normalize_rows, NULL},
+    .cuts = &cut,
+    .cut_count = 1,
+    .flops = flops,
+};
+
+const kiln_kernel kiln_kernel_normalize_grad = {
+    .name = "normalize_grad",
+    .block_size = sizeof(struct kiln_params_normalize),
+    .bindings = 6,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .units = units,
+    .reference = kiln_reference_normalize_grad_f32,
+    .reference_f64 = kiln_reference_normalize_grad_f64,
+    .gpu = (const kiln_variant *const[]){&grad_columns, &grad_rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_normalize_grad_rows, NULL},
+    .cuts = &cut,
+    .cut_count = 1,
+    .flops = flops,
+};
+
+/* normalize_sums ----------------------------------------------------------------------------------------- */
+
+static const struct kiln_params_normalize_sums *sums_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_normalize_sums *)d->block.words;
+}
+
+static uint64_t sums_units(const kiln_dispatch *d)
+{
+    return (uint64_t)sums_of(d)->parts * sums_of(d)->channels;
+}
+
+static double sums_flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_normalize_sums *p = sums_of(d);
+    return 5.0 * p->count * p->channels * p->inner;
+}
+
+/* Windows of whole parts. */
+static uint64_t sums_extent(const kiln_dispatch *d)
+{
+    return sums_of(d)->parts;
+}
+
+static uint64_t sums_unit(const kiln_dispatch *d)
+{
+    const struct kiln_params_normalize_sums *p = sums_of(d);
+    const uint64_t statistics = aligned((uint64_t)p->part_length * p->groups), sums = aligned(p->channels);
+    return statistics > sums ? statistics : sums; /* powers of two */
+}
+
+static void sums_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_normalize_sums *p = (struct kiln_params_normalize_sums *)d->block.words;
+    const uint64_t from = first * p->part_length, left = p->count - from, wanted = count * p->part_length;
+    const uint64_t values = (uint64_t)p->channels * p->inner, taken = wanted < left ? wanted : left;
+    const uint64_t element = d->f64 ? 8 : 4;
+    p->count = (uint32_t)taken;
+    p->parts = (uint32_t)count;
+    for (int i = 0; i < 6; i++) {
+        const uint64_t unit = element * (i < 2 ? values : i < 4 ? p->groups : p->channels);
+        if (!d->bind[i].value.id)
+            continue;
+        d->bind[i].offset += (i < 4 ? from : first) * unit;
+        d->bind[i].bytes = (i < 4 ? taken : count) * unit;
+    }
+}
+
+static bool side_by_side(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return sums_of(d)->inner < KILN_ROW_LANES / 4;
+}
+
+static const kiln_variant sums_columns = COLUMNS(side_by_side, normalize_sums_columns),
+                          sums_rows = ROWS(normalize_sums_rows);
+
+const kiln_kernel kiln_kernel_normalize_sums = {
+    .name = "normalize_sums",
+    .block_size = sizeof(struct kiln_params_normalize_sums),
+    .bindings = 6,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .units = sums_units,
+    .reference = kiln_reference_normalize_sums_f32,
+    .reference_f64 = kiln_reference_normalize_sums_f64,
+    .gpu = (const kiln_variant *const[]){&sums_columns, &sums_rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_normalize_sums_parts, NULL},
+    .cuts = (const kiln_cut[]){{sums_extent, sums_take, sums_unit}},
+    .cut_count = 1,
+    .flops = sums_flops,
+};
