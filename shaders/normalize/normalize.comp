@@ -46,7 +46,7 @@ float scale_of(uint t)
 
 void work(uint row, uint start)
 {
-    const float middle = IS(CENTER) ? mean[row] : 0.0, rate = inverse[row];
+    const float middle = IS(CENTER) ? mean[p.first + row] : 0.0, rate = inverse[p.first + row];
     float sum = 0.0, product = 0.0;
     for (uint t = FIRST; t < p.cols; t += STEP) {
         const float g = float(dy[start + t * p.step]) * scale_of(t);
@@ -102,8 +102,8 @@ void work(uint row, uint start)
     }
     if (FIRST == 0u) {
         if (IS(CENTER))
-            mean[row] = middle;
-        inverse[row] = rate;
+            mean[p.first + row] = middle;
+        inverse[p.first + row] = rate;
     }
 }
 

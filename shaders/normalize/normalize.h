@@ -12,7 +12,7 @@
  *     pull     = share * sum over t of g * h; with LENGTH 0 where inverse[r] * epsilon is CONSTANT or more
  *
  * Row r begins at element r / step * cols * step + r % step, its values lie step apart. Element t of it has the channel
- * k = r % groups * channels + t / inner.
+ * k = r % groups * channels + t / inner. mean and inverse of row r are at first + r.
  *
  * bindings   normalize        0: x    1: scale    2: shift    3: y    4: mean    5: inverse
  *            normalize_grad   0: x    1: dy    2: scale    3: mean    4: inverse    5: dx
@@ -32,6 +32,7 @@
 KILN_PARAMS(normalize)
 {
     uint rows, cols, step;
+    uint first;         /* row, of those that mean and inverse hold */
     uint groups, channels;
     KILN_DIVISOR(inner);
     KILN_REAL(share);

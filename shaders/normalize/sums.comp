@@ -25,7 +25,7 @@ void main()
     const uint from = part * p.part_length, to = min(from + p.part_length, p.count);
     float product = 0.0, sum = 0.0;
     for (uint n = from; n < to; n++) {
-        const uint row = n * p.groups + k / p.group, start = (n * p.channels + k) * p.inner;
+        const uint row = p.first_row + n * p.groups + k / p.group, start = (n * p.channels + k) * p.inner;
         const float middle = CENTER != 0u ? mean[row] : 0.0, rate = inverse[row];
         for (uint i = FIRST; i < p.inner; i += STEP) {
             const float g = float(dy[start + i]);
@@ -36,7 +36,7 @@ void main()
     product = SUM(product);
     sum = SUM(sum);
     if (FIRST == 0u) {
-        by_scale[result] = product;
-        by_shift[result] = sum;
+        by_scale[p.first_part * p.channels + result] = product;
+        by_shift[p.first_part * p.channels + result] = sum;
     }
 }

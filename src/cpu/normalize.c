@@ -43,8 +43,8 @@ void KILN_REFERENCE(normalize)(const void *block, const uint32_t *constants, con
                        (flags & KILN_NORMALIZE_SHIFTED ? shift[k] : 0));
         }
         if (flags & KILN_NORMALIZE_CENTER)
-            ((real *)m->at[4])[r] = (real)mean;
-        ((real *)m->at[5])[r] = (real)inverse;
+            ((real *)m->at[4])[p->first + r] = (real)mean;
+        ((real *)m->at[5])[p->first + r] = (real)inverse;
     }
 }
 
@@ -58,8 +58,8 @@ void KILN_REFERENCE(normalize_grad)(const void *block, const uint32_t *constants
         const real *x = (const real *)m->at[0] + start_of(p, r);
         const real *dy = (const real *)m->at[1] + start_of(p, r);
         real *dx = (real *)m->at[5] + start_of(p, r);
-        const double mean = flags & KILN_NORMALIZE_CENTER ? ((const real *)m->at[3])[r] : 0;
-        const double inverse = ((const real *)m->at[4])[r];
+        const double mean = flags & KILN_NORMALIZE_CENTER ? ((const real *)m->at[3])[p->first + r] : 0;
+        const double inverse = ((const real *)m->at[4])[p->first + r];
 
         double sum = 0, product = 0;
         for (size_t t = 0; t < p->cols; t++) {
@@ -90,13 +90,14 @@ void KILN_REFERENCE(normalize_sums)(const void *block, const uint32_t *constants
         const size_t end = from + p->part_length, to = end < p->count ? end : p->count;
         double product = 0, sum = 0;
         for (size_t n = from; n < to; n++) {
-            const size_t r = n * p->groups + k / p->group, start = (n * p->channels + k) * p->inner;
+            const size_t r = p->first_row + n * p->groups + k / p->group,
+                         start = (n * p->channels + k) * p->inner;
             for (size_t i = start; i < start + p->inner; i++) {
                 product += dy[i] * (x[i] - (constants[0] ? (double)mean[r] : 0)) * inverse[r];
                 sum += dy[i];
             }
         }
-        ((real *)m->at[4])[unit] = (real)product;
-        ((real *)m->at[5])[unit] = (real)sum;
+        ((real *)m->at[4])[p->first_part * p->channels + unit] = (real)product;
+        ((real *)m->at[5])[p->first_part * p->channels + unit] = (real)sum;
     }
 }

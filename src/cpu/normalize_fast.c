@@ -281,8 +281,8 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
     for (size_t unit = first; unit < first + count; unit++) {
         const struct place at = place_of(p, unit);
         const float *x = (const float *)m->at[0] + at.start;
-        float *y = (float *)m->at[3] + at.start, *inverse = (float *)m->at[5] + at.row;
-        float *mean = flags & KILN_NORMALIZE_CENTER ? (float *)m->at[4] + at.row : none;
+        float *y = (float *)m->at[3] + at.start, *inverse = (float *)m->at[5] + p->first + at.row;
+        float *mean = flags & KILN_NORMALIZE_CENTER ? (float *)m->at[4] + p->first + at.row : none;
         if (p->step == 1)
             along(p, flags, x, of_row(p, m->at[1], at.row), of_row(p, m->at[2], at.row), y, mean, inverse);
         else
@@ -299,8 +299,9 @@ static void run_grad(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     for (size_t unit = first; unit < first + count; unit++) {
         const struct place at = place_of(p, unit);
         const float *x = (const float *)m->at[0] + at.start, *dy = (const float *)m->at[1] + at.start;
-        const float *mean = flags & KILN_NORMALIZE_CENTER ? (const float *)m->at[3] + at.row : zero;
-        const float *inverse = (const float *)m->at[4] + at.row;
+        const float *mean =
+            flags & KILN_NORMALIZE_CENTER ? (const float *)m->at[3] + p->first + at.row : zero;
+        const float *inverse = (const float *)m->at[4] + p->first + at.row;
         float *dx = (float *)m->at[5] + at.start;
         if (p->step == 1)
             along_grad(p, flags, x, dy, of_row(p, m->at[2], at.row), *mean, *inverse, dx);
@@ -344,7 +345,8 @@ static void sum_columns(const sums_params *p, const kiln_memory *m, size_t from,
     memset(sum, 0, width * sizeof *sum);
     for (size_t n = from; n < to; n++)
         for (size_t i = 0, here; i < width; i += here) {
-            const size_t group = (k + i) / p->group, r = n * p->groups + group, at = n * p->channels + k + i;
+            const size_t group = (k + i) / p->group, r = p->first_row + n * p->groups + group,
+                         at = n * p->channels + k + i;
             const size_t left = (group + 1) * p->group - k - i;
             here = left < width - i ? left : width - i;
             columns(x + at, dy + at, here, mean ? mean[r] : 0, inverse[r], product + i, sum + i);
@@ -357,7 +359,7 @@ static void sum_channel(const sums_params *p, const kiln_memory *m, size_t from,
     const float *x = m->at[0], *dy = m->at[1], *mean = m->at[2], *inverse = m->at[3];
     double all_products = 0, all = 0;
     for (size_t n = from; n < to; n++) {
-        const size_t r = n * p->groups + k / p->group, at = (n * p->channels + k) * p->inner;
+        const size_t r = p->first_row + n * p->groups + k / p->group, at = (n * p->channels + k) * p->inner;
         double products = 0;
         channel(x + at, dy + at, p->inner, mean ? mean[r] : 0, &products, &all);
         all_products += products * inverse[r];
@@ -375,8 +377,8 @@ static void run_sums(const kiln_dispatch *d, const kiln_memory *m, size_t first,
         const size_t part = unit / blocks, k = unit % blocks * width, left = p->channels - k;
         const size_t from = part * p->part_length, end = from + p->part_length;
         const size_t to = end < p->count ? end : p->count;
-        float *product = (float *)m->at[4] + part * p->channels + k;
-        float *sum = (float *)m->at[5] + part * p->channels + k;
+        float *product = (float *)m->at[4] + (p->first_part + part) * p->channels + k;
+        float *sum = (float *)m->at[5] + (p->first_part + part) * p->channels + k;
         if (p->inner == 1)
             sum_columns(p, m, from, to, k, left < width ? left : width, product, sum);
         else

@@ -39,25 +39,30 @@ static uint64_t aligned(uint64_t each)
     return unit;
 }
 
-static uint64_t unit(const kiln_dispatch *d)
+/* Values of x that belong to a unit of the cut. */
+static uint64_t values_of(const struct kiln_params_normalize *p)
 {
-    return aligned((uint64_t)block_of(d)->step * block_of(d)->groups);
+    return (uint64_t)p->step * p->groups * p->cols;
 }
 
+static uint64_t unit(const kiln_dispatch *d)
+{
+    return aligned(values_of(block_of(d)));
+}
+
+/* x and what has its shape; mean and inverse stay whole. */
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_normalize *p = (struct kiln_params_normalize *)d->block.words;
     const bool grad = d->kernel == &kiln_kernel_normalize_grad;
-    const uint64_t rows = (uint64_t)p->step * p->groups, element = d->f64 ? 8 : 4;
-    p->rows = (uint32_t)(count * rows);
-    for (int i = 0; i < 6; i++) {
-        const bool scale = grad ? i == 2 : i == 1 || i == 2, statistic = grad ? i == 3 || i == 4 : i > 3;
-        const uint64_t unit = rows * (statistic ? 1 : p->cols) * element;
-        if (scale || !d->bind[i].value.id)
-            continue;
-        d->bind[i].offset += first * unit;
-        d->bind[i].bytes = count * unit;
-    }
+    const uint64_t bytes = values_of(p) * (d->f64 ? 8 : 4);
+    p->first += (uint32_t)first * p->step * p->groups;
+    p->rows = (uint32_t)count * p->step * p->groups;
+    for (int i = 0; i < 6; i++)
+        if (i == 0 || (grad ? i == 1 || i == 5 : i == 3)) {
+            d->bind[i].offset += first * bytes;
+            d->bind[i].bytes = count * bytes;
+        }
 }
 
 static const kiln_cut cut = {extent, take, unit};
@@ -145,24 +150,21 @@ static uint64_t sums_extent(const kiln_dispatch *d)
 static uint64_t sums_unit(const kiln_dispatch *d)
 {
     const struct kiln_params_normalize_sums *p = sums_of(d);
-    const uint64_t statistics = aligned((uint64_t)p->part_length * p->groups), sums = aligned(p->channels);
-    return statistics > sums ? statistics : sums; /* powers of two */
+    return aligned((uint64_t)p->part_length * p->channels * p->inner);
 }
 
 static void sums_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_normalize_sums *p = (struct kiln_params_normalize_sums *)d->block.words;
     const uint64_t from = first * p->part_length, left = p->count - from, wanted = count * p->part_length;
-    const uint64_t values = (uint64_t)p->channels * p->inner, taken = wanted < left ? wanted : left;
-    const uint64_t element = d->f64 ? 8 : 4;
-    p->count = (uint32_t)taken;
+    const uint64_t bytes = (uint64_t)p->channels * p->inner * (d->f64 ? 8 : 4);
+    p->count = (uint32_t)(wanted < left ? wanted : left);
     p->parts = (uint32_t)count;
-    for (int i = 0; i < 6; i++) {
-        const uint64_t unit = element * (i < 2 ? values : i < 4 ? p->groups : p->channels);
-        if (!d->bind[i].value.id)
-            continue;
-        d->bind[i].offset += (i < 4 ? from : first) * unit;
-        d->bind[i].bytes = (i < 4 ? taken : count) * unit;
+    p->first_row += (uint32_t)from * p->groups;
+    p->first_part += (uint32_t)first;
+    for (int i = 0; i < 2; i++) {
+        d->bind[i].offset += from * bytes;
+        d->bind[i].bytes = p->count * bytes;
     }
 }
 
