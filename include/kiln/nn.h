@@ -74,6 +74,42 @@ typedef struct kiln_nn_batch_norm_params {
 KILN_API kiln_tensor kiln_nn_batch_norm(kiln_graph *g, kiln_tensor x,
                                         const kiln_nn_batch_norm_params *params);
 
+typedef struct kiln_nn_layer_norm_params {
+    int axes;       /* how many of the last axes a row is made of; 0 means 1 */
+    double epsilon; /* 0 means 1e-5 */
+    bool no_scale;  /* neither scale nor bias */
+    bool no_bias;
+    const char *name;
+} kiln_nn_layer_norm_params;
+
+/**
+ * Normalize rows by mean and variance (kiln_layer_norm).
+ *
+ * Shape:   x [.., features]; y as x.
+ * Weights: weight from ones, bias from zeros, each of the last axes' shape.
+ */
+KILN_API kiln_tensor kiln_nn_layer_norm(kiln_graph *g, kiln_tensor x,
+                                        const kiln_nn_layer_norm_params *params);
+
+/** Normalize rows by their root mean square (kiln_rms_norm). Weights: weight from ones; there is no bias. */
+KILN_API kiln_tensor kiln_nn_rms_norm(kiln_graph *g, kiln_tensor x, const kiln_nn_layer_norm_params *params);
+
+typedef struct kiln_nn_group_norm_params {
+    int groups;     /* of channels; 0 means as many as channels: instance normalization */
+    double epsilon; /* 0 means 1e-5 */
+    bool no_scale;  /* neither scale nor bias */
+    const char *name;
+} kiln_nn_group_norm_params;
+
+/**
+ * Normalize groups of channels (kiln_group_norm).
+ *
+ * Shape:   x [N, C, ..]; y as x.
+ * Weights: weight [C] from ones, bias [C] from zeros.
+ */
+KILN_API kiln_tensor kiln_nn_group_norm(kiln_graph *g, kiln_tensor x,
+                                        const kiln_nn_group_norm_params *params);
+
 typedef struct kiln_nn_embedding_params {
     int64_t count;  /* rows, one a token; must be given */
     int width;      /* must be given */

@@ -69,6 +69,24 @@ KILN_API kiln_tensor kiln_instance_norm(kiln_graph *g, kiln_tensor x, kiln_tenso
  */
 KILN_API kiln_tensor kiln_mean_variance_norm(kiln_graph *g, kiln_tensor x, kiln_axes axes);
 
+typedef struct kiln_local_response_norm_params {
+    int size;     /* channels in a sum; must be given */
+    double alpha; /* 0 means 1e-4 */
+    double beta;  /* 0 means 0.75 */
+    double bias;  /* 0 means 1 */
+} kiln_local_response_norm_params;
+
+/**
+ * Local response normalization (Krizhevsky, Sutskever and Hinton 2012), across channels:
+ *
+ *   y[n, c, ..] = x[n, c, ..] / (bias + alpha / size * sum over d of x[n, d, ..]^2)^beta,
+ *
+ * d from c - (size - 1) / 2 to c + size / 2, each rounded down, of the channels that there are: an even window reaches one
+ * further up, as in ONNX. PyTorch's reaches one further down.
+ */
+KILN_API kiln_tensor kiln_local_response_norm(kiln_graph *g, kiln_tensor x,
+                                              const kiln_local_response_norm_params *params);
+
 /* Weights ------------------------------------------------------------------------------------------------ */
 
 /**

@@ -1,10 +1,12 @@
-/* number.h - sizes that come from files are multiplied and added here, so that they cannot wrap. */
+/* number.h - numbers from outside: sizes are multiplied and added so that they cannot wrap, reals have their default. */
 #ifndef KILN_BASE_NUMBER_H
 #define KILN_BASE_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <kiln/base.h>
 
 /** *out = a * b; false, and *out = 0, where the product does not fit. */
 static inline bool kiln_size_mul(size_t a, size_t b, size_t *out)
@@ -26,6 +28,12 @@ static inline bool kiln_size_add(size_t a, size_t b, size_t *out)
 static inline size_t kiln_round_up(size_t x, size_t to)
 {
     return (x + to - 1) / to * to;
+}
+
+/** A real of a params struct: 0 means `usual`, KILN_ZERO means 0. */
+static inline double kiln_real_or(double given, double usual)
+{
+    return given == 0 ? usual : given == KILN_ZERO ? 0 : given;
 }
 
 #endif

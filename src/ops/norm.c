@@ -11,6 +11,8 @@
  *
  * The kernels: src/ops/norm_kernel.c, shaders/norm/, src/cpu/norm.c, src/cpu/norm_fast.c.   Tests: tests/ops/norm.c.
  */
+#include <math.h>
+
 #include <kiln/ops.h>
 
 #include "base/log.h"
@@ -95,6 +97,10 @@ static kiln_status moments_lower(kiln_plan *plan, const kiln_node *n)
     const int64_t results = v.outer * v.kept * v.inner, length = v.first * v.second;
     if (results == 0)
         return KILN_OK;
+    if (length == 0) { /* as the mean over nothing */
+        const kiln_status status = kiln_lower_constant(plan, n->out[0], NAN);
+        return status ? status : kiln_lower_constant(plan, n->out[1], NAN);
+    }
     int64_t parts = kiln_parts_of(length, results);
     const int64_t part = (length + parts - 1) / parts;
     parts = part ? (length + part - 1) / part : 1;

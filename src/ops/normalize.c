@@ -15,6 +15,7 @@
 
 #include <kiln/norm.h>
 
+#include "base/number.h"
 #include "graph/graph.h"
 #include "normalize/sums.h"
 #include "ops/kernels.h"
@@ -324,11 +325,6 @@ const kiln_op kiln_op_normalize_sums = {
     .lowering_count = 1,
 };
 
-static double or_default(double epsilon, double usual)
-{
-    return epsilon == 0 ? usual : epsilon == KILN_ZERO ? 0 : epsilon;
-}
-
 static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, kiln_tensor scale,
                           kiln_tensor bias, const struct params *p)
 {
@@ -353,14 +349,14 @@ kiln_tensor kiln_layer_norm(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor 
                   &(struct params){.form = AXES,
                                    .axis = at,
                                    .flags = KILN_NORMALIZE_CENTER,
-                                   .epsilon = or_default(epsilon, 1e-5)});
+                                   .epsilon = kiln_real_or(epsilon, 1e-5)});
 }
 
 kiln_tensor kiln_rms_norm(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor scale, double epsilon)
 {
     const int at = kiln_axis_of(axis, kiln_tensor_shape(g, x).rank);
     return append(g, &kiln_op_rms_norm, x, spread(g, scale, x, at), KILN_NONE,
-                  &(struct params){.form = AXES, .axis = at, .epsilon = or_default(epsilon, 1e-5)});
+                  &(struct params){.form = AXES, .axis = at, .epsilon = kiln_real_or(epsilon, 1e-5)});
 }
 
 kiln_tensor kiln_l2_normalize(kiln_graph *g, kiln_tensor x, int axis, double epsilon)
@@ -369,7 +365,7 @@ kiln_tensor kiln_l2_normalize(kiln_graph *g, kiln_tensor x, int axis, double eps
                   &(struct params){.form = AXIS,
                                    .axis = kiln_axis_of(axis, kiln_tensor_shape(g, x).rank),
                                    .flags = KILN_NORMALIZE_LENGTH,
-                                   .epsilon = or_default(epsilon, 1e-12)});
+                                   .epsilon = kiln_real_or(epsilon, 1e-12)});
 }
 
 kiln_tensor kiln_group_norm(kiln_graph *g, kiln_tensor x, int groups, kiln_tensor scale, kiln_tensor bias,
@@ -381,15 +377,16 @@ kiln_tensor kiln_group_norm(kiln_graph *g, kiln_tensor x, int groups, kiln_tenso
                   &(struct params){.form = GROUPS,
                                    .groups = groups,
                                    .flags = KILN_NORMALIZE_CENTER,
-                                   .epsilon = or_default(epsilon, 1e-5)});
+                                   .epsilon = kiln_real_or(epsilon, 1e-5)});
 }
 
 kiln_tensor kiln_instance_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kiln_tensor bias,
                                double epsilon)
 {
     return append(g, &kiln_op_group_norm, x, scale, bias,
-                  &(struct params){
-                      .form = GROUPS, .flags = KILN_NORMALIZE_CENTER, .epsilon = or_default(epsilon, 1e-5)});
+                  &(struct params){.form = GROUPS,
+                                   .flags = KILN_NORMALIZE_CENTER,
+                                   .epsilon = kiln_real_or(epsilon, 1e-5)});
 }
 
 kiln_tensor kiln_weight_norm(kiln_graph *g, kiln_tensor v, kiln_tensor scale)

@@ -47,6 +47,28 @@ Test(layers, declare_their_weights_as_pytorch_does)
     kiln_graph_destroy(&g);
 }
 
+Test(layers, of_normalization_declare_a_scale_and_a_bias)
+{
+    kiln_graph *g = graph();
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 6, 5, 4));
+    x = kiln_nn_layer_norm(g, x, &(kiln_nn_layer_norm_params){.axes = 2});
+    x = kiln_nn_rms_norm(g, x, NULL);
+    x = kiln_nn_group_norm(g, x, &(kiln_nn_group_norm_params){.groups = 3});
+    x = kiln_nn_group_norm(g, x, &(kiln_nn_group_norm_params){.name = "instance"});
+    x = kiln_nn_layer_norm(g, x, &(kiln_nn_layer_norm_params){.no_bias = true, .name = "plain"});
+    cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
+    expect_named(g, "norm1.weight", KILN_SHAPE(5, 4));
+    expect_named(g, "norm1.bias", KILN_SHAPE(5, 4));
+    expect_named(g, "norm2.weight", KILN_SHAPE(4));
+    expect_named(g, "norm3.weight", KILN_SHAPE(6));
+    expect_named(g, "norm3.bias", KILN_SHAPE(6));
+    expect_named(g, "instance.weight", KILN_SHAPE(6));
+    expect_named(g, "plain.weight", KILN_SHAPE(4));
+    cr_expect_eq(kiln_find(g, "norm2.bias").id, 0);
+    cr_expect_eq(kiln_find(g, "plain.bias").id, 0);
+    kiln_graph_destroy(&g);
+}
+
 Test(layers, of_one_name_share_their_weights)
 {
     kiln_graph *g = graph();

@@ -10,6 +10,8 @@ static const struct norm_case {
     {{2, {6, 30}}, {1, {-1}}, "rows"},
     {{2, {30, 40}}, {1, {0}}, "columns"},
     {{3, {70, 2, 70}}, {2, {0, 2}}, "parts to merge"},
+    {{2, {0, 3}}, {1, {0}}, "over nothing"},
+    {{2, {0, 3}}, {1, {1}}, "no results"},
 };
 
 static kiln_tensor moments(kiln_graph *g, const void *one_case)
@@ -24,7 +26,7 @@ static kiln_tensor moments(kiln_graph *g, const void *one_case)
 Test(norm, moments_on_every_device)
 {
     for (size_t i = 0; i < KILN_COUNT(cases); i++) {
-        if (kiln_shape_count(&cases[i].x) < 2000)
+        if (kiln_shape_count(&cases[i].x) && kiln_shape_count(&cases[i].x) < 2000)
             kiln_expect_gradient(moments, &cases[i], cases[i].why);
         kiln_expect_devices_agree(moments, &cases[i], true, 1e-4, cases[i].why);
     }

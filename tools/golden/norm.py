@@ -29,6 +29,8 @@ def rows(r):
 def channels(r):
     for case, x in (("group_norm", (2, 6, 3, 4)), ("group_norm_no_positions", (3, 15))):
         r.add(case, affine(x, x[1:2]), lambda x, w, b: F.group_norm(x, 3, w, b), groups=3)
+    r.add("local_response_norm", {"x": 2 * normal(2, 5, 2, 3)}, lambda x: F.local_response_norm(x, 3, 0.3, 0.6, 1.5),
+          size=3, alpha=0.3, beta=0.6, k=1.5)
     r.add("instance_norm", affine((2, 3, 4, 5), (3,)), lambda x, w, b: F.instance_norm(x, weight=w, bias=b))
 
 

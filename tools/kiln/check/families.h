@@ -11,6 +11,7 @@ extern const struct check_op check_layout[];
 extern const struct check_op check_loss[];
 extern const struct check_op check_matmul[];
 extern const struct check_op check_norm[];
+extern const struct check_op check_normalize[];
 extern const struct check_op check_pool[];
 extern const struct check_op check_random[];
 extern const struct check_op check_reduce[];
