@@ -69,8 +69,10 @@ typedef struct kiln_variant {
     uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
     /* GPU */
     const kiln_spirv *spirv;
-    uint32_t lanes;         /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
-    uint32_t texels;        /* bit i: binding i is read through a texel buffer of 32-bit floats ... */
+    const kiln_spirv
+        *half;       /* the same, compiled with -DHALF: runs where bindings hold halves; NULL: takes none */
+    uint32_t lanes;  /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
+    uint32_t texels; /* bit i: binding i is read through a texel buffer of floats or halves ... */
     uint32_t texel_width;   /* ... 1 (or 0) or 4 of them an element */
     const uint32_t *tuning; /* specialization constants 32, 33, ...: tile sizes and the like */
     int tuning_count;
@@ -82,12 +84,13 @@ typedef struct kiln_variant {
 /**
  * An axis along which a dispatch may be cut into windows, for operands beyond the device's binding range.
  * `extent` is its length in units; `take` narrows the dispatch to [first, first + count), moving the bindings' offsets
- * and sizes and the block with it. `first` is a multiple of `unit`, so that offsets stay aligned to 256 bytes.
+ * and sizes (by the dispatch's `element`) and the block with it. `first` is a multiple of `unit`, so that offsets stay aligned
+ * to 256 bytes.
  */
 typedef struct kiln_cut {
     uint64_t (*extent)(const kiln_dispatch *d);
     void (*take)(kiln_dispatch *d, uint64_t first, uint64_t count);
-    uint64_t (*unit)(const kiln_dispatch *d); /* NULL: 64, as many elements of 4 bytes */
+    uint64_t (*unit)(const kiln_dispatch *d); /* NULL: kiln_dispatch_unit */
 } kiln_cut;
 
 /** A contract. */
@@ -96,6 +99,13 @@ typedef struct kiln_kernel {
     uint32_t block_size; /* bytes of the parameter block, at most KILN_MAX_BLOCK */
     int bindings;
     kiln_access access[KILN_MAX_BINDINGS];
+    /**
+     * Bindings that may hold halves where the device stores them, bit i for binding i: `halves` all of them or none (those
+     * of type T in the shader), `mixed` each as it comes (KILN_IN_ANY and KILN_OUT_ANY). Wherever else a half would be
+     * bound, or no half variant accepts, the plan converts to float before the dispatch and back behind it: contracts and
+     * references know floats alone.
+     */
+    uint32_t halves, mixed;
     /** How many units the references count: the dispatch's whole work is [0, units). */
     uint64_t (*units)(const kiln_dispatch *d);
     /** The meaning. reference_f64 reads and writes real operands as double; NULL refuses float64 programs. */
@@ -127,7 +137,10 @@ struct kiln_dispatch {
         uint32_t words[KILN_MAX_BLOCK / 4];
         unsigned char bytes[KILN_MAX_BLOCK];
     } block;
-    bool f64; /* real operands are stored as double; set by the plan */
+    /* set by the plan */
+    bool f64;                           /* real operands are stored as double */
+    uint32_t halves;                    /* bit i: binding i holds halves */
+    uint8_t element[KILN_MAX_BINDINGS]; /* bytes of an element of each binding: 2, 4 or 8 */
 };
 
 /* Operators ---------------------------------------------------------------------------------------------- */
@@ -272,8 +285,11 @@ KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_stat
 /** Type and shape with sizes known; the type is the logical one. */
 KILN_API kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t);
 
-/** Bytes of one element of t in storage. */
+/** Bytes of one element of t in storage: 2, 4 or 8. */
 KILN_API size_t kiln_plan_element(const kiln_plan *plan, kiln_tensor t);
+
+/** Words of one element of t as references see it: 2 where reals are doubles, else 1. For kernels that only move elements. */
+KILN_API uint32_t kiln_plan_words(const kiln_plan *plan, kiln_tensor t);
 
 /** What the device can do. */
 KILN_API const kiln_caps *kiln_plan_caps(const kiln_plan *plan);
@@ -298,9 +314,15 @@ KILN_API kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chu
 KILN_API kiln_status kiln_plan_parameter(kiln_plan *plan, kiln_tensor parameter, int *chunk,
                                          uint64_t *element);
 
-/** Fill a value, or part of it, with a 4-byte word; copy bytes from one value to another. */
+/**
+ * Fill a value, or part of it, with a 4-byte word; copy bytes from one value to another. Offsets and sizes are whole elements;
+ * those of a fill, multiples of 4.
+ */
 KILN_API kiln_status kiln_plan_fill(kiln_plan *plan, kiln_binding to, uint32_t word);
 KILN_API kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to);
+
+/** Elements behind which every binding of d is at a multiple of 256 bytes: 64, or 128 where some hold halves. */
+KILN_API uint64_t kiln_dispatch_unit(const kiln_dispatch *d);
 
 /** Add a dispatch. The plan picks the variant and cuts windows. Errors: ERROR_UNSUPPORTED, ERROR_MEMORY. */
 KILN_API kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d);

@@ -107,7 +107,10 @@ KILN_API kiln_tensor kiln_reduce_min(kiln_graph *g, kiln_tensor x, const kiln_re
 /** Index of the largest value along one axis, I32; the first of equals; NaN counts as largest. No gradient. */
 KILN_API kiln_tensor kiln_argmax(kiln_graph *g, kiln_tensor x, int axis, bool keep);
 
-/** Mean and biased variance over axes, kept as size 1; variance is node output 1. Of nothing: NaN. Gradients by both. */
+/**
+ * Mean and biased variance over axes, kept as size 1; variance is node output 1. Of nothing: NaN. Of F16 and BF16 they are F32,
+ * as a square may have no room in a half. Gradients by both.
+ */
 KILN_API kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, kiln_tensor *variance);
 
 /* Matrices and images ------------------------------------------------------------------------------------ */

@@ -116,7 +116,7 @@ kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_param
     }
     plan->dev = params->dev;
     plan->places = params->places;
-    plan->f64 = params->f64;
+    plan->storage = params->storage;
     plan->train = params->train;
     *p = (struct pass){.plan = plan, .params = params, .run_count = params->run_count};
     memcpy(p->run, params->run, (size_t)params->run_count * sizeof *p->run);

@@ -6,9 +6,29 @@
 
 #include "base/half.h"
 
-kiln_type kiln_storage_type(kiln_type type, bool f64)
+enum kiln_storage kiln_storage_of(const struct kiln_caps *caps, bool f64)
 {
-    return !kiln_type_is_real(type) ? KILN_I32 : f64 ? KILN_F64 : KILN_F32;
+    return f64 ? KILN_STORAGE_DOUBLE : caps->storage16 ? KILN_STORAGE_HALF : KILN_STORAGE_SINGLE;
+}
+
+kiln_type kiln_storage_type(kiln_type type, enum kiln_storage storage)
+{
+    if (!kiln_type_is_real(type))
+        return KILN_I32;
+    if (storage == KILN_STORAGE_DOUBLE)
+        return KILN_F64;
+    return storage == KILN_STORAGE_HALF && type == KILN_F16 ? KILN_F16 : KILN_F32;
+}
+
+size_t kiln_storage_size(kiln_type type, enum kiln_storage storage)
+{
+    return kiln_type_size(kiln_storage_type(type, storage));
+}
+
+uint64_t kiln_storage_bytes(const kiln_spec *spec, enum kiln_storage storage)
+{
+    const uint64_t bytes = (uint64_t)kiln_shape_count(&spec->shape) * kiln_storage_size(spec->type, storage);
+    return (bytes + 3) / 4 * 4;
 }
 
 static double real_at(const void *data, kiln_type type, size_t i)
@@ -124,5 +144,14 @@ void kiln_convert(void *to, kiln_type to_type, const void *from, kiln_type from_
             set_real(to, to_type, i, (double)integer_at(from, from_type, i));
         else
             set_integer(to, to_type, i, integer_at(from, from_type, i));
+    }
+}
+
+void kiln_round(double *values, kiln_type type, size_t count)
+{
+    uint16_t narrow;
+    for (size_t i = 0; i < count && (type == KILN_F16 || type == KILN_BF16); i++) {
+        set_real(&narrow, type, 0, values[i]);
+        values[i] = real_at(&narrow, type, 0);
     }
 }

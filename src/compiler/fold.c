@@ -76,6 +76,8 @@ bool kiln_fold(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in
     kiln_array y = {.type = wide_type(out->type), .shape = out->shape, .bytes = count * sizeof(double)};
     y.data = calloc(count + 1, sizeof(double));
     const bool folded = y.data && evaluate(r, n, in, wide, &y);
+    if (folded && y.type == KILN_F64)
+        kiln_round(y.data, out->type, count);
     if (folded)
         r->map[n->out[0].id] = kiln_graph_constant(r->to, *out, y.type, y.data, y.bytes);
     for (int i = 0; i < n->inputs; i++)

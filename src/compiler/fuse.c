@@ -203,7 +203,7 @@ static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_nod
 {
     const kiln_spec out = kiln_tensor_spec(g, n->out[0]);
     uint32_t walk;
-    if (out.type != KILN_F32)
+    if (!kiln_type_is_real(out.type))
         return false;
     for (int i = 0; i < l->chain.operands; i++) {
         const kiln_spec spec = kiln_tensor_spec(g, l->operand[i]);

@@ -62,7 +62,7 @@ static kiln_status run_plan(const struct kiln_plan *plan, kiln_array *y)
     const struct kiln_place *place = &plan->place.data[plan->result[0].id - 1];
     if (!status)
         kiln_convert(y->data, y->type, (char *)memory[place->object] + place->offset,
-                     kiln_storage_type(kiln_tensor_type(plan->graph, plan->result[0]), true),
+                     kiln_storage_type(kiln_tensor_type(plan->graph, plan->result[0]), plan->storage),
                      (size_t)kiln_shape_count(&y->shape));
     for (int i = 0; memory && i < plan->object.count; i++)
         free(memory[i]);
@@ -99,7 +99,7 @@ kiln_status kiln_interpret_node(const kiln_node *n, const kiln_array *in, kiln_a
     struct kiln_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return kiln_fail(KILN_ERROR_MEMORY, "folding: out of memory");
-    plan->f64 = true;
+    plan->storage = KILN_STORAGE_DOUBLE;
     kiln_status status = one_node(n, in, y, &plan->graph, &result);
     plan->result = kiln_arena_copy(&plan->arena, &result, sizeof result);
     plan->results = 1;

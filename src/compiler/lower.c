@@ -7,20 +7,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "compiler/convert.h"
 #include "compiler/plan.h"
 
 /* Objects and places ---------------------------------------------------------------------------------- */
-
-size_t kiln_storage_size(kiln_type type, bool f64)
-{
-    return kiln_type_size(kiln_storage_type(type, f64));
-}
-
-uint64_t kiln_storage_bytes(const kiln_spec *spec, bool f64)
-{
-    return (uint64_t)kiln_shape_count(&spec->shape) * kiln_storage_size(spec->type, f64);
-}
 
 static kiln_status out_of_memory(void)
 {
@@ -87,7 +76,12 @@ kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t)
 
 size_t kiln_plan_element(const kiln_plan *plan, kiln_tensor t)
 {
-    return kiln_storage_size(kiln_tensor_type(plan->graph, t), plan->f64);
+    return kiln_storage_size(kiln_tensor_type(plan->graph, t), plan->storage);
+}
+
+uint32_t kiln_plan_words(const kiln_plan *plan, kiln_tensor t)
+{
+    return kiln_plan_element(plan, t) == 8 ? 2 : 1;
 }
 
 const kiln_caps *kiln_plan_caps(const kiln_plan *plan)
@@ -107,7 +101,7 @@ kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count)
 {
     const kiln_spec spec = {type, KILN_SHAPE(count)};
     const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                       .bytes = kiln_storage_bytes(&spec, plan->f64)};
+                                       .bytes = kiln_storage_bytes(&spec, plan->storage)};
     return add_value(plan, type, count, add_object(plan, object), 0);
 }
 
@@ -153,7 +147,7 @@ kiln_tensor kiln_plan_arena(kiln_plan *plan, const char *arena, int chunk)
     const struct kiln_object object = {.kind = KILN_OBJECT_ARENA,
                                        .index = index,
                                        .chunk = chunk,
-                                       .bytes = elements * kiln_storage_size(KILN_F32, plan->f64)};
+                                       .bytes = elements * kiln_storage_size(KILN_F32, plan->storage)};
     return add_value(plan, KILN_F32, (int64_t)elements, find_object(plan, object), 0);
 }
 
@@ -175,7 +169,7 @@ static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_ac
         return true;
     const struct kiln_place *place = place_of(plan, b->value);
     const kiln_spec spec = kiln_plan_spec(plan, b->value);
-    const uint64_t whole = kiln_storage_bytes(&spec, plan->f64);
+    const uint64_t whole = kiln_storage_bytes(&spec, plan->storage);
     const uint64_t bytes = b->bytes ? b->bytes : b->offset <= whole ? whole - b->offset : 0;
     *touch = (struct kiln_touch){place->object, place->offset + b->offset, bytes, access};
     return place->object >= 0 && b->offset <= whole && bytes <= whole - b->offset;
@@ -212,6 +206,11 @@ kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
     return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
+uint64_t kiln_dispatch_unit(const kiln_dispatch *d)
+{
+    return d->halves ? 128 : 64;
+}
+
 /* Windows: an operand longer than a binding may be is cut along an axis of its contract ---------------- */
 
 /* Bytes beyond what a binding may cover, of all bindings together. */
@@ -241,7 +240,7 @@ static uint64_t excess_of_part(const struct kiln_plan *plan, const kiln_dispatch
 static uint64_t window_of(const struct kiln_plan *plan, const kiln_dispatch *d, const kiln_cut *cut,
                           bool *fits)
 {
-    const uint64_t extent = cut->extent(d), unit = cut->unit ? cut->unit(d) : 64;
+    const uint64_t extent = cut->extent(d), unit = cut->unit ? cut->unit(d) : kiln_dispatch_unit(d);
     const uint64_t half = (extent / 2 + unit - 1) / unit * unit;
     *fits = false;
     if (extent <= unit)
@@ -320,12 +319,12 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     kiln_dispatch *copy = kiln_arena_copy(&plan->arena, d, sizeof *d);
     if (!copy)
         return out_of_memory();
-    if (plan->dev && (!copy->variant || plan->f64))
+    if (plan->dev && (!copy->variant || copy->f64))
         copy->variant = kiln_choose(plan->dev, copy);
     if (plan->dev && !copy->variant)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has no code for device \"%s\"%s",
                          plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
-                         d->kernel->name, plan->dev->info.name, plan->f64 ? " in float64" : "");
+                         d->kernel->name, plan->dev->info.name, d->f64 ? " in float64" : "");
     s.dispatch = copy;
     if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
         s.scratch_object =
@@ -339,8 +338,11 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kernel %s: block of %u bytes, wanted %u", d->kernel->name,
                          d->block_size, d->kernel->block_size);
     kiln_dispatch whole = *d;
-    whole.f64 = plan->f64; /* cuts need to know: elements are twice as long */
-    return excess(plan, &whole) ? cut_dispatch(plan, &whole) : add_dispatch(plan, &whole);
+    kiln_binding back[KILN_MAX_BINDINGS] = {{{0}}};
+    kiln_status status = kiln_take_halves(plan, &whole, back);
+    if (!status)
+        status = excess(plan, &whole) ? cut_dispatch(plan, &whole) : add_dispatch(plan, &whole);
+    return status ? status : kiln_give_halves(plan, &whole, back);
 }
 
 /* Where values lie ------------------------------------------------------------------------------------ */
@@ -349,7 +351,7 @@ static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_constant_params *p = n->params;
     const size_t count = (size_t)kiln_shape_count(&p->spec.shape);
-    const kiln_type type = kiln_storage_type(p->spec.type, plan->f64);
+    const kiln_type type = kiln_storage_type(p->spec.type, plan->storage);
     void *data = malloc(count * kiln_type_size(type) + 1);
     if (!data)
         return out_of_memory();
@@ -368,7 +370,7 @@ static kiln_status place_input(struct kiln_plan *plan, const kiln_node *n)
         index++;
     const struct kiln_object object = {.kind = KILN_OBJECT_INPUT,
                                        .index = index,
-                                       .bytes = kiln_storage_bytes(&v->spec, plan->f64),
+                                       .bytes = kiln_storage_bytes(&v->spec, plan->storage),
                                        .offset = plan->input_bytes};
     plan->input_bytes += aligned(object.bytes);
     *place_of(plan, n->out[0]) = (struct kiln_place){.object = find_object(plan, object)};
@@ -385,7 +387,7 @@ static kiln_status place_parameter(struct kiln_plan *plan, const kiln_node *n)
         status = at->arena(at->user, "parameter", &arena);
     if (status)
         return status;
-    const size_t size = kiln_storage_size(KILN_F32, plan->f64);
+    const size_t size = kiln_storage_size(KILN_F32, plan->storage);
     const struct kiln_object object = {.kind = KILN_OBJECT_ARENA,
                                        .index = arena,
                                        .chunk = chunk,
@@ -420,7 +422,7 @@ static kiln_status place_outputs(struct kiln_plan *plan, const kiln_node *n)
         if (place->object >= 0)
             continue; /* placed in its consumer's output */
         const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                           .bytes = kiln_storage_bytes(&v->spec, plan->f64)};
+                                           .bytes = kiln_storage_bytes(&v->spec, plan->storage)};
         place->object = add_object(plan, object);
         if (place->object < 0)
             return out_of_memory();
@@ -520,7 +522,7 @@ static kiln_status place_inside(struct kiln_plan *plan)
         if (out.object < 0) {
             const kiln_spec spec = kiln_plan_spec(plan, n->out[0]);
             const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                               .bytes = kiln_storage_bytes(&spec, plan->f64)};
+                                               .bytes = kiln_storage_bytes(&spec, plan->storage)};
             out.object = add_object(plan, object);
             if (out.object < 0)
                 return out_of_memory();

@@ -8,6 +8,7 @@
 #define KILN_COMPILER_PLAN_H
 
 #include "base/vec.h"
+#include "compiler/convert.h"
 #include "device/device.h"
 #include "graph/graph.h"
 
@@ -74,7 +75,8 @@ struct kiln_plan {
     kiln_graph *graph; /* every size a number */
     kiln_device *dev;
     const struct kiln_places *places;
-    bool f64, train;
+    enum kiln_storage storage;
+    bool train;
     const kiln_node *lowering; /* the node that is being lowered */
     int running_lowering;      /* which of its lowerings, for prints */
 
@@ -100,7 +102,8 @@ struct kiln_compile_params {
     const kiln_graph *graph;
     const kiln_tensor *run;
     int run_count;
-    bool train, f64;
+    bool train;
+    enum kiln_storage storage;
     kiln_device *dev;
     const struct kiln_places *places;
     int64_t (*size)(void *user, int64_t symbol); /* the symbols' numbers; negative: unknown */
@@ -141,14 +144,13 @@ kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_cou
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
 /** lower.c: nodes -> steps. */
 kiln_status kiln_lower(struct kiln_plan *plan);
+/** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves so, copy those to floats before it
+ *  and mark in `back` which bindings to copy back behind it, from where. */
+kiln_status kiln_take_halves(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back);
+kiln_status kiln_give_halves(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back);
 /** schedule.c: steps into waves with no dependency inside, prologue first. */
 kiln_status kiln_schedule(struct kiln_plan *plan);
 /** memory.c: scratch objects -> offsets. */
 kiln_status kiln_place_memory(struct kiln_plan *plan);
-
-/** Bytes that an element of this logical type takes in storage. */
-size_t kiln_storage_size(kiln_type type, bool f64);
-/** Bytes of a spec in storage. */
-uint64_t kiln_storage_bytes(const kiln_spec *spec, bool f64);
 
 #endif

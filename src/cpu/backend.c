@@ -387,7 +387,6 @@ static const struct kiln_caps cpu_caps = {
     .max_invocations = 1,
     .max_bindings = KILN_MAX_BINDINGS + 1,
     .slice = 1e9,
-    .storage16 = true,
     .storage8 = true,
 };
 

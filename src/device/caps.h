@@ -25,8 +25,9 @@ struct kiln_caps {
     uint32_t threads;         /* of the CPU device */
     double slice;             /* seconds one submission may take by estimate */
 
-    bool storage16, storage8; /* buffers of 2- and 1-byte elements */
-    bool half;                /* 16-bit arithmetic */
+    bool storage16; /* buffers of 2-byte elements, so that halves are stored as such; the CPU stores floats */
+    bool storage8;  /* buffers of 1-byte elements */
+    bool half;      /* 16-bit arithmetic */
     bool timestamps;
 };
 

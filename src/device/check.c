@@ -94,7 +94,8 @@ static kiln_status check_bindings(const struct check *c, const struct kiln_dispa
         const bool texels = variant->texels >> i & 1;
         if (d->bind[i].buffer < 0)
             continue;
-        if ((status = check_binding(c, &d->bind[i], i, texels ? (variant->texel_width == 4 ? 16 : 4) : 0)))
+        const uint64_t texel = (d->dispatch->halves >> i & 1 ? 2 : 4) * (variant->texel_width == 4 ? 4 : 1);
+        if ((status = check_binding(c, &d->bind[i], i, texels ? texel : 0)))
             return status;
         storage += !texels;
     }
@@ -140,14 +141,14 @@ static kiln_status check_dispatch(const struct check *c, const struct kiln_dispa
     return c->caps->backend == KILN_BACKEND_CPU ? KILN_OK : check_grid(c, d);
 }
 
-static kiln_status check_words(const struct check *c, const struct kiln_span *span)
+static kiln_status check_elements(const struct check *c, const struct kiln_span *span, uint32_t unit)
 {
     const kiln_status status = check_span(c, span);
 
-    if (!status && (span->bytes % 4 || span->offset % 4))
+    if (!status && (span->bytes % unit || span->offset % unit))
         return refuse(c, KILN_ERROR_ARGUMENT,
-                      "the range %s+%" PRIu64 ":%" PRIu64 " is not made of 4-byte words",
-                      name_of(c, span->buffer), span->offset, span->bytes);
+                      "the range %s+%" PRIu64 ":%" PRIu64 " is not made of %u-byte elements",
+                      name_of(c, span->buffer), span->offset, span->bytes, unit);
     return status;
 }
 
@@ -155,7 +156,7 @@ static kiln_status check_copy(const struct check *c, const struct kiln_span *fro
 {
     kiln_status status;
 
-    if ((status = check_words(c, from)) || (status = check_words(c, to)))
+    if ((status = check_elements(c, from, 2)) || (status = check_elements(c, to, 2)))
         return status;
     if (from->bytes != to->bytes)
         return refuse(c, KILN_ERROR_ARGUMENT, "it copies %" PRIu64 " bytes to %" PRIu64, from->bytes,
@@ -175,7 +176,7 @@ static kiln_status check_command(const struct check *c, const struct kiln_comman
     case KILN_COMMAND_COPY:
         return check_copy(c, &command->as.copy.from, &command->as.copy.to);
     case KILN_COMMAND_FILL:
-        return check_words(c, &command->as.fill.to);
+        return check_elements(c, &command->as.fill.to, 4);
     case KILN_COMMAND_BARRIER:
         return KILN_OK;
     }

@@ -39,9 +39,9 @@ struct kiln_command {
         } dispatch;
         struct {
             struct kiln_span from, to;
-        } copy; /* equal sizes, multiples of 4 bytes */
+        } copy; /* equal sizes, multiples of 2 bytes */
         struct {
-            struct kiln_span to;
+            struct kiln_span to; /* multiples of 4 bytes */
             uint32_t value;
         } fill;
     } as;

@@ -343,17 +343,29 @@ kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket)
 
 /* Kernels ------------------------------------------------------------------------------------------------ */
 
-static bool runs_here(const kiln_caps *caps, const kiln_variant *v)
+const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch *d)
 {
+    return d->halves ? v->half : v->spirv;
+}
+
+/* Whether the variant has code for this device, and for halves where the dispatch has some. */
+static bool runs_here(const kiln_caps *caps, const kiln_variant *v, const kiln_dispatch *d)
+{
+    const kiln_spirv *spirv = kiln_variant_spirv(v, d);
     switch (caps->backend) {
     case KILN_BACKEND_CPU:
-        return v->run != NULL;
+        return v->run != NULL && !d->halves;
     case KILN_BACKEND_VULKAN:
-        return v->spirv && v->spirv->words;
+        return spirv && spirv->words;
     case KILN_BACKEND_NULL:
-        break;
+        return spirv || !d->halves;
     }
-    return true;
+    return false;
+}
+
+bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return runs_here(caps, v, d) && (!v->accepts || v->accepts(caps, d));
 }
 
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
@@ -364,7 +376,7 @@ const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
     if (d->f64)
         return cpu && d->kernel->reference_f64 ? &kiln_cpu_reference : NULL;
     for (; list && *list; list++)
-        if (runs_here(&dev->caps, *list) && (!(*list)->accepts || (*list)->accepts(&dev->caps, d)))
+        if (kiln_variant_accepts(*list, &dev->caps, d))
             return *list;
-    return cpu && d->kernel->reference ? &kiln_cpu_reference : NULL;
+    return cpu && d->kernel->reference && !d->halves ? &kiln_cpu_reference : NULL;
 }

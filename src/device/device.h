@@ -99,6 +99,10 @@ kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
 /** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for
  *  it. On the CPU a kernel without a fast variant that accepts yields kiln_cpu_reference. */
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d);
+/** The shader of a variant that a dispatch runs: the one for halves where it has some. NULL: none. */
+const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch *d);
+/** Whether a variant has code for this dispatch, halves included, and accepts it. */
+bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d);
 /** The CPU variant that runs the contract's reference (float or, where d->f64, double build) in its own units. */
 extern const kiln_variant kiln_cpu_reference;
 

@@ -37,9 +37,9 @@ kiln_tensor kiln_nn_conv2d(kiln_graph *g, kiln_tensor x, const kiln_nn_conv2d_pa
 
     kiln_layer_open(g, "conv", p->name);
     const kiln_shape shape = KILN_SHAPE(p->filters, channels, p->size[0], p->size[1]);
-    const kiln_tensor weight = kiln_parameter(g, "weight", shape, &p->init);
+    const kiln_tensor weight = kiln_layer_parameter(g, "weight", shape, &p->init, x);
     const kiln_tensor bias =
-        p->no_bias ? KILN_NONE : kiln_parameter(g, "bias", KILN_SHAPE(p->filters), &p->bias_init);
+        p->no_bias ? KILN_NONE : kiln_layer_parameter(g, "bias", KILN_SHAPE(p->filters), &p->bias_init, x);
     const kiln_tensor y = kiln_conv2d(g, x, weight, bias, &conv);
     kiln_scope_close(g);
     return y;

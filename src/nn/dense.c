@@ -15,10 +15,10 @@ kiln_tensor kiln_nn_dense(kiln_graph *g, kiln_tensor x, const kiln_nn_dense_para
         return KILN_NONE;
 
     kiln_layer_open(g, "dense", p->name);
-    const kiln_tensor weight = kiln_parameter(g, "weight", KILN_SHAPE(p->units, features), &p->init);
+    const kiln_tensor weight = kiln_layer_parameter(g, "weight", KILN_SHAPE(p->units, features), &p->init, x);
     kiln_tensor y = kiln_matmul(g, x, weight, &(kiln_matmul_params){.transpose_b = true});
     if (!p->no_bias)
-        y = kiln_add(g, y, kiln_parameter(g, "bias", KILN_SHAPE(p->units), &p->bias_init));
+        y = kiln_add(g, y, kiln_layer_parameter(g, "bias", KILN_SHAPE(p->units), &p->bias_init, x));
     kiln_scope_close(g);
     return y;
 }

@@ -11,4 +11,8 @@ void kiln_layer_open(kiln_graph *g, const char *kind, const char *name);
  * is unknown. */
 int64_t kiln_layer_size(kiln_graph *g, const char *kind, kiln_tensor x, int axis);
 
+/** A parameter as a layer of x uses it: F32 in the weights, in the type of x where that is another real one. */
+kiln_tensor kiln_layer_parameter(kiln_graph *g, const char *name, kiln_shape shape, const kiln_init *init,
+                                 kiln_tensor x);
+
 #endif

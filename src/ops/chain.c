@@ -308,6 +308,19 @@ kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kil
     return status;
 }
 
+kiln_status kiln_lower_copy(kiln_plan *plan, kiln_binding from, kiln_binding to, uint64_t count)
+{
+    if (count > INT32_MAX)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "chain: %llu elements, at most %d",
+                         (unsigned long long)count, INT32_MAX);
+    kiln_dispatch d = {.bind = {[0] = from, [RESULT] = to}, .constant_count = CHAIN_CONSTANTS};
+    d.constants[0] = 1 | 1 << 8 | KILN_REGISTER_STEP << 16;
+    d.constants[1] = copy.step[0];
+    d.constants[10] = 1 | 1 << RESULT;
+    set_flat(&d, &copy, &(struct walk){.rank = 1}, (uint32_t)count);
+    return count ? kiln_plan_dispatch(plan, &d) : KILN_OK;
+}
+
 kiln_status kiln_lower_expand(kiln_plan *plan, kiln_tensor x, kiln_tensor y)
 {
     return kiln_lower_chain(plan, &copy, &x, &y);

@@ -54,7 +54,7 @@ extern const kiln_op kiln_op_chain;
 
 /**
  * A chain attached by the compiler to a KILN_OP_EPILOGUE operator is node->epilogue: register 0 is the computed value,
- * operands 1.. are the node's inputs from op->inputs on (F32 all), and there is one result. A lowering writes it into its
+ * operands 1.. are the node's inputs from op->inputs on (reals all), and there is one result. A lowering writes it into its
  * dispatch as KILN_EPILOGUE_CONSTANTS words, all 0 without an epilogue: constants[at] = operands | integers << 4 |
  * steps << 8 | walk of operand 1 << 16 | of operand 2 << 20 | register of the result << 24, and then the steps.
  */

@@ -41,9 +41,8 @@ static int steps_of(const kiln_dispatch *d)
 /* Let binding i begin `skip` elements further on and hold `span`. */
 static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
 {
-    const uint64_t element = d->f64 && d->constants[10] >> i & 1 ? 8 : 4;
-    d->bind[i].offset += skip * element;
-    d->bind[i].bytes = span * element;
+    d->bind[i].offset += skip * d->element[i];
+    d->bind[i].bytes = span * d->element[i];
 }
 
 static bool has_rows(const kiln_dispatch *d)
@@ -150,17 +149,28 @@ static bool one_step(const kiln_caps *caps, const kiln_dispatch *d)
 
 /* Variants ----------------------------------------------------------------------------------------------- */
 
-static const kiln_variant flat_one = {
-    .name = "one", .accepts = one_step, .groups = groups, .spirv = &kiln_spirv_chain_one, .lanes = LANES};
-static const kiln_variant flat = {
-    .name = "flat", .groups = groups, .spirv = &kiln_spirv_chain, .lanes = LANES};
+static const kiln_variant flat_one = {.name = "one",
+                                      .accepts = one_step,
+                                      .groups = groups,
+                                      .spirv = &kiln_spirv_chain_one,
+                                      .half = &kiln_spirv_chain_one_half,
+                                      .lanes = LANES};
+static const kiln_variant flat = {.name = "flat",
+                                  .groups = groups,
+                                  .spirv = &kiln_spirv_chain,
+                                  .half = &kiln_spirv_chain_half,
+                                  .lanes = LANES};
 static const kiln_variant strided_one = {.name = "strided_one",
                                          .accepts = one_step,
                                          .groups = groups,
                                          .spirv = &kiln_spirv_chain_strided_one,
+                                         .half = &kiln_spirv_chain_strided_one_half,
                                          .lanes = LANES};
-static const kiln_variant strided = {
-    .name = "strided", .groups = groups, .spirv = &kiln_spirv_chain_strided, .lanes = LANES};
+static const kiln_variant strided = {.name = "strided",
+                                     .groups = groups,
+                                     .spirv = &kiln_spirv_chain_strided,
+                                     .half = &kiln_spirv_chain_strided_half,
+                                     .lanes = LANES};
 
 #define ACCESS                                                                                  \
     {                                                                                           \
@@ -172,6 +182,7 @@ const kiln_kernel kiln_kernel_chain = {
     .block_size = sizeof(struct kiln_params_chain),
     .bindings = KILN_CHAIN_OPERANDS,
     .access = ACCESS,
+    .mixed = (1 << KILN_CHAIN_OPERANDS) - 1,
     .units = flat_units,
     .reference = kiln_reference_chain_f32,
     .reference_f64 = kiln_reference_chain_f64,
@@ -187,6 +198,7 @@ const kiln_kernel kiln_kernel_chain_strided = {
     .block_size = sizeof(struct kiln_params_chain_strided),
     .bindings = KILN_CHAIN_OPERANDS,
     .access = ACCESS,
+    .mixed = (1 << KILN_CHAIN_OPERANDS) - 1,
     .units = strided_units,
     .reference = kiln_reference_chain_strided_f32,
     .reference_f64 = kiln_reference_chain_strided_f64,

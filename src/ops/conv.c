@@ -56,8 +56,8 @@ static kiln_status check_operands(kiln_graph *g, const kiln_node *n, const kiln_
     char x_text[96], w_text[96];
     kiln_shape_text(&x->shape, x_text, sizeof x_text);
     kiln_shape_text(&w->shape, w_text, sizeof w_text);
-    if (x->type != KILN_F32 || w->type != KILN_F32)
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "x is %s and w %s, both must be f32",
+    if (!kiln_type_is_real(x->type) || w->type != x->type)
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "x is %s and w %s, both must be of one real type",
                               kiln_type_name(x->type), kiln_type_name(w->type));
     if (x->shape.rank != 4 || w->shape.rank != 4)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
@@ -152,7 +152,7 @@ kiln_tensor kiln_conv2d(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor
 static kiln_status conv2d_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     const kiln_spec x = kiln_tensor_spec(g, n->in[0]), w = kiln_tensor_spec(g, n->in[1]);
-    out->type = KILN_F32;
+    out->type = x.type;
     return kiln_conv2d_shape(g, n, &x, &w, &out->shape);
 }
 

@@ -26,12 +26,12 @@ static kiln_status check_dy(kiln_graph *g, const kiln_node *n, const kiln_spec *
     const kiln_status status = kiln_conv2d_shape(g, n, x, w, &y);
     if (status)
         return status;
-    if (dy->type == KILN_F32 && kiln_shape_equal(&dy->shape, &y))
+    if (dy->type == x->type && kiln_shape_equal(&dy->shape, &y))
         return KILN_OK;
     char have[96], want[96];
-    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "dy is %s %s, the convolution gives f32 %s",
+    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "dy is %s %s, the convolution gives %s %s",
                           kiln_type_name(dy->type), kiln_shape_text(&dy->shape, have, sizeof have),
-                          kiln_shape_text(&y, want, sizeof want));
+                          kiln_type_name(x->type), kiln_shape_text(&y, want, sizeof want));
 }
 
 /* Gradient by the input ---------------------------------------------------------------------------------- */

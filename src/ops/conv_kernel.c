@@ -44,9 +44,8 @@ static double conv2d_flops(const kiln_dispatch *d)
 /* Let binding i begin `skip` elements further on and hold `span` of them behind its first. */
 static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
 {
-    const uint64_t element = d->f64 ? 8 : 4;
-    d->bind[i].offset += skip * element;
-    d->bind[i].bytes = span * element;
+    d->bind[i].offset += skip * d->element[i];
+    d->bind[i].bytes = span * d->element[i];
 }
 
 static uint64_t images_extent(const kiln_dispatch *d)
@@ -54,18 +53,20 @@ static uint64_t images_extent(const kiln_dispatch *d)
     return block_of(d)->images;
 }
 
-/* The fewest images, a multiple of `step`, behind which both operands are at a multiple of 64 elements. */
-static uint64_t whole_images(const struct kiln_params_conv2d *p, uint64_t step)
+/* The fewest images, a multiple of `step`, behind which both operands are at a multiple of 256 bytes. */
+static uint64_t whole_images(const kiln_dispatch *d, uint64_t step)
 {
+    const struct kiln_params_conv2d *p = block_of(d);
+    const uint64_t grain = kiln_dispatch_unit(d);
     uint64_t unit = step;
-    while (unit * p->x_image % 64 || unit * p->y_image % 64)
+    while (unit * p->x_image % grain || unit * p->y_image % grain)
         unit += step;
     return unit;
 }
 
 static uint64_t images_unit(const kiln_dispatch *d)
 {
-    return whole_images(block_of(d), 1);
+    return whole_images(d, 1);
 }
 
 static void conv2d_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
@@ -118,7 +119,7 @@ static uint64_t grad_filter_extent(const kiln_dispatch *d)
 
 static uint64_t grad_filter_unit(const kiln_dispatch *d)
 {
-    return whole_images(block_of(d), block_of(d)->per_split);
+    return whole_images(d, block_of(d)->per_split);
 }
 
 static void grad_filter_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
@@ -228,6 +229,7 @@ static bool grad_filter_fits_texels(const kiln_caps *caps, const kiln_dispatch *
         .accepts = kernel##_fits_texels,                 \
         .groups = kernel##_direct_groups,                \
         .spirv = &kiln_spirv_##stem##_direct_texels,     \
+        .half = &kiln_spirv_##stem##_direct_texels_half, \
         .texels = 1 << 0 | 1 << 1,                       \
     };                                                   \
     static const kiln_variant kernel##_direct = {        \
@@ -235,11 +237,13 @@ static bool grad_filter_fits_texels(const kiln_caps *caps, const kiln_dispatch *
         .accepts = software,                             \
         .groups = kernel##_direct_groups,                \
         .spirv = &kiln_spirv_##stem##_direct,            \
+        .half = &kiln_spirv_##stem##_direct_half,        \
     };                                                   \
     static const kiln_variant kernel##_tiled = {         \
         .name = "tiled_64",                              \
         .groups = kernel##_tiled_groups,                 \
         .spirv = &kiln_spirv_##stem##_tiled,             \
+        .half = &kiln_spirv_##stem##_tiled_half,         \
         .lanes = 128,                                    \
     };
 VARIANTS(conv2d, conv2d)
@@ -254,6 +258,8 @@ const kiln_kernel kiln_kernel_conv2d = {
     .block_size = sizeof(struct kiln_params_conv2d),
     .bindings = 5,
     .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .halves = 1 << 0 | 1 << 1,
+    .mixed = 1 << 2 | 1 << 3 | 1 << 4,
     .units = conv2d_units,
     .reference = kiln_reference_conv2d_f32,
     .reference_f64 = kiln_reference_conv2d_f64,
@@ -270,6 +276,7 @@ const kiln_kernel kiln_kernel_conv2d_grad_input = {
     .block_size = sizeof(struct kiln_params_conv2d),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 2,
     .units = grad_input_units,
     .reference = kiln_reference_conv2d_grad_input_f32,
     .reference_f64 = kiln_reference_conv2d_grad_input_f64,
@@ -286,6 +293,8 @@ const kiln_kernel kiln_kernel_conv2d_grad_filter = {
     .block_size = sizeof(struct kiln_params_conv2d),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
+    .mixed = 1 << 2,
     .units = grad_filter_units,
     .reference = kiln_reference_conv2d_grad_filter_f32,
     .reference_f64 = kiln_reference_conv2d_grad_filter_f64,

@@ -118,7 +118,7 @@ static struct span span_of(const struct kiln_walk *w, const int64_t *step, int64
 static kiln_binding narrowed(const kiln_plan *plan, kiln_tensor value, struct span s, uint64_t element,
                              int64_t *start)
 {
-    const int64_t low = s.low - s.low % (int64_t)(kiln_plan_caps(plan)->alignment / 4);
+    const int64_t low = s.low - s.low % (int64_t)(kiln_plan_caps(plan)->alignment / element);
     *start -= low;
     return (kiln_binding){value, (uint64_t)low * element, (uint64_t)(s.high - low) * element};
 }
@@ -131,7 +131,7 @@ static kiln_status dispatch(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const
         .kernel = &kiln_kernel_copy,
         .bind = {narrowed(plan, x, span_of(w, w->x_step, w->x_start), element, &part.x_start),
                  narrowed(plan, y, span_of(w, w->y_step, w->y_start), element, &part.y_start)},
-        .constants = {(uint32_t)(element / 4), (uint32_t)w->rank},
+        .constants = {kiln_plan_words(plan, y), (uint32_t)w->rank},
         .constant_count = 2,
         .block_size = sizeof(struct kiln_params_copy),
     };
@@ -159,7 +159,7 @@ static kiln_status dispatch_windows(kiln_plan *plan, kiln_tensor x, kiln_tensor 
 {
     const struct kiln_caps *caps = kiln_plan_caps(plan);
     const uint64_t element = kiln_plan_element(plan, y),
-                   limit = caps->max_binding / element - caps->alignment / 4;
+                   limit = (caps->max_binding - caps->alignment) / element;
     const struct span sx = span_of(w, w->x_step, w->x_start), sy = span_of(w, w->y_step, w->y_start);
     if ((uint64_t)(sx.high - sx.low) <= limit && (uint64_t)(sy.high - sy.low) <= limit)
         return dispatch(plan, x, y, w);
@@ -251,15 +251,18 @@ static const kiln_variant transposed = {
     .accepts = transpose_accepts,
     .groups = transpose_groups,
     .spirv = &kiln_spirv_transpose,
+    .half = &kiln_spirv_transpose_half,
     .lanes = 128,
 };
-static const kiln_variant flat = {.name = "flat", .groups = copy_groups, .spirv = &kiln_spirv_copy};
+static const kiln_variant flat = {
+    .name = "flat", .groups = copy_groups, .spirv = &kiln_spirv_copy, .half = &kiln_spirv_copy_half};
 
 const kiln_kernel kiln_kernel_copy = {
     .name = "copy",
     .block_size = sizeof(struct kiln_params_copy),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
     .units = copy_units,
     .reference = kiln_reference_copy_f32,
     .reference_f64 = kiln_reference_copy_f64,

@@ -36,7 +36,7 @@ static int64_t size_from_end(const kiln_shape *s, int axis)
 bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec *operand, uint32_t *walk)
 {
     const struct axes *axes = axes_of(op);
-    if (!axes || operand->type != KILN_F32 || operand->shape.rank > out->shape.rank)
+    if (!axes || !kiln_type_is_real(operand->type) || operand->shape.rank > out->shape.rank)
         return false;
 
     uint32_t wide = 0,

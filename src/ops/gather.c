@@ -87,7 +87,7 @@ static kiln_status dispatch(kiln_plan *plan, const kiln_kernel *kernel, const ki
     kiln_dispatch d = {
         .kernel = kernel,
         .bind = {{.value = bind[0]}, {.value = bind[1]}, {.value = bind[2]}},
-        .constants = {(uint32_t)(kiln_plan_element(plan, bind[2]) / 4)},
+        .constants = {kiln_plan_words(plan, bind[2])},
         .constant_count = 1,
         .block_size = sizeof *block,
     };
@@ -175,16 +175,17 @@ static uint64_t gather_extent(const kiln_dispatch *d)
 static void gather_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_gather *p = (struct kiln_params_gather *)d->block.words;
-    const uint64_t row = (uint64_t)p->inner * 4 * d->constants[0];
+    const uint64_t row = (uint64_t)p->inner * d->element[2];
     KILN_DIVISOR_SET(p, count, (uint32_t)count);
-    d->bind[1].offset += first * 4;
-    d->bind[1].bytes = count * 4;
+    d->bind[1].offset += first * d->element[1];
+    d->bind[1].bytes = count * d->element[1];
     d->bind[2].offset += first * row;
     d->bind[2].bytes = count * row;
 }
 
 static const kiln_cut gather_cut = {gather_extent, gather_take};
-static const kiln_variant gather_flat = {.name = "flat", .groups = flat_groups, .spirv = &kiln_spirv_gather};
+static const kiln_variant gather_flat = {
+    .name = "flat", .groups = flat_groups, .spirv = &kiln_spirv_gather, .half = &kiln_spirv_gather_half};
 static const kiln_variant grad_rows = {.name = "rows", .spirv = &kiln_spirv_gather_grad};
 
 const kiln_kernel kiln_kernel_gather = {
@@ -192,6 +193,7 @@ const kiln_kernel kiln_kernel_gather = {
     .block_size = sizeof(struct kiln_params_gather),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 2,
     .units = rows_of_y,
     .reference = kiln_reference_gather_f32,
     .reference_f64 = kiln_reference_gather_f64,

@@ -32,7 +32,7 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->rows = (uint32_t)count * p->step;
     for (int i = 0; i < d->kernel->bindings; i++) {
         const uint64_t values = (uint64_t)p->step * (i == 0 || i == 3 ? p->cols : 1);
-        const uint64_t unit = values * (d->f64 && i != 1 ? 8 : 4);
+        const uint64_t unit = values * d->element[i];
         d->bind[i].offset += first * unit;
         d->bind[i].bytes = count * unit;
     }
@@ -50,14 +50,16 @@ static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (units(d) + KILN_ROW_LANES - 1) / KILN_ROW_LANES;
 }
 
-#define VARIANTS(name_, kernel)                                                           \
-    static const kiln_variant name_##_columns = {.name = "columns",                       \
-                                                 .accepts = lane_a_row,                   \
-                                                 .groups = lane_groups,                   \
-                                                 .spirv = &kiln_spirv_##kernel##_columns, \
-                                                 .lanes = KILN_ROW_LANES};                \
-    static const kiln_variant name_##_rows = {.name = "rows",                             \
-                                              .spirv = &kiln_spirv_##kernel##_rows,       \
+#define VARIANTS(name_, kernel)                                                               \
+    static const kiln_variant name_##_columns = {.name = "columns",                           \
+                                                 .accepts = lane_a_row,                       \
+                                                 .groups = lane_groups,                       \
+                                                 .spirv = &kiln_spirv_##kernel##_columns,     \
+                                                 .half = &kiln_spirv_##kernel##_columns_half, \
+                                                 .lanes = KILN_ROW_LANES};                    \
+    static const kiln_variant name_##_rows = {.name = "rows",                                 \
+                                              .spirv = &kiln_spirv_##kernel##_rows,           \
+                                              .half = &kiln_spirv_##kernel##_rows_half,       \
                                               .lanes = KILN_ROW_LANES}
 
 VARIANTS(loss, cross_entropy);
@@ -68,6 +70,7 @@ const kiln_kernel kiln_kernel_cross_entropy = {
     .block_size = sizeof(struct kiln_params_cross_entropy),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 2,
     .units = units,
     .reference = kiln_reference_cross_entropy_f32,
     .reference_f64 = kiln_reference_cross_entropy_f64,
@@ -83,6 +86,7 @@ const kiln_kernel kiln_kernel_cross_entropy_grad = {
     .block_size = sizeof(struct kiln_params_cross_entropy),
     .bindings = 4,
     .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 2 | 1 << 3,
     .units = units,
     .reference = kiln_reference_cross_entropy_grad_f32,
     .reference_f64 = kiln_reference_cross_entropy_grad_f64,

@@ -11,6 +11,9 @@
 kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kiln_tensor *operand,
                              const kiln_tensor *result);
 
+/** Plan a copy of `count` reals from one binding to another, which may be stored differently. */
+kiln_status kiln_lower_copy(kiln_plan *plan, kiln_binding from, kiln_binding to, uint64_t count);
+
 /** Plan y = x broadcast to y's shape, element for element. */
 kiln_status kiln_lower_expand(kiln_plan *plan, kiln_tensor x, kiln_tensor y);
 
@@ -20,6 +23,12 @@ kiln_status kiln_lower_constant(kiln_plan *plan, kiln_tensor y, double value);
 /** Plan y = x summed over the axes in the mask (bit i: axis i of shape, x's); y has what is left, in order. */
 kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *shape, uint32_t axes,
                            kiln_tensor y);
+
+/** The type of sums of a type, and of what is not the last result yet: F32 for F16 and BF16, else the type itself. */
+static inline kiln_type kiln_sum_type(kiln_type type)
+{
+    return type == KILN_F16 || type == KILN_BF16 ? KILN_F32 : type;
+}
 
 /** A value as reductions see it: [outer, first, kept, second, inner], first and second reduced. */
 struct kiln_view {

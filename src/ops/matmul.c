@@ -53,8 +53,8 @@ static kiln_status matmul_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
 {
     const kiln_matmul_params *p = n->params;
     const kiln_spec a = kiln_tensor_spec(g, n->in[0]), b = kiln_tensor_spec(g, n->in[1]);
-    if (a.type != KILN_F32 || b.type != KILN_F32)
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "a is %s and b %s, both must be f32",
+    if (!kiln_type_is_real(a.type) || b.type != a.type)
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "a is %s and b %s, both must be of one real type",
                               kiln_type_name(a.type), kiln_type_name(b.type));
 
     char a_text[96], b_text[96];
@@ -70,7 +70,7 @@ static kiln_status matmul_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
                               p->transpose_b ? " transposed" : "", b_text);
 
     const kiln_shape batch_a = batch_of(&a.shape), batch_b = batch_of(&b.shape);
-    out->type = KILN_F32;
+    out->type = a.type;
     if (!kiln_shape_broadcast(&batch_a, &batch_b, &out->shape))
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "the batch axes of a %s and b %s do not fit", a_text,
                               b_text);

@@ -43,9 +43,8 @@ static uint64_t span_of_c(const struct kiln_params_matmul *p)
 /* Let binding i begin `skip` elements further on and hold `span` of them behind its first. */
 static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
 {
-    const uint64_t element = d->f64 ? 8 : 4;
-    d->bind[i].offset += skip * element;
-    d->bind[i].bytes = span * element;
+    d->bind[i].offset += skip * d->element[i];
+    d->bind[i].bytes = span * d->element[i];
 }
 
 /* Narrow c and the epilogue's operands that are walked like it, along rows or columns. */
@@ -71,12 +70,13 @@ static uint64_t batch_extent(const kiln_dispatch *d)
     return p->batch == p->batch2 ? p->batch : 1;
 }
 
-/* The fewest matrices behind which all operands are at a multiple of 64 elements. */
+/* The fewest matrices behind which all operands are at a multiple of 256 bytes. */
 static uint64_t batch_unit(const kiln_dispatch *d)
 {
     const struct kiln_params_matmul *p = block_of(d);
+    const uint64_t grain = kiln_dispatch_unit(d);
     uint64_t unit = 1;
-    while (unit * p->a_batch2 % 64 || unit * p->b_batch2 % 64 || unit * p->c_batch % 64)
+    while (unit * p->a_batch2 % grain || unit * p->b_batch2 % grain || unit * p->c_batch % grain)
         unit++;
     return unit;
 }
@@ -164,6 +164,7 @@ static const kiln_variant direct_texels = {
     .accepts = software_texels,
     .groups = direct_groups,
     .spirv = &kiln_spirv_matmul_direct_texels,
+    .half = &kiln_spirv_matmul_direct_texels_half,
     .texels = 1 << 0 | 1 << 1,
 };
 
@@ -172,12 +173,14 @@ static const kiln_variant direct = {
     .accepts = software,
     .groups = direct_groups,
     .spirv = &kiln_spirv_matmul_direct,
+    .half = &kiln_spirv_matmul_direct_half,
 };
 
 static const kiln_variant tiled = {
     .name = "tiled_64",
     .groups = tiled_groups,
     .spirv = &kiln_spirv_matmul_tiled,
+    .half = &kiln_spirv_matmul_tiled_half,
     .lanes = 128,
 };
 
@@ -186,6 +189,8 @@ const kiln_kernel kiln_kernel_matmul = {
     .block_size = sizeof(struct kiln_params_matmul),
     .bindings = 5,
     .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .halves = 1 << 0 | 1 << 1,
+    .mixed = 1 << 2 | 1 << 3 | 1 << 4,
     .units = matmul_units,
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
@@ -214,6 +219,7 @@ static const kiln_variant sum_flat = {
     .name = "flat",
     .groups = sum_groups,
     .spirv = &kiln_spirv_split_sum,
+    .half = &kiln_spirv_split_sum_half,
 };
 
 const kiln_kernel kiln_kernel_split_sum = {
@@ -221,6 +227,7 @@ const kiln_kernel kiln_kernel_split_sum = {
     .block_size = sizeof(struct kiln_params_split_sum),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .mixed = 1 << 0 | 1 << 1,
     .units = sum_units,
     .reference = kiln_reference_split_sum_f32,
     .reference_f64 = kiln_reference_split_sum_f64,

@@ -36,6 +36,7 @@ static kiln_status moments_infer(kiln_graph *g, const kiln_node *n, kiln_spec *o
     for (int i = 0; i < out[0].shape.rank; i++)
         if (axes >> i & 1)
             out[0].shape.size[i] = 1;
+    out[0].type = kiln_sum_type(out[0].type);
     out[1] = out[0];
     return KILN_OK;
 }
@@ -47,7 +48,8 @@ static void moments_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *d
     for (int i = 0; i < KILN_MAX_RANK; i++)
         if (mask >> i & 1)
             axes.axis[axes.count++] = i;
-    const kiln_tensor x = n->in[0], count = kiln_count_of(g, x, axes);
+    const kiln_tensor x = kiln_cast(g, n->in[0], kiln_tensor_type(g, n->out[0]));
+    const kiln_tensor count = kiln_count_of(g, x, axes);
     kiln_tensor by_mean = KILN_NONE, by_variance = KILN_NONE;
     if (dy[0].id)
         by_mean = kiln_div(g, dy[0], count);
@@ -56,6 +58,7 @@ static void moments_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *d
     dx[0] = !by_variance.id ? kiln_expand_to(g, by_mean, x)
             : by_mean.id    ? kiln_add(g, by_variance, by_mean)
                             : by_variance;
+    dx[0] = kiln_cast(g, dx[0], kiln_tensor_type(g, n->in[0]));
 }
 
 /* The sizes of the block of moments; merge says that the parts are to be merged. */
@@ -107,7 +110,7 @@ static kiln_status moments_lower(kiln_plan *plan, const kiln_node *n)
 
     kiln_tensor to[2] = {n->out[0], n->out[1]};
     for (int i = 0; i < 2 && parts > 1; i++)
-        to[i] = kiln_plan_temporary(plan, x.type, parts * results);
+        to[i] = kiln_plan_temporary(plan, kiln_sum_type(x.type), parts * results);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_moments,
         .bind = {{.value = n->in[0]}, {.value = to[0]}, {.value = to[1]}},
@@ -191,13 +194,15 @@ kiln_tensor kiln_batch_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kil
     if (!x.id || !mean.id || !variance.id)
         return KILN_NONE;
     const int rank = kiln_tensor_shape(g, x).rank;
+    const kiln_type type = kiln_tensor_type(g, x);
+    x = kiln_cast(g, x, kiln_sum_type(type));
     if (rank < 2) {
         kiln_graph_fail(g, KILN_ERROR_SHAPE, "batch_norm: x has rank %d, wanted [N, C, ..]", rank);
         return KILN_NONE;
     }
     const kiln_tensor infer = by_running(g, x, scale, bias, mean, variance, epsilon);
     if (p.frozen)
-        return infer;
+        return kiln_cast(g, infer, type);
 
     kiln_axes axes = {.count = 1};
     for (int i = 2; i < rank; i++)
@@ -211,5 +216,5 @@ kiln_tensor kiln_batch_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kil
     const kiln_tensor y = kiln_by_mode(g, train, infer);
     follow(g, mean, batch_mean, momentum, y);
     follow(g, variance, unbiased(g, batch_variance, kiln_count_of(g, x, axes)), momentum, y);
-    return y;
+    return kiln_cast(g, y, type);
 }

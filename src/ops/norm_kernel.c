@@ -27,10 +27,9 @@ static double flops(const kiln_dispatch *d)
 /* Windows along the outermost axis that is there. */
 static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
 {
-    const uint64_t element = d->f64 ? 8 : 4;
     for (int i = 0; i < 3; i++) {
-        d->bind[i].offset += first * (i ? y : x) * element;
-        d->bind[i].bytes = count * (i ? y : x) * element;
+        d->bind[i].offset += first * (i ? y : x) * d->element[i];
+        d->bind[i].bytes = count * (i ? y : x) * d->element[i];
     }
 }
 
@@ -76,14 +75,18 @@ static const kiln_variant columns = {.name = "columns",
                                      .accepts = side_by_side,
                                      .groups = a_lane_each,
                                      .spirv = &kiln_spirv_moments_columns,
+                                     .half = &kiln_spirv_moments_columns_half,
                                      .lanes = LANES};
-static const kiln_variant rows = {.name = "rows", .spirv = &kiln_spirv_moments_rows, .lanes = LANES};
+static const kiln_variant rows = {
+    .name = "rows", .spirv = &kiln_spirv_moments_rows, .half = &kiln_spirv_moments_rows_half, .lanes = LANES};
 
 const kiln_kernel kiln_kernel_moments = {
     .name = "moments",
     .block_size = sizeof(struct kiln_params_moments),
     .bindings = 3,
     .access = {KILN_READ, KILN_WRITE, KILN_WRITE},
+    .halves = 1 << 0,
+    .mixed = 1 << 1 | 1 << 2,
     .units = units,
     .reference = kiln_reference_moments_f32,
     .reference_f64 = kiln_reference_moments_f64,
@@ -101,14 +104,18 @@ static uint64_t merge_units(const kiln_dispatch *d)
     return ((const struct kiln_params_moments_merge *)d->block.words)->results;
 }
 
-static const kiln_variant merge_flat = {
-    .name = "flat", .groups = a_lane_each, .spirv = &kiln_spirv_moments_merge, .lanes = LANES};
+static const kiln_variant merge_flat = {.name = "flat",
+                                        .groups = a_lane_each,
+                                        .spirv = &kiln_spirv_moments_merge,
+                                        .half = &kiln_spirv_moments_merge_half,
+                                        .lanes = LANES};
 
 const kiln_kernel kiln_kernel_moments_merge = {
     .name = "moments_merge",
     .block_size = sizeof(struct kiln_params_moments_merge),
     .bindings = 4,
     .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .mixed = 1 << 2 | 1 << 3,
     .units = merge_units,
     .reference = kiln_reference_moments_merge_f32,
     .reference_f64 = kiln_reference_moments_merge_f64,

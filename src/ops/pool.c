@@ -240,7 +240,7 @@ static uint64_t planes_of(const kiln_dispatch *d)
 
 static void narrow(kiln_dispatch *d, int i, uint64_t plane, uint64_t first, uint64_t count)
 {
-    const uint64_t bytes = plane * (d->f64 ? 8 : 4);
+    const uint64_t bytes = plane * d->element[i];
     d->bind[i].offset += first * bytes;
     d->bind[i].bytes = count * bytes;
 }
@@ -260,27 +260,31 @@ static void grad_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     narrow(d, 2, in_plane(d), first, count);
 }
 
-/* The fewest planes behind which both operands are at a multiple of 64 elements. */
+/* The fewest planes behind which both operands are at a multiple of 256 bytes. */
 static uint64_t planes_unit(const kiln_dispatch *d)
 {
+    const uint64_t grain = kiln_dispatch_unit(d);
     uint64_t unit = 1;
-    while (unit * in_plane(d) % 64 || unit * out_plane(d) % 64)
+    while (unit * in_plane(d) % grain || unit * out_plane(d) % grain)
         unit++;
     return unit;
 }
 
 static const kiln_cut pool_cut = {planes_of, pool_take, planes_unit},
                       grad_cut = {planes_of, grad_take, planes_unit};
-static const kiln_variant pool_flat = {.name = "flat", .groups = pool_groups, .spirv = &kiln_spirv_pool2d};
+static const kiln_variant pool_flat = {
+    .name = "flat", .groups = pool_groups, .spirv = &kiln_spirv_pool2d, .half = &kiln_spirv_pool2d_half};
 static const kiln_variant grad_flat = {.name = "flat",
                                        .groups = grad_groups,
-                                       .spirv = &kiln_spirv_pool2d_grad};
+                                       .spirv = &kiln_spirv_pool2d_grad,
+                                       .half = &kiln_spirv_pool2d_grad_half};
 
 const kiln_kernel kiln_kernel_pool2d = {
     .name = "pool2d",
     .block_size = sizeof(struct kiln_params_pool2d),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
     .units = pool_units,
     .reference = kiln_reference_pool2d_f32,
     .reference_f64 = kiln_reference_pool2d_f64,
@@ -295,6 +299,7 @@ const kiln_kernel kiln_kernel_pool2d_grad = {
     .block_size = sizeof(struct kiln_params_pool2d),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 2,
     .units = grad_units,
     .reference = kiln_reference_pool2d_grad_f32,
     .reference_f64 = kiln_reference_pool2d_grad_f64,

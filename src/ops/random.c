@@ -126,10 +126,9 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
     struct kiln_params_dropout *p = (struct kiln_params_dropout *)d->block.words;
     p->first += (uint32_t)first;
     p->elements = (uint32_t)count;
-    const uint64_t element = d->f64 ? 8 : 4;
     for (int i = 0; i < 3; i += 2) {
-        d->bind[i].offset += first * element;
-        d->bind[i].bytes = count * element;
+        d->bind[i].offset += first * d->element[i];
+        d->bind[i].bytes = count * d->element[i];
     }
 }
 
@@ -139,14 +138,18 @@ static uint64_t groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (units(d) + PER_LANE * LANES - 1) / (PER_LANE * LANES);
 }
 
-static const kiln_variant flat = {
-    .name = "flat", .groups = groups, .spirv = &kiln_spirv_dropout, .lanes = LANES};
+static const kiln_variant flat = {.name = "flat",
+                                  .groups = groups,
+                                  .spirv = &kiln_spirv_dropout,
+                                  .half = &kiln_spirv_dropout_half,
+                                  .lanes = LANES};
 
 const kiln_kernel kiln_kernel_dropout = {
     .name = "dropout",
     .block_size = sizeof(struct kiln_params_dropout),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 2,
     .units = units,
     .reference = kiln_reference_dropout_f32,
     .reference_f64 = kiln_reference_dropout_f64,

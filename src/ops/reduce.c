@@ -103,9 +103,10 @@ static void mean_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
 {
     const struct reduce_params *p = n->params;
     const kiln_tensor count = p->axes ? kiln_count_of(g, n->in[0], axes_of(p->axes)) : KILN_NONE;
+    const kiln_type type = kiln_tensor_type(g, dy[0]), wide = kiln_sum_type(type);
     const kiln_tensor share =
-        count.id ? kiln_div(g, dy[0], kiln_cast(g, count, kiln_tensor_type(g, dy[0]))) : dy[0];
-    dx[0] = kiln_expand_to(g, kept(g, n, share), n->in[0]);
+        count.id ? kiln_div(g, kiln_cast(g, dy[0], wide), kiln_cast(g, count, wide)) : dy[0];
+    dx[0] = kiln_expand_to(g, kept(g, n, kiln_cast(g, share, type)), n->in[0]);
 }
 
 /* Put dy where place says; x gives the shape. */
@@ -279,7 +280,7 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
     if (kind->place && r.reduced > 2)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %d groups of axes, at most 2", n->op->name, r.reduced);
     const uint32_t code = kiln_type_is_real(x.type) ? kind->real : kind->integer;
-    return reduce_runs(plan, code, r, n->in[0], x.type, n->out[0],
+    return reduce_runs(plan, code, r, n->in[0], kiln_sum_type(x.type), n->out[0],
                        kind->mean ? (double)to / (double)from : 1);
 }
 
@@ -288,7 +289,7 @@ kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *sha
 {
     const kiln_type type = kiln_plan_spec(plan, x).type;
     const uint32_t code = kiln_type_is_real(type) ? KILN_REDUCE_SUM_F : KILN_REDUCE_SUM_I;
-    return reduce_runs(plan, code, runs_of(shape, axes), x, type, y, 1);
+    return reduce_runs(plan, code, runs_of(shape, axes), x, kiln_sum_type(type), y, 1);
 }
 
 static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)

@@ -29,22 +29,13 @@ static double flops(const kiln_dispatch *d)
     return (double)results(d) * block_of(d)->first * block_of(d)->second;
 }
 
-static uint64_t element(const kiln_dispatch *d, int binding)
-{
-    const uint32_t code = d->constants[0];
-    const bool place = code >= KILN_REDUCE_ARGMAX_F;
-    const bool real =
-        code <= KILN_REDUCE_MIN_F || code == KILN_REDUCE_ARGMAX_F || code == KILN_REDUCE_ARGMIN_F;
-    return d->f64 && real && !(place && binding == 1) ? 8 : 4;
-}
-
 /* Windows: `x` and `y` elements a unit of the axis. */
 static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
 {
-    d->bind[0].offset += first * x * element(d, 0);
-    d->bind[0].bytes = count * x * element(d, 0);
-    d->bind[1].offset += first * y * element(d, 1);
-    d->bind[1].bytes = count * y * element(d, 1);
+    d->bind[0].offset += first * x * d->element[0];
+    d->bind[0].bytes = count * x * d->element[0];
+    d->bind[1].offset += first * y * d->element[1];
+    d->bind[1].bytes = count * y * d->element[1];
 }
 
 static uint64_t outer_extent(const kiln_dispatch *d)
@@ -86,7 +77,7 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->parts = (uint32_t)count;
     p->second = (uint32_t)(left < most ? left : most);
     narrow(d, first, count, (uint64_t)p->part_length * p->inner, p->inner);
-    d->bind[0].bytes = (uint64_t)p->second * p->inner * element(d, 0);
+    d->bind[0].bytes = (uint64_t)p->second * p->inner * d->element[0];
 }
 
 /* Variants ----------------------------------------------------------------------------------------------- */
@@ -107,14 +98,17 @@ static const kiln_variant columns = {.name = "columns",
                                      .accepts = side_by_side,
                                      .groups = a_lane_each,
                                      .spirv = &kiln_spirv_reduce_columns,
+                                     .half = &kiln_spirv_reduce_columns_half,
                                      .lanes = LANES};
-static const kiln_variant rows = {.name = "rows", .spirv = &kiln_spirv_reduce_rows, .lanes = LANES};
+static const kiln_variant rows = {
+    .name = "rows", .spirv = &kiln_spirv_reduce_rows, .half = &kiln_spirv_reduce_rows_half, .lanes = LANES};
 
 const kiln_kernel kiln_kernel_reduce = {
     .name = "reduce",
     .block_size = sizeof(struct kiln_params_reduce),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .mixed = 1 << 0 | 1 << 1,
     .units = units,
     .reference = kiln_reference_reduce_f32,
     .reference_f64 = kiln_reference_reduce_f64,
@@ -133,14 +127,18 @@ static uint64_t place_units(const kiln_dispatch *d)
     return ((const struct kiln_params_place *)d->block.words)->elements;
 }
 
-static const kiln_variant place_flat = {
-    .name = "flat", .groups = a_lane_each, .spirv = &kiln_spirv_place, .lanes = LANES};
+static const kiln_variant place_flat = {.name = "flat",
+                                        .groups = a_lane_each,
+                                        .spirv = &kiln_spirv_place,
+                                        .half = &kiln_spirv_place_half,
+                                        .lanes = LANES};
 
 const kiln_kernel kiln_kernel_place = {
     .name = "place",
     .block_size = sizeof(struct kiln_params_place),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 2,
     .units = place_units,
     .reference = kiln_reference_place_f32,
     .reference_f64 = kiln_reference_place_f64,

@@ -12,6 +12,7 @@
 
 #include <kiln/ops.h>
 
+#include "base/half.h"
 #include "base/log.h"
 #include "graph/graph.h"
 #include "ops/copy.h"
@@ -221,7 +222,7 @@ static struct kiln_walk pad_walk(const kiln_plan *plan, const struct pad *p, kil
     return w;
 }
 
-/* The value as a device stores it: an element of one word, or of two in float64 programs. */
+/* The value as a device stores it: an element of one word, of two in float64 programs, two halves in one. */
 static size_t stored_words(const kiln_plan *plan, kiln_tensor t, double value, uint32_t words[2])
 {
     const size_t element = kiln_plan_element(plan, t);
@@ -231,9 +232,11 @@ static size_t stored_words(const kiln_plan *plan, kiln_tensor t, double value, u
         memcpy(words, &whole, sizeof whole);
     else if (element == sizeof value)
         memcpy(words, &value, sizeof value);
+    else if (element == sizeof(uint16_t))
+        words[0] = kiln_half_from(single) * UINT32_C(0x10001);
     else
         memcpy(words, &single, sizeof single);
-    return element / 4;
+    return kiln_plan_words(plan, t);
 }
 
 /* Fill by a 4-byte word where that says it, else by repeating one element of a table. */

@@ -131,11 +131,11 @@ static uint64_t extent(const kiln_dispatch *d)
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_softmax *p = (struct kiln_params_softmax *)d->block.words;
-    const uint64_t unit = (uint64_t)p->cols * p->step * (d->f64 ? 8 : 4);
+    const uint64_t unit = (uint64_t)p->cols * p->step;
     p->rows = (uint32_t)count * p->step;
     for (int i = 0; i < 2; i++) {
-        d->bind[i].offset += first * unit;
-        d->bind[i].bytes = count * unit;
+        d->bind[i].offset += first * unit * d->element[i];
+        d->bind[i].bytes = count * unit * d->element[i];
     }
 }
 
@@ -155,14 +155,19 @@ static const kiln_variant columns = {.name = "columns",
                                      .accepts = lane_a_row,
                                      .groups = lane_groups,
                                      .spirv = &kiln_spirv_softmax_columns,
+                                     .half = &kiln_spirv_softmax_columns_half,
                                      .lanes = KILN_ROW_LANES};
-static const kiln_variant rows = {.name = "rows", .spirv = &kiln_spirv_softmax_rows, .lanes = KILN_ROW_LANES};
+static const kiln_variant rows = {.name = "rows",
+                                  .spirv = &kiln_spirv_softmax_rows,
+                                  .half = &kiln_spirv_softmax_rows_half,
+                                  .lanes = KILN_ROW_LANES};
 
 const kiln_kernel kiln_kernel_softmax = {
     .name = "softmax",
     .block_size = sizeof(struct kiln_params_softmax),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
     .units = units,
     .reference = kiln_reference_softmax_f32,
     .reference_f64 = kiln_reference_softmax_f64,

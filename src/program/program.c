@@ -233,7 +233,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->dev = kiln_device_retain(dev);
     p->user_tag = g->tag;
     p->train = params->train;
-    p->f64 = params->precision == KILN_PRECISION_F64;
+    p->storage = kiln_storage_of(&dev->caps, params->precision == KILN_PRECISION_F64);
     p->budget = params->budget;
     p->profile = params->profile;
     if (p->profile)
@@ -381,11 +381,12 @@ kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, const kiln_ar
         return status;
     const int slot = in->serial ? (in->slot + 1) % KILN_SLOTS : 0;
     const size_t count = (size_t)kiln_shape_count(&src->shape);
-    const kiln_type stored = kiln_storage_type(in->spec.type, p->f64);
+    const kiln_type stored = kiln_storage_type(in->spec.type, p->storage);
+    const kiln_spec now = {in->spec.type, src->shape};
     if (in->ticket[slot])
         status = kiln_wait(p->dev, in->ticket[slot]);
     if (!status)
-        status = grow_staging(p, in, slot, count * kiln_type_size(stored));
+        status = grow_staging(p, in, slot, kiln_storage_bytes(&now, p->storage));
     if (status)
         return status;
     kiln_convert(in->staging[slot]->map, stored, src->data, src->type, count);
@@ -567,7 +568,9 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
     if (count)
         kiln_convert(dst->data, type,
                      (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
-                     kiln_storage_type(spec.type, p->f64), count);
+                     kiln_storage_type(spec.type, p->storage), count);
+    if (type == KILN_F64 && p->storage != KILN_STORAGE_DOUBLE)
+        kiln_round(dst->data, spec.type, count);
     return KILN_OK;
 }
 

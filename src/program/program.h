@@ -79,7 +79,8 @@ struct kiln_program {
     struct kiln_places places;
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
-    bool train, f64, profile;
+    enum kiln_storage storage;
+    bool train, profile;
 };
 
 /** The ready plan for these sizes (by symbol of the program): found or made. ready.c */

@@ -109,7 +109,7 @@ static kiln_status make_outputs(kiln_program *p, struct kiln_ready *r)
         const kiln_spec spec = result_spec(p, r, i);
         r->output_offset[i] = bytes;
         if (!p->result.data[i].own)
-            bytes += aligned(kiln_storage_bytes(&spec, p->f64));
+            bytes += aligned(kiln_storage_bytes(&spec, p->storage));
     }
     for (int s = 0; s < KILN_SLOTS && !status; s++)
         status = make_buffer(p, "outputs", KILN_HEAP_READBACK, bytes, &r->outputs[s]);
@@ -217,7 +217,7 @@ static struct kiln_span result_span(struct table *t, int i)
     const kiln_spec spec = result_spec(t->p, t->r, i);
     struct kiln_span span = locate(t, &plan->object.data[place->object]);
     span.offset += place->offset;
-    span.bytes = kiln_storage_bytes(&spec, t->p->f64);
+    span.bytes = kiln_storage_bytes(&spec, t->p->storage);
     return span;
 }
 
@@ -329,9 +329,9 @@ static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *p
     uint64_t staging = 2 * plan->input_bytes;
     for (int i = 0; i < p->result.count; i++) {
         const kiln_spec spec = kiln_tensor_spec(plan->graph, plan->result[p->result.data[i].index]);
-        staging += 2 * aligned(kiln_storage_bytes(&spec, p->f64));
+        staging += 2 * aligned(kiln_storage_bytes(&spec, p->storage));
     }
-    const uint64_t weights = kiln_store_bytes(p->weights->store, p->f64);
+    const uint64_t weights = kiln_store_bytes(p->weights->store, p->storage);
     const uint64_t need =
         weights + plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes + plan->input_bytes + staging;
     if (!p->budget || need <= p->budget)
@@ -351,7 +351,7 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .run = p->run.data,
                                                                                     .run_count = p->run.count,
                                                                                     .train = p->train,
-                                                                                    .f64 = p->f64,
+                                                                                    .storage = p->storage,
                                                                                     .dev = p->dev,
                                                                                     .places = &p->places,
                                                                                     .size = size_of,
@@ -365,9 +365,9 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
 
 static kiln_status make_memory(kiln_program *p, struct kiln_ready *r)
 {
-    kiln_status status = kiln_store_copy(p->weights->store, p->dev, p->f64, &p->weights_copy);
+    kiln_status status = kiln_store_copy(p->weights->store, p->dev, p->storage, &p->weights_copy);
     if (!status && p->session)
-        status = kiln_store_copy(kiln_session_store(p->session), p->dev, p->f64, &p->session_copy);
+        status = kiln_store_copy(kiln_session_store(p->session), p->dev, p->storage, &p->session_copy);
     if (!status)
         status = take_scratch(p, r);
     if (!status)
@@ -521,7 +521,7 @@ kiln_status kiln_program_memory_used(const kiln_program *p, kiln_program_memory 
     *out = (kiln_program_memory){0};
     if (!r)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: nothing was planned yet");
-    out->weights = kiln_store_bytes(p->weights->store, p->f64);
+    out->weights = kiln_store_bytes(p->weights->store, p->storage);
     out->scratch = r->plan->scratch_bytes + r->plan->kept_bytes;
     out->lower_bound = r->plan->lower_bound + r->plan->kept_bytes;
     out->constants = r->plan->constant_bytes;

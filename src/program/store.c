@@ -185,8 +185,8 @@ static kiln_status complete(struct kiln_store_data *s, struct kiln_copy *c)
     for (int k = 0; k < s->chunk.count; k++)
         for (int a = 0; a < s->arena.count && !status; a++)
             if (!c->arena.data[a + k * MOST_ARENAS])
-                status =
-                    make_buffer(c, s->chunk.data[k] * (c->f64 ? 8 : 4), &c->arena.data[a + k * MOST_ARENAS]);
+                status = make_buffer(c, s->chunk.data[k] * kiln_storage_size(KILN_F32, c->storage),
+                                     &c->arena.data[a + k * MOST_ARENAS]);
     while (c->state.count < s->state_chunk.count && !status) {
         struct kiln_buffer *b = NULL;
         status = make_buffer(c, s->state_chunk.data[c->state.count] * 8, &b);
@@ -198,15 +198,16 @@ static kiln_status complete(struct kiln_store_data *s, struct kiln_copy *c)
     return status;
 }
 
-static struct kiln_copy *find_copy(const struct kiln_store_data *s, const kiln_device *dev, bool f64)
+static struct kiln_copy *find_copy(const struct kiln_store_data *s, const kiln_device *dev,
+                                   enum kiln_storage storage)
 {
     for (int i = 0; i < s->copy.count; i++)
-        if (s->copy.data[i]->dev == dev && s->copy.data[i]->f64 == f64)
+        if (s->copy.data[i]->dev == dev && s->copy.data[i]->storage == storage)
             return s->copy.data[i];
     return NULL;
 }
 
-static struct kiln_copy *add_copy(struct kiln_store_data *s, kiln_device *dev, bool f64)
+static struct kiln_copy *add_copy(struct kiln_store_data *s, kiln_device *dev, enum kiln_storage storage)
 {
     struct kiln_copy *c = calloc(1, sizeof *c);
     if (!c || !kiln_vec_push(&s->copy, c)) {
@@ -214,8 +215,13 @@ static struct kiln_copy *add_copy(struct kiln_store_data *s, kiln_device *dev, b
         return NULL;
     }
     c->dev = dev ? kiln_device_retain(dev) : NULL;
-    c->f64 = f64;
+    c->storage = storage;
     return c;
+}
+
+static bool is_double(const struct kiln_copy *c)
+{
+    return c->storage == KILN_STORAGE_DOUBLE;
 }
 
 /* Of several copies that are up to date a float64 one: what is written to it keeps its precision. */
@@ -224,18 +230,19 @@ static struct kiln_copy *newest(const struct kiln_store_data *s)
     struct kiln_copy *best = NULL;
     for (int i = 0; i < s->copy.count; i++) {
         struct kiln_copy *c = s->copy.data[i];
-        if (c->version == s->version && (!best || (c->f64 && !best->f64)))
+        if (c->version == s->version && (!best || (is_double(c) && !is_double(best))))
             best = c;
     }
     return best ? best : s->copy.data[0];
 }
 
-kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out)
+kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, enum kiln_storage storage,
+                            struct kiln_copy **out)
 {
     pthread_mutex_lock(&s->lock);
-    struct kiln_copy *c = find_copy(s, dev, f64);
+    struct kiln_copy *c = find_copy(s, dev, storage);
     if (!c)
-        c = add_copy(s, dev, f64);
+        c = add_copy(s, dev, storage);
     const kiln_status status = c ? complete(s, c) : out_of_memory();
     pthread_mutex_unlock(&s->lock);
     *out = status ? NULL : c;
@@ -269,7 +276,7 @@ static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64
 static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host,
                               kiln_type type, bool write)
 {
-    const kiln_type stored = kiln_storage_type(e->spec.type, c->f64);
+    const kiln_type stored = kiln_storage_type(e->spec.type, c->storage);
     const size_t count = (size_t)kiln_shape_count(&e->spec.shape), size = kiln_type_size(stored);
     const uint64_t offset = e->element * (e->parameter ? size : 8);
     struct kiln_buffer *b = buffer_of(c, arena, e);
@@ -295,9 +302,9 @@ static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, s
         const struct kiln_entry *e = &s->entry.data[i];
         const size_t count = (size_t)kiln_shape_count(&e->spec.shape);
         double *values = malloc(count * sizeof *values + 1);
-        const kiln_type type = !kiln_type_is_real(e->spec.type) ? KILN_I32
-                               : from->f64 && to->f64           ? KILN_F64
-                                                                : KILN_F32;
+        const kiln_type type = !kiln_type_is_real(e->spec.type)   ? KILN_I32
+                               : is_double(from) && is_double(to) ? KILN_F64
+                                                                  : KILN_F32;
         for (int a = 0; a < (e->parameter ? s->arena.count : 1) && values && !status; a++) {
             status = move_entry(from, a, e, values, type, false);
             if (!status)
@@ -315,7 +322,7 @@ static void drop_host(struct kiln_store_data *s, const struct kiln_copy *kept)
 {
     for (int i = 0; i < s->copy.count; i++) {
         struct kiln_copy *c = s->copy.data[i];
-        if (c->dev || c == kept || kept->f64 || kept->version != s->version)
+        if (c->dev || c == kept || is_double(kept) || kept->version != s->version)
             continue;
         s->copy.data[i] = s->copy.data[--s->copy.count];
         free_copy(c);
@@ -440,14 +447,14 @@ kiln_status kiln_store_reset(struct kiln_store_data *s)
     return status;
 }
 
-uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64)
+uint64_t kiln_store_bytes(const struct kiln_store_data *s, enum kiln_storage storage)
 {
     uint64_t elements = 0, states = 0;
     for (int i = 0; i < s->chunk.count; i++)
         elements += s->chunk.data[i];
     for (int i = 0; i < s->state_chunk.count; i++)
         states += s->state_chunk.data[i];
-    return elements * (uint64_t)s->arena.count * (f64 ? 8 : 4) + states * 8;
+    return elements * (uint64_t)s->arena.count * kiln_storage_size(KILN_F32, storage) + states * 8;
 }
 
 /* Life --------------------------------------------------------------------------------------------------- */
@@ -491,7 +498,7 @@ kiln_status kiln_store_create(struct kiln_store_data **out, const kiln_graph *g,
     s->kind = kind;
     s->version = 1;
     kiln_status status = KILN_OK;
-    if (kiln_store_arena(s, "parameter", true) != 0 || !add_copy(s, NULL, false))
+    if (kiln_store_arena(s, "parameter", true) != 0 || !add_copy(s, NULL, KILN_STORAGE_SINGLE))
         status = out_of_memory();
     if (!status)
         status = kiln_store_add(s, g);

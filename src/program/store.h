@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "compiler/convert.h"
 #include "device/device.h"
 #include "graph/graph.h"
 
@@ -29,10 +30,10 @@ struct kiln_entry {
     uint64_t element; /* in its chunk; of a state: 8-byte elements */
 };
 
-/** The memory of one device (or the host: dev NULL), in one precision. */
+/** The memory of one device (or the host: dev NULL), in one way of storing. */
 struct kiln_copy {
     kiln_device *dev;
-    bool f64;
+    enum kiln_storage storage;
     uint64_t version;
     kiln_ticket ticket;                   /* of the last submission that uses it */
     KILN_VEC(struct kiln_buffer *) arena; /* [arena * chunks + chunk]: see copy_buffer */
@@ -69,7 +70,8 @@ const struct kiln_entry *kiln_store_find(const struct kiln_store_data *s, const 
 int kiln_store_arena(struct kiln_store_data *s, const char *name, bool make);
 
 /** The copy on a device, made if it is new. Its buffers exist for everything that the store holds now. */
-kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, bool f64, struct kiln_copy **out);
+kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, enum kiln_storage storage,
+                            struct kiln_copy **out);
 /** A buffer of a copy. */
 struct kiln_buffer *kiln_copy_arena(const struct kiln_copy *c, int arena, int chunk);
 /** Bring a copy up to date, and tell its version (at least 1). */
@@ -88,7 +90,7 @@ kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, fl
 /** Set every state back to its initial value. */
 kiln_status kiln_store_reset(struct kiln_store_data *s);
 /** Bytes on a device of everything the store holds. */
-uint64_t kiln_store_bytes(const struct kiln_store_data *s, bool f64);
+uint64_t kiln_store_bytes(const struct kiln_store_data *s, enum kiln_storage storage);
 
 /** Draw a tensor's initial value into dense doubles (init.c). */
 void kiln_init_draw(const char *name, const kiln_spec *spec, const kiln_init *init, uint64_t seed,

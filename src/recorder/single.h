@@ -7,7 +7,7 @@
 /** The arrays that a dispatch's bindings stand for; data NULL: unbound. */
 struct kiln_single {
     void *data[KILN_MAX_BINDINGS];
-    size_t bytes[KILN_MAX_BINDINGS]; /* multiples of 4 */
+    size_t bytes[KILN_MAX_BINDINGS]; /* multiples of 2 */
 };
 
 /**

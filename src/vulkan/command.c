@@ -102,9 +102,10 @@ static struct vk_buffer *buffer_of(const struct kiln_commands *list, const struc
 }
 
 /* Bytes of a texel where binding i is read as texels, else 0. */
-static uint32_t texel_of(const kiln_variant *v, int i)
+static uint32_t texel_of(const kiln_dispatch *d, int i)
 {
-    return !(v->texels >> i & 1) ? 0 : v->texel_width == 4 ? 16 : 4;
+    const uint32_t element = d->halves >> i & 1 ? 2 : 4;
+    return !(d->variant->texels >> i & 1) ? 0 : d->variant->texel_width == 4 ? 4 * element : element;
 }
 
 /* Counting ----------------------------------------------------------------------------------------------- */
@@ -116,7 +117,7 @@ static void count_dispatch(struct needs *n, const struct kiln_dispatch_command *
     for (int i = 0; i < kernel->bindings; i++) {
         if (kernel->access[i] == KILN_UNUSED)
             continue;
-        ++*(texel_of(d->dispatch->variant, i) ? &n->texels : &n->storage);
+        ++*(texel_of(d->dispatch, i) ? &n->texels : &n->storage);
         n->slots += !is_bound(&d->bind[i]);
     }
     if (d->dispatch->variant->scratch) {
@@ -216,7 +217,15 @@ static VkDescriptorBufferInfo next_slot(struct baker *b)
     return place((const struct vk_buffer *)b->work->slots, (uint64_t)b->next_slot++ * SLOT, SLOT, 4);
 }
 
-static kiln_status create_view(struct baker *b, const VkDescriptorBufferInfo *at, uint32_t texel,
+/* One or four floats (halves): all of them formats that Vulkan demands of texel buffers. */
+static VkFormat format_of(uint32_t texel, bool half)
+{
+    if (half)
+        return texel == 8 ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
+    return texel == 16 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+}
+
+static kiln_status create_view(struct baker *b, const VkDescriptorBufferInfo *at, uint32_t texel, bool half,
                                VkBufferView *out)
 {
     struct vk_device *dev = b->dev;
@@ -224,7 +233,7 @@ static kiln_status create_view(struct baker *b, const VkDescriptorBufferInfo *at
     const VkBufferViewCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
         .buffer = at->buffer,
-        .format = texel == 16 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT,
+        .format = format_of(texel, half),
         .offset = at->offset,
         .range = at->range / texel * texel,
     };
@@ -253,15 +262,15 @@ static void add_write(struct writes *w, uint32_t binding, VkDescriptorType type,
 
 /* Binding i of a dispatch; one that is not bound gets a stand-in, as the shader may name it. */
 static kiln_status add_binding(struct baker *b, struct writes *w, uint32_t binding, const struct kiln_span *s,
-                               uint32_t texel)
+                               uint32_t texel, bool half)
 {
     const VkDescriptorBufferInfo at =
-        is_bound(s) ? place(buffer_of(b->list, s), s->offset, s->bytes, texel ? texel : 4) : next_slot(b);
+        is_bound(s) ? place(buffer_of(b->list, s), s->offset, s->bytes, texel > 4 ? texel : 4) : next_slot(b);
     if (!texel) {
         add_write(w, binding, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, at);
         return KILN_OK;
     }
-    const kiln_status status = create_view(b, &at, texel, &w->view[w->count]);
+    const kiln_status status = create_view(b, &at, texel, half, &w->view[w->count]);
     add_write(w, binding, VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, at);
     return status;
 }
@@ -273,9 +282,10 @@ static kiln_status add_bindings(struct baker *b, struct writes *w, const struct 
     kiln_status status = KILN_OK;
     for (int i = 0; i < kernel->bindings && !status; i++)
         if (kernel->access[i] != KILN_UNUSED)
-            status = add_binding(b, w, (uint32_t)i, &d->bind[i], texel_of(variant, i));
+            status = add_binding(b, w, (uint32_t)i, &d->bind[i], texel_of(d->dispatch, i),
+                                 d->dispatch->halves >> i & 1);
     if (variant->scratch && !status)
-        status = add_binding(b, w, VK_BINDING_SCRATCH, &d->scratch, 0);
+        status = add_binding(b, w, VK_BINDING_SCRATCH, &d->scratch, 0, false);
     if (kernel->block_size > KILN_PUSH_BYTES && !status) {
         memcpy((unsigned char *)b->work->slots->map + b->next_slot * SLOT, d->dispatch->block.bytes,
                kernel->block_size);

@@ -41,8 +41,9 @@ static struct vk_pipeline_key key_of(const kiln_dispatch *d)
 {
     const kiln_variant *v = d->variant;
     struct vk_pipeline_key key = {
-        .code = hash_code(v->spirv),
+        .code = hash_code(kiln_variant_spirv(v, d)),
         .lanes = lanes_of(v),
+        .halves = d->halves,
         .constant_count = (uint32_t)d->constant_count,
         .block = d->kernel->block_size > KILN_PUSH_BYTES,
     };
@@ -151,8 +152,10 @@ static kiln_status fail_pipeline(struct vk_device *dev, const kiln_dispatch *d, 
 static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, const kiln_dispatch *d)
 {
     const kiln_variant *v = d->variant;
+    const kiln_spirv *spirv = kiln_variant_spirv(v, d);
     const struct spirv_constants constants = {
         .lanes = lanes_of(v),
+        .halves = d->halves,
         .meaning = d->constants,
         .meaning_count = d->constant_count,
         .tuning = v->tuning,
@@ -163,13 +166,13 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     struct specialization left;
     uint32_t *words;
     size_t count;
-    const bool special = kiln_spirv_specialize(v->spirv, &constants, &words, &count);
+    const bool special = kiln_spirv_specialize(spirv, &constants, &words, &count);
     fill_specialization(&left, &constants);
 
     const VkShaderModuleCreateInfo code = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = (special ? count : v->spirv->count) * sizeof *words,
-        .pCode = special ? words : v->spirv->words,
+        .codeSize = (special ? count : spirv->count) * sizeof *words,
+        .pCode = special ? words : spirv->words,
     };
     VK(dev, dev->api.vkCreateShaderModule(dev->handle, &code, NULL, &module));
     const VkComputePipelineCreateInfo info = {
@@ -190,8 +193,9 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     if (result != VK_SUCCESS)
         status = fail_pipeline(dev, d, result);
     else
-        kiln_log_line(KILN_LOG_DEBUG, "pipeline %s/%s: %zu of %zu words, %.1f ms", d->kernel->name, v->name,
-                      code.codeSize / 4, v->spirv->count, 1e3 * (kiln_seconds() - begun));
+        kiln_log_line(KILN_LOG_DEBUG, "pipeline %s/%s%s: %zu of %zu words, %.1f ms", d->kernel->name, v->name,
+                      d->halves ? " (half)" : "", code.codeSize / 4, spirv->count,
+                      1e3 * (kiln_seconds() - begun));
 
 fail:
     dev->api.vkDestroyShaderModule(dev->handle, module, NULL);
@@ -225,7 +229,8 @@ kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
     struct vk_pipelines *all = &dev->pipelines;
     struct vk_pipeline *built = NULL;
     *out = NULL;
-    if (!d->variant->spirv || !d->variant->spirv->words)
+    const kiln_spirv *spirv = kiln_variant_spirv(d->variant, d);
+    if (!spirv || !spirv->words)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s/%s: no SPIR-V built in", d->kernel->name,
                          d->variant->name);
     const struct vk_pipeline_key key = key_of(d);

@@ -18,6 +18,7 @@ enum {
     MAGIC = 0x07230203,
     HEADER = 5, /* words before the first instruction */
     MAX_BOUND = 1 << 22,
+    CONSTANT_HALVES = 25, /* KILN_HALVES of kiln.glsl */
     DECORATION_SPEC_ID = 1,
     DECORATION_BUILTIN = 11,
     BUILTIN_WORKGROUP_SIZE = 25,
@@ -34,6 +35,8 @@ bool kiln_spirv_constant(const struct spirv_constants *c, uint32_t index, uint32
         *value = c->lanes;
     else if (index - 1 < (uint32_t)c->meaning_count)
         *value = c->meaning[index - 1];
+    else if (index == CONSTANT_HALVES)
+        *value = c->halves;
     else if (index >= 32 && index - 32 < (uint32_t)c->tuning_count)
         *value = c->tuning[index - 32];
     else

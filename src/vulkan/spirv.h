@@ -12,9 +12,10 @@
 
 #include <kiln/extend.h>
 
-/** Values of specialization constants: 0 (lanes), 1, 2, ... (the contract's), 32, 33, ... (the variant's). */
+/** Values of specialization constants: 0 (lanes), 1, 2, ... (the contract's), 25 (halves), 32, 33, ... (the variant's). */
 struct spirv_constants {
     uint32_t lanes;
+    uint32_t halves; /* bit i: binding i holds halves */
     const uint32_t *meaning, *tuning;
     int meaning_count, tuning_count;
 };

@@ -112,7 +112,7 @@ struct vk_pipeline_key {
     uint32_t constants[KILN_MAX_CONSTANTS];
     uint32_t storage, texels; /* bit i: binding i is a storage buffer, a texel buffer */
     uint32_t block;           /* 1: there is a uniform block */
-    uint32_t reserved;
+    uint32_t halves;          /* bit i: binding i holds halves */
 };
 
 struct vk_pipeline {

@@ -140,7 +140,7 @@ Test(null, copies_that_do_not_fit_are_refused)
         const char *reason;
     } cases[] = {
         {{1, 0, 256}, {0, 0, 128}, "it copies 256 bytes to 128"},
-        {{1, 0, 255}, {0, 0, 255}, "4-byte words"},
+        {{1, 0, 255}, {0, 0, 255}, "2-byte elements"},
         {{1, 0, 256}, {1, 128, 256}, "onto itself"},
         {{1, 0, 0}, {0, 0, 0}, "is empty"},
     };

@@ -54,6 +54,7 @@ enum {
 #define X(name, text, bytes) CHECK_##name = 1 << KILN_##name,
     KILN_TYPE(X)
 #undef X
+        CHECK_REALS = CHECK_F32 | CHECK_F16, /* what operators on reals claim */
 };
 
 /** A shape class. A list ends with {0}. */

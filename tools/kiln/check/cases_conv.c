@@ -102,9 +102,10 @@ static void conv2d_grad_filter(struct check_graph *c)
     check_result(c, kiln_conv2d_grad_filter(c->g, dy, x, filters(c), &p));
 }
 
-#define CONV(op)                                                                                             \
-    {                                                                                                        \
-        .name = #op, .types = CHECK_F32, .shapes = shapes, .attributes = how, .fits = conv_fits, .build = op \
+#define CONV(op)                                                                                   \
+    {                                                                                              \
+        .name = #op, .types = CHECK_REALS, .shapes = shapes, .attributes = how, .fits = conv_fits, \
+        .build = op                                                                                \
     }
 
 const struct check_op check_conv[] = {

@@ -1,7 +1,7 @@
 /* cases_gather.c - elements by their index. */
 #include "check/families.h"
 
-#define ANY (CHECK_F32 | CHECK_I32 | CHECK_I64 | CHECK_BOOL)
+#define ANY (CHECK_REALS | CHECK_I32 | CHECK_I64 | CHECK_BOOL)
 
 /* Outer, rows, inner; indices. */
 static const struct check_shape shapes[] = {

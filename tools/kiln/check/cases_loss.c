@@ -66,7 +66,7 @@ static void top_k_accuracy(struct check_graph *c)
     check_add(c, kiln_top_k_accuracy(c->g, s, classes(c), (int)c->a[0]));
 }
 
-#define LOSS(op) .name = #op, .types = CHECK_F32, .shapes = shapes, .build = op
+#define LOSS(op) .name = #op, .types = CHECK_REALS, .shapes = shapes, .build = op
 
 const struct check_op check_loss[] = {
     {LOSS(cross_entropy_each)},

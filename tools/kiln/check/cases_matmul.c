@@ -54,7 +54,7 @@ static void dense(struct check_graph *c)
 }
 
 const struct check_op check_matmul[] = {
-    {.name = "matmul", .types = CHECK_F32, .shapes = shapes, .attributes = sides, .build = matmul},
-    {.name = "dense", .types = CHECK_F32, .shapes = layers, .build = dense},
+    {.name = "matmul", .types = CHECK_REALS, .shapes = shapes, .attributes = sides, .build = matmul},
+    {.name = "dense", .types = CHECK_REALS, .shapes = layers, .build = dense},
     {0},
 };

@@ -40,12 +40,12 @@ static void batch_norm(struct check_graph *c)
 
 const struct check_op check_norm[] = {
     {.name = "moments",
-     .types = CHECK_F32,
+     .types = CHECK_REALS,
      .shapes = shapes,
      .attributes = axes,
      .build = moments,
      .low = -2,
      .high = 5},
-    {.name = "batch_norm", .types = CHECK_F32, .shapes = shapes, .build = batch_norm, .low = -2, .high = 5},
+    {.name = "batch_norm", .types = CHECK_REALS, .shapes = shapes, .build = batch_norm, .low = -2, .high = 5},
     {0},
 };

@@ -58,10 +58,10 @@ static void average_pool2d(struct check_graph *c)
     check_result(c, kiln_average_pool2d(c->g, check_operand(c, check_shape_of(c)), &p));
 }
 
-#define POOL(op)                                                                                       \
-    {                                                                                                  \
-        .name = #op, .types = CHECK_F32, .shapes = shapes, .attributes = windows, .fits = window_fits, \
-        .build = op                                                                                    \
+#define POOL(op)                                                                                         \
+    {                                                                                                    \
+        .name = #op, .types = CHECK_REALS, .shapes = shapes, .attributes = windows, .fits = window_fits, \
+        .build = op                                                                                      \
     }
 
 const struct check_op check_pool[] = {

@@ -18,9 +18,9 @@ static void dropout_mask(struct check_graph *c)
 }
 
 const struct check_op check_random[] = {
-    {.name = "dropout", .types = CHECK_F32, .shapes = check_shapes, .attributes = rates, .build = dropout},
+    {.name = "dropout", .types = CHECK_REALS, .shapes = check_shapes, .attributes = rates, .build = dropout},
     {.name = "dropout_mask",
-     .types = CHECK_F32,
+     .types = CHECK_REALS,
      .shapes = check_shapes,
      .attributes = rates,
      .build = dropout_mask},

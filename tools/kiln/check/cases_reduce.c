@@ -61,12 +61,12 @@ static void argmax(struct check_graph *c)
 }
 
 const struct check_op check_reduce[] = {
-    REDUCE(sum, CHECK_F32 | INTEGERS),
-    REDUCE(mean, CHECK_F32),
-    REDUCE(reduce_max, CHECK_F32 | INTEGERS),
-    REDUCE(reduce_min, CHECK_F32 | INTEGERS),
+    REDUCE(sum, CHECK_REALS | INTEGERS),
+    REDUCE(mean, CHECK_REALS),
+    REDUCE(reduce_max, CHECK_REALS | INTEGERS),
+    REDUCE(reduce_min, CHECK_REALS | INTEGERS),
     {.name = "argmax",
-     .types = CHECK_F32 | INTEGERS,
+     .types = CHECK_REALS | INTEGERS,
      .shapes = shapes,
      .attributes = axis,
      .fits = has_elements,

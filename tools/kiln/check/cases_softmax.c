@@ -21,10 +21,10 @@ static void along(struct check_graph *c)
     check_result(c, c->one->op->call.along(c->g, check_operand(c, check_shape_of(c)), (int)c->a[0]));
 }
 
-#define ALONG(op)                                                                              \
-    {                                                                                          \
-        .name = #op, .types = CHECK_F32, .shapes = shapes, .attributes = axes, .build = along, \
-        .call.along = kiln_##op, .low = -20, .high = 20                                        \
+#define ALONG(op)                                                                                \
+    {                                                                                            \
+        .name = #op, .types = CHECK_REALS, .shapes = shapes, .attributes = axes, .build = along, \
+        .call.along = kiln_##op, .low = -20, .high = 20                                          \
     }
 
 const struct check_op check_softmax[] = {

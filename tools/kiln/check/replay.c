@@ -16,6 +16,9 @@
 /* Sums of a case's size stay within some dozens of roundings of float32, 6e-8 each. */
 #define BOUND 1e-5
 
+/* A result that is stored as a half is rounded once more: by half a unit of 2^-10, or, as Vulkan leaves it open, by a whole. */
+#define HALF_BOUND (BOUND + 0x1p-10)
+
 /* What only moves or picks values must give them bit for bit. */
 static const char *const exact[] = {"copy", "gather", "place"};
 
@@ -81,9 +84,21 @@ struct operands {
     int count;
     const struct kiln_touch *touch;
     bool real[KILN_MAX_BINDINGS];
+    uint32_t halves;           /* bit i: binding i holds halves on the device; the references see floats */
     kiln_memory single, exact; /* before the run; after run_references: what should come out */
     struct kiln_single device; /* what did */
 };
+
+/* Elements of a binding. */
+static size_t count_of(const struct operands *o, int i)
+{
+    return o->single.bytes[i] / 4;
+}
+
+static kiln_type stored_as(const struct operands *o, int i)
+{
+    return o->halves >> i & 1 ? KILN_F16 : o->real[i] ? KILN_F32 : KILN_I32;
+}
 
 static bool is_written(const struct operands *o, int i)
 {
@@ -107,30 +122,28 @@ static bool is_real(const struct replay *r, const kiln_dispatch *d, int i)
 static bool take_operand(const struct replay *r, const struct kiln_step *s, struct operands *o, int i)
 {
     const struct kiln_touch *t = &s->touch[i];
-    const size_t bytes = (size_t)t->bytes;
-    const float *from;
+    const size_t bytes = (size_t)t->bytes, count = bytes / s->dispatch->element[i];
 
     if (t->object < 0 || !bytes)
         return true;
     o->real[i] = is_real(r, s->dispatch, i);
-    o->single.at[i] = malloc(bytes);
-    o->exact.at[i] = malloc(2 * bytes);
+    const kiln_type stored = stored_as(o, i), single = o->real[i] ? KILN_F32 : KILN_I32;
+    o->single.at[i] = malloc(4 * count);
+    o->exact.at[i] = malloc(8 * count);
     o->device.data[i] = malloc(bytes);
     if (!o->single.at[i] || !o->exact.at[i] || !o->device.data[i])
         return false;
-    memcpy(o->single.at[i], memory_of(r, t), bytes);
-    memcpy(o->exact.at[i], memory_of(r, t), bytes);
-    from = o->single.at[i];
-    for (size_t k = 0; o->real[i] && k < bytes / 4; k++)
-        ((double *)o->exact.at[i])[k] = from[k];
-    o->single.bytes[i] = o->device.bytes[i] = bytes;
-    o->exact.bytes[i] = o->real[i] ? 2 * bytes : bytes;
+    kiln_convert(o->single.at[i], single, memory_of(r, t), stored, count);
+    kiln_convert(o->exact.at[i], o->real[i] ? KILN_F64 : KILN_I32, memory_of(r, t), stored, count);
+    o->single.bytes[i] = 4 * count;
+    o->device.bytes[i] = bytes;
+    o->exact.bytes[i] = (o->real[i] ? 8 : 4) * count;
     return true;
 }
 
 static kiln_status take_operands(const struct replay *r, const struct kiln_step *s, struct operands *o)
 {
-    *o = (struct operands){.count = s->touches, .touch = s->touch};
+    *o = (struct operands){.count = s->touches, .touch = s->touch, .halves = s->dispatch->halves};
     for (int i = 0; i < s->touches; i++)
         if (!take_operand(r, s, o, i))
             return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for the operands of %s",
@@ -157,10 +170,8 @@ static void run_references(const kiln_dispatch *d, struct operands *o)
     if (!is_exact(d->kernel) && d->kernel->reference_f64)
         d->kernel->reference_f64(d->block.bytes, constants, &o->exact, 0, units);
     for (int i = 0; i < o->count; i++) /* otherwise float32 is exact: as doubles */
-        for (size_t k = 0;
-             (is_exact(d->kernel) || !d->kernel->reference_f64) && o->real[i] && k < o->single.bytes[i] / 4;
-             k++)
-            ((double *)o->exact.at[i])[k] = ((float *)o->single.at[i])[k];
+        if ((is_exact(d->kernel) || !d->kernel->reference_f64) && o->real[i])
+            kiln_convert(o->exact.at[i], KILN_F64, o->single.at[i], KILN_F32, count_of(o, i));
 }
 
 /* Comparing ------------------------------------------------------------------------------------------------- */
@@ -184,17 +195,19 @@ static double distance(double got, double want, double scale)
 
 static void compare_reals(const struct operands *o, int i, struct check_outcome *out)
 {
-    const float *got = o->device.data[i];
     const double *want = o->exact.at[i];
-    const size_t count = o->single.bytes[i] / 4;
+    const size_t count = count_of(o, i);
     const double scale = largest_of(want, count);
 
     for (size_t k = 0; k < count; k++) {
-        const double error = distance(got[k], want[k], scale);
+        double got;
+        kiln_convert(&got, KILN_F64, (char *)o->device.data[i] + k * kiln_type_size(stored_as(o, i)),
+                     stored_as(o, i), 1);
+        const double error = distance(got, want[k], scale);
         if (!(error <= out->bound) && out->passed) {
             out->passed = false;
             snprintf(out->what, sizeof out->what, "binding %d, element %zu of %zu is %.9g, wanted %.9g", i, k,
-                     count, got[k], want[k]);
+                     count, got, want[k]);
         }
         out->error = isnan(error) ? INFINITY : fmax(out->error, error);
     }
@@ -203,7 +216,7 @@ static void compare_reals(const struct operands *o, int i, struct check_outcome 
 static void compare_words(const struct operands *o, int i, struct check_outcome *out)
 {
     const uint32_t *got = o->device.data[i], *want = o->single.at[i];
-    const size_t count = o->single.bytes[i] / 4;
+    const size_t count = count_of(o, i);
 
     for (size_t k = 0; k < count && out->passed; k++)
         if (got[k] != want[k]) {
@@ -227,6 +240,16 @@ static void compare(const struct operands *o, struct check_outcome *out)
     }
 }
 
+/* What the results' storage and the kernel allow. */
+static double bound_of(const struct operands *o, const kiln_kernel *kernel)
+{
+    bool half = false;
+
+    for (int i = 0; i < o->count; i++)
+        half |= is_written(o, i) && o->halves >> i & 1;
+    return is_exact(kernel) ? 0 : half ? HALF_BOUND : BOUND;
+}
+
 /* Replaying ------------------------------------------------------------------------------------------------- */
 
 static kiln_status run_variant(struct replay *r, const struct kiln_step *s, struct operands *o,
@@ -236,7 +259,7 @@ static kiln_status run_variant(struct replay *r, const struct kiln_step *s, stru
     struct check_outcome out = {.step = (int)(s - r->plan->step.data),
                                 .kernel = d.kernel,
                                 .variant = variant,
-                                .bound = is_exact(d.kernel) ? 0 : BOUND};
+                                .bound = bound_of(o, d.kernel)};
     kiln_status status;
 
     d.variant = variant;
@@ -260,7 +283,7 @@ static bool is_accepted(const kiln_device *dev, const kiln_variant *v, const kil
     struct kiln_caps hardware = dev->caps;
 
     hardware.software = false;
-    return !v->accepts || v->accepts(&dev->caps, d) || v->accepts(&hardware, d);
+    return kiln_variant_accepts(v, &dev->caps, d) || kiln_variant_accepts(v, &hardware, d);
 }
 
 /* Each variant that the device accepts. On the CPU the references are variants too. */
@@ -287,7 +310,8 @@ static kiln_status replay_dispatch(struct replay *r, const struct kiln_step *s)
         status = run_variants(r, s, &o);
         for (int i = 0; i < o.count && !status; i++)
             if (is_written(&o, i) && o.single.bytes[i])
-                memcpy(memory_of(r, &s->touch[i]), o.single.at[i], o.single.bytes[i]);
+                kiln_convert(memory_of(r, &s->touch[i]), stored_as(&o, i), o.single.at[i],
+                             o.real[i] ? KILN_F32 : KILN_I32, count_of(&o, i));
     }
     operands_finish(&o);
     return status;
