@@ -72,6 +72,7 @@ struct kiln_device {
     atomic_uint_fast64_t memory_used; /* bytes of live buffers: kept by device.c */
     atomic_uint_fast64_t newest;      /* the last ticket given: kept by device.c */
     void *lock;                       /* a mutex of device.c around submit */
+    uint32_t tried;                   /* features that were tried (recorder/truth.c), and its lock's */
     bool profile;                     /* timestamps are wanted: set before baking */
 };
 

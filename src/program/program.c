@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "compiler/convert.h"
+#include "recorder/truth.h"
 
 static kiln_status out_of_memory(void)
 {
@@ -216,6 +217,15 @@ static kiln_status plan_early(kiln_program *p, const kiln_program_params *params
     return status;
 }
 
+/* Bits of the types that a graph's values have. */
+static uint32_t types_of(const kiln_graph *g)
+{
+    uint32_t types = 0;
+    for (int i = 0; i < g->value.count; i++)
+        types |= UINT32_C(1) << g->value.data[i].spec.type;
+    return types;
+}
+
 kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g, kiln_weights *w,
                                 const kiln_program_params *params)
 {
@@ -233,6 +243,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->dev = kiln_device_retain(dev);
     p->user_tag = g->tag;
     p->train = params->train;
+    kiln_truth_try(dev, types_of(g));
     p->storage = kiln_storage_of(&dev->caps, params->precision == KILN_PRECISION_F64);
     p->budget = params->budget;
     p->profile = params->profile;

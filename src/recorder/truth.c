@@ -1,0 +1,101 @@
+/* truth.c - see truth.h. A row says what is tried, where the caps claim it, and which types need it. */
+#include "recorder/truth.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/log.h"
+#include "chain/chain.h"
+#include "chain/codes.h"
+#include "ops/chain.h"
+#include "ops/kernels.h"
+#include "recorder/single.h"
+
+enum { TRIES = 3 };
+
+/* Halves --------------------------------------------------------------------------------------------------- */
+
+enum { HALVES = 4097, BEHIND = 3, RESULT = KILN_CHAIN_OPERANDS - 1, UNTOUCHED = 0xaaaa };
+
+/* y = x + x for an odd number of halves. */
+static kiln_dispatch twice(void)
+{
+    kiln_dispatch d = {.kernel = &kiln_kernel_chain,
+                       .constant_count = 12,
+                       .block_size = sizeof(struct kiln_params_chain),
+                       .halves = 1 | 1 << RESULT};
+    struct kiln_params_chain *block = (struct kiln_params_chain *)d.block.words;
+    block->elements = HALVES;
+    KILN_DIVISOR_SET(block, row, 1);
+    d.constants[0] = 1 | 1 << 8 | KILN_REGISTER_STEP << 16;
+    d.constants[1] = KILN_STEP(KILN_STEP_ADD_F, 0, 0, 0);
+    d.constants[10] = 1 | 1 << RESULT;
+    return d;
+}
+
+/* A normal number whose double is one too, of either sign. */
+static uint16_t sample(int i)
+{
+    const uint32_t exponent = 1 + (uint32_t)i % 29, fraction = (uint32_t)i * 37 & 0x3ff;
+    return (uint16_t)((uint32_t)(i & 1) << 15 | exponent << 10 | fraction);
+}
+
+/* Halves are read and written exactly, and a word's other half is left alone. */
+static bool holds_halves(kiln_device *dev)
+{
+    const kiln_dispatch d = twice();
+    uint16_t x[HALVES], y[HALVES + BEHIND];
+    const struct kiln_single arrays = {.data = {[0] = x, [RESULT] = y},
+                                       .bytes = {[0] = sizeof x, [RESULT] = sizeof y}};
+    for (int i = 0; i < HALVES; i++)
+        x[i] = sample(i);
+    for (int i = 0; i < HALVES + BEHIND; i++)
+        y[i] = UNTOUCHED;
+    bool holds = kiln_single_run(dev, &d, &arrays, 1, NULL) == KILN_OK;
+    for (int i = 0; i < HALVES + BEHIND; i++)
+        holds &= y[i] == (i < HALVES ? x[i] + 0x400 : UNTOUCHED);
+    return holds;
+}
+
+/* Trying --------------------------------------------------------------------------------------------------- */
+
+static const struct truth {
+    const char *what;
+    size_t at;      /* of a bool in the caps */
+    uint32_t types; /* bits of those that call for it */
+    bool (*holds)(kiln_device *dev);
+} truths[] = {
+    {"16-bit storage", offsetof(struct kiln_caps, storage16), 1 << KILN_F16, holds_halves},
+};
+
+static pthread_mutex_t trying = PTHREAD_MUTEX_INITIALIZER;
+
+static void try_one(kiln_device *dev, const struct truth *t)
+{
+    bool *claimed = (bool *)((char *)&dev->caps + t->at), holds = true;
+    for (int i = 0; i < TRIES && holds; i++)
+        holds = t->holds(dev);
+    if (holds)
+        return;
+    *claimed = false;
+    kiln_log_line(KILN_LOG_WARNING, "\"%s\" claims %s and fails its test: kiln goes without", dev->info.title,
+                  t->what);
+}
+
+void kiln_truth_try(kiln_device *dev, uint32_t types)
+{
+    if (dev->caps.backend == KILN_BACKEND_NULL)
+        return;
+    pthread_mutex_lock(&trying);
+    for (uint32_t i = 0; i < sizeof truths / sizeof *truths; i++) {
+        const struct truth *t = &truths[i];
+        const bool claimed = *(const bool *)((const char *)&dev->caps + t->at);
+        if (!claimed || !(t->types & types) || dev->tried >> i & 1)
+            continue;
+        dev->tried |= 1u << i;
+        try_one(dev, t);
+    }
+    pthread_mutex_unlock(&trying);
+}

@@ -1,0 +1,16 @@
+/*
+ * truth.h - what a driver claims is tried before it is trusted. Some claim what they do wrongly, and some do it wrongly only now
+ * and then, so a test runs several times; where one fails, the device goes without the feature, with one warning.
+ */
+#ifndef KILN_RECORDER_TRUTH_H
+#define KILN_RECORDER_TRUTH_H
+
+#include "device/device.h"
+
+/**
+ * Try the features that the device claims, that values of these types (bits of kiln_type) call for, and that were not tried yet:
+ * the caps of what fails are cleared. To be called before the caps are asked for them. Threads: any.
+ */
+void kiln_truth_try(kiln_device *dev, uint32_t types);
+
+#endif
