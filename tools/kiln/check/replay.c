@@ -16,8 +16,8 @@
 /* Sums of a case's size stay within some dozens of roundings of float32, 6e-8 each. */
 #define BOUND 1e-5
 
-/* A result that is stored as a half is rounded once more: by half a unit of 2^-10, or, as Vulkan leaves it open, by a whole. */
-#define HALF_BOUND (BOUND + 0x1p-10)
+/* A result that is stored as a half is rounded once more, to the nearest one. */
+#define HALF_BOUND (BOUND + 0x1p-11)
 
 /* What only moves or picks values must give them bit for bit. */
 static const char *const exact[] = {"copy", "gather", "place"};
