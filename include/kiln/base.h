@@ -90,6 +90,9 @@ KILN_API const char *kiln_type_name(kiln_type type);
 /** True for F32, F64, F16 and BF16. */
 KILN_API bool kiln_type_is_real(kiln_type type);
 
+/** True for U64, U32, U16 and U8. */
+KILN_API bool kiln_type_is_unsigned(kiln_type type);
+
 /* Shapes ------------------------------------------------------------------------------------------------- */
 
 #define KILN_MAX_RANK 8

@@ -8,71 +8,14 @@
 #ifndef KILN_OPS_H
 #define KILN_OPS_H
 
+#include <kiln/elementwise.h>
 #include <kiln/graph.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Elementwise -------------------------------------------------------------------------------------------- */
-
-/** Arithmetic with broadcasting; a and b have one type (F32 or I32, I64). y [broadcast(a, b)]. */
-KILN_API kiln_tensor kiln_add(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_sub(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_mul(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-/** Integers divide towards zero; by zero they give 0. */
-KILN_API kiln_tensor kiln_div(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-/** max and min pass NaN on; where a == b the gradient goes to a. */
-KILN_API kiln_tensor kiln_max(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_min(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-/** a to the power b, F32. Gradient by b only where a > 0. */
-KILN_API kiln_tensor kiln_pow(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-
-/** Comparison with broadcasting; y is BOOL and has no gradient. */
-KILN_API kiln_tensor kiln_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_not_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_less(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_less_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_greater(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_greater_equal(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-
-/** Logic on BOOL, with broadcasting. */
-KILN_API kiln_tensor kiln_and(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_or(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-KILN_API kiln_tensor kiln_not(kiln_graph *g, kiln_tensor a);
-
-/** y = condition ? a : b, all broadcast together; condition is BOOL. */
-KILN_API kiln_tensor kiln_where(kiln_graph *g, kiln_tensor condition, kiln_tensor a, kiln_tensor b);
-
-/** y = f(x), same shape; F32 (neg, abs also integers). relu'(0) = |0|' = 0. */
-KILN_API kiln_tensor kiln_neg(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_abs(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_sign(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_floor(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_exp(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_expm1(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_log(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_log1p(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_sqrt(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_rsqrt(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_reciprocal(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_square(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_sin(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_cos(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_tanh(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_sigmoid(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_softplus(kiln_graph *g, kiln_tensor x);
-KILN_API kiln_tensor kiln_relu(kiln_graph *g, kiln_tensor x);
-/** x > 0 ? x : slope * x. */
-KILN_API kiln_tensor kiln_leaky_relu(kiln_graph *g, kiln_tensor x, double slope);
-/** min(max(x, low), high); NaN passes; gradient inside [low, high]. */
-KILN_API kiln_tensor kiln_clip(kiln_graph *g, kiln_tensor x, double low, double high);
-/** x * factor and x + term, for constants. */
-KILN_API kiln_tensor kiln_scale(kiln_graph *g, kiln_tensor x, double factor);
-KILN_API kiln_tensor kiln_shift(kiln_graph *g, kiln_tensor x, double term);
-
-/** Convert elements. Real to integer drops the fraction and saturates (NaN to 0); to BOOL is x != 0. */
-KILN_API kiln_tensor kiln_cast(kiln_graph *g, kiln_tensor x, kiln_type type);
+/* Modes -------------------------------------------------------------------------------------------------- */
 
 /** x in forward, nothing in backward. */
 KILN_API kiln_tensor kiln_stop_gradient(kiln_graph *g, kiln_tensor x);

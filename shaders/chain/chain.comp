@@ -6,9 +6,12 @@
  *
  * bindings   0 .. 6: operands    7: result
  * dispatch   an invocation computes 4 elements, LANES apart
- * variants   STRIDED: operands by full index arithmetic; ONE: a single step, for less code
+ * variants   STRIDED: operands by full index arithmetic; ONE: a single step, any one
  */
 #include "kiln.glsl"
+#ifdef ONE
+#define KILN_LONG_STEPS
+#endif
 #include "chain.glsl"
 #ifdef STRIDED
 #include "strided.h"

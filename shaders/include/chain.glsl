@@ -2,8 +2,12 @@
  * chain.glsl - one step of a chain of elementwise work (shaders/chain/codes.h), on registers of 32 bits.
  *
  * The code is a specialization constant wherever this is called, so the switch folds to one branch. Include kiln.glsl first.
+ * With KILN_LONG_STEPS the long ones are there too.
  */
 #include "math.glsl"
+#ifdef KILN_LONG_STEPS
+#include "rest.glsl"
+#endif
 #include "../chain/codes.h"
 
 #define KILN_STEP_CODE(step) ((step) & 0xffu)
@@ -14,6 +18,14 @@
 /* Towards zero; 0 where b is 0. */
 int kiln_divide_integers(int a, int b) { return b == 0 ? 0 : b == -1 ? int(0u - uint(a)) : a / b; }
 
+/* What is left of a, with the sign of a, or of b; 0 where b is 0. */
+int kiln_rest_integers(int a, int b) { return b == 0 ? 0 : a - kiln_divide_integers(a, b) * b; }
+int kiln_mod_integers(int a, int b)
+{
+    const int rest = kiln_rest_integers(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 /* Drops the fraction; saturates; NaN gives 0. */
 int kiln_integer_of(float x)
 {
@@ -22,6 +34,13 @@ int kiln_integer_of(float x)
     if (kiln_magnitude(x) >= 0x4f000000u)                           /* |x| >= 2^31 */
         return kiln_is_negative(x) ? int(0x80000000u) : 0x7fffffff;
     return int(x);
+}
+
+uint kiln_unsigned_of(float x)
+{
+    if (kiln_is_nan(x) || kiln_is_negative(x))
+        return 0u;
+    return kiln_magnitude(x) >= 0x4f800000u ? 0xffffffffu : uint(x);
 }
 
 float kiln_sign(float x) { return kiln_is_nan(x) ? x : sign(x); }
@@ -42,14 +61,26 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_DIV_F: return kiln_bits(x / y);
     case KILN_STEP_MAX_F: return kiln_bits(kiln_max(x, y));
     case KILN_STEP_MIN_F: return kiln_bits(kiln_min(x, y));
-    case KILN_STEP_POW_F: return kiln_bits(kiln_pow(x, y));
 
     case KILN_STEP_ADD_I: return a + b;
     case KILN_STEP_SUB_I: return a - b;
     case KILN_STEP_MUL_I: return a * b;
     case KILN_STEP_DIV_I: return uint(kiln_divide_integers(int(a), int(b)));
+    case KILN_STEP_MOD_I: return uint(kiln_mod_integers(int(a), int(b)));
+    case KILN_STEP_REST_I: return uint(kiln_rest_integers(int(a), int(b)));
     case KILN_STEP_MAX_I: return uint(max(int(a), int(b)));
     case KILN_STEP_MIN_I: return uint(min(int(a), int(b)));
+    case KILN_STEP_DIV_U: return b == 0u ? 0u : a / b;
+    case KILN_STEP_MOD_U: return b == 0u ? 0u : a % b;
+    case KILN_STEP_MAX_U: return max(a, b);
+    case KILN_STEP_MIN_U: return min(a, b);
+
+    case KILN_STEP_BIT_AND: return a & b;
+    case KILN_STEP_BIT_OR: return a | b;
+    case KILN_STEP_BIT_XOR: return a ^ b;
+    case KILN_STEP_SHIFT_LEFT: return b > 31u ? 0u : a << b;
+    case KILN_STEP_SHIFT_RIGHT_I: return uint(int(a) >> min(b, 31u));
+    case KILN_STEP_SHIFT_RIGHT_U: return b > 31u ? 0u : a >> b;
 
     case KILN_STEP_EQUAL_F: return uint(kiln_ordered(x, y) && x == y);
     case KILN_STEP_NOT_EQUAL_F: return uint(!kiln_ordered(x, y) || x != y);
@@ -59,16 +90,25 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_NOT_EQUAL_I: return uint(a != b);
     case KILN_STEP_LESS_I: return uint(int(a) < int(b));
     case KILN_STEP_LESS_EQUAL_I: return uint(int(a) <= int(b));
-
+    case KILN_STEP_LESS_U: return uint(a < b);
+    case KILN_STEP_LESS_EQUAL_U: return uint(a <= b);
     case KILN_STEP_AND: return uint(a != 0u && b != 0u);
     case KILN_STEP_OR: return uint(a != 0u || b != 0u);
+    case KILN_STEP_XOR: return uint((a != 0u) != (b != 0u));
+    case KILN_STEP_INSIDE_F: return uint(!kiln_is_nan(x) && y <= x && x <= z);
     case KILN_STEP_NOT: return uint(a == 0u);
+    case KILN_STEP_TRUTH_F: return uint(kiln_magnitude(x) != 0u);
+    case KILN_STEP_TRUTH_I: return uint(a != 0u);
+    case KILN_STEP_INFINITE_F: return uint(kiln_magnitude(x) == KILN_INFINITY_BITS);
     case KILN_STEP_WHERE: return a != 0u ? b : c;
 
     case KILN_STEP_NEG_F: return a ^ 0x80000000u;
     case KILN_STEP_ABS_F: return a & 0x7fffffffu;
     case KILN_STEP_SIGN_F: return kiln_bits(kiln_sign(x));
     case KILN_STEP_FLOOR_F: return kiln_bits(floor(x));
+    case KILN_STEP_CEIL_F: return kiln_bits(ceil(x));
+    case KILN_STEP_ROUND_F: return kiln_bits(roundEven(x));
+    case KILN_STEP_TRUNC_F: return kiln_bits(trunc(x));
     case KILN_STEP_EXP_F: return kiln_bits(kiln_exp(x));
     case KILN_STEP_EXPM1_F: return kiln_bits(kiln_expm1(x));
     case KILN_STEP_LOG_F: return kiln_bits(kiln_log(x));
@@ -76,8 +116,6 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_SQRT_F: return kiln_bits(sqrt(x));
     case KILN_STEP_RSQRT_F: return kiln_bits(inversesqrt(x));
     case KILN_STEP_RECIPROCAL_F: return kiln_bits(1.0 / x);
-    case KILN_STEP_SIN_F: return kiln_bits(kiln_sin(x));
-    case KILN_STEP_COS_F: return kiln_bits(kiln_cos(x));
     case KILN_STEP_TANH_F: return kiln_bits(kiln_tanh(x));
     case KILN_STEP_SIGMOID_F: return kiln_bits(kiln_sigmoid(x));
     case KILN_STEP_SOFTPLUS_F: return kiln_bits(kiln_softplus(x));
@@ -87,11 +125,24 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
 
     case KILN_STEP_NEG_I: return 0u - a;
     case KILN_STEP_ABS_I: return uint(abs(int(a)));
+    case KILN_STEP_SIGN_I: return uint(sign(int(a)));
+    case KILN_STEP_BIT_NOT: return ~a;
+    case KILN_STEP_CLIP_I: return uint(min(max(int(a), int(b)), int(c)));
+    case KILN_STEP_CLIP_U: return min(max(a, b), c);
     case KILN_STEP_F_FROM_I: return kiln_bits(float(int(a)));
+    case KILN_STEP_F_FROM_U: return kiln_bits(float(a));
     case KILN_STEP_I_FROM_F: return uint(kiln_integer_of(x));
-    case KILN_STEP_TRUTH_F: return uint(kiln_magnitude(x) != 0u);
-    case KILN_STEP_TRUTH_I: return uint(a != 0u);
+    case KILN_STEP_U_FROM_F: return kiln_unsigned_of(x);
     case KILN_STEP_RELU_GRAD_F: return int(a) > 0 && !kiln_is_nan(x) ? b : 0u;
+
+#ifdef KILN_LONG_STEPS
+    case KILN_STEP_POW_F: return kiln_bits(kiln_pow(x, y));
+    case KILN_STEP_SIN_F: return kiln_bits(kiln_sin(x));
+    case KILN_STEP_COS_F: return kiln_bits(kiln_cos(x));
+    case KILN_STEP_MOD_F: return kiln_bits(kiln_mod(x, y));
+    case KILN_STEP_REST_F: return kiln_bits(kiln_rest(x, y));
+    case KILN_STEP_POW_I: return kiln_power_integers(a, b);
+#endif
     }
     return a;                                                       /* KILN_STEP_COPY */
 }

@@ -40,6 +40,11 @@ const char *kiln_type_name(kiln_type type)
     return (size_t)type < COUNT(types) ? types[type].name : "unknown type";
 }
 
+bool kiln_type_is_unsigned(kiln_type type)
+{
+    return type == KILN_U64 || type == KILN_U32 || type == KILN_U16 || type == KILN_U8;
+}
+
 bool kiln_type_is_real(kiln_type type)
 {
     return type == KILN_F32 || type == KILN_F64 || type == KILN_F16 || type == KILN_BF16;

@@ -14,7 +14,7 @@ enum kiln_storage kiln_storage_of(const struct kiln_caps *caps, bool f64)
 kiln_type kiln_storage_type(kiln_type type, enum kiln_storage storage)
 {
     if (!kiln_type_is_real(type))
-        return KILN_I32;
+        return kiln_type_is_unsigned(type) ? KILN_U32 : KILN_I32;
     if (storage == KILN_STORAGE_DOUBLE)
         return KILN_F64;
     return storage == KILN_STORAGE_HALF && type == KILN_F16 ? KILN_F16 : KILN_F32;
@@ -147,7 +147,7 @@ void kiln_convert(void *to, kiln_type to_type, const void *from, kiln_type from_
     }
 }
 
-void kiln_round(double *values, kiln_type type, size_t count)
+void kiln_round_to(double *values, kiln_type type, size_t count)
 {
     uint16_t narrow;
     for (size_t i = 0; i < count && (type == KILN_F16 || type == KILN_BF16); i++) {

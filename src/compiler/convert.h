@@ -10,11 +10,11 @@
 void kiln_convert(void *to, kiln_type to_type, const void *from, kiln_type from_type, size_t count);
 
 /** Round doubles to what F16 or BF16 holds; other types leave them as they are. */
-void kiln_round(double *values, kiln_type type, size_t count);
+void kiln_round_to(double *values, kiln_type type, size_t count);
 
 /**
  * How values lie in memory, decided by a program's precision and its device alone. Integers and truth values are 32-bit words
- * everywhere.
+ * everywhere, U32 for the unsigned ones, I32 for the others.
  */
 enum kiln_storage {
     KILN_STORAGE_SINGLE, /* reals as F32: F16 and BF16 are widened */

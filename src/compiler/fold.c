@@ -64,7 +64,7 @@ static bool evaluate(struct kiln_rewrite *r, const kiln_node *n, const kiln_tens
     if (!whole)
         return false;
     return n->op->fold ? n->op->fold(r->to, n, wide, y) == KILN_OK
-                       : kiln_interpret_node(n, wide, y) == KILN_OK;
+                       : kiln_interpret_node(r->from, n, wide, y) == KILN_OK;
 }
 
 bool kiln_fold(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, const kiln_spec *out)
@@ -77,7 +77,7 @@ bool kiln_fold(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in
     y.data = calloc(count + 1, sizeof(double));
     const bool folded = y.data && evaluate(r, n, in, wide, &y);
     if (folded && y.type == KILN_F64)
-        kiln_round(y.data, out->type, count);
+        kiln_round_to(y.data, out->type, count);
     if (folded)
         r->map[n->out[0].id] = kiln_graph_constant(r->to, *out, y.type, y.data, y.bytes);
     for (int i = 0; i < n->inputs; i++)

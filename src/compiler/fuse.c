@@ -110,6 +110,12 @@ static void accept(struct link *into, const struct splice *s, int members)
 
 /* Growing chains ----------------------------------------------------------------------------------------- */
 
+/* A long step runs by itself: it takes numbers, but no neighbour. */
+static bool alone(const struct link *l)
+{
+    return KILN_STEP_IS_LONG(l->chain.step[0] & 255);
+}
+
 /* A constant of one element that an immediate can hold: any real, an integer of 32 bits. */
 static bool constant_number(const kiln_node *n, double *value, bool *integer)
 {
@@ -157,7 +163,8 @@ static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, i
             accept(l, &s, 0);
         return s.fits;
     }
-    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]))
+    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) || alone(l) ||
+        alone(p))
         return false;
     const struct splice s = splice(l, at, p, 0, false);
     if (!s.fits)
@@ -217,7 +224,7 @@ static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
 {
     const kiln_graph *g = f->r->from;
     if (l->chain.steps > KILN_EPILOGUE_STEPS || l->chain.operands > 1 + KILN_EPILOGUE_OPERANDS ||
-        l->chain.immediates > KILN_EPILOGUE_IMMEDIATES)
+        l->chain.immediates > KILN_EPILOGUE_IMMEDIATES || alone(l))
         return;
     for (int at = 0; at < l->chain.operands; at++) {
         const kiln_tensor t = l->operand[at];

@@ -71,8 +71,8 @@ static kiln_status run_plan(const struct kiln_plan *plan, kiln_array *y)
 }
 
 /* A graph of constants and the one node. */
-static kiln_status one_node(const kiln_node *n, const kiln_array *in, const kiln_array *y, kiln_graph **out,
-                            kiln_tensor *result)
+static kiln_status one_node(const kiln_graph *from, const kiln_node *n, const kiln_array *in,
+                            const kiln_array *y, kiln_graph **out, kiln_tensor *result)
 {
     kiln_graph *g = NULL;
     kiln_tensor values[KILN_MAX_BINDINGS];
@@ -81,11 +81,10 @@ static kiln_status one_node(const kiln_node *n, const kiln_array *in, const kiln
         return status;
     *out = g;
     for (int i = 0; i < n->inputs; i++) {
-        const kiln_type type = in[i].type == KILN_F64 ? KILN_F32 : KILN_I32;
-        values[i] =
-            kiln_graph_constant(g, (kiln_spec){type, in[i].shape}, in[i].type, in[i].data, in[i].bytes);
+        const kiln_spec spec = {kiln_tensor_type(from, n->in[i]), in[i].shape};
+        values[i] = kiln_graph_constant(g, spec, in[i].type, in[i].data, in[i].bytes);
     }
-    const kiln_spec spec = {y->type == KILN_F64 ? KILN_F32 : KILN_I32, y->shape};
+    const kiln_spec spec = {kiln_tensor_type(from, n->out[0]), y->shape};
     const kiln_node *copy =
         g->status ? NULL
                   : kiln_graph_add(g, n->op, values, n->inputs, n->params, n->params_size, &spec, 1, n->name);
@@ -93,14 +92,14 @@ static kiln_status one_node(const kiln_node *n, const kiln_array *in, const kiln
     return g->status;
 }
 
-kiln_status kiln_interpret_node(const kiln_node *n, const kiln_array *in, kiln_array *y)
+kiln_status kiln_interpret_node(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *y)
 {
     kiln_tensor result = KILN_NONE;
     struct kiln_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return kiln_fail(KILN_ERROR_MEMORY, "folding: out of memory");
     plan->storage = KILN_STORAGE_DOUBLE;
-    kiln_status status = one_node(n, in, y, &plan->graph, &result);
+    kiln_status status = one_node(g, n, in, y, &plan->graph, &result);
     plan->result = kiln_arena_copy(&plan->arena, &result, sizeof result);
     plan->results = 1;
     if (!status && !plan->result)

@@ -32,12 +32,51 @@ static int32_t divided(int32_t a, int32_t b)
     return b ? wrapped((int64_t)a / b) : 0;
 }
 
+/* What is left, with the sign of a; and with that of b. */
+static int32_t rest(int32_t a, int32_t b)
+{
+    return b ? (int32_t)((int64_t)a % b) : 0;
+}
+
+static int32_t modulo(int32_t a, int32_t b)
+{
+    const int32_t left = rest(a, b);
+    return left && (left < 0) != (b < 0) ? left + b : left;
+}
+
+static double modulo_real(double a, double b)
+{
+    const double left = fmod(a, b);
+    return left != 0 && (left < 0) != (b < 0) ? left + b : left;
+}
+
+static int32_t power(int32_t a, int32_t b)
+{
+    if (b < 0)
+        return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
+    uint32_t y = 1;
+    for (uint32_t square = (uint32_t)a; b; b >>= 1, square *= square)
+        y *= b & 1 ? square : 1;
+    return (int32_t)y;
+}
+
+static int32_t shifted_right(int32_t a, uint32_t by)
+{
+    const int64_t wide = a;
+    return (int32_t)(wide >> (by < 32 ? by : 31));
+}
+
 /* Drops the fraction, saturates, makes 0 of NaN. */
 static int32_t integer_of(real x)
 {
     if (isnan(x))
         return 0;
     return x >= (real)2147483648.0 ? INT32_MAX : x <= (real)-2147483648.0 ? INT32_MIN : (int32_t)x;
+}
+
+static uint32_t unsigned_of(real x)
+{
+    return x >= (real)4294967296.0 ? UINT32_MAX : x > 0 ? (uint32_t)x : 0;
 }
 
 static double sigmoid(double x)
@@ -51,57 +90,86 @@ static double softplus(double x)
 }
 
 /* code, member of the result, its value by the registers a, b, c */
-#define STEPS(X)                                        \
-    X(ADD_F, f, a.f + b.f)                              \
-    X(SUB_F, f, a.f - b.f)                              \
-    X(MUL_F, f, (a.f * b.f))                            \
-    X(DIV_F, f, a.f / b.f)                              \
-    X(MAX_F, f, larger(a.f, b.f))                       \
-    X(MIN_F, f, smaller(a.f, b.f))                      \
-    X(POW_F, f, pow(a.f, b.f))                          \
-    X(ADD_I, i, wrapped((int64_t)a.i + b.i))            \
-    X(SUB_I, i, wrapped((int64_t)a.i - b.i))            \
-    X(MUL_I, i, wrapped(b.i *(int64_t)a.i))             \
-    X(DIV_I, i, divided(a.i, b.i))                      \
-    X(MAX_I, i, a.i > b.i ? a.i : b.i)                  \
-    X(MIN_I, i, a.i < b.i ? a.i : b.i)                  \
-    X(EQUAL_F, i, a.f == b.f)                           \
-    X(NOT_EQUAL_F, i, a.f != b.f)                       \
-    X(LESS_F, i, a.f < b.f)                             \
-    X(LESS_EQUAL_F, i, a.f <= b.f)                      \
-    X(EQUAL_I, i, a.i == b.i)                           \
-    X(NOT_EQUAL_I, i, a.i != b.i)                       \
-    X(LESS_I, i, a.i < b.i)                             \
-    X(LESS_EQUAL_I, i, a.i <= b.i)                      \
-    X(AND, i, (a.i && b.i))                             \
-    X(OR, i, a.i || b.i)                                \
-    X(NOT, i, !a.i)                                     \
-    X(NEG_F, f, -a.f)                                   \
-    X(ABS_F, f, fabs(a.f))                              \
-    X(SIGN_F, f, a.f > 0 ? 1 : a.f < 0 ? -1 : a.f)      \
-    X(FLOOR_F, f, floor(a.f))                           \
-    X(EXP_F, f, exp(a.f))                               \
-    X(EXPM1_F, f, expm1(a.f))                           \
-    X(LOG_F, f, log(a.f))                               \
-    X(LOG1P_F, f, log1p(a.f))                           \
-    X(SQRT_F, f, sqrt(a.f))                             \
-    X(RSQRT_F, f, 1 / sqrt(a.f))                        \
-    X(RECIPROCAL_F, f, 1 / a.f)                         \
-    X(SIN_F, f, sin(a.f))                               \
-    X(COS_F, f, cos(a.f))                               \
-    X(TANH_F, f, tanh(a.f))                             \
-    X(SIGMOID_F, f, sigmoid(a.f))                       \
-    X(SOFTPLUS_F, f, softplus(a.f))                     \
-    X(RELU_F, f, a.f <= 0 ? 0 : a.f)                    \
-    X(LEAKY_RELU_F, f, a.f > 0 ? a.f : a.f * b.f)       \
-    X(CLIP_F, f, smaller(larger(a.f, b.f), c.f))        \
-    X(NEG_I, i, wrapped(-(int64_t)a.i))                 \
-    X(ABS_I, i, a.i < 0 ? wrapped(-(int64_t)a.i) : a.i) \
-    X(F_FROM_I, f, a.i)                                 \
-    X(I_FROM_F, i, integer_of(a.f))                     \
-    X(TRUTH_F, i, a.f != 0)                             \
-    X(TRUTH_I, i, a.i != 0)                             \
-    X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)
+#define STEPS(X)                                          \
+    X(ADD_F, f, a.f + b.f)                                \
+    X(SUB_F, f, a.f - b.f)                                \
+    X(MUL_F, f, (a.f * b.f))                              \
+    X(DIV_F, f, a.f / b.f)                                \
+    X(MAX_F, f, larger(a.f, b.f))                         \
+    X(MIN_F, f, smaller(a.f, b.f))                        \
+    X(POW_F, f, pow(a.f, b.f))                            \
+    X(ADD_I, u, a.u + b.u)                                \
+    X(SUB_I, u, a.u - b.u)                                \
+    X(MUL_I, u, (a.u * b.u))                              \
+    X(DIV_I, i, divided(a.i, b.i))                        \
+    X(MOD_I, i, modulo(a.i, b.i))                         \
+    X(REST_I, i, rest(a.i, b.i))                          \
+    X(MAX_I, i, a.i > b.i ? a.i : b.i)                    \
+    X(MIN_I, i, a.i < b.i ? a.i : b.i)                    \
+    X(DIV_U, u, b.u ? a.u / b.u : 0)                      \
+    X(MOD_U, u, b.u ? a.u % b.u : 0)                      \
+    X(MAX_U, u, a.u > b.u ? a.u : b.u)                    \
+    X(MIN_U, u, a.u < b.u ? a.u : b.u)                    \
+    X(BIT_AND, u, (a.u & b.u))                            \
+    X(BIT_OR, u, a.u | b.u)                               \
+    X(BIT_XOR, u, a.u ^ b.u)                              \
+    X(SHIFT_LEFT, u, b.u < 32 ? a.u << b.u : 0)           \
+    X(SHIFT_RIGHT_I, i, shifted_right(a.i, b.u))          \
+    X(SHIFT_RIGHT_U, u, b.u < 32 ? a.u >> b.u : 0)        \
+    X(EQUAL_F, i, a.f == b.f)                             \
+    X(NOT_EQUAL_F, i, a.f != b.f)                         \
+    X(LESS_F, i, a.f < b.f)                               \
+    X(LESS_EQUAL_F, i, a.f <= b.f)                        \
+    X(EQUAL_I, i, a.i == b.i)                             \
+    X(NOT_EQUAL_I, i, a.i != b.i)                         \
+    X(LESS_I, i, a.i < b.i)                               \
+    X(LESS_EQUAL_I, i, a.i <= b.i)                        \
+    X(LESS_U, i, a.u < b.u)                               \
+    X(LESS_EQUAL_U, i, a.u <= b.u)                        \
+    X(AND, i, (a.i && b.i))                               \
+    X(OR, i, a.i || b.i)                                  \
+    X(XOR, i, !a.i != !b.i)                               \
+    X(INSIDE_F, i, b.f <= a.f && a.f <= c.f)              \
+    X(NOT, i, !a.i)                                       \
+    X(TRUTH_F, i, a.f != 0)                               \
+    X(TRUTH_I, i, a.i != 0)                               \
+    X(INFINITE_F, i, isinf(a.f) != 0)                     \
+    X(NEG_F, f, -a.f)                                     \
+    X(ABS_F, f, fabs(a.f))                                \
+    X(SIGN_F, f, a.f > 0 ? 1 : a.f < 0 ? -1 : a.f)        \
+    X(FLOOR_F, f, floor(a.f))                             \
+    X(CEIL_F, f, ceil(a.f))                               \
+    X(ROUND_F, f, nearbyint(a.f))                         \
+    X(TRUNC_F, f, trunc(a.f))                             \
+    X(EXP_F, f, exp(a.f))                                 \
+    X(EXPM1_F, f, expm1(a.f))                             \
+    X(LOG_F, f, log(a.f))                                 \
+    X(LOG1P_F, f, log1p(a.f))                             \
+    X(SQRT_F, f, sqrt(a.f))                               \
+    X(RSQRT_F, f, 1 / sqrt(a.f))                          \
+    X(RECIPROCAL_F, f, 1 / a.f)                           \
+    X(SIN_F, f, sin(a.f))                                 \
+    X(COS_F, f, cos(a.f))                                 \
+    X(TANH_F, f, tanh(a.f))                               \
+    X(SIGMOID_F, f, sigmoid(a.f))                         \
+    X(SOFTPLUS_F, f, softplus(a.f))                       \
+    X(RELU_F, f, a.f <= 0 ? 0 : a.f)                      \
+    X(LEAKY_RELU_F, f, a.f > 0 ? a.f : a.f * b.f)         \
+    X(CLIP_F, f, smaller(larger(a.f, b.f), c.f))          \
+    X(NEG_I, u, 0 - a.u)                                  \
+    X(ABS_I, u, a.i < 0 ? 0 - a.u : a.u)                  \
+    X(SIGN_I, i, (a.i > 0) - (a.i < 0))                   \
+    X(BIT_NOT, u, ~a.u)                                   \
+    X(CLIP_I, i, a.i > c.i ? c.i : a.i < b.i ? b.i : a.i) \
+    X(CLIP_U, u, a.u > c.u ? c.u : a.u < b.u ? b.u : a.u) \
+    X(F_FROM_I, f, (real)a.i)                             \
+    X(F_FROM_U, f, (real)a.u)                             \
+    X(I_FROM_F, i, integer_of(a.f))                       \
+    X(U_FROM_F, u, unsigned_of(a.f))                      \
+    X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)                  \
+    X(MOD_F, f, modulo_real(a.f, b.f))                    \
+    X(REST_F, f, fmod(a.f, b.f))                          \
+    X(POW_I, i, power(a.i, b.i))
 
 kiln_register kiln_cpu_step(uint32_t step, const kiln_register *registers)
 {

@@ -14,6 +14,45 @@ KILN_INLINE int32_t divide(int32_t a, int32_t b)
     return b == 0 ? 0 : b == -1 ? (int32_t)(0 - (uint32_t)a) : a / b;
 }
 
+/* What is left, with the sign of a; and with that of b. */
+KILN_INLINE int32_t rest(int32_t a, int32_t b)
+{
+    return b == 0 || b == -1 ? 0 : a % b;
+}
+
+KILN_INLINE int32_t modulo(int32_t a, int32_t b)
+{
+    const int32_t left = rest(a, b);
+    return left && (left < 0) != (b < 0) ? left + b : left;
+}
+
+KILN_INLINE float modulo_real(float a, float b)
+{
+    const float left = fmodf(a, b);
+    return left != 0 && (left < 0) != (b < 0) ? left + b : left;
+}
+
+KILN_INLINE uint32_t power(uint32_t a, uint32_t b)
+{
+    if ((int32_t)b < 0)
+        return a == 1 ? 1 : a == UINT32_MAX ? (b & 1 ? a : 1) : 0;
+    uint32_t y = 1;
+    for (; b; b >>= 1, a *= a)
+        y *= b & 1 ? a : 1;
+    return y;
+}
+
+KILN_INLINE int32_t shift_right(int32_t a, uint32_t by)
+{
+    return a >> (by < 32 ? by : 31);
+}
+
+KILN_INLINE uint32_t unsigned_of(float x)
+{
+    const uint32_t y = (uint32_t)(int64_t)clamp(x == x ? x : 0, 0, 4294967040.0f);
+    return x >= 4294967296.0f ? UINT32_MAX : y;
+}
+
 KILN_INLINE int32_t integer_of(float x)
 {
     const int32_t y = (int32_t)clamp(x == x ? x : 0, -2147483648.0f, 2147483520.0f);
@@ -22,65 +61,94 @@ KILN_INLINE int32_t integer_of(float x)
 
 /* Loops -------------------------------------------------------------------------------------------------- */
 
-/* code, the result's member of union word, the result by x, y, z (reals), i, j (integers), u, v, w (their bits) */
-#define STEPS(X)                             \
-    X(ADD_F, f, x + y)                       \
-    X(SUB_F, f, x - y)                       \
-    X(MUL_F, f, (x * y))                     \
-    X(DIV_F, f, x / y)                       \
-    X(MAX_F, f, larger(x, y))                \
-    X(MIN_F, f, smaller(x, y))               \
-    X(POW_F, f, powf(x, y))                  \
-    X(ADD_I, u, u + v)                       \
-    X(SUB_I, u, u - v)                       \
-    X(MUL_I, u, (u * v))                     \
-    X(DIV_I, i, divide(i, j))                \
-    X(MAX_I, i, i > j ? i : j)               \
-    X(MIN_I, i, i < j ? i : j)               \
-    X(EQUAL_F, i, x == y)                    \
-    X(NOT_EQUAL_F, i, x != y)                \
-    X(LESS_F, i, x < y)                      \
-    X(LESS_EQUAL_F, i, x <= y)               \
-    X(EQUAL_I, i, i == j)                    \
-    X(NOT_EQUAL_I, i, i != j)                \
-    X(LESS_I, i, i < j)                      \
-    X(LESS_EQUAL_I, i, i <= j)               \
-    X(AND, i, (u != 0) & (v != 0))           \
-    X(OR, i, (u | v) != 0)                   \
-    X(NOT, i, u == 0)                        \
-    X(WHERE, u, u ? v : w)                   \
-    X(NEG_F, u, u ^ 0x80000000)              \
-    X(ABS_F, u, u & 0x7fffffff)              \
-    X(SIGN_F, f, x > 0 ? 1 : x < 0 ? -1 : x) \
-    X(FLOOR_F, f, floorf(x))                 \
-    X(EXP_F, f, fast_exp(x))                 \
-    X(EXPM1_F, f, fast_expm1(x))             \
-    X(LOG_F, f, fast_log(x))                 \
-    X(LOG1P_F, f, fast_log1p(x))             \
-    X(SQRT_F, f, sqrtf(x))                   \
-    X(RSQRT_F, f, 1 / sqrtf(x))              \
-    X(RECIPROCAL_F, f, 1 / x)                \
-    X(TANH_F, f, fast_tanh(x))               \
-    X(SIGMOID_F, f, fast_sigmoid(x))         \
-    X(SOFTPLUS_F, f, fast_softplus(x))       \
-    X(RELU_F, f, x <= 0 ? 0 : x)             \
-    X(LEAKY_RELU_F, f, x > 0 ? x : x * y)    \
-    X(CLIP_F, f, smaller(larger(x, y), z))   \
-    X(NEG_I, u, 0 - u)                       \
-    X(ABS_I, u, i < 0 ? 0 - u : u)           \
-    X(F_FROM_I, f, (float)i)                 \
-    X(I_FROM_F, i, integer_of(x))            \
-    X(TRUTH_F, i, x != 0)                    \
-    X(TRUTH_I, i, u != 0)                    \
-    X(RELU_GRAD_F, u, x > 0 ? v : 0)         \
-    X(COPY, u, u)
+/* code, the result's member of union word, the result by x, y, z (reals), i, j, k (integers), u, v, w (their bits) */
+#define STEPS(X)                                     \
+    X(ADD_F, f, x + y)                               \
+    X(SUB_F, f, x - y)                               \
+    X(MUL_F, f, (x * y))                             \
+    X(DIV_F, f, x / y)                               \
+    X(MAX_F, f, larger(x, y))                        \
+    X(MIN_F, f, smaller(x, y))                       \
+    X(POW_F, f, powf(x, y))                          \
+    X(ADD_I, u, u + v)                               \
+    X(SUB_I, u, u - v)                               \
+    X(MUL_I, u, (u * v))                             \
+    X(DIV_I, i, divide(i, j))                        \
+    X(MOD_I, i, modulo(i, j))                        \
+    X(REST_I, i, rest(i, j))                         \
+    X(MAX_I, i, i > j ? i : j)                       \
+    X(MIN_I, i, i < j ? i : j)                       \
+    X(DIV_U, u, v ? u / v : 0)                       \
+    X(MOD_U, u, v ? u % v : 0)                       \
+    X(MAX_U, u, u > v ? u : v)                       \
+    X(MIN_U, u, u < v ? u : v)                       \
+    X(BIT_AND, u, (u & v))                           \
+    X(BIT_OR, u, u | v)                              \
+    X(BIT_XOR, u, u ^ v)                             \
+    X(SHIFT_LEFT, u, v < 32 ? u << (v & 31) : 0)     \
+    X(SHIFT_RIGHT_I, i, shift_right(i, v))           \
+    X(SHIFT_RIGHT_U, u, v < 32 ? u >> (v & 31) : 0)  \
+    X(EQUAL_F, i, x == y)                            \
+    X(NOT_EQUAL_F, i, x != y)                        \
+    X(LESS_F, i, x < y)                              \
+    X(LESS_EQUAL_F, i, x <= y)                       \
+    X(EQUAL_I, i, i == j)                            \
+    X(NOT_EQUAL_I, i, i != j)                        \
+    X(LESS_I, i, i < j)                              \
+    X(LESS_EQUAL_I, i, i <= j)                       \
+    X(LESS_U, i, u < v)                              \
+    X(LESS_EQUAL_U, i, u <= v)                       \
+    X(AND, i, (u != 0) & (v != 0))                   \
+    X(OR, i, (u | v) != 0)                           \
+    X(XOR, i, (u != 0) != (v != 0))                  \
+    X(INSIDE_F, i, (y <= x) & (x <= z))              \
+    X(NOT, i, u == 0)                                \
+    X(TRUTH_F, i, x != 0)                            \
+    X(TRUTH_I, i, u != 0)                            \
+    X(INFINITE_F, i, (u & 0x7fffffff) == 0x7f800000) \
+    X(WHERE, u, u ? v : w)                           \
+    X(NEG_F, u, u ^ 0x80000000)                      \
+    X(ABS_F, u, u & 0x7fffffff)                      \
+    X(SIGN_F, f, x > 0 ? 1 : x < 0 ? -1 : x)         \
+    X(FLOOR_F, f, floorf(x))                         \
+    X(CEIL_F, f, ceilf(x))                           \
+    X(ROUND_F, f, nearbyintf(x))                     \
+    X(TRUNC_F, f, truncf(x))                         \
+    X(EXP_F, f, fast_exp(x))                         \
+    X(EXPM1_F, f, fast_expm1(x))                     \
+    X(LOG_F, f, fast_log(x))                         \
+    X(LOG1P_F, f, fast_log1p(x))                     \
+    X(SQRT_F, f, sqrtf(x))                           \
+    X(RSQRT_F, f, 1 / sqrtf(x))                      \
+    X(RECIPROCAL_F, f, 1 / x)                        \
+    X(TANH_F, f, fast_tanh(x))                       \
+    X(SIGMOID_F, f, fast_sigmoid(x))                 \
+    X(SOFTPLUS_F, f, fast_softplus(x))               \
+    X(RELU_F, f, x <= 0 ? 0 : x)                     \
+    X(LEAKY_RELU_F, f, x > 0 ? x : x * y)            \
+    X(CLIP_F, f, smaller(larger(x, y), z))           \
+    X(NEG_I, u, 0 - u)                               \
+    X(ABS_I, u, i < 0 ? 0 - u : u)                   \
+    X(SIGN_I, i, (i > 0) - (i < 0))                  \
+    X(BIT_NOT, u, ~u)                                \
+    X(CLIP_I, i, i > k ? k : i < j ? j : i)          \
+    X(CLIP_U, u, u > w ? w : u < v ? v : u)          \
+    X(F_FROM_I, f, (float)i)                         \
+    X(F_FROM_U, f, (float)u)                         \
+    X(I_FROM_F, i, integer_of(x))                    \
+    X(U_FROM_F, u, unsigned_of(x))                   \
+    X(RELU_GRAD_F, u, x > 0 ? v : 0)                 \
+    X(COPY, u, u)                                    \
+    X(MOD_F, f, modulo_real(x, y))                   \
+    X(REST_F, f, fmodf(x, y))                        \
+    X(POW_I, u, power(u, v))
 
 /* sin and cos take two: by polynomials where the argument is near zero, by the C library where it is not */
 #define PARTS(X)                                         \
     X(SIN_NEAR_F, f, sin_near(is_near(x) ? x : 0, 0))    \
-    X(SIN_FAR_F, f, is_near(x) ? d[k].f : (float)sin(x)) \
+    X(SIN_FAR_F, f, is_near(x) ? d[e].f : (float)sin(x)) \
     X(COS_NEAR_F, f, sin_near(is_near(x) ? x : 0, 1))    \
-    X(COS_FAR_F, f, is_near(x) ? d[k].f : (float)cos(x))
+    X(COS_FAR_F, f, is_near(x) ? d[e].f : (float)cos(x))
 
 typedef void loop(union word *restrict d, const union word *a, const union word *b, const union word *c,
                   int count);
@@ -89,12 +157,12 @@ typedef void loop(union word *restrict d, const union word *a, const union word 
     target static void code##suffix(union word *restrict d, const union word *a, const union word *b, \
                                     const union word *c, int count)                                   \
     {                                                                                                 \
-        for (int k = 0; k < count; k++) {                                                             \
-            const float x = a[k].f, y = b[k].f, z = c[k].f;                                           \
-            const int32_t i = a[k].i, j = b[k].i;                                                     \
-            const uint32_t u = a[k].u, v = b[k].u, w = c[k].u;                                        \
-            (void)x, (void)y, (void)z, (void)i, (void)j, (void)u, (void)v, (void)w;                   \
-            d[k].member = result;                                                                     \
+        for (int e = 0; e < count; e++) {                                                             \
+            const float x = a[e].f, y = b[e].f, z = c[e].f;                                           \
+            const int32_t i = a[e].i, j = b[e].i, k = c[e].i;                                         \
+            const uint32_t u = a[e].u, v = b[e].u, w = c[e].u;                                        \
+            (void)x, (void)y, (void)z, (void)i, (void)j, (void)k, (void)u, (void)v, (void)w;          \
+            d[e].member = result;                                                                     \
         }                                                                                             \
     }
 

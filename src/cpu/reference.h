@@ -26,6 +26,7 @@ typedef float real;
 typedef union kiln_register {
     real f;
     int32_t i;
+    uint32_t u;
 } kiln_register;
 
 /** One step of a chain on registers[24]; the caller stores the result in the step's own. */

@@ -30,6 +30,13 @@ const kiln_elementwise *kiln_op_elementwise(const kiln_op *op)
     return op->lowerings == kiln_elementwise_lowerings ? op->extra : NULL;
 }
 
+const uint32_t *kiln_elementwise_steps(const kiln_elementwise *e, kiln_type type)
+{
+    if (kiln_type_is_real(type))
+        return e->real;
+    return kiln_type_is_unsigned(type) && e->natural[0] ? e->natural : e->integer;
+}
+
 /* `type` is that of the node's first operand. */
 static kiln_status chain_of(const kiln_node *n, kiln_type type, kiln_chain *out)
 {
@@ -37,17 +44,18 @@ static kiln_status chain_of(const kiln_node *n, kiln_type type, kiln_chain *out)
     *out = (kiln_chain){0};
     if (!e)
         return KILN_ERROR_ARGUMENT;
-    const uint32_t *step = kiln_type_is_real(type) ? e->real : e->integer;
+    const uint32_t *step = kiln_elementwise_steps(e, type);
     if (!step[0])
         return KILN_ERROR_TYPE;
     out->operands = e->operands;
-    out->steps = e->steps;
-    memcpy(out->step, step, (size_t)e->steps * sizeof *step);
+    out->steps = step[1] ? 2 : 1;
+    memcpy(out->step, step, (size_t)out->steps * sizeof *step);
     out->immediates = e->immediates;
+    out->integers = kiln_type_is_real(type) ? 0 : (1u << e->immediates) - 1;
     if (e->immediates)
         memcpy(out->immediate, n->params, (size_t)e->immediates * sizeof *out->immediate);
     out->results = 1;
-    out->result[0] = (uint32_t)(KILN_REGISTER_STEP + e->steps - 1);
+    out->result[0] = (uint32_t)(KILN_REGISTER_STEP + out->steps - 1);
     return KILN_OK;
 }
 
@@ -74,13 +82,11 @@ static kiln_type step_type(uint32_t step, const kiln_type *type)
     const uint32_t code = step & 255;
     if (code == KILN_STEP_WHERE)
         return type[step >> 16 & 255];
-    if (code == KILN_STEP_F_FROM_I)
+    if (code == KILN_STEP_F_FROM_I || code == KILN_STEP_F_FROM_U)
         return KILN_F32;
-    if (code == KILN_STEP_I_FROM_F)
-        return KILN_I32;
-    const bool truth = (code >= KILN_STEP_EQUAL_F && code <= KILN_STEP_NOT) || code == KILN_STEP_TRUTH_F ||
-                       code == KILN_STEP_TRUTH_I;
-    return truth ? KILN_BOOL : type[step >> 8 & 255];
+    if (code == KILN_STEP_I_FROM_F || code == KILN_STEP_U_FROM_F)
+        return code == KILN_STEP_I_FROM_F ? KILN_I32 : KILN_U32;
+    return KILN_STEP_IS_TRUTH(code) ? KILN_BOOL : type[step >> 8 & 255];
 }
 
 static kiln_status chain_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -196,9 +202,9 @@ static void set_immediates(const kiln_chain *chain, uint32_t *words)
     for (int i = 0; i < chain->immediates; i++) {
         const double value = chain->immediate[i];
         const float whole = (float)value, rest = isfinite(value) ? (float)(value - (double)whole) : 0;
-        const int32_t integer[2] = {(int32_t)fmax(INT32_MIN, fmin(INT32_MAX, value)), 0};
+        const int64_t integer = (int64_t)fmax(INT32_MIN, fmin(UINT32_MAX, value)); /* signed or not */
         if (chain->integers >> i & 1)
-            memcpy(words + 2 * i, integer, sizeof integer);
+            memcpy(words + 2 * i, (const uint32_t[]){(uint32_t)integer, 0}, 2 * sizeof *words);
         else
             memcpy(words + 2 * i, (const float[]){whole, rest}, 2 * sizeof whole);
     }

@@ -25,15 +25,19 @@ typedef struct kiln_chain {
 
 /**
  * An elementwise operator is a chain of one or two steps: a kiln_op with kiln_elementwise_lowerings, whose `extra` is this.
- * Its node's params are the immediates, as doubles. `real` steps are for F32 (first) operands, `integer` for the others.
+ * Its node's params are the immediates, as doubles: integers where its (first) operand is one.
  */
 typedef struct kiln_elementwise {
-    int operands;                 /* 1 to 3 */
-    int immediates;               /* doubles in the node's params */
-    int steps;                    /* 0 means: not for this type */
-    uint32_t real[2], integer[2]; /* the steps for reals and for integers and BOOL; 0: unsupported */
-    bool truth;                   /* the result is BOOL */
+    int operands;   /* 1 to 3 */
+    int immediates; /* doubles in the node's params */
+    uint32_t real[2],
+        integer[2];      /* one or two steps for reals, and for integers and BOOL; none: unsupported */
+    uint32_t natural[2]; /* those for unsigned integers; none: as the other integers */
+    bool truth;          /* the result is BOOL */
 } kiln_elementwise;
+
+/** The steps of an operator for operands of a type, two or one and 0; 0 first: it is not for them. */
+const uint32_t *kiln_elementwise_steps(const kiln_elementwise *e, kiln_type type);
 
 /** The lowerings of every elementwise operator: by them it is known as one. */
 extern const kiln_lowering kiln_elementwise_lowerings[1];

@@ -341,17 +341,31 @@ static kiln_status check_source(const kiln_program *p, const struct kiln_program
     return KILN_OK;
 }
 
+/* Whether storage of a type holds whatever an array of another may hold. */
+static bool holds(kiln_type type, kiln_type from)
+{
+    const bool natural = kiln_type_is_unsigned(type), from_natural = kiln_type_is_unsigned(from);
+    const bool wide = kiln_type_size(from) > 4 || (kiln_type_size(from) == 4 && natural != from_natural);
+    const bool below_zero = natural && !from_natural && from != KILN_BOOL;
+    return kiln_type_is_real(type) || (!wide && !below_zero);
+}
+
 /* An integer that storage cannot hold is an error, not a wrong index. */
 static kiln_status check_range(const struct kiln_program_input *in, const kiln_array *src)
 {
-    const int64_t count = kiln_shape_count(&src->shape);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t value = src->type == KILN_I64   ? ((const int64_t *)src->data)[i]
-                              : src->type == KILN_U32 ? (int64_t)((const uint32_t *)src->data)[i]
-                                                      : 0;
-        if (value < INT32_MIN || value > INT32_MAX)
-            return kiln_fail(KILN_ERROR_ARGUMENT, "input \"%s\": element %lld is %lld, beyond 32 bits",
-                             in->name, (long long)i, (long long)value);
+    enum { BLOCK = 256 };
+    const bool natural = kiln_type_is_unsigned(in->spec.type);
+    const int64_t low = natural ? 0 : INT32_MIN, high = natural ? UINT32_MAX : INT32_MAX;
+    const size_t count = (size_t)kiln_shape_count(&src->shape), size = kiln_type_size(src->type);
+    for (size_t first = 0; first < count; first += BLOCK) {
+        int64_t value[BLOCK];
+        const size_t length = count - first < BLOCK ? count - first : BLOCK;
+        kiln_convert(value, KILN_I64, (const char *)src->data + first * size, src->type, length);
+        for (size_t i = 0; i < length; i++)
+            if (value[i] < low || value[i] > high)
+                return kiln_fail(KILN_ERROR_ARGUMENT,
+                                 "input \"%s\": element %zu is %lld, wanted %lld to %lld", in->name,
+                                 first + i, (long long)value[i], (long long)low, (long long)high);
     }
     return KILN_OK;
 }
@@ -386,7 +400,7 @@ kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, const kiln_ar
     if (!in)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: what is written is no input that its run list needs");
     kiln_status status = check_source(p, in, src);
-    if (!status && (src->type == KILN_I64 || src->type == KILN_U32 || src->type == KILN_U64))
+    if (!status && !holds(in->spec.type, src->type))
         status = check_range(in, src);
     if (status)
         return status;
@@ -581,7 +595,7 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
                      (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
                      kiln_storage_type(spec.type, p->storage), count);
     if (type == KILN_F64 && p->storage != KILN_STORAGE_DOUBLE)
-        kiln_round(dst->data, spec.type, count);
+        kiln_round_to(dst->data, spec.type, count);
     return KILN_OK;
 }
 

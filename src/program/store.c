@@ -302,9 +302,9 @@ static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, s
         const struct kiln_entry *e = &s->entry.data[i];
         const size_t count = (size_t)kiln_shape_count(&e->spec.shape);
         double *values = malloc(count * sizeof *values + 1);
-        const kiln_type type = !kiln_type_is_real(e->spec.type)   ? KILN_I32
-                               : is_double(from) && is_double(to) ? KILN_F64
-                                                                  : KILN_F32;
+        const kiln_type type =
+            kiln_storage_type(e->spec.type,
+                              is_double(from) && is_double(to) ? KILN_STORAGE_DOUBLE : KILN_STORAGE_SINGLE);
         for (int a = 0; a < (e->parameter ? s->arena.count : 1) && values && !status; a++) {
             status = move_entry(from, a, e, values, type, false);
             if (!status)

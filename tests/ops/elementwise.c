@@ -58,6 +58,8 @@ static const struct binary {
     {"max, both broadcast", kiln_max, {2, {9, 1}}, {2, {1, 33}}},
     {"min, axes inside", kiln_min, {3, {2, 1, 6}}, {3, {2, 5, 1}}},
     {"pow", kiln_pow, {2, {6, 30}}, {1, {30}}},
+    {"mod", kiln_mod, {2, {6, 30}}, {1, {30}}},
+    {"fmod", kiln_fmod, {2, {6, 1}}, {1, {7}}},
     {"mul, every other axis", kiln_mul, {6, {2, 1, 3, 1, 2, 1}}, {6, {1, 2, 1, 3, 1, 2}}},
     {"sub, more axes than the block has room for",
      kiln_sub,
@@ -171,6 +173,93 @@ Test(elementwise, nan_and_infinity_pass_as_in_c)
         free(got);
         kiln_test_close(&dev);
     }
+}
+
+static kiln_tensor build_whole(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const float x[] = {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f, 0.49999997f, 8388609, NAN, -INFINITY, 1e30f};
+    const kiln_tensor t = kiln_test_values(g, KILN_SHAPE(11), x);
+    const kiln_tensor all[] = {kiln_floor(g, t), kiln_ceil(g, t), kiln_round(g, t), kiln_trunc(g, t)};
+    return kiln_concat(g, all, KILN_COUNT(all), 0);
+}
+
+Test(elementwise, rounding_goes_four_ways)
+{
+    const double inf = INFINITY, big = 1e30f;
+    const double want[] = {-3, -2, -1, 0, 1, 2, 0, 8388609, NAN, -inf, big,  /* down */
+                           -2, -1, 0,  1, 2, 3, 1, 8388609, NAN, -inf, big,  /* up */
+                           -2, -2, 0,  0, 2, 2, 0, 8388609, NAN, -inf, big,  /* to the nearest */
+                           -2, -1, 0,  0, 1, 2, 0, 8388609, NAN, -inf, big}; /* towards zero */
+    kiln_expect_values(build_whole, NULL, want, KILN_COUNT(want), 0, "rounding");
+    kiln_expect_devices_agree(build_whole, NULL, false, 1e-38, "rounding");
+}
+
+static kiln_tensor build_rests(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const float a[] = {5.5f, -5.5f, 5.5f, -5.5f, 1e30f, 3, 3, NAN, INFINITY, -6, 16777216, 2e-38f};
+    const float b[] = {2, 2, -2, -2, 7, INFINITY, 0, 1, 2, 3, 0.1f, 1.5e-38f};
+    const kiln_tensor x = kiln_test_values(g, KILN_SHAPE(12), a), y = kiln_test_values(g, KILN_SHAPE(12), b);
+    return kiln_concat(g, (const kiln_tensor[]){kiln_mod(g, x, y), kiln_fmod(g, x, y)}, 2, 0);
+}
+
+/* The rests are exact, so every device has them to the bit; of the least numbers too, unless it makes denormals zero. */
+Test(elementwise, rests_of_division_are_exact)
+{
+    const double far = fmod(1e30f, 7), fine = fmod(16777216, 0.1f), least = (double)2e-38f - (double)1.5e-38f;
+    const double want[] = {1.5, 0.5,  -0.5, -1.5, far, 3, NAN, NAN, NAN, 0, fine, least,
+                           1.5, -1.5, 1.5,  -1.5, far, 3, NAN, NAN, NAN, 0, fine, least};
+    kiln_expect_values(build_rests, NULL, want, KILN_COUNT(want), 0, "rests");
+    kiln_expect_devices_agree(build_rests, NULL, false, 1e-37, "rests");
+}
+
+static kiln_tensor build_odd(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const float x[] = {NAN, 1, -INFINITY, INFINITY, 0, -NAN};
+    const kiln_tensor t = kiln_test_values(g, KILN_SHAPE(6), x);
+    const kiln_tensor all[] = {kiln_is_nan(g, t), kiln_is_infinite(g, t, 0), kiln_is_infinite(g, t, 1),
+                               kiln_is_infinite(g, t, -1)};
+    return kiln_cast(g, kiln_concat(g, all, KILN_COUNT(all), 0), KILN_F32);
+}
+
+Test(elementwise, nan_and_infinity_are_told)
+{
+    const double want[] = {1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0};
+    kiln_expect_values(build_odd, NULL, want, KILN_COUNT(want), 0, "odd values");
+    kiln_expect_devices_agree(build_odd, NULL, false, 1e-30, "odd values");
+}
+
+static kiln_tensor build_many(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    kiln_tensor x[9];
+    for (int i = 0; i < 9; i++)
+        x[i] = kiln_test_input(g, i % 2 ? KILN_SHAPE(5) : KILN_SHAPE(3, 5));
+    const kiln_tensor sums = kiln_sub(g, kiln_add_all(g, x, 9), kiln_mean_all(g, x, 3));
+    return kiln_add(g, sums, kiln_mul(g, kiln_max_all(g, x, 9), kiln_min_all(g, x, 9)));
+}
+
+Test(elementwise, many_operands_become_one)
+{
+    kiln_expect_gradient(build_many, NULL, "sum, mean, max and min of many");
+    kiln_expect_devices_agree(build_many, NULL, true, 0, "sum, mean, max and min of many");
+}
+
+static kiln_tensor build_clipped(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const kiln_tensor x = kiln_test_index(g, KILN_SHAPE(9), 1000), y = kiln_cast(g, x, KILN_U32);
+    const kiln_tensor low = kiln_clip(g, kiln_neg(g, x), -500.5, INFINITY);
+    const kiln_tensor high = kiln_clip(g, kiln_bit_not(g, y), -1, 4294967000.5);
+    const kiln_tensor kept = kiln_bit_and(g, high, kiln_scalar(g, KILN_U32, 0xffff)); /* exact in a float */
+    return kiln_add(g, kiln_cast(g, low, KILN_F32), kiln_cast(g, kept, KILN_F32));
+}
+
+Test(elementwise, integers_are_clipped_to_whole_bounds)
+{
+    kiln_expect_devices_agree(build_clipped, NULL, false, 1e-30, "clipped integers");
 }
 
 Test(elementwise, misfits_are_named)

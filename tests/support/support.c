@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "compiler/convert.h"
 #include "vulkan/vk.h"
 
 /* Devices ------------------------------------------------------------------------------------------------ */
@@ -173,10 +174,12 @@ static void run_net(struct net *n, kiln_device *dev, double **value, kiln_shape 
         const size_t count = (size_t)kiln_shape_count(&shape[i]);
         kiln_array array = {.type = KILN_F64, .data = value[i] = malloc((count + 1) * sizeof **value)};
         cr_assert_eq(kiln_program_read(p, n->run[i], &array), KILN_OK, "%s: cannot be read", why);
-        for (size_t k = count; k-- > 0 && !kiln_type_is_real(type);)
-            value[i][k] = type == KILN_I64   ? (double)((int64_t *)array.data)[k]
-                          : type == KILN_I32 ? (double)((int32_t *)array.data)[k]
-                                             : (double)((uint8_t *)array.data)[k];
+        if (!kiln_type_is_real(type)) {
+            double *const converted = malloc((count + 1) * sizeof *converted);
+            kiln_convert(converted, KILN_F64, value[i], type, count);
+            free(value[i]);
+            value[i] = converted;
+        }
     }
     kiln_program_destroy(&p);
     if (cpu)
