@@ -14,6 +14,7 @@
 
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
+#include <kiln/indexing.h>
 #include <kiln/nn.h>
 #include <kiln/norm.h>
 #include <kiln/ops.h>

@@ -1,16 +1,19 @@
 #version 450
 /*
- * gather - y[o, j, i] = x[o, at(index[j]), i], an element a lane.
+ * gather - y[o, j, i] = x[o, at(index), i], an element a lane (gather.h).
  *
- * bindings   0: x in    1: index in    2: y out
  * dispatch   LANES elements of y a workgroup
  */
 #include "kiln.glsl"
 #include "gather.h"
 
+KILN_CONSTANT(1, FULL);
+
 KILN_IN(0, WORD, x);
 KILN_IN(1, int, index);
 KILN_OUT(2, WORD, y);
+
+const int NOWHERE = int(0x80000000u);
 
 void main()
 {
@@ -20,7 +23,14 @@ void main()
         return;
 
     const uint row = KILN_DIVIDE(e, inner), o = KILN_DIVIDE(row, count);
-    int at = index[row - o * p.count];
-    at = clamp(at < 0 ? at + int(p.rows) : at, 0, int(p.rows) - 1);
-    y[e] = x[(o * p.rows + uint(at)) * p.inner + e - row * p.inner];
+    const uint list = KILN_DIVIDE(o, share), j = row - o * p.count;
+    const int given = index[FULL != 0u ? e : list * p.count + j];
+    if (given == NOWHERE) {
+        y[e] = WORD(0);
+        return;
+    }
+    const int at = clamp(given < 0 ? given + int(p.rows) : given, 0, int(p.rows) - 1);
+    const uint shown = uint(at) - p.first;
+    if (shown < p.shown)
+        y[e] = x[(o * p.shown + shown) * p.inner + e - row * p.inner];
 }

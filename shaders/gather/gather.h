@@ -1,17 +1,20 @@
 /*
- * gather.h - the parameters of gather and gather_grad.
+ * gather.h - the parameters of gather: y[o, j, i] = x[o, at(index), i]
  *
- *   gather        y[o, j, i] = x[o, at(index[j]), i]
- *   gather_grad   dx[o, r, i] = sum over j with at(index[j]) = r of dy[o, j, i], in the order of j
+ * where at(r) = r + rows if r < 0, then clamped to 0 .. rows - 1; an index of KILN_INDEX_NOWHERE gives 0. x [outer, rows, inner], y [outer, count, inner]. The index is
+ * [outer / share, count], one list for `share` neighbouring o, or with FULL [outer, count, inner]. Of the rows of x only
+ * [first, first + shown) are bound; elements that want others stay as they are.
  *
- * where at(r) = r + rows if r < 0, then clamped to 0 .. rows - 1. x, dx [outer, rows, inner], index [count],
- * y, dy [outer, count, inner]. Constant 0 of gather is the size of an element in words, 1 or 2.
+ * bindings   0: x    1: index    2: y
+ * constants  0: words of an element, 1 or 2    1: FULL
+ * units      rows (o, j) of y
  */
 #include "interface.h"
 #include "divide.h"
 
 KILN_PARAMS(gather) {
-    uint outer, rows;
+    uint outer, rows, first, shown;
     KILN_DIVISOR(count);
     KILN_DIVISOR(inner);
+    KILN_DIVISOR(share);
 } KILN_PARAMS_END;

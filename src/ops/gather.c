@@ -1,146 +1,294 @@
 /*
- * gather.c - slices picked by index, and their gradient.
+ * gather.c - slices picked by index.
  *
- *   y[.., j, ..] = x[.., index[j], ..]      dx[.., r, ..] = sum over j with index[j] = r of dy[.., j, ..]
+ *   gather            y[.., j, ..] = x[.., index[j], ..]
+ *   gather_elements   y[.., j, ..] = x[.., index[.., j, ..], ..]
+ *   gather_nd         y[b, j, ..] = x[b, index[b, j, 0], index[b, j, 1], .., ..]
+ *
+ * One kernel does all three, on x as [outer, rows, inner]; tuples become one index first. The gradient adds what was picked to
+ * where it came from: operators of src/ops/scatter.c.
  *
  * Kernels: shaders/gather/, src/cpu/gather.c, src/cpu/gather_fast.c.   Tests: tests/ops/gather.c.
  */
+#include "gather/gather.h"
+
+#include <kiln/indexing.h>
 #include <kiln/ops.h>
 
 #include "base/log.h"
 #include "device/variants.h"
-#include "gather/gather.h"
+#include "gather/fold.h"
 #include "graph/graph.h"
 #include "ops/kernels.h"
+#include "ops/slices.h"
+#include "ops/window.h"
 #include "shaders.h"
 
-/* Operators ---------------------------------------------------------------------------------------------- */
+/* Shapes ------------------------------------------------------------------------------------------------- */
 
-static bool is_index(kiln_type type)
+static enum kiln_naming naming_of(const kiln_node *n)
 {
-    return type == KILN_I32 || type == KILN_I64;
+    return *(const enum kiln_naming *)n->op->extra;
 }
 
-static kiln_status gather_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+/* Element i of a constant of integers. */
+static int64_t constant_at(const struct kiln_constant_params *p, int64_t i)
 {
-    const kiln_spec x = kiln_tensor_spec(g, n->in[0]), index = kiln_tensor_spec(g, n->in[1]);
-    const int given = *(const int *)n->params, axis = kiln_axis_of(given, x.shape.rank);
-    const int rank = x.shape.rank - 1 + index.shape.rank;
-    if (!is_index(index.type))
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "index is %s, wanted i32 or i64",
-                              kiln_type_name(index.type));
-    if (axis < 0)
-        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "no axis %d in rank %d", given, x.shape.rank);
+    const void *data = kiln_constant_data(p);
+    return p->stored == KILN_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
+}
+
+/* An index that is known already is in range: element i names one of size[i % period]. */
+static kiln_status check_range(kiln_graph *g, const kiln_node *n, kiln_tensor index, const int64_t *size,
+                               int64_t period)
+{
+    const kiln_node *leaf = kiln_graph_node(g, index);
+    const struct kiln_constant_params *p = leaf->params;
+    if (leaf->op != &kiln_op_constant || (p->stored != KILN_I64 && p->stored != KILN_I32))
+        return KILN_OK;
+    const int64_t count = kiln_shape_count(&p->spec.shape);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t rows = size[i % period], at = constant_at(p, i);
+        if (rows >= 0 && (at < -rows || at >= rows) && at != KILN_NOWHERE)
+            return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "index %lld is out of range, there are %lld",
+                                  (long long)at, (long long)rows);
+    }
+    return KILN_OK;
+}
+
+static kiln_status misfit(kiln_graph *g, const kiln_node *n, const kiln_shape *x, const kiln_shape *index)
+{
+    char a[96], b[96];
+    return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "x %s and index %s do not fit",
+                          kiln_graph_shape_text(g, x, a, sizeof a),
+                          kiln_graph_shape_text(g, index, b, sizeof b));
+}
+
+/* [x before axis, index's axes before `end`, x from `rest` on] */
+static kiln_status join(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int axis,
+                        const kiln_shape *index, int end, int rest, kiln_shape *out)
+{
+    const int rank = axis + end + x->rank - rest;
     if (rank > KILN_MAX_RANK)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
-                              "x of rank %d and index of rank %d make more than %d axes", x.shape.rank,
-                              index.shape.rank, KILN_MAX_RANK);
-    *out = (kiln_spec){x.type, {.rank = rank}};
-    int64_t *size = out->shape.size;
+                              "x of rank %d and index of rank %d make more than %d axes", x->rank,
+                              index->rank, KILN_MAX_RANK);
+    *out = (kiln_shape){.rank = rank};
+    int64_t *size = out->size;
     for (int i = 0; i < axis; i++)
-        *size++ = x.shape.size[i];
-    for (int i = 0; i < index.shape.rank; i++)
-        *size++ = index.shape.size[i];
-    for (int i = axis + 1; i < x.shape.rank; i++)
-        *size++ = x.shape.size[i];
+        *size++ = x->size[i];
+    for (int i = 0; i < end; i++)
+        *size++ = index->size[i];
+    for (int i = rest; i < x->rank; i++)
+        *size++ = x->size[i];
     return KILN_OK;
 }
 
-static void gather_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+static kiln_status element_shape(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int axis,
+                                 const kiln_shape *index, kiln_shape *out)
 {
-    const kiln_tensor in[] = {dy[0], n->in[1], n->in[0]};
-    dx[0] = kiln_append(g, &kiln_op_gather_grad, in, 3, n->params, n->params_size);
+    bool fits = x->rank == index->rank;
+    for (int i = 0; fits && i < x->rank; i++)
+        fits = i == axis || x->size[i] == index->size[i];
+    *out = *index;
+    return fits ? KILN_OK : misfit(g, n, x, index);
 }
 
-/* Of {dy, index, x}: dx, of x's shape. */
-static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+static kiln_status tuple_shape(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int batch,
+                               const kiln_shape *index, kiln_shape *out)
 {
-    *out = kiln_tensor_spec(g, n->in[2]);
-    return KILN_OK;
+    const int last = index->rank - 1;
+    const int64_t axes = last >= 0 ? index->size[last] : 0;
+    bool fits = batch >= 0 && batch <= last && axes >= 1 && axes <= x->rank - batch;
+    for (int i = 0; fits && i < batch; i++)
+        fits = x->size[i] == index->size[i];
+    return fits ? join(g, n, x, 0, index, last, batch + (int)axes, out) : misfit(g, n, x, index);
 }
 
-static void grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+kiln_status kiln_slices_shape(kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
+                              kiln_shape *out)
 {
-    dx[0] =
-        kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){dy[0], n->in[1]}, 2, n->params, n->params_size);
+    const struct kiln_naming_params *p = n->params;
+    const kiln_shape shape = kiln_tensor_shape(g, x);
+    const kiln_spec named = kiln_tensor_spec(g, index);
+    const bool tuples = naming_of(n) == KILN_NAMES_TUPLES;
+    const int axis = tuples ? 0 : kiln_axis_of(p->axis, shape.rank);
+    if (named.type != KILN_I32 && named.type != KILN_I64)
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "index is %s, wanted i32 or i64",
+                              kiln_type_name(named.type));
+    if (axis < 0)
+        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "no axis %d in rank %d", p->axis, shape.rank);
+    const kiln_status status = tuples ? tuple_shape(g, n, &shape, p->batch, &named.shape, out)
+                               : naming_of(n) == KILN_NAMES_ELEMENTS
+                                   ? element_shape(g, n, &shape, axis, &named.shape, out)
+                                   : join(g, n, &shape, axis, &named.shape, named.shape.rank, axis + 1, out);
+    return status ? status
+                  : check_range(g, n, index, shape.size + (tuples ? p->batch : axis),
+                                tuples ? named.shape.size[named.shape.rank - 1] : 1);
 }
 
-/* The block for slices of x, picked by index, along an axis. */
-static struct kiln_params_gather block_for(const kiln_plan *plan, kiln_tensor x, kiln_tensor index, int given)
+/* Slices ------------------------------------------------------------------------------------------------- */
+
+static uint32_t product(const int64_t *size, int count)
 {
-    const kiln_shape s = kiln_plan_spec(plan, x).shape, i = kiln_plan_spec(plan, index).shape;
-    const int axis = kiln_axis_of(given, s.rank);
-    const kiln_shape outer = kiln_shape_of(axis, s.size),
-                     inner = kiln_shape_of(s.rank - axis - 1, s.size + axis + 1);
-    struct kiln_params_gather block = {
-        .outer = (uint32_t)kiln_shape_count(&outer),
-        .rows = (uint32_t)s.size[axis],
-    };
-    KILN_DIVISOR_SET(&block, count, (uint32_t)kiln_shape_count(&i));
-    KILN_DIVISOR_SET(&block, inner, (uint32_t)kiln_shape_count(&inner));
-    return block;
+    const kiln_shape shape = kiln_shape_of(count, size);
+    return (uint32_t)kiln_shape_count(&shape);
 }
 
-static kiln_status dispatch(kiln_plan *plan, const kiln_kernel *kernel, const kiln_tensor bind[3],
-                            const struct kiln_params_gather *block)
+/* Tuples as numbers: x's axes from `batch` on, which they name, become one. */
+static kiln_status fold(kiln_plan *plan, const kiln_shape *x, int batch, int axes, kiln_tensor index,
+                        uint32_t count, kiln_binding *out)
 {
+    struct kiln_params_index_fold block = {.count = count, .axes = (uint32_t)axes};
+    uint32_t step = 1;
+    for (int k = axes - 1; k >= 0; k--) {
+        block.size[k] = (uint32_t)x->size[batch + k];
+        block.step[k] = step;
+        step *= block.size[k];
+    }
+    *out = (kiln_binding){.value = kiln_plan_temporary(plan, KILN_I32, count)};
     kiln_dispatch d = {
-        .kernel = kernel,
-        .bind = {{.value = bind[0]}, {.value = bind[1]}, {.value = bind[2]}},
-        .constants = {kiln_plan_words(plan, bind[2])},
-        .constant_count = 1,
-        .block_size = sizeof *block,
+        .kernel = &kiln_kernel_index_fold,
+        .bind = {{.value = index}, *out},
+        .block_size = sizeof block,
     };
-    *(struct kiln_params_gather *)d.block.words = *block;
+    *(struct kiln_params_index_fold *)d.block.words = block;
     return kiln_plan_dispatch(plan, &d);
 }
 
-static kiln_status gather_lower(kiln_plan *plan, const kiln_node *n)
+static kiln_status plan_tuples(kiln_plan *plan, int batch, const kiln_shape *x, kiln_tensor index,
+                               struct kiln_slices *out)
 {
-    const struct kiln_params_gather block = block_for(plan, n->in[0], n->in[1], *(const int *)n->params);
-    if (!block.outer || !block.count || !block.inner)
-        return KILN_OK;
-    if (!block.rows)
-        return kiln_fail(KILN_ERROR_SHAPE, "gather: picks %u slices of an axis that has none", block.count);
-    return dispatch(plan, &kiln_kernel_gather, (const kiln_tensor[]){n->in[0], n->in[1], n->out[0]}, &block);
+    const kiln_shape i = kiln_plan_spec(plan, index).shape;
+    const int axes = (int)i.size[i.rank - 1];
+    *out = (struct kiln_slices){
+        .outer = product(x->size, batch),
+        .rows = product(x->size + batch, axes),
+        .inner = product(x->size + batch + axes, x->rank - batch - axes),
+        .count = product(i.size + batch, i.rank - 1 - batch),
+        .share = 1,
+        .index = {.value = index},
+    };
+    const bool empty = !out->outer || !out->rows || !out->count;
+    return axes == 1 || empty ? KILN_OK
+                              : fold(plan, x, batch, axes, index, out->outer * out->count, &out->index);
 }
 
-static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n)
+kiln_status kiln_plan_slices(kiln_plan *plan, const kiln_node *n, const kiln_shape *x, kiln_tensor index,
+                             struct kiln_slices *out)
 {
-    const struct kiln_params_gather block = block_for(plan, n->out[0], n->in[1], *(const int *)n->params);
-    if (!block.outer || !block.rows || !block.inner)
-        return KILN_OK;
-    if (!block.count)
-        return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
-    return dispatch(plan, &kiln_kernel_gather_grad, (const kiln_tensor[]){n->in[0], n->in[1], n->out[0]},
-                    &block);
+    const struct kiln_naming_params *p = n->params;
+    const kiln_shape i = kiln_plan_spec(plan, index).shape;
+    if (naming_of(n) == KILN_NAMES_TUPLES)
+        return plan_tuples(plan, p->batch, x, index, out);
+    const int axis = kiln_axis_of(p->axis, x->rank);
+    const bool full = naming_of(n) == KILN_NAMES_ELEMENTS;
+    *out = (struct kiln_slices){
+        .outer = product(x->size, axis),
+        .rows = (uint32_t)x->size[axis],
+        .inner = product(x->size + axis + 1, x->rank - axis - 1),
+        .count = full ? (uint32_t)i.size[axis] : (uint32_t)kiln_shape_count(&i),
+        .full = full,
+        .index = {.value = index},
+    };
+    out->share = full ? 1 : out->outer;
+    return KILN_OK;
 }
 
-const kiln_op kiln_op_gather = {
-    .name = "gather",
-    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
-    .inputs = 2,
-    .outputs = 1,
-    .infer = gather_infer,
-    .grad = gather_grad,
-    .lowerings = (const kiln_lowering[]){{.name = "gather", .lower = gather_lower}},
-    .lowering_count = 1,
+/* The operators ------------------------------------------------------------------------------------------ */
+
+static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    out->type = kiln_tensor_type(g, n->in[0]);
+    return kiln_slices_shape(g, n, n->in[0], n->in[1], &out->shape);
+}
+
+/* Each has its adding counterpart. */
+static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    static const kiln_op *const back[] = {
+        [KILN_NAMES_ROWS] = &kiln_op_gather_grad,
+        [KILN_NAMES_ELEMENTS] = &kiln_op_gather_elements_grad,
+        [KILN_NAMES_TUPLES] = &kiln_op_gather_nd_grad,
+    };
+    const kiln_tensor in[] = {dy[0], n->in[1], n->in[0]};
+    dx[0] = kiln_append(g, back[naming_of(n)], in, 3, n->params, n->params_size);
+}
+
+static kiln_status lower(kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_shape x = kiln_plan_spec(plan, n->in[0]).shape;
+    struct kiln_slices s;
+    const kiln_status status = kiln_plan_slices(plan, n, &x, n->in[1], &s);
+    if (status)
+        return status;
+    if (!s.rows)
+        return kiln_fail(KILN_ERROR_SHAPE, "%s: picks %u slices of an axis that has none", n->op->name,
+                         s.count);
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_gather,
+        .bind = {{.value = n->in[0]}, s.index, {.value = n->out[0]}},
+        .constants = {kiln_plan_words(plan, n->out[0]), s.full},
+        .constant_count = 2,
+        .block_size = sizeof(struct kiln_params_gather),
+    };
+    struct kiln_params_gather *block = (struct kiln_params_gather *)d.block.words;
+    block->outer = s.outer;
+    block->rows = block->shown = s.rows;
+    KILN_DIVISOR_SET(block, count, s.count);
+    KILN_DIVISOR_SET(block, inner, s.inner);
+    KILN_DIVISOR_SET(block, share, s.share);
+    return kiln_plan_dispatch(plan, &d);
+}
+
+const kiln_field kiln_naming_fields[] = {
+    {"axis", KILN_FIELD_INT, offsetof(struct kiln_naming_params, axis), 1},
+    {"batch", KILN_FIELD_INT, offsetof(struct kiln_naming_params, batch), 1},
+    {"kind", KILN_FIELD_INT, offsetof(struct kiln_naming_params, meets), 1},
+    {"distinct", KILN_FIELD_INT, offsetof(struct kiln_naming_params, distinct), 1},
+    {0},
 };
 
-const kiln_op kiln_op_gather_grad = {
-    .name = "gather_grad",
-    .inputs = 3,
-    .outputs = 1,
-    .shape_inputs = 1u << 2,
-    .infer = grad_infer,
-    .grad = grad_grad,
-    .lowerings = (const kiln_lowering[]){{.name = "gather_grad", .lower = grad_lower}},
-    .lowering_count = 1,
-};
+static const kiln_lowering lowerings[] = {{.name = "gather", .lower = lower}};
+
+#define OP(name_, naming_)                                        \
+    const kiln_op kiln_op_##name_ = {                             \
+        .name = #name_,                                           \
+        .inputs = 2,                                              \
+        .outputs = 1,                                             \
+        .infer = infer,                                           \
+        .grad = grad,                                             \
+        .lowerings = lowerings,                                   \
+        .lowering_count = 1,                                      \
+        .fields = kiln_naming_fields,                             \
+        .extra = &(const enum kiln_naming){KILN_NAMES_##naming_}, \
+    }
+
+OP(gather, ROWS);
+OP(gather_elements, ELEMENTS);
+OP(gather_nd, TUPLES);
+
+static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, kiln_tensor index, int axis,
+                          int batch)
+{
+    const struct kiln_naming_params p = {.axis = axis, .batch = batch};
+    return x.id && index.id ? kiln_append(g, op, (const kiln_tensor[]){x, index}, 2, &p, sizeof p)
+                            : KILN_NONE;
+}
 
 kiln_tensor kiln_gather(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis)
 {
-    return kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){x, index}, 2, &axis, sizeof axis);
+    return append(g, &kiln_op_gather, x, index, axis, 0);
+}
+
+kiln_tensor kiln_gather_elements(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis)
+{
+    return append(g, &kiln_op_gather_elements, x, index, axis, 0);
+}
+
+kiln_tensor kiln_gather_nd(kiln_graph *g, kiln_tensor x, kiln_tensor index, int batch)
+{
+    return append(g, &kiln_op_gather_nd, x, index, 0, batch);
 }
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
@@ -150,43 +298,96 @@ static const struct kiln_params_gather *block_of(const kiln_dispatch *d)
     return (const struct kiln_params_gather *)d->block.words;
 }
 
-static uint64_t rows_of_y(const kiln_dispatch *d)
+static uint64_t units(const kiln_dispatch *d)
 {
     return (uint64_t)block_of(d)->outer * block_of(d)->count;
-}
-
-static uint64_t rows_of_dx(const kiln_dispatch *d)
-{
-    return (uint64_t)block_of(d)->outer * block_of(d)->rows;
 }
 
 static uint64_t flat_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return (rows_of_y(d) * block_of(d)->inner + 63) / 64;
+    return (units(d) * block_of(d)->inner + 63) / 64;
+}
+
+/* Windows of o, in whole groups that share a list. */
+static uint64_t outer_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->outer / block_of(d)->share;
+}
+
+static void outer_bytes(const kiln_dispatch *d, uint64_t *unit)
+{
+    const struct kiln_params_gather *p = block_of(d);
+    const uint64_t row = p->inner * (uint64_t)d->element[2];
+    unit[0] = p->share * p->shown * row;
+    unit[1] = p->count * (d->constants[1] ? p->inner : UINT64_C(1)) * 4;
+    unit[2] = p->share * p->count * row;
+}
+
+static void outer_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    uint64_t unit[3];
+    outer_bytes(d, unit);
+    ((struct kiln_params_gather *)d->block.words)->outer = (uint32_t)count * block_of(d)->share;
+    kiln_narrow(d, first, count, unit);
+}
+
+static uint64_t outer_unit(const kiln_dispatch *d)
+{
+    uint64_t unit[3];
+    outer_bytes(d, unit);
+    return kiln_narrow_unit(d, unit);
 }
 
 /* Windows of the index, and of y with it where y's rows follow it. */
-static uint64_t gather_extent(const kiln_dispatch *d)
+static uint64_t list_extent(const kiln_dispatch *d)
 {
     return block_of(d)->outer == 1 ? block_of(d)->count : 1;
 }
 
-static void gather_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+static void list_bytes(const kiln_dispatch *d, uint64_t *unit)
 {
-    struct kiln_params_gather *p = (struct kiln_params_gather *)d->block.words;
-    const uint64_t row = (uint64_t)p->inner * d->element[2];
-    KILN_DIVISOR_SET(p, count, (uint32_t)count);
-    d->bind[1].offset += first * d->element[1];
-    d->bind[1].bytes = count * d->element[1];
-    d->bind[2].offset += first * row;
-    d->bind[2].bytes = count * row;
+    unit[0] = 0;
+    unit[1] = d->constants[1] ? block_of(d)->inner * UINT64_C(4) : 4;
+    unit[2] = block_of(d)->inner * (uint64_t)d->element[2];
 }
 
-static const kiln_cut gather_cut = {gather_extent, gather_take};
-static const kiln_variant gather_flat = {
+static void list_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_gather *p = (struct kiln_params_gather *)d->block.words;
+    const kiln_binding x = d->bind[0];
+    uint64_t unit[3];
+    list_bytes(d, unit);
+    KILN_DIVISOR_SET(p, count, (uint32_t)count);
+    kiln_narrow(d, first, count, unit);
+    d->bind[0] = x;
+}
+
+static uint64_t list_unit(const kiln_dispatch *d)
+{
+    uint64_t unit[3];
+    list_bytes(d, unit);
+    return kiln_narrow_unit(d, unit);
+}
+
+/* Windows of x: each takes what it has, and leaves the rest of y to the others. */
+static uint64_t row_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->outer == 1 ? block_of(d)->shown : 1;
+}
+
+static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_gather *p = (struct kiln_params_gather *)d->block.words;
+    const uint64_t row = p->inner * (uint64_t)d->element[2];
+    p->first += (uint32_t)first;
+    p->shown = (uint32_t)count;
+    d->bind[0].offset += first * row;
+    d->bind[0].bytes = count * row;
+}
+
+static const kiln_variant flat = {
     .name = "flat", .groups = flat_groups, .spirv = &kiln_spirv_gather, .half = &kiln_spirv_gather_half};
-static const kiln_variant grad_rows = {.name = "rows", .spirv = &kiln_spirv_gather_grad};
 
 const kiln_kernel kiln_kernel_gather = {
     .name = "gather",
@@ -194,22 +395,48 @@ const kiln_kernel kiln_kernel_gather = {
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
     .halves = 1 << 0 | 1 << 2,
-    .units = rows_of_y,
+    .units = units,
     .reference = kiln_reference_gather_f32,
     .reference_f64 = kiln_reference_gather_f64,
-    .gpu = (const kiln_variant *const[]){&gather_flat, NULL},
-    .cuts = &gather_cut,
-    .cut_count = 1,
+    .gpu = (const kiln_variant *const[]){&flat, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_gather_rows, NULL},
+    .cuts = (const kiln_cut[]){{outer_extent, outer_take, outer_unit},
+                               {list_extent, list_take, list_unit},
+                               {row_extent, row_take}},
+    .cut_count = 3,
 };
 
-const kiln_kernel kiln_kernel_gather_grad = {
-    .name = "gather_grad",
-    .block_size = sizeof(struct kiln_params_gather),
-    .bindings = 3,
-    .access = {KILN_READ, KILN_READ, KILN_WRITE},
-    .units = rows_of_dx,
-    .reference = kiln_reference_gather_grad_f32,
-    .reference_f64 = kiln_reference_gather_grad_f64,
-    .gpu = (const kiln_variant *const[]){&grad_rows, NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_gather_grad_ranges, NULL},
+static uint64_t tuples(const kiln_dispatch *d)
+{
+    return ((const struct kiln_params_index_fold *)d->block.words)->count;
+}
+
+static uint64_t tuple_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (tuples(d) + 63) / 64;
+}
+
+static void tuple_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_index_fold *p = (struct kiln_params_index_fold *)d->block.words;
+    p->count = (uint32_t)count;
+    kiln_narrow(d, first, count, (const uint64_t[]){4 * (uint64_t)p->axes, 4});
+}
+
+static const kiln_variant fold_flat = {.name = "flat",
+                                       .groups = tuple_groups,
+                                       .spirv = &kiln_spirv_index_fold};
+
+const kiln_kernel kiln_kernel_index_fold = {
+    .name = "index_fold",
+    .block_size = sizeof(struct kiln_params_index_fold),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = tuples,
+    .reference = kiln_reference_index_fold_f32,
+    .reference_f64 = kiln_reference_index_fold_f64,
+    .gpu = (const kiln_variant *const[]){&fold_flat, NULL},
+    .cuts = (const kiln_cut[]){{tuples, tuple_take}},
+    .cut_count = 1,
 };

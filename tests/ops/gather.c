@@ -44,6 +44,59 @@ Test(gather, on_every_device)
     }
 }
 
+static const struct naming_case {
+    kiln_shape x, index;
+    int axis, batch, bound; /* axis -1: tuples */
+    const char *why;
+} named[] = {
+    {{2, {4, 6}}, {2, {4, 3}}, 1, 0, 6, "elements along the last axis"},
+    {{3, {5, 3, 2}}, {3, {70, 3, 2}}, 0, 0, 5, "elements along the first axis"},
+    {{1, {1}}, {1, {9}}, 0, 0, 1, "elements of one"},
+    {{3, {4, 5, 6}}, {2, {8, 2}}, -1, 0, 4, "pairs that name rows"},
+    {{2, {4, 5}}, {3, {3, 2, 2}}, -1, 0, 4, "pairs that name elements"},
+    {{3, {2, 4, 5}}, {3, {2, 7, 1}}, -1, 1, 4, "one axis, a batch"},
+    {{4, {2, 3, 4, 5}}, {4, {2, 3, 6, 2}}, -1, 2, 4, "pairs, two axes of batch"},
+    {{2, {3, 4}}, {1, {2}}, -1, 0, 3, "a lone pair"},
+};
+
+static kiln_tensor build_named(kiln_graph *g, const void *one_case)
+{
+    const struct naming_case *c = one_case;
+    const kiln_tensor x = kiln_test_input(g, c->x), index = kiln_test_index(g, c->index, c->bound);
+    return c->axis < 0 ? kiln_gather_nd(g, x, index, c->batch) : kiln_gather_elements(g, x, index, c->axis);
+}
+
+Test(gather, elements_and_tuples_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(named); i++) {
+        kiln_expect_gradient(build_named, &named[i], named[i].why);
+        kiln_expect_devices_agree(build_named, &named[i], true, 0, named[i].why);
+    }
+}
+
+static kiln_tensor nowhere(kiln_graph *g, const void *elements)
+{
+    const int32_t index[] = {1, KILN_NOWHERE, -1, 0};
+    const kiln_tensor x = kiln_test_values(g, KILN_SHAPE(2, 2), (const float[]){1, 2, 3, 4});
+    const bool each = *(const bool *)elements;
+    const kiln_array array = {.data = (void *)(uintptr_t)index,
+                              .type = KILN_I32,
+                              .shape = each ? KILN_SHAPE(2, 2) : KILN_SHAPE(4)};
+    const kiln_tensor at = kiln_constant(g, &array);
+    return each ? kiln_gather_elements(g, x, at, 1) : kiln_gather(g, x, at, 1);
+}
+
+Test(gather, nowhere_is_zero)
+{
+    const bool no = false, yes = true;
+    kiln_expect_values(nowhere, &no, (const double[]){2, 0, 2, 1, 4, 0, 4, 3}, 8, 0, "columns");
+    kiln_expect_values(nowhere, &yes, (const double[]){2, 0, 4, 3}, 4, 0, "elements");
+    kiln_expect_gradient(nowhere, &no, "columns");
+    kiln_expect_gradient(nowhere, &yes, "elements");
+    kiln_expect_devices_agree(nowhere, &no, true, 0, "columns");
+    kiln_expect_devices_agree(nowhere, &yes, true, 0, "elements");
+}
+
 Test(gather, an_index_must_be_an_integer)
 {
     kiln_graph *g = NULL;

@@ -1,0 +1,139 @@
+/*
+ * cumulative_fast.c - cumulations of floats: along a row in double, as no lane can run ahead; rows that lie side by side in
+ * blocks, all at once.
+ */
+#include "cumulative/cumulate.h"
+
+#include <math.h>
+
+#include "device/variants.h"
+
+enum { BLOCK = 128 };
+
+static const struct kiln_params_cumulate *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_cumulate *)d->block.words;
+}
+
+/* Whole rows of sums, products or a recurrence; what is rarer is the reference's. */
+static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    const uint32_t code = d->constants[0];
+    const bool known = code == KILN_CUMULATE_SUM_F || code == KILN_CUMULATE_PROD_F ||
+                       code == KILN_CUMULATE_LINEAR_F || code == KILN_CUMULATE_SUM_I;
+    return known && block_of(d)->parts == 1 && !d->constants[2] &&
+           !(d->constants[1] & (KILN_CUMULATE_TOTALS | KILN_CUMULATE_STATES));
+}
+
+/* A unit is a block of the `step` rows that lie side by side. */
+static size_t blocks_of(const struct kiln_params_cumulate *p)
+{
+    return (p->step + BLOCK - 1) / BLOCK;
+}
+
+static uint64_t groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->rows / block_of(d)->step * blocks_of(block_of(d));
+}
+
+/* `width` rows, walked together: element t of the first is x[t * step], from its end if step is negative. */
+struct walk {
+    const float *x, *a;
+    float *y;
+    ptrdiff_t step, lag; /* lag: how far back the factor lies */
+    size_t cols, width;
+    bool exclusive;
+};
+
+static void sum(const struct walk *w)
+{
+    double total[BLOCK] = {0};
+    for (size_t t = 0; t < w->cols; t++) {
+        const float *x = w->x + (ptrdiff_t)t * w->step;
+        float *y = w->y + (ptrdiff_t)t * w->step;
+        for (size_t i = 0; i < w->width; i++) {
+            const double next = total[i] + (double)x[i];
+            y[i] = (float)(w->exclusive ? total[i] : next);
+            total[i] = next;
+        }
+    }
+}
+
+static void product(const struct walk *w)
+{
+    double total[BLOCK];
+    for (size_t i = 0; i < w->width; i++)
+        total[i] = 1;
+    for (size_t t = 0; t < w->cols; t++) {
+        const float *x = w->x + (ptrdiff_t)t * w->step;
+        float *y = w->y + (ptrdiff_t)t * w->step;
+        for (size_t i = 0; i < w->width; i++) {
+            const double next = total[i] * (double)x[i];
+            y[i] = (float)(w->exclusive ? total[i] : next);
+            total[i] = next;
+        }
+    }
+}
+
+static void recur(const struct walk *w)
+{
+    double state[BLOCK] = {0};
+    for (size_t t = 0; t < w->cols; t++) {
+        const float *x = w->x + (ptrdiff_t)t * w->step;
+        const float *a = w->a + (t ? (ptrdiff_t)t - w->lag : 0) * w->step;
+        float *y = w->y + (ptrdiff_t)t * w->step;
+        for (size_t i = 0; i < w->width; i++) {
+            const double next = (t ? (double)a[i] * state[i] : 0) + (double)x[i];
+            y[i] = (float)(w->exclusive ? state[i] : next);
+            state[i] = next;
+        }
+    }
+}
+
+static void sum_integers(const struct walk *w)
+{
+    uint32_t total[BLOCK] = {0};
+    for (size_t t = 0; t < w->cols; t++) {
+        const uint32_t *x = (const uint32_t *)w->x + (ptrdiff_t)t * w->step;
+        uint32_t *y = (uint32_t *)w->y + (ptrdiff_t)t * w->step;
+        for (size_t i = 0; i < w->width; i++) {
+            const uint32_t next = total[i] + x[i];
+            y[i] = w->exclusive ? total[i] : next;
+            total[i] = next;
+        }
+    }
+}
+
+static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)worker;
+    static void (*const walks[])(const struct walk *) = {
+        [KILN_CUMULATE_SUM_F] = sum,
+        [KILN_CUMULATE_PROD_F] = product,
+        [KILN_CUMULATE_LINEAR_F] = recur,
+        [KILN_CUMULATE_SUM_I] = sum_integers,
+    };
+    const struct kiln_params_cumulate *p = block_of(d);
+    const uint32_t how = d->constants[1];
+    const bool back = how & KILN_CUMULATE_REVERSE;
+    const size_t blocks = blocks_of(p);
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t i = unit % blocks * BLOCK, last = back ? (size_t)(p->cols - 1) * p->step : 0;
+        const size_t start = unit / blocks * p->cols * p->step + i + last;
+        walks[d->constants[0]](&(struct walk){
+            .x = (const float *)m->at[0] + start,
+            .a = m->at[1] ? (const float *)m->at[1] + start : NULL,
+            .y = (float *)m->at[3] + start,
+            .step = back ? -(ptrdiff_t)p->step : (ptrdiff_t)p->step,
+            .lag = how & KILN_CUMULATE_LAGGED ? 1 : 0,
+            .cols = p->cols,
+            .width = p->step - i < BLOCK ? p->step - i : BLOCK,
+            .exclusive = how & KILN_CUMULATE_EXCLUSIVE,
+        });
+    }
+}
+
+const kiln_variant kiln_cpu_cumulate_rows = {
+    .name = "rows", .accepts = accepts, .groups = groups, .run = run};

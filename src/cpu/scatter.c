@@ -1,0 +1,194 @@
+/*
+ * scatter.c - the meaning of scatter, an update after the other, and of the kernels that do the same from sorted lists
+ * (shaders/scatter/scatter.h).
+ */
+#include "scatter/scatter.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cpu/reference.h"
+#include "order/codes.h"
+
+/* The row that an index means among those that are bound; -1: another, or none. */
+static int64_t row_of(const struct kiln_params_scatter *p, int32_t index)
+{
+    const int64_t given = index < 0 ? (int64_t)index + p->rows : index;
+    const int64_t at = given < 0 ? 0 : given >= p->rows ? (int64_t)p->rows - 1 : given, row = at - p->first;
+    return (uint32_t)index == KILN_INDEX_NOWHERE || row < 0 || row >= p->shown ? -1 : row;
+}
+
+/* Where the index of u[o, j, i] stands. */
+static size_t index_of(const struct kiln_params_scatter *p, bool full, size_t o, size_t j, size_t i)
+{
+    return full ? (o * p->count + j) * p->inner + i : o / p->share * p->count + j;
+}
+
+/* The list that [o, ., i] belongs to. */
+static size_t list_of(const struct kiln_params_scatter *p, bool full, size_t o, size_t i)
+{
+    return full ? o * p->inner + i : o / p->share;
+}
+
+static real extreme(real a, real b, bool largest)
+{
+    if (isnan(a) || isnan(b))
+        return isnan(a) ? a : b;
+    return (largest ? b > a : b < a) ? b : a;
+}
+
+static bool is_real(uint32_t code)
+{
+    return code >= KILN_MEET_ADD_F && code <= KILN_MEET_MAX_F;
+}
+
+static void combine_reals(uint32_t code, real *a, real b)
+{
+    switch (code) {
+    case KILN_MEET_ADD_F:
+        *a += b;
+        break;
+    case KILN_MEET_MUL_F:
+        *a *= b;
+        break;
+    default:
+        *a = extreme(*a, b, code == KILN_MEET_MAX_F);
+    }
+}
+
+static void combine_integers(uint32_t code, int32_t *a, int32_t b)
+{
+    switch (code) {
+    case KILN_MEET_ADD_I:
+        *a = (int32_t)((uint32_t)*a + (uint32_t)b);
+        break;
+    case KILN_MEET_MUL_I:
+        *a = (int32_t)((uint32_t)*a * (uint32_t)b);
+        break;
+    default:
+        *a = (code == KILN_MEET_MAX_I ? b > *a : b < *a) ? b : *a;
+    }
+}
+
+/* Element `from` of u meets element `to` of y; elements of SET are of `element` bytes. */
+static void combine(uint32_t code, size_t element, void *y, size_t to, const void *u, size_t from)
+{
+    if (is_real(code))
+        combine_reals(code, (real *)y + to, ((const real *)u)[from]);
+    else if (code == KILN_MEET_SET)
+        memcpy((char *)y + to * element, (const char *)u + from * element, element);
+    else
+        combine_integers(code, (int32_t *)y + to, ((const int32_t *)u)[from]);
+}
+
+/* Bytes of an element: constant 4 says how many words of those that SET only moves. */
+static size_t element_of(const uint32_t *constants)
+{
+    return 4 * (size_t)constants[4];
+}
+
+static void begin(const uint32_t *constants, const void *base, void *y, size_t first, size_t count)
+{
+    const size_t element = element_of(constants);
+    if (!constants[2])
+        memset((char *)y + first * element, 0, count * element);
+    else if (base != y)
+        memcpy((char *)y + first * element, (const char *)base + first * element, count * element);
+}
+
+void KILN_REFERENCE(scatter)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                             size_t count)
+{
+    const struct kiln_params_scatter *p = block;
+    const size_t slab = (size_t)p->shown * p->inner;
+    const int32_t *index = m->at[1];
+
+    for (size_t o = first; o < first + count; o++) {
+        begin(constants, m->at[0], m->at[3], o * slab, slab);
+        for (size_t j = 0; j < p->count; j++)
+            for (size_t i = 0; i < p->inner; i++) {
+                const int64_t row = row_of(p, index[index_of(p, constants[1], o, j, i)]);
+                if (row >= 0)
+                    combine(constants[0], element_of(constants), m->at[3],
+                            o * slab + (size_t)row * p->inner + i, m->at[2],
+                            (o * p->count + j) * p->inner + i);
+            }
+    }
+}
+
+void KILN_REFERENCE(scatter_distinct)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                      size_t first, size_t count)
+{
+    const struct kiln_params_scatter *p = block;
+    const int32_t *index = m->at[0];
+
+    for (size_t line = first; line < first + count; line++) {
+        const size_t o = line / p->count, j = line % p->count;
+        for (size_t i = 0; i < p->inner; i++) {
+            const int64_t row = row_of(p, index[index_of(p, constants[1], o, j, i)]);
+            if (row >= 0)
+                combine(constants[0], element_of(constants), m->at[2],
+                        (o * p->shown + (size_t)row) * p->inner + i, m->at[1], line * p->inner + i);
+        }
+    }
+}
+
+void KILN_REFERENCE(scatter_mark)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                  size_t first, size_t count)
+{
+    const struct kiln_params_scatter *p = block;
+    for (size_t list = first; list < first + count; list++) {
+        const uint32_t *pairs = (const uint32_t *)m->at[0] + 2 * list * p->count;
+        uint32_t *marks = (uint32_t *)m->at[1] + list * p->shown;
+        for (size_t s = 0; s < p->count; s++) {
+            const uint32_t key = pairs[2 * s];
+            const bool begins = s == 0 || pairs[2 * s - 2] != key;
+            const bool ends = s + 1 == p->count || pairs[2 * s + 2] != key;
+            if (key >= p->first && key - p->first < p->shown &&
+                (constants[0] == KILN_MEET_SET ? ends : begins))
+                marks[key - p->first] = (uint32_t)s;
+        }
+    }
+}
+
+void KILN_REFERENCE(scatter_parts)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                   size_t first, size_t count)
+{
+    const struct kiln_params_scatter *p = block;
+    const size_t parts = p->count / KILN_SCATTER_PART, element = element_of(constants);
+
+    for (size_t line = first; line < first + count; line++)
+        for (size_t i = 0; i < p->inner; i++) {
+            const size_t o = line / parts, q = line % parts;
+            const uint32_t *pairs = (const uint32_t *)m->at[0] +
+                                    2 * (list_of(p, constants[1], o, i) * p->count + q * KILN_SCATTER_PART);
+            if (pairs[0] != pairs[2 * (KILN_SCATTER_PART - 1)])
+                continue;
+            for (size_t s = 0; s < KILN_SCATTER_PART; s++)
+                combine(s ? constants[0] : KILN_MEET_SET, element, m->at[2], line * p->inner + i, m->at[1],
+                        (o * p->count + pairs[2 * s + 1]) * p->inner + i);
+        }
+}
+
+/* What the run of row r in the list of [o, ., i] combines to, from the pairs themselves. */
+static void combine_run(const struct kiln_params_scatter *p, const uint32_t *constants, const kiln_memory *m,
+                        size_t o, size_t r, size_t i)
+{
+    const size_t list = list_of(p, constants[1], o, i), to = (o * p->shown + r) * p->inner + i;
+    const uint32_t *pairs = (const uint32_t *)m->at[1] + 2 * list * p->count;
+    for (size_t s = ((const uint32_t *)m->at[2])[list * p->shown + r];
+         s < p->count && pairs[2 * s] == p->first + r; s++)
+        combine(constants[0], element_of(constants), m->at[5], to, m->at[3],
+                (o * p->count + pairs[2 * s + 1]) * p->inner + i);
+}
+
+void KILN_REFERENCE(scatter_sorted)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                    size_t first, size_t count)
+{
+    const struct kiln_params_scatter *p = block;
+    for (size_t line = first; line < first + count; line++) {
+        begin(constants, m->at[0], m->at[5], line * p->inner, p->inner);
+        for (size_t i = 0; i < p->inner; i++)
+            combine_run(p, constants, m, line / p->shown, line % p->shown, i);
+    }
+}

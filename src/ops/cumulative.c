@@ -1,0 +1,379 @@
+/*
+ * cumulative.c - sums, products and extremes of what stands before each element of an axis, and the linear recurrence.
+ *
+ *   cumsum        y[t] = x[0] + .. + x[t]              cumprod       y[t] = x[0] .. x[t]
+ *   cummax        y[t] = max(x[0], .., x[t])           linear_scan   y[t] = a[t] y[t - 1] + x[t]
+ *
+ * Lowering: one dispatch where a row is short or rows are many. On a GPU a long row is cut into parts, by its length alone:
+ * each part's total, then the totals' own cumulation, then every part from where the ones before it left off.
+ *
+ * Gradients. Of a sum the sum the other way round. A product's is a recurrence, so that it needs no division and zeros are no
+ * special case: d/dx[i] = (x[0] .. x[i - 1]) s[i] with s[i] = dy[i] + x[i + 1] s[i + 1]. The recurrence's own is another one.
+ *
+ * Kernels: shaders/cumulative/, src/cpu/cumulative.c, src/cpu/cumulative_fast.c.   Tests: tests/ops/cumulative.c.
+ */
+#include "ops/cumulative.h"
+
+#include <kiln/indexing.h>
+#include <kiln/ops.h>
+
+#include "cumulative/cumulate.h"
+#include "device/caps.h"
+#include "device/variants.h"
+#include "ops/kernels.h"
+#include "ops/slices.h"
+#include "ops/window.h"
+#include "shaders.h"
+
+/* Nodes -------------------------------------------------------------------------------------------------- */
+
+struct cumulative {
+    int32_t axis;
+    uint32_t how; /* EXCLUSIVE, REVERSE, LAGGED */
+};
+
+/* An operator's codes, for reals and for integers. */
+struct kind {
+    uint32_t real, integer;
+    bool linear, extreme;
+};
+
+static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    const struct cumulative *p = n->params;
+    const struct kind *kind = n->op->extra;
+    out[0] = kiln_tensor_spec(g, n->in[0]);
+    if (kind->extreme)
+        out[1] = (kiln_spec){KILN_I32, out[0].shape};
+    if (p->axis < 0)
+        return kiln_node_fail(g, n, KILN_ERROR_ARGUMENT, "the axis is out of range, x has rank %d",
+                              out[0].shape.rank);
+    if (out[0].type == KILN_BOOL || (kind->linear && !kiln_type_is_real(out[0].type)))
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "x is %s, wanted %s", kiln_type_name(out[0].type),
+                              kind->linear ? "a real type" : "a number");
+    return KILN_OK;
+}
+
+static kiln_status linear_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    const kiln_spec a = kiln_tensor_spec(g, n->in[1]);
+    const kiln_status status = infer(g, n, out);
+    if (!status && (a.type != out->type || !kiln_shape_equal(&a.shape, &out->shape)))
+        return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "factors and terms differ in type or shape");
+    return status;
+}
+
+static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, kiln_tensor a, int axis,
+                          uint32_t how)
+{
+    const struct cumulative p = {kiln_axis_of(axis, kiln_tensor_shape(g, x).rank), how};
+    const bool linear = op == &kiln_op_linear_scan;
+    return x.id && (a.id || !linear)
+               ? kiln_append(g, op, (const kiln_tensor[]){x, a}, linear ? 2 : 1, &p, sizeof p)
+               : KILN_NONE;
+}
+
+static void sum_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const struct cumulative *p = n->params;
+    dx[0] = append(g, n->op, dy[0], KILN_NONE, p->axis, p->how ^ KILN_CUMULATE_REVERSE);
+}
+
+/* Exclusive: s[i] = u[i + 1] with u[i] = dy[i] + x[i] u[i + 1]. */
+static void prod_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const struct cumulative *p = n->params;
+    const uint32_t reverse = p->how & KILN_CUMULATE_REVERSE, exclusive = p->how & KILN_CUMULATE_EXCLUSIVE;
+    const uint32_t back = (reverse ^ KILN_CUMULATE_REVERSE) | (exclusive ? exclusive : KILN_CUMULATE_LAGGED);
+    const kiln_tensor before =
+        append(g, n->op, n->in[0], KILN_NONE, p->axis, reverse | KILN_CUMULATE_EXCLUSIVE);
+    dx[0] = kiln_mul(g, before, append(g, &kiln_op_linear_scan, dy[0], n->in[0], p->axis, back));
+}
+
+/*
+ * y[t] = a[t] y[t - 1] + x[t]:      dx[t] = dy[t] + a[t + 1] dx[t + 1],     da[t] = y[t - 1] dx[t]
+ * lagged, with a[t - 1]:            dx[t] = dy[t] + a[t] dx[t + 1],         da[t] = y[t] dx[t + 1]
+ * exclusive, z[t] = y[t - 1]:       dx[t] = dz[t + 1] + a[t + 1] dx[t + 1], da[t] = z[t] dx[t]
+ */
+static void linear_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const struct cumulative *p = n->params;
+    const bool lagged = p->how & KILN_CUMULATE_LAGGED, exclusive = p->how & KILN_CUMULATE_EXCLUSIVE;
+    const uint32_t forth = p->how & KILN_CUMULATE_REVERSE, back = forth ^ KILN_CUMULATE_REVERSE;
+    const uint32_t how = lagged ? 0 : exclusive ? KILN_CUMULATE_EXCLUSIVE : KILN_CUMULATE_LAGGED;
+    const kiln_tensor x = n->in[0], a = n->in[1];
+    dx[0] = append(g, n->op, dy[0], a, p->axis, back | how);
+    if (lagged)
+        dx[1] = kiln_mul(g, n->out[0], append(g, n->op, dy[0], a, p->axis, back | KILN_CUMULATE_EXCLUSIVE));
+    else
+        dx[1] = kiln_mul(g, dx[0],
+                         exclusive ? n->out[0]
+                                   : append(g, n->op, x, a, p->axis, forth | KILN_CUMULATE_EXCLUSIVE));
+}
+
+/* To where the extreme stands; of nothing it stands nowhere. */
+static void extreme_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const struct cumulative *p = n->params;
+    const struct kiln_naming_params names = {.axis = p->axis};
+    const kiln_tensor in[] = {dy[0], n->out[1], n->in[0]};
+    if (p->how & KILN_CUMULATE_EXCLUSIVE)
+        kiln_node_fail(g, n, KILN_ERROR_UNSUPPORTED, "has no gradient where it is exclusive");
+    else if (dy[0].id)
+        dx[0] = kiln_append(g, &kiln_op_gather_elements_grad, in, 3, &names, sizeof names);
+}
+
+/* Lowering ----------------------------------------------------------------------------------------------- */
+
+enum { LANES = 128, WHOLE = 8192, PART = 4096 };
+
+static kiln_status dispatch(kiln_plan *plan, const struct kiln_cumulation *c, uint32_t parts, uint32_t part,
+                            uint32_t how, kiln_tensor start, kiln_tensor y)
+{
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_cumulate,
+        .bind = {{.value = c->x}, {.value = c->a}, {.value = start}, {.value = y}, {.value = c->index}},
+        .constants = {c->code, how, start.id != 0, c->index.id != 0},
+        .constant_count = 4,
+        .block_size = sizeof(struct kiln_params_cumulate),
+    };
+    *(struct kiln_params_cumulate *)d.block.words = (struct kiln_params_cumulate){
+        .rows = c->rows.count, .cols = c->rows.length, .step = c->rows.step, .parts = parts, .part = part};
+    return kiln_plan_dispatch(plan, &d);
+}
+
+/* Long rows, and not so many that they fill a GPU by themselves. */
+static bool wants_parts(const kiln_plan *plan, const struct kiln_cumulation *c)
+{
+    return kiln_plan_caps(plan)->backend != KILN_BACKEND_CPU && c->rows.length > WHOLE && c->rows.step < 16;
+}
+
+kiln_status kiln_lower_cumulation(kiln_plan *plan, const struct kiln_cumulation *c)
+{
+    if (!c->rows.count || !c->rows.length)
+        return KILN_OK;
+    if (!wants_parts(plan, c))
+        return dispatch(plan, c, 1, c->rows.length, c->how, KILN_NONE, c->y);
+    const uint32_t parts = (c->rows.length + PART - 1) / PART;
+    const int64_t words = 2 * (int64_t)parts * c->rows.count;
+    const kiln_tensor totals = kiln_plan_temporary(plan, KILN_I32, words);
+    const kiln_tensor starts = kiln_plan_temporary(plan, KILN_I32, words);
+    struct kiln_cumulation first = *c;
+    first.index = KILN_NONE;
+    kiln_status status =
+        dispatch(plan, &first, parts, PART, c->how | KILN_CUMULATE_TOTALS, KILN_NONE, totals);
+    if (!status)
+        status = kiln_lower_cumulation(plan, &(struct kiln_cumulation){
+                                                 .code = c->code,
+                                                 .how = KILN_CUMULATE_EXCLUSIVE | KILN_CUMULATE_STATES,
+                                                 .rows = {c->rows.count, parts, 1},
+                                                 .x = totals,
+                                                 .y = starts,
+                                             });
+    return status ? status : dispatch(plan, c, parts, PART, c->how, starts, c->y);
+}
+
+static kiln_status lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct cumulative *p = n->params;
+    const struct kind *kind = n->op->extra;
+    const kiln_spec x = kiln_plan_spec(plan, n->in[0]);
+    return kiln_lower_cumulation(plan, &(struct kiln_cumulation){
+                                           .code = kiln_type_is_real(x.type) ? kind->real : kind->integer,
+                                           .how = p->how,
+                                           .rows = kiln_rows_of(&x.shape, p->axis),
+                                           .x = n->in[0],
+                                           .a = kind->linear ? n->in[1] : KILN_NONE,
+                                           .y = n->out[0],
+                                           .index = kind->extreme ? n->out[1] : KILN_NONE,
+                                       });
+}
+
+/* Operators ---------------------------------------------------------------------------------------------- */
+
+static const kiln_lowering lowerings[] = {{.name = "cumulate", .lower = lower}};
+
+static const kiln_field fields[] = {
+    {"axis", KILN_FIELD_INT, offsetof(struct cumulative, axis), 1},
+    {"how", KILN_FIELD_UINT, offsetof(struct cumulative, how), 1}, /* 1 exclusive, 2 reverse, 4 lagged */
+    {0},
+};
+
+#define OP(name_, inputs_, outputs_, infer_, grad_, ...) \
+    const kiln_op kiln_op_##name_ = {                    \
+        .name = #name_,                                  \
+        .inputs = inputs_,                               \
+        .outputs = outputs_,                             \
+        .infer = infer_,                                 \
+        .grad = grad_,                                   \
+        .fields = fields,                                \
+        .lowerings = lowerings,                          \
+        .lowering_count = 1,                             \
+        .extra = &(const struct kind){__VA_ARGS__},      \
+    }
+
+OP(cumsum, 1, 1, infer, sum_grad, KILN_CUMULATE_SUM_F, KILN_CUMULATE_SUM_I);
+OP(cumprod, 1, 1, infer, prod_grad, KILN_CUMULATE_PROD_F, KILN_CUMULATE_PROD_I);
+OP(cummax, 1, 2, infer, extreme_grad, KILN_CUMULATE_MAX_F, KILN_CUMULATE_MAX_I, .extreme = true);
+OP(cummin, 1, 2, infer, extreme_grad, KILN_CUMULATE_MIN_F, KILN_CUMULATE_MIN_I, .extreme = true);
+OP(linear_scan, 2, 1, linear_infer, linear_grad, KILN_CUMULATE_LINEAR_F, 0, .linear = true);
+
+static uint32_t how_of(const kiln_cumulative_params *p)
+{
+    return !p ? 0 : (p->exclusive ? KILN_CUMULATE_EXCLUSIVE : 0) | (p->reverse ? KILN_CUMULATE_REVERSE : 0);
+}
+
+kiln_tensor kiln_cumsum(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params)
+{
+    return append(g, &kiln_op_cumsum, x, KILN_NONE, axis, how_of(params));
+}
+
+kiln_tensor kiln_cumprod(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params)
+{
+    return append(g, &kiln_op_cumprod, x, KILN_NONE, axis, how_of(params));
+}
+
+static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis,
+                           const kiln_cumulative_params *params, kiln_tensor *index)
+{
+    const kiln_tensor y = append(g, op, x, KILN_NONE, axis, how_of(params));
+    if (index)
+        *index = kiln_node_output(g, y, 1);
+    return y;
+}
+
+kiln_tensor kiln_cummax(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params,
+                        kiln_tensor *index)
+{
+    return extreme(g, &kiln_op_cummax, x, axis, params, index);
+}
+
+kiln_tensor kiln_cummin(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params,
+                        kiln_tensor *index)
+{
+    return extreme(g, &kiln_op_cummin, x, axis, params, index);
+}
+
+kiln_tensor kiln_linear_scan(kiln_graph *g, kiln_tensor a, kiln_tensor x, int axis, bool reverse)
+{
+    return append(g, &kiln_op_linear_scan, x, a, axis, reverse ? KILN_CUMULATE_REVERSE : 0);
+}
+
+/* The contract ------------------------------------------------------------------------------------------- */
+
+static const struct kiln_params_cumulate *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_cumulate *)d->block.words;
+}
+
+static uint64_t units(const kiln_dispatch *d)
+{
+    return (uint64_t)block_of(d)->rows * block_of(d)->parts;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    return 4.0 * block_of(d)->rows * block_of(d)->cols;
+}
+
+/* Bytes that a unit takes in each binding, of `elements` elements and `parts` parts. */
+static void bytes_of(const kiln_dispatch *d, uint64_t elements, uint64_t parts, uint64_t *unit)
+{
+    const uint32_t how = d->constants[1];
+    const bool x_states = how & KILN_CUMULATE_STATES, totals = how & KILN_CUMULATE_TOTALS;
+    unit[0] = elements * (x_states ? 8 : d->element[0]);
+    unit[1] = elements * d->element[1];
+    unit[2] = parts * 8;
+    unit[3] = totals ? parts * 8 : elements * (x_states ? 8 : d->element[3]);
+    unit[4] = elements * 4;
+}
+
+/* Windows of whole groups of `step` rows. */
+static uint64_t row_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->rows / block_of(d)->step;
+}
+
+static void row_bytes(const kiln_dispatch *d, uint64_t *unit)
+{
+    const struct kiln_params_cumulate *p = block_of(d);
+    bytes_of(d, (uint64_t)p->cols * p->step, (uint64_t)p->parts * p->step, unit);
+}
+
+static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    uint64_t unit[5];
+    row_bytes(d, unit);
+    ((struct kiln_params_cumulate *)d->block.words)->rows = (uint32_t)count * block_of(d)->step;
+    kiln_narrow(d, first, count, unit);
+}
+
+static uint64_t row_unit(const kiln_dispatch *d)
+{
+    uint64_t unit[5];
+    row_bytes(d, unit);
+    return kiln_narrow_unit(d, unit);
+}
+
+/* Windows of parts of a lone row, where none looks beyond itself. */
+static uint64_t part_extent(const kiln_dispatch *d)
+{
+    const struct kiln_params_cumulate *p = block_of(d);
+    const bool apart = !(d->constants[1] & KILN_CUMULATE_REVERSE) && !d->constants[3] &&
+                       d->constants[0] != KILN_CUMULATE_LINEAR_F;
+    return p->rows == 1 && apart ? p->parts : 1;
+}
+
+static void part_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_cumulate *p = (struct kiln_params_cumulate *)d->block.words;
+    const uint64_t left = p->cols - first * p->part, most = count * p->part;
+    uint64_t unit[5];
+    bytes_of(d, p->part, 1, unit);
+    p->parts = (uint32_t)count;
+    p->cols = (uint32_t)(left < most ? left : most);
+    kiln_narrow(d, first, count, unit);
+    for (int i = 0; i < 5 && left < most; i++) /* the last part is shorter */
+        if (unit[i] > 8)
+            d->bind[i].bytes -= (most - left) * (unit[i] / p->part);
+}
+
+static bool lane_a_row(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->parts == 1 && !(d->constants[1] & KILN_CUMULATE_TOTALS) && !d->constants[2] &&
+           kiln_rows_suit_lanes(block_of(d)->cols, block_of(d)->step);
+}
+
+static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (block_of(d)->rows + KILN_ROW_LANES - 1) / KILN_ROW_LANES;
+}
+
+static const kiln_variant columns = {.name = "columns",
+                                     .accepts = lane_a_row,
+                                     .groups = lane_groups,
+                                     .spirv = &kiln_spirv_cumulate_columns,
+                                     .half = &kiln_spirv_cumulate_columns_half,
+                                     .lanes = KILN_ROW_LANES};
+static const kiln_variant rows = {.name = "rows",
+                                  .spirv = &kiln_spirv_cumulate_rows,
+                                  .half = &kiln_spirv_cumulate_rows_half,
+                                  .lanes = LANES};
+
+const kiln_kernel kiln_kernel_cumulate = {
+    .name = "cumulate",
+    .block_size = sizeof(struct kiln_params_cumulate),
+    .bindings = 5,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .mixed = 1 << 0 | 1 << 1 | 1 << 3,
+    .units = units,
+    .reference = kiln_reference_cumulate_f32,
+    .reference_f64 = kiln_reference_cumulate_f64,
+    .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_cumulate_rows, NULL},
+    .cuts = (const kiln_cut[]){{row_extent, row_take, row_unit}, {part_extent, part_take}},
+    .cut_count = 2,
+    .flops = flops,
+};
