@@ -1,8 +1,10 @@
 /*
  * elementwise.h - operators that work on one element at a time: arithmetic, comparison, functions, casts.
  *
- * Operands broadcast as NumPy's do, and have one type unless it says otherwise. A real is F32 here, or what the program's
- * precision makes of it. Integers are computed in 32 bits and wrap. Where a function has a gradient, its formula is the
+ * Operands broadcast as NumPy's do, and have one type unless it says otherwise. A real is computed in F32, or as the program's
+ * precision says, whatever its type: F16 and BF16 are rounded where a device stores them so, by casts, and when they are read.
+ * Integers wrap at their own width. I64 and U64 are kept in 32 bits: what does not fit is refused when it is written, and wraps
+ * when it is computed. Where a function has a gradient, its formula is the
  * derivative of the one given; functions that are constant piece by piece pass none on.
  *
  * Accuracy of functions: shaders/include/math.glsl and the headers beside it state a bound for each, in units of the last
@@ -118,7 +120,11 @@ KILN_API kiln_tensor kiln_softplus(kiln_graph *g, kiln_tensor x);
 
 /* Conversion --------------------------------------------------------------------------------------------- */
 
-/** Convert elements. Real to integer drops the fraction and saturates (NaN to 0); to BOOL is x != 0. */
+/**
+ * Convert elements. A real becomes an integer by dropping its fraction, saturated to what the type holds (of I64 and U64 32
+ * bits), NaN by 0; an integer another by its low bits; anything BOOL by x != 0; a real F16 or BF16 by rounding to the nearest,
+ * ties to even (in float64 programs reals stay doubles). Gradients pass between reals.
+ */
 KILN_API kiln_tensor kiln_cast(kiln_graph *g, kiln_tensor x, kiln_type type);
 
 #ifdef __cplusplus

@@ -112,18 +112,20 @@
 #define KILN_STEP_F_FROM_U 71u
 #define KILN_STEP_I_FROM_F 72u
 #define KILN_STEP_U_FROM_F 73u
+#define KILN_STEP_TO_F16 74u         /* a real rounded to what F16 holds; in float64 programs as it is */
+#define KILN_STEP_TO_BF16 75u
 /* gradients that would take several steps: a is x (or y), b is dy */
-#define KILN_STEP_RELU_GRAD_F 74u   /* a > 0 ? b : 0, a = x or y */
+#define KILN_STEP_RELU_GRAD_F 76u   /* a > 0 ? b : 0, a = x or y */
 /* a, bits and all */
-#define KILN_STEP_COPY 75u
+#define KILN_STEP_COPY 77u
 /* Too long to stand in each of a chain's places: KILN_STEP_IS_LONG from here on. They run by themselves. */
-#define KILN_STEP_POW_F 76u
-#define KILN_STEP_SIN_F 77u
-#define KILN_STEP_COS_F 78u
-#define KILN_STEP_MOD_F 79u         /* as the integers', exact */
-#define KILN_STEP_REST_F 80u
-#define KILN_STEP_POW_I 81u
-#define KILN_STEP_COUNT 82u
+#define KILN_STEP_POW_F 78u
+#define KILN_STEP_SIN_F 79u
+#define KILN_STEP_COS_F 80u
+#define KILN_STEP_MOD_F 81u         /* as the integers', exact */
+#define KILN_STEP_REST_F 82u
+#define KILN_STEP_POW_I 83u
+#define KILN_STEP_COUNT 84u
 
 #define KILN_STEP_IS_TRUTH(code) ((code) >= KILN_STEP_EQUAL_F && (code) <= KILN_STEP_INFINITE_F)
 #define KILN_STEP_IS_LONG(code) ((code) > KILN_STEP_COPY)

@@ -51,6 +51,31 @@ uint kiln_relu(uint x) { return int(x) > 0 || x > 0xff800000u ? x : 0u; }
 /* Comparisons with NaN are false on every driver. */
 bool kiln_ordered(float a, float b) { return !kiln_is_nan(a) && !kiln_is_nan(b); }
 
+/* The bits of a float rounded to what F16 and BF16 hold: to the nearest, ties to even; NaN passes. */
+uint kiln_to_half(uint bits)
+{
+    const uint size = bits & 0x7fffffffu, sign = bits ^ size;
+    if (size > 0x7f800000u)
+        return bits;
+    if (size >= 0x477ff000u)                                        /* from 65520 on, halfway past the largest */
+        return sign | 0x7f800000u;
+    if (size >= 0x38800000u)                                        /* from 2^-14 on: normal */
+        return sign | ((size + 0xfffu + (size >> 13 & 1u)) & 0xffffe000u);
+    /* a multiple of 2^-24: whole times it, of the 24 bits of the fraction; below 2^-26 none is left */
+    const uint exponent = size >> 23, drop = 126u - min(exponent, 126u);
+    if (drop > 25u)
+        return sign;
+    const uint fraction = (size & 0x7fffffu) | 0x800000u, whole = fraction >> drop, rest = fraction & ((1u << drop) - 1u);
+    const uint half_of_it = 1u << (drop - 1u);
+    const uint up = rest > half_of_it || (rest == half_of_it && (whole & 1u) != 0u) ? 1u : 0u;
+    return sign | floatBitsToUint(float(whole + up) * 5.9604644775390625e-8);
+}
+
+uint kiln_to_bfloat(uint bits)
+{
+    return kiln_is_nan(uintBitsToFloat(bits)) ? bits : (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+}
+
 uint kiln_step_run(uint code, uint a, uint b, uint c)
 {
     const float x = uintBitsToFloat(a), y = uintBitsToFloat(b), z = uintBitsToFloat(c);
@@ -133,6 +158,8 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_F_FROM_U: return kiln_bits(float(a));
     case KILN_STEP_I_FROM_F: return uint(kiln_integer_of(x));
     case KILN_STEP_U_FROM_F: return kiln_unsigned_of(x);
+    case KILN_STEP_TO_F16: return kiln_to_half(a);
+    case KILN_STEP_TO_BF16: return kiln_to_bfloat(a);
     case KILN_STEP_RELU_GRAD_F: return int(a) > 0 && !kiln_is_nan(x) ? b : 0u;
 
 #ifdef KILN_LONG_STEPS

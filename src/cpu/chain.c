@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "chain/codes.h"
 #include "chain/strided.h"
 #include "cpu/reference.h"
@@ -77,6 +78,17 @@ static int32_t integer_of(real x)
 static uint32_t unsigned_of(real x)
 {
     return x >= (real)4294967296.0 ? UINT32_MAX : x > 0 ? (uint32_t)x : 0;
+}
+
+/* In float64 programs every real is a double. */
+static real to_half(real x)
+{
+    return KILN_REAL_IS_DOUBLE ? x : kiln_half_to(kiln_half_from((float)x));
+}
+
+static real to_bfloat(real x)
+{
+    return KILN_REAL_IS_DOUBLE ? x : kiln_bf16_to(kiln_bf16_from((float)x));
 }
 
 static double sigmoid(double x)
@@ -166,6 +178,8 @@ static double softplus(double x)
     X(F_FROM_U, f, (real)a.u)                             \
     X(I_FROM_F, i, integer_of(a.f))                       \
     X(U_FROM_F, u, unsigned_of(a.f))                      \
+    X(TO_F16, f, to_half(a.f))                            \
+    X(TO_BF16, f, to_bfloat(a.f))                         \
     X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)                  \
     X(MOD_F, f, modulo_real(a.f, b.f))                    \
     X(REST_F, f, fmod(a.f, b.f))                          \

@@ -59,6 +59,22 @@ KILN_INLINE int32_t integer_of(float x)
     return x >= 2147483648.0f ? INT32_MAX : y;
 }
 
+/* To the nearest that F16 and BF16 hold; base/half.h without branches. */
+KILN_INLINE float to_half(float x)
+{
+    const uint32_t bits = bits_of(x), size = bits & 0x7fffffff, sign = bits ^ size;
+    const uint32_t near = (size + 0xfff + (size >> 13 & 1)) & 0xffffe000;
+    const uint32_t tiny = bits_of(from_bits(size) + 0.5f - 0.5f);
+    const uint32_t normal = near >= 0x47800000 ? 0x7f800000 : near;
+    return size > 0x7f800000 ? x : from_bits(sign | (size < 0x38800000 ? tiny : normal));
+}
+
+KILN_INLINE uint32_t to_bfloat(uint32_t bits)
+{
+    const uint32_t near = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    return (bits & 0x7fffffff) > 0x7f800000 ? bits : near;
+}
+
 /* Loops -------------------------------------------------------------------------------------------------- */
 
 /* code, the result's member of union word, the result by x, y, z (reals), i, j, k (integers), u, v, w (their bits) */
@@ -137,6 +153,8 @@ KILN_INLINE int32_t integer_of(float x)
     X(F_FROM_U, f, (float)u)                         \
     X(I_FROM_F, i, integer_of(x))                    \
     X(U_FROM_F, u, unsigned_of(x))                   \
+    X(TO_F16, f, to_half(x))                         \
+    X(TO_BF16, u, to_bfloat(u))                      \
     X(RELU_GRAD_F, u, x > 0 ? v : 0)                 \
     X(COPY, u, u)                                    \
     X(MOD_F, f, modulo_real(x, y))                   \

@@ -37,8 +37,88 @@ const uint32_t *kiln_elementwise_steps(const kiln_elementwise *e, kiln_type type
     return kiln_type_is_unsigned(type) && e->natural[0] ? e->natural : e->integer;
 }
 
-/* `type` is that of the node's first operand. */
-static kiln_status chain_of(const kiln_node *n, kiln_type type, kiln_chain *out)
+/* Integers narrower than a register are brought back to their own range behind each step that may leave it: results of
+ * arithmetic and other integers wrap, reals saturate. A real that becomes F16 or BF16 is rounded to what that holds, also where
+ * it goes on in a register. */
+
+static bool leaves_range(uint32_t code)
+{
+    switch (code) {
+    case KILN_STEP_ADD_I:
+    case KILN_STEP_SUB_I:
+    case KILN_STEP_MUL_I:
+    case KILN_STEP_DIV_I:
+    case KILN_STEP_NEG_I:
+    case KILN_STEP_ABS_I:
+    case KILN_STEP_SHIFT_LEFT:
+    case KILN_STEP_BIT_NOT:
+    case KILN_STEP_COPY:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint32_t add_number(kiln_chain *c, double value)
+{
+    c->integers |= 1u << c->immediates;
+    c->immediate[c->immediates] = value;
+    return KILN_REGISTER_IMMEDIATE + (uint32_t)c->immediates++;
+}
+
+/* Append a step on the last one's result and two registers. */
+static void add_step(kiln_chain *c, uint32_t code, uint32_t b, uint32_t d)
+{
+    c->step[c->steps] = KILN_STEP(code, c->result[0], b, d);
+    c->result[0] = KILN_REGISTER_STEP + (uint32_t)c->steps++;
+}
+
+static void wrap(kiln_chain *c, kiln_type type)
+{
+    const int bits = 8 * (int)kiln_type_size(type);
+    if (kiln_type_is_unsigned(type)) {
+        add_step(c, KILN_STEP_BIT_AND, add_number(c, (1 << bits) - 1), 0);
+        return;
+    }
+    const uint32_t by = add_number(c, 32 - bits);
+    add_step(c, KILN_STEP_SHIFT_LEFT, by, 0);
+    add_step(c, KILN_STEP_SHIFT_RIGHT_I, by, 0);
+}
+
+static void saturate(kiln_chain *c, kiln_type type)
+{
+    const bool natural = kiln_type_is_unsigned(type);
+    const double reach = ldexp(1, 8 * (int)kiln_type_size(type));
+    const uint32_t low = add_number(c, natural ? 0 : -reach / 2);
+    const uint32_t high = add_number(c, natural ? reach - 1 : reach / 2 - 1);
+    add_step(c, natural ? KILN_STEP_CLIP_U : KILN_STEP_CLIP_I, low, high);
+}
+
+/* Whether every integer of one type is one of the other. */
+static bool holds(kiln_type type, kiln_type from)
+{
+    return from == type || from == KILN_BOOL ||
+           (kiln_type_size(from) < kiln_type_size(type) &&
+            (kiln_type_is_unsigned(from) || !kiln_type_is_unsigned(type)));
+}
+
+static void bring_back(kiln_chain *c, kiln_type from, kiln_type to)
+{
+    const uint32_t code = c->step[c->steps - 1] & 255;
+    const bool real = code == KILN_STEP_COPY ? kiln_type_is_real(from)
+                                             : code == KILN_STEP_F_FROM_I || code == KILN_STEP_F_FROM_U;
+    if (real && (to == KILN_F16 || to == KILN_BF16))
+        add_step(c, to == KILN_F16 ? KILN_STEP_TO_F16 : KILN_STEP_TO_BF16, 0, 0);
+    if (kiln_type_is_real(to) || to == KILN_BOOL || kiln_type_size(to) > 2)
+        return;
+    if (code == KILN_STEP_I_FROM_F || code == KILN_STEP_U_FROM_F)
+        saturate(c, to);
+    else if (leaves_range(code) && !(code == KILN_STEP_COPY && holds(to, from)))
+        wrap(c, to);
+}
+
+/* `type` is that of the node's first operand, `to` that of its result. */
+static kiln_status chain_of(const kiln_node *n, kiln_type type, kiln_type to, kiln_chain *out)
 {
     const kiln_elementwise *e = kiln_op_elementwise(n->op);
     *out = (kiln_chain){0};
@@ -56,18 +136,20 @@ static kiln_status chain_of(const kiln_node *n, kiln_type type, kiln_chain *out)
         memcpy(out->immediate, n->params, (size_t)e->immediates * sizeof *out->immediate);
     out->results = 1;
     out->result[0] = (uint32_t)(KILN_REGISTER_STEP + out->steps - 1);
+    bring_back(out, type, to);
     return KILN_OK;
 }
 
 kiln_status kiln_chain_of_node(const kiln_graph *g, const kiln_node *n, kiln_chain *out)
 {
-    return chain_of(n, kiln_tensor_spec(g, n->in[0]).type, out);
+    return chain_of(n, kiln_tensor_type(g, n->in[0]), kiln_tensor_type(g, n->out[0]), out);
 }
 
 static kiln_status lower_elementwise(kiln_plan *plan, const kiln_node *n)
 {
     kiln_chain chain;
-    const kiln_status status = chain_of(n, kiln_plan_spec(plan, n->in[0]).type, &chain);
+    const kiln_status status =
+        chain_of(n, kiln_plan_spec(plan, n->in[0]).type, kiln_plan_spec(plan, n->out[0]).type, &chain);
     if (status)
         return kiln_fail(status, "%s \"%s\": not for %s", n->op->name, n->name ? n->name : "",
                          kiln_type_name(kiln_plan_spec(plan, n->in[0]).type));

@@ -149,12 +149,20 @@ BINARY(mod)
 BINARY(fmod)
 BINARY(max)
 BINARY(min)
-BINARY(pow)
 BINARY(bit_and)
 BINARY(bit_or)
 BINARY(bit_xor)
 BINARY(shift_left)
 BINARY(shift_right)
+
+/* Powers of narrow integers are those of wide ones, wrapped: the step is a long one, behind which no other stands. */
+kiln_tensor kiln_pow(kiln_graph *g, kiln_tensor a, kiln_tensor b)
+{
+    const kiln_type type = kiln_tensor_type(g, a);
+    if (kiln_type_is_real(type) || type == KILN_BOOL || kiln_type_size(type) > 2 || !a.id)
+        return kiln_append_two(g, &kiln_op_pow, a, b);
+    return kiln_cast(g, kiln_pow(g, kiln_cast(g, a, KILN_I32), kiln_cast(g, b, KILN_I32)), type);
+}
 
 /* One operand -------------------------------------------------------------------------------------------- */
 

@@ -341,31 +341,48 @@ static kiln_status check_source(const kiln_program *p, const struct kiln_program
     return KILN_OK;
 }
 
-/* Whether storage of a type holds whatever an array of another may hold. */
-static bool holds(kiln_type type, kiln_type from)
+/* The integers of a type, as far as `bits` of it go. */
+struct range {
+    int64_t low, high;
+};
+
+static struct range range_of(kiln_type type, int bits)
 {
-    const bool natural = kiln_type_is_unsigned(type), from_natural = kiln_type_is_unsigned(from);
-    const bool wide = kiln_type_size(from) > 4 || (kiln_type_size(from) == 4 && natural != from_natural);
-    const bool below_zero = natural && !from_natural && from != KILN_BOOL;
-    return kiln_type_is_real(type) || (!wide && !below_zero);
+    const int whole = type == KILN_BOOL ? 1 : 8 * (int)kiln_type_size(type);
+    const bool natural = type == KILN_BOOL || kiln_type_is_unsigned(type);
+    bits = (whole < bits ? whole : bits) - !natural;
+    const int64_t reach = bits < 63 ? (INT64_C(1) << bits) - 1 : INT64_MAX;
+    return (struct range){natural ? 0 : -reach - 1, reach};
 }
 
-/* An integer that storage cannot hold is an error, not a wrong index. */
+/* What a device keeps of integers: 32 bits at the most. */
+static struct range stored_range(kiln_type type)
+{
+    return range_of(type, 32);
+}
+
+/* Whether an input takes whatever an array of a type may hold. */
+static bool holds(kiln_type type, kiln_type from)
+{
+    const struct range mine = stored_range(type), its = range_of(from, 64);
+    return kiln_type_is_real(type) || (mine.low <= its.low && its.high <= mine.high);
+}
+
+/* An integer that the type or its storage cannot hold is an error, not another number. */
 static kiln_status check_range(const struct kiln_program_input *in, const kiln_array *src)
 {
     enum { BLOCK = 256 };
-    const bool natural = kiln_type_is_unsigned(in->spec.type);
-    const int64_t low = natural ? 0 : INT32_MIN, high = natural ? UINT32_MAX : INT32_MAX;
+    const struct range range = stored_range(in->spec.type);
     const size_t count = (size_t)kiln_shape_count(&src->shape), size = kiln_type_size(src->type);
     for (size_t first = 0; first < count; first += BLOCK) {
         int64_t value[BLOCK];
         const size_t length = count - first < BLOCK ? count - first : BLOCK;
         kiln_convert(value, KILN_I64, (const char *)src->data + first * size, src->type, length);
         for (size_t i = 0; i < length; i++)
-            if (value[i] < low || value[i] > high)
+            if (value[i] < range.low || value[i] > range.high)
                 return kiln_fail(KILN_ERROR_ARGUMENT,
                                  "input \"%s\": element %zu is %lld, wanted %lld to %lld", in->name,
-                                 first + i, (long long)value[i], (long long)low, (long long)high);
+                                 first + i, (long long)value[i], (long long)range.low, (long long)range.high);
     }
     return KILN_OK;
 }
