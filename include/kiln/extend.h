@@ -300,6 +300,9 @@ KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_
 /** Whether input i of n already lies at its place in output 0 (see kiln_op.place). */
 KILN_API bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int input);
 
+/** Whether anything uses t, an output of the node that is being lowered: what nothing uses need not be computed. */
+KILN_API bool kiln_plan_used(const kiln_plan *plan, kiln_tensor t);
+
 /** A constant table of the plan, I32 words that a kernel reads; words are copied. */
 KILN_API kiln_tensor kiln_plan_table(kiln_plan *plan, const uint32_t *words, int64_t count);
 

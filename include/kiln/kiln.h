@@ -18,6 +18,7 @@
 #include <kiln/nn.h>
 #include <kiln/norm.h>
 #include <kiln/ops.h>
+#include <kiln/recurrent.h>
 
 #include <kiln/program.h>
 #include <kiln/weights.h>

@@ -114,6 +114,19 @@ bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int input)
     return in->object == out->object && in->offset == out->offset + offset;
 }
 
+bool kiln_plan_used(const kiln_plan *plan, kiln_tensor t)
+{
+    bool used = false;
+    for (int i = 0; i < plan->results && !used; i++)
+        used = plan->result[i].id == t.id;
+    for (int i = 0; i < plan->graph->node.count && !used; i++) {
+        const kiln_node *n = plan->graph->node.data[i];
+        for (int k = 0; k < n->inputs && !used; k++)
+            used = n->in[k].id == t.id;
+    }
+    return used;
+}
+
 static uint64_t aligned(uint64_t bytes)
 {
     return (bytes + 255) / 256 * 256;

@@ -14,7 +14,7 @@
 
 #include "support/golden.h"
 
-enum { KILN_GOLDEN_VALUES = 8 };
+enum { KILN_GOLDEN_VALUES = 24 };
 
 /** One case while it is built. */
 typedef struct kiln_golden_case {

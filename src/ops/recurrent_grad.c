@@ -1,0 +1,189 @@
+/*
+ * recurrent_grad.c - the gradients of recurrent: back through time, and by the hidden weights.
+ *
+ *   dR[d, g, u, k] = sum over t, n of dx[t, n, d, g, u] * h[t-1][n, d, k]
+ *
+ * with dx the gradient of what a gate is given. The state before a step is among what was saved, so this is one matmul over
+ * all steps; a GRU's new gate has another gradient (extra: its product was reset) or another operand (r h) and is one of its
+ * own. The sum runs over far more terms than there are results: where those are few, the steps are split, each split summed
+ * by itself and the splits added up in order. How many depends on sizes alone.
+ */
+#include "ops/recurrent.h"
+
+#include <string.h>
+
+#include "device/caps.h"
+#include "matmul/matmul.h"
+#include "matmul/split_sum.h"
+#include "ops/chain.h"
+#include "ops/kernels.h"
+
+/* Back through time -------------------------------------------------------------------------------------- */
+
+static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    const struct kiln_recurrent *p = n->params;
+    const kiln_spec saved = kiln_tensor_spec(g, n->in[KILN_RECURRENT_GRAD_SAVED]);
+    const int64_t sequences = saved.shape.size[!p->batch_first];
+    for (int i = 0; i < 3; i++)
+        out[i] = saved;
+    out[0].shape.size[2] = p->directions * kiln_recurrent_gate_count(p->cell) * p->hidden;
+    out[1].shape = KILN_SHAPE(kiln_recurrent_state_count(p->cell) * p->directions, sequences, p->hidden);
+    if (kiln_recurrent_resets_after(p))
+        out[2].shape.size[2] = p->directions * p->hidden;
+    else if (p->cell == KILN_CELL_LSTM && n->in[KILN_RECURRENT_GRAD_VECTORS].id)
+        out[2].shape = KILN_SHAPE(p->directions, sequences, 3 * p->hidden);
+    else
+        out[2].shape = KILN_SHAPE(0);
+    return KILN_OK;
+}
+
+const kiln_op kiln_op_recurrent_grad = {
+    .name = "recurrent_grad",
+    .fields = kiln_recurrent_fields,
+    .inputs = KILN_RECURRENT_GRAD_INPUTS,
+    .outputs = 3,
+    .infer = grad_infer,
+    .lowerings = kiln_recurrent_grad_lowerings,
+    .lowering_count = 2,
+};
+
+/* By the hidden weights: {dx, extra, saved} -------------------------------------------------------------- */
+
+static kiln_status weight_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    const struct kiln_recurrent *p = n->params;
+    *out = kiln_tensor_spec(g, n->in[0]);
+    out->shape = KILN_SHAPE(p->directions * kiln_recurrent_gate_count(p->cell) * p->hidden, p->hidden);
+    return KILN_OK;
+}
+
+/* Some gates: from which input their gradients come, and what they were multiplied with. */
+struct gates {
+    int64_t first, count;
+    int input;               /* of the node */
+    int64_t column, columns; /* of the input, in states */
+    int64_t slot;            /* of saved */
+};
+
+static int gates_of(const struct kiln_recurrent *p, struct gates out[2])
+{
+    const int64_t gates = kiln_recurrent_gate_count(p->cell), slot = kiln_recurrent_saved_width(p->cell) - 1;
+    const bool after = kiln_recurrent_resets_after(p);
+    out[0] = (struct gates){0, p->cell == KILN_CELL_GRU ? 2 : gates, 0, 0, gates, slot};
+    out[1] = after ? (struct gates){2, 1, 1, 0, 1, slot} : (struct gates){2, 1, 0, 2, 3, 3};
+    return p->cell == KILN_CELL_GRU ? 2 : 1;
+}
+
+/* The sum over all positions, cut into `count` splits of `length`: a multiple of 64, so that what a split reads begins aligned,
+ * and few enough for a binding. `part`: elements from one split's results to the next's. */
+struct splits {
+    int64_t length, count, part;
+};
+
+static int64_t up_to_64(int64_t x)
+{
+    return (x + 63) / 64 * 64;
+}
+
+static struct splits splits_of(const kiln_plan *plan, const kiln_node *n,
+                               const struct kiln_recurrent_sizes *s)
+{
+    const int64_t positions = s->steps * s->sequences;
+    const int64_t results = s->directions * s->gates * s->hidden * s->hidden;
+    const int64_t row = s->directions * s->width * s->hidden * (int64_t)kiln_plan_element(plan, n->in[2]);
+    const int64_t most = (int64_t)kiln_plan_caps(plan)->max_binding / row / 64 * 64;
+    const int64_t wanted = positions / (32768 / results + 1);
+    struct splits p = {.length = up_to_64(wanted > 256 ? wanted : 256), .part = up_to_64(results)};
+    if (p.length > most && most > 0)
+        p.length = most;
+    p.count = (positions + p.length - 1) / p.length;
+    return p;
+}
+
+/* Rows [first, first + count) of an input whose rows have `columns` states a direction. */
+static kiln_binding rows_of(const kiln_plan *plan, kiln_tensor t, const struct kiln_recurrent_sizes *s,
+                            int64_t columns, int64_t first, int64_t count)
+{
+    const uint64_t row = (uint64_t)(s->directions * columns * s->hidden) * kiln_plan_element(plan, t);
+    return (kiln_binding){t, (uint64_t)first * row, (uint64_t)count * row};
+}
+
+/* The product for some gates over one split, a matrix a direction. */
+static kiln_status multiply(kiln_plan *plan, const kiln_node *n, const struct kiln_recurrent_sizes *s,
+                            const struct gates *gates, int64_t first, int64_t count, kiln_binding to)
+{
+    const uint32_t hidden = (uint32_t)s->hidden, directions = (uint32_t)s->directions;
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_matmul,
+        .bind = {rows_of(plan, n->in[gates->input], s, gates->columns, first, count),
+                 rows_of(plan, n->in[2], s, s->width, first, count), to},
+        .block_size = sizeof(struct kiln_params_matmul),
+    };
+    struct kiln_params_matmul block = {
+        .m = (uint32_t)gates->count * hidden,
+        .n = hidden,
+        .k = (uint32_t)count,
+        .batch = directions,
+        .batch1 = 1,
+        .batch2 = directions,
+        .a_m = 1,
+        .a_k = directions * (uint32_t)gates->columns * hidden,
+        .a_batch2 = (uint32_t)gates->columns * hidden,
+        .b_k = directions * (uint32_t)s->width * hidden,
+        .b_n = 1,
+        .b_batch2 = (uint32_t)s->width * hidden,
+        .c_m = hidden,
+        .c_batch = (uint32_t)s->gates * hidden * hidden,
+        .a_first = (uint32_t)gates->column * hidden,
+        .b_first = (uint32_t)gates->slot * hidden,
+        .c_first = (uint32_t)gates->first * hidden * hidden,
+    };
+    const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 3, block.immediate);
+    memcpy(d.block.bytes, &block, sizeof block);
+    return status ? status : kiln_plan_dispatch(plan, &d);
+}
+
+static kiln_status sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum, const struct splits *p,
+                              int64_t results)
+{
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_split_sum,
+        .bind = {{.value = parts}, {.value = sum}},
+        .block_size = sizeof(struct kiln_params_split_sum),
+    };
+    *(struct kiln_params_split_sum *)d.block.words =
+        (struct kiln_params_split_sum){(uint32_t)results, (uint32_t)p->count, (uint32_t)p->part};
+    return kiln_plan_dispatch(plan, &d);
+}
+
+static kiln_status weight_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_recurrent_sizes s = kiln_recurrent_sizes_of(plan, n->params, n->in[2]);
+    const int64_t positions = s.steps * s.sequences, results = s.directions * s.gates * s.hidden * s.hidden;
+    if (positions == 0)
+        return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
+    const struct splits p = splits_of(plan, n, &s);
+    const kiln_tensor parts = p.count > 1 ? kiln_plan_temporary(plan, KILN_F32, p.count * p.part) : n->out[0];
+    const uint64_t element = kiln_plan_element(plan, n->out[0]);
+    struct gates gates[2];
+    const int count = gates_of(n->params, gates);
+    kiln_status status = KILN_OK;
+    for (int64_t i = 0; i < p.count && !status; i++)
+        for (int k = 0; k < count && !status; k++) {
+            const int64_t first = i * p.length, left = positions - first;
+            const kiln_binding to = {parts, (uint64_t)(i * p.part) * element, (uint64_t)results * element};
+            status = multiply(plan, n, &s, &gates[k], first, left < p.length ? left : p.length, to);
+        }
+    return status || p.count == 1 ? status : sum_splits(plan, parts, n->out[0], &p, results);
+}
+
+const kiln_op kiln_op_recurrent_grad_weight = {
+    .name = "recurrent_grad_weight",
+    .fields = kiln_recurrent_fields,
+    .inputs = 3,
+    .outputs = 1,
+    .infer = weight_infer,
+    .lowerings = (const kiln_lowering[]){{.name = "matmul", .lower = weight_lower}},
+    .lowering_count = 1,
+};

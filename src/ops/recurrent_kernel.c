@@ -1,0 +1,206 @@
+/*
+ * recurrent_kernel.c - the contracts of recurrent and recurrent_grad: units and variants.
+ *
+ * On a GPU, a workgroup takes a few sequences through all steps where its shared memory holds their states, forward, or the
+ * gradients of their gates, backward. More sequences a workgroup share what is read of the weights, fewer leave more workgroups
+ * to run side by side.
+ */
+#include "device/caps.h"
+#include "device/variants.h"
+#include "ops/kernels.h"
+#include "ops/recurrent.h"
+#include "shaders.h"
+
+enum { ROOM = 4096 }; /* floats of shared memory, as in the shaders */
+
+static const struct kiln_params_recurrent *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_recurrent *)d->block.words;
+}
+
+static uint64_t units(const kiln_dispatch *d)
+{
+    return (uint64_t)block_of(d)->rows * block_of(d)->own_directions;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_recurrent *p = block_of(d);
+    const double products = (double)kiln_recurrent_gate_count((int)d->constants[0]) * p->hidden * p->units;
+    const bool only_leaves = p->steps == 0;
+    return (2 * products + 60.0 * p->units) * (double)units(d) * (only_leaves ? 1 : p->steps);
+}
+
+/* Choosing ----------------------------------------------------------------------------------------------- */
+
+/* How a workgroup shares its work: sequences, units a lane takes at a time, lanes. */
+struct share {
+    uint32_t rows, units, lanes;
+};
+
+/* Floats of shared memory that a sequence needs. */
+static uint64_t room_of(int cell, uint32_t flags, uint64_t hidden, bool gradient)
+{
+    const uint64_t row = (hidden + 3) / 4 * 4;
+    if (gradient)
+        return row * (uint64_t)kiln_recurrent_gate_count(cell);
+    return row * (flags & KILN_RECURRENT_RESET_BEFORE ? 3 : 2);
+}
+
+/* As many sequences as memory holds, but at most as many as leave `groups` workgroups; a power of two. 0: none fits. */
+static uint32_t rows_for(uint64_t room, uint64_t sequences, uint64_t groups)
+{
+    uint32_t rows = 8;
+    while (rows > 1 && (rows * room > ROOM || sequences < rows * groups))
+        rows /= 2;
+    return rows * room <= ROOM ? rows : 0;
+}
+
+/* Lanes of a driver that runs on the CPU run one after another: few of them, with more work each. */
+static struct share share_of(const kiln_caps *caps, const kiln_dispatch *d, bool gradient)
+{
+    const uint64_t room = room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
+    const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;
+    if (!caps->software)
+        return (struct share){rows_for(room, units(d), 16), 1, 128};
+    return (struct share){rows_for(room, units(d), 2), one_gate ? 4 : 1, one_gate ? 32 : 64};
+}
+
+bool kiln_recurrent_suits_groups(const kiln_caps *caps, const struct kiln_recurrent *p,
+                                 const struct kiln_recurrent_sizes *s, bool gradient)
+{
+    (void)caps;
+    const uint64_t room = room_of(p->cell, (uint32_t)p->flags, (uint64_t)s->hidden, gradient);
+    return rows_for(room, 1, 1) > 0 && s->steps > 1;
+}
+
+/* Variants ----------------------------------------------------------------------------------------------- */
+
+/* Whether a dispatch goes from step to step by itself; what does not is one step, which many workgroups can share. */
+static bool is_sequence(const kiln_dispatch *d, bool gradient)
+{
+    const uint32_t flags = d->constants[4], parts = KILN_RECURRENT_FIRST | KILN_RECURRENT_SECOND;
+    if (gradient)
+        return block_of(d)->steps > 0 && flags & KILN_RECURRENT_LEAVE;
+    return block_of(d)->steps > 1 || (flags & parts) == parts;
+}
+
+static bool fits_texels(const kiln_caps *caps, const kiln_dispatch *d, bool gradient)
+{
+    return caps->software && d->bind[gradient ? 0 : 1].bytes / 16 <= caps->max_texels;
+}
+
+/* Whether a variant of that share takes the dispatch. */
+static bool takes(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own, bool texels)
+{
+    const struct share best = share_of(caps, d, gradient);
+    return is_sequence(d, gradient) && best.rows == own.rows && best.units == own.units &&
+           best.lanes == own.lanes && (!texels || fits_texels(caps, d, gradient));
+}
+
+static uint64_t slices(const kiln_dispatch *d, uint32_t rows)
+{
+    return ((uint64_t)block_of(d)->rows + rows - 1) / rows * block_of(d)->own_directions;
+}
+
+/* A variant that takes all steps, of recurrent (the weights are binding 1) or of its gradient (0); w: its part of a share. */
+#define SEQUENCE(id, gradient, shader, through_texels, r, u, l)                      \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)          \
+    {                                                                                \
+        return takes(caps, d, gradient, (struct share){r, u, l}, through_texels);    \
+    }                                                                                \
+    static uint64_t id##_groups(const kiln_caps *caps, const kiln_dispatch *d)       \
+    {                                                                                \
+        (void)caps;                                                                  \
+        return slices(d, r);                                                         \
+    }                                                                                \
+    static const uint32_t id##_tuning[] = {r, u};                                    \
+    static const kiln_variant id = {.name = #id,                                     \
+                                    .accepts = id##_accepts,                         \
+                                    .groups = id##_groups,                           \
+                                    .spirv = &kiln_spirv_##shader,                   \
+                                    .lanes = l,                                      \
+                                    .texels = through_texels ? 1 << !(gradient) : 0, \
+                                    .texel_width = 4,                                \
+                                    .tuning = id##_tuning,                           \
+                                    .tuning_count = 2}
+
+/* The same for 8, 4, 2 and 1 sequences. */
+#define SEQUENCES(id, gradient, shader, through_texels, u, l)    \
+    SEQUENCE(id##_8, gradient, shader, through_texels, 8, u, l); \
+    SEQUENCE(id##_4, gradient, shader, through_texels, 4, u, l); \
+    SEQUENCE(id##_2, gradient, shader, through_texels, 2, u, l); \
+    SEQUENCE(id##_1, gradient, shader, through_texels, 1, u, l)
+#define EACH(id) &id##_8, &id##_4, &id##_2, &id##_1
+
+SEQUENCES(sequence, false, recurrent, false, 1, 128);
+SEQUENCES(serial, false, recurrent, false, 1, 64);
+SEQUENCES(serial_texels, false, recurrent_texels, true, 1, 64);
+SEQUENCES(units_, false, recurrent, false, 4, 32);
+SEQUENCES(units_texels, false, recurrent_texels, true, 4, 32);
+SEQUENCES(back, true, recurrent_grad, false, 1, 128);
+SEQUENCES(back_serial, true, recurrent_grad, false, 4, 32);
+SEQUENCES(back_serial_texels, true, recurrent_grad_texels, true, 4, 32);
+
+/* A variant that takes one step, 8 sequences and 64 units a workgroup. */
+enum { STEP_ROWS = 8, STEP_UNITS = 64 };
+
+static uint64_t step_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return slices(d, STEP_ROWS) * ((block_of(d)->units + STEP_UNITS - 1) / STEP_UNITS);
+}
+
+#define STEP(id, gradient, shader, through_texels, u)                                \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)          \
+    {                                                                                \
+        const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;          \
+        return (u) == (caps->software && one_gate ? 4 : 1) &&                        \
+               (!through_texels || fits_texels(caps, d, gradient));                  \
+    }                                                                                \
+    static const uint32_t id##_tuning[] = {STEP_ROWS, u};                            \
+    static const kiln_variant id = {.name = #id,                                     \
+                                    .accepts = id##_accepts,                         \
+                                    .groups = step_groups,                           \
+                                    .spirv = &kiln_spirv_##shader,                   \
+                                    .lanes = STEP_UNITS / (u),                       \
+                                    .texels = through_texels ? 1 << !(gradient) : 0, \
+                                    .texel_width = 4,                                \
+                                    .tuning = id##_tuning,                           \
+                                    .tuning_count = 2}
+STEP(step, false, recurrent_step, false, 1);
+STEP(step_texels, false, recurrent_step_texels, true, 1);
+STEP(step_units, false, recurrent_step, false, 4);
+STEP(step_units_texels, false, recurrent_step_texels, true, 4);
+STEP(back_step, true, recurrent_grad_step, false, 1);
+STEP(back_step_units, true, recurrent_grad_step, false, 4);
+STEP(back_step_units_texels, true, recurrent_grad_step_texels, true, 4);
+
+const kiln_kernel kiln_kernel_recurrent = {
+    .name = "recurrent",
+    .block_size = sizeof(struct kiln_params_recurrent),
+    .bindings = 8,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ_WRITE, KILN_WRITE,
+               KILN_READ_WRITE},
+    .units = units,
+    .reference = kiln_reference_recurrent_f32,
+    .reference_f64 = kiln_reference_recurrent_f64,
+    .gpu = (const kiln_variant *const[]){EACH(serial_texels), EACH(units_texels), EACH(serial), EACH(units_),
+                                         EACH(sequence), &step_texels, &step_units_texels, &step_units, &step,
+                                         NULL},
+    .flops = flops,
+};
+
+const kiln_kernel kiln_kernel_recurrent_grad = {
+    .name = "recurrent_grad",
+    .block_size = sizeof(struct kiln_params_recurrent),
+    .bindings = 8,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ_WRITE, KILN_READ_WRITE,
+               KILN_READ_WRITE},
+    .units = units,
+    .reference = kiln_reference_recurrent_grad_f32,
+    .reference_f64 = kiln_reference_recurrent_grad_f64,
+    .gpu = (const kiln_variant *const[]){EACH(back_serial_texels), EACH(back_serial), EACH(back),
+                                         &back_step_units_texels, &back_step_units, &back_step, NULL},
+    .flops = flops,
+};
