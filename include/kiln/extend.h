@@ -180,6 +180,17 @@ enum {
     KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
 };
 
+/** What an operator makes of the elements beyond the count of an axis whose size depends on data (kiln_dim_bounded). */
+typedef struct kiln_beyond {
+    enum kiln_beyond_kind {
+        KILN_BEYOND_REFUSED, /* unknown: the program is refused */
+        KILN_BEYOND_IGNORED, /* they reach no element of a result that is not beyond a count itself */
+        KILN_BEYOND_FILLED,  /* they do no harm where they are `fill`, which the compiler sees to */
+        KILN_BEYOND_COUNTED, /* kiln_op.counted computes the same with the count in mind */
+    } kind;
+    double fill;
+} kiln_beyond;
+
 typedef struct kiln_op {
     const char *name;
     int inputs; /* how many it must have at the least */
@@ -209,6 +220,11 @@ typedef struct kiln_op {
      * as F64, integers and BOOL as I64. out has type, shape and room. NULL: by the reference.
      */
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
+    /** Of axis `axis` of input `input`, whose size depends on data. NULL: refused, but for elementwise operators: ignored. */
+    kiln_beyond (*beyond)(kiln_graph *g, const kiln_node *n, int input, int axis);
+    /** Append to g what computes output 0 of n, of the same spec, from its inputs `in`, values of g. Sizes that do not depend on
+     * data are numbers there; kiln_size_tensor gives the others. What it appends is not replaced again. */
+    kiln_tensor (*counted)(kiln_graph *g, const kiln_node *n, const kiln_tensor *in);
     const kiln_field *fields; /* what the params hold, ended by {0}; NULL: nothing that is told */
     const void *extra;        /* the family's own */
 } kiln_op;
@@ -266,6 +282,18 @@ KILN_API int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b);
 KILN_API int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b);
 KILN_API int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b);
 KILN_API int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b);
+
+/**
+ * As kiln_dim_bounded, for the shape rule of n, whose own output `output`, an I32 scalar, will be the count: no more than the
+ * bound, and not negative.
+ */
+KILN_API int64_t kiln_dim_counted_by(kiln_graph *g, const kiln_node *n, int output, int64_t bound);
+
+/** Whether a size depends on data. */
+KILN_API bool kiln_dim_is_counted(const kiln_graph *g, int64_t size);
+
+/** The size as an I32 scalar: a constant, or computed from counts. A symbol has no value there: ERROR_UNSUPPORTED. */
+KILN_API kiln_tensor kiln_size_tensor(kiln_graph *g, int64_t size);
 
 /** Broadcast two shapes as NumPy does; false where they do not fit. A symbol fits itself and 1. */
 KILN_API bool kiln_shape_broadcast(const kiln_shape *a, const kiln_shape *b, kiln_shape *out);

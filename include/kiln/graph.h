@@ -50,6 +50,17 @@ KILN_API const char *kiln_graph_error(const kiln_graph *g);
  */
 KILN_API int64_t kiln_dim(kiln_graph *g, const char *name);
 
+/**
+ * A size that depends on data: `count`, an I32 scalar, is computed by the run itself, and is at most `bound`. Of an axis of this
+ * size the plan holds `bound` elements, of which the first `count` are there and the others are arbitrary: what works on them
+ * one by one leaves them alone, what mixes along the axis counts them out, and an operator of which that is not known is
+ * refused when the program is planned, by name. kiln_program_read and kiln_program_shape tell of those that are there.
+ *
+ * Such sizes come from operators (kiln_non_zero, kiln_first in indexing.h); an operator of an application's own calls this
+ * from its shape rule, with `count` an input of its node, or kiln_dim_counted_by (extend.h).
+ */
+KILN_API int64_t kiln_dim_bounded(kiln_graph *g, kiln_tensor count, int64_t bound);
+
 /* What enters -------------------------------------------------------------------------------------------- */
 
 /** A value that the caller writes before a run (kiln_program_write) and that keeps what was last written. */

@@ -122,6 +122,18 @@ KILN_API kiln_tensor kiln_cummin(kiln_graph *g, kiln_tensor x, int axis, const k
  */
 KILN_API kiln_tensor kiln_linear_scan(kiln_graph *g, kiln_tensor a, kiln_tensor x, int axis, bool reverse);
 
+/* Sizes that depend on data (kiln_dim_bounded in graph.h) -------------------------------------------------- */
+
+/**
+ * The first `count` elements of x along an axis, where count is an I32 scalar that the run computes. No element moves. A count
+ * that is negative, or more than there are, means none, or all.
+ * Shape:   y as x, but of a size that depends on data in the place of the axis.
+ */
+KILN_API kiln_tensor kiln_first(kiln_graph *g, kiln_tensor x, kiln_tensor count, int axis);
+
+/** x with as many elements along an axis as there may be at the most; those that are not there are `fill`. */
+KILN_API kiln_tensor kiln_whole(kiln_graph *g, kiln_tensor x, int axis, double fill);
+
 #ifdef __cplusplus
 }
 #endif

@@ -89,7 +89,10 @@ KILN_API kiln_status kiln_program_wait(kiln_program *p);
  */
 KILN_API kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst);
 
-/** Shape of a value of the list in the last run. */
+/**
+ * Shape of a value of the list in the last run. Where a size depends on data (kiln_dim_bounded) it is that of the elements that
+ * are there, and this waits for the run; kiln_program_read gives those and no others.
+ */
 KILN_API kiln_status kiln_program_shape(const kiln_program *p, kiln_tensor t, kiln_shape *shape);
 
 /** The values of the run list that are not effects, and their names; for tools such as kiln_fit. */

@@ -1,6 +1,7 @@
 /*
  * compile.c - from a graph and a run list to a plan: the list of passes, in order. Read this file first.
  *
+ *   counts     where sizes depend on data: they become their bounds, and what would see elements beyond a count does not
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
  *   fuse       elementwise chains, epilogues
  *   lower      nodes to steps, values to objects
@@ -76,18 +77,46 @@ static kiln_status simplify(struct pass *p, struct kiln_rewrite *r)
     return kiln_simplify(r, p->run, &p->run_count, MOST_RESULTS);
 }
 
+static kiln_status simplify_first(struct pass *p, struct kiln_rewrite *r)
+{
+    r->keep_counts = true;
+    return simplify(p, r);
+}
+
+static kiln_status replace_counted(struct pass *p, struct kiln_rewrite *r)
+{
+    r->keep_counts = true;
+    return kiln_replace_counted(r, p->run, p->run_count);
+}
+
+static kiln_status fill_beyond_counts(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_fill_beyond_counts(r, p->run, p->run_count);
+}
+
 static kiln_status fuse(struct pass *p, struct kiln_rewrite *r)
 {
     return kiln_fuse(r, p->run, p->run_count, &p->params->dev->caps);
 }
 
+static kiln_status rewrite_all(struct pass *p, rewrite_fn *const *list)
+{
+    kiln_status status = KILN_OK;
+    while (*list && !status)
+        status = rewrite(p, *list++);
+    return status;
+}
+
 static kiln_status run_passes(struct pass *p)
 {
-    static rewrite_fn *const rewrites[] = {simplify, simplify, fuse};
+    static rewrite_fn *const counted[] = {simplify_first, replace_counted, fill_beyond_counts, NULL};
+    static rewrite_fn *const all[] = {simplify, simplify, fuse, NULL};
     struct kiln_plan *plan = p->plan;
     kiln_status status = KILN_OK;
-    for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites && !status; i++)
-        status = rewrite(p, rewrites[i]);
+    if (kiln_graph_is_counted(p->params->graph))
+        status = rewrite_all(p, counted);
+    if (!status)
+        status = rewrite_all(p, all);
     if (status)
         return status;
     plan->results = p->run_count;

@@ -20,14 +20,17 @@ static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kil
 {
     const bool plain =
         !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->inputs && n->inputs <= MOST_INPUTS;
-    if (!plain || n->outputs != 1 || kiln_shape_count(&out->shape) > MOST_ELEMENTS)
+    const int64_t count = kiln_shape_count(&out->shape);
+    if (!plain || n->outputs != 1 || count < 0 || count > MOST_ELEMENTS)
         return false;
     for (int i = 0; i < n->inputs; i++) {
         const bool shape_only = n->op->fold && n->op->shape_inputs >> i & 1;
         if (!shape_only && (!in[i].id || kiln_graph_node(r->to, in[i])->op != &kiln_op_constant))
             return false;
         const kiln_spec spec = kiln_tensor_spec(r->to, in[i]);
-        if (!shape_only && kiln_shape_count(&spec.shape) > MOST_ELEMENTS)
+        const int64_t size = kiln_shape_count(&spec.shape);
+        if (size < 0 ||
+            (!shape_only && size > MOST_ELEMENTS)) /* negative: it depends on data, or overflows */
             return false;
     }
     return n->op->fold || n->op->lowering_count || n->op->flags & KILN_OP_ALIAS;

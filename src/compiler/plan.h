@@ -122,6 +122,7 @@ struct kiln_rewrite {
     kiln_graph *to;
     kiln_tensor *map; /* by the id in `from`: the value in `to`; calloc'ed by kiln_rewrite_begin */
     bool train;
+    bool keep_counts; /* sizes that depend on data stay; else they become their bounds */
     int64_t (*size)(void *user, int64_t symbol); /* NULL: keep symbols */
     void *size_user;
 };
@@ -132,6 +133,8 @@ void kiln_rewrite_finish(struct kiln_rewrite *r); /* frees the map, not the grap
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n);
 /** As kiln_rewrite_copy, with the inputs given: values of the new graph. */
 kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in);
+/** Tell the sizes that n's outputs count who their successors are; a pass does so behind each node. */
+void kiln_rewrite_bind(struct kiln_rewrite *r, const kiln_node *n);
 /** Input i of n in the new graph: KILN_NONE where sizes are known and it was looked at for its shape alone. */
 kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n, int i);
 /** The spec with sizes resolved; fails the new graph where a size stays unknown and sizes are wanted. */
@@ -140,6 +143,10 @@ kiln_spec kiln_rewrite_spec(struct kiln_rewrite *r, const kiln_spec *spec);
 /** simplify.c: keep what the run list needs, choose by mode, fold constants, drop identities, merge equal nodes. `run` is
  *  rewritten to ids of the new graph; effects attached to what is computed are appended to it (room: run_room). */
 kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_count, int run_room);
+/** counts.c, where sizes depend on data. First: nodes whose operator says so are replaced by what takes the count into account. */
+kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** counts.c. Then: sizes become their bounds, and where elements beyond a count would be seen they are filled. */
+kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
 /** lower.c: nodes -> steps. */

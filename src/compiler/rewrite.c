@@ -15,6 +15,8 @@ static bool copy_dims(const kiln_graph *from, kiln_graph *to)
     for (int i = 0; i < from->dim.count; i++) {
         struct kiln_dim_expression e = from->dim.data[i];
         e.name = kiln_arena_text(&to->arena, e.name);
+        if (e.op == KILN_DIM_BOUNDED && e.b > 0)
+            e.b = -e.b;
         if (!kiln_vec_push(&to->dim, e))
             return false;
     }
@@ -34,6 +36,16 @@ kiln_status kiln_rewrite_begin(struct kiln_rewrite *r)
     return status ? status : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
 }
 
+void kiln_rewrite_bind(struct kiln_rewrite *r, const kiln_node *n)
+{
+    for (int i = 0; i < r->to->dim.count; i++) {
+        struct kiln_dim_expression *e = &r->to->dim.data[i];
+        for (int k = 0; e->op == KILN_DIM_BOUNDED && k < n->outputs; k++)
+            if (e->b == -(int64_t)n->out[k].id && r->map[n->out[k].id].id)
+                e->b = r->map[n->out[k].id].id;
+    }
+}
+
 void kiln_rewrite_finish(struct kiln_rewrite *r)
 {
     free(r->map);
@@ -45,8 +57,10 @@ kiln_spec kiln_rewrite_spec(struct kiln_rewrite *r, const kiln_spec *spec)
     kiln_spec known = *spec;
     char text[128];
     for (int i = 0; r->size && i < spec->shape.rank; i++) {
-        known.shape.size[i] = kiln_dim_value(r->from, spec->shape.size[i], r->size, r->size_user);
-        if (known.shape.size[i] >= 0)
+        int64_t *size = &known.shape.size[i];
+        *size = r->keep_counts ? kiln_dim_resolve(r->to, spec->shape.size[i], r->size, r->size_user)
+                               : kiln_dim_value(r->from, spec->shape.size[i], r->size, r->size_user);
+        if (*size >= 0 || (r->keep_counts && kiln_dim_is_counted(r->to, *size)))
             continue;
         kiln_graph_fail(r->to, KILN_ERROR_SHAPE,
                         "size %s has no value: it is negative, or no input that was written has it",
@@ -84,7 +98,7 @@ static bool copy_name(struct kiln_rewrite *r, kiln_tensor from, kiln_tensor to)
 kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n, int i)
 {
     const bool shape_only = i < 32 && n->op->shape_inputs >> i & 1;
-    return !n->in[i].id || (r->size && shape_only) ? KILN_NONE : r->map[n->in[i].id];
+    return !n->in[i].id || (r->size && shape_only && !r->keep_counts) ? KILN_NONE : r->map[n->in[i].id];
 }
 
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n)

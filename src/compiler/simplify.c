@@ -17,6 +17,21 @@
 
 /* Reachability ------------------------------------------------------------------------------------------- */
 
+static void need_count(void *needed, uint32_t id)
+{
+    ((bool *)needed)[id] = true;
+}
+
+/* What counts the elements of n's outputs: the node itself, or one before it. */
+static void reach_counts(const kiln_graph *g, const kiln_node *n, bool *needed)
+{
+    for (int k = 0; k < n->outputs; k++) {
+        const kiln_shape shape = kiln_tensor_shape(g, n->out[k]);
+        for (int i = 0; i < shape.rank; i++)
+            kiln_dim_counts(g, shape.size[i], need_count, needed);
+    }
+}
+
 static void reach(const struct kiln_rewrite *r, bool *needed)
 {
     const kiln_graph *g = r->from;
@@ -27,6 +42,7 @@ static void reach(const struct kiln_rewrite *r, bool *needed)
             used |= needed[n->out[k].id];
         if (!used)
             continue;
+        reach_counts(g, n, needed);
         const bool choose = n->op == &kiln_op_by_mode;
         for (int k = 0; k < n->inputs; k++)
             if (n->in[k].id && (!choose || k == !r->train))
@@ -232,8 +248,8 @@ static kiln_status sweep(struct kiln_rewrite *r, const bool *needed)
         bool used = false;
         for (int k = 0; k < n->outputs; k++)
             used |= needed[n->out[k].id];
-        if (used)
-            status = simplify_node(r, &known, n);
+        if (used && !(status = simplify_node(r, &known, n)))
+            kiln_rewrite_bind(r, n);
     }
     free(known.slot);
     return status;

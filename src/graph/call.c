@@ -28,11 +28,21 @@ static int64_t map_size(void *user, int64_t size)
         return *known;
     if (e->op == KILN_DIM_SYMBOL)
         return *known = kiln_dim(c->g, e->name); /* a symbol that no input has */
-    static int64_t (*const make[])(kiln_graph *, int64_t, int64_t) = {
-        [KILN_DIM_ADD] = kiln_dim_add, [KILN_DIM_SUB] = kiln_dim_sub,           [KILN_DIM_MUL] = kiln_dim_mul,
-        [KILN_DIM_DIV] = kiln_dim_div, [KILN_DIM_CEIL_DIV] = kiln_dim_ceil_div,
-    };
-    return *known = make[e->op](c->g, map_size(c, e->a), map_size(c, e->b));
+    if (e->op == KILN_DIM_BOUNDED)               /* of a node that comes later */
+        return *known = kiln_dim_bounded(c->g, c->to[e->b], map_size(c, e->a));
+    const int64_t a = map_size(c, e->a);
+    return *known = kiln_dim_apply(c->g, e->op, a, map_size(c, e->b));
+}
+
+/* The counts that a node of the body brings are those of its copy. */
+static void bind_counts(struct call *c, kiln_tensor from, kiln_tensor to)
+{
+    const kiln_shape body = kiln_tensor_shape(c->body, from), own = kiln_tensor_shape(c->g, to);
+    for (int i = 0; i < body.rank && i < own.rank; i++) {
+        const struct kiln_dim_expression *e = kiln_dim_expression_of(c->body, body.size[i]);
+        if (e && e->op == KILN_DIM_BOUNDED && c->size[-1 - body.size[i]] == INT64_MIN)
+            c->size[-1 - body.size[i]] = own.size[i];
+    }
 }
 
 /* Give the body's symbols the caller's sizes. */
@@ -98,8 +108,10 @@ static void inline_node(struct call *c, const kiln_node *n)
     const kiln_tensor first = leaf                         ? inline_leaf(c, n)
                               : n->op == &kiln_op_constant ? inline_constant(c, n)
                                                            : inline_plain(c, n);
-    for (int i = 0; i < n->outputs && !c->g->status; i++)
+    for (int i = 0; i < n->outputs && !c->g->status; i++) {
         c->to[n->out[i].id] = kiln_node_output(c->g, first, i);
+        bind_counts(c, n->out[i], c->to[n->out[i].id]);
+    }
 }
 
 static void inline_attachments(struct call *c)

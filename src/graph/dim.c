@@ -1,5 +1,5 @@
 /*
- * dim.c - sizes that are not known yet: symbols, and expressions of symbols, as negative numbers.
+ * dim.c - sizes that are not known yet: symbols, expressions of symbols, and counts of data, as negative numbers.
  *
  * Size -1 - i is expression i of the graph's table. Expressions are shared: the same operation on the same sizes is the
  * same number, so equal expressions compare equal.
@@ -31,14 +31,14 @@ int64_t kiln_dim(kiln_graph *g, const char *name)
     return new_dim(g, (struct kiln_dim_expression){.op = KILN_DIM_SYMBOL, .name = name});
 }
 
-static const struct kiln_dim_expression *expression(const kiln_graph *g, int64_t size)
+const struct kiln_dim_expression *kiln_dim_expression_of(const kiln_graph *g, int64_t size)
 {
     return size < 0 && -1 - size < g->dim.count ? &g->dim.data[-1 - size] : NULL;
 }
 
 bool kiln_dim_is_symbol(const kiln_graph *g, int64_t size)
 {
-    const struct kiln_dim_expression *e = expression(g, size);
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
     return e && e->op == KILN_DIM_SYMBOL;
 }
 
@@ -61,7 +61,7 @@ static int64_t compute(enum kiln_dim_op op, int64_t a, int64_t b)
     }
 }
 
-static const char *const signs[] = {"", "+", "-", "*", "/", "ceil/"};
+static const char *const signs[] = {"", "+", "-", "*", "/", "ceil/", ""};
 
 /* The unit laws, so that x * 1 and x + 0 stay x. */
 static bool trivial(enum kiln_dim_op op, int64_t a, int64_t b, int64_t *out)
@@ -115,7 +115,7 @@ int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b)
 /* (x * b) / b is x: what reshaping back and forth at a symbolic batch leaves. */
 int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b)
 {
-    const struct kiln_dim_expression *e = expression(g, a);
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, a);
     if (e && e->op == KILN_DIM_MUL && b > 0 && e->b % b == 0 && e->b > 0)
         return kiln_dim_mul(g, e->a, e->b / b);
     if (e && e->op == KILN_DIM_MUL && b < 0 && (e->a == b || e->b == b))
@@ -128,23 +128,109 @@ int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b)
     return combine(g, KILN_DIM_CEIL_DIV, a, b);
 }
 
+int64_t kiln_dim_apply(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b)
+{
+    static int64_t (*const make[])(kiln_graph *, int64_t, int64_t) = {
+        [KILN_DIM_ADD] = kiln_dim_add, [KILN_DIM_SUB] = kiln_dim_sub,           [KILN_DIM_MUL] = kiln_dim_mul,
+        [KILN_DIM_DIV] = kiln_dim_div, [KILN_DIM_CEIL_DIV] = kiln_dim_ceil_div,
+    };
+    return make[op](g, a, b);
+}
+
 int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
                        void *user)
 {
     if (size >= 0)
         return size;
-    const struct kiln_dim_expression *e = expression(g, size);
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
     if (!e)
         return -1;
     if (e->op == KILN_DIM_SYMBOL)
         return lookup(user, size);
-    const int64_t a = kiln_dim_value(g, e->a, lookup, user), b = kiln_dim_value(g, e->b, lookup, user);
+    const int64_t a = kiln_dim_value(g, e->a, lookup, user);
+    if (e->op == KILN_DIM_BOUNDED) {
+        const int64_t count = lookup(user, size);
+        return count >= 0 && count < a ? count : a;
+    }
+    const int64_t b = kiln_dim_value(g, e->b, lookup, user);
     return a < 0 || b < 0 ? -1 : compute(e->op, a, b);
+}
+
+/* Counts ------------------------------------------------------------------------------------------------- */
+
+int64_t kiln_dim_bounded(kiln_graph *g, kiln_tensor count, int64_t bound)
+{
+    const struct kiln_value *v = kiln_graph_value(g, count);
+    if (g->status)
+        return 0;
+    if (!v || v->spec.type != KILN_I32 || v->spec.shape.rank) {
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "size: wanted an i32 scalar of this graph for its count");
+        return 0;
+    }
+    return new_dim(g, (struct kiln_dim_expression){.op = KILN_DIM_BOUNDED, .a = bound, .b = count.id});
+}
+
+/* The outputs of the node come next. */
+int64_t kiln_dim_counted_by(kiln_graph *g, const kiln_node *n, int output, int64_t bound)
+{
+    (void)n;
+    const int64_t id = (int64_t)g->value.count + 1 + output;
+    return new_dim(g, (struct kiln_dim_expression){.op = KILN_DIM_BOUNDED, .a = bound, .b = id});
+}
+
+void kiln_dim_counts(const kiln_graph *g, int64_t size, void (*found)(void *user, uint32_t id), void *user)
+{
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
+    if (!e || e->op == KILN_DIM_SYMBOL)
+        return;
+    kiln_dim_counts(g, e->a, found, user);
+    if (e->op != KILN_DIM_BOUNDED)
+        kiln_dim_counts(g, e->b, found, user);
+    else
+        found(user, e->b > 0 ? (uint32_t)e->b : 0);
+}
+
+static void note(void *user, uint32_t id)
+{
+    (void)id;
+    *(bool *)user = true;
+}
+
+bool kiln_dim_is_counted(const kiln_graph *g, int64_t size)
+{
+    bool counted = false;
+    kiln_dim_counts(g, size, note, &counted);
+    return counted;
+}
+
+bool kiln_graph_is_counted(const kiln_graph *g)
+{
+    bool counted = false;
+    for (int i = 0; i < g->dim.count; i++)
+        counted |= g->dim.data[i].op == KILN_DIM_BOUNDED;
+    return counted;
+}
+
+int64_t kiln_dim_resolve(kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
+                         void *user)
+{
+    const struct kiln_dim_expression *found = kiln_dim_expression_of(g, size);
+    if (!found)
+        return size;
+    struct kiln_dim_expression e = *found; /* the table may move */
+    const int64_t known = e.op == KILN_DIM_SYMBOL ? lookup(user, size) : -1;
+    if (e.op == KILN_DIM_SYMBOL)
+        return known >= 0 ? known : size;
+    e.a = kiln_dim_resolve(g, e.a, lookup, user);
+    if (e.op == KILN_DIM_BOUNDED)
+        return new_dim(g, e);
+    e.b = kiln_dim_resolve(g, e.b, lookup, user);
+    return kiln_dim_apply(g, e.op, e.a, e.b);
 }
 
 char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes)
 {
-    const struct kiln_dim_expression *e = expression(g, size);
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
     char a[64], b[64];
     if (size >= 0)
         snprintf(text, bytes, "%lld", (long long)size);
@@ -152,6 +238,8 @@ char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes)
         snprintf(text, bytes, "?");
     else if (e->op == KILN_DIM_SYMBOL)
         snprintf(text, bytes, "%s", e->name);
+    else if (e->op == KILN_DIM_BOUNDED)
+        snprintf(text, bytes, "<=%s", kiln_dim_text(g, e->a, a, sizeof a));
     else
         snprintf(text, bytes, "(%s %s %s)", kiln_dim_text(g, e->a, a, sizeof a), signs[e->op],
                  kiln_dim_text(g, e->b, b, sizeof b));

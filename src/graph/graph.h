@@ -20,7 +20,10 @@ struct kiln_value {
     const char *name; /* NULL: none */
 };
 
-/** A size that is no number: a symbol, or a op b where each is a number or a symbol. */
+/**
+ * A size that is no number: a symbol; a op b where each is a number or a symbol; or BOUNDED: at most a, what the value of id b
+ * counts. While a graph is rewritten, b is -id of a value of the old one until its successor is known.
+ */
 struct kiln_dim_expression {
     enum kiln_dim_op {
         KILN_DIM_SYMBOL,
@@ -28,7 +31,8 @@ struct kiln_dim_expression {
         KILN_DIM_SUB,
         KILN_DIM_MUL,
         KILN_DIM_DIV,
-        KILN_DIM_CEIL_DIV
+        KILN_DIM_CEIL_DIV,
+        KILN_DIM_BOUNDED
     } op;
     int64_t a, b;
     const char *name; /* of a symbol */
@@ -102,13 +106,27 @@ kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored,
 /** The bytes of a constant. */
 const void *kiln_constant_data(const struct kiln_constant_params *p);
 
-/** The number of a size, given the symbols' numbers by `lookup` (negative: unknown); negative if it stays unknown. */
+/**
+ * The number of a size, given the symbols' numbers by `lookup` (negative: unknown); negative if it stays unknown. Asked of what
+ * depends on data, `lookup` may say how many there are; it is the bound if it does not know.
+ */
 int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
                        void *user);
+/** a op b, for one of ADD to CEIL_DIV. */
+int64_t kiln_dim_apply(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b);
 /** The name of a symbol, "batch * 2" for an expression, digits for a number; written to text. */
 char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes);
 /** As kiln_shape_text, with the symbols' names. */
 char *kiln_graph_shape_text(const kiln_graph *g, const kiln_shape *shape, char *text, size_t bytes);
+/** The size with the symbols' numbers put in; those of unknown symbols, and of counts, stay. */
+int64_t kiln_dim_resolve(kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
+                         void *user);
+/** Call `found` with the id of each count that a size depends on. */
+void kiln_dim_counts(const kiln_graph *g, int64_t size, void (*found)(void *user, uint32_t id), void *user);
+/** The expression of a size; NULL for a number. */
+const struct kiln_dim_expression *kiln_dim_expression_of(const kiln_graph *g, int64_t size);
+/** Whether any size of the graph depends on data. */
+bool kiln_graph_is_counted(const kiln_graph *g);
 /** True for a symbol (not an expression of symbols). */
 bool kiln_dim_is_symbol(const kiln_graph *g, int64_t size);
 

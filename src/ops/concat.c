@@ -11,6 +11,7 @@
 #include <kiln/ops.h>
 
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -102,12 +103,20 @@ static kiln_status concat_lower(kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
+/* Only behind all others may there be elements that are not there. */
+static kiln_beyond concat_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const int along = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, n->in[0]).rank);
+    return axis == along && input < n->inputs - 1 ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_concat = {
     .name = "concat",
     .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 1,
     .outputs = 1,
     .infer = concat_infer,
+    .beyond = concat_beyond,
     .grad = concat_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = concat_lower}},
     .lowering_count = 1,
@@ -145,11 +154,19 @@ static kiln_status part_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_plan_walk(plan, n->in[0], n->out[0], &w);
 }
 
+/* Where concat was not refused, the part that is counted comes last. */
+static kiln_beyond part_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const int along = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, n->in[0]).rank);
+    return axis == along && input > 0 && input < n->inputs - 1 ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_concat_grad = {
     .name = "concat_grad",
     .inputs = 2,
     .outputs = 1,
     .infer = part_infer,
+    .beyond = part_beyond,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = part_lower}},
     .lowering_count = 1,
 };

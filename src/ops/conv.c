@@ -11,6 +11,7 @@
  * Tests: tests/ops/conv.c.
  */
 #include "ops/conv.h"
+#include "ops/beyond.h"
 
 #include "ops/chain.h"
 
@@ -196,6 +197,7 @@ const kiln_op kiln_op_conv2d = {
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,
     .infer = conv2d_infer,
+    .beyond = kiln_beyond_in_batch,
     .grad = conv2d_grad,
     .lowerings = (const kiln_lowering[]){{.name = "implicit_gemm", .lower = conv2d_lower}},
     .lowering_count = 1,

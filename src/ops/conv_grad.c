@@ -10,6 +10,7 @@
  * The second sums over far more terms than it has results: where those are few, the images are split, each
  * split summed by itself and the splits added up in order. How many depends on sizes alone.
  */
+#include "ops/beyond.h"
 #include "ops/conv.h"
 
 #include "base/number.h"
@@ -78,6 +79,7 @@ const kiln_op kiln_op_conv2d_grad_input = {
     .outputs = 1,
     .shape_inputs = 1u << 2,
     .infer = grad_input_infer,
+    .beyond = kiln_beyond_in_batch,
     .grad = grad_input_grad,
     .lowerings = (const kiln_lowering[]){{.name = "implicit_gemm", .lower = grad_input_lower}},
     .lowering_count = 1,
@@ -165,12 +167,20 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
                       &(struct kiln_params_split_sum){(uint32_t)count, (uint32_t)splits, block.part});
 }
 
+/* The batch is summed up. */
+static kiln_beyond filter_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)g, (void)n;
+    return axis == 0 && input < 2 ? KILN_FILLED(0) : KILN_REFUSED;
+}
+
 const kiln_op kiln_op_conv2d_grad_filter = {
     .name = "conv2d_grad_filter",
     .inputs = 3,
     .outputs = 1,
     .shape_inputs = 1u << 2,
     .infer = grad_filter_infer,
+    .beyond = filter_beyond,
     .grad = grad_filter_grad,
     .lowerings = (const kiln_lowering[]){{.name = "implicit_gemm", .lower = grad_filter_lower}},
     .lowering_count = 1,

@@ -13,6 +13,7 @@
  * Kernels: shaders/cumulative/, src/cpu/cumulative.c, src/cpu/cumulative_fast.c.   Tests: tests/ops/cumulative.c.
  */
 #include "ops/cumulative.h"
+#include "ops/beyond.h"
 
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
@@ -123,6 +124,27 @@ static void extreme_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *d
         dx[0] = kiln_append(g, &kiln_op_gather_elements_grad, in, 3, &names, sizeof names);
 }
 
+/* Forth, nothing comes after what is there; back, it begins with what changes nothing. */
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const struct cumulative *p = n->params;
+    const struct kind *kind = n->op->extra;
+    const kiln_type type = kiln_tensor_type(g, n->in[0]);
+    (void)input;
+    if (axis != p->axis || !(p->how & KILN_CUMULATE_REVERSE))
+        return KILN_IGNORED;
+    switch (kind->real) {
+    case KILN_CUMULATE_PROD_F:
+        return KILN_FILLED(1);
+    case KILN_CUMULATE_MAX_F:
+        return KILN_FILLED(kiln_extreme_of(type, false));
+    case KILN_CUMULATE_MIN_F:
+        return KILN_FILLED(kiln_extreme_of(type, true));
+    default:
+        return KILN_FILLED(0);
+    }
+}
+
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
 enum { LANES = 128, WHOLE = 8192, PART = 4096 };
@@ -206,6 +228,7 @@ static const kiln_field fields[] = {
         .outputs = outputs_,                             \
         .infer = infer_,                                 \
         .grad = grad_,                                   \
+        .beyond = beyond,                                \
         .fields = fields,                                \
         .lowerings = lowerings,                          \
         .lowering_count = 1,                             \

@@ -8,6 +8,7 @@
 #include <kiln/ops.h>
 
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 
@@ -77,6 +78,14 @@ static kiln_status sum_to_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_lower_sum(plan, n->in[0], &x, axes, n->out[0]);
 }
 
+/* Where axes are summed up, nothing adds nothing. */
+static kiln_beyond sum_to_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const kiln_shape x = kiln_tensor_shape(g, n->in[0]), y = kiln_tensor_shape(g, n->out[0]);
+    const int at = axis - (x.rank - y.rank);
+    return input == 0 && (at < 0 || y.size[at] != x.size[axis]) ? KILN_FILLED(0) : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_sum_to = {
     .name = "sum_to",
     .inputs = 2,
@@ -85,6 +94,7 @@ const kiln_op kiln_op_sum_to = {
     .shape_inputs = 1 << 1,
     .infer = sum_to_infer,
     .grad = sum_to_grad,
+    .beyond = sum_to_beyond,
     .lowerings = (const kiln_lowering[]){{.name = "reduce", .lower = sum_to_lower}},
     .lowering_count = 1,
 };
@@ -120,6 +130,7 @@ const kiln_op kiln_op_expand_to = {
     .shape_inputs = 1 << 1,
     .infer = expand_to_infer,
     .grad = expand_to_grad,
+    .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "chain", .lower = expand_to_lower}},
     .lowering_count = 1,
 };
@@ -159,7 +170,20 @@ static kiln_status count_of_fold(const kiln_graph *g, const kiln_node *n, const 
     return KILN_OK;
 }
 
-/* Once sizes are known it is a constant. */
+static kiln_beyond count_of_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)g, (void)input;
+    return *(const uint32_t *)n->params >> axis & 1 ? KILN_COUNTED : KILN_IGNORED;
+}
+
+/* The product of those that are there. */
+static kiln_tensor count_of_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, in[0]);
+    return kiln_count_tensor(g, &shape, *(const uint32_t *)n->params);
+}
+
+/* Once sizes are known it is a constant, but for those that depend on data. */
 const kiln_op kiln_op_count_of = {
     .name = "count_of",
     .inputs = 1,
@@ -167,6 +191,8 @@ const kiln_op kiln_op_count_of = {
     .shape_inputs = 1 << 0,
     .infer = count_of_infer,
     .grad = no_grad,
+    .beyond = count_of_beyond,
+    .counted = count_of_counted,
     .fold = count_of_fold,
 };
 
@@ -228,6 +254,7 @@ const kiln_op kiln_op_zeros_like = {
     .shape_inputs = 1 << 0,
     .infer = same_infer,
     .grad = no_grad,
+    .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "fill", .lower = zeros_lower}},
     .lowering_count = 1,
     .fold = zeros_fold,
@@ -240,6 +267,7 @@ const kiln_op kiln_op_ones_like = {
     .shape_inputs = 1 << 0,
     .infer = same_infer,
     .grad = no_grad,
+    .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "constant", .lower = ones_lower}},
     .lowering_count = 1,
     .fold = ones_fold,

@@ -19,6 +19,7 @@
 #include "device/variants.h"
 #include "gather/fold.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/slices.h"
 #include "ops/window.h"
@@ -195,12 +196,60 @@ kiln_status kiln_plan_slices(kiln_plan *plan, const kiln_node *n, const kiln_sha
     return KILN_OK;
 }
 
+/* Sizes that depend on data ------------------------------------------------------------------------------ */
+
+kiln_beyond kiln_slices_beyond(const kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
+                               int axis)
+{
+    const struct kiln_naming_params *p = n->params;
+    const kiln_shape i = kiln_tensor_shape(g, index);
+    if (naming_of(n) == KILN_NAMES_TUPLES)
+        return axis >= p->batch && axis < p->batch + i.size[i.rank - 1] ? KILN_REFUSED : KILN_IGNORED;
+    const bool named = axis == kiln_axis_of(p->axis, kiln_tensor_shape(g, x).rank);
+    return named && !p->counted ? KILN_COUNTED : KILN_IGNORED;
+}
+
+/* Negative ones from the last that is there, and none beyond it; nowhere stays nowhere. */
+static kiln_tensor index_counted(kiln_graph *g, kiln_tensor index, int64_t size)
+{
+    const kiln_type type = kiln_tensor_type(g, index);
+    const kiln_tensor zero = kiln_scalar(g, type, 0), one = kiln_scalar(g, type, 1);
+    const kiln_tensor rows = kiln_cast(g, kiln_size_tensor(g, size), type);
+    const kiln_tensor from_end = kiln_where(g, kiln_less(g, index, zero), rows, zero);
+    const kiln_tensor last = kiln_max(g, kiln_sub(g, rows, one), zero);
+    const kiln_tensor at = kiln_min(g, kiln_max(g, kiln_add(g, index, from_end), zero), last);
+    return kiln_where(g, kiln_equal(g, index, kiln_scalar(g, type, KILN_NOWHERE)), index, at);
+}
+
+kiln_tensor kiln_slices_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor x,
+                                kiln_tensor index)
+{
+    struct kiln_naming_params p = *(const struct kiln_naming_params *)n->params;
+    const kiln_shape shape = kiln_tensor_shape(g, x);
+    const kiln_tensor at = index_counted(g, index, shape.size[kiln_axis_of(p.axis, shape.rank)]);
+    kiln_tensor again[3];
+    for (int i = 0; i < n->inputs; i++)
+        again[i] = in[i].id == index.id ? at : in[i];
+    p.counted = true;
+    return kiln_append(g, n->op, again, n->inputs, &p, sizeof p);
+}
+
 /* The operators ------------------------------------------------------------------------------------------ */
 
 static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     out->type = kiln_tensor_type(g, n->in[0]);
     return kiln_slices_shape(g, n, n->in[0], n->in[1], &out->shape);
+}
+
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    return input ? KILN_IGNORED : kiln_slices_beyond(g, n, n->in[0], n->in[1], axis);
+}
+
+static kiln_tensor counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    return kiln_slices_counted(g, n, in, in[0], in[1]);
 }
 
 /* Each has its adding counterpart. */
@@ -258,6 +307,8 @@ static const kiln_lowering lowerings[] = {{.name = "gather", .lower = lower}};
         .outputs = 1,                                             \
         .infer = infer,                                           \
         .grad = grad,                                             \
+        .beyond = beyond,                                         \
+        .counted = counted,                                       \
         .lowerings = lowerings,                                   \
         .lowering_count = 1,                                      \
         .fields = kiln_naming_fields,                             \

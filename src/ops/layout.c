@@ -11,6 +11,7 @@
 #include <kiln/ops.h>
 
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -19,12 +20,13 @@ static void back_to_x(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
     dx[0] = kiln_reshape_to(g, dy[0], n->in[0]);
 }
 
-#define KILN_ALIAS(op)                                    \
-    const kiln_op kiln_op_##op = {.name = #op,            \
-                                  .inputs = 1,            \
-                                  .outputs = 1,           \
-                                  .flags = KILN_OP_ALIAS, \
-                                  .infer = op##_infer,    \
+#define KILN_ALIAS(op)                                            \
+    const kiln_op kiln_op_##op = {.name = #op,                    \
+                                  .inputs = 1,                    \
+                                  .outputs = 1,                   \
+                                  .flags = KILN_OP_ALIAS,         \
+                                  .infer = op##_infer,            \
+                                  .beyond = kiln_beyond_of_shape, \
                                   .grad = back_to_x}
 
 /* Reshape ------------------------------------------------------------------------------------------------ */
@@ -131,6 +133,7 @@ const kiln_op kiln_op_reshape = {
     .outputs = 1,
     .flags = KILN_OP_ALIAS,
     .infer = reshape_infer,
+    .beyond = kiln_beyond_of_shape,
     .grad = back_to_x,
     .sizes = map_sizes,
 };
@@ -156,6 +159,7 @@ const kiln_op kiln_op_reshape_to = {
     .shape_inputs = 1u << 1,
     .flags = KILN_OP_ALIAS,
     .infer = reshape_to_infer,
+    .beyond = kiln_beyond_of_shape,
     .grad = back_to_x,
 };
 
@@ -291,6 +295,7 @@ const kiln_op kiln_op_transpose = {
     .inputs = 1,
     .outputs = 1,
     .infer = transpose_infer,
+    .beyond = kiln_beyond_ignored,
     .grad = transpose_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = transpose_lower}},
     .lowering_count = 1,
@@ -349,6 +354,7 @@ const kiln_op kiln_op_expand = {
     .inputs = 1,
     .outputs = 1,
     .infer = expand_infer,
+    .beyond = kiln_beyond_ignored,
     .grad = expand_grad,
     .lowerings = expand_lowerings,
     .lowering_count = 1,

@@ -12,6 +12,7 @@
 
 #include "graph/graph.h"
 #include "loss/cross_entropy.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/rows.h"
 
@@ -96,11 +97,19 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
 
 static const kiln_lowering lowerings[] = {{.name = "rows", .lower = lower}};
 
+/* Rows apart; the classes are all there. */
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const bool rows = kiln_tensor_shape(g, n->in[input]).rank < kiln_tensor_shape(g, n->in[0]).rank;
+    return axis == 1 && !rows ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_cross_entropy = {
     .name = "cross_entropy",
     .inputs = 2,
     .outputs = 1,
     .infer = entropy_infer,
+    .beyond = beyond,
     .grad = entropy_grad,
     .lowerings = lowerings,
     .lowering_count = 1,
@@ -111,6 +120,7 @@ const kiln_op kiln_op_cross_entropy_grad = {
     .inputs = 3,
     .outputs = 1,
     .infer = grad_infer,
+    .beyond = beyond,
     .grad = grad_grad,
     .lowerings = lowerings,
     .lowering_count = 1,

@@ -13,6 +13,7 @@
 #include <kiln/ops.h>
 
 #include "matmul/matmul.h"
+#include "ops/beyond.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
@@ -235,6 +236,16 @@ static const kiln_field matmul_fields[] = {
     {0},
 };
 
+/* Along the axis that is summed, nothing adds nothing. */
+static kiln_beyond matmul_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const kiln_matmul_params *p = n->params;
+    const int rank = kiln_tensor_shape(g, n->in[input]).rank;
+    const bool turned = input ? p->transpose_b : p->transpose_a;
+    const int summed = rank == 1 ? 0 : (input == 1) != turned ? rank - 2 : rank - 1;
+    return input < 2 && axis == summed ? KILN_FILLED(0) : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_matmul = {
     .name = "matmul",
     .fields = matmul_fields,
@@ -242,6 +253,7 @@ const kiln_op kiln_op_matmul = {
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,
     .infer = matmul_infer,
+    .beyond = matmul_beyond,
     .grad = matmul_grad,
     .lowerings = (const kiln_lowering[]){{.name = "gemm", .lower = matmul_lower}},
     .lowering_count = 1,

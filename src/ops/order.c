@@ -18,6 +18,9 @@
  * Kernels: src/ops/order_kernel.c, shaders/order/, src/cpu/order.c, src/cpu/order_fast.c.   Tests: tests/ops/order.c.
  */
 #include "ops/order.h"
+#include "ops/beyond.h"
+
+#include <math.h>
 
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
@@ -66,6 +69,18 @@ static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_
     const kiln_tensor in[] = {dy[0], n->out[1], n->in[0]};
     if (dy[0].id)
         dx[0] = kiln_append(g, &kiln_op_gather_elements_grad, in, 3, &names, sizeof names);
+}
+
+/* They come last, behind what is equal. */
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const struct order *p = n->params;
+    const kiln_type type = kiln_tensor_type(g, n->in[0]);
+    (void)input;
+    if (axis != p->axis)
+        return KILN_IGNORED;
+    const bool last_is_nan = kiln_type_is_real(type) && !p->descending;
+    return KILN_FILLED(last_is_nan ? NAN : kiln_extreme_of(type, !p->descending));
 }
 
 static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis, int64_t k,
@@ -318,6 +333,7 @@ const kiln_op kiln_op_sort = {
     .inputs = 1,
     .outputs = 2,
     .infer = infer,
+    .beyond = beyond,
     .grad = grad,
     .lowerings = lowerings,
     .lowering_count = 2,
@@ -329,6 +345,7 @@ const kiln_op kiln_op_top_k = {
     .inputs = 1,
     .outputs = 2,
     .infer = infer,
+    .beyond = beyond,
     .grad = grad,
     .lowerings = lowerings,
     .lowering_count = 2,

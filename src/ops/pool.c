@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "device/variants.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "pool/pool2d.h"
 #include "shaders.h"
@@ -166,6 +167,7 @@ const kiln_op kiln_op_pool2d = {
     .inputs = 1,
     .outputs = 1,
     .infer = pool_infer,
+    .beyond = kiln_beyond_in_batch,
     .grad = pool_grad,
     .lowerings = (const kiln_lowering[]){{.name = "pool2d", .lower = pool_lower}},
     .lowering_count = 1,
@@ -176,6 +178,7 @@ const kiln_op kiln_op_pool2d_grad = {
     .inputs = 2,
     .outputs = 1,
     .infer = like_x_infer,
+    .beyond = kiln_beyond_in_batch,
     .lowerings = (const kiln_lowering[]){{.name = "pool2d_grad", .lower = grad_lower}},
     .lowering_count = 1,
 };

@@ -17,6 +17,7 @@
 #include "device/variants.h"
 #include "graph/graph.h"
 #include "graph/random.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "random/dropout.h"
 #include "shaders.h"
@@ -70,6 +71,7 @@ const kiln_op kiln_op_dropout = {
     .inputs = 2,
     .outputs = 1,
     .infer = infer,
+    .beyond = kiln_beyond_ignored,
     .grad = grad,
     .lowerings = (const kiln_lowering[]){{.name = "philox", .lower = lower}},
     .lowering_count = 1,

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 #include "reduce/codes.h"
@@ -315,6 +316,33 @@ static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_plan_dispatch(plan, &d);
 }
 
+/* Sizes that depend on data ------------------------------------------------------------------------------ */
+
+/* What a reduction over nothing gives is its neutral element. */
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)input;
+    const struct reduce_params *p = n->params;
+    const struct kind *kind = n->op->extra;
+    if (!(p->axes >> axis & 1))
+        return KILN_IGNORED;
+    if (kind->mean)
+        return KILN_COUNTED;
+    const bool most = kind->real == KILN_REDUCE_MAX_F || kind->real == KILN_REDUCE_ARGMAX_F;
+    if (kind->real == KILN_REDUCE_SUM_F)
+        return KILN_FILLED(0);
+    return KILN_FILLED(kiln_extreme_of(kiln_tensor_type(g, n->in[0]), !most));
+}
+
+/* sum / count, in x's type */
+static kiln_tensor mean_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    const struct reduce_params *p = n->params;
+    const kiln_spec x = kiln_tensor_spec(g, in[0]);
+    const kiln_tensor count = kiln_cast(g, kiln_count_tensor(g, &x.shape, p->axes), x.type);
+    return kiln_div(g, append(g, &kiln_op_sum, in[0], p->axes, p->keep), count);
+}
+
 /* Operators ---------------------------------------------------------------------------------------------- */
 
 static const kiln_lowering lowerings[] = {{.name = "reduce", .lower = lower}};
@@ -332,6 +360,8 @@ static const kiln_field fields[] = {
         .outputs = 1,                               \
         .infer = infer,                             \
         .grad = grad_,                              \
+        .beyond = beyond,                           \
+        .counted = mean_counted,                    \
         .fields = fields,                           \
         .lowerings = lowerings,                     \
         .lowering_count = 1,                        \
@@ -352,6 +382,7 @@ const kiln_op kiln_op_place = {
     .shape_inputs = 1 << 2,
     .infer = place_infer,
     .grad = place_grad,
+    .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "place", .lower = place_lower}},
     .lowering_count = 1,
 };

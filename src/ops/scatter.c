@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "device/caps.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/order.h"
 #include "scatter/scatter.h"
@@ -370,6 +371,34 @@ static void grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
                                                   : kiln_gather_nd(g, dy[0], n->in[1], p->batch);
 }
 
+/* Sizes that depend on data ------------------------------------------------------------------------------ */
+
+/* Inputs {x, index, updates}: an update that is not there goes nowhere. */
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    return input == 0   ? kiln_slices_beyond(g, n, n->in[0], n->in[1], axis)
+           : input == 1 ? KILN_FILLED(KILN_NOWHERE)
+                        : KILN_IGNORED;
+}
+
+static kiln_tensor counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    return kiln_slices_counted(g, n, in, in[0], in[1]);
+}
+
+/* Inputs {dy, index, x}. */
+static kiln_beyond grad_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    return input == 2   ? kiln_slices_beyond(g, n, n->in[2], n->in[1], axis)
+           : input == 1 ? KILN_FILLED(KILN_NOWHERE)
+                        : KILN_IGNORED;
+}
+
+static kiln_tensor grad_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    return kiln_slices_counted(g, n, in, in[2], in[1]);
+}
+
 /* The operators ------------------------------------------------------------------------------------------ */
 
 #define OP(name_, naming_)                                                         \
@@ -379,6 +408,8 @@ static void grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
         .outputs = 1,                                                              \
         .infer = infer,                                                            \
         .grad = grad,                                                              \
+        .beyond = beyond,                                                          \
+        .counted = counted,                                                        \
         .lowerings = (const kiln_lowering[]){{.name = "scatter", .lower = lower}}, \
         .lowering_count = 1,                                                       \
         .fields = kiln_naming_fields,                                              \
@@ -398,6 +429,8 @@ OP(scatter_nd, TUPLES);
         .shape_inputs = 1u << 2,                                                        \
         .infer = grad_infer,                                                            \
         .grad = grad_grad,                                                              \
+        .beyond = grad_beyond,                                                          \
+        .counted = grad_counted,                                                        \
         .lowerings = (const kiln_lowering[]){{.name = "scatter", .lower = grad_lower}}, \
         .lowering_count = 1,                                                            \
         .fields = kiln_naming_fields,                                                   \

@@ -15,6 +15,7 @@
 #include "base/half.h"
 #include "base/log.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -151,12 +152,23 @@ static const kiln_field slice_fields[] = {
     {0},
 };
 
+/* What counts from the end, or goes backwards, would begin with elements that are not there. */
+static kiln_beyond slice_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const struct slice *p = n->params;
+    const bool along = axis == kiln_axis_of((int)p->axis, kiln_tensor_shape(g, n->in[0]).rank);
+    const bool forth = p->first >= 0 && p->end == KILN_END && p->step > 0;
+    (void)input;
+    return along && !forth ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_slice = {
     .name = "slice",
     .fields = slice_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = slice_infer,
+    .beyond = slice_beyond,
     .grad = slice_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = slice_lower}},
     .lowering_count = 1,
@@ -168,6 +180,7 @@ const kiln_op kiln_op_slice_grad = {
     .outputs = 1,
     .shape_inputs = 1u << 1,
     .infer = like_x_infer,
+    .beyond = slice_beyond,
     .grad = slice_grad_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = slice_grad_lower}},
     .lowering_count = 1,
@@ -280,12 +293,20 @@ static const kiln_field pad_fields[] = {
     {0},
 };
 
+/* What is put behind would have to stand behind the last that is there. */
+static kiln_beyond pad_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)g, (void)input;
+    return ((const struct pad *)n->params)->after[axis] ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_pad = {
     .name = "pad",
     .fields = pad_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = pad_infer,
+    .beyond = pad_beyond,
     .grad = pad_grad,
     .lowerings = (const kiln_lowering[]){{.name = "fill", .lower = pad_lower}},
     .lowering_count = 1,
@@ -297,6 +318,7 @@ const kiln_op kiln_op_pad_grad = {
     .outputs = 1,
     .shape_inputs = 1u << 1,
     .infer = like_x_infer,
+    .beyond = pad_beyond,
     .grad = pad_grad_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = pad_grad_lower}},
     .lowering_count = 1,

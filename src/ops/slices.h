@@ -15,6 +15,7 @@ struct kiln_naming_params {
     int32_t batch; /* of TUPLES: so many first axes are shared by x and index */
     int32_t meets; /* of a scatter: kiln_scatter_kind */
     int32_t distinct;
+    int32_t counted; /* the index needs no look at how many there are */
 };
 
 /** The fields of these params. */
@@ -26,6 +27,14 @@ extern const kiln_field kiln_naming_fields[];
  */
 kiln_status kiln_slices_shape(kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
                               kiln_shape *out);
+
+/** What becomes of x's elements beyond a count. */
+kiln_beyond kiln_slices_beyond(const kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
+                               int axis);
+
+/** The node again where x's axis that is named is counted: index, from the end and clamped by the count. */
+kiln_tensor kiln_slices_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor x,
+                                kiln_tensor index);
 
 /**
  * x as [outer, rows, inner], its slices as [outer, count, inner]. The index is [outer / share, count]: one list for `share`

@@ -7,9 +7,12 @@
  */
 #include "softmax/softmax.h"
 
+#include <math.h>
+
 #include <kiln/ops.h>
 
 #include "device/variants.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/rows.h"
 #include "shaders.h"
@@ -63,6 +66,12 @@ static void log_softmax_grad(kiln_graph *g, const kiln_node *n, const kiln_tenso
     dx[0] = kiln_sub(g, dy[0], kiln_mul(g, kiln_exp(g, n->out[0]), row_sum(g, n, dy[0])));
 }
 
+static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)g, (void)input;
+    return axis == *(const int32_t *)n->params ? KILN_FILLED(-INFINITY) : KILN_IGNORED;
+}
+
 static kiln_status lower(kiln_plan *plan, const kiln_node *n)
 {
     const kiln_shape shape = kiln_plan_spec(plan, n->in[0]).shape;
@@ -90,6 +99,7 @@ const kiln_op kiln_op_softmax = {
     .outputs = 1,
     .infer = infer,
     .grad = softmax_grad,
+    .beyond = beyond,
     .lowerings = lowerings,
     .lowering_count = 1,
 };
@@ -101,6 +111,7 @@ const kiln_op kiln_op_log_softmax = {
     .outputs = 1,
     .infer = infer,
     .grad = log_softmax_grad,
+    .beyond = beyond,
     .lowerings = lowerings,
     .lowering_count = 1,
 };

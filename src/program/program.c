@@ -138,6 +138,40 @@ static bool add_result(kiln_program *p, kiln_tensor user, kiln_tensor own, int i
 
 enum { ROOM = 1024 };
 
+/* The counts that results' sizes depend on come with the results. */
+struct counts {
+    kiln_program *p;
+    kiln_tensor *run;
+    int *run_count;
+    bool whole;
+};
+
+static void add_count(void *user, uint32_t id)
+{
+    struct counts *c = user;
+    const struct kiln_program_result r = {.tensor = {c->p->graph->tag, id}, .index = *c->run_count};
+    for (int i = c->p->readable; i < c->p->result.count; i++)
+        if (c->p->result.data[i].tensor.id == id)
+            return;
+    if (*c->run_count == ROOM || !kiln_vec_push(&c->p->result, r)) {
+        c->whole = false;
+        return;
+    }
+    c->run[(*c->run_count)++] = r.tensor;
+}
+
+static bool add_counts(kiln_program *p, kiln_tensor *run, int *run_count)
+{
+    struct counts c = {p, run, run_count, true};
+    p->readable = p->result.count;
+    for (int i = 0; i < p->readable; i++) {
+        const kiln_shape shape = kiln_tensor_shape(p->graph, p->result.data[i].tensor);
+        for (int k = 0; k < shape.rank; k++)
+            kiln_dim_counts(p->graph, shape.size[k], add_count, &c);
+    }
+    return c.whole;
+}
+
 /* Names of results, for tools: an output of the user's graph may have become another node's value. */
 static void keep_name(kiln_program *p, const kiln_graph *g, kiln_tensor user, kiln_tensor own)
 {
@@ -168,6 +202,7 @@ static kiln_status snapshot(kiln_program *p, const kiln_graph *g)
         keep_name(p, g, p->run.data[i], run[i]);
         whole = add_result(p, p->run.data[i], run[i], i);
     }
+    whole = whole && (status || add_counts(p, run, &count));
     p->run.count = 0;
     for (int i = 0; i < count && !status && whole; i++)
         whole = kiln_vec_push(&p->run, run[i]);
@@ -562,7 +597,7 @@ kiln_status kiln_program_wait(kiln_program *p)
 static const struct kiln_program_result *find_result(const kiln_program *p, kiln_tensor user, int *index)
 {
     const kiln_tensor own = own_tensor(p, user);
-    for (*index = 0; own.id && *index < p->result.count; ++*index)
+    for (*index = 0; own.id && *index < p->readable; ++*index)
         if (p->result.data[*index].tensor.id == own.id)
             return &p->result.data[*index];
     return NULL;
@@ -579,13 +614,77 @@ static kiln_status last_spec(const kiln_program *p, kiln_tensor t, int *index, k
     return KILN_OK;
 }
 
+static const void *output_of(const kiln_program *p, int index)
+{
+    return (const char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index];
+}
+
+/* The number of a symbol in the last run, or of what was counted in it. */
+static int64_t last_size(void *user, int64_t size)
+{
+    const kiln_program *p = user;
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(p->graph, size);
+    for (int i = 0; i < p->symbol.count; i++)
+        if (p->symbol.data[i] == size)
+            return p->last->size[i];
+    for (int i = p->readable; i < p->result.count; i++)
+        if (e->op == KILN_DIM_BOUNDED && e->b == p->result.data[i].tensor.id) {
+            const int32_t count = *(const int32_t *)output_of(p, i);
+            return count < 0 ? 0 : count;
+        }
+    return -1;
+}
+
+/* The shape of what is there: where sizes depend on data, as the run, now over, counted. */
+static kiln_status last_shape(const kiln_program *p, int index, kiln_shape *shape)
+{
+    const kiln_shape declared = kiln_tensor_shape(p->graph, p->result.data[index].tensor);
+    for (int i = 0; i < declared.rank; i++) {
+        if (!kiln_dim_is_counted(p->graph, declared.size[i]))
+            continue;
+        const kiln_status status = kiln_wait(p->dev, p->ticket);
+        if (status)
+            return status;
+        const int64_t size = kiln_dim_value(p->graph, declared.size[i], last_size, (void *)(uintptr_t)p);
+        shape->size[i] = size < 0 ? 0 : size; /* a difference of more than there are */
+    }
+    return KILN_OK;
+}
+
 kiln_status kiln_program_shape(const kiln_program *p, kiln_tensor t, kiln_shape *shape)
 {
     int index;
     kiln_spec spec = {0};
     const kiln_status status = last_spec(p, t, &index, &spec);
     *shape = spec.shape;
-    return status;
+    return status ? status : last_shape(p, index, shape);
+}
+
+/* Dense elements of `shape` out of those of `planned`, which has as many or more along each axis. */
+static void copy_out(void *to, kiln_type to_type, const kiln_shape *shape, const void *from,
+                     kiln_type from_type, const kiln_shape *planned)
+{
+    int axis = shape->rank - 1; /* the innermost that is cut */
+    size_t run = 1, stride = 1, outer = 1;
+    while (axis >= 0 && shape->size[axis] == planned->size[axis])
+        run *= (size_t)shape->size[axis--];
+    if (axis < 0) {
+        kiln_convert(to, to_type, from, from_type, run);
+        return;
+    }
+    stride = run * (size_t)planned->size[axis];
+    run *= (size_t)shape->size[axis];
+    for (int i = 0; i < axis; i++)
+        outer *= (size_t)shape->size[i];
+    for (size_t o = 0; o < outer; o++) {
+        size_t rest = o, at = 0, step = stride;
+        for (int i = axis - 1; i >= 0; rest /= (size_t)shape->size[i--]) {
+            at += rest % (size_t)shape->size[i] * step;
+            step *= (size_t)planned->size[i];
+        }
+        kiln_convert((char *)to + o * run * kiln_type_size(to_type), to_type,
+                     (const char *)from + at * kiln_type_size(from_type), from_type, run);
+    }
 }
 
 kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
@@ -594,6 +693,9 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
     kiln_spec spec;
     kiln_status status = last_spec(p, t, &index, &spec);
     if (status)
+        return status;
+    const kiln_shape planned = spec.shape;
+    if ((status = last_shape(p, index, &spec.shape)))
         return status;
     const kiln_type type = kiln_type_is_real(spec.type) && dst->type == KILN_F64 ? KILN_F64 : spec.type;
     const size_t count = (size_t)kiln_shape_count(&spec.shape), bytes = count * kiln_type_size(type);
@@ -608,9 +710,8 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
     dst->type = type;
     dst->shape = spec.shape;
     if (count)
-        kiln_convert(dst->data, type,
-                     (char *)p->last->outputs[p->last_slot]->map + p->last->output_offset[index],
-                     kiln_storage_type(spec.type, p->storage), count);
+        copy_out(dst->data, type, &spec.shape, output_of(p, index), kiln_storage_type(spec.type, p->storage),
+                 &planned);
     if (type == KILN_F64 && p->storage != KILN_STORAGE_DOUBLE)
         kiln_round_to(dst->data, spec.type, count);
     return KILN_OK;
@@ -620,12 +721,12 @@ kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_array *dst)
 
 int kiln_program_result_count(const kiln_program *p)
 {
-    return p->result.count;
+    return p->readable;
 }
 
 kiln_tensor kiln_program_result(const kiln_program *p, int index)
 {
-    return index >= 0 && index < p->result.count ? p->result.data[index].user : KILN_NONE;
+    return index >= 0 && index < p->readable ? p->result.data[index].user : KILN_NONE;
 }
 
 int kiln_program_input_count(const kiln_program *p)

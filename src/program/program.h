@@ -29,9 +29,9 @@ struct kiln_known {
     kiln_tensor user, own;
 };
 
-/** A value of the run list that can be read. */
+/** A value of the run list that can be read, or a count that sizes of such values depend on. */
 struct kiln_program_result {
-    kiln_tensor tensor, user; /* of the snapshot; of the user's graph */
+    kiln_tensor tensor, user; /* of the snapshot; of the user's graph, none: a count */
     int index;                /* in the run list */
     const kiln_program_buffer *own;
 };
@@ -70,6 +70,7 @@ struct kiln_program {
     KILN_VEC(kiln_tensor) run;         /* of the snapshot */
     KILN_VEC(struct kiln_program_input) input;
     KILN_VEC(struct kiln_program_result) result;
+    int readable;             /* results; the others are counts */
     KILN_VEC(int64_t) symbol; /* that the inputs' shapes use */
     KILN_VEC(kiln_program_buffer) own;
     KILN_VEC(struct kiln_ready *) ready;
