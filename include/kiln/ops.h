@@ -41,7 +41,7 @@ typedef struct kiln_reduce_params {
     bool keep; /* keep reduced axes as size 1 */
 } kiln_reduce_params;
 
-/** Over nothing: sum 0, mean NaN, max -infinity, min +infinity. Ties of max and min give their gradient to the first. */
+/** Over nothing: sum 0, mean NaN, max -infinity (integers: the least), min +infinity (the most). Ties of max and min give their gradient to the first. */
 KILN_API kiln_tensor kiln_sum(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
 KILN_API kiln_tensor kiln_mean(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
 KILN_API kiln_tensor kiln_reduce_max(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);

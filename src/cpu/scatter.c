@@ -84,7 +84,7 @@ static void combine(uint32_t code, size_t element, void *y, size_t to, const voi
 /* Bytes of an element: constant 4 says how many words of those that SET only moves. */
 static size_t element_of(const uint32_t *constants)
 {
-    return 4 * (size_t)constants[4];
+    return is_real(constants[0]) ? sizeof(real) : 4 * (size_t)constants[4];
 }
 
 static void begin(const uint32_t *constants, const void *base, void *y, size_t first, size_t count)

@@ -147,6 +147,13 @@ static bool one_step(const kiln_caps *caps, const kiln_dispatch *d)
     return steps_of(d) == 1;
 }
 
+/* A long step stands in the shaders for one step alone. */
+static bool short_steps(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return !KILN_STEP_IS_LONG(d->constants[1] & 0xff);
+}
+
 /* Variants ----------------------------------------------------------------------------------------------- */
 
 static const kiln_variant flat_one = {.name = "one",
@@ -156,6 +163,7 @@ static const kiln_variant flat_one = {.name = "one",
                                       .half = &kiln_spirv_chain_one_half,
                                       .lanes = LANES};
 static const kiln_variant flat = {.name = "flat",
+                                  .accepts = short_steps,
                                   .groups = groups,
                                   .spirv = &kiln_spirv_chain,
                                   .half = &kiln_spirv_chain_half,
@@ -167,6 +175,7 @@ static const kiln_variant strided_one = {.name = "strided_one",
                                          .half = &kiln_spirv_chain_strided_one_half,
                                          .lanes = LANES};
 static const kiln_variant strided = {.name = "strided",
+                                     .accepts = short_steps,
                                      .groups = groups,
                                      .spirv = &kiln_spirv_chain_strided,
                                      .half = &kiln_spirv_chain_strided_half,

@@ -259,12 +259,14 @@ static kiln_status reduce_runs(kiln_plan *plan, uint32_t code, struct runs r, ki
     return reduce_view(plan, code, &v, x, type, y, scale);
 }
 
-/* What a reduction over nothing gives. */
-static double of_nothing(const struct kind *kind)
+/* What a reduction over nothing gives. Integers have no infinity. */
+static double of_nothing(const struct kind *kind, bool real)
 {
-    const double least[] = {
-        [KILN_REDUCE_SUM_F] = 0, [KILN_REDUCE_MAX_F] = -INFINITY, [KILN_REDUCE_MIN_F] = INFINITY};
-    return kind->mean ? NAN : kind->place ? 0 : least[kind->real];
+    const double infinity = INFINITY, most = real ? infinity : INT32_MAX;
+    const double least = real ? -infinity : INT32_MIN;
+    const double nothing[] = {
+        [KILN_REDUCE_SUM_F] = 0, [KILN_REDUCE_MAX_F] = least, [KILN_REDUCE_MIN_F] = most};
+    return kind->mean ? NAN : kind->place ? 0 : nothing[kind->real];
 }
 
 static kiln_status lower(kiln_plan *plan, const kiln_node *n)
@@ -276,7 +278,7 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
     if (to == 0)
         return KILN_OK;
     if (from == 0)
-        return kiln_lower_constant(plan, n->out[0], of_nothing(kind));
+        return kiln_lower_constant(plan, n->out[0], of_nothing(kind, kiln_type_is_real(x.type)));
     const struct runs r = runs_of(&x.shape, p->axes);
     if (kind->place && r.reduced > 2)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %d groups of axes, at most 2", n->op->name, r.reduced);

@@ -8,13 +8,15 @@
 struct kiln_single {
     void *data[KILN_MAX_BINDINGS];
     size_t bytes[KILN_MAX_BINDINGS]; /* multiples of 2 */
+    /* where it is given: receives what a second run on the same arrays writes */
+    void *again[KILN_MAX_BINDINGS];
 };
 
 /**
  * Run d once on dev with the arrays (d->bind is not used), and store what it writes to them. d->variant
- * NULL means the first that accepts. With `repeat` above 1 it is run again so often, and *seconds is the
- * shortest run, as the host sees it; seconds may be NULL. Errors: ERROR_UNSUPPORTED where no variant runs
- * there, and what device calls return.
+ * NULL means the first that accepts. With `repeat` above 0 it is run so often after that, and *seconds is the
+ * shortest of these runs, as the host sees it. Errors: ERROR_UNSUPPORTED where no variant runs there, and what
+ * device calls return.
  */
 kiln_status kiln_single_run(kiln_device *dev, const kiln_dispatch *d, const struct kiln_single *arrays,
                             int repeat, double *seconds);

@@ -53,7 +53,7 @@ static bool holds_halves(kiln_device *dev)
         x[i] = sample(i);
     for (int i = 0; i < HALVES + BEHIND; i++)
         y[i] = UNTOUCHED;
-    bool holds = kiln_single_run(dev, &d, &arrays, 1, NULL) == KILN_OK;
+    bool holds = kiln_single_run(dev, &d, &arrays, 0, NULL) == KILN_OK;
     for (int i = 0; i < HALVES + BEHIND; i++)
         holds &= y[i] == (i < HALVES ? x[i] + 0x400 : UNTOUCHED);
     return holds;

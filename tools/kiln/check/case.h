@@ -39,8 +39,11 @@
  *   - Every operand comes from check_operand or its like: the compiler cannot fold it, and each run has the
  *     same values. Every result goes to check_result, which adds its gradients by all operands that are
  *     parameters, or to check_add, which does not.
+ *   - What on the CPU reaches no code but the references, and has no gradient, needs an `expect`: a plain formula
+ *     of the first result. Without it the case is not counted there.
  *   - A case is about one operator: what it could do as two cases are two.
  *   - Where a kernel has several variants, shapes reach each of them: `kiln check` lists those not seen.
+ *   - A kernel that only moves values, or rounds more than a few times, has a row in bounds.c, with the reason.
  */
 #ifndef KILN_TOOLS_CHECK_CASE_H
 #define KILN_TOOLS_CHECK_CASE_H
@@ -72,6 +75,11 @@ struct check_attributes {
 struct check_case;
 struct check_graph;
 
+/** The operands of a case in the order in which build made them. */
+struct check_values {
+    const double *const *real, *const *whole; /* parameters; inputs */
+};
+
 /** An operator's row. */
 struct check_op {
     const char *name;
@@ -80,6 +88,8 @@ struct check_op {
     const struct check_attributes *attributes;  /* NULL: none; cases without */
     bool (*fits)(const struct check_case *one); /* NULL: all of the product are cases */
     void (*build)(struct check_graph *c);
+    /** What build's first value is, by a formula apart from the references; NULL: the row has none. */
+    void (*expect)(const struct check_case *one, const struct check_values *x, double *y);
     /* For what several operators share: c->one->op->call, and where check_operand's values lie. */
     union check_call {
         kiln_tensor (*unary)(kiln_graph *g, kiln_tensor x);

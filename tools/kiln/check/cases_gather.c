@@ -25,6 +25,20 @@ static void gather(struct check_graph *c)
     check_result(c, kiln_gather(c->g, x, index, 1));
 }
 
+static void expect_gather(const struct check_case *one, const struct check_values *v, double *y)
+{
+    const bool real = kiln_type_is_real(one->type);
+    const double *x = real ? v->real[0] : v->whole[0], *index = v->whole[real ? 0 : 1];
+    const int64_t *n = one->n;
+
+    for (int64_t i = 0; i < n[0]; i++)
+        for (int64_t j = 0; j < n[3]; j++)
+            for (int64_t k = 0; k < n[2]; k++) {
+                const int64_t row = (int64_t)index[j] + (index[j] < 0 ? n[1] : 0);
+                y[(i * n[3] + j) * n[2] + k] = x[(i * n[1] + row) * n[2] + k];
+            }
+}
+
 /* a: the depth */
 static const struct check_attributes depths[] = {
     {"depth=1", {1}}, {"depth=10", {10}}, {"depth=257", {257}}, {0}};
@@ -36,7 +50,7 @@ static void one_hot(struct check_graph *c)
 }
 
 const struct check_op check_gather[] = {
-    {.name = "gather", .types = ANY, .shapes = shapes, .build = gather},
+    {.name = "gather", .types = ANY, .shapes = shapes, .build = gather, .expect = expect_gather},
     {.name = "one_hot",
      .types = CHECK_I32 | CHECK_I64,
      .shapes = check_shapes,

@@ -9,6 +9,7 @@
 #define KILN_TOOLS_CHECK_REPLAY_H
 
 #include "check/case.h"
+#include "check/compare.h"
 #include "device/device.h"
 
 /** What came of one variant in one dispatch. */
@@ -16,11 +17,8 @@ struct check_outcome {
     int step; /* of the plan */
     const kiln_kernel *kernel;
     const kiln_variant *variant;
-    bool passed;
-    double error,
-        bound;      /* the largest difference over the largest magnitude of that result; what it may be */
-    char what[160]; /* the first element that is off; "" */
-    double seconds; /* of one run; 0 where not timed */
+    struct check_distance distance;
+    double seconds;      /* of one run; 0 where not timed */
     double flops, bytes; /* of it */
 };
 
@@ -29,12 +27,14 @@ struct check_params {
     int repeat; /* runs to time; 0: none */
     void (*report)(void *user, const struct check_outcome *outcome);
     void *user;
+    bool expected;      /* out: the row's formula was compared */
+    char surprise[160]; /* out: how the first result differs from it; "" */
 };
 
 /**
  * Build, compile and replay a case. What is off is reported and no error.
  * Errors: of what could not be built, compiled or run; ERROR_UNSUPPORTED where the device has no code for it.
  */
-kiln_status check_replay(kiln_device *dev, const struct check_case *one, const struct check_params *params);
+kiln_status check_replay(kiln_device *dev, const struct check_case *one, struct check_params *params);
 
 #endif

@@ -1,0 +1,77 @@
+/* bounds.c - see bounds.h. */
+#include "check/bounds.h"
+
+#include <math.h>
+
+#include "base/text.h"
+#include "chain/codes.h"
+#include "scatter/codes.h"
+
+/* A step or two round beyond what the operands' roundings stand for. Kernels were seen at a third of this. */
+static const struct check_bound usual = {NULL, 4, 2, 0, "some steps, and sums"};
+
+#define MOVES(kernel)                                   \
+    {                                                   \
+        kernel, 0, 0, 0, "moves values, or counts them" \
+    }
+
+/* Step words follow constant 0 in a chain and in the epilogue of a product. */
+static bool has_step(const kiln_dispatch *d, uint32_t code)
+{
+    for (int i = 1; i <= KILN_CHAIN_STEPS && i < d->constant_count; i++)
+        if ((d->constants[i] & 255) == code)
+            return true;
+    return false;
+}
+
+static bool rounds_to_f16(const kiln_dispatch *d)
+{
+    return has_step(d, KILN_STEP_TO_F16);
+}
+
+static bool rounds_to_bf16(const kiln_dispatch *d)
+{
+    return has_step(d, KILN_STEP_TO_BF16);
+}
+
+#define ROUNDS(kernel)                                                                                      \
+    {                                                                                                       \
+        kernel,       0x1p13, 2, 0x1p-14, "a step rounds to F16, half an ulp of which is 2^13 of ours",     \
+        rounds_to_f16},                                                                                     \
+    {                                                                                                       \
+        kernel, 0x1p16, 2, 0, "a step rounds to BF16, half an ulp of which is 2^16 of ours", rounds_to_bf16 \
+    }
+
+static bool only_sets(const kiln_dispatch *d)
+{
+    return d->constants[0] == KILN_MEET_SET;
+}
+
+static const struct check_bound rows[] = {
+    MOVES("copy"),
+    MOVES("gather"),
+    MOVES("index_fold"),
+    MOVES("order*"),
+    MOVES("place"),
+    MOVES("radix*"),
+    ROUNDS("chain*"),
+    ROUNDS("conv*"),
+    ROUNDS("matmul"),
+    {"cross_entropy", 4, 2, 1,
+     "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
+    {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
+    {"scatter*", 0, 0, 0, "moves values", only_sets},
+};
+
+const struct check_bound *check_bound_of(const kiln_dispatch *d)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (kiln_text_match(rows[i].kernel, d->kernel->name) && (!rows[i].applies || rows[i].applies(d)))
+            return &rows[i];
+    return &usual;
+}
+
+double check_roundings(const struct check_bound *bound, double n, bool reference)
+{
+    return bound->fixed + (reference ? 0 : bound->terms * sqrt(n));
+}

@@ -1,0 +1,239 @@
+/* operands.c - see operands.h. */
+#include "check/operands.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "check/bounds.h"
+#include "compiler/convert.h"
+
+enum {
+    NUDGES = 2,
+    AROUND = 8
+}; /* runs with operands off by a rounding; elements to each side that share a magnitude */
+
+/* Taking --------------------------------------------------------------------------------------------------- */
+
+bool check_is_result(const struct check_operands *o, int i)
+{
+    return o->elements[i] && (o->touch[i].access == KILN_WRITE || o->touch[i].access == KILN_READ_WRITE);
+}
+
+static kiln_type single_type(const struct check_operands *o, int i)
+{
+    return o->real[i] ? KILN_F32 : KILN_I32;
+}
+
+static kiln_type exact_type(const struct check_operands *o, int i)
+{
+    return o->real[i] ? KILN_F64 : KILN_I32;
+}
+
+static bool take_one(struct check_operands *o, int i, const void *from)
+{
+    const size_t count = o->elements[i], bytes = count * kiln_type_size(o->stored[i]);
+
+    o->single.bytes[i] = 4 * count;
+    o->exact.bytes[i] = (o->real[i] ? 8 : 4) * count;
+    o->device.bytes[i] = bytes;
+    o->found[i] = malloc(bytes);
+    o->single.at[i] = malloc(o->single.bytes[i]);
+    o->exact.at[i] = malloc(o->exact.bytes[i]);
+    o->device.data[i] = malloc(bytes);
+    if (check_is_result(o, i) && !(o->device.again[i] = malloc(bytes)))
+        return false;
+    if (o->real[i] && check_is_result(o, i) && !(o->magnitude[i] = calloc(count, sizeof(double))))
+        return false;
+    if (!o->found[i] || !o->single.at[i] || !o->exact.at[i] || !o->device.data[i])
+        return false;
+    memcpy(o->found[i], from, bytes);
+    kiln_convert(o->single.at[i], single_type(o, i), from, o->stored[i], count);
+    kiln_convert(o->exact.at[i], exact_type(o, i), from, o->stored[i], count);
+    return true;
+}
+
+kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, const struct kiln_step *s,
+                                unsigned char *(*memory)(void *user, const struct kiln_touch *t), void *user)
+{
+    const kiln_dispatch *d = s->dispatch;
+    uint64_t bytes = 0;
+
+    *o = (struct check_operands){.dispatch = d, .touch = s->touch, .count = s->touches};
+    for (int i = 0; i < s->touches; i++) {
+        const kiln_tensor value = d->bind[i].value;
+        if (s->touch[i].object < 0 || !s->touch[i].bytes)
+            continue;
+        bytes += s->touch[i].bytes;
+        o->real[i] = value.id && kiln_type_is_real(kiln_tensor_spec(g, value).type);
+        o->stored[i] = d->halves >> i & 1 ? KILN_F16 : single_type(o, i);
+        o->elements[i] = (size_t)s->touch[i].bytes / kiln_type_size(o->stored[i]);
+        if (!take_one(o, i, memory(user, &s->touch[i])))
+            return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for the operands of %s", d->kernel->name);
+    }
+    o->large = bytes > CHECK_LARGE;
+    return KILN_OK;
+}
+
+void check_operands_finish(struct check_operands *o)
+{
+    for (int i = 0; i < KILN_MAX_BINDINGS; i++) {
+        free(o->found[i]);
+        free(o->single.at[i]);
+        free(o->exact.at[i]);
+        free(o->magnitude[i]);
+        free(o->device.data[i]);
+        free(o->device.again[i]);
+    }
+}
+
+void check_operands_reset(struct check_operands *o)
+{
+    for (int i = 0; i < o->count; i++)
+        if (o->device.bytes[i])
+            memcpy(o->device.data[i], o->found[i], o->device.bytes[i]);
+}
+
+double check_terms_of(const struct check_operands *o)
+{
+    const kiln_dispatch *d = o->dispatch;
+    double results = 1, reads = 0;
+
+    for (int i = 0; i < o->count; i++) {
+        const double count = (double)o->elements[i];
+        if (check_is_result(o, i))
+            results = fmax(results, count);
+        else
+            reads = fmax(reads, count);
+    }
+    return fmax(1, fmax(reads, d->kernel->flops ? d->kernel->flops(d) / 2 : 0) / results);
+}
+
+/* What should come out --------------------------------------------------------------------------------------- */
+
+static void run_reference(const kiln_dispatch *d, kiln_reference_fn *reference, const kiln_memory *m)
+{
+    uint32_t constants[KILN_MAX_CONSTANTS];
+
+    memcpy(constants, d->constants, sizeof constants);
+    reference(d->block.bytes, constants, m, 0, (size_t)d->kernel->units(d));
+}
+
+static bool is_exact(const struct check_operands *o)
+{
+    const struct check_bound *bound = check_bound_of(o->dispatch);
+    return (bound->fixed == 0 && bound->terms == 0) || !o->dispatch->kernel->reference_f64;
+}
+
+/* The operands as they were found, in double, each real one off by a rounding either way. */
+static void nudge(const struct check_operands *o, kiln_memory *m, uint64_t seed)
+{
+    struct kiln_rng rng;
+
+    kiln_rng_init(&rng, seed, 0);
+    for (int i = 0; i < o->count; i++) {
+        if (!m->at[i])
+            continue;
+        kiln_convert(m->at[i], exact_type(o, i), o->found[i], o->stored[i], o->elements[i]);
+        for (size_t k = 0; o->real[i] && k < o->elements[i]; k += 32) {
+            uint32_t signs = kiln_rng_next(&rng);
+            for (size_t j = k; j < k + 32 && j < o->elements[i]; j++, signs >>= 1)
+                ((double *)m->at[i])[j] *= 1 + (signs & 1 ? CHECK_ROUNDING : -CHECK_ROUNDING);
+        }
+    }
+}
+
+/* How far each element answered, in roundings. */
+static void note_answers(struct check_operands *o, const kiln_memory *nudged)
+{
+    for (int i = 0; i < o->count; i++) {
+        const double *now = nudged->at[i], *want = o->exact.at[i];
+        for (size_t k = 0; o->magnitude[i] && k < o->elements[i]; k++) {
+            const double answer = fabs(now[k] - want[k]) / CHECK_ROUNDING;
+            if (answer > o->magnitude[i][k] && isfinite(answer))
+                o->magnitude[i][k] = answer;
+        }
+    }
+}
+
+static kiln_status measure(struct check_operands *o)
+{
+    kiln_memory m = o->exact;
+    bool room = true;
+
+    for (int i = 0; i < KILN_MAX_BINDINGS; i++)
+        if (o->exact.at[i])
+            room &= (m.at[i] = malloc(o->exact.bytes[i])) != NULL;
+    for (int run = 0; run < NUDGES && room; run++) {
+        nudge(o, &m, (uint64_t)run);
+        run_reference(o->dispatch, o->dispatch->kernel->reference_f64, &m);
+        note_answers(o, &m);
+    }
+    for (int i = 0; i < KILN_MAX_BINDINGS; i++)
+        free(m.at[i]);
+    return room ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a reference");
+}
+
+/* The largest answer around each element, and the element itself. */
+static void spread(double *magnitude, const double *want, size_t count, double least)
+{
+    double before = 0; /* the largest of the stretch before */
+
+    for (size_t first = 0; first < count; first += AROUND) {
+        const size_t end = first + AROUND < count ? first + AROUND : count;
+        const size_t ahead = end + AROUND < count ? end + AROUND : count;
+        double around = before;
+        for (size_t k = first; k < ahead; k++)
+            around = fmax(around, magnitude[k]);
+        before = 0;
+        for (size_t k = first; k < end; k++)
+            before = fmax(before, magnitude[k]);
+        for (size_t k = first; k < end; k++)
+            magnitude[k] = fmax(least, around + (isfinite(want[k]) ? fabs(want[k]) : 0));
+    }
+}
+
+static void take_largest(double *magnitude, const double *want, size_t count)
+{
+    double largest = 0;
+
+    for (size_t k = 0; k < count; k++)
+        largest = isfinite(want[k]) ? fmax(largest, fabs(want[k])) : largest;
+    for (size_t k = 0; k < count; k++)
+        magnitude[k] = largest;
+}
+
+/* What is to come out exactly: as it is stored. */
+static void take_single(struct check_operands *o, int i)
+{
+    const float *from = o->single.at[i];
+
+    for (size_t k = 0; k < o->elements[i]; k++)
+        ((double *)o->exact.at[i])[k] =
+            o->stored[i] == KILN_F16 ? kiln_half_to(kiln_half_from(from[k])) : from[k];
+}
+
+kiln_status check_operands_compute(struct check_operands *o)
+{
+    const kiln_kernel *kernel = o->dispatch->kernel;
+    const double least = check_bound_of(o->dispatch)->least;
+    kiln_status status = KILN_OK;
+
+    run_reference(o->dispatch, kernel->reference, &o->single);
+    if (!is_exact(o)) {
+        run_reference(o->dispatch, kernel->reference_f64, &o->exact);
+        status = o->large ? KILN_OK : measure(o);
+    }
+    for (int i = 0; i < o->count; i++) {
+        if (is_exact(o) && o->real[i])
+            take_single(o, i);
+        if (o->magnitude[i] && o->large)
+            take_largest(o->magnitude[i], o->exact.at[i], o->elements[i]);
+        else if (o->magnitude[i])
+            spread(o->magnitude[i], o->exact.at[i], o->elements[i], least);
+    }
+    return status;
+}

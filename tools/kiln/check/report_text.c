@@ -1,0 +1,50 @@
+/* report_text.c - a run's report for people. See report.h. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "check/report.h"
+
+void check_repeat_command(const struct check_report *r, const struct check_entry *e, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s%s%skiln check --device %s --case %s --seed %" PRIu64,
+             r->limits ? "KILN_LIMITS=" : "", r->limits ? r->limits : "", r->limits ? " " : "",
+             r->device.name, e->one->name, r->seed);
+}
+
+static void print_tally(const struct check_tally *t, bool rates)
+{
+    printf("%-22s %-18s %6d runs", t->kernel->name, t->variant->name, t->runs);
+    if (t->failed)
+        printf(", %d FAILED", t->failed);
+    printf("  error %.1e, %9.3g ulp, %3.0f %% of its bound", t->error, t->ulp, 100 * t->share);
+    if (rates && t->gflops > 0)
+        printf("  %8.2f GFLOP/s", t->gflops);
+    if (rates)
+        printf("  %8.2f GB/s", t->gbytes);
+    putchar('\n');
+}
+
+static void print_entries(const struct check_report *r, enum check_status status, const char *as)
+{
+    for (int i = 0; i < r->entry.count; i++) {
+        const struct check_entry *e = &r->entry.data[i];
+        if (e->status == status)
+            printf("%s: %s%s%s\n", as, e->one->name, e->what[0] ? ": " : "", e->what);
+    }
+}
+
+void check_print_text(const struct check_report *r, bool rates)
+{
+    for (int i = 0; i < r->tally.count; i++)
+        print_tally(&r->tally.data[i], rates);
+    print_entries(r, CHECK_INAPPLICABLE, "does not apply");
+    print_entries(r, CHECK_UNCOUNTED, "not counted");
+    for (int i = 0; i < r->unreached.count; i++)
+        printf("not reached: %s %s\n", r->unreached.data[i].kernel->name, r->unreached.data[i].variant->name);
+    printf("%d passed, %d failed", r->count[CHECK_PASSED], r->count[CHECK_FAILED]);
+    if (r->count[CHECK_UNCOUNTED])
+        printf(", %d not counted", r->count[CHECK_UNCOUNTED]);
+    if (r->count[CHECK_INAPPLICABLE])
+        printf(", %d do not apply", r->count[CHECK_INAPPLICABLE]);
+    printf(" in %.0f s\n", r->seconds);
+}

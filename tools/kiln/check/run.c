@@ -1,0 +1,236 @@
+/* run.c - see run.h. */
+#include "check/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "check/differences.h"
+#include "check/replay.h"
+#include "ops/table.h"
+
+enum { TIMED_RUNS = 5 };
+
+struct run {
+    const struct check_options *options;
+    struct check_report *report;
+    kiln_device *dev;
+    struct check_entry now;
+    int timed;  /* the step that was last added to the case's time */
+    bool other; /* code other than the oracle has run */
+};
+
+/* Messages ------------------------------------------------------------------------------------------------- */
+
+static char last_line[200];
+
+/* Errors of a case are its verdict. */
+static void keep_line(void *user, kiln_log_level level, const char *line)
+{
+    (void)user;
+    if (level == KILN_LOG_ERROR)
+        snprintf(last_line, sizeof last_line, "%s", line);
+    else
+        fprintf(stderr, "kiln: warning: %s\n", line);
+}
+
+/* Outcomes of variants ------------------------------------------------------------------------------------- */
+
+static struct check_tally *tally_of(struct check_report *r, const kiln_kernel *kernel,
+                                    const kiln_variant *variant)
+{
+    for (int i = 0; i < r->tally.count; i++)
+        if (r->tally.data[i].kernel == kernel && r->tally.data[i].variant == variant)
+            return &r->tally.data[i];
+    if (!kiln_vec_push(&r->tally, (struct check_tally){.kernel = kernel, .variant = variant}))
+        return NULL;
+    return &r->tally.data[r->tally.count - 1];
+}
+
+static void count_outcome(struct check_report *r, const struct check_outcome *o)
+{
+    struct check_tally *t = tally_of(r, o->kernel, o->variant);
+
+    if (!t)
+        return;
+    t->runs++;
+    t->failed += !(o->distance.share <= 1);
+    t->share = fmax(t->share, o->distance.share);
+    t->error = fmax(t->error, o->distance.error);
+    t->ulp = fmax(t->ulp, o->distance.ulp);
+    if (o->seconds > 0) {
+        t->gflops = fmax(t->gflops, 1e-9 * o->flops / o->seconds);
+        t->gbytes = fmax(t->gbytes, 1e-9 * o->bytes / o->seconds);
+    }
+}
+
+/* A dispatch counts by the first of its variants: the one that a program runs. */
+static void add_time(struct run *run, const struct check_outcome *o)
+{
+    if (o->step == run->timed)
+        return;
+    run->timed = o->step;
+    run->now.seconds += o->seconds;
+    run->now.flops += o->flops;
+    run->now.bytes += o->bytes;
+}
+
+static void take_outcome(void *user, const struct check_outcome *o)
+{
+    struct run *run = user;
+    struct check_entry *now = &run->now;
+
+    count_outcome(run->report, o);
+    add_time(run, o);
+    run->other |= o->variant != &kiln_cpu_reference;
+    now->runs++;
+    now->share = fmax(now->share, o->distance.share);
+    now->error = fmax(now->error, o->distance.error);
+    now->ulp = fmax(now->ulp, o->distance.ulp);
+    if (o->distance.share <= 1 || now->status == CHECK_FAILED)
+        return;
+    now->status = CHECK_FAILED;
+    snprintf(now->what, sizeof now->what, "dispatch %d, kernel %s, variant %s: %s", o->step, o->kernel->name,
+             o->variant->name, o->distance.what);
+}
+
+/* Cases ---------------------------------------------------------------------------------------------------- */
+
+static void fail(struct check_entry *now, const char *what)
+{
+    if (now->status == CHECK_FAILED)
+        return;
+    now->status = CHECK_FAILED;
+    snprintf(now->what, sizeof now->what, "%s", what);
+}
+
+/* The rules of gradients are the same on every device; types but F32 share F32's. */
+static kiln_status check_gradients(struct run *run)
+{
+    struct check_entry *now = &run->now;
+    struct check_slopes slopes;
+    kiln_status status;
+
+    if (run->dev->caps.backend != KILN_BACKEND_CPU || now->one->type != KILN_F32)
+        return KILN_OK;
+    if ((status = check_differences(run->dev, now->one, run->options->seed, &slopes)))
+        return status;
+    now->slopes = slopes.checks;
+    now->slope_error = slopes.worst;
+    if (slopes.what[0])
+        fail(now, slopes.what);
+    return KILN_OK;
+}
+
+/* On the CPU the oracle is a variant itself: what reaches no other code must be checked in another way. */
+static void judge_oracle(struct run *run, bool expected)
+{
+    const bool itself = run->dev->caps.backend == KILN_BACKEND_CPU && run->now.runs > 0 && !run->other;
+
+    if (run->now.status == CHECK_PASSED && itself && !run->now.slopes && !expected)
+        run->now.status = CHECK_UNCOUNTED;
+}
+
+static kiln_status run_case(struct run *run, const struct check_case *one)
+{
+    struct check_params params = {.seed = run->options->seed,
+                                  .repeat = run->options->bench ? TIMED_RUNS : 0,
+                                  .report = take_outcome,
+                                  .user = run};
+    struct check_entry *now = &run->now;
+    kiln_status status;
+
+    *now = (struct check_entry){.one = one};
+    run->timed = -1;
+    run->other = false;
+    status = check_replay(run->dev, one, &params);
+    if (status == KILN_ERROR_UNSUPPORTED) {
+        now->status = CHECK_INAPPLICABLE;
+        snprintf(now->what, sizeof now->what, "%s", last_line);
+    } else if (status || (status = check_gradients(run))) {
+        fail(now, last_line);
+    }
+    if (params.surprise[0])
+        fail(now, params.surprise);
+    judge_oracle(run, params.expected);
+    run->report->count[now->status]++;
+    if (!kiln_vec_push(&run->report->entry, *now))
+        return KILN_ERROR_MEMORY;
+    if (run->options->tell)
+        run->options->tell(run->options->user, now);
+    return status == KILN_ERROR_DEVICE ? status : KILN_OK;
+}
+
+/* Variants that no case reached ---------------------------------------------------------------------------- */
+
+static bool is_reached(const struct check_report *r, const kiln_kernel *kernel, const kiln_variant *variant)
+{
+    for (int i = 0; i < r->tally.count; i++)
+        if (r->tally.data[i].kernel == kernel && r->tally.data[i].variant == variant)
+            return true;
+    return false;
+}
+
+static kiln_status list_unreached(struct check_report *r)
+{
+    for (int i = 0; kiln_kernels[i]; i++) {
+        const kiln_kernel *k = kiln_kernels[i];
+        const kiln_variant *const *v = r->device.backend == KILN_BACKEND_CPU ? k->cpu : k->gpu;
+        for (; v && *v; v++)
+            if (!is_reached(r, k, *v) &&
+                !kiln_vec_push(&r->unreached, (struct check_tally){.kernel = k, .variant = *v}))
+                return KILN_ERROR_MEMORY;
+    }
+    return KILN_OK;
+}
+
+/* The run -------------------------------------------------------------------------------------------------- */
+
+static bool is_whole(const struct check_filter *f)
+{
+    return !f->op && !f->type && !f->name;
+}
+
+static kiln_status run_cases(struct run *run)
+{
+    struct check_report *r = run->report;
+    kiln_status status = KILN_OK;
+
+    r->device = *kiln_device_get_info(run->dev);
+    for (int i = 0; i < r->cases.count && !status; i++)
+        status = run_case(run, &r->cases.data[i]);
+    return status || !is_whole(&run->options->filter) ? status : list_unreached(r);
+}
+
+kiln_status check_run(struct check_report *report, const struct check_options *options)
+{
+    const double start = kiln_seconds();
+    struct run run = {.options = options, .report = report};
+    kiln_status status = KILN_ERROR_MEMORY;
+
+    report->seed = options->seed;
+    report->limits = getenv("KILN_LIMITS");
+    if (check_list(&options->filter, &report->cases))
+        status = kiln_device_open(&run.dev, &(kiln_device_params){.name = options->device});
+    if (status)
+        return status;
+    kiln_log_to(keep_line, NULL, KILN_LOG_WARNING);
+    status = run_cases(&run);
+    kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
+    if (status)
+        kiln_log_line(KILN_LOG_ERROR, "%s", last_line);
+    kiln_device_close(&run.dev);
+    report->seconds = kiln_seconds() - start;
+    return status;
+}
+
+void check_report_finish(struct check_report *report)
+{
+    kiln_vec_finish(&report->cases);
+    kiln_vec_finish(&report->entry);
+    kiln_vec_finish(&report->tally);
+    kiln_vec_finish(&report->unreached);
+}
