@@ -14,32 +14,42 @@
 #ifndef KILN_NN_H
 #define KILN_NN_H
 
+#include <kiln/conv.h>
 #include <kiln/graph.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct kiln_nn_conv2d_params {
-    int filters;     /* must be given */
-    int size[2];     /* of a filter; must be given */
-    int stride[2];   /* 0 means 1 */
-    int pad[2][2];   /* zeros before and after, per axis */
-    bool same;       /* pad so that y has ceil(H / stride) rows; overrides pad */
-    int dilation[2]; /* 0 means 1 */
-    int groups;      /* 0 means 1; channels and filters must be multiples of it */
+typedef struct kiln_nn_conv_params {
+    int filters;       /* must be given */
+    int size[3];       /* of a filter, an axis of x behind the channels each; must be given */
+    int stride[3];     /* 0 means 1 */
+    int pad[3][2];     /* zeros before and after, per axis */
+    kiln_same same;    /* padding by the sizes; overrides pad */
+    int dilation[3];   /* 0 means 1 */
+    int output_pad[3]; /* transposed: places more at the end of an axis */
+    int groups;        /* 0 means 1; channels and filters must be multiples of it */
     bool no_bias;
     kiln_init init, bias_init; /* He normal, and zeros, unless said otherwise */
     const char *name;
-} kiln_nn_conv2d_params;
+} kiln_nn_conv_params;
 
 /**
- * Convolve images with filters of the layer's own (kiln_conv2d).
+ * Convolve with filters of the layer's own (kiln_conv).
  *
- * Shape:   x [N, C, H, W]; y [N, filters, rows, columns].
- * Weights: weight [filters, C / groups, size, size], bias [filters].
+ * Shape:   x [N, C, 1 to 3 sizes]; y [N, filters, sizes].
+ * Weights: weight [filters, C / groups, size], bias [filters].
  */
-KILN_API kiln_tensor kiln_nn_conv2d(kiln_graph *g, kiln_tensor x, const kiln_nn_conv2d_params *params);
+KILN_API kiln_tensor kiln_nn_conv(kiln_graph *g, kiln_tensor x, const kiln_nn_conv_params *params);
+
+/**
+ * Spread over more places by filters of the layer's own (kiln_conv_transpose).
+ *
+ * Shape:   x [N, C, 1 to 3 sizes]; y [N, filters, sizes].
+ * Weights: weight [C, filters / groups, size], bias [filters].
+ */
+KILN_API kiln_tensor kiln_nn_conv_transpose(kiln_graph *g, kiln_tensor x, const kiln_nn_conv_params *params);
 
 typedef struct kiln_nn_dense_params {
     int units; /* must be given */

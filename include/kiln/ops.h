@@ -66,35 +66,6 @@ typedef struct kiln_matmul_params {
 KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b,
                                  const kiln_matmul_params *params);
 
-typedef struct kiln_conv2d_params {
-    int stride[2]; /* 0 means 1 */
-    int pad[2][2]; /* zeros before and after, per axis */
-    /* pad so that y has ceil(H / stride) rows, the odd zero after; overrides pad; sizes must be
-     * known */
-    bool same;
-    int dilation[2]; /* 0 means 1 */
-    int groups;      /* 0 means 1; C and O must be multiples of it */
-} kiln_conv2d_params;
-
-/**
- * Convolve images with learned filters.
- *
- *   y[n, o, i, j] = bias[o] + sum over c, u, v of
- *                   x[n, c, i * stride - pad + u * dilation, j * stride - pad + v * dilation] * w[o, c, u, v]
- *
- * Shape:   x [N, C, H, W], w [O, C / groups, U, V], bias [O] or KILN_NONE;
- *          y [N, O, (H + pad before + pad after - dilation (U - 1) - 1) / stride + 1, likewise for W].
- */
-KILN_API kiln_tensor kiln_conv2d(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor bias,
-                                 const kiln_conv2d_params *params);
-
-/** The gradient of conv2d by its input: what the transposed convolution computes. x_like gives the shape of the result. */
-KILN_API kiln_tensor kiln_conv2d_grad_input(kiln_graph *g, kiln_tensor dy, kiln_tensor w, kiln_tensor x_like,
-                                            const kiln_conv2d_params *params);
-/** The gradient of conv2d by its filters; w_like gives the shape of the result. */
-KILN_API kiln_tensor kiln_conv2d_grad_filter(kiln_graph *g, kiln_tensor dy, kiln_tensor x, kiln_tensor w_like,
-                                             const kiln_conv2d_params *params);
-
 typedef struct kiln_pool2d_params {
     int size[2];     /* window; must be given */
     int stride[2];   /* 0 means the window's size */

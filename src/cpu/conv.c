@@ -1,134 +1,160 @@
 /*
- * conv.c - the meaning of 2-D convolution and of its gradients. Units: planes of y; planes of dx; filters
+ * conv.c - the meaning of convolution, its transpose, and its gradient by the filters. Units: volumes of the result; filters
  * of all splits.
  *
- * Indices: n image, g group, o filter and c channel of the group, u v place in the filter, i j place in y.
+ * Indices: n image, g group, o filter and c channel of the group, (t, u, v) place in the filter, (a, i, j) place in y.
  */
-#include "conv/conv2d.h"
+#include "conv/conv.h"
 
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
 
-/* Index of x[n, g, c, i', j'] where (i', j') is what filter place (u, v) meets at (i, j); -1 in the
- * padding. */
-static ptrdiff_t pixel(const struct kiln_params_conv2d *p, size_t n, size_t channel, size_t i, size_t j,
-                       size_t u, size_t v)
+/* One axis: sizes of x, y and the filter, and how they lie to one another. */
+struct axis {
+    ptrdiff_t x, y, taps, stride, pad, dilation;
+};
+
+struct axes {
+    struct axis a, i, j;
+};
+
+static struct axes axes_of(const struct kiln_params_conv *p)
 {
-    const ptrdiff_t row = (ptrdiff_t)(i * p->stride_i + u * p->dilation_i) - (ptrdiff_t)p->pad_i;
-    const ptrdiff_t column = (ptrdiff_t)(j * p->stride_j + v * p->dilation_j) - (ptrdiff_t)p->pad_j;
-    if (row < 0 || row >= (ptrdiff_t)p->h || column < 0 || column >= (ptrdiff_t)p->w)
-        return -1;
-    return (ptrdiff_t)(n * p->x_image + (channel * p->h + (size_t)row) * p->w + (size_t)column);
+    return (struct axes){
+        .a = {p->d, p->od, p->t, p->stride_a, p->pad_a, p->dilation_a},
+        .i = {p->h, p->oh, p->u, p->stride_i, p->pad_i, p->dilation_i},
+        .j = {p->w, p->ow, p->v, p->stride_j, p->pad_j, p->dilation_j},
+    };
 }
 
-/* sum over c, u, v for one result */
-static double meet(const struct kiln_params_conv2d *p, const real *x, const real *w, size_t n, size_t channel,
-                   size_t i, size_t j)
+static size_t x_volume(const struct kiln_params_conv *p)
 {
+    return (size_t)p->d * p->h * p->w;
+}
+
+static size_t y_volume(const struct kiln_params_conv *p)
+{
+    return (size_t)p->od * p->oh * p->ow;
+}
+
+static size_t taps_of(const struct kiln_params_conv *p)
+{
+    return (size_t)p->t * p->u * p->v;
+}
+
+/* Where in x place `tap` of the filter meets result q; -1 outside. */
+static ptrdiff_t forward(const struct axis *x, ptrdiff_t q, ptrdiff_t tap)
+{
+    const ptrdiff_t at = q * x->stride - x->pad + tap * x->dilation;
+    return at >= 0 && at < x->x ? at : -1;
+}
+
+/* The result at which place `tap` of the filter meets element `at` of x; -1 where there is none. */
+static ptrdiff_t backward(const struct axis *x, ptrdiff_t at, ptrdiff_t tap)
+{
+    const ptrdiff_t reach = at + x->pad - tap * x->dilation;
+    return reach >= 0 && reach % x->stride == 0 && reach / x->stride < x->y ? reach / x->stride : -1;
+}
+
+/* The sum over places for one source: what is read begins at `from`, the filter's channel at w; at: which element is made. */
+static double meet(const struct axes *x, bool transposed, const real *from, const real *w,
+                   const ptrdiff_t at[3])
+{
+    ptrdiff_t (*const place)(const struct axis *, ptrdiff_t, ptrdiff_t) = transposed ? backward : forward;
+    const ptrdiff_t rows = transposed ? x->i.y : x->i.x, columns = transposed ? x->j.y : x->j.x;
     double sum = 0;
-    for (size_t c = 0; c < p->channels; c++)
-        for (size_t u = 0; u < p->u; u++)
-            for (size_t v = 0; v < p->v; v++) {
-                const ptrdiff_t at = pixel(p, n, channel + c, i, j, u, v);
-                if (at >= 0)
-                    sum += (double)x[at] * (double)w[(c * p->u + u) * p->v + v];
+    for (ptrdiff_t t = 0; t < x->a.taps; t++)
+        for (ptrdiff_t u = 0; u < x->i.taps; u++)
+            for (ptrdiff_t v = 0; v < x->j.taps; v++, w++) {
+                const ptrdiff_t a = place(&x->a, at[0], t), i = place(&x->i, at[1], u),
+                                j = place(&x->j, at[2], v);
+                if (a >= 0 && i >= 0 && j >= 0)
+                    sum += (double)from[(a * rows + i) * columns + j] * (double)*w;
             }
     return sum;
 }
 
-void KILN_REFERENCE(conv2d)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                            size_t count)
+/* One result: the sum over the sources of its group. */
+static double result(const struct kiln_params_conv *p, bool transposed, const kiln_memory *m, size_t n,
+                     size_t channel, const ptrdiff_t at[3])
 {
-    const struct kiln_params_conv2d *p = block;
+    const struct axes x = axes_of(p);
+    const size_t rows = transposed ? p->channels : p->filters,
+                 sources = transposed ? p->filters : p->channels;
+    const size_t volume = transposed ? y_volume(p) : x_volume(p), group = channel / rows;
+    const real *from =
+        (const real *)m->at[0] + (transposed ? p->y_first + n * p->y_image : p->x_first + n * p->x_image);
+    const real *w = (const real *)m->at[1] + p->w_first;
+    double sum = 0;
+    for (size_t s = 0; s < sources; s++) {
+        const size_t o = transposed ? group * sources + s : channel, c = transposed ? channel % rows : s;
+        sum += meet(&x, transposed, from + (group * sources + s) * volume,
+                    w + o * p->w_filter + c * taps_of(p), at);
+    }
+    return sum;
+}
+
+void KILN_REFERENCE(conv)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                          size_t count)
+{
+    const struct kiln_params_conv *p = block;
     const struct epilogue e = epilogue_of(constants, p->immediate, m, 3);
-    const size_t all = (size_t)p->groups * p->filters, taps = (size_t)p->channels * p->u * p->v;
+    const bool transposed = constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED;
+    const size_t channels = (size_t)p->groups * (transposed ? p->channels : p->filters);
+    const size_t rows = transposed ? p->h : p->oh, columns = transposed ? p->w : p->ow;
+    const size_t volume = transposed ? x_volume(p) : y_volume(p);
     for (size_t unit = first; unit < first + count; unit++) {
-        const size_t n = unit / all, filter = unit % all, channel = filter / p->filters * p->channels;
-        const real *w = (const real *)m->at[1] + filter * taps;
-        for (size_t i = 0; i < p->oh; i++)
-            for (size_t j = 0; j < p->ow; j++) {
-                const size_t at = n * p->y_image + (filter * p->oh + i) * p->ow + j;
-                const double sum = meet(p, m->at[0], w, n, channel, i, j);
-                ((real *)m->at[2])[at] = epilogue_apply(&e, (real)sum, at, 0, filter);
-            }
+        const size_t n = unit / channels, channel = unit % channels;
+        const size_t start =
+            (transposed ? p->x_first + n * p->x_image : p->y_first + n * p->y_image) + channel * volume;
+        for (size_t k = 0; k < volume; k++) {
+            const ptrdiff_t at[3] = {(ptrdiff_t)(k / columns / rows), (ptrdiff_t)(k / columns % rows),
+                                     (ptrdiff_t)(k % columns)};
+            const double sum = result(p, transposed, m, n, channel, at);
+            ((real *)m->at[2])[start + k] =
+                epilogue_apply(&e, (real)sum, start + k, 0, p->column_first + channel);
+        }
     }
 }
 
-/* The i at which filter place u meets picture row `row`: (row + pad - u * dilation) / stride; -1 where
- * there is none. */
-static ptrdiff_t meeting(size_t row, uint32_t pad, size_t u, uint32_t dilation, uint32_t stride, uint32_t end)
-{
-    const ptrdiff_t reach = (ptrdiff_t)(row + pad) - (ptrdiff_t)(u * dilation);
-    if (reach < 0 || reach % (ptrdiff_t)stride || reach / (ptrdiff_t)stride >= (ptrdiff_t)end)
-        return -1;
-    return reach / (ptrdiff_t)stride;
-}
-
-/* sum over o, u, v for one pixel; dy and w begin at the group's first filter */
-static double gather(const struct kiln_params_conv2d *p, const real *dy, const real *w, size_t c, size_t row,
-                     size_t column)
+/* The sum over positions for one place of one channel of a filter, in one image: y and x begin at their volumes. */
+static double correlate(const struct axes *x, const real *y, const real *from, const ptrdiff_t tap[3])
 {
     double sum = 0;
-    for (size_t o = 0; o < p->filters; o++)
-        for (size_t u = 0; u < p->u; u++)
-            for (size_t v = 0; v < p->v; v++) {
-                const ptrdiff_t i = meeting(row, p->pad_i, u, p->dilation_i, p->stride_i, p->oh);
-                const ptrdiff_t j = meeting(column, p->pad_j, v, p->dilation_j, p->stride_j, p->ow);
-                if (i >= 0 && j >= 0)
-                    sum += (double)dy[(o * p->oh + (size_t)i) * p->ow + (size_t)j] *
-                           (double)w[((o * p->channels + c) * p->u + u) * p->v + v];
+    for (ptrdiff_t a = 0; a < x->a.y; a++)
+        for (ptrdiff_t i = 0; i < x->i.y; i++)
+            for (ptrdiff_t j = 0; j < x->j.y; j++, y++) {
+                const ptrdiff_t d = forward(&x->a, a, tap[0]), h = forward(&x->i, i, tap[1]),
+                                w = forward(&x->j, j, tap[2]);
+                if (d >= 0 && h >= 0 && w >= 0)
+                    sum += (double)*y * (double)from[(d * x->i.x + h) * x->j.x + w];
             }
     return sum;
 }
 
-void KILN_REFERENCE(conv2d_grad_input)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                       size_t first, size_t count)
+void KILN_REFERENCE(conv_grad_filter)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                      size_t first, size_t count)
 {
-    const struct kiln_params_conv2d *p = block;
-    const size_t all = (size_t)p->groups * p->channels, taps = (size_t)p->channels * p->u * p->v;
+    const struct kiln_params_conv *p = block;
+    const struct axes x = axes_of(p);
+    const size_t all = (size_t)p->groups * p->filters, taps = taps_of(p);
     (void)constants;
     for (size_t unit = first; unit < first + count; unit++) {
-        const size_t n = unit / all, channel = unit % all, group = channel / p->channels;
-        const size_t filter = group * p->filters;
-        const real *dy = (const real *)m->at[0] + n * p->y_image + filter * p->oh * p->ow;
-        const real *w = (const real *)m->at[1] + filter * taps;
-        real *dx = (real *)m->at[2] + n * p->x_image + channel * p->h * p->w;
-        for (size_t i = 0; i < p->h; i++)
-            for (size_t j = 0; j < p->w; j++)
-                dx[i * p->w + j] = (real)gather(p, dy, w, channel % p->channels, i, j);
-    }
-}
-
-/* sum over a split's images and all positions for one place (u, v) of one channel of a filter */
-static double correlate(const struct kiln_params_conv2d *p, const real *dy, const real *x, size_t split,
-                        size_t filter, size_t channel, size_t u, size_t v)
-{
-    const size_t begin = split * p->per_split;
-    const size_t end = begin + p->per_split < p->images ? begin + p->per_split : p->images;
-    double sum = 0;
-    for (size_t n = begin; n < end; n++)
-        for (size_t i = 0; i < p->oh; i++)
-            for (size_t j = 0; j < p->ow; j++) {
-                const ptrdiff_t at = pixel(p, n, channel, i, j, u, v);
-                if (at >= 0)
-                    sum += (double)dy[n * p->y_image + (filter * p->oh + i) * p->ow + j] * (double)x[at];
-            }
-    return sum;
-}
-
-void KILN_REFERENCE(conv2d_grad_filter)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                        size_t first, size_t count)
-{
-    const struct kiln_params_conv2d *p = block;
-    const size_t all = (size_t)p->groups * p->filters, taps = (size_t)p->channels * p->u * p->v;
-    (void)constants;
-    for (size_t unit = first; unit < first + count; unit++) {
-        const size_t split = unit / all, filter = unit % all, group = filter / p->filters;
-        real *dw = (real *)m->at[2] + split * p->part + filter * taps;
-        for (size_t c = 0; c < p->channels; c++)
-            for (size_t u = 0; u < p->u; u++)
-                for (size_t v = 0; v < p->v; v++)
-                    *dw++ =
-                        (real)correlate(p, m->at[0], m->at[1], split, filter, group * p->channels + c, u, v);
+        const size_t split = unit / all, filter = unit % all, channel = filter / p->filters * p->channels;
+        const size_t begin = split * p->per_split;
+        const size_t end = begin + p->per_split < p->images ? begin + p->per_split : p->images;
+        real *w = (real *)m->at[2] + p->w_first + split * p->part + filter * p->w_filter;
+        for (size_t k = 0; k < p->channels * taps; k++) {
+            const ptrdiff_t tap[3] = {(ptrdiff_t)(k % taps / p->v / p->u),
+                                      (ptrdiff_t)(k % taps / p->v % p->u), (ptrdiff_t)(k % p->v)};
+            double sum = 0;
+            for (size_t n = begin; n < end; n++)
+                sum +=
+                    correlate(&x, (const real *)m->at[0] + p->y_first + n * p->y_image + filter * y_volume(p),
+                              (const real *)m->at[1] + p->x_first + n * p->x_image +
+                                  (channel + k / taps) * x_volume(p),
+                              tap);
+            w[k] = (real)sum;
+        }
     }
 }

@@ -15,7 +15,9 @@
 
 /* One axis of the filter on the picture. */
 struct axis {
-    size_t taps, stride, dilation, pad, size, out; /* size of the picture, of the output */
+    size_t taps, stride, dilation;
+    ptrdiff_t pad;
+    size_t size, out; /* of the picture, of the output */
 };
 
 /* How far place u of the filter lies into its phase. */

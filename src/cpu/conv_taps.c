@@ -1,51 +1,57 @@
 /*
- * conv_taps.c - convolution and its gradient by the input, without building any matrix.
+ * conv_taps.c - convolution and its transpose, without building any matrix.
  *
  * Both are sums over taps: out[m, t] = sum over k of weight[m, k] * plane[k][t + shift[k]], where t counts
  * positions at the pitch of planes laid out by conv_plane.h. The tile of tile.h walks them by two tables,
  * one for weights, which are read where they lie, one for planes. Positions between the end of a row and
  * the pitch are computed and thrown away.
  *
- *               rows m     taps k      planes                      written
- *   conv2d      filters    (c, u, v)   x with zeros, in phases     y
- *   grad_input  channels   (o, u, v)   dy with zeros               dx, a phase at a time: pixels q s + a - pad,
- *                                                                  whose taps are u with u d % s = a
+ *                   rows m     taps k         planes                      written
+ *   forward         filters    (c, t, u, v)   x with zeros, in phases     y
+ *   transposed      channels   (o, t, u, v)   y with zeros                x, a phase at a time: elements q s + a - pad,
+ *                                                                         whose taps are u with u d % s = a
  *
- * A unit of work is an image, a group, a band of rows and a part of the rows m; it copies the planes it
- * needs.
+ * The first axis is done slice by slice: for a slice of the result the sources are those slices that the
+ * filter's places t meet, each of them planes of their own.
+ *
+ * A unit of work is an image, a group, a slice, a band of rows and a part of the rows m; it copies the
+ * planes it needs.
  */
 #include "base/number.h"
-#include "conv/conv2d.h"
+#include "conv/conv.h"
 #include "cpu/conv_plane.h"
 #include "cpu/epilogue_fast.h"
 #include "cpu/tile.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
-#define PLANES 49152 /* floats of the planes of a unit, about: they stay in the second cache */
-#define UNITS  16    /* at least, where there are rows m enough */
+#define ROOM  49152 /* floats of a unit's planes and results, about: they stay in the second cache */
+#define UNITS 16    /* at least, where there are rows m enough */
 
 struct taps {
-    const struct kiln_params_conv2d *p;
-    struct axis i, j;
-    bool backward;           /* grad_input */
-    bool in_place;           /* the planes are the picture as it is */
-    size_t m, sources;       /* rows; planes of a group before phases */
-    size_t phases;           /* planes of each source */
-    size_t first_i, first_j; /* q of the first row and column written (backward) */
-    size_t rows, columns;    /* positions of an image */
+    const struct kiln_params_conv *p;
+    struct axis a, i, j;
+    bool transposed;
+    bool in_place;              /* the planes are x as it is */
+    size_t m, sources;          /* rows; channels or filters of a group that are read */
+    size_t slices, depth_in;    /* of the result; of what is read */
+    size_t phases;              /* planes of each source's slice */
+    ptrdiff_t first_i, first_j; /* q of the first row and column written (transposed) */
+    size_t rows, columns;       /* positions of a slice */
     size_t pitch, reach_i, reach_j;
-    size_t band, bands; /* rows of a band; bands of an image */
+    size_t band, bands; /* rows of a band; bands of a slice */
     size_t plane;       /* floats of a band's plane */
     size_t part, parts; /* rows m of a part; parts */
+    size_t high;        /* rows m of a tile, at most */
     size_t depth;       /* taps at most */
     size_t out;         /* floats of a row of results */
 };
 
-static struct taps common(const struct kiln_params_conv2d *p)
+static struct taps common(const struct kiln_params_conv *p)
 {
     return (struct taps){
         .p = p,
+        .a = {p->t, p->stride_a, p->dilation_a, p->pad_a, p->d, p->od},
         .i = {p->u, p->stride_i, p->dilation_i, p->pad_i, p->h, p->oh},
         .j = {p->v, p->stride_j, p->dilation_j, p->pad_j, p->w, p->ow},
     };
@@ -54,15 +60,19 @@ static struct taps common(const struct kiln_params_conv2d *p)
 /* Bands, parts and what follows from them. */
 static void divide(struct taps *t)
 {
-    const size_t row = t->sources * t->phases * t->pitch; /* floats of one row of all planes */
-    const size_t high = PLANES / row > t->reach_i ? PLANES / row - t->reach_i : 1;
-    t->bands = (t->rows + high - 1) / high;
+    t->high = t->m < KILN_TILE_ROWS ? t->m : KILN_TILE_ROWS;
+    const size_t planes =
+        t->sources * t->a.taps * t->phases * t->pitch; /* floats of one row of all of them */
+    const size_t fixed = planes * t->reach_i, row = planes + t->high * t->pitch;
+    const size_t rows = ROOM > fixed + row ? (ROOM - fixed) / row : 1;
+    t->bands = (t->rows + rows - 1) / rows;
     t->band = (t->rows + t->bands - 1) / t->bands;
     t->bands = (t->rows + t->band - 1) / t->band;
     t->plane = (t->band + t->reach_i) * t->pitch;
     t->out = kiln_round_up(t->band * t->pitch, KILN_TILE_COLUMNS);
+    t->depth = t->sources * t->a.taps * t->i.taps * t->j.taps;
 
-    const size_t units = (size_t)t->p->images * t->p->groups * t->bands;
+    const size_t units = (size_t)t->p->images * t->p->groups * t->slices * t->bands;
     size_t parts = units < UNITS ? (UNITS + units - 1) / units : 1;
     const size_t most = (t->m + KILN_TILE_ROWS - 1) / KILN_TILE_ROWS;
     parts = parts < most ? parts : most;
@@ -70,41 +80,56 @@ static void divide(struct taps *t)
     t->parts = (t->m + t->part - 1) / t->part;
 }
 
-static struct taps forward_taps(const struct kiln_params_conv2d *p)
+static struct taps forward_taps(const struct kiln_params_conv *p)
 {
     struct taps t = common(p);
     t.m = p->filters;
     t.sources = p->channels;
+    t.slices = p->od;
+    t.depth_in = p->d;
     t.phases = axis_phases(&t.i) * axis_phases(&t.j);
     t.rows = p->oh;
     t.columns = p->ow;
     t.reach_i = axis_reach(&t.i);
     t.reach_j = axis_reach(&t.j);
     t.pitch = p->ow + t.reach_j;
-    t.depth = (size_t)p->channels * p->u * p->v;
     divide(&t);
     t.in_place = p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 && p->pad_j == 0 && t.pitch == p->w &&
                  p->oh + t.reach_i == p->h && p->ow >= KILN_TILE_COLUMNS;
     return t;
 }
 
-static struct taps backward_taps(const struct kiln_params_conv2d *p)
+/* q of element `at` of the result along an axis, counted from the padding on: at + pad = q * stride + phase. */
+static ptrdiff_t quotient_of(const struct axis *x, size_t at)
+{
+    const ptrdiff_t padded = (ptrdiff_t)at + x->pad, stride = (ptrdiff_t)x->stride;
+    return padded >= 0 ? padded / stride : -((stride - 1 - padded) / stride);
+}
+
+static struct taps transposed_taps(const struct kiln_params_conv *p)
 {
     struct taps t = common(p);
-    t.backward = true;
+    t.transposed = true;
     t.m = p->channels;
     t.sources = p->filters;
+    t.slices = p->d;
+    t.depth_in = p->od;
     t.phases = 1;
-    t.first_i = p->pad_i / p->stride_i;
-    t.first_j = p->pad_j / p->stride_j;
-    t.rows = (p->pad_i + p->h - 1) / p->stride_i - t.first_i + 1;
-    t.columns = (p->pad_j + p->w - 1) / p->stride_j - t.first_j + 1;
+    t.first_i = quotient_of(&t.i, 0);
+    t.first_j = quotient_of(&t.j, 0);
+    t.rows = (size_t)(quotient_of(&t.i, t.i.size - 1) - t.first_i + 1);
+    t.columns = (size_t)(quotient_of(&t.j, t.j.size - 1) - t.first_j + 1);
     t.reach_i = axis_reach(&t.i);
     t.reach_j = axis_reach(&t.j);
     t.pitch = t.columns + t.reach_j;
-    t.depth = (size_t)p->filters * p->u * p->v;
     divide(&t);
     return t;
+}
+
+static struct taps taps_of(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = (const struct kiln_params_conv *)d->block.words;
+    return d->constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED ? transposed_taps(p) : forward_taps(p);
 }
 
 /* Scratch of a worker ------------------------------------------------------------------------------------ */
@@ -119,15 +144,15 @@ static size_t tables_of(const struct taps *t)
     return kiln_round_up(t->depth, 16);
 }
 
+/* The last tile reads beyond. */
 static size_t planes_of(const struct taps *t)
 {
-    return kiln_round_up(t->sources * t->phases * t->plane + KILN_TILE_COLUMNS,
-                         16); /* the last tile reads beyond */
+    return kiln_round_up(t->sources * t->a.taps * t->phases * t->plane + KILN_TILE_COLUMNS, 16);
 }
 
 static size_t room_size(const struct taps *t)
 {
-    return 4 * (2 * tables_of(t) + planes_of(t) + KILN_TILE_ROWS * t->out);
+    return 4 * (2 * tables_of(t) + planes_of(t) + t->high * t->out);
 }
 
 static struct room room_of(const struct taps *t, const kiln_memory *m, int worker)
@@ -137,76 +162,144 @@ static struct room room_of(const struct taps *t, const kiln_memory *m, int worke
     return (struct room){tables, tables + tables_of(t), floats, floats + planes_of(t)};
 }
 
-/* Planes ------------------------------------------------------------------------------------------------- */
+/* Units -------------------------------------------------------------------------------------------------- */
 
-/* x from output row `first` on, in all phases that the filter meets. */
-static void copy_forward(const struct taps *t, float *to, const float *x, size_t first)
+/* A unit, taken apart. */
+struct unit {
+    size_t image, group, slice, first, rows; /* rows: of the band, from `first` on */
+    size_t part, end;                        /* rows m */
+};
+
+static struct unit unit_of(const struct taps *t, size_t index)
 {
-    const size_t down = axis_phases(&t->i), across = axis_phases(&t->j);
-    for (size_t c = 0; c < t->sources; c++, x += t->i.size * t->j.size)
-        for (size_t a = 0; a < down; a++)
-            for (size_t b = 0; b < across; b++, to += t->plane) {
-                const struct window w = {
-                    .first_row = (ptrdiff_t)(first * t->i.stride + a * t->i.dilation % t->i.stride) -
-                                 (ptrdiff_t)t->i.pad,
-                    .first_column = (ptrdiff_t)(b * t->j.dilation % t->j.stride) - (ptrdiff_t)t->j.pad,
-                    .row_step = (ptrdiff_t)t->i.stride,
-                    .column_step = (ptrdiff_t)t->j.stride,
-                    .rows = t->band + t->reach_i,
-                    .pitch = t->pitch,
-                };
-                plane_copy(to, x, t->i.size, t->j.size, &w);
-            }
+    const size_t part = index % t->parts * t->part, first = index / t->parts % t->bands * t->band;
+    const size_t slice = index / t->parts / t->bands, group = slice / t->slices;
+    return (struct unit){
+        .image = group / t->p->groups,
+        .group = group % t->p->groups,
+        .slice = slice % t->slices,
+        .first = first,
+        .rows = t->rows - first < t->band ? t->rows - first : t->band,
+        .part = part,
+        .end = part + t->part < t->m ? part + t->part : t->m,
+    };
 }
 
-/* dy as far as pixels from q row first_i + `first` on meet it. */
-static void copy_backward(const struct taps *t, float *to, const float *dy, size_t first)
+/* The slice of what is read that place `tap` meets at this slice of the result; -1 where there is none. */
+static ptrdiff_t slice_of(const struct taps *t, size_t slice, size_t tap)
+{
+    const ptrdiff_t stride = (ptrdiff_t)t->a.stride, further = (ptrdiff_t)(tap * t->a.dilation);
+    ptrdiff_t at = (ptrdiff_t)slice * stride - t->a.pad + further;
+    if (t->transposed) {
+        const ptrdiff_t reach = (ptrdiff_t)slice + t->a.pad - further;
+        at = reach >= 0 && reach % stride == 0 ? reach / stride : -1;
+    }
+    return at < (ptrdiff_t)t->depth_in ? at : -1;
+}
+
+static const float *read_from(const struct taps *t, const struct unit *u, const kiln_memory *m)
+{
+    const struct kiln_params_conv *p = t->p;
+    const size_t volume = t->transposed ? (size_t)p->od * p->oh * p->ow : (size_t)p->d * p->h * p->w;
+    const size_t image =
+        t->transposed ? p->y_first + u->image * p->y_image : p->x_first + u->image * p->x_image;
+    return (const float *)m->at[0] + image + u->group * t->sources * volume;
+}
+
+/* Planes ------------------------------------------------------------------------------------------------- */
+
+/* A slice of x from output row `first` on, in all phases that the filter meets; returns where the next goes. */
+static float *copy_forward(const struct taps *t, float *to, const float *x, size_t first)
+{
+    const size_t down = axis_phases(&t->i), across = axis_phases(&t->j);
+    for (size_t a = 0; a < down; a++)
+        for (size_t b = 0; b < across; b++, to += t->plane) {
+            const struct window w = {
+                .first_row = (ptrdiff_t)(first * t->i.stride + a * t->i.dilation % t->i.stride) - t->i.pad,
+                .first_column = (ptrdiff_t)(b * t->j.dilation % t->j.stride) - t->j.pad,
+                .row_step = (ptrdiff_t)t->i.stride,
+                .column_step = (ptrdiff_t)t->j.stride,
+                .rows = t->band + t->reach_i,
+                .pitch = t->pitch,
+            };
+            plane_copy(to, x, t->i.size, t->j.size, &w);
+        }
+    return to;
+}
+
+/* A slice of y as far as elements from q row first_i + `first` on meet it. */
+static float *copy_transposed(const struct taps *t, float *to, const float *y, size_t first)
 {
     const struct window w = {
-        .first_row = (ptrdiff_t)(t->first_i + first) - (ptrdiff_t)t->reach_i,
-        .first_column = (ptrdiff_t)t->first_j - (ptrdiff_t)t->reach_j,
+        .first_row = t->first_i + (ptrdiff_t)first - (ptrdiff_t)t->reach_i,
+        .first_column = t->first_j - (ptrdiff_t)t->reach_j,
         .row_step = 1,
         .column_step = 1,
         .rows = t->band + t->reach_i,
         .pitch = t->pitch,
     };
-    for (size_t o = 0; o < t->sources; o++, dy += t->i.out * t->j.out, to += t->plane)
-        plane_copy(to, dy, t->i.out, t->j.out, &w);
+    plane_copy(to, y, t->i.out, t->j.out, &w);
+    return to + t->plane;
+}
+
+/* All planes of a unit; of a slice that is not met there is nothing. */
+static void copy_planes(const struct taps *t, const struct room *room, const struct unit *u,
+                        const float *from)
+{
+    const size_t slice = t->transposed ? t->i.out * t->j.out : t->i.size * t->j.size;
+    float *to = room->planes;
+    for (size_t s = 0; s < t->sources; s++)
+        for (size_t k = 0; k < t->a.taps; k++) {
+            const ptrdiff_t at = slice_of(t, u->slice, k);
+            const float *x = from + (s * t->depth_in + (size_t)at) * slice;
+            if (at >= 0)
+                to = t->transposed ? copy_transposed(t, to, x, u->first) : copy_forward(t, to, x, u->first);
+        }
+}
+
+/* Whether the planes of unit `index` are those of the one before it. */
+static bool same_planes(const struct taps *t, size_t index, size_t first)
+{
+    return index > first && index % t->parts != 0;
 }
 
 /* Tables ------------------------------------------------------------------------------------------------- */
 
-static size_t forward_table(const struct taps *t, const struct room *room)
+/* The places of one slice whose phase is (a, b), from entry k on; forward, of any. Returns the next entry. */
+static size_t add_places(const struct taps *t, const struct room *room, size_t k, size_t weight, size_t plane,
+                         size_t a, size_t b)
 {
     const size_t down = axis_phases(&t->i), across = axis_phases(&t->j);
-    const size_t source = t->in_place ? t->i.size * t->j.size : t->phases * t->plane;
-    size_t k = 0;
-    for (size_t c = 0; c < t->sources; c++)
-        for (size_t u = 0; u < t->i.taps; u++)
-            for (size_t v = 0; v < t->j.taps; v++, k++) {
-                const size_t phase = u % down * across + v % across;
-                room->weight_at[k] = (int32_t)k;
-                room->plane_at[k] = (int32_t)(c * source + phase * t->plane +
-                                              axis_shift(&t->i, u) * t->pitch + axis_shift(&t->j, v));
+    for (size_t u = 0; u < t->i.taps; u++)
+        for (size_t v = 0; v < t->j.taps; v++) {
+            const size_t i = axis_shift(&t->i, u), j = axis_shift(&t->j, v);
+            size_t at = plane + (u % down * across + v % across) * t->plane + i * t->pitch + j;
+            if (t->transposed) {
+                if (u * t->i.dilation % t->i.stride != a || v * t->j.dilation % t->j.stride != b)
+                    continue;
+                at = plane + (t->reach_i - i) * t->pitch + t->reach_j - j;
             }
+            room->weight_at[k] = (int32_t)(weight + u * t->j.taps + v);
+            room->plane_at[k++] = (int32_t)at;
+        }
     return k;
 }
 
-/* The taps of phase (a, b) of the pixels. */
-static size_t backward_table(const struct taps *t, const struct room *room, size_t a, size_t b)
+/* The tables of a slice of the result, of its phase (a, b) where transposed; returns how many places count. */
+static size_t make_tables(const struct taps *t, const struct room *room, size_t slice, size_t a, size_t b)
 {
-    const size_t filter = t->i.taps * t->j.taps;
-    size_t k = 0;
-    for (size_t o = 0; o < t->sources; o++)
-        for (size_t u = 0; u < t->i.taps; u++)
-            for (size_t v = 0; v < t->j.taps; v++) {
-                if (u * t->i.dilation % t->i.stride != a || v * t->j.dilation % t->j.stride != b)
-                    continue;
-                room->weight_at[k] = (int32_t)(o * t->m * filter + u * t->j.taps + v);
-                room->plane_at[k] = (int32_t)(o * t->plane + (t->reach_i - axis_shift(&t->i, u)) * t->pitch +
-                                              t->reach_j - axis_shift(&t->j, v));
-                k++;
-            }
+    const size_t area = t->i.taps * t->j.taps, filter = t->a.taps * area, x_area = t->i.size * t->j.size;
+    size_t k = 0, plane = 0;
+    for (size_t s = 0; s < t->sources; s++)
+        for (size_t tap = 0; tap < t->a.taps; tap++) {
+            const ptrdiff_t at = slice_of(t, slice, tap);
+            if (at < 0)
+                continue;
+            const size_t weight = s * (t->transposed ? t->p->w_filter : filter) + tap * area;
+            k = add_places(t, room, k, weight, t->in_place ? (s * t->depth_in + (size_t)at) * x_area : plane,
+                           a, b);
+            plane += t->phases * t->plane;
+        }
     return k;
 }
 
@@ -226,169 +319,153 @@ static void multiply(const struct taps *t, const struct kiln_tiles *tiles, const
     }
 }
 
-/* A unit, taken apart. */
-struct unit {
-    size_t image, group, first, rows; /* of the band */
-    size_t part, end;                 /* rows m */
-};
-
-static struct unit unit_of(const struct taps *t, size_t index)
-{
-    const size_t part = index % t->parts * t->part, first = index / t->parts % t->bands * t->band;
-    const size_t group = index / t->parts / t->bands;
-    return (struct unit){
-        .image = group / t->p->groups,
-        .group = group % t->p->groups,
-        .first = first,
-        .rows = t->rows - first < t->band ? t->rows - first : t->band,
-        .part = part,
-        .end = part + t->part < t->m ? part + t->part : t->m,
-    };
-}
-
-/* Whether the planes of unit `index` are those of the one before it. */
-static bool same_planes(const struct taps *t, size_t index, size_t first)
-{
-    return index > first && index % t->parts != 0;
-}
-
 static size_t positions_of(const struct taps *t, const struct unit *u)
 {
     return (u->rows - 1) * t->pitch + t->columns;
 }
 
-/* conv2d ------------------------------------------------------------------------------------------------- */
+/* Forward ------------------------------------------------------------------------------------------------ */
 
 static void write_forward(const struct taps *t, const struct unit *u, const float *out, size_t filter,
                           float *y, struct kiln_row_epilogue *epilogue)
 {
+    const size_t first = t->p->y_first + u->image * t->p->y_image;
     for (size_t i = 0; i < u->rows; i++) {
-        const size_t at = u->image * t->p->y_image + (filter * t->i.out + u->first + i) * t->j.out;
+        const size_t at = first + ((filter * t->slices + u->slice) * t->i.out + u->first + i) * t->j.out;
         memcpy(y + at, out + i * t->pitch, t->columns * sizeof *y);
-        kiln_row_epilogue_run(epilogue, y + at, at, 0, filter, t->columns);
+        kiln_row_epilogue_run(epilogue, y + at, at, 0, t->p->column_first + filter, t->columns);
     }
 }
 
-static void forward_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+static void forward_unit(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
+                         size_t depth, const struct unit *u, const kiln_memory *m,
+                         struct kiln_row_epilogue *epilogue)
 {
-    const struct taps t = forward_taps((const struct kiln_params_conv2d *)d->block.words);
-    const struct kiln_tiles *tiles = kiln_tiles_get();
-    const struct room room = room_of(&t, m, worker);
-    const size_t depth = forward_table(&t, &room), high = (size_t)tiles->rows;
-    struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, t.p->immediate, m, true);
-
-    for (size_t index = first; index < first + count; index++) {
-        const struct unit u = unit_of(&t, index);
-        const float *x =
-            (const float *)m->at[0] + u.image * t.p->x_image + u.group * t.sources * t.i.size * t.j.size;
-        if (!t.in_place && !same_planes(&t, index, first))
-            copy_forward(&t, room.planes, x, u.first);
-        const float *planes = t.in_place ? x + u.first * t.pitch : room.planes;
-        for (size_t row = u.part; row < u.end; row += high) {
-            const size_t filter = u.group * t.m + row, rows = u.end - row < high ? u.end - row : high;
-            multiply(&t, tiles, &room, depth, (const float *)m->at[1] + filter * depth, depth, planes, rows,
-                     positions_of(&t, &u));
-            for (size_t i = 0; i < rows; i++)
-                write_forward(&t, &u, room.out + i * t.out, filter + i, m->at[2], &epilogue);
-        }
+    const size_t high = (size_t)tiles->rows;
+    const float *planes = t->in_place ? read_from(t, u, m) + u->first * t->pitch : room->planes;
+    for (size_t row = u->part; row < u->end; row += high) {
+        const size_t filter = u->group * t->m + row, rows = u->end - row < high ? u->end - row : high;
+        const float *weight = (const float *)m->at[1] + t->p->w_first + filter * t->p->w_filter;
+        multiply(t, tiles, room, depth, weight, t->p->w_filter, planes, rows, positions_of(t, u));
+        for (size_t i = 0; i < rows; i++)
+            write_forward(t, u, room->out + i * t->out, filter + i, m->at[2], epilogue);
     }
 }
 
-static uint64_t units_of(const struct taps *t)
+/* Transposed --------------------------------------------------------------------------------------------- */
+
+/* The element of an axis of x that is number q of a phase; false where it lies outside. */
+static bool element_of(const struct axis *x, ptrdiff_t q, size_t phase, size_t *at)
 {
-    return (uint64_t)t->p->images * t->p->groups * t->bands * t->parts;
+    const ptrdiff_t i = q * (ptrdiff_t)x->stride + (ptrdiff_t)phase - x->pad;
+    *at = (size_t)i;
+    return i >= 0 && i < (ptrdiff_t)x->size;
 }
 
-static uint64_t forward_units(const kiln_caps *caps, const kiln_dispatch *d)
+/* The elements of phase (a, b) of one channel's slice. */
+static void write_transposed(const struct taps *t, const struct unit *u, const float *out, size_t a, size_t b,
+                             float *slice)
 {
-    const struct taps t = forward_taps((const struct kiln_params_conv2d *)d->block.words);
-    (void)caps;
-    return units_of(&t);
-}
-
-static uint64_t forward_scratch(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    const struct taps t = forward_taps((const struct kiln_params_conv2d *)d->block.words);
-    return (uint64_t)caps->threads * room_size(&t);
-}
-
-const kiln_variant kiln_cpu_conv2d_taps = {
-    .name = "taps",
-    .groups = forward_units,
-    .scratch = forward_scratch,
-    .run = forward_run,
-};
-
-/* grad_input --------------------------------------------------------------------------------------------- */
-
-/* The pixels of phase (a, b) of one channel. */
-static void write_backward(const struct taps *t, const struct unit *u, const float *out, size_t a, size_t b,
-                           float *dx)
-{
+    const ptrdiff_t stride = (ptrdiff_t)t->j.stride, size = (ptrdiff_t)t->j.size;
+    const ptrdiff_t from = t->first_j * stride + (ptrdiff_t)b - t->j.pad; /* column of the first position */
+    const ptrdiff_t begin = from < 0 ? (stride - 1 - from) / stride : 0,
+                    fit = (size - from + stride - 1) / stride;
+    const ptrdiff_t end = fit < (ptrdiff_t)t->columns ? fit : (ptrdiff_t)t->columns;
+    size_t row;
     for (size_t i = 0; i < u->rows; i++, out += t->pitch) {
-        const size_t row = (t->first_i + u->first + i) * t->i.stride + a; /* padded */
-        if (row < t->i.pad || row - t->i.pad >= t->i.size)
+        if (!element_of(&t->i, t->first_i + (ptrdiff_t)(u->first + i), a, &row))
             continue;
-        float *to = dx + (row - t->i.pad) * t->j.size;
-        for (size_t j = 0; j < t->columns; j++) {
-            const size_t column = (t->first_j + j) * t->j.stride + b;
-            if (column >= t->j.pad && column - t->j.pad < t->j.size)
-                to[column - t->j.pad] = out[j];
-        }
+        float *to = slice + row * t->j.size;
+        for (ptrdiff_t j = begin; j < end; j++)
+            to[from + j * stride] = out[j];
     }
 }
 
-static void backward_phase(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
-                           const struct unit *u, const kiln_memory *m, size_t a, size_t b)
+static void transposed_phase(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
+                             const struct unit *u, const kiln_memory *m, size_t a, size_t b)
 {
-    const size_t depth = backward_table(t, room, a, b), high = (size_t)tiles->rows,
-                 filter = t->i.taps * t->j.taps;
-    const float *weight = (const float *)m->at[1] + u->group * t->sources * t->m * filter;
-    float *dx = (float *)m->at[2] + u->image * t->p->x_image;
+    const size_t depth = make_tables(t, room, u->slice, a, b), high = (size_t)tiles->rows;
+    const size_t filter = t->a.taps * t->i.taps * t->j.taps, area = t->i.size * t->j.size;
+    const float *weight = (const float *)m->at[1] + t->p->w_first + u->group * t->sources * t->p->w_filter;
+    float *x = (float *)m->at[2] + t->p->x_first + u->image * t->p->x_image;
     for (size_t row = u->part; row < u->end; row += high) {
         const size_t rows = u->end - row < high ? u->end - row : high, channel = u->group * t->m + row;
         multiply(t, tiles, room, depth, weight + row * filter, filter, room->planes, rows,
                  positions_of(t, u));
         for (size_t i = 0; i < rows; i++)
-            write_backward(t, u, room->out + i * t->out, a, b, dx + (channel + i) * t->i.size * t->j.size);
+            write_transposed(t, u, room->out + i * t->out, a, b,
+                             x + ((channel + i) * t->slices + u->slice) * area);
     }
 }
 
-static void backward_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+/* The epilogue on what a unit wrote: whole rows, of all its phases. */
+static void finish_rows(const struct taps *t, const struct unit *u, float *x,
+                        struct kiln_row_epilogue *epilogue)
 {
-    const struct taps t = backward_taps((const struct kiln_params_conv2d *)d->block.words);
+    const size_t first = t->p->x_first + u->image * t->p->x_image;
+    size_t row;
+    for (size_t c = u->part; c < u->end; c++)
+        for (size_t i = 0; i < u->rows * t->i.stride; i++) {
+            const ptrdiff_t q = t->first_i + (ptrdiff_t)(u->first + i / t->i.stride);
+            if (!element_of(&t->i, q, i % t->i.stride, &row))
+                continue;
+            const size_t channel = u->group * t->m + c;
+            const size_t at = first + ((channel * t->slices + u->slice) * t->i.size + row) * t->j.size;
+            kiln_row_epilogue_run(epilogue, x + at, at, 0, t->p->column_first + channel, t->j.size);
+        }
+}
+
+static void transposed_unit(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
+                            const struct unit *u, const kiln_memory *m, struct kiln_row_epilogue *epilogue)
+{
+    for (size_t a = 0; a < t->i.stride; a++)
+        for (size_t b = 0; b < t->j.stride; b++)
+            transposed_phase(t, tiles, room, u, m, a, b);
+    if (epilogue->steps)
+        finish_rows(t, u, m->at[2], epilogue);
+}
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static void taps_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct taps t = taps_of(d);
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const struct room room = room_of(&t, m, worker);
+    struct kiln_row_epilogue epilogue;
+    size_t depth = 0, slice = SIZE_MAX; /* of which the tables are */
+    kiln_row_epilogue_init(&epilogue, d, t.p->immediate, m, true);
+
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&t, index);
-        if (!same_planes(&t, index, first))
-            copy_backward(&t, room.planes,
-                          (const float *)m->at[0] + u.image * t.p->y_image +
-                              u.group * t.sources * t.i.out * t.j.out,
-                          u.first);
-        for (size_t a = 0; a < t.i.stride; a++)
-            for (size_t b = 0; b < t.j.stride; b++)
-                backward_phase(&t, tiles, &room, &u, m, a, b);
+        if (!t.in_place && !same_planes(&t, index, first))
+            copy_planes(&t, &room, &u, read_from(&t, &u, m));
+        if (t.transposed) {
+            transposed_unit(&t, tiles, &room, &u, m, &epilogue);
+            continue;
+        }
+        if (slice != u.slice)
+            depth = make_tables(&t, &room, slice = u.slice, 0, 0);
+        forward_unit(&t, tiles, &room, depth, &u, m, &epilogue);
     }
 }
 
-static uint64_t backward_units(const kiln_caps *caps, const kiln_dispatch *d)
+static uint64_t taps_units(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct taps t = backward_taps((const struct kiln_params_conv2d *)d->block.words);
+    const struct taps t = taps_of(d);
     (void)caps;
-    return units_of(&t);
+    return (uint64_t)t.p->images * t.p->groups * t.slices * t.bands * t.parts;
 }
 
-static uint64_t backward_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+static uint64_t taps_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct taps t = backward_taps((const struct kiln_params_conv2d *)d->block.words);
+    const struct taps t = taps_of(d);
     return (uint64_t)caps->threads * room_size(&t);
 }
 
-const kiln_variant kiln_cpu_conv2d_grad_input_taps = {
+const kiln_variant kiln_cpu_conv_taps = {
     .name = "taps",
-    .groups = backward_units,
-    .scratch = backward_scratch,
-    .run = backward_run,
+    .groups = taps_units,
+    .scratch = taps_scratch,
+    .run = taps_run,
 };

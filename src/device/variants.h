@@ -17,7 +17,6 @@ extern const kiln_variant kiln_cpu_normalize_rows, kiln_cpu_normalize_grad_rows,
 extern const kiln_variant kiln_cpu_pool2d_planes, kiln_cpu_pool2d_grad_planes;
 extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows;
 extern const kiln_variant kiln_cpu_matmul_packed;
-extern const kiln_variant kiln_cpu_conv2d_taps, kiln_cpu_conv2d_grad_input_taps,
-    kiln_cpu_conv2d_grad_filter_dots;
+extern const kiln_variant kiln_cpu_conv_taps, kiln_cpu_conv_grad_filter_dots;
 
 #endif

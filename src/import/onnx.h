@@ -13,6 +13,7 @@
 #ifndef KILN_IMPORT_ONNX_H
 #define KILN_IMPORT_ONNX_H
 
+#include <kiln/conv.h>
 #include <kiln/extend.h>
 #include <kiln/graph.h>
 #include <kiln/import.h>
@@ -242,6 +243,7 @@ kiln_onnx_unary_fn kiln_onnx_ceil, kiln_onnx_tan, kiln_onnx_softsign, kiln_onnx_
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
+void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);
 void kiln_onnx_build_max_pool(kiln_onnx_node *n);
 void kiln_onnx_build_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);

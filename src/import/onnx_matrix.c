@@ -1,7 +1,7 @@
 /*
  * onnx_matrix.c - matrix products, convolution and pooling.
  *
- * kiln's images are [N, C, H, W]; what is [N, C, L] in the file gets an H of 1 for the operator. Three spatial axes are refused.
+ * Pooled images are [N, C, H, W]; what is [N, C, L] in the file gets an H of 1 for the operator.
  */
 #include <string.h>
 
@@ -38,87 +38,137 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
 
 /* Windows ------------------------------------------------------------------------------------------------ */
 
-/* The attributes that convolution and pooling share, of two axes; one axis of the file is the second. */
+enum { AXES = 3 };
+
+/* The attributes that convolution and pooling share, for up to three axes behind the channels. */
 struct window {
-    int64_t size[2];
-    int stride[2], dilation[2], pad[2][2];
-    bool same; /* a convolution that pads so that its size, unknown now, is kept */
+    int axes;
+    int size[AXES], stride[AXES], dilation[AXES], pad[AXES][2];
+    kiln_same same;
 };
 
-static void take_ints(kiln_onnx_node *n, const char *name, int axes, int *to, int step)
+static void take_ints(kiln_onnx_node *n, const char *name, int axes, int least, int *to)
 {
     int count;
     const int64_t *ints = kiln_onnx_ints(n, name, &count);
     if (count && count != axes)
         kiln_onnx_refuse(n, "%s has %d values, wanted %d", name, count, axes);
     for (int i = 0; i < count && !n->refused; i++) {
-        if (ints[i] < 0 || ints[i] > INT16_MAX)
+        if (ints[i] < least || ints[i] > INT16_MAX)
             kiln_onnx_refuse(n, "%s holds %lld", name, (long long)ints[i]);
-        to[i * step] = (int)ints[i];
+        to[i] = (int)ints[i];
     }
 }
 
 /* pads are all those before, then all those after. */
-static void take_pads(kiln_onnx_node *n, int axes, struct window *w)
+static void take_pads(kiln_onnx_node *n, struct window *w)
 {
-    int pads[4] = {0};
-    take_ints(n, "pads", 2 * axes, pads, 1);
-    for (int i = 0; i < axes; i++) {
-        w->pad[2 - axes + i][0] = pads[i];
-        w->pad[2 - axes + i][1] = pads[axes + i];
+    int pads[2 * AXES] = {0};
+    take_ints(n, "pads", 2 * w->axes, 0, pads);
+    for (int i = 0; i < w->axes; i++) {
+        w->pad[i][0] = pads[i];
+        w->pad[i][1] = pads[w->axes + i];
     }
 }
 
-/* Pads that keep ceil(size / stride), the odd one after (upper) or before (lower). */
-static void pad_same(kiln_onnx_node *n, const kiln_shape *x, int axes, bool upper, bool conv,
-                     struct window *w)
+/* x [N, C, 1 to 3 axes]; size holds as many numbers. */
+static bool take_window(kiln_onnx_node *n, const int64_t *size, struct window *w)
 {
-    for (int i = 2 - axes; i < 2; i++) {
-        const int64_t size = x->size[x->rank - 2 + i];
-        if (size < 0) {
-            w->same = conv && upper;
-            if (!w->same)
-                kiln_onnx_refuse(n, "auto_pad where the size of x is not known");
-            return;
-        }
-        const int64_t y = (size + w->stride[i] - 1) / w->stride[i];
-        const int64_t need = (y - 1) * w->stride[i] + (w->size[i] - 1) * w->dilation[i] + 1 - size;
-        const int all = need > 0 ? (int)need : 0;
-        w->pad[i][0] = upper ? all / 2 : all - all / 2;
-        w->pad[i][1] = all - w->pad[i][0];
-    }
-}
-
-/* x [N, C, spatial axes], of which there are 1 or 2. */
-static bool take_window(kiln_onnx_node *n, const int64_t *size, bool conv, struct window *w)
-{
-    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
-    const int axes = x.rank - 2;
     const char *pad = kiln_onnx_text(n, "auto_pad", "NOTSET");
-    *w = (struct window){.size = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
-    if (axes < 1 || axes > 2) {
-        kiln_onnx_refuse(n, "%d spatial axes, supported are 1 and 2", axes);
+    *w = (struct window){.axes = kiln_onnx_spec(n, 0).shape.rank - 2,
+                         .stride = {1, 1, 1},
+                         .dilation = {1, 1, 1}};
+    if (w->axes < 1 || w->axes > AXES) {
+        kiln_onnx_refuse(n, "%d spatial axes, supported are 1 to 3", w->axes);
         return false;
     }
-    for (int i = 0; i < axes; i++)
-        w->size[2 - axes + i] = size[i];
-    take_ints(n, "strides", axes, &w->stride[2 - axes], 1);
-    take_ints(n, "dilations", axes, &w->dilation[2 - axes], 1);
-    for (int i = 0; i < 2; i++)
-        if (w->stride[i] < 1 || w->dilation[i] < 1 || w->size[i] < 1 || w->size[i] > INT16_MAX)
-            kiln_onnx_refuse(n, "a window of size %lld, stride %d, dilation %d", (long long)w->size[i],
-                             w->stride[i], w->dilation[i]);
-    if (n->refused)
-        return false;
-    const bool upper = !strcmp(pad, "SAME_UPPER"), lower = !strcmp(pad, "SAME_LOWER");
-    if (upper || lower)
-        pad_same(n, &x, axes, upper, conv, w);
+    for (int i = 0; i < w->axes; i++) {
+        if (size[i] < 1 || size[i] > INT16_MAX)
+            kiln_onnx_refuse(n, "a window of size %lld", (long long)size[i]);
+        w->size[i] = (int)size[i];
+    }
+    take_ints(n, "strides", w->axes, 1, w->stride);
+    take_ints(n, "dilations", w->axes, 1, w->dilation);
+    if (!strcmp(pad, "SAME_UPPER") || !strcmp(pad, "SAME_LOWER"))
+        w->same = pad[5] == 'U' ? KILN_SAME_UPPER : KILN_SAME_LOWER;
     else if (!strcmp(pad, "NOTSET") || !pad[0])
-        take_pads(n, axes, w);
+        take_pads(n, w);
     else if (strcmp(pad, "VALID"))
         kiln_onnx_refuse(n, "auto_pad %s", pad);
     return !n->refused;
 }
+
+/* Convolution -------------------------------------------------------------------------------------------- */
+
+/* What Conv and ConvTranspose share; false after a refusal. */
+static bool take_conv(kiln_onnx_node *n, kiln_conv_params *p)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape, filter = kiln_onnx_spec(n, 1).shape;
+    const int64_t groups = kiln_onnx_int(n, "group", 1);
+    int sizes;
+    const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
+    struct window w;
+    if (filter.rank != x.rank || x.rank < 3)
+        kiln_onnx_refuse(n, "x has rank %d and w rank %d", x.rank, filter.rank);
+    for (int i = 0; i < sizes && !n->refused; i++)
+        if (sizes != filter.rank - 2 || size[i] != filter.size[2 + i])
+            kiln_onnx_refuse(n, "kernel_shape differs from the shape of w");
+    if (groups < 1 || groups > INT16_MAX)
+        kiln_onnx_refuse(n, "group is %lld", (long long)groups);
+    if (n->refused || !take_window(n, &filter.size[2], &w))
+        return false;
+    *p = (kiln_conv_params){.same = w.same, .groups = (int)groups};
+    memcpy(p->stride, w.stride, sizeof p->stride);
+    memcpy(p->dilation, w.dilation, sizeof p->dilation);
+    memcpy(p->pad, w.pad, sizeof p->pad);
+    return true;
+}
+
+void kiln_onnx_build_conv(kiln_onnx_node *n)
+{
+    kiln_conv_params p;
+    if (take_conv(n, &p))
+        kiln_onnx_out(n, 0, kiln_conv(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
+}
+
+/* Pads, or more places at the end, that give axis i `wanted` places; the odd one comes after for SAME_UPPER, else before. */
+static void pad_to(kiln_onnx_node *n, kiln_conv_params *p, int i, int64_t wanted, bool upper)
+{
+    const int64_t size = kiln_onnx_spec(n, 0).shape.size[2 + i],
+                  taps = kiln_onnx_spec(n, 1).shape.size[2 + i];
+    const int64_t whole = p->stride[i] * (size - 1) + p->output_pad[i] + (taps - 1) * p->dilation[i] + 1;
+    const int64_t pads = whole - wanted, half = pads / 2;
+    if (size < 0 || pads > INT16_MAX || -pads > INT16_MAX) {
+        kiln_onnx_refuse(n, "output_shape %lld of %lld places", (long long)wanted, (long long)size);
+        return;
+    }
+    p->pad[i][0] = pads < 0 ? 0 : (int)(upper ? half : pads - half);
+    p->pad[i][1] = pads < 0 ? 0 : (int)(pads - p->pad[i][0]);
+    p->output_pad[i] += pads < 0 ? (int)-pads : 0;
+}
+
+void kiln_onnx_build_conv_transpose(kiln_onnx_node *n)
+{
+    const int axes = kiln_onnx_spec(n, 0).shape.rank - 2;
+    kiln_conv_params p;
+    int count;
+    if (!take_conv(n, &p))
+        return;
+    const int64_t *shape = kiln_onnx_ints(n, "output_shape", &count);
+    take_ints(n, "output_padding", axes, 0, p.output_pad);
+    if (count && count != axes)
+        kiln_onnx_refuse(n, "output_shape has %d values, wanted %d", count, axes);
+    for (int i = 0; i < count && !n->refused; i++)
+        pad_to(n, &p, i, shape[i], p.same == KILN_SAME_UPPER);
+    p.same = count ? KILN_SAME_NOT : p.same;
+    if (!n->refused)
+        kiln_onnx_out(
+            n, 0, kiln_conv_transpose(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
+}
+
+/* Pooling ------------------------------------------------------------------------------------------------ */
+
+typedef kiln_tensor pool_fn(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
 
 /* [N, C, L] as [N, C, 1, L], and back. */
 static kiln_tensor widen(kiln_graph *g, kiln_tensor x)
@@ -131,43 +181,6 @@ static kiln_tensor narrow(kiln_graph *g, kiln_tensor y, int rank)
     return rank == 3 ? kiln_squeeze(g, y, 2) : y;
 }
 
-/* Convolution -------------------------------------------------------------------------------------------- */
-
-void kiln_onnx_build_conv(kiln_onnx_node *n)
-{
-    const kiln_shape x = kiln_onnx_spec(n, 0).shape, filter = kiln_onnx_spec(n, 1).shape;
-    int sizes;
-    const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
-    struct window w;
-    if (filter.rank != x.rank || x.rank < 3) {
-        kiln_onnx_refuse(n, "x has rank %d and w rank %d", x.rank, filter.rank);
-        return;
-    }
-    for (int i = 0; i < sizes; i++)
-        if (sizes != filter.rank - 2 || size[i] != filter.size[2 + i]) {
-            kiln_onnx_refuse(n, "kernel_shape differs from the shape of w");
-            return;
-        }
-    if (!take_window(n, &filter.size[2], true, &w))
-        return;
-    const int64_t groups = kiln_onnx_int(n, "group", 1);
-    if (groups < 1 || groups > INT16_MAX) {
-        kiln_onnx_refuse(n, "group is %lld", (long long)groups);
-        return;
-    }
-    kiln_conv2d_params p = {.same = w.same, .groups = (int)groups};
-    memcpy(p.stride, w.stride, sizeof p.stride);
-    memcpy(p.dilation, w.dilation, sizeof p.dilation);
-    memcpy(p.pad, w.pad, sizeof p.pad);
-    const kiln_tensor y = kiln_conv2d(n->g, widen(n->g, kiln_onnx_in(n, 0)), widen(n->g, kiln_onnx_in(n, 1)),
-                                      kiln_onnx_in(n, 2), &p);
-    kiln_onnx_out(n, 0, narrow(n->g, y, x.rank));
-}
-
-/* Pooling ------------------------------------------------------------------------------------------------ */
-
-typedef kiln_tensor pool_fn(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
-
 /* Whole numbers are pooled as reals: up to 24 bits they pass unchanged. */
 static kiln_tensor pool(kiln_onnx_node *n, pool_fn *function, const kiln_pool2d_params *p)
 {
@@ -178,24 +191,47 @@ static kiln_tensor pool(kiln_onnx_node *n, pool_fn *function, const kiln_pool2d_
     return narrow(n->g, real ? x : kiln_cast(n->g, x, spec.type), spec.shape.rank);
 }
 
+/* Pads that keep ceil(size / stride), the odd one after (upper) or before (lower). */
+static void pad_same(kiln_onnx_node *n, struct window *w)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    for (int i = 0; i < w->axes && w->same; i++) {
+        const int64_t size = x.size[2 + i], y = (size + w->stride[i] - 1) / w->stride[i];
+        const int64_t need = (y - 1) * w->stride[i] + (w->size[i] - 1) * w->dilation[i] + 1 - size;
+        const int all = need > 0 ? (int)need : 0;
+        if (size < 0)
+            kiln_onnx_refuse(n, "auto_pad where the size of x is not known");
+        w->pad[i][0] = w->same == KILN_SAME_UPPER ? all / 2 : all - all / 2;
+        w->pad[i][1] = all - w->pad[i][0];
+    }
+}
+
 static void build_pool(kiln_onnx_node *n, pool_fn *function)
 {
     int sizes;
     const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
     struct window w;
-    if (sizes != kiln_onnx_spec(n, 0).shape.rank - 2) {
+    if (sizes != kiln_onnx_spec(n, 0).shape.rank - 2)
         kiln_onnx_refuse(n, "kernel_shape has %d values, x rank %d", sizes, kiln_onnx_spec(n, 0).shape.rank);
+    if (n->refused || !take_window(n, size, &w))
         return;
-    }
-    if (!take_window(n, size, false, &w))
-        return;
-    kiln_pool2d_params p = {.size = {(int)w.size[0], (int)w.size[1]},
+    if (w.axes > 2)
+        kiln_onnx_refuse(n, "%d spatial axes, supported are 1 and 2", w.axes);
+    pad_same(n, &w);
+    kiln_pool2d_params p = {.size = {1},
+                            .stride = {1},
+                            .dilation = {1},
                             .ceil = kiln_onnx_int(n, "ceil_mode", 0) != 0,
                             .count_pad = kiln_onnx_int(n, "count_include_pad", 0) != 0};
-    memcpy(p.stride, w.stride, sizeof p.stride);
-    memcpy(p.dilation, w.dilation, sizeof p.dilation);
-    memcpy(p.pad, w.pad, sizeof p.pad);
-    kiln_onnx_out(n, 0, pool(n, function, &p));
+    for (int i = 0; i < w.axes && !n->refused; i++) {
+        const int at = 2 - w.axes + i;
+        p.size[at] = w.size[i];
+        p.stride[at] = w.stride[i];
+        p.dilation[at] = w.dilation[i];
+        memcpy(p.pad[at], w.pad[i], sizeof p.pad[at]);
+    }
+    if (!n->refused)
+        kiln_onnx_out(n, 0, pool(n, function, &p));
 }
 
 void kiln_onnx_build_max_pool(kiln_onnx_node *n)

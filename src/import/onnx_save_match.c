@@ -1,7 +1,7 @@
 /*
  * onnx_save_match.c - groups of nodes that ONNX has one operator for.
  *
- *   add(conv2d(x, w), reshape(b))                                  Conv(x, w, b)
+ *   add(conv(x, w), reshape(b))                                    Conv(x, w, b)
  *   add(matmul(x, w), b)                                           Gemm(x, w, b), of rank 2
  *   add(mul(x, up(a)), up(b - mean a)), a = scale rsqrt(v + e)     BatchNormalization(x, scale, b, mean, v)
  *
@@ -52,7 +52,8 @@ static kiln_tensor channels(const struct kiln_onnx_writer *w, kiln_tensor t, int
 
 static bool match_bias(const struct kiln_onnx_writer *w, const kiln_node *n, struct kiln_onnx_match *m)
 {
-    const kiln_node *conv = made_by(w, n->in[0], "conv2d"), *product = made_by(w, n->in[0], "matmul");
+    const kiln_node *forward = made_by(w, n->in[0], "conv"), *product = made_by(w, n->in[0], "matmul");
+    const kiln_node *conv = forward ? forward : made_by(w, n->in[0], "conv_transpose");
     const int rank = shape_of(w, n->in[0]).rank;
     if ((!conv && !product) || w->uses[n->in[0].id] != 1 || shape_of(w, n->out[0]).rank != rank)
         return false;
@@ -118,8 +119,8 @@ void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const
         in[i] = kiln_onnx_name(w, m->in[i]);
     if (m->kind == KILN_ONNX_BATCH_NORM)
         kiln_onnx_put_real(w, kiln_onnx_write(w, "BatchNormalization", out, 5, in), "epsilon", m->epsilon);
-    else if (!strcmp(m->main->op->name, "conv2d"))
-        kiln_onnx_write_conv(w, m->main, in[2], out);
-    else
+    else if (!strcmp(m->main->op->name, "matmul"))
         kiln_onnx_write_matmul(w, m->main, in[2], out);
+    else
+        kiln_onnx_write_conv(w, m->main, in[2], out);
 }

@@ -126,34 +126,49 @@ static void write_alias(writer *w, const kiln_node *n, const row *r)
 
 /* Matrices and images ------------------------------------------------------------------------------------ */
 
+/* Axes behind the channels. */
+static int axes_behind(writer *w, const kiln_node *n)
+{
+    return spec(w, n->out[0]).shape.rank - 2;
+}
+
 /* before and after per axis, as ONNX lists them: all before, then all after. */
 static void put_pads(writer *w, Onnx__NodeProto *o, const kiln_node *n)
 {
-    int64_t pad[4] = {0};
-    kiln_node_integers(n, "pad", pad, 4);
-    kiln_onnx_put_ints(w, o, "pads", (const int64_t[]){pad[0], pad[2], pad[1], pad[3]}, 4);
+    int64_t pad[6] = {0}, pads[6];
+    const int axes = axes_behind(w, n);
+    kiln_node_integers(n, "pad", pad, 6);
+    for (int i = 0; i < 2 * axes; i++)
+        pads[i] = i < axes ? pad[2 * i] : pad[2 * (i - axes) + 1];
+    kiln_onnx_put_ints(w, o, "pads", pads, 2 * axes);
 }
 
 static void put_field(writer *w, Onnx__NodeProto *o, const kiln_node *n, const char *field, const char *name)
 {
-    int64_t value[2] = {0};
-    kiln_node_integers(n, field, value, 2);
-    kiln_onnx_put_ints(w, o, name, value, 2);
+    int64_t value[3] = {0};
+    kiln_node_integers(n, field, value, 3);
+    kiln_onnx_put_ints(w, o, name, value, axes_behind(w, n));
 }
 
 void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
 {
     const kiln_shape filter = spec(w, n->in[1]).shape;
-    Onnx__NodeProto *o =
-        kiln_onnx_write(w, "Conv", name, bias[0] ? 3 : 2, (const char *[]){in(w, n, 0), in(w, n, 1), bias});
-    kiln_onnx_put_ints(w, o, "kernel_shape", &filter.size[2], 2);
+    const bool transposed = !strcmp(n->op->name, "conv_transpose");
+    Onnx__NodeProto *o = kiln_onnx_write(w, transposed ? "ConvTranspose" : "Conv", name, bias[0] ? 3 : 2,
+                                         (const char *[]){in(w, n, 0), in(w, n, 1), bias});
+    kiln_onnx_put_ints(w, o, "kernel_shape", &filter.size[2], axes_behind(w, n));
     put_field(w, o, n, "stride", "strides");
     put_field(w, o, n, "dilation", "dilations");
     kiln_onnx_put_int(w, o, "group", integer(n, "groups"));
     if (integer(n, "same"))
-        kiln_onnx_put_text(w, o, "auto_pad", "SAME_UPPER");
+        kiln_onnx_put_text(w, o, "auto_pad",
+                           integer(n, "same") == KILN_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
     else
         put_pads(w, o, n);
+    if (transposed)
+        put_field(w, o, n, "output_pad", "output_padding");
+    if (n->inputs > 2 && n->in[2].id)
+        kiln_onnx_writer_refuse(w, n, "its shape follows another value");
 }
 
 static void write_conv(writer *w, const kiln_node *n, const row *r)
@@ -408,7 +423,8 @@ static const row rows[] = {
     {"cast_truth", "Cast", write_cast, 0},
     {"clip", "Clip", write_clip, 0},
     {"concat", "Concat", write_axis, 0},
-    {"conv2d", "Conv", write_conv, 0},
+    {"conv", "Conv", write_conv, 0},
+    {"conv_transpose", "ConvTranspose", write_conv, 0},
     {"cos", "Cos", write_same, 0},
     {"div", "Div", write_same, 0},
     {"equal", "Equal", write_same, 0},

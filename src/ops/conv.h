@@ -1,25 +1,46 @@
-/* conv.h - what the operators of 2-D convolution share. */
+/* conv.h - what the operators of convolution share: one relation between x, y and the filters, looked at from three sides. */
 #ifndef KILN_OPS_CONV_H
 #define KILN_OPS_CONV_H
 
-#include <kiln/ops.h>
+#include <kiln/conv.h>
+#include <kiln/extend.h>
 
-#include "conv/conv2d.h"
+#include "conv/conv.h"
+#include "matmul/split_sum.h"
 #include "ops/kernels.h"
 
-/** Append op with params whose defaults are written out, so that equal bytes mean equal nodes. */
-kiln_tensor kiln_conv2d_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
-                               const kiln_conv2d_params *params);
+enum { KILN_CONV_AXES = 3 };
 
-/**
- * The shape of y for x and w.
- * Errors: fails the node where they do not fit.
- */
-kiln_status kiln_conv2d_shape(kiln_graph *g, const kiln_node *n, const kiln_spec *x, const kiln_spec *w,
-                              kiln_shape *y);
+/** One axis of x, of y and of the filter, and how they lie to one another. */
+struct kiln_conv_axis {
+    int64_t x, y, taps, stride, pad, dilation;
+};
 
-/** The block of a dispatch over x, w and y with known sizes. */
-struct kiln_params_conv2d kiln_conv2d_block(const kiln_conv2d_params *p, const kiln_shape *x,
-                                            const kiln_shape *w, const kiln_shape *y);
+/** A node whose sizes are known: its axes, of which the first are single points where there are fewer, and the rest. */
+struct kiln_conv_sizes {
+    int64_t images, groups, channels, filters; /* of one group */
+    struct kiln_conv_axis axis[KILN_CONV_AXES];
+};
+
+/** The sizes of a node of x, w and y. */
+struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_shape *x, const kiln_shape *w,
+                                          const kiln_shape *y);
+
+/** The block of a dispatch over all of it, and its constant KILN_CONV_MODE. */
+struct kiln_params_conv kiln_conv_block(const struct kiln_conv_sizes *s);
+uint32_t kiln_conv_mode(const struct kiln_params_conv *block, bool transposed);
+
+/** How many elements of t, as floats at the least, a window may bind. */
+uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
+
+/** Whether no window of a dispatch's operands, of either kernel, is short enough to be bound: then it is done in bands. */
+bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
+kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
+
+/** Plan sum = the splits in parts, added up in order. */
+kiln_status kiln_conv_sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum,
+                                 const struct kiln_params_split_sum *block);
+
+extern const kiln_lowering kiln_conv_lowerings[2], kiln_conv_grad_filter_lowerings[1];
 
 #endif

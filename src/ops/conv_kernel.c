@@ -1,195 +1,265 @@
 /*
- * conv_kernel.c - the contracts of 2-D convolution and its gradients: units, windows and variants.
+ * conv_kernel.c - the contracts of convolution: units, windows and variants.
  *
- * On a GPU all three are implicit products of matrices in tiles of 64 x 64; on drivers that run on the CPU
- * each invocation keeps 8 x 8 results in registers, as for matmul.
+ * On a GPU both kernels are implicit products of matrices in tiles of 64 x 64; on drivers that run on the CPU, and for few
+ * rows, each invocation keeps 8 x 8 results in registers, as for matmul. Groups of one channel have no matrix to share and
+ * kernels of their own.
  *
- *                  rows            columns                     summed
- *   conv2d         filters         positions of all images     channels * u * v
- *   grad_input     channels        pixels of all images        filters * u * v
- *   grad_filter    filters         channels * u * v            positions of a split's images
+ *                        rows            columns                               summed
+ *   conv                 filters         positions of all images               channels * taps
+ *   conv, transposed     channels        elements of a phase, of all images    filters * taps of that phase
+ *   conv_grad_filter     filters         channels * taps                       positions of a split's images
  */
-#include "conv/conv2d.h"
+#include "conv/conv.h"
 
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "shaders.h"
 
-static const struct kiln_params_conv2d *block_of(const kiln_dispatch *d)
+static const struct kiln_params_conv *block_of(const kiln_dispatch *d)
 {
-    return (const struct kiln_params_conv2d *)d->block.words;
+    return (const struct kiln_params_conv *)d->block.words;
 }
 
-static uint64_t splits_of(const struct kiln_params_conv2d *p)
+static bool is_transposed(const kiln_dispatch *d)
+{
+    return d->kernel == &kiln_kernel_conv && d->constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED;
+}
+
+static uint64_t splits_of(const struct kiln_params_conv *p)
 {
     return p->per_split ? ((uint64_t)p->images + p->per_split - 1) / p->per_split : 1;
 }
 
-/* Elements of one filter. */
-static uint64_t taps_of(const struct kiln_params_conv2d *p)
+static uint64_t taps_of(const struct kiln_params_conv *p)
 {
-    return (uint64_t)p->channels * p->u * p->v;
+    return (uint64_t)p->t * p->u * p->v;
 }
 
-static double conv2d_flops(const kiln_dispatch *d)
+static uint64_t x_volume(const struct kiln_params_conv *p)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return 2.0 * p->images * p->groups * p->filters * p->oh * p->ow * (double)taps_of(p);
+    return (uint64_t)p->d * p->h * p->w;
+}
+
+static uint64_t y_volume(const struct kiln_params_conv *p)
+{
+    return (uint64_t)p->od * p->oh * p->ow;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return 2.0 * p->images * p->groups * p->filters * p->channels * (double)(y_volume(p) * taps_of(p));
 }
 
 /* Windows ------------------------------------------------------------------------------------------------ */
 
-/* Let binding i begin `skip` elements further on and hold `span` of them behind its first. */
-static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
+/* Which binding is what. */
+struct roles {
+    int x, y, w;
+};
+
+static struct roles roles_of(const kiln_dispatch *d)
 {
-    d->bind[i].offset += skip * d->element[i];
-    d->bind[i].bytes = span * d->element[i];
+    if (d->kernel == &kiln_kernel_conv_grad_filter)
+        return (struct roles){.y = 0, .x = 1, .w = 2};
+    return is_transposed(d) ? (struct roles){.y = 0, .w = 1, .x = 2} : (struct roles){.x = 0, .w = 1, .y = 2};
 }
 
+/* Elements from an operand's first to its last, both counted. */
+static uint64_t x_span(const struct kiln_params_conv *p)
+{
+    return (uint64_t)(p->images - 1) * p->x_image + p->groups * p->channels * x_volume(p);
+}
+
+static uint64_t y_span(const struct kiln_params_conv *p)
+{
+    return (uint64_t)(p->images - 1) * p->y_image + p->groups * p->filters * y_volume(p);
+}
+
+static uint64_t w_span(const struct kiln_params_conv *p)
+{
+    return (splits_of(p) - 1) * p->part + (uint64_t)(p->groups * p->filters - 1) * p->w_filter +
+           p->channels * taps_of(p);
+}
+
+/* What lies before a window, in elements of each operand and in channels of the result. */
+struct skip {
+    uint64_t x, y, w, columns;
+};
+
+/* Bind what the block, narrowed already, needs of each operand. */
+static void rebind(kiln_dispatch *d, struct skip skip)
+{
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
+    const struct roles r = roles_of(d);
+    for (int i = 0; i < KILN_EPILOGUE_OPERANDS && d->kernel == &kiln_kernel_conv; i++) {
+        if ((d->constants[0] >> (16 + 4 * i) & 15) != KILN_WALK_FLAT)
+            continue;
+        if (r.x == 2)
+            kiln_bind_window(d, 3 + i, p->x_first + skip.x, x_span(p));
+        else
+            kiln_bind_window(d, 3 + i, p->y_first + skip.y, y_span(p));
+    }
+    p->x_first = kiln_bind_window(d, r.x, p->x_first + skip.x, x_span(p));
+    p->y_first = kiln_bind_window(d, r.y, p->y_first + skip.y, y_span(p));
+    p->w_first = kiln_bind_window(d, r.w, p->w_first + skip.w, w_span(p));
+    p->column_first += (uint32_t)skip.columns;
+}
+
+/* Images; of the gradient by the filters, whole splits of them. */
 static uint64_t images_extent(const kiln_dispatch *d)
 {
-    return block_of(d)->images;
-}
-
-/* The fewest images, a multiple of `step`, behind which both operands are at a multiple of 256 bytes. */
-static uint64_t whole_images(const kiln_dispatch *d, uint64_t step)
-{
-    const struct kiln_params_conv2d *p = block_of(d);
-    const uint64_t grain = kiln_dispatch_unit(d);
-    uint64_t unit = step;
-    while (unit * p->x_image % grain || unit * p->y_image % grain)
-        unit += step;
-    return unit;
+    const struct kiln_params_conv *p = block_of(d);
+    return d->kernel == &kiln_kernel_conv || splits_of(p) > 1 ? p->images : 1;
 }
 
 static uint64_t images_unit(const kiln_dispatch *d)
 {
-    return whole_images(d, 1);
+    return d->kernel == &kiln_kernel_conv ? 1 : block_of(d)->per_split;
 }
 
-static void conv2d_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
+static void take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
-    struct kiln_params_conv2d *p = (struct kiln_params_conv2d *)d->block.words;
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
     p->images = (uint32_t)count;
-    narrow(d, 0, first * p->x_image, count * p->x_image);
-    narrow(d, 2, first * p->y_image, count * p->y_image);
-    for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++)
-        if (d->bind[3 + i].value.id && (d->constants[0] >> (16 + 4 * i) & 15) == KILN_WALK_FLAT)
-            narrow(d, 3 + i, first * p->y_image, count * p->y_image);
+    rebind(d, (struct skip){.x = first * p->x_image,
+                            .y = first * p->y_image,
+                            .w = d->kernel == &kiln_kernel_conv ? 0 : first / p->per_split * p->part});
 }
 
+static uint64_t groups_extent(const kiln_dispatch *d)
+{
+    return block_of(d)->groups;
+}
+
+static void take_groups(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
+    p->groups = (uint32_t)count;
+    rebind(d, (struct skip){.x = first * p->channels * x_volume(p),
+                            .y = first * p->filters * y_volume(p),
+                            .w = first * p->filters * p->w_filter,
+                            .columns = first * (is_transposed(d) ? p->channels : p->filters)});
+}
+
+/* Filters of the only group, where they are not summed over. */
 static uint64_t filters_extent(const kiln_dispatch *d)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return p->groups == 1 ? p->filters : 1;
+    return block_of(d)->groups == 1 && !is_transposed(d) ? block_of(d)->filters : 1;
 }
 
-static void conv2d_take_filters(kiln_dispatch *d, uint64_t first, uint64_t count)
+static void take_filters(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
-    struct kiln_params_conv2d *p = (struct kiln_params_conv2d *)d->block.words;
-    const uint64_t plane = (uint64_t)p->oh * p->ow,
-                   span = (p->images - 1) * (uint64_t)p->y_image + count * plane;
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
     p->filters = (uint32_t)count;
-    narrow(d, 1, first * taps_of(p), count * taps_of(p));
-    narrow(d, 2, first * plane, span);
-    for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
-        const uint32_t walk = d->constants[0] >> (16 + 4 * i) & 15;
-        if (d->bind[3 + i].value.id && walk == KILN_WALK_FLAT)
-            narrow(d, 3 + i, first * plane, span);
-        else if (d->bind[3 + i].value.id && walk == KILN_WALK_COLUMN)
-            narrow(d, 3 + i, first, count);
-    }
+    rebind(d, (struct skip){.y = first * y_volume(p), .w = first * p->w_filter, .columns = first});
 }
 
-static void grad_input_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
+/* Channels, likewise. */
+static uint64_t channels_extent(const kiln_dispatch *d)
 {
-    struct kiln_params_conv2d *p = (struct kiln_params_conv2d *)d->block.words;
-    p->images = (uint32_t)count;
-    narrow(d, 0, first * p->y_image, count * p->y_image);
-    narrow(d, 2, first * p->x_image, count * p->x_image);
+    const bool summed = d->kernel == &kiln_kernel_conv && !is_transposed(d);
+    return block_of(d)->groups == 1 && !summed ? block_of(d)->channels : 1;
 }
 
-static uint64_t grad_filter_extent(const kiln_dispatch *d)
+static void take_channels(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return splits_of(p) > 1 ? p->images : 1;
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
+    p->channels = (uint32_t)count;
+    rebind(d, (struct skip){.x = first * x_volume(p), .w = first * taps_of(p), .columns = first});
 }
 
-static uint64_t grad_filter_unit(const kiln_dispatch *d)
-{
-    return whole_images(d, block_of(d)->per_split);
-}
+static const kiln_cut cuts[] = {
+    {images_extent, take_images, images_unit},
+    {groups_extent, take_groups, kiln_cut_anywhere},
+    {filters_extent, take_filters, kiln_cut_anywhere},
+    {channels_extent, take_channels, kiln_cut_anywhere},
+};
 
-static void grad_filter_take_images(kiln_dispatch *d, uint64_t first, uint64_t count)
-{
-    struct kiln_params_conv2d *p = (struct kiln_params_conv2d *)d->block.words;
-    p->images = (uint32_t)count;
-    narrow(d, 0, first * p->y_image, count * p->y_image);
-    narrow(d, 1, first * p->x_image, count * p->x_image);
-    narrow(d, 2, first / p->per_split * p->part, splits_of(p) * p->part);
-}
-
-/* Units -------------------------------------------------------------------------------------------------- */
-
-/* Planes of y, planes of x, filters of all splits. */
-static uint64_t conv2d_units(const kiln_dispatch *d)
-{
-    const struct kiln_params_conv2d *p = block_of(d);
-    return (uint64_t)p->images * p->groups * p->filters;
-}
-
-static uint64_t grad_input_units(const kiln_dispatch *d)
-{
-    const struct kiln_params_conv2d *p = block_of(d);
-    return (uint64_t)p->images * p->groups * p->channels;
-}
-
-static uint64_t grad_filter_units(const kiln_dispatch *d)
-{
-    const struct kiln_params_conv2d *p = block_of(d);
-    return splits_of(p) * p->groups * p->filters;
-}
-
-/* Variants ----------------------------------------------------------------------------------------------- */
+/* Units and workgroups ----------------------------------------------------------------------------------- */
 
 static uint64_t parts(uint64_t count, uint64_t size)
 {
     return (count + size - 1) / size;
 }
 
-/* Tiles of `size` x `size` results: the images count as one row of columns, groups and splits apart. */
-static uint64_t conv2d_tiles(const struct kiln_params_conv2d *p, uint32_t size)
+static uint64_t rows_of(const kiln_dispatch *d)
 {
-    return p->groups * parts(p->filters, size) * parts((uint64_t)p->images * p->oh * p->ow, size);
+    return is_transposed(d) ? block_of(d)->channels : block_of(d)->filters;
 }
 
-static uint64_t grad_input_tiles(const struct kiln_params_conv2d *p, uint32_t size)
+/* Volumes of the result. */
+static uint64_t conv_units(const kiln_dispatch *d)
 {
-    return p->groups * parts(p->channels, size) * parts((uint64_t)p->images * p->h * p->w, size);
+    return (uint64_t)block_of(d)->images * block_of(d)->groups * rows_of(d);
 }
 
-static uint64_t grad_filter_tiles(const struct kiln_params_conv2d *p, uint32_t size)
+/* Filters of all splits. */
+static uint64_t grad_filter_units(const kiln_dispatch *d)
 {
-    return splits_of(p) * p->groups * parts(p->filters, size) * parts(taps_of(p), size);
+    const struct kiln_params_conv *p = block_of(d);
+    return splits_of(p) * p->groups * p->filters;
+}
+
+/* Tiles of `size` x `size` results: the images count as one row of columns, groups, phases and splits apart. */
+static uint64_t conv_tiles(const kiln_dispatch *d, uint32_t size)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    const uint64_t rows = p->groups * parts(rows_of(d), size);
+    if (!is_transposed(d))
+        return rows * parts(p->images * y_volume(p), size);
+    const uint64_t phase = parts(p->d, p->stride_a) * parts(p->h, p->stride_i) * parts(p->w, p->stride_j);
+    return rows * parts(p->images * phase, size) * p->stride_a * p->stride_i * p->stride_j;
+}
+
+static uint64_t grad_filter_tiles(const kiln_dispatch *d, uint32_t size)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return splits_of(p) * p->groups * parts(p->filters, size) * parts(p->channels * taps_of(p), size);
 }
 
 #define GROUPS(kernel)                                                                    \
     static uint64_t kernel##_direct_groups(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                     \
         (void)caps;                                                                       \
-        return parts(kernel##_tiles(block_of(d), 8), 64);                                 \
+        return parts(kernel##_tiles(d, 8), 64);                                           \
     }                                                                                     \
     static uint64_t kernel##_tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)  \
     {                                                                                     \
         (void)caps;                                                                       \
-        return kernel##_tiles(block_of(d), 64);                                           \
+        return kernel##_tiles(d, 64);                                                     \
     }
-GROUPS(conv2d)
-GROUPS(grad_input)
+GROUPS(conv)
 GROUPS(grad_filter)
 #undef GROUPS
+
+static uint64_t conv_depthwise_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    (void)caps;
+    return parts(conv_units(d) * (is_transposed(d) ? x_volume(p) : y_volume(p)), 64);
+}
+
+enum { DEPTHWISE_PLACES = 9 }; /* SOME of conv_grad_filter_depthwise.comp */
+
+static uint64_t grad_filter_depthwise_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return grad_filter_units(d) * parts(taps_of(block_of(d)), DEPTHWISE_PLACES);
+}
+
+/* Variants ----------------------------------------------------------------------------------------------- */
+
+static bool is_depthwise(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    (void)caps;
+    return p->groups > 1 && p->channels == 1 && p->filters <= 8;
+}
 
 static bool software(const kiln_caps *caps, const kiln_dispatch *d)
 {
@@ -197,111 +267,124 @@ static bool software(const kiln_caps *caps, const kiln_dispatch *d)
     return caps->software;
 }
 
-static uint64_t filters_span(const struct kiln_params_conv2d *p)
+/* Few rows would leave most of a large tile empty; but there must be work for many invocations. */
+static bool software_or_few_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return p->groups * p->filters * taps_of(p);
+    return caps->software || (rows_of(d) <= 8 && conv_tiles(d, 8) >= 32768);
 }
 
-static bool conv2d_fits_texels(const kiln_caps *caps, const kiln_dispatch *d)
+static bool texels(const kiln_caps *caps, uint64_t a, uint64_t b)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return caps->software && (uint64_t)p->images * p->x_image <= caps->max_texels &&
-           filters_span(p) <= caps->max_texels;
+    return caps->software && a <= caps->max_texels && b <= caps->max_texels;
 }
 
-static bool grad_input_fits_texels(const kiln_caps *caps, const kiln_dispatch *d)
+static bool conv_texels(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return caps->software && (uint64_t)p->images * p->y_image <= caps->max_texels &&
-           filters_span(p) <= caps->max_texels;
+    const struct kiln_params_conv *p = block_of(d);
+    const uint64_t in = is_transposed(d) ? p->y_first + y_span(p) : p->x_first + x_span(p);
+    return texels(caps, in, p->w_first + w_span(p));
 }
 
-static bool grad_filter_fits_texels(const kiln_caps *caps, const kiln_dispatch *d)
+static bool grad_filter_texels(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct kiln_params_conv2d *p = block_of(d);
-    return caps->software && (uint64_t)p->images * p->x_image <= caps->max_texels &&
-           (uint64_t)p->images * p->y_image <= caps->max_texels;
+    const struct kiln_params_conv *p = block_of(d);
+    return p->images > 0 && texels(caps, p->y_first + y_span(p), p->x_first + x_span(p));
 }
 
-#define VARIANTS(kernel, stem)                           \
-    static const kiln_variant kernel##_direct_texels = { \
-        .name = "direct_texels",                         \
-        .accepts = kernel##_fits_texels,                 \
-        .groups = kernel##_direct_groups,                \
-        .spirv = &kiln_spirv_##stem##_direct_texels,     \
-        .half = &kiln_spirv_##stem##_direct_texels_half, \
-        .texels = 1 << 0 | 1 << 1,                       \
-    };                                                   \
-    static const kiln_variant kernel##_direct = {        \
-        .name = "direct",                                \
-        .accepts = software,                             \
-        .groups = kernel##_direct_groups,                \
-        .spirv = &kiln_spirv_##stem##_direct,            \
-        .half = &kiln_spirv_##stem##_direct_half,        \
-    };                                                   \
-    static const kiln_variant kernel##_tiled = {         \
-        .name = "tiled_64",                              \
-        .groups = kernel##_tiled_groups,                 \
-        .spirv = &kiln_spirv_##stem##_tiled,             \
-        .half = &kiln_spirv_##stem##_tiled_half,         \
-        .lanes = 128,                                    \
-    };
-VARIANTS(conv2d, conv2d)
-VARIANTS(grad_input, conv2d_grad_input)
-VARIANTS(grad_filter, conv2d_grad_filter)
-#undef VARIANTS
+static const kiln_variant conv_depthwise = {
+    .name = "depthwise",
+    .accepts = is_depthwise,
+    .groups = conv_depthwise_groups,
+    .spirv = &kiln_spirv_conv_depthwise,
+    .half = &kiln_spirv_conv_depthwise_half,
+};
+static const kiln_variant conv_direct_texels = {
+    .name = "direct_texels",
+    .accepts = conv_texels,
+    .groups = conv_direct_groups,
+    .spirv = &kiln_spirv_conv_direct_texels,
+    .half = &kiln_spirv_conv_direct_texels_half,
+    .texels = 1 << 0 | 1 << 1,
+};
+static const kiln_variant conv_direct = {
+    .name = "direct",
+    .accepts = software_or_few_rows,
+    .groups = conv_direct_groups,
+    .spirv = &kiln_spirv_conv_direct,
+    .half = &kiln_spirv_conv_direct_half,
+};
+static const kiln_variant conv_tiled = {
+    .name = "tiled_64",
+    .groups = conv_tiled_groups,
+    .spirv = &kiln_spirv_conv_tiled,
+    .half = &kiln_spirv_conv_tiled_half,
+    .lanes = 128,
+};
+
+static const kiln_variant grad_filter_depthwise = {
+    .name = "depthwise",
+    .accepts = is_depthwise,
+    .groups = grad_filter_depthwise_groups,
+    .spirv = &kiln_spirv_conv_grad_filter_depthwise,
+    .half = &kiln_spirv_conv_grad_filter_depthwise_half,
+};
+static const kiln_variant grad_filter_direct_texels = {
+    .name = "direct_texels",
+    .accepts = grad_filter_texels,
+    .groups = grad_filter_direct_groups,
+    .spirv = &kiln_spirv_conv_grad_filter_direct_texels,
+    .half = &kiln_spirv_conv_grad_filter_direct_texels_half,
+    .texels = 1 << 0 | 1 << 1,
+};
+static const kiln_variant grad_filter_direct = {
+    .name = "direct",
+    .accepts = software,
+    .groups = grad_filter_direct_groups,
+    .spirv = &kiln_spirv_conv_grad_filter_direct,
+    .half = &kiln_spirv_conv_grad_filter_direct_half,
+};
+static const kiln_variant grad_filter_tiled = {
+    .name = "tiled_64",
+    .groups = grad_filter_tiled_groups,
+    .spirv = &kiln_spirv_conv_grad_filter_tiled,
+    .half = &kiln_spirv_conv_grad_filter_tiled_half,
+    .lanes = 128,
+};
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
 
-const kiln_kernel kiln_kernel_conv2d = {
-    .name = "conv2d",
-    .block_size = sizeof(struct kiln_params_conv2d),
+const kiln_kernel kiln_kernel_conv = {
+    .name = "conv",
+    .block_size = sizeof(struct kiln_params_conv),
     .bindings = 5,
     .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
     .halves = 1 << 0 | 1 << 1,
     .mixed = 1 << 2 | 1 << 3 | 1 << 4,
-    .units = conv2d_units,
-    .reference = kiln_reference_conv2d_f32,
-    .reference_f64 = kiln_reference_conv2d_f64,
-    .gpu = (const kiln_variant *const[]){&conv2d_direct_texels, &conv2d_direct, &conv2d_tiled, NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_taps, NULL},
-    .cuts = (const kiln_cut[]){{images_extent, conv2d_take_images, images_unit},
-                               {filters_extent, conv2d_take_filters}},
-    .cut_count = 2,
-    .flops = conv2d_flops,
-};
-
-const kiln_kernel kiln_kernel_conv2d_grad_input = {
-    .name = "conv2d_grad_input",
-    .block_size = sizeof(struct kiln_params_conv2d),
-    .bindings = 3,
-    .access = {KILN_READ, KILN_READ, KILN_WRITE},
-    .halves = 1 << 0 | 1 << 1 | 1 << 2,
-    .units = grad_input_units,
-    .reference = kiln_reference_conv2d_grad_input_f32,
-    .reference_f64 = kiln_reference_conv2d_grad_input_f64,
+    .units = conv_units,
+    .reference = kiln_reference_conv_f32,
+    .reference_f64 = kiln_reference_conv_f64,
     .gpu =
-        (const kiln_variant *const[]){&grad_input_direct_texels, &grad_input_direct, &grad_input_tiled, NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_input_taps, NULL},
-    .cuts = (const kiln_cut[]){{images_extent, grad_input_take_images, images_unit}},
-    .cut_count = 1,
-    .flops = conv2d_flops,
+        (const kiln_variant *const[]){&conv_depthwise, &conv_direct_texels, &conv_direct, &conv_tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_taps, NULL},
+    .cuts = cuts,
+    .cut_count = 4,
+    .flops = flops,
 };
 
-const kiln_kernel kiln_kernel_conv2d_grad_filter = {
-    .name = "conv2d_grad_filter",
-    .block_size = sizeof(struct kiln_params_conv2d),
+const kiln_kernel kiln_kernel_conv_grad_filter = {
+    .name = "conv_grad_filter",
+    .block_size = sizeof(struct kiln_params_conv),
     .bindings = 3,
     .access = {KILN_READ, KILN_READ, KILN_WRITE},
     .halves = 1 << 0 | 1 << 1,
     .mixed = 1 << 2,
     .units = grad_filter_units,
-    .reference = kiln_reference_conv2d_grad_filter_f32,
-    .reference_f64 = kiln_reference_conv2d_grad_filter_f64,
-    .gpu = (const kiln_variant *const[]){&grad_filter_direct_texels, &grad_filter_direct, &grad_filter_tiled,
-                                         NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv2d_grad_filter_dots, NULL},
-    .cuts = (const kiln_cut[]){{grad_filter_extent, grad_filter_take_images, grad_filter_unit}},
-    .cut_count = 1,
-    .flops = conv2d_flops,
+    .reference = kiln_reference_conv_grad_filter_f32,
+    .reference_f64 = kiln_reference_conv_grad_filter_f64,
+    .gpu = (const kiln_variant *const[]){&grad_filter_depthwise, &grad_filter_direct_texels,
+                                         &grad_filter_direct, &grad_filter_tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_grad_filter_dots, NULL},
+    .cuts = cuts,
+    .cut_count = 4,
+    .flops = flops,
 };

@@ -10,13 +10,15 @@
 
 #include <string.h>
 
-/* Where an operator's output keeps its columns and rows, as axes counted from the end; 0: nowhere. */
+/* Where an operator's output keeps its columns and rows: axes from 0, negative ones from the end. */
 static const struct axes {
     const kiln_op *op;
     int column, row;
+    bool has_row;
 } table[] = {
-    {&kiln_op_matmul, 1, 2},
-    {&kiln_op_conv2d, 3, 0},
+    {&kiln_op_matmul, -1, -2, true},
+    {&kiln_op_conv, 1, 0, false},
+    {&kiln_op_conv_transpose, 1, 0, false},
 };
 
 static const struct axes *axes_of(const kiln_op *op)
@@ -33,15 +35,22 @@ static int64_t size_from_end(const kiln_shape *s, int axis)
     return axis <= s->rank ? s->size[s->rank - axis] : 1;
 }
 
+/* An axis of the table as a bit, counted from the end. */
+static uint32_t bit_of(int axis, int rank)
+{
+    return 1u << (axis < 0 ? -axis : rank - axis);
+}
+
 bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec *operand, uint32_t *walk)
 {
     const struct axes *axes = axes_of(op);
     if (!axes || !kiln_type_is_real(operand->type) || operand->shape.rank > out->shape.rank)
         return false;
 
+    const int rank = out->shape.rank;
     uint32_t wide = 0,
              all = 0; /* bit i: axis i from the end is longer than 1 in the operand, in the output */
-    for (int i = 1; i <= out->shape.rank; i++) {
+    for (int i = 1; i <= rank; i++) {
         const int64_t have = size_from_end(&operand->shape, i), whole = size_from_end(&out->shape, i);
         if (have != whole && have != 1)
             return false;
@@ -50,9 +59,9 @@ bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec
     }
     if (wide == 0)
         *walk = KILN_WALK_SCALAR;
-    else if (wide == 1u << axes->column)
+    else if (wide == bit_of(axes->column, rank))
         *walk = KILN_WALK_COLUMN;
-    else if (axes->row && wide == 1u << axes->row)
+    else if (axes->has_row && wide == bit_of(axes->row, rank))
         *walk = KILN_WALK_ROW;
     else if (wide == all)
         *walk = KILN_WALK_FLAT;

@@ -1,4 +1,7 @@
-/* window.h - cutting a dispatch along an axis of which every binding takes so many bytes a unit (kiln_cut). */
+/*
+ * window.h - narrowing bindings, for the cuts of a kernel (kiln_cut): along an axis of which every binding takes so many bytes a
+ * unit; or to any elements, where the block tells how many of them behind its beginning a binding's operand begins.
+ */
 #ifndef KILN_OPS_WINDOW_H
 #define KILN_OPS_WINDOW_H
 
@@ -21,6 +24,27 @@ static inline uint64_t kiln_narrow_unit(const kiln_dispatch *d, const uint64_t *
         while (d->bind[i].value.id && unit[i] * least % 256)
             least *= 2;
     return least;
+}
+
+/**
+ * Let binding i cover `span` elements from the one on that lies `skip` behind its beginning; returns how many elements behind
+ * its new beginning that one lies: for equal skips the same in every binding. An unbound one stays so.
+ */
+static inline uint32_t kiln_bind_window(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
+{
+    const uint64_t rest = skip % kiln_dispatch_unit(d);
+    if (d->bind[i].value.id) {
+        d->bind[i].offset += (skip - rest) * d->element[i];
+        d->bind[i].bytes = (rest + span) * d->element[i];
+    }
+    return (uint32_t)rest;
+}
+
+/** The unit of such cuts: they may fall anywhere. */
+static inline uint64_t kiln_cut_anywhere(const kiln_dispatch *d)
+{
+    (void)d;
+    return 1;
 }
 
 #endif

@@ -13,11 +13,11 @@
 Test(log, a_failure_is_one_error_line_and_returns_its_status)
 {
     catch_lines();
-    cr_expect_eq(kiln_fail(KILN_ERROR_SHAPE, "conv2d: x has %d channels, w expects %d", 3, 4),
+    cr_expect_eq(kiln_fail(KILN_ERROR_SHAPE, "conv: x has %d channels, w expects %d", 3, 4),
                  KILN_ERROR_SHAPE);
     cr_expect_eq(lines.count, 1);
     cr_expect_eq(lines.level, KILN_LOG_ERROR);
-    cr_expect_str_eq(lines.newest, "conv2d: x has 3 channels, w expects 4");
+    cr_expect_str_eq(lines.newest, "conv: x has 3 channels, w expects 4");
 }
 
 Test(log, lines_past_the_level_are_dropped)

@@ -17,10 +17,10 @@ Test(text, puts_pieces_together)
 {
     struct kiln_text t = {0};
 
-    kiln_text_add(&t, "%s: wanted %d", "conv2d", 3);
+    kiln_text_add(&t, "%s: wanted %d", "conv", 3);
     kiln_text_add(&t, "%s", "");
     kiln_text_add(&t, ", got %d", 4);
-    cr_expect_str_eq(kiln_text_get(&t), "conv2d: wanted 3, got 4");
+    cr_expect_str_eq(kiln_text_get(&t), "conv: wanted 3, got 4");
     cr_expect_eq(t.count, strlen(t.data));
     kiln_text_finish(&t);
     cr_expect_str_eq(kiln_text_get(&t), "");

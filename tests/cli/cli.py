@@ -181,11 +181,11 @@ def write_npy(path, sizes):
 
 def test_inspect(folder):
     text = kiln("inspect", NETWORK, "--size", "batch=4", "--weights", "--plan").stdout
-    for part in ("image", "[batch, 1, 4, 4]", "learned", "state", "conv2d", "batch = 4", "memory:"):
+    for part in ("image", "[batch, 1, 4, 4]", "learned", "state", "conv", "batch = 4", "memory:"):
         assert part in text, part
     model = json.loads(kiln("inspect", NETWORK, "--json").stdout)
     assert [tensor["name"] for tensor in model["outputs"]] == ["y", "z"]
-    assert "conv2d" in [command["kernel"] for command in model["commands"]]
+    assert "conv" in [command["kernel"] for command in model["commands"]]
     expect_failure(kiln("inspect"), 2, "MODEL.onnx")
     expect_failure(kiln("inspect", folder / "nothing.onnx"), 1, "nothing.onnx")
     (folder / "text.onnx").write_text("no model")

@@ -124,7 +124,7 @@ Test(fuse, bias_residual_and_activation_become_the_epilogue_of_a_convolution)
     kiln_graph *g = plan_graph();
     kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 3, 6, 6));
     kiln_tensor y =
-        kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 3, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
+        kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 3, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
     y = kiln_relu(g, kiln_add(g, y, x));
     struct planned d = plan_of(g, KILN_RUN(y), false);
     cr_expect_eq(count_dispatches(d.plan, NULL), 1);

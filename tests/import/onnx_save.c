@@ -17,7 +17,7 @@ static kiln_tensor network(kiln_graph *g, kiln_tensor x)
     const kiln_init counted = {.kind = KILN_INIT_UNIFORM, .value = 1, .scale = 0.5};
     const kiln_tensor w = kiln_parameter(g, "conv.weight", KILN_SHAPE(4, 2, 3, 3), NULL);
     const kiln_tensor b = kiln_parameter(g, "conv.bias", KILN_SHAPE(4), &counted);
-    x = kiln_conv2d(g, x, w, b, &(kiln_conv2d_params){.pad = {{1, 1}, {1, 1}}});
+    x = kiln_conv(g, x, w, b, &(kiln_conv_params){.pad = {{1, 1}, {1, 1}}});
     const kiln_tensor mean = kiln_state(g, "bn.mean", KILN_F32, KILN_SHAPE(4), KILN_STORE_WEIGHTS);
     const kiln_tensor variance =
         kiln_state_init(g, "bn.variance", KILN_F32, KILN_SHAPE(4), KILN_STORE_WEIGHTS,
@@ -98,7 +98,7 @@ Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
     ok(kiln_graph_create(&g, NULL));
     const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 1, 4, 4));
     const kiln_tensor k = kiln_parameter(g, "k", KILN_SHAPE(1, 1, 1, 1), NULL);
-    kiln_output(g, "y", kiln_conv2d_grad_filter(g, x, x, k, NULL));
+    kiln_output(g, "y", kiln_conv_grad_filter(g, x, x, k, NULL));
     kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
     ok(kiln_weights_create(&w, g, NULL));
     cr_expect(kiln_onnx_save(g, w, path, NULL) == KILN_ERROR_UNSUPPORTED);

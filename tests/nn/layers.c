@@ -25,9 +25,9 @@ Test(layers, declare_their_weights_as_pytorch_does)
 {
     kiln_graph *g = graph();
     kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 4, 9, 9));
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 6, .size = {3, 5}, .groups = 2});
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 6, .size = {3, 5}, .groups = 2});
     x = kiln_nn_batch_norm(g, x, NULL);
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 2, .size = {1, 1}, .no_bias = true});
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 2, .size = {1, 1}, .no_bias = true});
     kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 10, .name = "head"});
     const kiln_tensor index = kiln_input(g, "token", KILN_I32, KILN_SHAPE(KILN_BATCH, 7));
     const kiln_tensor y = kiln_nn_embedding(g, index, &(kiln_nn_embedding_params){.count = 100, .width = 8});
@@ -91,8 +91,8 @@ Test(layers, need_known_channels_and_their_sizes)
 
     g = graph();
     const kiln_tensor image = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3, 3, 8, 8));
-    cr_expect_eq(
-        kiln_nn_conv2d(g, image, &(kiln_nn_conv2d_params){.filters = 4, .size = {3, 3}, .groups = 2}).id, 0);
+    cr_expect_eq(kiln_nn_conv(g, image, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}, .groups = 2}).id,
+                 0);
     cr_expect_eq(kiln_graph_status(g), KILN_ERROR_ARGUMENT);
     kiln_graph_destroy(&g);
 }
@@ -101,7 +101,7 @@ static kiln_tensor network(kiln_graph *g, const void *one_case)
 {
     (void)one_case;
     kiln_tensor x = kiln_test_input(g, KILN_SHAPE(2, 2, 6, 6));
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 3, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 3, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
     x = kiln_max_pool2d(g, kiln_tanh(g, x), &(kiln_pool2d_params){.size = {2, 2}});
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 4});
 }

@@ -1,12 +1,13 @@
-/* conv.c - 2-D convolution: known values, its gradients, and every variant of its kernel on every device. */
+/* conv.c - convolution: known values, PyTorch's, its gradients, and every variant of its kernel on every device. */
 #include "support/support.h"
 
 #include "support/conv.h"
+#include "support/golden_case.h"
 
 static const struct conv_case {
     kiln_shape x, w;
     bool bias;
-    kiln_conv2d_params params;
+    kiln_conv_params params;
     const char *why;
 } cases[] = {
     {{4, {2, 1, 5, 5}}, {4, {3, 1, 3, 3}}, false, {.groups = 1}, "one channel"},
@@ -33,8 +34,24 @@ static const struct conv_case {
      true,
      {.stride = {2, 2}, .same = true},
      "the same size, by stride"},
+    {{4, {1, 2, 6, 5}}, {4, {3, 2, 4, 2}}, false, {.same = KILN_SAME_LOWER}, "the odd zero before"},
     {{4, {2, 3, 4, 4}}, {4, {5, 3, 1, 1}}, true, {.groups = 1}, "single points"},
+    {{4, {2, 4, 6, 7}}, {4, {6, 2, 1, 1}}, true, {.groups = 2}, "single points in groups"},
+    {{4, {3, 4, 1, 1}}, {4, {5, 4, 1, 1}}, true, {.groups = 1}, "pictures of one point"},
     {{4, {1, 1, 7, 7}}, {4, {1, 1, 2, 2}}, false, {.stride = {4, 4}}, "pixels that no filter meets"},
+    {{4, {1, 2, 2, 3}},
+     {4, {2, 2, 4, 3}},
+     true,
+     {.pad = {{2, 1}, {0, 2}}},
+     "a filter larger than the picture"},
+    {{3, {2, 4, 11}}, {3, {6, 2, 3}}, true, {.stride = {2}, .pad = {{1, 2}}, .groups = 2}, "one axis"},
+    {{5, {1, 2, 4, 3, 5}},
+     {5, {3, 2, 2, 2, 3}},
+     true,
+     {.stride = {1, 2, 2}, .pad = {{1, 0}, {1, 1}, {0, 2}}, .dilation = {2, 1, 1}},
+     "three axes"},
+    {{5, {1, 3, 2, 3, 4}}, {5, {4, 3, 1, 1, 1}}, true, {.groups = 1}, "single points along three axes"},
+    {{4, {0, 2, 4, 4}}, {4, {3, 2, 3, 3}}, true, {.groups = 1}, "no pictures"},
 };
 
 static kiln_tensor build(kiln_graph *g, const void *one_case)
@@ -42,7 +59,7 @@ static kiln_tensor build(kiln_graph *g, const void *one_case)
     const struct conv_case *c = one_case;
     const kiln_tensor x = kiln_test_input(g, c->x), w = kiln_test_input(g, c->w);
     const kiln_tensor bias = c->bias ? kiln_test_input(g, KILN_SHAPE(c->w.size[0])) : KILN_NONE;
-    return kiln_conv2d(g, x, w, bias, &c->params);
+    return kiln_relu(g, kiln_conv(g, x, w, bias, &c->params));
 }
 
 static kiln_tensor known(kiln_graph *g, const void *one_case)
@@ -50,64 +67,153 @@ static kiln_tensor known(kiln_graph *g, const void *one_case)
     const kiln_tensor x =
         kiln_test_values(g, KILN_SHAPE(1, 1, 3, 3), (const float[]){1, 2, 3, 4, 5, 6, 7, 8, 9});
     const kiln_tensor w = kiln_test_values(g, KILN_SHAPE(1, 1, 2, 2), (const float[]){1, 2, 3, 4});
-    return kiln_conv2d(g, x, w, kiln_test_values(g, KILN_SHAPE(1), (const float[]){100}), one_case);
+    return kiln_conv(g, x, w, kiln_test_values(g, KILN_SHAPE(1), (const float[]){100}), one_case);
 }
 
-Test(conv2d, has_known_values)
+Test(conv, has_known_values)
 {
-    kiln_expect_values(known, &(kiln_conv2d_params){.groups = 1}, (const double[]){137, 147, 167, 177}, 4,
+    kiln_expect_values(known, &(kiln_conv_params){.groups = 1}, (const double[]){137, 147, 167, 177}, 4,
                        1e-15, "no padding");
-    kiln_expect_values(known, &(kiln_conv2d_params){.same = true, .stride = {2, 2}},
+    kiln_expect_values(known, &(kiln_conv_params){.same = true, .stride = {2, 2}},
                        (const double[]){137, 121, 123, 109}, 4, 1e-15, "the odd zero comes after");
+    kiln_expect_values(known, &(kiln_conv_params){.same = KILN_SAME_LOWER, .stride = {2, 2}},
+                       (const double[]){104, 118, 136, 177}, 4, 1e-15, "the odd zero comes before");
 }
 
-Test(conv2d, gradient_matches_finite_differences)
+Test(conv, gradient_matches_finite_differences)
 {
     for (size_t i = 0; i < KILN_COUNT(cases); i++)
         kiln_expect_gradient(build, &cases[i], cases[i].why);
 }
 
-Test(conv2d, agrees_on_every_device)
+Test(conv, agrees_on_every_device)
 {
     for (size_t i = 0; i < KILN_COUNT(cases); i++)
         kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
 }
 
-static void expect_refusal(kiln_shape x_shape, kiln_shape w_shape, const kiln_conv2d_params *params,
+/* PyTorch's numbers -------------------------------------------------------------------------------------- */
+
+static const struct golden {
+    const char *name;
+    bool transposed;
+    kiln_conv_params p;
+} golden[] = {
+    {"conv1d", false, {.stride = {2}, .pad = {{1, 1}}, .dilation = {2}, .groups = 2}},
+    {"conv3d",
+     false,
+     {.stride = {1, 2, 1}, .pad = {{1, 1}, {0, 0}, {2, 2}}, .dilation = {2, 1, 2}, .groups = 2}},
+    {"conv3d_depthwise", false, {.pad = {{1, 1}, {1, 1}, {1, 1}}, .groups = 3}},
+    {"conv_same", false, {.same = KILN_SAME_UPPER}},
+    {"transpose1d", true, {.stride = {3}, .pad = {{2, 2}}, .output_pad = {1}, .groups = 2}},
+    {"transpose2d", true, {.stride = {2, 3}, .pad = {{1, 1}}, .output_pad = {1, 2}}},
+    {"transpose2d_up", true, {.stride = {2, 2}}},
+    {"transpose2d_dilated", true, {.stride = {2, 2}, .dilation = {3, 2}, .output_pad = {2, 1}}},
+    {"transpose2d_depthwise", true, {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 3}},
+    {"transpose3d",
+     true,
+     {.stride = {2, 1, 2}, .pad = {{1, 1}, {0, 0}, {1, 1}}, .output_pad = {1}, .groups = 2}},
+    {"conv_twice", false, {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 2}},
+    {"transpose_twice", true, {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}}},
+};
+
+static kiln_tensor convolve(kiln_golden_case *c, kiln_tensor x, kiln_tensor w, kiln_tensor bias)
+{
+    size_t i = 0;
+    while (strcmp(golden[i].name, c->name))
+        i++;
+    return golden[i].transposed ? kiln_conv_transpose(c->g, x, w, bias, &golden[i].p)
+                                : kiln_conv(c->g, x, w, bias, &golden[i].p);
+}
+
+static kiln_tensor once(kiln_golden_case *c)
+{
+    const kiln_tensor x = kiln_golden_leaf(c, "x"), w = kiln_golden_leaf(c, "w");
+    return convolve(c, x, w, kiln_golden_leaf(c, "b"));
+}
+
+/* The gradient of sum(y^3) by x. */
+static kiln_tensor twice(kiln_golden_case *c)
+{
+    const kiln_tensor x = kiln_golden_leaf(c, "x"), w = kiln_golden_leaf(c, "w");
+    const kiln_tensor y = convolve(c, x, w, KILN_NONE);
+    kiln_tensor dx;
+    kiln_gradient(c->g, kiln_sum(c->g, kiln_mul(c->g, kiln_square(c->g, y), y), NULL), KILN_NONE, &x, 1, &dx);
+    return dx;
+}
+
+static const kiln_golden_row rows[] = {
+    {"conv1d", once},
+    {"conv3d", once},
+    {"conv3d_depthwise", once},
+    {"conv_same", once},
+    {"transpose1d", once},
+    {"transpose2d", once},
+    {"transpose2d_up", once},
+    {"transpose2d_dilated", once},
+    {"transpose2d_depthwise", once},
+    {"transpose3d", once},
+    {"conv_twice", twice},
+    {"transpose_twice", twice},
+};
+
+Test(conv, in_float64_is_that_of_pytorch)
+{
+    kiln_expect_golden("conv.safetensors", rows, KILN_COUNT(rows), "cpu", true, 0);
+}
+
+Test(conv, on_every_device_is_close_to_that_of_pytorch)
+{
+    for (int i = 0; kiln_test_device(i); i++)
+        kiln_expect_golden("conv.safetensors", rows, KILN_COUNT(rows), kiln_test_device(i), false, 0);
+}
+
+/* Refusals ----------------------------------------------------------------------------------------------- */
+
+static void expect_refusal(kiln_shape x_shape, kiln_shape w_shape, const kiln_conv_params *params,
                            const char *text)
 {
     kiln_graph *g = NULL;
     cr_assert(kiln_graph_create(&g, NULL) == KILN_OK);
     const kiln_tensor x = kiln_input(g, "x", KILN_F32, x_shape), w = kiln_input(g, "w", KILN_F32, w_shape);
-    cr_expect(kiln_conv2d(g, x, w, KILN_NONE, params).id == 0);
+    cr_expect(kiln_conv(g, x, w, KILN_NONE, params).id == 0);
     cr_expect(kiln_graph_status(g) != KILN_OK && strstr(kiln_graph_error(g), text),
               "wanted \"%s\", got \"%s\"", text, kiln_graph_error(g));
     kiln_graph_destroy(&g);
 }
 
-Test(conv2d, says_what_does_not_fit)
+Test(conv, says_what_does_not_fit)
 {
     const kiln_shape x = KILN_SHAPE(1, 3, 8, 8);
     expect_refusal(x, KILN_SHAPE(4, 4, 3, 3), NULL, "expects 4");
     expect_refusal(x, KILN_SHAPE(4, 3, 9, 3), NULL, "reaches over 9");
-    expect_refusal(x, KILN_SHAPE(4, 1, 3, 3), &(kiln_conv2d_params){.groups = 3}, "not a multiple of 3");
-    expect_refusal(x, KILN_SHAPE(4, 3, 3, 3), &(kiln_conv2d_params){.stride = {-1, 1}}, "stride -1");
+    expect_refusal(x, KILN_SHAPE(4, 1, 3, 3), &(kiln_conv_params){.groups = 3}, "not a multiple of 3");
+    expect_refusal(x, KILN_SHAPE(4, 3, 3, 3), &(kiln_conv_params){.stride = {-1, 1}}, "stride -1");
+    expect_refusal(x, KILN_SHAPE(4, 3, 3, 3), &(kiln_conv_params){.output_pad = {0, 1}}, "output_pad 1");
+    expect_refusal(x, KILN_SHAPE(4, 3, 3, 3), &(kiln_conv_params){.groups = -1}, "groups is -1");
     expect_refusal(KILN_SHAPE(3, 8, 8), KILN_SHAPE(4, 3, 3, 3), NULL, "[3, 8, 8]");
+    expect_refusal(KILN_SHAPE(3, 8), KILN_SHAPE(4, 3), NULL, "1 to 3 sizes");
 }
 
-Test(conv2d, every_variant_matches_the_reference)
+/* Variants ----------------------------------------------------------------------------------------------- */
+
+Test(conv, every_variant_matches_the_reference)
 {
-    expect_conv_kernel(&kiln_kernel_conv2d);
+    expect_conv_kernel(CONV_Y);
 }
 
-Test(conv2d, every_variant_applies_bias_and_relu)
+Test(conv, every_variant_applies_bias_and_relu)
 {
-    struct kiln_test_dispatch t = conv_dispatch(&conv_sizes[2], &kiln_kernel_conv2d);
-    t.dispatch.constants[0] = 2 | 2 << 8 | KILN_WALK_COLUMN << 16 | (KILN_REGISTER_STEP + 1) << 24;
-    t.dispatch.constants[1] = KILN_STEP(KILN_STEP_ADD_F, 0, 1, 0);
-    t.dispatch.constants[2] = KILN_STEP(KILN_STEP_RELU_F, KILN_REGISTER_STEP, 0, 0);
-    t.count[3] = 16;
-    t.roundings += 1;
-    t.why = "a bias and relu";
-    kiln_expect_dispatches(&t, 1);
+    struct kiln_test_dispatch tests[4];
+    for (int i = 0; i < 4; i++) { /* in a picture, depthwise */
+        struct kiln_test_dispatch *t = &tests[i];
+        *t = conv_dispatch(&conv_sizes[i & 1 ? 7 : 2], i & 2 ? CONV_X : CONV_Y);
+        t->dispatch.constants[0] = 2 | 2 << 8 | KILN_WALK_COLUMN << 16 | (KILN_REGISTER_STEP + 1) << 24;
+        t->dispatch.constants[1] = KILN_STEP(KILN_STEP_ADD_F, 0, 1, 0);
+        t->dispatch.constants[2] = KILN_STEP(KILN_STEP_RELU_F, KILN_REGISTER_STEP, 0, 0);
+        t->count[3] = 16;
+        t->roundings += 1;
+        t->why = "a bias and relu";
+    }
+    kiln_expect_dispatches(tests, 4);
 }

@@ -3,31 +3,31 @@
 
 #include "support/golden_case.h"
 
-static kiln_tensor convolve(kiln_golden_case *c, kiln_conv2d_params p)
+static kiln_tensor convolve(kiln_golden_case *c, kiln_conv_params p)
 {
     kiln_tensor x = kiln_golden_leaf(c, "x"), w = kiln_golden_leaf(c, "w");
-    return kiln_conv2d(c->g, x, w, kiln_golden_leaf(c, "b"), &p);
+    return kiln_conv(c->g, x, w, kiln_golden_leaf(c, "b"), &p);
 }
 
 static kiln_tensor conv2d(kiln_golden_case *c)
 {
     return convolve(
-        c, (kiln_conv2d_params){.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .dilation = {2, 2}, .groups = 2});
+        c, (kiln_conv_params){.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .dilation = {2, 2}, .groups = 2});
 }
 
 static kiln_tensor conv2d_plain(kiln_golden_case *c)
 {
-    return convolve(c, (kiln_conv2d_params){.groups = 1});
+    return convolve(c, (kiln_conv_params){.groups = 1});
 }
 
 static kiln_tensor conv2d_uneven(kiln_golden_case *c)
 {
-    return convolve(c, (kiln_conv2d_params){.stride = {2, 1}, .pad = {{1, 1}, {3, 3}}, .dilation = {1, 2}});
+    return convolve(c, (kiln_conv_params){.stride = {2, 1}, .pad = {{1, 1}, {3, 3}}, .dilation = {1, 2}});
 }
 
 static kiln_tensor conv2d_depthwise(kiln_golden_case *c)
 {
-    return convolve(c, (kiln_conv2d_params){.stride = {1, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 6});
+    return convolve(c, (kiln_conv_params){.stride = {1, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 6});
 }
 
 static const kiln_pool2d_params window = {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}};

@@ -74,15 +74,15 @@ static kiln_tensor product_to_float(kiln_graph *g)
 static kiln_tensor convolution(kiln_graph *g)
 {
     const kiln_tensor x = operand(g, KILN_SHAPE(3, 4, 9, 10)), w = operand(g, KILN_SHAPE(6, 2, 3, 3));
-    const kiln_conv2d_params how = {.groups = 2, .stride = {2, 1}, .pad = {{1, 1}, {1, 1}}};
-    return kiln_relu(g, kiln_conv2d(g, x, w, operand(g, KILN_SHAPE(6)), &how));
+    const kiln_conv_params how = {.groups = 2, .stride = {2, 1}, .pad = {{1, 1}, {1, 1}}};
+    return kiln_relu(g, kiln_conv(g, x, w, operand(g, KILN_SHAPE(6)), &how));
 }
 
 /* Enough images that the gradient of the filters is summed in parts. */
 static kiln_tensor many_images(kiln_graph *g)
 {
     const kiln_tensor x = operand(g, KILN_SHAPE(40, 1, 12, 12)), w = operand(g, KILN_SHAPE(2, 1, 5, 5));
-    return kiln_conv2d(g, x, w, KILN_NONE, NULL);
+    return kiln_conv(g, x, w, KILN_NONE, NULL);
 }
 
 static kiln_tensor largest(kiln_graph *g)

@@ -4,7 +4,7 @@
 
 static kiln_tensor network(kiln_graph *g, kiln_tensor x)
 {
-    x = kiln_nn_conv2d(g, x, &(kiln_nn_conv2d_params){.filters = 4, .size = {3, 3}, .name = "conv"});
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}, .name = "conv"});
     x = kiln_relu(g, kiln_nn_batch_norm(g, x, &(kiln_nn_batch_norm_params){.name = "norm"}));
     x = kiln_dropout(g, x, 0.25);
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 3, .name = "out"});

@@ -20,7 +20,7 @@ static struct net make(kiln_device *dev)
     n.x = kiln_input(n.g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, 6, 6));
     n.y = kiln_input(n.g, "y", KILN_I32, KILN_SHAPE(KILN_BATCH));
     kiln_tensor h =
-        kiln_nn_conv2d(n.g, n.x, &(kiln_nn_conv2d_params){.filters = 4, .size = {3, 3}, .name = "conv"});
+        kiln_nn_conv(n.g, n.x, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}, .name = "conv"});
     h = kiln_relu(n.g, kiln_nn_batch_norm(n.g, h, &(kiln_nn_batch_norm_params){.name = "norm"}));
     h = kiln_dropout(n.g, kiln_flatten(n.g, h, 1), 0.5);
     h = kiln_nn_dense(n.g, h, &(kiln_nn_dense_params){.units = 3, .name = "out"});

@@ -1,88 +1,143 @@
-/* conv.h - awkward convolutions, for the tests of its three kernels. */
+/* conv.h - awkward convolutions, for the tests of its kernels. */
 #ifndef KILN_TESTS_SUPPORT_CONV_H
 #define KILN_TESTS_SUPPORT_CONV_H
 
 #include <string.h>
 
-#include "conv/conv2d.h"
 #include "ops/chain.h"
-#include "ops/kernels.h"
+#include "ops/conv.h"
 #include "support/dispatch.h"
 
 static const struct conv_size {
-    uint32_t images, groups, channels, filters, h, w, u, v, stride, pad, dilation, per_split;
+    kiln_shape x, w; /* x's images are what is left of a split of per_split */
+    kiln_conv_params p;
+    uint32_t per_split;
     const char *why;
 } conv_sizes[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, "one product"},
-    {3, 1, 1, 6, 28, 28, 5, 5, 1, 2, 1, 2, "the first layer of LeNet; a split that is not full"},
-    {5, 1, 6, 16, 14, 14, 5, 5, 1, 0, 1, 2, "the second layer of LeNet"},
-    {1, 1, 5, 67, 9, 40, 2, 3, 1, 0, 1, 1, "wide rows, more filters than a tile"},
-    {2, 2, 5, 7, 13, 11, 3, 2, 2, 1, 2, 2, "groups, stride and dilation"},
-    {2, 1, 3, 5, 16, 16, 4, 4, 4, 0, 1, 1, "patches"},
-    {2, 1, 2, 3, 7, 5, 3, 3, 3, 2, 2, 1, "stride 3, dilation 2, padding 2"},
-    {2, 8, 1, 2, 12, 12, 3, 3, 1, 1, 1, 2, "depthwise, two filters a channel"},
-    {1, 1, 20, 30, 10, 10, 1, 1, 1, 0, 1, 1, "single points"},
-    {1, 1, 20, 30, 20, 33, 1, 1, 2, 0, 1, 1, "single points by stride"},
-    {1, 1, 65, 3, 60, 62, 3, 3, 1, 1, 1, 1, "several bands"},
+    {{4, {1, 1, 1, 1}}, {4, {1, 1, 1, 1}}, {.groups = 1}, 1, "one product"},
+    {{4, {3, 1, 28, 28}},
+     {4, {6, 1, 5, 5}},
+     {.pad = {{2, 2}, {2, 2}}},
+     2,
+     "the first layer of LeNet; a split that is not full"},
+    {{4, {5, 6, 14, 14}}, {4, {16, 6, 5, 5}}, {.groups = 1}, 2, "the second layer of LeNet"},
+    {{4, {1, 5, 9, 40}}, {4, {67, 5, 2, 3}}, {.groups = 1}, 1, "wide rows, more filters than a tile"},
+    {{4, {2, 10, 13, 11}},
+     {4, {14, 5, 3, 2}},
+     {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .dilation = {2, 2}, .groups = 2},
+     2,
+     "groups, stride and dilation"},
+    {{4, {2, 3, 16, 16}}, {4, {5, 3, 4, 4}}, {.stride = {4, 4}}, 1, "patches"},
+    {{4, {2, 2, 7, 5}},
+     {4, {3, 2, 3, 3}},
+     {.stride = {3, 3}, .pad = {{2, 2}, {2, 2}}, .dilation = {2, 2}},
+     1,
+     "stride 3, dilation 2, padding 2"},
+    {{4, {2, 8, 12, 12}},
+     {4, {16, 1, 3, 3}},
+     {.pad = {{1, 1}, {1, 1}}, .groups = 8},
+     2,
+     "depthwise, two filters a channel"},
+    {{4, {3, 5, 11, 8}},
+     {4, {5, 1, 4, 3}},
+     {.stride = {2, 3}, .pad = {{0, 3}, {2, 0}}, .dilation = {1, 2}, .groups = 5},
+     1,
+     "depthwise, uneven in all"},
+    {{4, {1, 20, 10, 10}}, {4, {30, 20, 1, 1}}, {.groups = 1}, 1, "single points"},
+    {{4, {1, 20, 20, 33}}, {4, {30, 20, 1, 1}}, {.stride = {2, 2}}, 1, "single points by stride"},
+    {{4, {1, 65, 60, 62}}, {4, {3, 65, 3, 3}}, {.pad = {{1, 1}, {1, 1}}}, 1, "several bands"},
+    {{4, {1, 2, 3, 4}}, {4, {2, 2, 5, 7}}, {.pad = {{4, 1}, {0, 4}}}, 1, "a filter larger than the picture"},
+    {{4, {1, 2, 9, 9}}, {4, {3, 2, 2, 2}}, {.stride = {5, 4}}, 1, "a stride larger than the filter"},
+    {{3, {2, 6, 131}}, {3, {4, 3, 5}}, {.stride = {3}, .pad = {{2, 1}}, .groups = 2}, 2, "one axis"},
+    {{5, {2, 3, 6, 7, 5}},
+     {5, {4, 3, 3, 2, 3}},
+     {.stride = {2, 1, 2}, .pad = {{1, 1}, {0, 1}, {2, 0}}, .dilation = {1, 2, 1}},
+     1,
+     "three axes"},
+    {{5, {1, 4, 5, 4, 9}},
+     {5, {8, 1, 3, 3, 3}},
+     {.stride = {1, 2, 1}, .pad = {{1, 1}, {1, 1}, {1, 1}}, .groups = 4},
+     1,
+     "depthwise along three axes"},
+    {{5, {1, 5, 3, 4, 10}}, {5, {7, 5, 1, 1, 3}}, {.groups = 1}, 1, "three axes, two of which are one"},
+    {{5, {2, 2, 1, 9, 6}}, {5, {3, 2, 3, 1, 1}}, {.pad = {{1, 1}}, .stride = {1, 3, 1}}, 2, "a depth of one"},
+    {{5, {2, 2, 1, 9, 4}},
+     {5, {4, 1, 1, 3, 1}},
+     {.stride = {2, 2, 2}, .groups = 2},
+     1,
+     "a depth of one by stride"},
+    {{5, {1, 2, 1, 3, 4}},
+     {5, {3, 2, 1, 1, 2}},
+     {.stride = {3, 1, 1}, .pad = {{1, 1}}},
+     1,
+     "nothing but padding"},
 };
 
 #define CONV_SIZES (sizeof conv_sizes / sizeof *conv_sizes)
 
-static inline struct kiln_params_conv2d conv_block(const struct conv_size *s)
+static inline kiln_conv_params conv_params(const struct conv_size *s)
 {
-    const uint32_t oh = (s->h + 2 * s->pad - s->dilation * (s->u - 1) - 1) / s->stride + 1;
-    const uint32_t ow = (s->w + 2 * s->pad - s->dilation * (s->v - 1) - 1) / s->stride + 1;
-    return (struct kiln_params_conv2d){
-        .images = s->images,
-        .groups = s->groups,
-        .channels = s->channels,
-        .filters = s->filters,
-        .h = s->h,
-        .w = s->w,
-        .u = s->u,
-        .v = s->v,
-        .oh = oh,
-        .ow = ow,
-        .stride_i = s->stride,
-        .stride_j = s->stride,
-        .pad_i = s->pad,
-        .pad_j = s->pad,
-        .dilation_i = s->dilation,
-        .dilation_j = s->dilation,
-        .x_image = s->groups * s->channels * s->h * s->w,
-        .y_image = s->groups * s->filters * oh * ow,
-        .per_split = s->per_split,
-        .part = (s->groups * s->filters * s->channels * s->u * s->v + 63) / 64 * 64,
-    };
+    kiln_conv_params p = s->p;
+    p.groups = p.groups ? p.groups : 1;
+    for (int i = 0; i < 3; i++) {
+        p.stride[i] = p.stride[i] ? p.stride[i] : 1;
+        p.dilation[i] = p.dilation[i] ? p.dilation[i] : 1;
+    }
+    return p;
 }
 
-/* A dispatch whose operands have x or y elements, filters, or the splits' filters; sums of so many terms. */
-static inline struct kiln_test_dispatch conv_dispatch(const struct conv_size *s, const kiln_kernel *kernel)
+static inline kiln_shape conv_result(const struct conv_size *s)
 {
-    const struct kiln_params_conv2d p = conv_block(s);
-    const size_t x = (size_t)p.images * p.x_image, y = (size_t)p.images * p.y_image;
-    const size_t w = (size_t)p.groups * p.filters * p.channels * p.u * p.v;
-    const size_t parts = (size_t)(p.images + p.per_split - 1) / p.per_split * p.part;
+    const kiln_conv_params p = conv_params(s);
+    kiln_shape y = s->x;
+    y.size[1] = s->w.size[0];
+    for (int i = 0; i < s->x.rank - 2; i++)
+        y.size[2 + i] =
+            (s->x.size[2 + i] + p.pad[i][0] + p.pad[i][1] - p.dilation[i] * (s->w.size[2 + i] - 1) - 1) /
+                p.stride[i] +
+            1;
+    return y;
+}
+
+/* What is computed: y, x or the splits of w. */
+enum conv_side { CONV_Y, CONV_X, CONV_W };
+
+/* A dispatch whose operands have x or y elements, filters, or the splits' filters; sums of so many terms. */
+static inline struct kiln_test_dispatch conv_dispatch(const struct conv_size *s, enum conv_side side)
+{
+    const kiln_conv_params params = conv_params(s);
+    const kiln_shape shape = conv_result(s);
+    const struct kiln_conv_sizes sizes = kiln_conv_sizes_of(&params, &s->x, &s->w, &shape);
+    struct kiln_params_conv p = kiln_conv_block(&sizes);
+    const size_t x = (size_t)kiln_shape_count(&s->x), y = (size_t)kiln_shape_count(&shape),
+                 w = (size_t)kiln_shape_count(&s->w);
+    p.part = (uint32_t)(w + 63) / 64 * 64;
+    p.per_split = s->per_split;
     struct kiln_test_dispatch t = {
-        .dispatch = {.kernel = kernel, .block_size = sizeof p, .constant_count = KILN_EPILOGUE_CONSTANTS},
+        .dispatch = {.kernel = side == CONV_W ? &kiln_kernel_conv_grad_filter : &kiln_kernel_conv,
+                     .block_size = sizeof p,
+                     .constants = {[KILN_CONV_MODE] = kiln_conv_mode(&p, side == CONV_X)},
+                     .constant_count = KILN_CONV_MODE + 1},
         .why = s->why,
     };
     memcpy(t.dispatch.block.bytes, &p, sizeof p);
-    if (kernel == &kiln_kernel_conv2d)
-        t.count[0] = x, t.count[1] = w, t.count[2] = y, t.roundings = p.channels * p.u * p.v + 2;
-    else if (kernel == &kiln_kernel_conv2d_grad_input)
-        t.count[0] = y, t.count[1] = w, t.count[2] = x, t.roundings = p.filters * p.u * p.v + 2;
+    const double taps = (double)p.t * p.u * p.v;
+    if (side == CONV_Y)
+        t.count[0] = x, t.count[1] = w, t.count[2] = y, t.roundings = p.channels * taps + 2;
+    else if (side == CONV_X)
+        t.count[0] = y, t.count[1] = w, t.count[2] = x, t.roundings = p.filters * taps + 2;
     else
-        t.count[0] = y, t.count[1] = x, t.count[2] = parts, t.roundings = p.per_split * p.oh * p.ow + 2;
+        t.count[0] = y, t.count[1] = x, t.count[2] = (p.images + p.per_split - 1) / p.per_split * p.part,
+        t.roundings = (double)p.per_split * p.od * p.oh * p.ow + 2;
     return t;
 }
 
 /* All sizes on all devices. */
-static inline void expect_conv_kernel(const kiln_kernel *kernel)
+static inline void expect_conv_kernel(enum conv_side side)
 {
     struct kiln_test_dispatch tests[CONV_SIZES];
     for (size_t i = 0; i < CONV_SIZES; i++)
-        tests[i] = conv_dispatch(&conv_sizes[i], kernel);
+        tests[i] = conv_dispatch(&conv_sizes[i], side);
     kiln_expect_dispatches(tests, CONV_SIZES);
 }
 

@@ -1,0 +1,313 @@
+/*
+ * conv_lower.c - convolution's nodes become dispatches.
+ *
+ * With filters of a single point that meet x as it lies, the convolution is a matrix product for each image and group, if that
+ * pays; else one dispatch, or bands of it (conv_bands.c).
+ *
+ * The gradient by the filters sums over far more terms than it has results: where those are few, the images are split, each
+ * split summed by itself and the splits added up in order. How many depends on sizes alone.
+ */
+#include "ops/conv.h"
+
+#include <string.h>
+
+#include "base/number.h"
+#include "device/caps.h"
+#include "matmul/matmul.h"
+#include "ops/chain.h"
+
+/* Sizes -------------------------------------------------------------------------------------------------- */
+
+static const struct kiln_conv_axis point = {.x = 1, .y = 1, .taps = 1, .stride = 1, .dilation = 1};
+
+/* Zeros before axis i: as given, or what `same` means at these sizes. */
+static int64_t pad_of(const kiln_conv_params *p, int i, const struct kiln_conv_axis *a)
+{
+    if (!p->same)
+        return p->pad[i][0];
+    const int64_t all = (a->y - 1) * a->stride + (a->taps - 1) * a->dilation + 1 - a->x;
+    return all < 0 ? 0 : p->same == KILN_SAME_UPPER ? all / 2 : all - all / 2;
+}
+
+/* Whether x and y are walked as they lie. */
+static bool is_plain(const struct kiln_conv_axis *a)
+{
+    return a->taps == 1 && a->stride == 1 && a->pad == 0 && a->x == a->y;
+}
+
+struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_shape *x, const kiln_shape *w,
+                                          const kiln_shape *y)
+{
+    struct kiln_conv_sizes s = {.images = x->size[0],
+                                .groups = p->groups,
+                                .channels = w->size[1],
+                                .filters = w->size[0] / p->groups,
+                                .axis = {point, point, point}};
+    const int axes = x->rank - 2;
+    for (int i = 0; i < axes; i++) {
+        struct kiln_conv_axis *a = &s.axis[KILN_CONV_AXES - axes + i];
+        *a = (struct kiln_conv_axis){.x = x->size[2 + i],
+                                     .y = y->size[2 + i],
+                                     .taps = w->size[2 + i],
+                                     .stride = p->stride[i],
+                                     .dilation = p->dilation[i]};
+        a->pad = pad_of(p, i, a);
+        if (a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0)
+            *a = point;
+    }
+    if (is_plain(&s.axis[0]) && is_plain(&s.axis[1])) { /* walked as one */
+        s.axis[1].x = s.axis[1].y = s.axis[0].x * s.axis[1].x;
+        s.axis[0] = point;
+    }
+    return s;
+}
+
+/* Every so-many-th place of the filter meets one element. */
+static uint32_t step_of(const struct kiln_conv_axis *x)
+{
+    int64_t a = x->stride, b = x->dilation;
+    while (b) {
+        const int64_t rest = a % b;
+        a = b, b = rest;
+    }
+    return (uint32_t)(x->stride / a);
+}
+
+struct kiln_params_conv kiln_conv_block(const struct kiln_conv_sizes *s)
+{
+    const struct kiln_conv_axis *a = &s->axis[0], *i = &s->axis[1], *j = &s->axis[2];
+    return (struct kiln_params_conv){
+        .images = (uint32_t)s->images,
+        .groups = (uint32_t)s->groups,
+        .channels = (uint32_t)s->channels,
+        .filters = (uint32_t)s->filters,
+        .d = (uint32_t)a->x,
+        .h = (uint32_t)i->x,
+        .w = (uint32_t)j->x,
+        .od = (uint32_t)a->y,
+        .oh = (uint32_t)i->y,
+        .ow = (uint32_t)j->y,
+        .t = (uint32_t)a->taps,
+        .u = (uint32_t)i->taps,
+        .v = (uint32_t)j->taps,
+        .stride_a = (uint32_t)a->stride,
+        .stride_i = (uint32_t)i->stride,
+        .stride_j = (uint32_t)j->stride,
+        .pad_a = (int32_t)a->pad,
+        .pad_i = (int32_t)i->pad,
+        .pad_j = (int32_t)j->pad,
+        .dilation_a = (uint32_t)a->dilation,
+        .dilation_i = (uint32_t)i->dilation,
+        .dilation_j = (uint32_t)j->dilation,
+        .step_a = step_of(a),
+        .step_i = step_of(i),
+        .step_j = step_of(j),
+        .x_image = (uint32_t)(s->groups * s->channels * a->x * i->x * j->x),
+        .y_image = (uint32_t)(s->groups * s->filters * a->y * i->y * j->y),
+        .w_filter = (uint32_t)(s->channels * a->taps * i->taps * j->taps),
+        .per_split = (uint32_t)s->images,
+    };
+}
+
+uint32_t kiln_conv_mode(const struct kiln_params_conv *p, bool transposed)
+{
+    const bool volume = p->d > 1 || p->od > 1 || p->t > 1 || p->pad_a;
+    return (transposed ? KILN_CONV_TRANSPOSED : 0) | (volume ? KILN_CONV_VOLUME : 0);
+}
+
+/* The sizes of a node that reads in[0] and writes out[0]. */
+static struct kiln_conv_sizes sizes_of(const kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_shape in = kiln_plan_spec(plan, n->in[0]).shape, w = kiln_plan_spec(plan, n->in[1]).shape;
+    const kiln_shape out = kiln_plan_spec(plan, n->out[0]).shape;
+    return n->op == &kiln_op_conv ? kiln_conv_sizes_of(n->params, &in, &w, &out)
+                                  : kiln_conv_sizes_of(n->params, &out, &w, &in);
+}
+
+static bool is_empty(const kiln_plan *plan, kiln_tensor t)
+{
+    const kiln_shape shape = kiln_plan_spec(plan, t).shape;
+    return kiln_shape_count(&shape) == 0;
+}
+
+/* Convolution and its transpose -------------------------------------------------------------------------- */
+
+static kiln_status implicit_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    if (is_empty(plan, n->out[0]))
+        return KILN_OK;
+
+    struct kiln_params_conv block = kiln_conv_block(&s);
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv,
+        .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
+        .block_size = sizeof block,
+    };
+    const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 3, block.immediate);
+    d.constants[KILN_CONV_MODE] = kiln_conv_mode(&block, n->op == &kiln_op_conv_transpose);
+    d.constant_count = KILN_CONV_MODE + 1;
+    memcpy(d.block.bytes, &block, sizeof block);
+    if (status)
+        return status;
+    return kiln_conv_needs_bands(plan, &d) ? kiln_conv_bands(plan, &d) : kiln_plan_dispatch(plan, &d);
+}
+
+/* As a product of matrices ------------------------------------------------------------------------------- */
+
+/* Places of an image. */
+static int64_t places_of(const struct kiln_conv_sizes *s)
+{
+    return s->axis[0].x * s->axis[1].x * s->axis[2].x;
+}
+
+/* Of short planes each would be a product of its own, too small to fill a tile. */
+static bool product_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
+    const uint64_t deepest = (uint64_t)(s.channels > s.filters ? s.channels : s.filters);
+    return s.groups == 1 && is_plain(&s.axis[0]) && is_plain(&s.axis[1]) && is_plain(&s.axis[2]) &&
+           (places_of(&s) == 1 || places_of(&s) >= 32) &&
+           (uint64_t)(s.images * places_of(&s)) * deepest <= limit;
+}
+
+/* For each image, y [M, places] = w [M, K] x [K, places]. */
+static void set_planes(struct kiln_params_matmul *b, const struct kiln_conv_sizes *s, bool transposed)
+{
+    const uint32_t places = (uint32_t)places_of(s);
+    b->m = (uint32_t)(transposed ? s->channels : s->filters);
+    b->k = (uint32_t)(transposed ? s->filters : s->channels);
+    b->n = b->b_k = b->c_m = places;
+    b->b_n = 1;
+    b->a_m = transposed ? 1 : b->k;
+    b->a_k = transposed ? b->m : 1;
+    b->batch = b->batch2 = (uint32_t)s->images;
+    b->batch1 = 1;
+    b->b_batch2 = b->k * places;
+    b->c_batch = b->m * places;
+}
+
+/* Of pictures of one place all are one: y [N, M] = x [N, K] w^T [K, M]. */
+static void set_points(struct kiln_params_matmul *b, const struct kiln_conv_sizes *s, bool transposed)
+{
+    b->m = (uint32_t)s->images;
+    b->n = b->c_m = (uint32_t)(transposed ? s->channels : s->filters);
+    b->k = b->a_m = (uint32_t)(transposed ? s->filters : s->channels);
+    b->a_k = 1;
+    b->b_k = transposed ? b->n : 1;
+    b->b_n = transposed ? 1 : b->k;
+    b->batch = b->batch1 = b->batch2 = 1;
+    b->c_batch = b->m * b->n;
+}
+
+/* The channels, columns of a convolution's result, are rows of a plane. */
+static void turn_walks(uint32_t *head)
+{
+    for (int at = 16; at < 16 + 4 * KILN_EPILOGUE_OPERANDS; at += 4)
+        if ((*head >> at & 15) == KILN_WALK_COLUMN)
+            *head ^= (KILN_WALK_COLUMN ^ KILN_WALK_ROW) << at;
+}
+
+static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    const bool transposed = n->op == &kiln_op_conv_transpose, points = places_of(&s) == 1;
+    if (is_empty(plan, n->out[0]))
+        return KILN_OK;
+
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_matmul,
+        .bind = {{.value = n->in[!points]}, {.value = n->in[points]}, {.value = n->out[0]}},
+        .block_size = sizeof(struct kiln_params_matmul),
+    };
+    struct kiln_params_matmul *block = (struct kiln_params_matmul *)d.block.words;
+    const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 3, block->immediate);
+    if (points) {
+        set_points(block, &s, transposed);
+    } else {
+        set_planes(block, &s, transposed);
+        turn_walks(&d.constants[0]);
+    }
+    return status ? status : kiln_plan_dispatch(plan, &d);
+}
+
+const kiln_lowering kiln_conv_lowerings[] = {
+    {.name = "product", .accepts = product_accepts, .lower = product_lower},
+    {.name = "implicit", .lower = implicit_lower},
+};
+
+/* The gradient by the filters ---------------------------------------------------------------------------- */
+
+/*
+ * Images of one split: so few that there are some 32768 results in all, but with 256 positions at the least; a power of two
+ * up to 64 and no more than one window may bind, so that windows can be cut between splits, or all of them.
+ */
+static uint32_t images_of_split(const struct kiln_params_conv *p, uint64_t results, uint64_t limit)
+{
+    const uint64_t splits = 32768 / results + 1, positions = (uint64_t)p->od * p->oh * p->ow;
+    const uint64_t image = p->x_image > p->y_image ? p->x_image : p->y_image;
+    const bool windows = p->images * image > limit;
+    uint64_t want = p->images / splits;
+    want = want > 256 / positions ? want : 256 / positions;
+    if (want >= p->images && !windows)
+        return p->images;
+    uint32_t images = 1;
+    while (images < 64 && 2 * images <= want && (!windows || 2 * images * image <= limit))
+        images *= 2;
+    return images;
+}
+
+kiln_status kiln_conv_sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum,
+                                 const struct kiln_params_split_sum *block)
+{
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_split_sum,
+        .bind = {{.value = parts}, {.value = sum}},
+        .block_size = sizeof *block,
+    };
+    memcpy(d.block.bytes, block, sizeof *block);
+    return kiln_plan_dispatch(plan, &d);
+}
+
+/* Let a dispatch write splits apart, and add them up. */
+static kiln_status in_splits(kiln_plan *plan, kiln_dispatch *d, uint32_t count, uint32_t splits)
+{
+    struct kiln_params_conv *block = (struct kiln_params_conv *)d->block.words;
+    const kiln_tensor sum = d->bind[2].value;
+    block->part = (uint32_t)kiln_round_up(count, 64);
+    d->bind[2].value = kiln_plan_temporary(plan, KILN_F32, (int64_t)splits * block->part);
+    const kiln_status status = kiln_plan_dispatch(plan, d);
+    return status ? status
+                  : kiln_conv_sum_splits(plan, d->bind[2].value, sum,
+                                         &(struct kiln_params_split_sum){count, splits, block->part});
+}
+
+static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_shape dy = kiln_plan_spec(plan, n->in[0]).shape, x = kiln_plan_spec(plan, n->in[1]).shape;
+    const kiln_shape w = kiln_plan_spec(plan, n->out[0]).shape;
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of(n->params, &x, &w, &dy);
+    const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
+    const uint32_t count = (uint32_t)kiln_shape_count(&w);
+
+    const struct kiln_params_conv block = kiln_conv_block(&s);
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_grad_filter,
+        .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
+        .block_size = sizeof block,
+        .constants = {[KILN_CONV_MODE] = kiln_conv_mode(&block, false)},
+        .constant_count = KILN_CONV_MODE + 1,
+    };
+    memcpy(d.block.bytes, &block, sizeof block);
+    if (block.images == 0)
+        return kiln_plan_dispatch(plan, &d);
+    if (kiln_conv_needs_bands(plan, &d))
+        return kiln_conv_bands(plan, &d);
+    const uint32_t images = images_of_split(&block, count, limit),
+                   splits = (block.images + images - 1) / images;
+    ((struct kiln_params_conv *)d.block.words)->per_split = images;
+    return splits > 1 ? in_splits(plan, &d, count, splits) : kiln_plan_dispatch(plan, &d);
+}
+
+const kiln_lowering kiln_conv_grad_filter_lowerings[] = {{.name = "implicit", .lower = grad_filter_lower}};
