@@ -99,7 +99,22 @@ KILN_API kiln_tensor kiln_sqrt(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_rsqrt(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_sin(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_cos(kiln_graph *g, kiln_tensor x);
+/** 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x. */
+KILN_API kiln_tensor kiln_erf(kiln_graph *g, kiln_tensor x);
+
+KILN_API kiln_tensor kiln_tan(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_asin(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_acos(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_atan(kiln_graph *g, kiln_tensor x);
+/** The angle of the point (x, y), -pi to pi, as C's atan2(y, x). */
+KILN_API kiln_tensor kiln_atan2(kiln_graph *g, kiln_tensor y, kiln_tensor x);
+
+KILN_API kiln_tensor kiln_sinh(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_cosh(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_tanh(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_asinh(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_acosh(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_atanh(kiln_graph *g, kiln_tensor x);
 
 /** To whole numbers: down, up, to the nearest (halves to even), towards zero. */
 KILN_API kiln_tensor kiln_floor(kiln_graph *g, kiln_tensor x);
@@ -113,10 +128,36 @@ KILN_API kiln_tensor kiln_trunc(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_relu(kiln_graph *g, kiln_tensor x);
 /** x > 0 ? x : slope * x. */
 KILN_API kiln_tensor kiln_leaky_relu(kiln_graph *g, kiln_tensor x, double slope);
+/** The same with a slope that is learned (He 2015); it broadcasts to x. */
+KILN_API kiln_tensor kiln_prelu(kiln_graph *g, kiln_tensor x, kiln_tensor slope);
+/** x > alpha ? x : 0. */
+KILN_API kiln_tensor kiln_thresholded_relu(kiln_graph *g, kiln_tensor x, double alpha);
+/** x - bias above edge, x + bias below -edge, 0 between: hard shrinkage for bias 0, soft for bias = edge. */
+KILN_API kiln_tensor kiln_shrink(kiln_graph *g, kiln_tensor x, double edge, double bias);
+/** x > 0 ? x : alpha (exp(x) - 1) (Clevert 2015). */
+KILN_API kiln_tensor kiln_elu(kiln_graph *g, kiln_tensor x, double alpha);
+/** x > 0 ? x : alpha (exp(x / alpha) - 1) (Barron 2017). */
+KILN_API kiln_tensor kiln_celu(kiln_graph *g, kiln_tensor x, double alpha);
+/** 1.0507.. times elu with alpha = 1.6732.. (Klambauer 2017). */
+KILN_API kiln_tensor kiln_selu(kiln_graph *g, kiln_tensor x);
 /** 1 / (1 + exp(-x)). */
 KILN_API kiln_tensor kiln_sigmoid(kiln_graph *g, kiln_tensor x);
+/** min(max(alpha x + beta, 0), 1); PyTorch's has alpha = 1/6, beta = 1/2. */
+KILN_API kiln_tensor kiln_hard_sigmoid(kiln_graph *g, kiln_tensor x, double alpha, double beta);
+/** x sigmoid(x), and x sigmoid(alpha x). */
+KILN_API kiln_tensor kiln_silu(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_swish(kiln_graph *g, kiln_tensor x, double alpha);
+/** x min(max(x / 6 + 1/2, 0), 1) (Howard 2019). */
+KILN_API kiln_tensor kiln_hard_swish(kiln_graph *g, kiln_tensor x);
+/** x (1 + erf(x / sqrt(2))) / 2 (Hendrycks and Gimpel 2016); and their x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. */
+KILN_API kiln_tensor kiln_gelu(kiln_graph *g, kiln_tensor x);
+KILN_API kiln_tensor kiln_gelu_tanh(kiln_graph *g, kiln_tensor x);
+/** x tanh(softplus(x)) (Misra 2019). */
+KILN_API kiln_tensor kiln_mish(kiln_graph *g, kiln_tensor x);
 /** log(1 + exp(x)). */
 KILN_API kiln_tensor kiln_softplus(kiln_graph *g, kiln_tensor x);
+/** x / (1 + |x|). */
+KILN_API kiln_tensor kiln_softsign(kiln_graph *g, kiln_tensor x);
 
 /* Conversion --------------------------------------------------------------------------------------------- */
 

@@ -71,9 +71,9 @@
 #define KILN_STEP_AND 35u
 #define KILN_STEP_OR 36u
 #define KILN_STEP_XOR 37u
-#define KILN_STEP_INSIDE_F 38u      /* b <= a && a <= c */
+#define KILN_STEP_INSIDE_F 38u            /* b <= a && a <= c */
 #define KILN_STEP_NOT 39u
-#define KILN_STEP_TRUTH_F 40u       /* a != 0 */
+#define KILN_STEP_TRUTH_F 40u             /* a != 0 */
 #define KILN_STEP_TRUTH_I 41u
 #define KILN_STEP_INFINITE_F 42u
 /* ... to here. a ? b : c; any registers b, c */
@@ -84,7 +84,7 @@
 #define KILN_STEP_SIGN_F 46u
 #define KILN_STEP_FLOOR_F 47u
 #define KILN_STEP_CEIL_F 48u
-#define KILN_STEP_ROUND_F 49u       /* halves to even */
+#define KILN_STEP_ROUND_F 49u             /* halves to even */
 #define KILN_STEP_TRUNC_F 50u
 #define KILN_STEP_EXP_F 51u
 #define KILN_STEP_EXPM1_F 52u
@@ -97,35 +97,70 @@
 #define KILN_STEP_SIGMOID_F 59u
 #define KILN_STEP_SOFTPLUS_F 60u
 #define KILN_STEP_RELU_F 61u
-/* a real and numbers */
-#define KILN_STEP_LEAKY_RELU_F 62u  /* a > 0 ? a : b * a */
-#define KILN_STEP_CLIP_F 63u        /* min(max(a, b), c); NaN passes */
+#define KILN_STEP_ERF_F 62u
+#define KILN_STEP_GELU_F 63u
+#define KILN_STEP_GELU_TANH_F 64u
+#define KILN_STEP_MISH_F 65u
+#define KILN_STEP_HARD_SWISH_F 66u
+#define KILN_STEP_SOFTSIGN_F 67u
+/* a real and one or two more: slopes, edges */
+#define KILN_STEP_LEAKY_RELU_F 68u        /* a > 0 ? a : b * a */
+#define KILN_STEP_CLIP_F 69u              /* min(max(a, b), c); NaN passes */
+#define KILN_STEP_SILU_F 70u              /* a sigmoid(b a) */
+#define KILN_STEP_ELU_F 71u               /* a > 0 ? a : b expm1(c a) */
+#define KILN_STEP_SHRINK_F 72u            /* |a| > b ? a -+ c : 0 */
+#define KILN_STEP_THRESHOLD_F 73u         /* a > b ? a : 0 */
+#define KILN_STEP_HARD_SIGMOID_F 74u      /* clip(b a + c, 0, 1) */
 /* integers */
-#define KILN_STEP_NEG_I 64u
-#define KILN_STEP_ABS_I 65u
-#define KILN_STEP_SIGN_I 66u
-#define KILN_STEP_BIT_NOT 67u
-#define KILN_STEP_CLIP_I 68u
-#define KILN_STEP_CLIP_U 69u
+#define KILN_STEP_NEG_I 75u
+#define KILN_STEP_ABS_I 76u
+#define KILN_STEP_SIGN_I 77u
+#define KILN_STEP_BIT_NOT 78u
+#define KILN_STEP_CLIP_I 79u
+#define KILN_STEP_CLIP_U 80u
 /* conversions */
-#define KILN_STEP_F_FROM_I 70u
-#define KILN_STEP_F_FROM_U 71u
-#define KILN_STEP_I_FROM_F 72u
-#define KILN_STEP_U_FROM_F 73u
-#define KILN_STEP_TO_F16 74u         /* a real rounded to what F16 holds; in float64 programs as it is */
-#define KILN_STEP_TO_BF16 75u
-/* gradients that would take several steps: a is x (or y), b is dy */
-#define KILN_STEP_RELU_GRAD_F 76u   /* a > 0 ? b : 0, a = x or y */
+#define KILN_STEP_F_FROM_I 81u
+#define KILN_STEP_F_FROM_U 82u
+#define KILN_STEP_I_FROM_F 83u
+#define KILN_STEP_U_FROM_F 84u
+#define KILN_STEP_TO_F16 85u              /* a real rounded to what F16 holds; in float64 programs as it is */
+#define KILN_STEP_TO_BF16 86u
+/* gradients that would take several steps: a is x (or y), b is dy, c as above */
+#define KILN_STEP_RELU_GRAD_F 87u         /* a > 0 ? b : 0, a = x or y */
+#define KILN_STEP_LEAKY_RELU_GRAD_F 88u   /* a > 0 ? b : b c */
+#define KILN_STEP_THRESHOLD_GRAD_F 89u    /* a > c ? b : 0 */
+#define KILN_STEP_TANH_GRAD_F 90u         /* a = y, as for the three below */
+#define KILN_STEP_SIGMOID_GRAD_F 91u
+#define KILN_STEP_SOFTPLUS_GRAD_F 92u
+#define KILN_STEP_SOFTSIGN_GRAD_F 93u
+#define KILN_STEP_HARD_SIGMOID_GRAD_F 94u /* a = y */
+#define KILN_STEP_HARD_SWISH_GRAD_F 95u
+#define KILN_STEP_ERF_GRAD_F 96u
+#define KILN_STEP_GELU_GRAD_F 97u
+#define KILN_STEP_GELU_TANH_GRAD_F 98u
+#define KILN_STEP_SILU_GRAD_F 99u
+#define KILN_STEP_MISH_GRAD_F 100u
+#define KILN_STEP_ELU_SLOPE_F 101u        /* a > 0 ? 1 : b a + c, a = y: a factor of dy */
 /* a, bits and all */
-#define KILN_STEP_COPY 77u
+#define KILN_STEP_COPY 102u
 /* Too long to stand in each of a chain's places: KILN_STEP_IS_LONG from here on. They run by themselves. */
-#define KILN_STEP_POW_F 78u
-#define KILN_STEP_SIN_F 79u
-#define KILN_STEP_COS_F 80u
-#define KILN_STEP_MOD_F 81u         /* as the integers', exact */
-#define KILN_STEP_REST_F 82u
-#define KILN_STEP_POW_I 83u
-#define KILN_STEP_COUNT 84u
+#define KILN_STEP_POW_F 103u
+#define KILN_STEP_SIN_F 104u
+#define KILN_STEP_COS_F 105u
+#define KILN_STEP_TAN_F 106u
+#define KILN_STEP_ASIN_F 107u
+#define KILN_STEP_ACOS_F 108u
+#define KILN_STEP_ATAN_F 109u
+#define KILN_STEP_ATAN2_F 110u
+#define KILN_STEP_SINH_F 111u
+#define KILN_STEP_COSH_F 112u
+#define KILN_STEP_ASINH_F 113u
+#define KILN_STEP_ACOSH_F 114u
+#define KILN_STEP_ATANH_F 115u
+#define KILN_STEP_MOD_F 116u              /* as the integers', exact */
+#define KILN_STEP_REST_F 117u
+#define KILN_STEP_POW_I 118u
+#define KILN_STEP_COUNT 119u
 
 #define KILN_STEP_IS_TRUTH(code) ((code) >= KILN_STEP_EQUAL_F && (code) <= KILN_STEP_INFINITE_F)
 #define KILN_STEP_IS_LONG(code) ((code) > KILN_STEP_COPY)

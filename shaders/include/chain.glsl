@@ -5,8 +5,10 @@
  * With KILN_LONG_STEPS the long ones are there too.
  */
 #include "math.glsl"
+#include "activations.glsl"
 #ifdef KILN_LONG_STEPS
 #include "rest.glsl"
+#include "trigonometry.glsl"
 #endif
 #include "../chain/codes.h"
 
@@ -145,8 +147,20 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_SIGMOID_F: return kiln_bits(kiln_sigmoid(x));
     case KILN_STEP_SOFTPLUS_F: return kiln_bits(kiln_softplus(x));
     case KILN_STEP_RELU_F: return kiln_relu(a);
+    case KILN_STEP_ERF_F: return kiln_bits(kiln_erf(x));
+    case KILN_STEP_GELU_F: return kiln_bits(kiln_gelu(x));
+    case KILN_STEP_GELU_TANH_F: return kiln_bits(kiln_gelu_tanh(x));
+    case KILN_STEP_MISH_F: return kiln_bits(kiln_mish(x));
+    case KILN_STEP_HARD_SWISH_F: return kiln_bits(x * kiln_hard_sigmoid(x, 0.166666667, 0.5));
+    case KILN_STEP_SOFTSIGN_F: return kiln_bits(x / (1.0 + abs(x)));
     case KILN_STEP_LEAKY_RELU_F: return kiln_bits(x > 0.0 ? x : x * y);
     case KILN_STEP_CLIP_F: return kiln_bits(kiln_min(kiln_max(x, y), z));
+
+    case KILN_STEP_SILU_F: return kiln_bits(kiln_silu(x, y));
+    case KILN_STEP_ELU_F: return kiln_bits(kiln_elu(x, y, z));
+    case KILN_STEP_SHRINK_F: return kiln_bits(kiln_shrink(x, y, z));
+    case KILN_STEP_THRESHOLD_F: return kiln_is_nan(x) || x > y ? a : 0u;
+    case KILN_STEP_HARD_SIGMOID_F: return kiln_bits(kiln_hard_sigmoid(x, y, z));
 
     case KILN_STEP_NEG_I: return 0u - a;
     case KILN_STEP_ABS_I: return uint(abs(int(a)));
@@ -160,12 +174,37 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_U_FROM_F: return kiln_unsigned_of(x);
     case KILN_STEP_TO_F16: return kiln_to_half(a);
     case KILN_STEP_TO_BF16: return kiln_to_bfloat(a);
+
     case KILN_STEP_RELU_GRAD_F: return int(a) > 0 && !kiln_is_nan(x) ? b : 0u;
+    case KILN_STEP_LEAKY_RELU_GRAD_F: return kiln_bits(x > 0.0 ? y : y * z);
+    case KILN_STEP_THRESHOLD_GRAD_F: return !kiln_is_nan(x) && x > z ? b : 0u;
+    case KILN_STEP_TANH_GRAD_F: return kiln_bits(y * (1.0 - x) * (1.0 + x));
+    case KILN_STEP_SIGMOID_GRAD_F: return kiln_bits(y * x * (1.0 - x));
+    case KILN_STEP_SOFTPLUS_GRAD_F: return kiln_bits(-y * kiln_expm1(-x));
+    case KILN_STEP_SOFTSIGN_GRAD_F: return kiln_bits(y * kiln_softsign_slope(x));
+    case KILN_STEP_HARD_SIGMOID_GRAD_F: return kiln_bits(x > 0.0 && x < 1.0 ? y * z : 0.0);
+    case KILN_STEP_HARD_SWISH_GRAD_F: return kiln_bits(y * kiln_hard_swish_slope(x));
+    case KILN_STEP_ERF_GRAD_F: return kiln_bits(y * kiln_erf_slope(x));
+    case KILN_STEP_GELU_GRAD_F: return kiln_bits(y * kiln_gelu_slope(x));
+    case KILN_STEP_GELU_TANH_GRAD_F: return kiln_bits(y * kiln_gelu_tanh_slope(x));
+    case KILN_STEP_SILU_GRAD_F: return kiln_bits(y * kiln_silu_slope(x, z));
+    case KILN_STEP_MISH_GRAD_F: return kiln_bits(y * kiln_mish_slope(x));
+    case KILN_STEP_ELU_SLOPE_F: return kiln_bits(x > 0.0 ? 1.0 : x * y + z);
 
 #ifdef KILN_LONG_STEPS
     case KILN_STEP_POW_F: return kiln_bits(kiln_pow(x, y));
     case KILN_STEP_SIN_F: return kiln_bits(kiln_sin(x));
     case KILN_STEP_COS_F: return kiln_bits(kiln_cos(x));
+    case KILN_STEP_TAN_F: return kiln_bits(kiln_tan(x));
+    case KILN_STEP_ASIN_F: return kiln_bits(kiln_asin(x));
+    case KILN_STEP_ACOS_F: return kiln_bits(kiln_acos(x));
+    case KILN_STEP_ATAN_F: return kiln_bits(kiln_atan(x));
+    case KILN_STEP_ATAN2_F: return kiln_bits(kiln_atan2(x, y));
+    case KILN_STEP_SINH_F: return kiln_bits(kiln_sinh(x));
+    case KILN_STEP_COSH_F: return kiln_bits(kiln_cosh(x));
+    case KILN_STEP_ASINH_F: return kiln_bits(kiln_asinh(x));
+    case KILN_STEP_ACOSH_F: return kiln_bits(kiln_acosh(x));
+    case KILN_STEP_ATANH_F: return kiln_bits(kiln_atanh(x));
     case KILN_STEP_MOD_F: return kiln_bits(kiln_mod(x, y));
     case KILN_STEP_REST_F: return kiln_bits(kiln_rest(x, y));
     case KILN_STEP_POW_I: return kiln_power_integers(a, b);

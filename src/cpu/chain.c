@@ -101,88 +101,178 @@ static double softplus(double x)
     return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
 }
 
+/* Activations, and the slopes of those whose gradient is a step. */
+static double above(double x)
+{
+    return erfc(x / sqrt(2)) / 2; /* of the normal distribution */
+}
+
+static double bell(double x)
+{
+    return exp(-x * x / 2) / sqrt(2 * acos(-1));
+}
+
+static double erf_slope(double x)
+{
+    return 2 / sqrt(acos(-1)) * exp(-x * x);
+}
+
+static double gelu_tanh(double x)
+{
+    return x * sigmoid(sqrt(8 / acos(-1)) * (x + 0.044715 * x * x * x));
+}
+
+static double gelu_tanh_slope(double x)
+{
+    const double k = sqrt(8 / acos(-1)), s = sigmoid(k * (x + 0.044715 * x * x * x));
+    return s + x * s * (1 - s) * k * (1 + 3 * 0.044715 * x * x);
+}
+
+static double silu_slope(double x, double a)
+{
+    const double s = sigmoid(a * x);
+    return s + a * x * s * (1 - s);
+}
+
+static double mish_slope(double x)
+{
+    const double t = tanh(softplus(x));
+    return t + x * (1 - t * t) * sigmoid(x);
+}
+
+static double shrink(double x, double edge, double bias)
+{
+    return x > edge ? x - bias : x < -edge ? x + bias : isnan(x) ? x : 0;
+}
+
+static double hard_sigmoid(double x, double slope, double term)
+{
+    const double y = slope * x + term;
+    return y < 0 ? 0 : y > 1 ? 1 : y;
+}
+
+static double hard_swish_slope(double x)
+{
+    return x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5;
+}
+
 /* code, member of the result, its value by the registers a, b, c */
-#define STEPS(X)                                          \
-    X(ADD_F, f, a.f + b.f)                                \
-    X(SUB_F, f, a.f - b.f)                                \
-    X(MUL_F, f, (a.f * b.f))                              \
-    X(DIV_F, f, a.f / b.f)                                \
-    X(MAX_F, f, larger(a.f, b.f))                         \
-    X(MIN_F, f, smaller(a.f, b.f))                        \
-    X(POW_F, f, pow(a.f, b.f))                            \
-    X(ADD_I, u, a.u + b.u)                                \
-    X(SUB_I, u, a.u - b.u)                                \
-    X(MUL_I, u, (a.u * b.u))                              \
-    X(DIV_I, i, divided(a.i, b.i))                        \
-    X(MOD_I, i, modulo(a.i, b.i))                         \
-    X(REST_I, i, rest(a.i, b.i))                          \
-    X(MAX_I, i, a.i > b.i ? a.i : b.i)                    \
-    X(MIN_I, i, a.i < b.i ? a.i : b.i)                    \
-    X(DIV_U, u, b.u ? a.u / b.u : 0)                      \
-    X(MOD_U, u, b.u ? a.u % b.u : 0)                      \
-    X(MAX_U, u, a.u > b.u ? a.u : b.u)                    \
-    X(MIN_U, u, a.u < b.u ? a.u : b.u)                    \
-    X(BIT_AND, u, (a.u & b.u))                            \
-    X(BIT_OR, u, a.u | b.u)                               \
-    X(BIT_XOR, u, a.u ^ b.u)                              \
-    X(SHIFT_LEFT, u, b.u < 32 ? a.u << b.u : 0)           \
-    X(SHIFT_RIGHT_I, i, shifted_right(a.i, b.u))          \
-    X(SHIFT_RIGHT_U, u, b.u < 32 ? a.u >> b.u : 0)        \
-    X(EQUAL_F, i, a.f == b.f)                             \
-    X(NOT_EQUAL_F, i, a.f != b.f)                         \
-    X(LESS_F, i, a.f < b.f)                               \
-    X(LESS_EQUAL_F, i, a.f <= b.f)                        \
-    X(EQUAL_I, i, a.i == b.i)                             \
-    X(NOT_EQUAL_I, i, a.i != b.i)                         \
-    X(LESS_I, i, a.i < b.i)                               \
-    X(LESS_EQUAL_I, i, a.i <= b.i)                        \
-    X(LESS_U, i, a.u < b.u)                               \
-    X(LESS_EQUAL_U, i, a.u <= b.u)                        \
-    X(AND, i, (a.i && b.i))                               \
-    X(OR, i, a.i || b.i)                                  \
-    X(XOR, i, !a.i != !b.i)                               \
-    X(INSIDE_F, i, b.f <= a.f && a.f <= c.f)              \
-    X(NOT, i, !a.i)                                       \
-    X(TRUTH_F, i, a.f != 0)                               \
-    X(TRUTH_I, i, a.i != 0)                               \
-    X(INFINITE_F, i, isinf(a.f) != 0)                     \
-    X(NEG_F, f, -a.f)                                     \
-    X(ABS_F, f, fabs(a.f))                                \
-    X(SIGN_F, f, a.f > 0 ? 1 : a.f < 0 ? -1 : a.f)        \
-    X(FLOOR_F, f, floor(a.f))                             \
-    X(CEIL_F, f, ceil(a.f))                               \
-    X(ROUND_F, f, nearbyint(a.f))                         \
-    X(TRUNC_F, f, trunc(a.f))                             \
-    X(EXP_F, f, exp(a.f))                                 \
-    X(EXPM1_F, f, expm1(a.f))                             \
-    X(LOG_F, f, log(a.f))                                 \
-    X(LOG1P_F, f, log1p(a.f))                             \
-    X(SQRT_F, f, sqrt(a.f))                               \
-    X(RSQRT_F, f, 1 / sqrt(a.f))                          \
-    X(RECIPROCAL_F, f, 1 / a.f)                           \
-    X(SIN_F, f, sin(a.f))                                 \
-    X(COS_F, f, cos(a.f))                                 \
-    X(TANH_F, f, tanh(a.f))                               \
-    X(SIGMOID_F, f, sigmoid(a.f))                         \
-    X(SOFTPLUS_F, f, softplus(a.f))                       \
-    X(RELU_F, f, a.f <= 0 ? 0 : a.f)                      \
-    X(LEAKY_RELU_F, f, a.f > 0 ? a.f : a.f * b.f)         \
-    X(CLIP_F, f, smaller(larger(a.f, b.f), c.f))          \
-    X(NEG_I, u, 0 - a.u)                                  \
-    X(ABS_I, u, a.i < 0 ? 0 - a.u : a.u)                  \
-    X(SIGN_I, i, (a.i > 0) - (a.i < 0))                   \
-    X(BIT_NOT, u, ~a.u)                                   \
-    X(CLIP_I, i, a.i > c.i ? c.i : a.i < b.i ? b.i : a.i) \
-    X(CLIP_U, u, a.u > c.u ? c.u : a.u < b.u ? b.u : a.u) \
-    X(F_FROM_I, f, (real)a.i)                             \
-    X(F_FROM_U, f, (real)a.u)                             \
-    X(I_FROM_F, i, integer_of(a.f))                       \
-    X(U_FROM_F, u, unsigned_of(a.f))                      \
-    X(TO_F16, f, to_half(a.f))                            \
-    X(TO_BF16, f, to_bfloat(a.f))                         \
-    X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)                  \
-    X(MOD_F, f, modulo_real(a.f, b.f))                    \
-    X(REST_F, f, fmod(a.f, b.f))                          \
+#define STEPS(X)                                                  \
+    X(ADD_F, f, a.f + b.f)                                        \
+    X(SUB_F, f, a.f - b.f)                                        \
+    X(MUL_F, f, (a.f * b.f))                                      \
+    X(DIV_F, f, a.f / b.f)                                        \
+    X(MAX_F, f, larger(a.f, b.f))                                 \
+    X(MIN_F, f, smaller(a.f, b.f))                                \
+    X(POW_F, f, pow(a.f, b.f))                                    \
+    X(ADD_I, u, a.u + b.u)                                        \
+    X(SUB_I, u, a.u - b.u)                                        \
+    X(MUL_I, u, (a.u * b.u))                                      \
+    X(DIV_I, i, divided(a.i, b.i))                                \
+    X(MOD_I, i, modulo(a.i, b.i))                                 \
+    X(REST_I, i, rest(a.i, b.i))                                  \
+    X(MAX_I, i, a.i > b.i ? a.i : b.i)                            \
+    X(MIN_I, i, a.i < b.i ? a.i : b.i)                            \
+    X(DIV_U, u, b.u ? a.u / b.u : 0)                              \
+    X(MOD_U, u, b.u ? a.u % b.u : 0)                              \
+    X(MAX_U, u, a.u > b.u ? a.u : b.u)                            \
+    X(MIN_U, u, a.u < b.u ? a.u : b.u)                            \
+    X(BIT_AND, u, (a.u & b.u))                                    \
+    X(BIT_OR, u, a.u | b.u)                                       \
+    X(BIT_XOR, u, a.u ^ b.u)                                      \
+    X(SHIFT_LEFT, u, b.u < 32 ? a.u << b.u : 0)                   \
+    X(SHIFT_RIGHT_I, i, shifted_right(a.i, b.u))                  \
+    X(SHIFT_RIGHT_U, u, b.u < 32 ? a.u >> b.u : 0)                \
+    X(EQUAL_F, i, a.f == b.f)                                     \
+    X(NOT_EQUAL_F, i, a.f != b.f)                                 \
+    X(LESS_F, i, a.f < b.f)                                       \
+    X(LESS_EQUAL_F, i, a.f <= b.f)                                \
+    X(EQUAL_I, i, a.i == b.i)                                     \
+    X(NOT_EQUAL_I, i, a.i != b.i)                                 \
+    X(LESS_I, i, a.i < b.i)                                       \
+    X(LESS_EQUAL_I, i, a.i <= b.i)                                \
+    X(LESS_U, i, a.u < b.u)                                       \
+    X(LESS_EQUAL_U, i, a.u <= b.u)                                \
+    X(AND, i, (a.i && b.i))                                       \
+    X(OR, i, a.i || b.i)                                          \
+    X(XOR, i, !a.i != !b.i)                                       \
+    X(INSIDE_F, i, b.f <= a.f && a.f <= c.f)                      \
+    X(NOT, i, !a.i)                                               \
+    X(TRUTH_F, i, a.f != 0)                                       \
+    X(TRUTH_I, i, a.i != 0)                                       \
+    X(INFINITE_F, i, isinf(a.f) != 0)                             \
+    X(NEG_F, f, -a.f)                                             \
+    X(ABS_F, f, fabs(a.f))                                        \
+    X(SIGN_F, f, a.f > 0 ? 1 : a.f < 0 ? -1 : a.f)                \
+    X(FLOOR_F, f, floor(a.f))                                     \
+    X(CEIL_F, f, ceil(a.f))                                       \
+    X(ROUND_F, f, nearbyint(a.f))                                 \
+    X(TRUNC_F, f, trunc(a.f))                                     \
+    X(EXP_F, f, exp(a.f))                                         \
+    X(EXPM1_F, f, expm1(a.f))                                     \
+    X(LOG_F, f, log(a.f))                                         \
+    X(LOG1P_F, f, log1p(a.f))                                     \
+    X(SQRT_F, f, sqrt(a.f))                                       \
+    X(RSQRT_F, f, 1 / sqrt(a.f))                                  \
+    X(RECIPROCAL_F, f, 1 / a.f)                                   \
+    X(SIN_F, f, sin(a.f))                                         \
+    X(COS_F, f, cos(a.f))                                         \
+    X(TANH_F, f, tanh(a.f))                                       \
+    X(SIGMOID_F, f, sigmoid(a.f))                                 \
+    X(SOFTPLUS_F, f, softplus(a.f))                               \
+    X(RELU_F, f, a.f <= 0 ? 0 : a.f)                              \
+    X(ERF_F, f, erf(a.f))                                         \
+    X(GELU_F, f, (a.f * above(-a.f)))                             \
+    X(GELU_TANH_F, f, gelu_tanh(a.f))                             \
+    X(MISH_F, f, (a.f * tanh(softplus(a.f))))                     \
+    X(HARD_SWISH_F, f, (a.f * hard_sigmoid(a.f, 1.0 / 6, 0.5)))   \
+    X(SOFTSIGN_F, f, a.f / (1 + fabs(a.f)))                       \
+    X(LEAKY_RELU_F, f, a.f > 0 ? a.f : a.f * b.f)                 \
+    X(CLIP_F, f, smaller(larger(a.f, b.f), c.f))                  \
+    X(SILU_F, f, (a.f * sigmoid((double)b.f * a.f)))              \
+    X(ELU_F, f, a.f > 0 ? a.f : b.f * expm1((double)c.f * a.f))   \
+    X(SHRINK_F, f, shrink(a.f, b.f, c.f))                         \
+    X(THRESHOLD_F, f, a.f <= b.f ? 0 : a.f)                       \
+    X(HARD_SIGMOID_F, f, hard_sigmoid(a.f, b.f, c.f))             \
+    X(NEG_I, u, 0 - a.u)                                          \
+    X(ABS_I, u, a.i < 0 ? 0 - a.u : a.u)                          \
+    X(SIGN_I, i, (a.i > 0) - (a.i < 0))                           \
+    X(BIT_NOT, u, ~a.u)                                           \
+    X(CLIP_I, i, a.i > c.i ? c.i : a.i < b.i ? b.i : a.i)         \
+    X(CLIP_U, u, a.u > c.u ? c.u : a.u < b.u ? b.u : a.u)         \
+    X(F_FROM_I, f, (real)a.i)                                     \
+    X(F_FROM_U, f, (real)a.u)                                     \
+    X(I_FROM_F, i, integer_of(a.f))                               \
+    X(U_FROM_F, u, unsigned_of(a.f))                              \
+    X(TO_F16, f, to_half(a.f))                                    \
+    X(TO_BF16, f, to_bfloat(a.f))                                 \
+    X(RELU_GRAD_F, f, a.f > 0 ? b.f : 0)                          \
+    X(LEAKY_RELU_GRAD_F, f, a.f > 0 ? b.f : b.f * c.f)            \
+    X(THRESHOLD_GRAD_F, f, a.f > c.f ? b.f : 0)                   \
+    X(TANH_GRAD_F, f, b.f *(1 - a.f) * (1 + a.f))                 \
+    X(SIGMOID_GRAD_F, f, b.f *a.f *(1 - a.f))                     \
+    X(SOFTPLUS_GRAD_F, f, -b.f *expm1(-a.f))                      \
+    X(SOFTSIGN_GRAD_F, f, b.f *(1 - fabs(a.f)) * (1 - fabs(a.f))) \
+    X(HARD_SIGMOID_GRAD_F, f, a.f > 0 && a.f < 1 ? b.f * c.f : 0) \
+    X(HARD_SWISH_GRAD_F, f, b.f *hard_swish_slope(a.f))           \
+    X(ERF_GRAD_F, f, b.f *erf_slope(a.f))                         \
+    X(GELU_GRAD_F, f, b.f *(above(-a.f) + a.f * bell(a.f)))       \
+    X(GELU_TANH_GRAD_F, f, b.f *gelu_tanh_slope(a.f))             \
+    X(SILU_GRAD_F, f, b.f *silu_slope(a.f, c.f))                  \
+    X(MISH_GRAD_F, f, b.f *mish_slope(a.f))                       \
+    X(ELU_SLOPE_F, f, a.f > 0 ? 1 : a.f * b.f + c.f)              \
+    X(TAN_F, f, tan(a.f))                                         \
+    X(ASIN_F, f, asin(a.f))                                       \
+    X(ACOS_F, f, acos(a.f))                                       \
+    X(ATAN_F, f, atan(a.f))                                       \
+    X(ATAN2_F, f, atan2(a.f, b.f))                                \
+    X(SINH_F, f, sinh(a.f))                                       \
+    X(COSH_F, f, cosh(a.f))                                       \
+    X(ASINH_F, f, asinh(a.f))                                     \
+    X(ACOSH_F, f, acosh(a.f))                                     \
+    X(ATANH_F, f, atanh(a.f))                                     \
+    X(MOD_F, f, modulo_real(a.f, b.f))                            \
+    X(REST_F, f, fmod(a.f, b.f))                                  \
     X(POW_I, i, power(a.i, b.i))
 
 kiln_register kiln_cpu_step(uint32_t step, const kiln_register *registers)

@@ -6,7 +6,9 @@
 #include "cpu/chain.h"
 
 #include "chain/codes.h"
+#include "cpu/activations.h"
 #include "cpu/functions.h"
+#include "cpu/trigonometry.h"
 
 /* Towards zero; 0 where b is 0. */
 KILN_INLINE int32_t divide(int32_t a, int32_t b)
@@ -78,95 +80,131 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
 /* Loops -------------------------------------------------------------------------------------------------- */
 
 /* code, the result's member of union word, the result by x, y, z (reals), i, j, k (integers), u, v, w (their bits) */
-#define STEPS(X)                                     \
-    X(ADD_F, f, x + y)                               \
-    X(SUB_F, f, x - y)                               \
-    X(MUL_F, f, (x * y))                             \
-    X(DIV_F, f, x / y)                               \
-    X(MAX_F, f, larger(x, y))                        \
-    X(MIN_F, f, smaller(x, y))                       \
-    X(POW_F, f, powf(x, y))                          \
-    X(ADD_I, u, u + v)                               \
-    X(SUB_I, u, u - v)                               \
-    X(MUL_I, u, (u * v))                             \
-    X(DIV_I, i, divide(i, j))                        \
-    X(MOD_I, i, modulo(i, j))                        \
-    X(REST_I, i, rest(i, j))                         \
-    X(MAX_I, i, i > j ? i : j)                       \
-    X(MIN_I, i, i < j ? i : j)                       \
-    X(DIV_U, u, v ? u / v : 0)                       \
-    X(MOD_U, u, v ? u % v : 0)                       \
-    X(MAX_U, u, u > v ? u : v)                       \
-    X(MIN_U, u, u < v ? u : v)                       \
-    X(BIT_AND, u, (u & v))                           \
-    X(BIT_OR, u, u | v)                              \
-    X(BIT_XOR, u, u ^ v)                             \
-    X(SHIFT_LEFT, u, v < 32 ? u << (v & 31) : 0)     \
-    X(SHIFT_RIGHT_I, i, shift_right(i, v))           \
-    X(SHIFT_RIGHT_U, u, v < 32 ? u >> (v & 31) : 0)  \
-    X(EQUAL_F, i, x == y)                            \
-    X(NOT_EQUAL_F, i, x != y)                        \
-    X(LESS_F, i, x < y)                              \
-    X(LESS_EQUAL_F, i, x <= y)                       \
-    X(EQUAL_I, i, i == j)                            \
-    X(NOT_EQUAL_I, i, i != j)                        \
-    X(LESS_I, i, i < j)                              \
-    X(LESS_EQUAL_I, i, i <= j)                       \
-    X(LESS_U, i, u < v)                              \
-    X(LESS_EQUAL_U, i, u <= v)                       \
-    X(AND, i, (u != 0) & (v != 0))                   \
-    X(OR, i, (u | v) != 0)                           \
-    X(XOR, i, (u != 0) != (v != 0))                  \
-    X(INSIDE_F, i, (y <= x) & (x <= z))              \
-    X(NOT, i, u == 0)                                \
-    X(TRUTH_F, i, x != 0)                            \
-    X(TRUTH_I, i, u != 0)                            \
-    X(INFINITE_F, i, (u & 0x7fffffff) == 0x7f800000) \
-    X(WHERE, u, u ? v : w)                           \
-    X(NEG_F, u, u ^ 0x80000000)                      \
-    X(ABS_F, u, u & 0x7fffffff)                      \
-    X(SIGN_F, f, x > 0 ? 1 : x < 0 ? -1 : x)         \
-    X(FLOOR_F, f, floorf(x))                         \
-    X(CEIL_F, f, ceilf(x))                           \
-    X(ROUND_F, f, nearbyintf(x))                     \
-    X(TRUNC_F, f, truncf(x))                         \
-    X(EXP_F, f, fast_exp(x))                         \
-    X(EXPM1_F, f, fast_expm1(x))                     \
-    X(LOG_F, f, fast_log(x))                         \
-    X(LOG1P_F, f, fast_log1p(x))                     \
-    X(SQRT_F, f, sqrtf(x))                           \
-    X(RSQRT_F, f, 1 / sqrtf(x))                      \
-    X(RECIPROCAL_F, f, 1 / x)                        \
-    X(TANH_F, f, fast_tanh(x))                       \
-    X(SIGMOID_F, f, fast_sigmoid(x))                 \
-    X(SOFTPLUS_F, f, fast_softplus(x))               \
-    X(RELU_F, f, x <= 0 ? 0 : x)                     \
-    X(LEAKY_RELU_F, f, x > 0 ? x : x * y)            \
-    X(CLIP_F, f, smaller(larger(x, y), z))           \
-    X(NEG_I, u, 0 - u)                               \
-    X(ABS_I, u, i < 0 ? 0 - u : u)                   \
-    X(SIGN_I, i, (i > 0) - (i < 0))                  \
-    X(BIT_NOT, u, ~u)                                \
-    X(CLIP_I, i, i > k ? k : i < j ? j : i)          \
-    X(CLIP_U, u, u > w ? w : u < v ? v : u)          \
-    X(F_FROM_I, f, (float)i)                         \
-    X(F_FROM_U, f, (float)u)                         \
-    X(I_FROM_F, i, integer_of(x))                    \
-    X(U_FROM_F, u, unsigned_of(x))                   \
-    X(TO_F16, f, to_half(x))                         \
-    X(TO_BF16, u, to_bfloat(u))                      \
-    X(RELU_GRAD_F, u, x > 0 ? v : 0)                 \
-    X(COPY, u, u)                                    \
-    X(MOD_F, f, modulo_real(x, y))                   \
-    X(REST_F, f, fmodf(x, y))                        \
+#define STEPS(X)                                                  \
+    X(ADD_F, f, x + y)                                            \
+    X(SUB_F, f, x - y)                                            \
+    X(MUL_F, f, (x * y))                                          \
+    X(DIV_F, f, x / y)                                            \
+    X(MAX_F, f, larger(x, y))                                     \
+    X(MIN_F, f, smaller(x, y))                                    \
+    X(POW_F, f, powf(x, y))                                       \
+    X(ADD_I, u, u + v)                                            \
+    X(SUB_I, u, u - v)                                            \
+    X(MUL_I, u, (u * v))                                          \
+    X(DIV_I, i, divide(i, j))                                     \
+    X(MOD_I, i, modulo(i, j))                                     \
+    X(REST_I, i, rest(i, j))                                      \
+    X(MAX_I, i, i > j ? i : j)                                    \
+    X(MIN_I, i, i < j ? i : j)                                    \
+    X(DIV_U, u, v ? u / v : 0)                                    \
+    X(MOD_U, u, v ? u % v : 0)                                    \
+    X(MAX_U, u, u > v ? u : v)                                    \
+    X(MIN_U, u, u < v ? u : v)                                    \
+    X(BIT_AND, u, (u & v))                                        \
+    X(BIT_OR, u, u | v)                                           \
+    X(BIT_XOR, u, u ^ v)                                          \
+    X(SHIFT_LEFT, u, v < 32 ? u << (v & 31) : 0)                  \
+    X(SHIFT_RIGHT_I, i, shift_right(i, v))                        \
+    X(SHIFT_RIGHT_U, u, v < 32 ? u >> (v & 31) : 0)               \
+    X(EQUAL_F, i, x == y)                                         \
+    X(NOT_EQUAL_F, i, x != y)                                     \
+    X(LESS_F, i, x < y)                                           \
+    X(LESS_EQUAL_F, i, x <= y)                                    \
+    X(EQUAL_I, i, i == j)                                         \
+    X(NOT_EQUAL_I, i, i != j)                                     \
+    X(LESS_I, i, i < j)                                           \
+    X(LESS_EQUAL_I, i, i <= j)                                    \
+    X(LESS_U, i, u < v)                                           \
+    X(LESS_EQUAL_U, i, u <= v)                                    \
+    X(AND, i, (u != 0) & (v != 0))                                \
+    X(OR, i, (u | v) != 0)                                        \
+    X(XOR, i, (u != 0) != (v != 0))                               \
+    X(INSIDE_F, i, (y <= x) & (x <= z))                           \
+    X(NOT, i, u == 0)                                             \
+    X(TRUTH_F, i, x != 0)                                         \
+    X(TRUTH_I, i, u != 0)                                         \
+    X(INFINITE_F, i, (u & 0x7fffffff) == 0x7f800000)              \
+    X(WHERE, u, u ? v : w)                                        \
+    X(NEG_F, u, u ^ 0x80000000)                                   \
+    X(ABS_F, u, u & 0x7fffffff)                                   \
+    X(SIGN_F, f, x > 0 ? 1 : x < 0 ? -1 : x)                      \
+    X(FLOOR_F, f, floorf(x))                                      \
+    X(CEIL_F, f, ceilf(x))                                        \
+    X(ROUND_F, f, nearbyintf(x))                                  \
+    X(TRUNC_F, f, truncf(x))                                      \
+    X(EXP_F, f, fast_exp(x))                                      \
+    X(EXPM1_F, f, fast_expm1(x))                                  \
+    X(LOG_F, f, fast_log(x))                                      \
+    X(LOG1P_F, f, fast_log1p(x))                                  \
+    X(SQRT_F, f, sqrtf(x))                                        \
+    X(RSQRT_F, f, 1 / sqrtf(x))                                   \
+    X(RECIPROCAL_F, f, 1 / x)                                     \
+    X(TANH_F, f, fast_tanh(x))                                    \
+    X(SIGMOID_F, f, fast_sigmoid(x))                              \
+    X(SOFTPLUS_F, f, fast_softplus(x))                            \
+    X(RELU_F, f, x <= 0 ? 0 : x)                                  \
+    X(ERF_F, f, fast_erf(x))                                      \
+    X(GELU_F, f, fast_gelu(x))                                    \
+    X(GELU_TANH_F, f, gelu_tanh(x))                               \
+    X(MISH_F, f, mish(x))                                         \
+    X(HARD_SWISH_F, f, (x * hard_sigmoid(x, 0.166666667f, 0.5f))) \
+    X(SOFTSIGN_F, f, x / (1 + fabsf(x)))                          \
+    X(LEAKY_RELU_F, f, x > 0 ? x : x * y)                         \
+    X(CLIP_F, f, smaller(larger(x, y), z))                        \
+    X(SILU_F, f, silu(x, y))                                      \
+    X(ELU_F, f, elu(x, y, z))                                     \
+    X(SHRINK_F, f, shrink(x, y, z))                               \
+    X(THRESHOLD_F, f, x <= y ? 0 : x)                             \
+    X(HARD_SIGMOID_F, f, hard_sigmoid(x, y, z))                   \
+    X(NEG_I, u, 0 - u)                                            \
+    X(ABS_I, u, i < 0 ? 0 - u : u)                                \
+    X(SIGN_I, i, (i > 0) - (i < 0))                               \
+    X(BIT_NOT, u, ~u)                                             \
+    X(CLIP_I, i, i > k ? k : i < j ? j : i)                       \
+    X(CLIP_U, u, u > w ? w : u < v ? v : u)                       \
+    X(F_FROM_I, f, (float)i)                                      \
+    X(F_FROM_U, f, (float)u)                                      \
+    X(I_FROM_F, i, integer_of(x))                                 \
+    X(U_FROM_F, u, unsigned_of(x))                                \
+    X(TO_F16, f, to_half(x))                                      \
+    X(TO_BF16, u, to_bfloat(u))                                   \
+    X(RELU_GRAD_F, u, x > 0 ? v : 0)                              \
+    X(LEAKY_RELU_GRAD_F, f, x > 0 ? y : y * z)                    \
+    X(THRESHOLD_GRAD_F, u, x > z ? v : 0)                         \
+    X(TANH_GRAD_F, f, y *(1 - x) * (1 + x))                       \
+    X(SIGMOID_GRAD_F, f, y *x *(1 - x))                           \
+    X(SOFTPLUS_GRAD_F, f, -y *fast_expm1(-x))                     \
+    X(SOFTSIGN_GRAD_F, f, y *softsign_slope(x))                   \
+    X(HARD_SIGMOID_GRAD_F, f, (x > 0) & (x < 1) ? y * z : 0)      \
+    X(HARD_SWISH_GRAD_F, f, y *hard_swish_slope(x))               \
+    X(ERF_GRAD_F, f, y *erf_slope(x))                             \
+    X(GELU_GRAD_F, f, y *gelu_slope(x))                           \
+    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x))                 \
+    X(SILU_GRAD_F, f, y *silu_slope(x, z))                        \
+    X(MISH_GRAD_F, f, y *mish_slope(x))                           \
+    X(ELU_SLOPE_F, f, x > 0 ? 1 : x * y + z)                      \
+    X(COPY, u, u)                                                 \
+    X(ASIN_F, f, fast_asin(x))                                    \
+    X(ACOS_F, f, fast_acos(x))                                    \
+    X(ATAN_F, f, fast_atan2(x, 1))                                \
+    X(ATAN2_F, f, fast_atan2(x, y))                               \
+    X(SINH_F, f, fast_sinh(x))                                    \
+    X(COSH_F, f, fast_cosh(x))                                    \
+    X(ASINH_F, f, fast_asinh(x))                                  \
+    X(ACOSH_F, f, fast_acosh(x))                                  \
+    X(ATANH_F, f, fast_atanh(x))                                  \
+    X(MOD_F, f, modulo_real(x, y))                                \
+    X(REST_F, f, fmodf(x, y))                                     \
     X(POW_I, u, power(u, v))
 
-/* sin and cos take two: by polynomials where the argument is near zero, by the C library where it is not */
+/* sin, cos and tan take two: by polynomials where the argument is near zero, by the C library where it is not */
 #define PARTS(X)                                         \
     X(SIN_NEAR_F, f, sin_near(is_near(x) ? x : 0, 0))    \
     X(SIN_FAR_F, f, is_near(x) ? d[e].f : (float)sin(x)) \
     X(COS_NEAR_F, f, sin_near(is_near(x) ? x : 0, 1))    \
-    X(COS_FAR_F, f, is_near(x) ? d[e].f : (float)cos(x))
+    X(COS_FAR_F, f, is_near(x) ? d[e].f : (float)cos(x)) \
+    X(TAN_NEAR_F, f, tan_near(is_near(x) ? x : 0))       \
+    X(TAN_FAR_F, f, is_near(x) ? d[e].f : (float)tan(x))
 
 typedef void loop(union word *restrict d, const union word *a, const union word *b, const union word *c,
                   int count);
@@ -197,10 +235,12 @@ PARTS(AVX2)
 static loop *const plain[KILN_STEP_COUNT][2] = {
     STEPS(PLAIN_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_plain, SIN_FAR_F_plain},
     [KILN_STEP_COS_F] = {COS_NEAR_F_plain, COS_FAR_F_plain},
+    [KILN_STEP_TAN_F] = {TAN_NEAR_F_plain, TAN_FAR_F_plain},
 };
 static loop *const avx2[KILN_STEP_COUNT][2] = {
     STEPS(AVX2_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
     [KILN_STEP_COS_F] = {COS_NEAR_F_avx2, COS_FAR_F_avx2},
+    [KILN_STEP_TAN_F] = {TAN_NEAR_F_avx2, TAN_FAR_F_avx2},
 };
 
 void kiln_chain_run_f32(const uint32_t *step, int steps, float *const registers[KILN_CHAIN_REGISTERS],

@@ -144,13 +144,19 @@ KILN_INLINE float fast_softplus(float x)
     return (x < 0 ? 0 : x) + fast_log1p(fast_exp(-fabsf(x)));
 }
 
-/* sin(x + q pi / 2) for |x| < NEAR, reduced in double with pi / 2 in two parts. */
+/* x - n pi / 2 for |x| < NEAR, in double with pi / 2 in two parts. */
 #define NEAR 1e8f
+KILN_INLINE float quadrant(float x, int32_t *n)
+{
+    *n = (int32_t)((double)x * 0.63661977236758134308 + (x < 0 ? -0.5 : 0.5));
+    return (float)(x - *n * 1.57079631090164184570 - *n * 1.58932547735281966916e-8);
+}
+
+/* sin(x + q pi / 2) for |x| < NEAR. */
 KILN_INLINE float sin_near(float x, int32_t q)
 {
-    const int32_t n = (int32_t)((double)x * 0.63661977236758134308 + (x < 0 ? -0.5 : 0.5));
-    const float r = (float)(x - n * 1.57079631090164184570 - n * 1.58932547735281966916e-8);
-    const float z = r * r;
+    int32_t n;
+    const float r = quadrant(x, &n), z = r * r;
     const float sine = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
     const float cosine =
         ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z +

@@ -4,7 +4,8 @@
  *   elementwise_arithmetic.c     sums, products, powers, extremes; integers and their bits
  *   elementwise_compare.c        comparison, logic, where
  *   elementwise_functions.c      functions of one real
- *   elementwise_activations.c    activations, and their gradients where these are steps of their own
+ *   elementwise_activations.c    activations
+ *   elementwise_gradients.c      their gradients, where these are steps of their own
  *   elementwise_cast.c           conversion
  *
  * Each operator is a chain of one or two steps (chain.h), so that the compiler can fuse any of them; what remains alone is

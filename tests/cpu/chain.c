@@ -39,6 +39,16 @@ static double reciprocal(double x)
     return 1 / x;
 }
 
+static double gelu(double x)
+{
+    return x * erfc(-x / sqrt(2)) / 2;
+}
+
+static double mish(double x)
+{
+    return x * tanh(softplus(x));
+}
+
 static double rsqrt(double x)
 {
     return 1 / sqrt(x);
@@ -69,6 +79,26 @@ static const struct function {
     {"tanh, near zero", KILN_STEP_TANH_F, tanh, -0.7, 0.7, 3},
     {"sigmoid", KILN_STEP_SIGMOID_F, sigmoid, -87, 20, 3},
     {"softplus", KILN_STEP_SOFTPLUS_F, softplus, -87, 40, 4},
+    {"tan", KILN_STEP_TAN_F, tan, -1000, 1000, 4},
+    {"tan, near zero", KILN_STEP_TAN_F, tan, -0.8, 0.8, 3},
+    {"tan, huge", KILN_STEP_TAN_F, tan, -1e38, 1e38, 4},
+    {"asin", KILN_STEP_ASIN_F, asin, -1, 1, 3},
+    {"acos", KILN_STEP_ACOS_F, acos, -1, 1, 3},
+    {"acos, near one", KILN_STEP_ACOS_F, acos, 0.999, 1, 3},
+    {"atan", KILN_STEP_ATAN_F, atan, -1e6, 1e6, 3},
+    {"atan, near zero", KILN_STEP_ATAN_F, atan, -2, 2, 3},
+    {"sinh", KILN_STEP_SINH_F, sinh, -89, 89, 6},
+    {"sinh, near zero", KILN_STEP_SINH_F, sinh, -1.5, 1.5, 4},
+    {"cosh", KILN_STEP_COSH_F, cosh, -89, 89, 6},
+    {"asinh", KILN_STEP_ASINH_F, asinh, -1e5, 1e5, 5},
+    {"asinh, near zero", KILN_STEP_ASINH_F, asinh, -2, 2, 5},
+    {"acosh", KILN_STEP_ACOSH_F, acosh, 1, 1e5, 5},
+    {"acosh, near one", KILN_STEP_ACOSH_F, acosh, 1, 1.5, 5},
+    {"atanh", KILN_STEP_ATANH_F, atanh, -1, 1, 6},
+    {"atanh, near zero", KILN_STEP_ATANH_F, atanh, -0.01, 0.01, 6},
+    {"erf", KILN_STEP_ERF_F, erf, -5, 5, 3},
+    {"gelu", KILN_STEP_GELU_F, gelu, -10, 10, 6},
+    {"mish", KILN_STEP_MISH_F, mish, -80, 20, 5},
     {"sqrt", KILN_STEP_SQRT_F, sqrt, 0, 1e30, 1},
     {"rsqrt", KILN_STEP_RSQRT_F, rsqrt, 1e-30, 1e10, 2},
     {"reciprocal", KILN_STEP_RECIPROCAL_F, reciprocal, -100, 100, 1},
