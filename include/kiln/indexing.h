@@ -131,6 +131,39 @@ KILN_API kiln_tensor kiln_linear_scan(kiln_graph *g, kiln_tensor a, kiln_tensor 
  */
 KILN_API kiln_tensor kiln_first(kiln_graph *g, kiln_tensor x, kiln_tensor count, int axis);
 
+/**
+ * Where x is not 0, in the order of its elements.
+ *
+ * Shape:   y [S, x's rank], I32: the coordinates of each. S, which data decides, is at most `bound`, or x's elements where bound
+ *          is 0; of more than bound the first are taken. *count, where count is not NULL: S as an I32 scalar.
+ */
+KILN_API kiln_tensor kiln_non_zero(kiln_graph *g, kiln_tensor x, int64_t bound, kiln_tensor *count);
+
+/** x's slices along an axis for which condition, a vector of the axis' size, is not 0. Gradient by x. */
+KILN_API kiln_tensor kiln_compress(kiln_graph *g, kiln_tensor x, kiln_tensor condition, int axis);
+/** x's elements where mask, which broadcasts to x, is not 0, as one row. Gradient by x. */
+KILN_API kiln_tensor kiln_masked_select(kiln_graph *g, kiln_tensor x, kiln_tensor mask);
+
+typedef struct kiln_unique_params {
+    bool along; /* slices along `axis`, at most 64 elements each; else x's elements, as one row */
+    int axis;
+    bool
+        by_appearance; /* in the order in which they first stand; else ascending, slices as in a dictionary */
+} kiln_unique_params;
+
+typedef struct kiln_unique_parts {
+    kiln_tensor first;   /* [S]: where each first stands */
+    kiln_tensor inverse; /* [n]: which of the S each of x's elements or slices is */
+    kiln_tensor counts;  /* [S]: how often each occurs */
+} kiln_unique_parts;
+
+/**
+ * The different elements of x, or slices along an axis. Zeros are equal whatever their sign; each NaN is an element of its own.
+ * parts may be NULL. Gradient by x, to where each first stands.
+ */
+KILN_API kiln_tensor kiln_unique(kiln_graph *g, kiln_tensor x, const kiln_unique_params *params,
+                                 kiln_unique_parts *parts);
+
 /** x with as many elements along an axis as there may be at the most; those that are not there are `fill`. */
 KILN_API kiln_tensor kiln_whole(kiln_graph *g, kiln_tensor x, int axis, double fill);
 

@@ -89,7 +89,9 @@ static kiln_status replace(struct kiln_rewrite *r, const kiln_node *n, int input
 {
     if (*replaced || !n->op->counted || rule_of(source(r), n, input, axis).kind != KILN_BEYOND_COUNTED)
         return KILN_OK;
-    r->map[n->out[0].id] = n->op->counted(r->to, n, in);
+    const kiln_tensor y = n->op->counted(r->to, n, in);
+    for (int i = 0; i < n->outputs; i++)
+        r->map[n->out[i].id] = i ? kiln_node_output(r->to, y, i) : y;
     *replaced = true;
     return r->to->status;
 }

@@ -85,6 +85,11 @@ double kiln_extreme_of(kiln_type type, bool most)
     return most ? values / 2 - 1 : -values / 2;
 }
 
+double kiln_last_of(kiln_type type, bool descending)
+{
+    return kiln_type_is_real(type) && !descending ? NAN : kiln_extreme_of(type, !descending);
+}
+
 /* Sizes as values ---------------------------------------------------------------------------------------- */
 
 static kiln_tensor whole_number(kiln_graph *g, int64_t value)

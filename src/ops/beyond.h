@@ -16,6 +16,9 @@ kiln_beyond kiln_beyond_of_shape(kiln_graph *g, const kiln_node *n, int input, i
 /** The least or greatest value of a type; reals: the infinities. Integers of 64 bits count as those of 32, as they are stored. */
 double kiln_extreme_of(kiln_type type, bool most);
 
+/** The value that a sort puts last: NaN, or an extreme. */
+double kiln_last_of(kiln_type type, bool descending);
+
 /** How many elements there are along the axes in the mask, as an F32 scalar computed from the counts. */
 kiln_tensor kiln_count_tensor(kiln_graph *g, const kiln_shape *shape, uint32_t axes);
 

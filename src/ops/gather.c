@@ -264,30 +264,32 @@ static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_
     dx[0] = kiln_append(g, back[naming_of(n)], in, 3, n->params, n->params_size);
 }
 
+kiln_status kiln_lower_gather(kiln_plan *plan, const struct kiln_slices *s, kiln_tensor x, kiln_tensor y)
+{
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_gather,
+        .bind = {{.value = x}, s->index, {.value = y}},
+        .constants = {kiln_plan_words(plan, y), s->full},
+        .constant_count = 2,
+        .block_size = sizeof(struct kiln_params_gather),
+    };
+    struct kiln_params_gather *block = (struct kiln_params_gather *)d.block.words;
+    if (!s->rows)
+        return kiln_fail(KILN_ERROR_SHAPE, "gather: picks %u slices of an axis that has none", s->count);
+    block->outer = s->outer;
+    block->rows = block->shown = s->rows;
+    KILN_DIVISOR_SET(block, count, s->count);
+    KILN_DIVISOR_SET(block, inner, s->inner);
+    KILN_DIVISOR_SET(block, share, s->share);
+    return kiln_plan_dispatch(plan, &d);
+}
+
 static kiln_status lower(kiln_plan *plan, const kiln_node *n)
 {
     const kiln_shape x = kiln_plan_spec(plan, n->in[0]).shape;
     struct kiln_slices s;
     const kiln_status status = kiln_plan_slices(plan, n, &x, n->in[1], &s);
-    if (status)
-        return status;
-    if (!s.rows)
-        return kiln_fail(KILN_ERROR_SHAPE, "%s: picks %u slices of an axis that has none", n->op->name,
-                         s.count);
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_gather,
-        .bind = {{.value = n->in[0]}, s.index, {.value = n->out[0]}},
-        .constants = {kiln_plan_words(plan, n->out[0]), s.full},
-        .constant_count = 2,
-        .block_size = sizeof(struct kiln_params_gather),
-    };
-    struct kiln_params_gather *block = (struct kiln_params_gather *)d.block.words;
-    block->outer = s.outer;
-    block->rows = block->shown = s.rows;
-    KILN_DIVISOR_SET(block, count, s.count);
-    KILN_DIVISOR_SET(block, inner, s.inner);
-    KILN_DIVISOR_SET(block, share, s.share);
-    return kiln_plan_dispatch(plan, &d);
+    return status ? status : kiln_lower_gather(plan, &s, n->in[0], n->out[0]);
 }
 
 const kiln_field kiln_naming_fields[] = {

@@ -20,8 +20,6 @@
 #include "ops/order.h"
 #include "ops/beyond.h"
 
-#include <math.h>
-
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
 
@@ -79,8 +77,7 @@ static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis
     (void)input;
     if (axis != p->axis)
         return KILN_IGNORED;
-    const bool last_is_nan = kiln_type_is_real(type) && !p->descending;
-    return KILN_FILLED(last_is_nan ? NAN : kiln_extreme_of(type, !p->descending));
+    return KILN_FILLED(kiln_last_of(type, p->descending));
 }
 
 static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis, int64_t k,
@@ -209,17 +206,20 @@ struct work {
     kiln_tensor x, values, positions;
 };
 
+static uint32_t code_of(kiln_type type)
+{
+    const bool natural = type == KILN_BOOL || kiln_type_is_unsigned(type);
+    return kiln_type_is_real(type) ? KILN_KEY_F : natural ? KILN_KEY_U : KILN_KEY_I;
+}
+
 static struct work work_of(const kiln_plan *plan, const kiln_node *n)
 {
     const struct order *p = n->params;
     const kiln_spec x = kiln_plan_spec(plan, n->in[0]), y = kiln_plan_spec(plan, n->out[0]);
-    const bool natural = x.type == KILN_BOOL || x.type == KILN_U32 || x.type == KILN_U64;
     return (struct work){
         .rows = kiln_rows_of(&x.shape, (int)p->axis),
         .keep = (uint32_t)y.shape.size[p->axis],
-        .code = kiln_type_is_real(x.type) ? KILN_KEY_F
-                : natural                 ? KILN_KEY_U
-                                          : KILN_KEY_I,
+        .code = code_of(x.type),
         .descending = p->descending,
         .x = n->in[0],
         .values = n->out[0],
@@ -266,54 +266,83 @@ static uint32_t part_of(const kiln_plan *plan, const struct work *w)
 }
 
 /* Selection makes less of a row, part by part, as long as a part keeps at most half. */
-static bool order_accepts(kiln_plan *plan, const kiln_node *n)
+static bool suits_order(const kiln_plan *plan, const struct work *w)
 {
-    const struct work w = work_of(plan, n);
-    const uint32_t part = part_of(plan, &w);
-    return w.rows.length <= part || w.keep <= part / 2;
+    const uint32_t part = part_of(plan, w);
+    return w->rows.length <= part || w->keep <= part / 2;
 }
 
-static kiln_status order_lower(kiln_plan *plan, const kiln_node *n)
+static kiln_status lower_order(kiln_plan *plan, const struct work *w)
 {
-    const struct work w = work_of(plan, n);
-    const uint32_t part = part_of(plan, &w);
+    const uint32_t part = part_of(plan, w);
     kiln_tensor given = KILN_NONE;
-    uint32_t cols = w.rows.length;
+    uint32_t cols = w->rows.length;
     while (cols > part) {
         const uint32_t whole = cols / part, rest = cols % part;
-        const uint32_t kept = whole * w.keep + (rest < w.keep ? rest : w.keep);
-        const kiln_tensor found = kiln_plan_pairs(plan, w.rows.count, kept);
-        const kiln_status status = dispatch_order(plan, &w, given, cols, part, kept, found);
+        const uint32_t kept = whole * w->keep + (rest < w->keep ? rest : w->keep);
+        const kiln_tensor found = kiln_plan_pairs(plan, w->rows.count, kept);
+        const kiln_status status = dispatch_order(plan, w, given, cols, part, kept, found);
         if (status)
             return status;
         given = found;
         cols = kept;
     }
-    return dispatch_order(plan, &w, given, cols, cols, w.keep, KILN_NONE);
+    return dispatch_order(plan, w, given, cols, cols, w->keep, KILN_NONE);
+}
+
+static kiln_status lower_radix(kiln_plan *plan, const struct work *w)
+{
+    const kiln_tensor pairs = kiln_plan_pairs(plan, w->rows.count, w->rows.length);
+    kiln_tensor sorted = KILN_NONE;
+    kiln_status status =
+        kiln_lower_keys(plan, w->code, w->descending, 0, (kiln_binding){.value = w->x}, &w->rows, pairs);
+    if (!status)
+        status = kiln_lower_sort_pairs(plan, pairs, w->rows.count, w->rows.length, 32, &sorted);
+    if (status)
+        return status;
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_order_pick,
+        .bind = {{.value = w->x}, {.value = sorted}, {.value = w->values}, {.value = w->positions}},
+        .block_size = sizeof(struct kiln_params_order_pick),
+    };
+    struct kiln_params_order_pick *block = (struct kiln_params_order_pick *)d.block.words;
+    block->rows = w->rows.count;
+    block->cols = block->x_cols = w->rows.length;
+    KILN_DIVISOR_SET(block, keep, w->keep);
+    KILN_DIVISOR_SET(block, step, w->rows.step);
+    return kiln_plan_dispatch(plan, &d);
+}
+
+kiln_status kiln_lower_sort(kiln_plan *plan, kiln_tensor x, uint32_t count, kiln_tensor values,
+                            kiln_tensor positions)
+{
+    const struct work w = {
+        .rows = {1, count, 1},
+        .keep = count,
+        .code = code_of(kiln_plan_spec(plan, x).type),
+        .x = x,
+        .values = values,
+        .positions = positions,
+    };
+    return suits_order(plan, &w) ? lower_order(plan, &w) : lower_radix(plan, &w);
+}
+
+static bool order_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    const struct work w = work_of(plan, n);
+    return suits_order(plan, &w);
+}
+
+static kiln_status order_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct work w = work_of(plan, n);
+    return lower_order(plan, &w);
 }
 
 static kiln_status radix_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct work w = work_of(plan, n);
-    const kiln_tensor pairs = kiln_plan_pairs(plan, w.rows.count, w.rows.length);
-    kiln_tensor sorted = KILN_NONE;
-    kiln_status status =
-        kiln_lower_keys(plan, w.code, w.descending, 0, (kiln_binding){.value = w.x}, &w.rows, pairs);
-    if (!status)
-        status = kiln_lower_sort_pairs(plan, pairs, w.rows.count, w.rows.length, 32, &sorted);
-    if (status)
-        return status;
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_order_pick,
-        .bind = {{.value = w.x}, {.value = sorted}, {.value = w.values}, {.value = w.positions}},
-        .block_size = sizeof(struct kiln_params_order_pick),
-    };
-    struct kiln_params_order_pick *block = (struct kiln_params_order_pick *)d.block.words;
-    block->rows = w.rows.count;
-    block->cols = block->x_cols = w.rows.length;
-    KILN_DIVISOR_SET(block, keep, w.keep);
-    KILN_DIVISOR_SET(block, step, w.rows.step);
-    return kiln_plan_dispatch(plan, &d);
+    return lower_radix(plan, &w);
 }
 
 /* The operators ------------------------------------------------------------------------------------------ */

@@ -9,6 +9,10 @@
 #include "ops/rows.h"
 #include "order/codes.h"
 
+/** Plan x's first `count` elements in ascending order, as one row, and where each stood (I32). */
+kiln_status kiln_lower_sort(kiln_plan *plan, kiln_tensor x, uint32_t count, kiln_tensor values,
+                            kiln_tensor positions);
+
 /** A value for pairs: rows * cols of them, two words each. */
 kiln_tensor kiln_plan_pairs(kiln_plan *plan, uint32_t rows, uint32_t cols);
 

@@ -50,4 +50,7 @@ struct kiln_slices {
 kiln_status kiln_plan_slices(kiln_plan *plan, const kiln_node *n, const kiln_shape *x, kiln_tensor index,
                              struct kiln_slices *out);
 
+/** Plan y = the slices of x. */
+kiln_status kiln_lower_gather(kiln_plan *plan, const struct kiln_slices *s, kiln_tensor x, kiln_tensor y);
+
 #endif
