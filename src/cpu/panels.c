@@ -1,0 +1,120 @@
+/* panels.c - packing matrices into panels, and multiplying panel by panel. */
+#include "cpu/panels.h"
+
+#include <string.h>
+
+#include "cpu/simd.h"
+
+#define GROUP 16 /* rows of k that are packed side by side */
+
+/* to[k * width + i] = from[i * step + k] for i < 4. */
+static void transpose_four(float *to, size_t width, const float *from, size_t step, size_t depth)
+{
+    size_t k = 0;
+    for (; k + 4 <= depth; k += 4, to += 4 * width, from += 4) {
+        kiln_four row[4];
+        for (size_t i = 0; i < 4; i++)
+            row[i] = kiln_four_load(from + i * step);
+        kiln_four_transpose(row);
+        for (size_t i = 0; i < 4; i++)
+            kiln_four_store(to + i * width, row[i]);
+    }
+    for (; k < depth; k++, to += width, from++)
+        for (size_t i = 0; i < 4; i++)
+            to[i] = from[i * step];
+}
+
+/* The same for i < 2: what is left of a panel of six. */
+static void transpose_two(float *to, size_t width, const float *from, size_t step, size_t depth)
+{
+    size_t k = 0;
+    for (; k + 4 <= depth; k += 4, to += 4 * width, from += 4) {
+        float pair[8];
+        kiln_four_zip(pair, kiln_four_load(from), kiln_four_load(from + step));
+        for (size_t i = 0; i < 4; i++)
+            memcpy(to + i * width, pair + 2 * i, 2 * sizeof *to);
+    }
+    for (; k < depth; k++, to += width, from++)
+        for (size_t i = 0; i < 2; i++)
+            to[i] = from[i * step];
+}
+
+/* memcpy in pieces of a size that the compiler knows: a call costs more than the few floats of a panel's row. */
+static inline void copy_few(float *to, const float *from, size_t count)
+{
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        memcpy(to + i, from + i, 8 * sizeof *to);
+    if (count & 4)
+        memcpy(to + i, from + i, 4 * sizeof *to);
+    i += count & 4;
+    if (count & 2)
+        memcpy(to + i, from + i, 2 * sizeof *to);
+    i += count & 2;
+    if (count & 1)
+        to[i] = from[i];
+}
+
+/* to[k * width + i] = from[i * step + k * step_k] for i < count; 0 for i up to width. */
+static void pack_panel(float *to, size_t width, const float *from, size_t step, size_t step_k, size_t count,
+                       size_t depth)
+{
+    size_t i = 0;
+    if (count < width)
+        memset(to, 0, width * depth * sizeof *to);
+    if (step == 1) {
+        for (size_t k = 0; k < depth; k++, from += step_k, to += width)
+            copy_few(to, from, count);
+        return;
+    }
+    for (; step_k == 1 && i + 4 <= count; i += 4)
+        transpose_four(to + i, width, from + i * step, step, depth);
+    for (; step_k == 1 && i + 2 <= count; i += 2)
+        transpose_two(to + i, width, from + i * step, step, depth);
+    for (; i < count; i++)
+        for (size_t k = 0; k < depth; k++)
+            to[k * width + i] = from[i * step + k * step_k];
+}
+
+/*
+ * Where panels run along the rows of memory, a few rows are read side by side and go to all panels before the
+ * next: panel after panel would read single lines a row apart, which no prefetcher follows, and which share a few
+ * sets of the caches where rows are a power of two long.
+ */
+void kiln_panels_pack(float *to, size_t width, bool tight, const float *from, size_t step, size_t step_k,
+                      size_t count, size_t depth)
+{
+    const size_t group = step == 1 ? GROUP : depth;
+    for (size_t k = 0; k < depth; k += group)
+        for (size_t i = 0; i < count; i += width) {
+            const size_t here = count - i < width ? count - i : width, panel = tight ? here : width;
+            pack_panel(to + i * depth + k * panel, panel, from + i * step + k * step_k, step, step_k, here,
+                       depth - k < group ? depth - k : group);
+        }
+}
+
+/* One tile; where c has fewer columns than a tile, through the edge. */
+static void multiply_tile(const struct kiln_tiles *tiles, float *edge, const float *a, const float *b,
+                          size_t rows, size_t columns, size_t depth, float *c, size_t c_row, bool add)
+{
+    const size_t width = (size_t)tiles->columns;
+    if (columns == width) {
+        tiles->packed[rows](depth, a, b, c, c_row, add);
+        return;
+    }
+    tiles->packed[rows](depth, a, b, edge, width, false);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            c[i * c_row + j] = edge[i * width + j] + (add ? c[i * c_row + j] : 0);
+}
+
+void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const float *a, size_t high,
+                          const float *b, size_t rows, size_t columns, size_t depth, float *c, size_t c_row,
+                          bool add)
+{
+    const size_t wide = (size_t)tiles->columns;
+    for (size_t j = 0; j < columns; j += wide)
+        for (size_t i = 0; i < rows; i += high)
+            multiply_tile(tiles, edge, a + i * depth, b + j * depth, rows - i < high ? rows - i : high,
+                          columns - j < wide ? columns - j : wide, depth, c + i * c_row + j, c_row, add);
+}
