@@ -188,6 +188,7 @@ const kiln_kernel kiln_kernel_recurrent = {
     .gpu = (const kiln_variant *const[]){EACH(serial_texels), EACH(units_texels), EACH(serial), EACH(units_),
                                          EACH(sequence), &step_texels, &step_units_texels, &step_units, &step,
                                          NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_slices, NULL},
     .flops = flops,
 };
 
@@ -202,5 +203,6 @@ const kiln_kernel kiln_kernel_recurrent_grad = {
     .reference_f64 = kiln_reference_recurrent_grad_f64,
     .gpu = (const kiln_variant *const[]){EACH(back_serial_texels), EACH(back_serial), EACH(back),
                                          &back_step_units_texels, &back_step_units, &back_step, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_grad_slices, NULL},
     .flops = flops,
 };

@@ -32,9 +32,10 @@ static int directions_of(const struct layer *l)
 static kiln_recurrent_weights weights_of(kiln_graph *g, const struct layer *l)
 {
     const int64_t rows = gates_of(l->cell) * l->hidden;
+    const double scale = l->hidden > 8 ? 0.1 : 1; /* gates stay away from their ends */
     kiln_recurrent_weights w = {
         .input = kiln_test_input(g, KILN_SHAPE(rows, l->features)),
-        .hidden = kiln_test_input(g, KILN_SHAPE(rows, l->hidden)),
+        .hidden = kiln_test_input_in(g, KILN_SHAPE(rows, l->hidden), -scale, scale),
     };
     if (l->bias) {
         w.input_bias = kiln_test_input(g, KILN_SHAPE(rows));
@@ -216,6 +217,64 @@ static const struct layer small[] = {
      .why = "gru, other squashings, clipped"},
 };
 
+/* What one workgroup, one slice, one tile is too small for. */
+static const struct layer large[] = {
+    {RNN,
+     9,
+     37,
+     5,
+     65,
+     {.direction = KILN_BIDIRECTIONAL},
+     .bias = true,
+     .lengths = true,
+     .last = true,
+     .why = "rnn, one past 64"},
+    {LSTM,
+     7,
+     33,
+     3,
+     67,
+     {.direction = KILN_BIDIRECTIONAL},
+     .bias = true,
+     .initial = true,
+     .lengths = true,
+     .last = true,
+     .why = "lstm, a prime"},
+    {LSTM,
+     5,
+     3,
+     2,
+     131,
+     {.batch_first = true},
+     .bias = true,
+     .peephole = true,
+     .last = true,
+     .why = "lstm, wider than a workgroup"},
+    {LSTM, 3, 1, 1, 300, {0}, .bias = true, .why = "lstm, one sequence"},
+    {GRU,
+     7,
+     33,
+     3,
+     67,
+     {.direction = KILN_BIDIRECTIONAL},
+     .bias = true,
+     .lengths = true,
+     .last = true,
+     .why = "gru, a prime"},
+    {GRU,
+     9,
+     17,
+     4,
+     70,
+     {.direction = KILN_REVERSE, .reset_before = true},
+     .bias = true,
+     .initial = true,
+     .lengths = true,
+     .last = true,
+     .why = "gru, reset before"},
+    {GRU, 2, 2, 1, 700, {.batch_first = true}, .bias = true, .why = "gru, one sequence a workgroup"},
+};
+
 Test(recurrent, gradients_are_those_of_differences)
 {
     for (size_t i = 0; i < KILN_COUNT(small); i++)
@@ -228,11 +287,26 @@ Test(recurrent, small_layers_on_every_device)
         kiln_expect_devices_agree(build, &small[i], true, 0, small[i].why);
 }
 
+/* Sums of a few hundred products, and some steps that add up what each of them rounds. */
+#define LARGE 3e-5
+
+Test(recurrent, large_layers_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(large); i++)
+        kiln_expect_devices_agree(build, &large[i], true, LARGE, large[i].why);
+}
+
+static void expect_steps_agree(const struct layer *l, double tolerance)
+{
+    struct layer by_steps = *l;
+    by_steps.p.by_steps = true;
+    kiln_expect_devices_agree(build, &by_steps, true, tolerance, l->why);
+}
+
 Test(recurrent, steps_by_themselves_on_every_device)
 {
-    for (size_t i = 0; i < KILN_COUNT(small); i++) {
-        struct layer by_steps = small[i];
-        by_steps.p.by_steps = true;
-        kiln_expect_devices_agree(build, &by_steps, true, 0, small[i].why);
-    }
+    for (size_t i = 0; i < KILN_COUNT(small); i++)
+        expect_steps_agree(&small[i], 0);
+    for (size_t i = 0; i < KILN_COUNT(large); i++)
+        expect_steps_agree(&large[i], LARGE);
 }
