@@ -109,35 +109,38 @@ static kiln_binding rows_of(const kiln_plan *plan, kiln_tensor t, const struct k
     return (kiln_binding){t, (uint64_t)first * row, (uint64_t)count * row};
 }
 
-/* The product for some gates over one split, a matrix a direction. */
+/* The product for some gates of a direction over one split, into results that begin at element `to`. */
 static kiln_status multiply(kiln_plan *plan, const kiln_node *n, const struct kiln_recurrent_sizes *s,
-                            const struct gates *gates, int64_t first, int64_t count, kiln_binding to)
+                            const struct gates *gates, int64_t direction, int64_t first, int64_t count,
+                            kiln_tensor parts, int64_t to)
 {
-    const uint32_t hidden = (uint32_t)s->hidden, directions = (uint32_t)s->directions;
+    const int64_t square = s->hidden * s->hidden, at = to + (direction * s->gates + gates->first) * square;
+    const int64_t skipped = at / 64 * 64;
+    const uint64_t element = kiln_plan_element(plan, parts);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_matmul,
         .bind = {rows_of(plan, n->in[gates->input], s, gates->columns, first, count),
-                 rows_of(plan, n->in[2], s, s->width, first, count), to},
+                 rows_of(plan, n->in[2], s, s->width, first, count),
+                 {parts, (uint64_t)skipped * element,
+                  (uint64_t)(at - skipped + gates->count * square) * element}},
         .block_size = sizeof(struct kiln_params_matmul),
     };
     struct kiln_params_matmul block = {
-        .m = (uint32_t)gates->count * hidden,
-        .n = hidden,
+        .m = (uint32_t)(gates->count * s->hidden),
+        .n = (uint32_t)s->hidden,
         .k = (uint32_t)count,
-        .batch = directions,
+        .batch = 1,
         .batch1 = 1,
-        .batch2 = directions,
+        .batch2 = 1,
         .a_m = 1,
-        .a_k = directions * (uint32_t)gates->columns * hidden,
-        .a_batch2 = (uint32_t)gates->columns * hidden,
-        .b_k = directions * (uint32_t)s->width * hidden,
+        .a_k = (uint32_t)(s->directions * gates->columns * s->hidden),
+        .b_k = (uint32_t)(s->directions * s->width * s->hidden),
         .b_n = 1,
-        .b_batch2 = (uint32_t)s->width * hidden,
-        .c_m = hidden,
-        .c_batch = (uint32_t)s->gates * hidden * hidden,
-        .a_first = (uint32_t)gates->column * hidden,
-        .b_first = (uint32_t)gates->slot * hidden,
-        .c_first = (uint32_t)gates->first * hidden * hidden,
+        .c_m = (uint32_t)s->hidden,
+        .c_batch = (uint32_t)(gates->count * square),
+        .a_first = (uint32_t)((direction * gates->columns + gates->column) * s->hidden),
+        .b_first = (uint32_t)((direction * s->width + gates->slot) * s->hidden),
+        .c_first = (uint32_t)(at - skipped),
     };
     const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 3, block.immediate);
     memcpy(d.block.bytes, &block, sizeof block);
@@ -165,16 +168,16 @@ static kiln_status weight_lower(kiln_plan *plan, const kiln_node *n)
         return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
     const struct splits p = splits_of(plan, n, &s);
     const kiln_tensor parts = p.count > 1 ? kiln_plan_temporary(plan, KILN_F32, p.count * p.part) : n->out[0];
-    const uint64_t element = kiln_plan_element(plan, n->out[0]);
     struct gates gates[2];
-    const int count = gates_of(n->params, gates);
+    const int kinds = gates_of(n->params, gates);
     kiln_status status = KILN_OK;
-    for (int64_t i = 0; i < p.count && !status; i++)
-        for (int k = 0; k < count && !status; k++) {
-            const int64_t first = i * p.length, left = positions - first;
-            const kiln_binding to = {parts, (uint64_t)(i * p.part) * element, (uint64_t)results * element};
-            status = multiply(plan, n, &s, &gates[k], first, left < p.length ? left : p.length, to);
-        }
+    for (int64_t i = 0; i < p.count; i++) {
+        const int64_t first = i * p.length, left = positions - first,
+                      count = left < p.length ? left : p.length;
+        for (int64_t d = 0; d < s.directions; d++)
+            for (int k = 0; k < kinds && !status; k++)
+                status = multiply(plan, n, &s, &gates[k], d, first, count, parts, i * p.part);
+    }
     return status || p.count == 1 ? status : sum_splits(plan, parts, n->out[0], &p, results);
 }
 

@@ -69,9 +69,9 @@ static struct share share_of(const kiln_caps *caps, const kiln_dispatch *d, bool
 bool kiln_recurrent_suits_groups(const kiln_caps *caps, const struct kiln_recurrent *p,
                                  const struct kiln_recurrent_sizes *s, bool gradient)
 {
-    (void)caps;
     const uint64_t room = room_of(p->cell, (uint32_t)p->flags, (uint64_t)s->hidden, gradient);
-    return rows_for(room, 1, 1) > 0 && s->steps > 1;
+    const uint64_t weights = (uint64_t)(s->gates * s->hidden * ((s->hidden + 3) / 4)) * 16;
+    return rows_for(room, 1, 1) > 0 && weights <= caps->max_binding && s->steps > 1;
 }
 
 /* Variants ----------------------------------------------------------------------------------------------- */

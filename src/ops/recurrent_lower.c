@@ -10,7 +10,7 @@
  * on to the next lies in the states: forward they go from one temporary to the other, the gradient's stay where they are.
  *
  * A GPU reads the weights packed (shaders/recurrent/recurrent.h); these copies depend on weights alone, so that programs that
- * do not train make them once.
+ * do not train make them once. The CPU reads them where they lie.
  */
 #include "ops/recurrent.h"
 
@@ -121,16 +121,16 @@ static kiln_status pack_weights(struct work *w)
     return status;
 }
 
-/* Units whose weights fit a binding: all, or a multiple of 64. */
+/* Units whose weights fit a binding: all, or a multiple of 16, so that every window begins aligned. */
 static void choose_units(struct work *w)
 {
-    const uint64_t most = kiln_plan_caps(w->plan)->max_binding / 4;
+    const uint64_t most = kiln_plan_caps(w->plan)->max_binding / kiln_plan_element(w->plan, w->weights);
     const uint64_t all = (uint64_t)packed_count(w, w->s.hidden);
     w->together = w->s.directions == 1 || all * 2 <= most;
     w->window_units = w->s.hidden;
     if (all > most && w->by_steps) {
-        const uint64_t units = most / (uint64_t)packed_count(w, 64) * 64;
-        w->window_units = units ? (int64_t)units : 64;
+        const uint64_t units = most / (uint64_t)packed_count(w, 16) * 16;
+        w->window_units = units ? (int64_t)units : 16;
     }
 }
 
@@ -393,12 +393,21 @@ static void bind_optional(struct work *w, int input, int binding, uint32_t flag)
     w->d.constants[4] |= w->node->in[input].id ? flag : 0;
 }
 
+/* The CPU reads the weights where they lie, if it may bind them whole. */
+static bool reads_plain(const kiln_plan *plan, kiln_tensor weights)
+{
+    const kiln_caps *caps = kiln_plan_caps(plan);
+    const kiln_spec spec = kiln_plan_spec(plan, weights);
+    const uint64_t bytes = (uint64_t)kiln_shape_count(&spec.shape) * kiln_plan_element(plan, weights);
+    return caps->backend == KILN_BACKEND_CPU && bytes <= caps->max_binding;
+}
+
 static kiln_status finish(struct work *w)
 {
     kiln_status status = KILN_OK;
-    choose_units(w);
     w->weights = w->node->in[w->gradient ? KILN_RECURRENT_GRAD_W : KILN_RECURRENT_IN_W];
-    if (kiln_plan_caps(w->plan)->backend != KILN_BACKEND_CPU) {
+    choose_units(w);
+    if (!reads_plain(w->plan, w->weights)) {
         w->d.constants[4] |= KILN_RECURRENT_PACKED;
         status = pack_weights(w);
     }
@@ -455,15 +464,18 @@ static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n, bool by_steps
     return status ? status : finish(&w);
 }
 
-/* All steps at once: on the CPU always; on a GPU where a workgroup holds the states and one step has too little work. */
+/* All steps at once: on the CPU; on a GPU where a workgroup holds the states and one step has too little work. */
 static bool suits(kiln_plan *plan, const kiln_node *n, bool gradient)
 {
     const struct kiln_recurrent *p = n->params;
+    const kiln_tensor rows = n->in[gradient ? KILN_RECURRENT_GRAD_SAVED : KILN_RECURRENT_IN_X];
+    const kiln_tensor weights = n->in[gradient ? KILN_RECURRENT_GRAD_W : KILN_RECURRENT_IN_W];
+    const struct kiln_recurrent_sizes s = kiln_recurrent_sizes_of(plan, p, rows);
     const kiln_caps *caps = kiln_plan_caps(plan);
-    const struct kiln_recurrent_sizes s =
-        kiln_recurrent_sizes_of(plan, p, n->in[gradient ? KILN_RECURRENT_GRAD_SAVED : KILN_RECURRENT_IN_X]);
-    return !p->by_steps &&
-           (caps->backend == KILN_BACKEND_CPU || kiln_recurrent_suits_groups(caps, p, &s, gradient));
+    if (p->by_steps)
+        return false;
+    return caps->backend == KILN_BACKEND_CPU ? reads_plain(plan, weights)
+                                             : kiln_recurrent_suits_groups(caps, p, &s, gradient);
 }
 
 static bool forward_suits(kiln_plan *plan, const kiln_node *n)
