@@ -16,6 +16,7 @@
 
 #include <kiln/conv.h>
 #include <kiln/graph.h>
+#include <kiln/recurrent.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -135,6 +136,32 @@ typedef struct kiln_nn_embedding_params {
  */
 KILN_API kiln_tensor kiln_nn_embedding(kiln_graph *g, kiln_tensor index,
                                        const kiln_nn_embedding_params *params);
+
+typedef struct kiln_nn_recurrent_params {
+    int units;  /* of a state; must be given */
+    int layers; /* each on the outputs of the one below; 0 means 1 */
+    bool no_bias;
+    bool peepholes;             /* LSTM */
+    double dropout;             /* rate between layers, in training */
+    kiln_recurrent_params cell; /* direction, lengths and the like; initial states are [layers D, N, units] */
+    kiln_init init; /* uniform in +-1 / sqrt(units), of all weights and biases, unless said otherwise */
+    const char *name;
+} kiln_nn_recurrent_params;
+
+/**
+ * A recurrent layer, or a stack of them (kiln_rnn, kiln_lstm, kiln_gru). The last states of all layers go to *last unless it
+ * is NULL: [layers D, N, units].
+ *
+ * Shape:   x [T, N, I] or [N, T, I] with .cell.batch_first; y [T, N, D units] or [N, T, D units].
+ * Weights: of layer k weight_ih_lk [G units, I], weight_hh_lk [G units, units], bias_ih_lk and bias_hh_lk [G units], and
+ *          peephole_lk [3 units]; those of the reverse direction end in _reverse.
+ */
+KILN_API kiln_tensor kiln_nn_rnn(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
+                                 kiln_recurrent_states *last);
+KILN_API kiln_tensor kiln_nn_lstm(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
+                                  kiln_recurrent_states *last);
+KILN_API kiln_tensor kiln_nn_gru(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
+                                 kiln_recurrent_states *last);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* layers.c - layers: the names and shapes of what they declare, shared weights, and a small network's
  * gradient. */
-#include "support/support.h"
+#include "nn/named.h"
 
 #include <kiln/nn.h>
 
@@ -9,16 +9,6 @@ static kiln_graph *graph(void)
     kiln_graph *g = NULL;
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     return g;
-}
-
-static void expect_named(const kiln_graph *g, const char *name, kiln_shape want)
-{
-    char a[96], b[96];
-    const kiln_tensor t = kiln_find(g, name);
-    const kiln_shape got = kiln_tensor_shape(g, t);
-    cr_expect_neq(t.id, 0, "%s is not declared", name);
-    cr_expect(kiln_shape_equal(&got, &want), "%s is %s, wanted %s", name, kiln_shape_text(&got, a, sizeof a),
-              kiln_shape_text(&want, b, sizeof b));
 }
 
 Test(layers, declare_their_weights_as_pytorch_does)
