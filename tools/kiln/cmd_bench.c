@@ -125,6 +125,73 @@ static kiln_status build_forward(struct work *w, int64_t size)
     return build_lenet(w, pick_scores);
 }
 
+/* Characters of 60 symbols, texts of 40, a state of 256. */
+static kiln_status build_text(struct work *w, recurrent_layer *layer, bool train)
+{
+    enum { SYMBOLS = 60, LENGTH = 40, WIDTH = 256 };
+    kiln_graph *g = w->graph;
+    const kiln_tensor text = kiln_input(g, "text", KILN_I32, KILN_SHAPE(KILN_BATCH, LENGTH));
+    const kiln_tensor scores = characters(g, text, layer, SYMBOLS, WIDTH);
+
+    w->train = train;
+    w->run[0] = scores;
+    if (train) {
+        const kiln_tensor target = kiln_reshape(g, text, KILN_SHAPE(KILN_REST));
+        w->run[0] = kiln_minimize(g, kiln_cross_entropy(g, scores, target),
+                                  &(kiln_minimize_params){.by = KILN_ADAM, .rate = 1e-3});
+    }
+    return kiln_graph_status(g);
+}
+
+static kiln_status build_rnn_text(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_text(w, kiln_nn_rnn, true);
+}
+
+static kiln_status build_gru_text(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_text(w, kiln_nn_gru, true);
+}
+
+static kiln_status build_lstm_text(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_text(w, kiln_nn_lstm, true);
+}
+
+static kiln_status build_lstm_forward(struct work *w, int64_t size)
+{
+    (void)size;
+    return build_text(w, kiln_nn_lstm, false);
+}
+
+/* An LSTM of `size` units through 40 steps of 16 sequences and back; what it takes comes from no input. */
+static kiln_status build_sequence(struct work *w, int64_t size, bool by_steps)
+{
+    kiln_graph *g = w->graph;
+    const kiln_nn_recurrent_params params = {.units = (int)size,
+                                             .cell = {.by_steps = by_steps},
+                                             .name = "lstm"};
+    const kiln_tensor x = kiln_parameter(g, "x", KILN_SHAPE(40, 16, 1), NULL);
+    const kiln_tensor y = kiln_nn_lstm(g, x, &params, NULL), hidden = kiln_find(g, "lstm.weight_hh_l0");
+    kiln_tensor gradient;
+
+    kiln_gradient(g, kiln_sum(g, kiln_square(g, y), NULL), KILN_NONE, &hidden, 1, &gradient);
+    return keep(w, gradient);
+}
+
+static kiln_status build_whole(struct work *w, int64_t size)
+{
+    return build_sequence(w, size, false);
+}
+
+static kiln_status build_by_steps(struct work *w, int64_t size)
+{
+    return build_sequence(w, size, true);
+}
+
 #define GFLOP(n) (2e-9 * (n) * (n) * (n))
 #define MIB      (1024.0 * 1024.0)
 
@@ -132,6 +199,14 @@ static const struct row rows[] = {
     {"train lenet mnist b128", build_training, 128, 1, 0, 0},
     {"forward lenet mnist b128", build_forward, 128, 1, 0, 0},
     {"forward lenet mnist b1", build_forward, 1, 16, 0, 0},
+    {"train rnn 256 t40 b64", build_rnn_text, 64, 1, 0, 0},
+    {"train gru 256 t40 b64", build_gru_text, 64, 1, 0, 0},
+    {"train lstm 256 t40 b64", build_lstm_text, 64, 1, 0, 0},
+    {"forward lstm 256 t40 b1", build_lstm_forward, 1, 16, 0, 0},
+    {"lstm 64 t40 b16, all steps at once", build_whole, 64, 4, 0, 0},
+    {"lstm 64 t40 b16, step by step", build_by_steps, 64, 4, 0, 0},
+    {"lstm 128 t40 b16, all steps at once", build_whole, 128, 4, 0, 0},
+    {"lstm 128 t40 b16, step by step", build_by_steps, 128, 4, 0, 0},
     {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
     {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
     {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},
@@ -279,7 +354,7 @@ static double other_median(const char *text, size_t bytes, const char *name)
 
 static void print_text(const struct row *row, const struct times *t, double other)
 {
-    printf("%-26s  median %9.3f ms  best %9.3f ms", row->name, 1e3 * t->median, 1e3 * t->best);
+    printf("%-36s  median %9.3f ms  best %9.3f ms", row->name, 1e3 * t->median, 1e3 * t->best);
     if (row->flops > 0)
         printf("  %7.1f GFLOP/s", row->flops / t->median);
     if (row->bytes > 0)

@@ -14,6 +14,13 @@ kiln_tensor lenet(kiln_graph *g, kiln_tensor x, int classes)
     return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = classes});
 }
 
+kiln_tensor characters(kiln_graph *g, kiln_tensor text, recurrent_layer *layer, int symbols, int width)
+{
+    const kiln_nn_recurrent_params params = {.units = width, .cell = {.batch_first = true}};
+    const kiln_tensor states = layer(g, kiln_one_hot(g, text, symbols), &params, NULL);
+    return kiln_nn_dense(g, kiln_flatten(g, states, 2), &(kiln_nn_dense_params){.units = symbols});
+}
+
 static kiln_tensor input_image(kiln_graph *g, const kiln_shape *image)
 {
     return kiln_input(g, "image", KILN_F32,

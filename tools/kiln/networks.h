@@ -7,6 +7,11 @@
 /** LeNet-5 with relu and max pooling (after LeCun et al. 1998): scores [N, classes] of pictures [N, C, H, W]. */
 kiln_tensor lenet(kiln_graph *g, kiln_tensor image, int classes);
 
+/** Scores of the symbols at each step of a text [N, T], one-hot, by a recurrent layer of `width`: [N T, symbols]. */
+typedef kiln_tensor recurrent_layer(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
+                                    kiln_recurrent_states *last);
+kiln_tensor characters(kiln_graph *g, kiln_tensor text, recurrent_layer *layer, int symbols, int width);
+
 /** A picture classifier under training, and the same network for use: images to probabilities. */
 struct classifier {
     kiln_graph *graph;
