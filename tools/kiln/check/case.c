@@ -189,11 +189,12 @@ static bool add_op(struct listing *l)
 
 bool check_list(const struct check_filter *filter, struct check_cases *out)
 {
+    const struct check_op *const *families = filter->families ? filter->families : check_families;
     struct listing l = {.filter = filter, .out = out};
     bool room = true;
 
-    for (int f = 0; check_families[f]; f++)
-        for (l.op = check_families[f]; l.op->name && room; l.op++)
+    for (int f = 0; families[f]; f++)
+        for (l.op = families[f]; l.op->name && room; l.op++)
             if (matches(filter->op, l.op->name))
                 room = add_op(&l);
     if (filter->parts)

@@ -182,6 +182,7 @@ struct check_filter {
     uint64_t seed;                /* above 0: some random shapes of each operator and type besides */
     double share;                 /* of each operator's and type's cases, one at the least; 0: all */
     int part, parts;              /* the part'th of so many; 0: all */
+    const struct check_op *const *families; /* ended by NULL; NULL: check_families */
 };
 
 /** Append the cases that the filter lets through, by operator, type and shape; false when out of memory. */

@@ -10,7 +10,7 @@
 #include "base/vec.h"
 #include "config.h"
 
-#ifdef KILN_HAVE_JSON
+#if KILN_HAVE_JSON
 #include "check/document.h"
 
 enum { SHOWN = 20 };             /* ratios at the most */

@@ -1,7 +1,7 @@
 /* document.c - see document.h. */
 #include "config.h"
 
-#ifdef KILN_HAVE_JSON
+#if KILN_HAVE_JSON
 #include "base/file.h"
 #include "base/log.h"
 #include "check/document.h"
