@@ -261,7 +261,8 @@ kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
     if (!resolve(plan, &from, KILN_READ, &s.touch[0]) || !resolve(plan, &to, KILN_WRITE, &s.touch[1]) ||
         s.touch[0].bytes != s.touch[1].bytes)
         return misbound(plan, "a copy");
-    if (!s.touch[0].bytes)
+    const bool there = s.touch[0].object == s.touch[1].object && s.touch[0].offset == s.touch[1].offset;
+    if (!s.touch[0].bytes || there)
         return KILN_OK;
     return kiln_plan_gated(plan) ? walk_copy(plan, &from, &to, s.touch[0].bytes) : kiln_add_step(plan, &s);
 }
