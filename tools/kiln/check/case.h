@@ -96,6 +96,9 @@ struct check_op {
         kiln_tensor (*binary)(kiln_graph *g, kiln_tensor a, kiln_tensor b);
         kiln_tensor (*reduce)(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
         kiln_tensor (*along)(kiln_graph *g, kiln_tensor x, int axis);
+        kiln_tensor (*with_number)(kiln_graph *g, kiln_tensor x, double number);
+        kiln_tensor (*with_numbers)(kiln_graph *g, kiln_tensor x, double first, double second);
+        kiln_tensor (*many)(kiln_graph *g, const kiln_tensor *x, int count);
     } call;
     double low, high; /* both 0: as check_operand says */
 };
