@@ -12,8 +12,6 @@
 
 #include <kiln/device.h>
 
-#include <kiln/attention.h>
-#include <kiln/control.h>
 #include <kiln/conv.h>
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
@@ -21,6 +19,7 @@
 #include <kiln/nn.h>
 #include <kiln/norm.h>
 #include <kiln/ops.h>
+#include <kiln/quantize.h>
 #include <kiln/recurrent.h>
 
 #include <kiln/program.h>

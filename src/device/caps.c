@@ -51,7 +51,7 @@ static void lower(struct kiln_caps *caps, const struct limit *limit, uint64_t va
 static void hide_options(struct kiln_caps *caps)
 {
     caps->subgroup = 0;
-    caps->storage16 = caps->storage8 = caps->half = caps->timestamps = false;
+    caps->storage16 = caps->storage8 = caps->half = caps->dot = caps->timestamps = false;
     if (caps->alignment < 256)
         caps->alignment = 256;
 }

@@ -28,6 +28,7 @@ struct kiln_caps {
     bool storage16; /* buffers of 2-byte elements, so that halves are stored as such; the CPU stores floats */
     bool storage8;  /* buffers of 1-byte elements */
     bool half;      /* 16-bit arithmetic */
+    bool dot;       /* dot products of four packed bytes in one instruction */
     bool timestamps;
 };
 

@@ -124,6 +124,7 @@ kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out)
         .storage16 = true,
         .storage8 = true,
         .half = true,
+        .dot = true,
     };
     snprintf(dev->base.info.title, sizeof dev->base.info.title, "null (records, runs nothing)");
     snprintf(dev->base.info.driver, sizeof dev->base.info.driver, "none");

@@ -4,8 +4,6 @@
 
 #include <kiln/extend.h>
 
-extern const kiln_variant kiln_cpu_attention_panels, kiln_cpu_attention_grad_panels,
-    kiln_cpu_attention_delta_rows;
 extern const kiln_variant kiln_cpu_chain_blocks, kiln_cpu_chain_strided_blocks, kiln_cpu_reduce_lanes;
 extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cpu_dropout_blocks;
 extern const kiln_variant kiln_cpu_cross_entropy_rows, kiln_cpu_cross_entropy_grad_rows;
@@ -20,6 +18,7 @@ extern const kiln_variant kiln_cpu_pool2d_planes, kiln_cpu_pool2d_grad_planes;
 extern const kiln_variant kiln_cpu_recurrent_slices, kiln_cpu_recurrent_grad_slices;
 extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows;
 extern const kiln_variant kiln_cpu_matmul_packed;
+extern const kiln_variant kiln_cpu_pack_bytes_rows, kiln_cpu_matmul_bytes_tiles;
 extern const kiln_variant kiln_cpu_conv_taps, kiln_cpu_conv_grad_filter_dots;
 
 #endif

@@ -10,7 +10,7 @@
  * The kernel: src/ops/matmul_kernel.c, shaders/matmul/, src/cpu/matmul.c, src/cpu/gemm.c.   Tests:
  * tests/ops/matmul.c.
  */
-#include <kiln/ops.h>
+#include "ops/matmul.h"
 
 #include "matmul/matmul.h"
 #include "ops/beyond.h"
@@ -50,34 +50,38 @@ static kiln_shape batch_of(const kiln_shape *s)
     return kiln_shape_of(s->rank - 2, s->size);
 }
 
-static kiln_status matmul_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+kiln_status kiln_matmul_shape(kiln_graph *g, const kiln_node *n, const kiln_matmul_params *p,
+                              const kiln_shape *a, const kiln_shape *b, kiln_shape *out)
 {
-    const kiln_matmul_params *p = n->params;
-    const kiln_spec a = kiln_tensor_spec(g, n->in[0]), b = kiln_tensor_spec(g, n->in[1]);
-    if (!kiln_type_is_real(a.type) || b.type != a.type)
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "a is %s and b %s, both must be of one real type",
-                              kiln_type_name(a.type), kiln_type_name(b.type));
-
     char a_text[96], b_text[96];
-    kiln_shape_text(&a.shape, a_text, sizeof a_text);
-    kiln_shape_text(&b.shape, b_text, sizeof b_text);
-    const int ra = a.shape.rank, rb = b.shape.rank;
+    kiln_shape_text(a, a_text, sizeof a_text);
+    kiln_shape_text(b, b_text, sizeof b_text);
+    const int ra = a->rank, rb = b->rank;
     if (ra < 2 || rb < 2)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "a is %s and b %s, both must be matrices", a_text,
                               b_text);
-    if (a.shape.size[ra - 1 - p->transpose_a] != b.shape.size[rb - 2 + p->transpose_b])
+    if (a->size[ra - 1 - p->transpose_a] != b->size[rb - 2 + p->transpose_b])
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "a%s %s and b%s %s do not multiply",
                               p->transpose_a ? " transposed" : "", a_text,
                               p->transpose_b ? " transposed" : "", b_text);
 
-    const kiln_shape batch_a = batch_of(&a.shape), batch_b = batch_of(&b.shape);
-    out->type = a.type;
-    if (!kiln_shape_broadcast(&batch_a, &batch_b, &out->shape))
+    const kiln_shape batch_a = batch_of(a), batch_b = batch_of(b);
+    if (!kiln_shape_broadcast(&batch_a, &batch_b, out))
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "the batch axes of a %s and b %s do not fit", a_text,
                               b_text);
-    out->shape.size[out->shape.rank++] = a.shape.size[ra - 2 + p->transpose_a];
-    out->shape.size[out->shape.rank++] = b.shape.size[rb - 1 - p->transpose_b];
+    out->size[out->rank++] = a->size[ra - 2 + p->transpose_a];
+    out->size[out->rank++] = b->size[rb - 1 - p->transpose_b];
     return KILN_OK;
+}
+
+static kiln_status matmul_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    const kiln_spec a = kiln_tensor_spec(g, n->in[0]), b = kiln_tensor_spec(g, n->in[1]);
+    if (!kiln_type_is_real(a.type) || b.type != a.type)
+        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "a is %s and b %s, both must be of one real type",
+                              kiln_type_name(a.type), kiln_type_name(b.type));
+    out->type = a.type;
+    return kiln_matmul_shape(g, n, n->params, &a.shape, &b.shape, &out->shape);
 }
 
 static kiln_tensor product(kiln_graph *g, kiln_tensor a, bool transpose_a, kiln_tensor b, bool transpose_b)
@@ -109,11 +113,6 @@ static void matmul_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-/* One batch axis, with the strides of both operands. */
-struct axis {
-    uint64_t size, a, b;
-};
-
 /* An operand's stride along batch axis `axis` of the output: 0 where it is broadcast. */
 static uint64_t batch_stride(const kiln_shape *s, int axis, int out_rank)
 {
@@ -126,21 +125,21 @@ static uint64_t batch_stride(const kiln_shape *s, int axis, int out_rank)
     return stride;
 }
 
-/* Axes longer than 1, outermost first; neighbours that both operands walk as one are one. */
-static int collapse(const kiln_shape *a, const kiln_shape *b, const kiln_shape *out, struct axis *axis)
+int kiln_batch_axes(const kiln_shape *a, const kiln_shape *b, const kiln_shape *out,
+                    struct kiln_batch_axis axis[KILN_MAX_RANK])
 {
     int count = 0;
     for (int i = 0; i < out->rank - 2; i++) {
-        const struct axis next = {
+        const struct kiln_batch_axis next = {
             .size = (uint64_t)out->size[i],
             .a = batch_stride(a, i, out->rank),
             .b = batch_stride(b, i, out->rank),
         };
-        struct axis *last = count ? &axis[count - 1] : NULL;
+        struct kiln_batch_axis *last = count ? &axis[count - 1] : NULL;
         if (next.size == 1)
             continue;
         if (last && last->a == next.a * next.size && last->b == next.b * next.size)
-            *last = (struct axis){last->size * next.size, next.a, next.b};
+            *last = (struct kiln_batch_axis){last->size * next.size, next.a, next.b};
         else
             axis[count++] = next;
     }
@@ -167,11 +166,12 @@ static void set_matrices(struct kiln_params_matmul *block, const kiln_matmul_par
 }
 
 /* The three innermost axes; absent ones have size 1. */
-static void set_batch(struct kiln_params_matmul *block, const struct axis *axis, int count)
+static void set_batch(struct kiln_params_matmul *block, const struct kiln_batch_axis *axis, int count)
 {
-    const struct axis one = {1, 0, 0};
-    const struct axis *a2 = count > 0 ? &axis[count - 1] : &one, *a1 = count > 1 ? &axis[count - 2] : &one,
-                      *a0 = count > 2 ? &axis[count - 3] : &one;
+    const struct kiln_batch_axis one = {1, 0, 0};
+    const struct kiln_batch_axis *a2 = count > 0 ? &axis[count - 1] : &one,
+                                 *a1 = count > 1 ? &axis[count - 2] : &one,
+                                 *a0 = count > 2 ? &axis[count - 3] : &one;
     block->batch = (uint32_t)(a0->size * a1->size * a2->size);
     block->batch1 = (uint32_t)a1->size;
     block->batch2 = (uint32_t)a2->size;
@@ -181,14 +181,15 @@ static void set_batch(struct kiln_params_matmul *block, const struct axis *axis,
 }
 
 /* One dispatch for each index of the axes outside of those in the block. */
-static kiln_status dispatch_outer(kiln_plan *plan, kiln_dispatch *d, const struct axis *axis, int count)
+static kiln_status dispatch_outer(kiln_plan *plan, kiln_dispatch *d, const struct kiln_batch_axis *axis,
+                                  int count)
 {
     struct kiln_params_matmul *block = (struct kiln_params_matmul *)d->block.words;
     if (count <= 0)
         return kiln_plan_dispatch(plan, d);
 
     uint64_t inner = block->batch;
-    for (const struct axis *x = axis + 1; x < axis + count; x++)
+    for (const struct kiln_batch_axis *x = axis + 1; x < axis + count; x++)
         inner *= x->size;
     const struct kiln_params_matmul start = *block;
     for (uint64_t i = 0; i < axis->size; i++) {
@@ -220,8 +221,8 @@ static kiln_status matmul_lower(kiln_plan *plan, const kiln_node *n)
     if (status)
         return status;
 
-    struct axis axis[KILN_MAX_RANK];
-    int count = collapse(&a, &b, &out, axis);
+    struct kiln_batch_axis axis[KILN_MAX_RANK];
+    int count = kiln_batch_axes(&a, &b, &out, axis);
     set_matrices(block, n->params, &a, &out);
     if (count && axis[count - 1].b == 0 && axis[count - 1].a == (uint64_t)block->m * block->a_m &&
         !walks_rows(&d))

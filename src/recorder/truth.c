@@ -11,6 +11,7 @@
 #include "chain/codes.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "quantize/matmul_bytes.h"
 #include "recorder/single.h"
 
 enum { TRIES = 3 };
@@ -59,6 +60,37 @@ static bool holds_halves(kiln_device *dev)
     return holds;
 }
 
+/* Dot products --------------------------------------------------------------------------------------------- */
+
+enum { ROWS = 67, COLUMNS = 5, QUADS = 35 };
+
+/* Products of packed bytes of all values, the least with the least among them, agree with the reference. */
+static bool holds_dot(kiln_device *dev)
+{
+    uint32_t a[ROWS * QUADS], b[COLUMNS * QUADS], state = 1;
+    int32_t got[ROWS * COLUMNS], want[ROWS * COLUMNS];
+    const kiln_memory memory = {.at = {a, b, NULL, NULL, want}};
+    const struct kiln_single arrays = {.data = {a, b, NULL, NULL, got},
+                                       .bytes = {sizeof a, sizeof b, 0, 0, sizeof got}};
+    kiln_dispatch d = {.kernel = &kiln_kernel_matmul_bytes,
+                       .constant_count = 1,
+                       .block_size = sizeof(struct kiln_params_matmul_bytes)};
+    *(struct kiln_params_matmul_bytes *)d.block.words = (struct kiln_params_matmul_bytes){.m = ROWS,
+                                                                                          .n = COLUMNS,
+                                                                                          .quads = QUADS,
+                                                                                          .depth = 4 * QUADS,
+                                                                                          .batch = 1,
+                                                                                          .batch1 = 1,
+                                                                                          .batch2 = 1,
+                                                                                          .c_m = COLUMNS};
+    for (int i = 0; i < ROWS * QUADS; i++)
+        a[i] = i % QUADS == 0 ? 0x80808080 : (state = state * 1664525u + 1013904223u);
+    for (int i = 0; i < COLUMNS * QUADS; i++)
+        b[i] = i % QUADS == 0 ? 0x80808080 : (state = state * 1664525u + 1013904223u);
+    kiln_reference_matmul_bytes_f32(d.block.words, d.constants, &memory, 0, ROWS);
+    return kiln_single_run(dev, &d, &arrays, 0, NULL) == KILN_OK && !memcmp(got, want, sizeof got);
+}
+
 /* Trying --------------------------------------------------------------------------------------------------- */
 
 static const struct truth {
@@ -68,6 +100,7 @@ static const struct truth {
     bool (*holds)(kiln_device *dev);
 } truths[] = {
     {"16-bit storage", offsetof(struct kiln_caps, storage16), 1 << KILN_F16, holds_halves},
+    {"integer dot products", offsetof(struct kiln_caps, dot), 1 << KILN_I8 | 1 << KILN_U8, holds_dot},
 };
 
 static pthread_mutex_t trying = PTHREAD_MUTEX_INITIALIZER;

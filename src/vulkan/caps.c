@@ -64,6 +64,9 @@ static void probe_features(struct vk_device *dev)
     VkPhysicalDevice16BitStorageFeatures storage16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
     };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+    };
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                      .pNext = &storage16};
     if (has_extension(dev, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
@@ -72,11 +75,16 @@ static void probe_features(struct vk_device *dev)
         half.pNext = all.pNext;
         all.pNext = &half;
     }
+    if (has_extension(dev, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+        dot.pNext = all.pNext;
+        all.pNext = &dot;
+    }
     dev->instance.GetPhysicalDeviceFeatures2(dev->physical, &all);
     dev->features = (struct vk_features){
         .storage16 = storage16.storageBuffer16BitAccess,
         .storage8 = storage8.storageBuffer8BitAccess,
         .half = half.shaderFloat16 && storage16.storageBuffer16BitAccess,
+        .dot = dot.shaderIntegerDotProduct,
     };
 }
 
@@ -97,6 +105,10 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) {
             f.storage8 |= ((const VkPhysicalDeviceVulkan12Features *)s)->storageBuffer8BitAccess;
             float16 |= ((const VkPhysicalDeviceVulkan12Features *)s)->shaderFloat16;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES) {
+            f.dot |= ((const VkPhysicalDeviceShaderIntegerDotProductFeatures *)s)->shaderIntegerDotProduct;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES) {
+            f.dot |= ((const VkPhysicalDeviceVulkan13Features *)s)->shaderIntegerDotProduct;
         }
     }
     f.half = float16 && f.storage16;
@@ -172,6 +184,7 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .storage16 = dev->features.storage16,
         .storage8 = dev->features.storage8,
         .half = dev->features.half,
+        .dot = dev->features.dot,
         .timestamps = dev->timestamp_bits > 0 && l->timestampPeriod > 0,
     };
 }

@@ -269,20 +269,36 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
     };
     VkPhysicalDevice8BitStorageFeatures storage8 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES,
-        .pNext = &storage16,
         .storageBuffer8BitAccess = VK_TRUE,
     };
     VkPhysicalDeviceShaderFloat16Int8Features half = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-        .pNext = f->storage8 ? (void *)&storage8 : (void *)&storage16,
         .shaderFloat16 = VK_TRUE,
     };
-    const char *extensions[2];
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE,
+    };
+    const struct {
+        bool wanted;
+        const char *extension;
+        void *features;
+    } optional[] = {
+        {f->storage8, VK_KHR_8BIT_STORAGE_EXTENSION_NAME, &storage8},
+        {f->half, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &half},
+        {f->dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &dot},
+    };
+    VkBaseOutStructure *chain = (VkBaseOutStructure *)&storage16;
+    const char *extensions[sizeof optional / sizeof *optional];
     uint32_t extension_count = 0;
-    if (f->storage8)
-        extensions[extension_count++] = VK_KHR_8BIT_STORAGE_EXTENSION_NAME;
-    if (f->half)
-        extensions[extension_count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
+        VkBaseOutStructure *features = optional[i].features;
+        if (!optional[i].wanted)
+            continue;
+        extensions[extension_count++] = optional[i].extension;
+        features->pNext = chain;
+        chain = features;
+    }
 
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -293,7 +309,7 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
     };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = f->half ? (void *)&half : half.pNext,
+        .pNext = chain,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
         .enabledExtensionCount = extension_count,

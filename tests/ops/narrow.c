@@ -6,33 +6,7 @@
 #include <stdlib.h>
 
 #include "base/half.h"
-#include "compiler/convert.h"
 #include "support/support.h"
-
-/* Programs of inputs --------------------------------------------------------------------------------------- */
-
-/* Run y on a device, the inputs in the order of the graph; results as 64-bit integers, or as doubles if y is real. */
-static void run(const kiln_graph *g, kiln_tensor y, const char *device, const kiln_array *in, void *got)
-{
-    kiln_device *dev = kiln_test_open(device);
-    kiln_weights *w = NULL;
-    kiln_program *p = NULL;
-    cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
-    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
-    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(y)}), KILN_OK);
-    for (int i = 0; i < kiln_program_input_count(p); i++)
-        cr_assert_eq(kiln_program_write(p, kiln_program_input(p, i), &in[i]), KILN_OK);
-    cr_assert_eq(kiln_program_run(p), KILN_OK);
-    const kiln_shape shape = kiln_tensor_shape(g, y);
-    const size_t count = (size_t)kiln_shape_count(&shape);
-    kiln_array to = {.type = KILN_F64, .data = malloc(8 * count)};
-    cr_assert_eq(kiln_program_read(p, y, &to), KILN_OK);
-    kiln_convert(got, to.type == KILN_F64 ? KILN_F64 : KILN_I64, to.data, to.type, count);
-    free(to.data);
-    kiln_program_destroy(&p);
-    kiln_weights_destroy(&w);
-    kiln_test_close(&dev);
-}
 
 static int bits_of(kiln_type type)
 {
@@ -138,7 +112,7 @@ Test(narrow, integers_wrap_at_their_own_width)
             const kiln_array in[] = {{.type = KILN_I64, .shape = KILN_SHAPE(A, 1), .data = a},
                                      {.type = KILN_I64, .shape = KILN_SHAPE(1, B), .data = b}};
             for (int d = 0; kiln_test_device(d); d++) {
-                run(g, z, kiln_test_device(d), in, got);
+                kiln_test_run(g, z, kiln_test_device(d), in, got);
                 for (int i = 0; i < A * B; i++)
                     cr_assert_eq(got[i], expected(a[i / B], b[i % B], narrow[t], which),
                                  "%s on %s, operator %d of %lld and %lld: %lld", kiln_type_name(narrow[t]),
@@ -166,7 +140,7 @@ Test(narrow, casts_between_integers_wrap)
                 a[i] = wrapped(i * INT64_C(0x01010305), integers[f]);
             const kiln_array in = {.type = KILN_I64, .shape = KILN_SHAPE(A), .data = a};
             for (int d = 0; kiln_test_device(d); d++) {
-                run(g, y, kiln_test_device(d), &in, got);
+                kiln_test_run(g, y, kiln_test_device(d), &in, got);
                 for (int i = 0; i < A; i++)
                     cr_assert_eq(got[i], wrapped(a[i], integers[t]), "%s to %s on %s: %lld gives %lld",
                                  kiln_type_name(integers[f]), kiln_type_name(integers[t]),
@@ -197,7 +171,7 @@ Test(narrow, casts_of_reals_drop_the_fraction_and_saturate)
         const kiln_tensor y = kiln_cast(g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(X)), integers[t]);
         const kiln_array in = {.type = KILN_F32, .shape = KILN_SHAPE(X), .data = (void *)(uintptr_t)x};
         for (int d = 0; kiln_test_device(d); d++) {
-            run(g, y, kiln_test_device(d), &in, got);
+            kiln_test_run(g, y, kiln_test_device(d), &in, got);
             for (int i = 0; i < X; i++)
                 cr_expect_eq((double)got[i], clamped(x[i], integers[t]), "%g to %s on %s: %lld", (double)x[i],
                              kiln_type_name(integers[t]), kiln_test_device(d), (long long)got[i]);
@@ -226,7 +200,7 @@ static void expect_rounding(kiln_type type, double (*rounded)(float x), const fl
     const kiln_tensor y = kiln_cast(g, kiln_cast(g, in, type), KILN_F32);
     const kiln_array array = {.type = KILN_F32, .shape = KILN_SHAPE(count), .data = (void *)(uintptr_t)x};
     for (int d = 0; kiln_test_device(d); d++) {
-        run(g, y, kiln_test_device(d), &array, got);
+        kiln_test_run(g, y, kiln_test_device(d), &array, got);
         for (int i = 0; i < count; i++)
             cr_assert(got[i] == rounded(x[i]) || (isnan(got[i]) && isnan(rounded(x[i]))),
                       "%a to %s on %s: %a, wanted %a", (double)x[i], kiln_type_name(type),

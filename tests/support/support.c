@@ -275,3 +275,26 @@ void kiln_expect_devices_agree(kiln_test_build *build, const void *one_case, boo
         free(want[i]);
     free_net(&n);
 }
+
+void kiln_test_run(const kiln_graph *g, kiln_tensor y, const char *device, const kiln_array *in, void *got)
+{
+    kiln_device *dev = kiln_test_open(device);
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
+    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(y)}), KILN_OK);
+    for (int i = 0; i < kiln_program_input_count(p); i++)
+        cr_assert_eq(kiln_program_write(p, kiln_program_input(p, i), &in[i]), KILN_OK);
+    cr_assert_eq(kiln_program_run(p), KILN_OK);
+    kiln_shape shape;
+    cr_assert_eq(kiln_program_shape(p, y, &shape), KILN_OK);
+    const size_t count = (size_t)kiln_shape_count(&shape);
+    kiln_array to = {.type = KILN_F64, .data = malloc(8 * count + 1)};
+    cr_assert_eq(kiln_program_read(p, y, &to), KILN_OK);
+    kiln_convert(got, to.type == KILN_F64 ? KILN_F64 : KILN_I64, to.data, to.type, count);
+    free(to.data);
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_test_close(&dev);
+}

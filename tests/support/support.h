@@ -44,6 +44,12 @@ typedef kiln_tensor kiln_test_build(kiln_graph *g, const void *one_case);
 /** Build, run on the device in float32 (float64 if dev is NULL: on the CPU) and return the output as malloc'ed doubles. */
 double *kiln_test_eval(kiln_test_build *build, const void *one_case, kiln_device *dev, kiln_shape *shape);
 
+/**
+ * Run y on a device by name, with the inputs in the order of the graph; its values as 64-bit integers, or as doubles if it is
+ * real, go to `got`.
+ */
+void kiln_test_run(const kiln_graph *g, kiln_tensor y, const char *device, const kiln_array *in, void *got);
+
 /** |got - want| <= tolerance * max(1, |want|) for each of count values; NaN equals NaN, infinities their like. */
 void kiln_expect_close(const double *got, const double *want, size_t count, double tolerance,
                        const char *why);

@@ -4,7 +4,6 @@
 
 #include "check/case.h"
 
-extern const struct check_op check_attention[];
 extern const struct check_op check_conv[];
 extern const struct check_op check_elementwise[];
 extern const struct check_op check_gather[];
@@ -14,6 +13,7 @@ extern const struct check_op check_matmul[];
 extern const struct check_op check_norm[];
 extern const struct check_op check_normalize[];
 extern const struct check_op check_pool[];
+extern const struct check_op check_quantize[];
 extern const struct check_op check_random[];
 extern const struct check_op check_reduce[];
 extern const struct check_op check_softmax[];

@@ -1,0 +1,68 @@
+/* quantize.c - the meaning of products of packed bytes. Integers are the same in both builds. */
+#include "cpu/reference.h"
+#include "quantize/matmul_bytes.h"
+#include "quantize/pack_bytes.h"
+
+/* Units are words of y. */
+void KILN_REFERENCE(pack_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                size_t first, size_t count)
+{
+    const struct kiln_params_pack_bytes *p = block;
+    const uint32_t *x = m->at[0];
+    uint32_t *y = m->at[1];
+
+    for (size_t e = first; e < first + count; e++) {
+        const size_t batch = e / p->second / p->first, f = e / p->second % p->first, s = e % p->second;
+        const size_t row = constants[0] ? f : s, quad = constants[0] ? s : f;
+        y[e] = 0;
+        for (size_t j = 0; j < 4 && 4 * quad + j < p->depth; j++) {
+            const uint32_t word = x[batch * p->x_batch + row * p->x_row + (4 * quad + j) * p->x_depth];
+            y[e] |= ((word ^ p->flip) & 0xff) << 8 * j;
+        }
+    }
+}
+
+/* Byte k of packed words. */
+static int32_t byte_at(const uint32_t *words, size_t k)
+{
+    const int32_t low = (int32_t)(words[k / 4] >> 8 * (k % 4) & 0xff);
+    return low < 128 ? low : low - 256;
+}
+
+/* A zero point less what bytes of its kind are flipped by. */
+static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t flip)
+{
+    return (m->at[binding] ? ((const int32_t *)m->at[binding])[i] : 0) - (int32_t)flip;
+}
+
+/* Where matrix `batch` of an operand begins. */
+static size_t matrix_at(const struct kiln_params_matmul_bytes *p, size_t batch, const uint32_t step[3])
+{
+    return batch / p->batch2 / p->batch1 * step[0] + batch / p->batch2 % p->batch1 * step[1] +
+           batch % p->batch2 * step[2];
+}
+
+/* Units are rows of c. */
+void KILN_REFERENCE(matmul_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                  size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_matmul_bytes *p = block;
+    const uint32_t a_step[] = {p->a_batch0, p->a_batch1, p->a_batch2};
+    const uint32_t b_step[] = {p->b_batch0, p->b_batch1, p->b_batch2};
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t batch = unit / p->m, row = unit % p->m;
+        const uint32_t *a = (const uint32_t *)m->at[0] + matrix_at(p, batch, a_step) + row * p->quads;
+        const uint32_t *b = (const uint32_t *)m->at[1] + matrix_at(p, batch, b_step);
+        int32_t *c = (int32_t *)m->at[4] + batch * p->c_batch + row * p->c_m;
+        const int32_t za = zero_at(m, 2, row * p->a_step, p->a_flip);
+        for (size_t n = 0; n < p->n; n++) {
+            const int32_t zb = zero_at(m, 3, n * p->b_step, p->b_flip);
+            int64_t sum = 0;
+            for (size_t k = 0; k < p->depth; k++)
+                sum += (int64_t)(byte_at(a, k) - za) * (byte_at(b + n * p->quads, k) - zb);
+            c[n] = (int32_t)(uint32_t)sum;
+        }
+    }
+}
