@@ -170,11 +170,7 @@ static void matmul_integer(struct check_graph *c)
 #define BYTES (CHECK_I8 | CHECK_U8)
 
 const struct check_op check_quantize[] = {
-    {.name = "quantize",
-     .types = CHECK_REALS,
-     .shapes = boxes,
-     .attributes = to_integers,
-     .build = quantize},
+    {.name = "quantize", .types = CHECK_REALS, .shapes = boxes, .attributes = to_integers, .build = quantize},
     {.name = "dequantize",
      .types = BYTES | CHECK_I16 | CHECK_U16 | CHECK_I32,
      .shapes = boxes,
