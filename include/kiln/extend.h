@@ -116,6 +116,8 @@ typedef struct kiln_kernel {
     int cut_count;
     /** Estimated arithmetic, for time slices and reports. NULL: counted by bytes alone. */
     double (*flops)(const kiln_dispatch *d);
+    /** Estimated bytes that are moved, where that is less than what is bound. NULL: all that is bound. */
+    uint64_t (*traffic)(const kiln_dispatch *d);
 } kiln_kernel;
 
 /** A value, or part of it, as a kernel sees it. */
@@ -193,8 +195,8 @@ typedef struct kiln_beyond {
 
 typedef struct kiln_op {
     const char *name;
-    int inputs; /* how many it must have at the least */
-    int outputs;
+    int inputs;  /* how many it must have at the least */
+    int outputs; /* how many it has, unless output_count tells */
     uint32_t flags;
     /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
     uint32_t shape_inputs;
@@ -216,6 +218,16 @@ typedef struct kiln_op {
      */
     bool (*place)(const kiln_plan *plan, const kiln_node *n, int input, uint64_t *offset);
     /**
+     * For an operator whose output 0 is dense in input 0 where that is laid out well: the byte offset at which it begins.
+     * Where it can, the compiler lets it lie there, and no code runs. NULL or false: not so.
+     */
+    bool (*view)(const kiln_plan *plan, const kiln_node *n, uint64_t *offset);
+    /**
+     * Input over - 1 is one whose memory the output may take: its code reads an element of it no later than it writes it, and
+     * kiln_plan_in_place tells whether it does. 0: none.
+     */
+    int over;
+    /**
      * Host evaluation, for constants and shape arithmetic: in[] are dense constants (of a shape input only the shape); reals
      * as F64, integers and BOOL as I64. out has type, shape and room. NULL: by the reference.
      */
@@ -226,7 +238,11 @@ typedef struct kiln_op {
      * data are numbers there; kiln_size_tensor gives the others. What it appends is not replaced again. */
     kiln_tensor (*counted)(kiln_graph *g, const kiln_node *n, const kiln_tensor *in);
     const kiln_field *fields; /* what the params hold, ended by {0}; NULL: nothing that is told */
-    const void *extra;        /* the family's own */
+    /** How many outputs a node with these params has. NULL: `outputs`. */
+    int (*output_count)(const void *params);
+    /** Graph `index` that the params hold, as a loop's body; NULL past the last. A node keeps them alive. NULL: none. */
+    const kiln_graph *(*body)(const void *params, int index);
+    const void *extra; /* the family's own */
 } kiln_op;
 
 /** A node as operators see it; a loan from the graph. */
@@ -248,6 +264,12 @@ struct kiln_node {
  */
 KILN_API kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                                  const void *params, size_t params_size);
+
+/**
+ * Within a gradient rule: whether the gradient of t, an input of the node, is asked for. A rule that costs more for some inputs
+ * than for others may leave the rest KILN_NONE.
+ */
+KILN_API bool kiln_gradient_wanted(const kiln_graph *g, kiln_tensor t);
 
 /** Output `index` of the node that produced t. */
 KILN_API kiln_tensor kiln_node_output(const kiln_graph *g, kiln_tensor t, int index);
@@ -330,6 +352,9 @@ KILN_API bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int in
 
 /** Whether anything uses t, an output of the node that is being lowered: what nothing uses need not be computed. */
 KILN_API bool kiln_plan_used(const kiln_plan *plan, kiln_tensor t);
+
+/** Whether two values lie in the same place: an output over its input (see kiln_op.over). */
+KILN_API bool kiln_plan_in_place(const kiln_plan *plan, kiln_tensor x, kiln_tensor y);
 
 /** A constant table of the plan, I32 words that a kernel reads; words are copied. */
 KILN_API kiln_tensor kiln_plan_table(kiln_plan *plan, const uint32_t *words, int64_t count);

@@ -64,7 +64,7 @@ typedef struct kiln_note {
 
 typedef struct kiln_onnx_save_params {
     const kiln_tensor *outputs; /* ended by KILN_NONE; NULL: every kiln_output */
-    int opset;                  /* 17 to 21; 0 means 17 */
+    int opset;                  /* 17 to 21; 0 means 17, or the first that has what the network needs */
     const char *name;           /* of the graph; NULL: "kiln" */
     const char *producer;       /* NULL: "kiln" */
     const kiln_note *metadata;

@@ -51,6 +51,14 @@ KILN_API kiln_tensor kiln_top_k(kiln_graph *g, kiln_tensor x, int64_t k, int axi
 /* Places named by an index: kiln_gather is in ops.h ------------------------------------------------------ */
 
 /**
+ * kiln_gather with a list for each item of a batch:   y[b, .., j, ..] = x[b, .., index[b, j], ..]
+ *
+ * Shape:   x [B.., M.., S, rest..] with S the axis, index [B.., J..], y [B.., M.., J.., rest..], `batch` axes B in common.
+ */
+KILN_API kiln_tensor kiln_gather_batched(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis,
+                                         int batch);
+
+/**
  * An element for each coordinate beside the axis:   y[.., j, ..] = x[.., index[.., j, ..], ..]
  *
  * Shape:   index and y have x's shape but for the axis.
@@ -76,12 +84,13 @@ typedef enum kiln_scatter_kind {
 typedef struct kiln_scatter_params {
     kiln_scatter_kind kind;
     bool distinct; /* promised: no two updates name one place. Saves their sorting on a GPU */
+    int batch;     /* of kiln_scatter: so many first axes are common to x and index */
 } kiln_scatter_params;
 
 /**
  * x, with slices along an axis updated:   y = x, then for each j   y[.., index[j], ..] meets updates[.., j, ..]
  *
- * Shape:   y as x; updates as kiln_gather(g, x, index, axis).
+ * Shape:   y as x; updates as kiln_gather_batched(g, x, index, axis, batch).
  */
 KILN_API kiln_tensor kiln_scatter(kiln_graph *g, kiln_tensor x, kiln_tensor index, kiln_tensor updates,
                                   int axis, const kiln_scatter_params *params);
@@ -91,6 +100,73 @@ KILN_API kiln_tensor kiln_scatter_elements(kiln_graph *g, kiln_tensor x, kiln_te
 /** Likewise for tuples: updates as kiln_gather_nd(g, x, index, 0). */
 KILN_API kiln_tensor kiln_scatter_nd(kiln_graph *g, kiln_tensor x, kiln_tensor index, kiln_tensor updates,
                                      const kiln_scatter_params *params);
+
+/**
+ * A cache, with new steps written behind what it holds:   y = cache, but y[b, .., (at[b] + t), ..] = updates[b, .., t, ..]
+ *
+ * What would lie beyond the axis is dropped, or with `circular` goes on from its beginning. Assigned to the state that it was
+ * computed from, and nowhere else used before, the cache is written in place.
+ * Shape:   cache [B, .., S, ..] with S the axis, a known size; updates [B, .., T, ..]; at [B], integers, not negative.
+ */
+KILN_API kiln_tensor kiln_tensor_scatter(kiln_graph *g, kiln_tensor cache, kiln_tensor updates,
+                                         kiln_tensor at, int axis, bool circular);
+
+/**
+ * Where each x would go into a sorted list: how many elements of it are less, or with `right` not greater. The order is that of
+ * kiln_sort, ascending. Also known as bucketize, x's bucket between boundaries.
+ * Shape:   list [L], or [.., L] with x's other axes; x [.., C]; y as x, I32.
+ */
+KILN_API kiln_tensor kiln_search_sorted(kiln_graph *g, kiln_tensor list, kiln_tensor x, bool right);
+
+/** How often each of 0 .. bins - 1 occurs in index, I32; with weights, of index's shape, the sum of these. Others are left out. */
+KILN_API kiln_tensor kiln_bincount(kiln_graph *g, kiln_tensor index, kiln_tensor weights, int64_t bins);
+/** How many elements of x lie in each of `bins` equal parts of [low, high], I32; high belongs to the last. */
+KILN_API kiln_tensor kiln_histogram(kiln_graph *g, kiln_tensor x, double low, double high, int64_t bins);
+
+/** Along an axis, where condition is first, or last, not 0, I32; -1 where it is 0 throughout. The axis goes. */
+KILN_API kiln_tensor kiln_index_of_first(kiln_graph *g, kiln_tensor condition, int axis);
+KILN_API kiln_tensor kiln_index_of_last(kiln_graph *g, kiln_tensor condition, int axis);
+
+/* Values made of their places ---------------------------------------------------------------------------- */
+
+/** start, start + delta, ..: count of them, which may be a symbol. Any number type. */
+KILN_API kiln_tensor kiln_sequence(kiln_graph *g, kiln_type type, double start, double delta, int64_t count);
+/** The sequence from start on, before limit. */
+KILN_API kiln_tensor kiln_arange(kiln_graph *g, kiln_type type, double start, double limit, double delta);
+/** The same of scalars of one type that the run computes: so many as there are, but at most `bound` (kiln_dim_bounded). */
+KILN_API kiln_tensor kiln_range_between(kiln_graph *g, kiln_tensor start, kiln_tensor limit,
+                                        kiln_tensor delta, int64_t bound);
+/** 0, 1, .., I32: as many as x has along an axis, whatever its size will be. */
+KILN_API kiln_tensor kiln_positions(kiln_graph *g, kiln_tensor x, int axis);
+
+/** x where column - row <= k in its last two axes (>= k with `upper`), else 0. */
+KILN_API kiln_tensor kiln_triangular(kiln_graph *g, kiln_tensor x, int k, bool upper);
+/** 1 where column - row = k, else 0. */
+KILN_API kiln_tensor kiln_eye(kiln_graph *g, kiln_type type, int64_t rows, int64_t columns, int k);
+/**
+ * `on` where index is the position along a new axis of size depth, else `off`, both scalars of one type. A negative index counts
+ * from the end; one out of range is off throughout. kiln_one_hot in ops.h is the usual case.
+ */
+KILN_API kiln_tensor kiln_one_hot_between(kiln_graph *g, kiln_tensor index, int64_t depth, int axis,
+                                          kiln_tensor off, kiln_tensor on);
+
+/* Arrangements along an axis ----------------------------------------------------------------------------- */
+
+/** x side by side with itself, times[i] times along axis i (x's rank of them). */
+KILN_API kiln_tensor kiln_tile(kiln_graph *g, kiln_tensor x, const int64_t *times);
+/** Each element of an axis so often in a row. */
+KILN_API kiln_tensor kiln_repeat(kiln_graph *g, kiln_tensor x, int64_t times, int axis);
+/** From the last to the first. */
+KILN_API kiln_tensor kiln_flip(kiln_graph *g, kiln_tensor x, int axis);
+/** y[i + shift] = x[i]; what leaves at one end comes in at the other. Of a symbolic size the shift must be less. */
+KILN_API kiln_tensor kiln_roll(kiln_graph *g, kiln_tensor x, int64_t shift, int axis);
+/** y[i] = x[i + 1] - x[i]: one element less. */
+KILN_API kiln_tensor kiln_diff(kiln_graph *g, kiln_tensor x, int axis);
+/**
+ * The first lengths[b] steps of each sequence backwards, the rest as it is.
+ * Shape:   x [B, T, ..] where time_axis is 1, [T, B, ..] where it is 0; lengths [B], integers.
+ */
+KILN_API kiln_tensor kiln_reverse_sequence(kiln_graph *g, kiln_tensor x, kiln_tensor lengths, int time_axis);
 
 /* What accumulates along an axis ------------------------------------------------------------------------- */
 

@@ -12,6 +12,8 @@
 
 #include <kiln/device.h>
 
+#include <kiln/attention.h>
+#include <kiln/control.h>
 #include <kiln/conv.h>
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>

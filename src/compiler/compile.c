@@ -3,6 +3,7 @@
  *
  *   counts     where sizes depend on data: they become their bounds, and what would see elements beyond a count does not
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
+ *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
  *   fuse       elementwise chains, epilogues
  *   lower      nodes to steps, values to objects
  *   schedule   steps to waves, prologue apart
@@ -27,6 +28,7 @@ void kiln_plan_destroy(struct kiln_plan **out)
     kiln_vec_finish(&plan->object);
     kiln_vec_finish(&plan->step);
     kiln_vec_finish(&plan->constant);
+    kiln_vec_finish(&plan->open);
     kiln_arena_finish(&plan->arena);
     free(plan);
 }
@@ -94,6 +96,11 @@ static kiln_status fill_beyond_counts(struct pass *p, struct kiln_rewrite *r)
     return kiln_fill_beyond_counts(r, p->run, p->run_count);
 }
 
+static kiln_status control(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_expand_control(r, p->run, p->run_count);
+}
+
 static kiln_status fuse(struct pass *p, struct kiln_rewrite *r)
 {
     return kiln_fuse(r, p->run, p->run_count, &p->params->dev->caps);
@@ -110,13 +117,18 @@ static kiln_status rewrite_all(struct pass *p, rewrite_fn *const *list)
 static kiln_status run_passes(struct pass *p)
 {
     static rewrite_fn *const counted[] = {simplify_first, replace_counted, fill_beyond_counts, NULL};
-    static rewrite_fn *const all[] = {simplify, simplify, fuse, NULL};
+    static rewrite_fn *const usual[] = {simplify, simplify, NULL};
+    static rewrite_fn *const loops[] = {control, simplify, simplify, NULL};
     struct kiln_plan *plan = p->plan;
     kiln_status status = KILN_OK;
     if (kiln_graph_is_counted(p->params->graph))
         status = rewrite_all(p, counted);
     if (!status)
-        status = rewrite_all(p, all);
+        status = rewrite_all(p, usual);
+    if (!status && kiln_has_control(plan->graph))
+        status = rewrite_all(p, loops);
+    if (!status)
+        status = rewrite(p, fuse);
     if (status)
         return status;
     plan->results = p->run_count;

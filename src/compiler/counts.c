@@ -14,6 +14,7 @@
 #include "compiler/plan.h"
 #include "ops/chain.h"
 
+#include <kiln/indexing.h>
 #include <kiln/ops.h>
 
 static kiln_beyond rule_of(kiln_graph *g, const kiln_node *n, int input, int axis)
@@ -109,7 +110,7 @@ static kiln_tensor filled(struct kiln_rewrite *r, kiln_tensor x, int axis, int64
     kiln_shape along = {.rank = spec.shape.rank};
     for (int i = 0; i < along.rank; i++)
         along.size[i] = i == axis ? spec.shape.size[i] : 1;
-    const kiln_tensor position = kiln_reshape(g, kiln_range(g, spec.shape.size[axis]), along);
+    const kiln_tensor position = kiln_reshape(g, kiln_positions(g, x, axis), along);
     const kiln_tensor there = kiln_less(g, position, kiln_size_tensor(g, size));
     const kiln_tensor other = spec.type == KILN_BOOL ? kiln_cast(g, kiln_scalar(g, KILN_I32, fill), KILN_BOOL)
                                                      : kiln_scalar(g, spec.type, fill);

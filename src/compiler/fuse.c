@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "compiler/plan.h"
+#include "compiler/region.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
@@ -27,6 +28,7 @@ struct fusion {
     struct link *link; /* by node */
     int *node_of;      /* by value id: index of its node */
     int *users;        /* by value id: consumers, the run list counting as one */
+    int *region;       /* by node: what it is repeated with (region.h) */
 };
 
 /* Splicing two chains ------------------------------------------------------------------------------------ */
@@ -148,6 +150,12 @@ static bool same_shape(const kiln_graph *g, kiln_tensor a, kiln_tensor b)
     return kiln_shape_equal(&x, &y);
 }
 
+/* What is computed once before a region must not be computed in each of its turns. */
+static bool same_region(const struct fusion *f, kiln_tensor t, const kiln_node *n)
+{
+    return f->region[f->node_of[t.id]] == f->region[f->node_of[n->out[0].id]];
+}
+
 /* Try to take operand `at` of the chain of node n in; true if the chain changed. */
 static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, int at)
 {
@@ -163,8 +171,8 @@ static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, i
             accept(l, &s, 0);
         return s.fits;
     }
-    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) || alone(l) ||
-        alone(p))
+    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) ||
+        !same_region(f, t, n) || alone(l) || alone(p))
         return false;
     const struct splice s = splice(l, at, p, 0, false);
     if (!s.fits)
@@ -231,7 +239,8 @@ static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
         kiln_node *head = kiln_graph_node(g, t);
         struct link *p = &f->link[f->node_of[t.id]];
         if (!(head->op->flags & KILN_OP_EPILOGUE) || p->absorbed || f->users[t.id] != 1 || head->epilogue ||
-            head->inputs != head->op->inputs || !same_shape(g, t, n->out[0]) || !walks_fit(g, head, n, l, at))
+            head->inputs != head->op->inputs || !same_shape(g, t, n->out[0]) || !same_region(f, t, n) ||
+            !walks_fit(g, head, n, l, at))
             continue;
         p->absorbed = true;
         l->head = head;
@@ -331,8 +340,10 @@ kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, c
     f.link = calloc((size_t)r->from->node.count + 1, sizeof *f.link);
     f.node_of = calloc(values, sizeof *f.node_of);
     f.users = calloc(values, sizeof *f.users);
-    kiln_status status =
-        f.link && f.node_of && f.users ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    f.region = kiln_regions(r->from);
+    kiln_status status = f.link && f.node_of && f.users && f.region
+                             ? KILN_OK
+                             : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
     if (!status) {
         count_users(&f, run, run_count);
         find_chains(&f, caps->folds_constants);
@@ -344,5 +355,6 @@ kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, c
     free(f.link);
     free(f.node_of);
     free(f.users);
+    free(f.region);
     return status;
 }

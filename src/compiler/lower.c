@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/log.h"
-#include "compiler/plan.h"
+#include "compiler/objects.h"
+#include "compiler/region.h"
+#include "ops/copy.h"
+#include "ops/lower.h"
 
 /* Objects and places ---------------------------------------------------------------------------------- */
 
@@ -16,7 +20,7 @@ static kiln_status out_of_memory(void)
     return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
 }
 
-static int add_object(struct kiln_plan *plan, struct kiln_object object)
+int kiln_add_object(struct kiln_plan *plan, struct kiln_object object)
 {
     object.first = INT32_MAX;
     object.last = -1;
@@ -34,10 +38,16 @@ static int find_object(struct kiln_plan *plan, struct kiln_object object)
         if (o->kind == object.kind && o->index == object.index && o->chunk == object.chunk)
             return i;
     }
-    return add_object(plan, object);
+    return kiln_add_object(plan, object);
 }
 
-static struct kiln_place *place_of(const struct kiln_plan *plan, kiln_tensor t)
+int kiln_add_scratch(struct kiln_plan *plan, const kiln_spec *spec)
+{
+    return kiln_add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH,
+                                                      .bytes = kiln_storage_bytes(spec, plan->storage)});
+}
+
+struct kiln_place *kiln_place_of(const struct kiln_plan *plan, kiln_tensor t)
 {
     return &plan->place.data[t.id - 1];
 }
@@ -63,7 +73,7 @@ static kiln_tensor add_value(struct kiln_plan *plan, kiln_type type, int64_t cou
         kiln_graph_add(plan->graph, &kiln_op_input, NULL, 0, &params, sizeof params, &params.spec, 1, NULL);
     if (!n || object < 0 || !grow_places(plan))
         return KILN_NONE;
-    *place_of(plan, n->out[0]) = (struct kiln_place){object, offset};
+    *kiln_place_of(plan, n->out[0]) = (struct kiln_place){object, offset};
     return n->out[0];
 }
 
@@ -100,9 +110,7 @@ const kiln_caps *kiln_plan_caps(const kiln_plan *plan)
 kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count)
 {
     const kiln_spec spec = {type, KILN_SHAPE(count)};
-    const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                       .bytes = kiln_storage_bytes(&spec, plan->storage)};
-    return add_value(plan, type, count, add_object(plan, object), 0);
+    return add_value(plan, type, count, kiln_add_scratch(plan, &spec), 0);
 }
 
 bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int input)
@@ -110,7 +118,7 @@ bool kiln_plan_placed(const kiln_plan *plan, const kiln_node *n, int input)
     uint64_t offset;
     if (!n->op->place || !n->op->place(plan, n, input, &offset))
         return false;
-    const struct kiln_place *in = place_of(plan, n->in[input]), *out = place_of(plan, n->out[0]);
+    const struct kiln_place *in = kiln_place_of(plan, n->in[input]), *out = kiln_place_of(plan, n->out[0]);
     return in->object == out->object && in->offset == out->offset + offset;
 }
 
@@ -127,6 +135,12 @@ bool kiln_plan_used(const kiln_plan *plan, kiln_tensor t)
     return used;
 }
 
+bool kiln_plan_in_place(const kiln_plan *plan, kiln_tensor x, kiln_tensor y)
+{
+    const struct kiln_place *a = kiln_place_of(plan, x), *b = kiln_place_of(plan, y);
+    return a->object == b->object && a->offset == b->offset;
+}
+
 static uint64_t aligned(uint64_t bytes)
 {
     return (bytes + 255) / 256 * 256;
@@ -135,9 +149,9 @@ static uint64_t aligned(uint64_t bytes)
 /* Constants lie one after another in one buffer. */
 static int add_constant(struct kiln_plan *plan, const void *data, uint64_t bytes)
 {
-    const int object = add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_CONSTANT,
-                                                             .bytes = bytes,
-                                                             .offset = plan->constant_bytes});
+    const int object = kiln_add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_CONSTANT,
+                                                                  .bytes = bytes,
+                                                                  .offset = plan->constant_bytes});
     const struct kiln_constant_bytes constant = {object, kiln_arena_copy(&plan->arena, data, (size_t)bytes),
                                                  bytes};
     if (object < 0 || (!constant.data && bytes) || !kiln_vec_push(&plan->constant, constant))
@@ -180,7 +194,7 @@ static bool resolve(const struct kiln_plan *plan, const kiln_binding *b, kiln_ac
     *touch = (struct kiln_touch){.object = -1};
     if (!b->value.id)
         return true;
-    const struct kiln_place *place = place_of(plan, b->value);
+    const struct kiln_place *place = kiln_place_of(plan, b->value);
     const kiln_spec spec = kiln_plan_spec(plan, b->value);
     const uint64_t whole = kiln_storage_bytes(&spec, plan->storage);
     const uint64_t bytes = b->bytes ? b->bytes : b->offset <= whole ? whole - b->offset : 0;
@@ -194,29 +208,63 @@ static kiln_status misbound(const struct kiln_plan *plan, const char *what)
                      plan->lowering->name ? plan->lowering->name : "", what);
 }
 
-static struct kiln_step new_step(const struct kiln_plan *plan, enum kiln_command_kind kind)
+struct kiln_step kiln_new_step(const struct kiln_plan *plan, enum kiln_command_kind kind)
 {
-    return (struct kiln_step){.kind = kind, .node = plan->lowering, .scratch_object = -1};
+    return (struct kiln_step){.kind = kind, .node = plan->lowering, .scratch_object = -1, .indirect = -1};
+}
+
+kiln_status kiln_add_step(struct kiln_plan *plan, const struct kiln_step *s)
+{
+    return kiln_vec_push(&plan->step, *s) ? KILN_OK : out_of_memory();
+}
+
+/* The value of which every element has these bytes. */
+static double repeated(const struct kiln_plan *plan, kiln_tensor t, uint32_t word)
+{
+    float real;
+    memcpy(&real, &word, sizeof real);
+    if (!kiln_type_is_real(kiln_plan_spec(plan, t).type))
+        return (int32_t)word;
+    return kiln_plan_element(plan, t) == 2 ? (double)kiln_half_to((uint16_t)word) : (double)real;
 }
 
 kiln_status kiln_plan_fill(kiln_plan *plan, kiln_binding to, uint32_t word)
 {
-    struct kiln_step s = new_step(plan, KILN_COMMAND_FILL);
+    struct kiln_step s = kiln_new_step(plan, KILN_COMMAND_FILL);
     s.fill = word;
     s.touches = 1;
     if (!resolve(plan, &to, KILN_WRITE, &s.touch[0]))
         return misbound(plan, "a fill");
-    return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
+    if (kiln_plan_gated(plan) && !to.offset && !to.bytes)
+        return kiln_lower_constant(plan, to.value, repeated(plan, to.value, word));
+    return s.touch[0].bytes ? kiln_add_step(plan, &s) : KILN_OK;
+}
+
+/* A copy as a dispatch, which a gate can stop. */
+static kiln_status walk_copy(kiln_plan *plan, const kiln_binding *from, const kiln_binding *to,
+                             uint64_t bytes)
+{
+    const int64_t element = (int64_t)kiln_plan_element(plan, to->value);
+    return kiln_plan_walk(plan, from->value, to->value,
+                          &(struct kiln_walk){.rank = 1,
+                                              .size = {(int64_t)bytes / element},
+                                              .x_step = {1},
+                                              .y_step = {1},
+                                              .x_start = (int64_t)from->offset / element,
+                                              .y_start = (int64_t)to->offset / element});
 }
 
 kiln_status kiln_plan_copy(kiln_plan *plan, kiln_binding from, kiln_binding to)
 {
-    struct kiln_step s = new_step(plan, KILN_COMMAND_COPY);
+    struct kiln_step s = kiln_new_step(plan, KILN_COMMAND_COPY);
     s.touches = 2;
     if (!resolve(plan, &from, KILN_READ, &s.touch[0]) || !resolve(plan, &to, KILN_WRITE, &s.touch[1]) ||
         s.touch[0].bytes != s.touch[1].bytes)
         return misbound(plan, "a copy");
-    return !s.touch[0].bytes || kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
+    const bool there = s.touch[0].object == s.touch[1].object && s.touch[0].offset == s.touch[1].offset;
+    if (!s.touch[0].bytes || there)
+        return KILN_OK;
+    return kiln_plan_gated(plan) ? walk_copy(plan, &from, &to, s.touch[0].bytes) : kiln_add_step(plan, &s);
 }
 
 uint64_t kiln_dispatch_unit(const kiln_dispatch *d)
@@ -318,7 +366,7 @@ static bool bind_nothing(struct kiln_plan *plan, struct kiln_touch *touch)
 
 static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
 {
-    struct kiln_step s = new_step(plan, KILN_COMMAND_DISPATCH);
+    struct kiln_step s = kiln_new_step(plan, KILN_COMMAND_DISPATCH);
     s.touches = d->kernel->bindings;
     for (int i = 0; i < s.touches; i++)
         if (!resolve(plan, &d->bind[i], d->kernel->access[i], &s.touch[i]))
@@ -341,7 +389,7 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     s.dispatch = copy;
     if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
         s.scratch_object =
-            add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
+            kiln_add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
     return kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
 }
 
@@ -371,7 +419,7 @@ static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
     kiln_convert(data, type, kiln_constant_data(p), p->stored, count);
     const int object = add_constant(plan, data, count * kiln_type_size(type));
     free(data);
-    *place_of(plan, n->out[0]) = (struct kiln_place){.object = object};
+    *kiln_place_of(plan, n->out[0]) = (struct kiln_place){.object = object};
     return object < 0 ? out_of_memory() : KILN_OK;
 }
 
@@ -386,7 +434,7 @@ static kiln_status place_input(struct kiln_plan *plan, const kiln_node *n)
                                        .bytes = kiln_storage_bytes(&v->spec, plan->storage),
                                        .offset = plan->input_bytes};
     plan->input_bytes += aligned(object.bytes);
-    *place_of(plan, n->out[0]) = (struct kiln_place){.object = find_object(plan, object)};
+    *kiln_place_of(plan, n->out[0]) = (struct kiln_place){.object = find_object(plan, object)};
     return KILN_OK;
 }
 
@@ -405,11 +453,11 @@ static kiln_status place_parameter(struct kiln_plan *plan, const kiln_node *n)
                                        .index = arena,
                                        .chunk = chunk,
                                        .bytes = at->chunk_elements(at->user, chunk) * size};
-    *place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), element * size};
+    *kiln_place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), element * size};
     return KILN_OK;
 }
 
-static kiln_status place_state(struct kiln_plan *plan, const kiln_node *n)
+kiln_status kiln_place_state(struct kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_leaf_params *p = n->params;
     int chunk;
@@ -423,20 +471,18 @@ static kiln_status place_state(struct kiln_plan *plan, const kiln_node *n)
                                                                               : KILN_OBJECT_STATES,
                                        .index = chunk,
                                        .bytes = UINT64_MAX};
-    *place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), byte};
+    *kiln_place_of(plan, n->out[0]) = (struct kiln_place){find_object(plan, object), byte};
     return KILN_OK;
 }
 
 static kiln_status place_outputs(struct kiln_plan *plan, const kiln_node *n)
 {
     for (int i = 0; i < n->outputs; i++) {
-        struct kiln_place *place = place_of(plan, n->out[i]);
+        struct kiln_place *place = kiln_place_of(plan, n->out[i]);
         const struct kiln_value *v = kiln_graph_value(plan->graph, n->out[i]);
         if (place->object >= 0)
             continue; /* placed in its consumer's output */
-        const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                           .bytes = kiln_storage_bytes(&v->spec, plan->storage)};
-        place->object = add_object(plan, object);
+        place->object = kiln_add_scratch(plan, &v->spec);
         if (place->object < 0)
             return out_of_memory();
     }
@@ -446,11 +492,9 @@ static kiln_status place_outputs(struct kiln_plan *plan, const kiln_node *n)
 /* Effects have no memory; an assignment is a copy at the end of the list. */
 static kiln_status lower_assign(struct kiln_plan *plan, const kiln_node *n)
 {
-    const kiln_binding from = {.value = n->in[1]}, to = {.value = n->in[0]};
-    const struct kiln_place *a = place_of(plan, n->in[0]), *b = place_of(plan, n->in[1]);
-    if (a->object == b->object && a->offset == b->offset)
+    if (kiln_plan_in_place(plan, n->in[0], n->in[1]))
         return KILN_OK;
-    return kiln_plan_copy(plan, from, to);
+    return kiln_plan_copy(plan, (kiln_binding){.value = n->in[1]}, (kiln_binding){.value = n->in[0]});
 }
 
 static kiln_status lower_node(struct kiln_plan *plan, const kiln_node *n)
@@ -464,6 +508,20 @@ static kiln_status lower_node(struct kiln_plan *plan, const kiln_node *n)
     }
     return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": no lowering accepts it", n->op->name,
                      n->name ? n->name : "");
+}
+
+/* Let the output lie in its input, where that may be bound so far into it. */
+static bool view_input(struct kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_caps *caps = kiln_plan_caps(plan);
+    const struct kiln_place *in = kiln_place_of(plan, n->in[0]);
+    struct kiln_place *out = kiln_place_of(plan, n->out[0]);
+    const uint64_t unit = caps->backend == KILN_BACKEND_CPU ? sizeof(double) : caps->alignment;
+    uint64_t offset;
+    if (out->object >= 0 || !n->op->view(plan, n, &offset) || (in->offset + offset) % unit)
+        return false;
+    *out = (struct kiln_place){in->object, in->offset + offset};
+    return true;
 }
 
 static bool is_empty(const struct kiln_plan *plan, const kiln_node *n)
@@ -485,15 +543,23 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
     if (n->op == &kiln_op_parameter)
         return place_parameter(plan, n);
     if (n->op == &kiln_op_state)
-        return place_state(plan, n);
+        return kiln_place_state(plan, n);
     if (n->op == &kiln_op_assign)
         return lower_assign(plan, n);
     if (n->op == &kiln_op_group)
         return KILN_OK;
     if (n->op->flags & KILN_OP_ALIAS) {
-        *place_of(plan, n->out[0]) = *place_of(plan, n->in[0]);
+        *kiln_place_of(plan, n->out[0]) = *kiln_place_of(plan, n->in[0]);
         return KILN_OK;
     }
+    if (n->op == &kiln_op_repeat)
+        return kiln_lower_repeat(plan, n);
+    if (n->op == &kiln_op_until)
+        return kiln_lower_until(plan, n);
+    if (n->op == &kiln_op_undefined)
+        return place_outputs(plan, n);
+    if (n->op->view && view_input(plan, n))
+        return KILN_OK;
     const bool effect = n->op->flags & KILN_OP_EFFECT;
     kiln_status status = effect ? KILN_OK : place_outputs(plan, n);
     if (!status && (effect || !is_empty(plan, n)))
@@ -501,56 +567,7 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
-/* Values inside others -------------------------------------------------------------------------------- */
-
-/* Whether t's producer may write anywhere: it is computed by a kernel, into memory of its own. */
-static bool movable(const struct kiln_plan *plan, kiln_tensor t)
-{
-    const kiln_node *n = kiln_graph_node(plan->graph, t);
-    const bool leaf = n->op == &kiln_op_input || n->op == &kiln_op_constant || n->op == &kiln_op_parameter ||
-                      n->op == &kiln_op_state;
-    return !leaf && !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_ALIAS)) && place_of(plan, t)->object < 0;
-}
-
-/* The value whose memory an alias shares. */
-static kiln_tensor alias_root(const struct kiln_plan *plan, kiln_tensor t)
-{
-    const kiln_node *n = kiln_graph_node(plan->graph, t);
-    while (n->op->flags & KILN_OP_ALIAS) {
-        t = n->in[0];
-        n = kiln_graph_node(plan->graph, t);
-    }
-    return t;
-}
-
-/* Give the inputs of concat-like nodes their places, from the last node to the first, so that nested ones
- * nest. */
-static kiln_status place_inside(struct kiln_plan *plan)
-{
-    for (int i = plan->graph->node.count - 1; i >= 0; i--) {
-        const kiln_node *n = plan->graph->node.data[i];
-        if (!n->op->place)
-            continue;
-        struct kiln_place out = *place_of(plan, n->out[0]);
-        if (out.object < 0) {
-            const kiln_spec spec = kiln_plan_spec(plan, n->out[0]);
-            const struct kiln_object object = {.kind = KILN_OBJECT_SCRATCH,
-                                               .bytes = kiln_storage_bytes(&spec, plan->storage)};
-            out.object = add_object(plan, object);
-            if (out.object < 0)
-                return out_of_memory();
-            *place_of(plan, n->out[0]) = out;
-        }
-        for (int k = 0; k < n->inputs; k++) {
-            uint64_t offset;
-            const kiln_tensor root = n->in[k].id ? alias_root(plan, n->in[k]) : KILN_NONE;
-            if (root.id && n->op->place(plan, n, k, &offset) && (out.offset + offset) % 256 == 0 &&
-                movable(plan, root))
-                *place_of(plan, root) = (struct kiln_place){out.object, out.offset + offset};
-        }
-    }
-    return KILN_OK;
-}
+/* All nodes ------------------------------------------------------------------------------------------- */
 
 /* Effects come last, in the order of the run list, so that all else sees the weights as they were. */
 kiln_status kiln_lower(struct kiln_plan *plan)
@@ -558,7 +575,7 @@ kiln_status kiln_lower(struct kiln_plan *plan)
     if (!grow_places(plan))
         return out_of_memory();
     const int nodes = plan->graph->node.count; /* lowering appends temporaries behind them */
-    kiln_status status = place_inside(plan);
+    kiln_status status = kiln_place_values(plan);
     for (int effects = 0; effects < 2; effects++)
         for (int i = 0; i < nodes && !status; i++) {
             const kiln_node *n = plan->graph->node.data[i];
@@ -567,7 +584,7 @@ kiln_status kiln_lower(struct kiln_plan *plan)
                 status = lower_any(plan, n);
         }
     for (int i = 0; i < plan->results && !status; i++) {
-        const int object = place_of(plan, plan->result[i])->object;
+        const int object = kiln_place_of(plan, plan->result[i])->object;
         if (object >= 0)
             plan->object.data[object].result = true;
     }

@@ -45,13 +45,17 @@ struct kiln_touch {
     kiln_access access;
 };
 
-/** One command of the plan: a dispatch, a copy, a fill. */
+/** One command of the plan: a dispatch, a copy, a fill; or where a region begins or ends (region.h). */
 struct kiln_step {
     enum kiln_command_kind kind;
     const kiln_node *node;
-    kiln_dispatch *dispatch;                    /* in the plan's arena */
-    struct kiln_touch touch[KILN_MAX_BINDINGS]; /* bindings; of a copy: from, to; of a fill: to */
+    kiln_dispatch *dispatch; /* in the plan's arena */
+    /* bindings, and behind them a region's table; of a copy: from, to; of a fill: to; of a repeat: its flag, if it has one */
+    struct kiln_touch touch[KILN_MAX_BINDINGS + 1];
     int touches;
+    int indirect;       /* the touch that is its groups in a table; -1: they are known */
+    bool gate;          /* writes such a table, and so runs in any case */
+    uint64_t count;     /* of a repeat: turns */
     uint64_t scratch;   /* bytes of the variant's scratch */
     int scratch_object; /* -1: none */
     uint32_t fill;
@@ -78,7 +82,14 @@ struct kiln_plan {
     enum kiln_storage storage;
     bool train;
     const kiln_node *lowering; /* the node that is being lowered */
-    int running_lowering;      /* which of its lowerings, for prints */
+    /* the regions that it lies in, outermost first */
+    KILN_VEC(struct kiln_open_region {
+        const kiln_node *repeat;
+        int step;         /* the first of the region: the mark of its beginning */
+        kiln_tensor live; /* the table of its gate; KILN_NONE: it has none */
+    })
+    open;
+    int running_lowering; /* which of its lowerings, for prints */
 
     kiln_tensor *result; /* the run list in the plan's graph, in its order; effects included */
     int results;
@@ -149,6 +160,10 @@ kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int r
 kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
+/** control.c: the bodies of scans, loops and branches in their place, as steps one behind the other or as regions. */
+kiln_status kiln_expand_control(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** Whether there are any. */
+bool kiln_has_control(const kiln_graph *g);
 /** lower.c: nodes -> steps. */
 kiln_status kiln_lower(struct kiln_plan *plan);
 /** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves so, copy those to floats before it

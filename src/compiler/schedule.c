@@ -5,6 +5,10 @@
  * A step's wave is one more than the last wave that it must follow: the writers of what it reads, and the readers and writers
  * of what it writes, as byte ranges of objects. What reads nothing but weights, constants and other such results, and writes
  * scratch, belongs to the prologue.
+ *
+ * A region counts as one step that touches all that its steps touch. These have waves of their own, which nothing else shares:
+ * in the end a wave becomes its steps and then its regions one after another. What is touched inside a region and outside lives
+ * through the whole of it, since the next turn may look for it; what is touched inside alone begins anew with each turn.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,24 +62,32 @@ static void use(struct kiln_plan *plan, int object, int wave)
     o->last = wave > o->last ? wave : o->last;
 }
 
-static bool schedule_step(struct schedule *s, struct kiln_step *step)
+/* The step behind the item that begins with step `at`: behind the end of a region. */
+static int behind(const struct kiln_plan *plan, int at)
 {
-    struct kiln_plan *plan = s->plan;
-    step->wave = 0;
-    for (int i = 0; i < step->touches; i++)
-        if (step->touch[i].object >= 0 && step->touch[i].access != KILN_UNUSED) {
-            const int wave = wave_after(s, &step->touch[i]);
-            step->wave = wave > step->wave ? wave : step->wave;
-        }
-    for (int i = 0; i < step->touches; i++)
-        if (step->touch[i].object >= 0) {
-            use(plan, step->touch[i].object, step->wave);
-            if (!remember(s, &step->touch[i], step->wave))
+    int depth = 0;
+    do {
+        const enum kiln_command_kind kind = plan->step.data[at++].kind;
+        depth += (kind == KILN_COMMAND_REPEAT) - (kind == KILN_COMMAND_END);
+    } while (depth);
+    return at;
+}
+
+/* The wave of the item [at, end), a step or a region. */
+static bool schedule_item(struct schedule *s, int at, int end)
+{
+    struct kiln_step *step = s->plan->step.data;
+    step[at].wave = 0;
+    for (int i = at; i < end; i++)
+        for (int k = 0; k < step[i].touches; k++)
+            if (step[i].touch[k].object >= 0 && step[i].touch[k].access != KILN_UNUSED) {
+                const int wave = wave_after(s, &step[i].touch[k]);
+                step[at].wave = wave > step[at].wave ? wave : step[at].wave;
+            }
+    for (int i = at; i < end; i++)
+        for (int k = 0; k < step[i].touches; k++)
+            if (step[i].touch[k].object >= 0 && !remember(s, &step[i].touch[k], step[at].wave))
                 return false;
-        }
-    if (step->scratch_object >= 0)
-        use(plan, step->scratch_object, step->wave);
-    plan->waves = step->wave + 1 > plan->waves ? step->wave + 1 : plan->waves;
     return true;
 }
 
@@ -94,9 +106,11 @@ static void find_prologue(struct kiln_plan *plan, bool *settled)
             if (t->object >= 0 && t->access != KILN_READ)
                 settled[t->object] = false;
         }
-    for (int i = 0; i < plan->step.count; i++) {
+    for (int i = 0, depth = 0; i < plan->step.count; i++) {
         struct kiln_step *s = &plan->step.data[i];
-        s->prologue = true;
+        depth += s->kind == KILN_COMMAND_REPEAT;
+        s->prologue = !depth;
+        depth -= s->kind == KILN_COMMAND_END;
         for (int k = 0; k < s->touches; k++) {
             const struct kiln_touch *t = &s->touch[k];
             if (t->object < 0)
@@ -173,17 +187,137 @@ static bool sort_steps(struct kiln_plan *plan)
     return whole;
 }
 
-/* Prologue and body count their waves apart: they run in lists of their own. */
-static bool schedule_part(struct schedule *s, bool prologue)
+/* Waves -------------------------------------------------------------------------------------------------- */
+
+static bool schedule_range(struct schedule *s, int first, int last, bool prologue, int *waves);
+
+static void shift(struct kiln_step *step, int first, int last, int by)
 {
+    for (int i = first; i < last; i++)
+        step[i].wave += by;
+}
+
+/* Make the items' waves, of which there are `count`, into ones that no region shares with anything. next[w] is where the next
+ * region of wave w begins, room for count + 1. Returns how many waves there are then. */
+static int spread(const struct schedule *s, int first, int last, bool prologue, int count, int *next)
+{
+    struct kiln_step *step = s->plan->step.data;
+    int *begin = next + count + 1;
+    for (int i = first, end; i < last; i = end) {
+        end = behind(s->plan, i);
+        if (step[i].prologue != prologue)
+            continue;
+        if (step[i].kind != KILN_COMMAND_REPEAT)
+            next[step[i].wave] = 1; /* steps share one wave */
+        else
+            begin[step[i].wave + 1] += step[end - 1].wave + 1;
+    }
+    for (int w = 0; w < count; w++) {
+        begin[w + 1] += begin[w] + next[w];
+        next[w] += begin[w];
+    }
+    for (int i = first, end; i < last; i = end) {
+        end = behind(s->plan, i);
+        if (step[i].prologue != prologue)
+            continue;
+        const int wave = step[i].wave;
+        step[i].wave = step[i].kind == KILN_COMMAND_REPEAT ? next[wave] : begin[wave];
+        shift(step, i + 1, end, next[wave]);
+        if (end > i + 1)
+            next[wave] = step[end - 1].wave + 1;
+    }
+    return begin[count];
+}
+
+/* The insides of the regions in [first, last), with waves from 0; the end's is the last one. */
+static bool schedule_regions(struct schedule *s, int first, int last)
+{
+    bool whole = true;
+    for (int i = first, end; i < last && whole; i = end) {
+        int waves;
+        end = behind(s->plan, i);
+        if (s->plan->step.data[i].kind != KILN_COMMAND_REPEAT)
+            continue;
+        whole = schedule_range(s, i + 1, end - 1, false, &waves);
+        s->plan->step.data[end - 1].wave = waves ? waves - 1 : 0;
+    }
+    return whole;
+}
+
+/* Waves from 0 for the steps of the prologue or the body in [first, last). */
+static bool schedule_range(struct schedule *s, int first, int last, bool prologue, int *waves)
+{
+    int count = 0;
     for (int i = 0; i < s->plan->object.count; i++)
         s->head[i] = -1;
     s->access.count = 0;
-    s->plan->waves = 0;
-    for (int i = 0; i < s->plan->step.count; i++)
-        if (s->plan->step.data[i].prologue == prologue && !schedule_step(s, &s->plan->step.data[i]))
+    for (int i = first, end; i < last; i = end) {
+        end = behind(s->plan, i);
+        if (s->plan->step.data[i].prologue != prologue)
+            continue;
+        if (!schedule_item(s, i, end))
             return false;
-    return true;
+        count = s->plan->step.data[i].wave + 1 > count ? s->plan->step.data[i].wave + 1 : count;
+    }
+    int *next = calloc(2 * (size_t)(count + 1), sizeof *next);
+    const bool whole = next && (prologue || schedule_regions(s, first, last));
+    if (whole)
+        *waves = spread(s, first, last, prologue, count, next);
+    free(next);
+    return whole;
+}
+
+/* Lifetimes ---------------------------------------------------------------------------------------------- */
+
+static void use_step(struct kiln_plan *plan, const struct kiln_step *s)
+{
+    for (int k = 0; k < s->touches; k++)
+        if (s->touch[k].object >= 0)
+            use(plan, s->touch[k].object, s->wave);
+    if (s->scratch_object >= 0)
+        use(plan, s->scratch_object, s->wave);
+}
+
+static void count_touches(const struct kiln_plan *plan, int first, int last, int by, int *touches)
+{
+    for (int i = first; i < last; i++)
+        for (int k = 0; k < plan->step.data[i].touches; k++)
+            if (plan->step.data[i].touch[k].object >= 0)
+                touches[plan->step.data[i].touch[k].object] += by;
+}
+
+/* What is touched in a region and outside too: `all` counts touches, `inside` is zeros. */
+static void live_through(struct kiln_plan *plan, int at, const int *all, int *inside)
+{
+    const int end = behind(plan, at);
+    const int first = plan->step.data[at].wave, last = plan->step.data[end - 1].wave;
+    count_touches(plan, at, end, 1, inside);
+    for (int i = at; i < end; i++)
+        for (int k = 0; k < plan->step.data[i].touches; k++) {
+            const int object = plan->step.data[i].touch[k].object;
+            if (object >= 0 && (inside[object] < all[object] || plan->object.data[object].result)) {
+                use(plan, object, first);
+                use(plan, object, last);
+            }
+        }
+    count_touches(plan, at, end, -1, inside);
+}
+
+static bool find_lifetimes(struct kiln_plan *plan)
+{
+    int *all = calloc((size_t)plan->object.count + 1, sizeof *all);
+    int *inside = calloc((size_t)plan->object.count + 1, sizeof *inside);
+    const bool whole = all && inside;
+    if (whole)
+        count_touches(plan, 0, plan->step.count, 1, all);
+    for (int i = 0; whole && i < plan->step.count; i++) {
+        use_step(plan, &plan->step.data[i]);
+        if (plan->step.data[i].kind == KILN_COMMAND_REPEAT)
+            live_through(plan, i, all, inside);
+    }
+    free(all);
+    free(inside);
+    return whole;
 }
 
 kiln_status kiln_schedule(struct kiln_plan *plan)
@@ -196,9 +330,9 @@ kiln_status kiln_schedule(struct kiln_plan *plan)
         find_prologue(plan, settled);
         keep_whole(plan, settled);
         keep_results(plan);
-        whole = schedule_part(&s, true);
-        plan->prologue_waves = plan->waves;
-        whole = whole && schedule_part(&s, false) && sort_steps(plan);
+        whole = schedule_range(&s, 0, plan->step.count, true, &plan->prologue_waves) &&
+                schedule_range(&s, 0, plan->step.count, false, &plan->waves) && sort_steps(plan) &&
+                find_lifetimes(plan);
     }
     for (int i = 0; i < plan->object.count; i++)
         if (plan->object.data[i].result)

@@ -12,8 +12,15 @@
 #include "base/log.h"
 #include "compiler/fold.h"
 #include "compiler/plan.h"
+#include "compiler/region.h"
 #include "ops/chain.h"
+#include "ops/copy.h"
 #include "ops/kernels.h"
+
+static kiln_status out_of_memory(void)
+{
+    return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+}
 
 /* Reachability ------------------------------------------------------------------------------------------- */
 
@@ -77,11 +84,30 @@ static kiln_status reach_all(const struct kiln_rewrite *r, bool *needed, kiln_te
 
 /* Equal nodes -------------------------------------------------------------------------------------------- */
 
-/* A hash table of nodes in the new graph. */
+/* A hash table of nodes in the new graph. What was made in a region that is closed may not have been computed: it is no match. */
 struct known {
     const kiln_node **slot;
+    int *region; /* by slot: the number of the region it was made in; 0: none */
     size_t mask;
+    KILN_VEC(int) open; /* the regions around what is looked at now */
+    int regions;
 };
+
+static bool is_open(const struct known *k, int region)
+{
+    bool open = !region;
+    for (int i = 0; i < k->open.count; i++)
+        open |= k->open.data[i] == region;
+    return open;
+}
+
+/* Keep account of the regions that n opens or closes. */
+static bool note_region(struct known *k, const kiln_node *n)
+{
+    if (n->op == &kiln_op_until)
+        kiln_vec_pop(&k->open);
+    return n->op != &kiln_op_repeat || kiln_vec_push(&k->open, ++k->regions);
+}
 
 static uint64_t hash_node(const kiln_op *op, const kiln_tensor *in, int inputs, const void *params,
                           size_t bytes)
@@ -107,15 +133,22 @@ static const kiln_node **find_slot(const struct known *k, const kiln_graph *g, c
                                    const kiln_tensor *in, const kiln_spec *out)
 {
     size_t at = (size_t)hash_node(n->op, in, n->inputs, n->params, n->params_size) & k->mask;
-    while (k->slot[at] && !same_node(g, k->slot[at], n, in, out))
+    while (k->slot[at] && !(is_open(k, k->region[at]) && same_node(g, k->slot[at], n, in, out)))
         at = (at + 1) & k->mask;
     return &k->slot[at];
+}
+
+static void remember(const struct known *k, const kiln_node **slot, const kiln_node *n)
+{
+    *slot = n;
+    k->region[slot - k->slot] = k->open.count ? k->open.data[k->open.count - 1] : 0;
 }
 
 static bool mergeable(const kiln_node *n)
 {
     return !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->op != &kiln_op_input &&
-           n->op != &kiln_op_parameter && n->op != &kiln_op_state;
+           n->op != &kiln_op_parameter && n->op != &kiln_op_state && n->op != &kiln_op_repeat &&
+           n->op != &kiln_op_until;
 }
 
 /* Neutral elements --------------------------------------------------------------------------------------- */
@@ -164,6 +197,23 @@ static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, con
 
 /* One node ----------------------------------------------------------------------------------------------- */
 
+/* What has the same elements in the same shape as the output: under a reshape of a reshape, or a joined part cut out again. */
+static kiln_tensor same_elements(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,
+                                 const kiln_tensor *in)
+{
+    if (n->op == &kiln_op_slice && r->size)
+        return kiln_slice_of_joined(r->to, n, in[0]);
+    if (!(n->op->flags & KILN_OP_ALIAS))
+        return KILN_NONE;
+    for (kiln_tensor t = in[0];; t = kiln_graph_node(r->to, t)->in[0]) {
+        const kiln_spec spec = kiln_tensor_spec(r->to, t);
+        if (same_spec(&spec, out))
+            return t;
+        if (!(kiln_graph_node(r->to, t)->op->flags & KILN_OP_ALIAS))
+            return KILN_NONE;
+    }
+}
+
 /* The value that this node only passes on; KILN_NONE: it computes. */
 static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out,
                              const kiln_tensor *in)
@@ -172,6 +222,9 @@ static kiln_tensor passed_on(const struct kiln_rewrite *r, const kiln_node *n, c
         return in[!r->train];
     if (n->op == &kiln_op_stop_gradient)
         return in[0];
+    const kiln_tensor same = same_elements(r, n, out, in);
+    if (same.id)
+        return same;
     if (n->inputs && in[0].id && n->outputs == 1 && (n->op->flags & (KILN_OP_ALIAS | KILN_OP_FOLLOWS))) {
         const kiln_spec first = kiln_tensor_spec(r->to, in[0]);
         if (same_spec(&first, out))
@@ -203,7 +256,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
 {
     kiln_tensor *in = kiln_arena_alloc(&r->to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
     if (!in)
-        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+        return out_of_memory();
     for (int i = 0; i < n->inputs; i++)
         in[i] = n->in[i].id ? r->map[n->in[i].id] : KILN_NONE;
     const kiln_spec first = kiln_tensor_spec(r->from, n->out[0]);
@@ -229,7 +282,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
     }
     const kiln_node *copy = kiln_rewrite_copy_with(r, n, in);
     if (copy && slot)
-        *slot = copy;
+        remember(known, slot, copy);
     return r->to->status;
 }
 
@@ -240,9 +293,8 @@ static kiln_status sweep(struct kiln_rewrite *r, const bool *needed)
     while (known.mask + 1 < 2 * (size_t)r->from->node.count)
         known.mask = 2 * known.mask + 1;
     known.slot = calloc(known.mask + 1, sizeof *known.slot);
-    if (!known.slot)
-        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
-    kiln_status status = KILN_OK;
+    known.region = calloc(known.mask + 1, sizeof *known.region);
+    kiln_status status = known.slot && known.region ? KILN_OK : out_of_memory();
     for (int i = 0; i < r->from->node.count && !status; i++) {
         const kiln_node *n = r->from->node.data[i];
         bool used = false;
@@ -250,8 +302,12 @@ static kiln_status sweep(struct kiln_rewrite *r, const bool *needed)
             used |= needed[n->out[k].id];
         if (used && !(status = simplify_node(r, &known, n)))
             kiln_rewrite_bind(r, n);
+        if (used && !note_region(&known, n))
+            status = out_of_memory();
     }
     free(known.slot);
+    free(known.region);
+    kiln_vec_finish(&known.open);
     return status;
 }
 
@@ -259,7 +315,7 @@ kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_cou
 {
     bool *needed = calloc((size_t)r->from->value.count + 1, sizeof *needed);
     if (!needed)
-        return kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+        return out_of_memory();
     kiln_status status = reach_all(r, needed, run, run_count, run_room);
     if (!status)
         status = sweep(r, needed);

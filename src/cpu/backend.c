@@ -10,6 +10,7 @@
  *   dispatch   one loop of the pool over the variant's units, in pieces of about PIECE seconds by estimate;
  *              one that is shorter than two of them stays on the calling thread. Pieces never depend on the
  *              number of threads, so neither does a result.
+ *   repeat     the loop looks at its flag, which the list has written, before each turn
  *   shuffle    KILN_SHUFFLE=seed: the commands between two barriers run in random order, and buffers called
  *              "scratch" begin as NaN, so that a missing barrier or a read of what was never written shows in
  *              the numbers
@@ -67,6 +68,11 @@ struct step {
             size_t words;
             uint32_t value;
         } fill;
+        struct {
+            uint64_t count, turn;
+            const uint32_t *flag; /* NULL: none */
+            int other;            /* of a repeat its end, of an end its repeat */
+        } repeat;
     } as;
 };
 
@@ -146,12 +152,8 @@ static double estimate(const struct kiln_dispatch_command *c)
 {
     const double speed =
         c->dispatch->variant == &kiln_cpu_reference ? REFERENCE_PER_SECOND : FLOPS_PER_SECOND;
-    double bytes = 0;
 
-    for (int i = 0; i < c->dispatch->kernel->bindings; i++)
-        if (c->bind[i].buffer >= 0)
-            bytes += (double)c->bind[i].bytes;
-    return c->flops / speed + bytes / BYTES_PER_SECOND;
+    return c->flops / speed + kiln_traffic(c) / BYTES_PER_SECOND;
 }
 
 /* Units in one piece: a multiple of what the variant wants at the least. */
@@ -198,8 +200,32 @@ static void bake_step(struct step *s, const struct kiln_commands *list, const st
         s->as.fill.words = c->as.fill.to.bytes / 4;
         s->as.fill.value = c->as.fill.value;
         break;
+    case KILN_COMMAND_REPEAT:
+        s->as.repeat.count = c->as.repeat.count;
+        s->as.repeat.flag = c->as.repeat.flag.bytes ? resolve(list, &c->as.repeat.flag) : NULL;
+        break;
+    case KILN_COMMAND_END:
     case KILN_COMMAND_BARRIER:
         break;
+    }
+}
+
+/* Let the ends of each repeat know each other. */
+static void match_repeats(struct kiln_baked *work)
+{
+    int open = -1; /* the innermost repeat; `other` leads to the one around it */
+
+    for (int i = 0; i < work->count; i++) {
+        struct step *s = &work->step[i];
+        if (s->kind == KILN_COMMAND_REPEAT) {
+            s->as.repeat.other = open;
+            open = i;
+        } else if (s->kind == KILN_COMMAND_END) {
+            const int outer = work->step[open].as.repeat.other;
+            s->as.repeat.other = open;
+            work->step[open].as.repeat.other = i;
+            open = outer;
+        }
     }
 }
 
@@ -244,6 +270,7 @@ static kiln_status cpu_bake(kiln_device *dev, const struct kiln_commands *list, 
     work->step = (struct step *)(work + 1);
     for (size_t i = 0; i < count; i++)
         bake_step(&work->step[i], list, &list->command[i]);
+    match_repeats(work);
     if (dev->profile)
         work->seconds = (double *)(work->step + count);
     if (cpu->shuffle)
@@ -283,9 +310,16 @@ static void run_step(struct cpu_device *dev, struct step *s)
         for (size_t i = 0; i < s->as.fill.words; i++)
             s->as.fill.to[i] = s->as.fill.value;
         break;
+    case KILN_COMMAND_REPEAT:
+    case KILN_COMMAND_END:
     case KILN_COMMAND_BARRIER:
         break;
     }
+}
+
+static bool is_work(enum kiln_command_kind kind)
+{
+    return kind == KILN_COMMAND_DISPATCH || kind == KILN_COMMAND_COPY || kind == KILN_COMMAND_FILL;
 }
 
 /* A new random order of the steps in which none crosses a barrier. */
@@ -296,11 +330,27 @@ static void shuffle(struct cpu_device *dev, struct kiln_baked *work)
     for (int i = 0; i < work->count; i++)
         work->order[i] = (uint32_t)i;
     for (int i = 0; i <= work->count; i++) {
-        if (i < work->count && work->step[i].kind != KILN_COMMAND_BARRIER)
+        if (i < work->count && is_work(work->step[i].kind))
             continue;
         kiln_rng_shuffle(&dev->rng, work->order + first, (size_t)(i - first));
         first = i + 1;
     }
+}
+
+/* The step after which to go on behind step `at`: at the ends of a repeat, its beginning if there is another turn, or its end. */
+static int go_on(struct kiln_baked *work, int at)
+{
+    struct step *s = &work->step[at];
+
+    if (s->kind == KILN_COMMAND_BARRIER)
+        return at;
+    if (s->kind == KILN_COMMAND_REPEAT)
+        s->as.repeat.turn = 0;
+    const int repeat = s->kind == KILN_COMMAND_REPEAT ? at : s->as.repeat.other;
+    s = &work->step[repeat];
+    const bool more = s->as.repeat.turn < s->as.repeat.count && (!s->as.repeat.flag || *s->as.repeat.flag);
+    s->as.repeat.turn++;
+    return more ? repeat : s->as.repeat.other;
 }
 
 static void run_list(struct cpu_device *dev, struct kiln_baked *work)
@@ -312,6 +362,8 @@ static void run_list(struct cpu_device *dev, struct kiln_baked *work)
         const double start = work->seconds ? kiln_seconds() : 0;
 
         run_step(dev, &work->step[at]);
+        if (!is_work(work->step[at].kind))
+            i = go_on(work, at);
         if (work->seconds)
             work->seconds[at] = kiln_seconds() - start;
     }

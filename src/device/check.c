@@ -14,7 +14,8 @@
 struct check {
     const struct kiln_commands *list;
     const kiln_caps *caps;
-    int at; /* the command */
+    int at;    /* the command */
+    int depth; /* of repeats around it */
 };
 
 /* Fail with the segment and the command in front. */
@@ -124,6 +125,17 @@ static kiln_status check_grid(const struct check *c, const struct kiln_dispatch_
     return KILN_OK;
 }
 
+static kiln_status check_elements(const struct check *c, const struct kiln_span *span, uint32_t unit)
+{
+    const kiln_status status = check_span(c, span);
+
+    if (!status && (span->bytes % unit || span->offset % unit))
+        return refuse(c, KILN_ERROR_ARGUMENT,
+                      "the range %s+%" PRIu64 ":%" PRIu64 " is not made of %u-byte elements",
+                      name_of(c, span->buffer), span->offset, span->bytes, unit);
+    return status;
+}
+
 static kiln_status check_dispatch(const struct check *c, const struct kiln_dispatch_command *d)
 {
     const kiln_dispatch *dispatch = d->dispatch;
@@ -138,18 +150,12 @@ static kiln_status check_dispatch(const struct check *c, const struct kiln_dispa
         return refuse(c, KILN_ERROR_ARGUMENT, "a dispatch of no groups");
     if ((status = check_bindings(c, d)))
         return status;
+    if (d->indirect.bytes && (status = check_elements(c, &d->indirect, 4)))
+        return status;
+    if (d->indirect.bytes && d->indirect.bytes != 12)
+        return refuse(c, KILN_ERROR_ARGUMENT, "its groups are %" PRIu64 " bytes, wanted three words",
+                      d->indirect.bytes);
     return c->caps->backend == KILN_BACKEND_CPU ? KILN_OK : check_grid(c, d);
-}
-
-static kiln_status check_elements(const struct check *c, const struct kiln_span *span, uint32_t unit)
-{
-    const kiln_status status = check_span(c, span);
-
-    if (!status && (span->bytes % unit || span->offset % unit))
-        return refuse(c, KILN_ERROR_ARGUMENT,
-                      "the range %s+%" PRIu64 ":%" PRIu64 " is not made of %u-byte elements",
-                      name_of(c, span->buffer), span->offset, span->bytes, unit);
-    return status;
 }
 
 static kiln_status check_copy(const struct check *c, const struct kiln_span *from, const struct kiln_span *to)
@@ -168,7 +174,22 @@ static kiln_status check_copy(const struct check *c, const struct kiln_span *fro
     return KILN_OK;
 }
 
-static kiln_status check_command(const struct check *c, const struct kiln_command *command)
+static kiln_status check_repeat(struct check *c, const struct kiln_command *command)
+{
+    c->depth++;
+    if (command->as.repeat.count == 0)
+        return refuse(c, KILN_ERROR_ARGUMENT, "a repeat of no turns");
+    return command->as.repeat.flag.bytes ? check_elements(c, &command->as.repeat.flag, 4) : KILN_OK;
+}
+
+static kiln_status check_end(struct check *c)
+{
+    if (c->depth-- > 0)
+        return KILN_OK;
+    return refuse(c, KILN_ERROR_ARGUMENT, "the end of a repeat that never began");
+}
+
+static kiln_status check_command(struct check *c, const struct kiln_command *command)
 {
     switch (command->kind) {
     case KILN_COMMAND_DISPATCH:
@@ -179,6 +200,10 @@ static kiln_status check_command(const struct check *c, const struct kiln_comman
         return check_elements(c, &command->as.fill.to, 4);
     case KILN_COMMAND_BARRIER:
         return KILN_OK;
+    case KILN_COMMAND_REPEAT:
+        return check_repeat(c, command);
+    case KILN_COMMAND_END:
+        return check_end(c);
     }
     return refuse(c, KILN_ERROR_ARGUMENT, "%d is no kind of command", (int)command->kind);
 }
@@ -192,5 +217,18 @@ kiln_status kiln_commands_check(const struct kiln_commands *list, const kiln_cap
         if (status)
             return status;
     }
-    return KILN_OK;
+    c.at--;
+    return c.depth ? refuse(&c, KILN_ERROR_ARGUMENT, "%d repeats have no end", c.depth) : KILN_OK;
+}
+
+double kiln_traffic(const struct kiln_dispatch_command *c)
+{
+    const kiln_kernel *kernel = c->dispatch->kernel;
+    double bytes = 0;
+
+    if (kernel->traffic)
+        return (double)kernel->traffic(c->dispatch);
+    for (int i = 0; i < kernel->bindings; i++)
+        bytes += c->bind[i].buffer < 0 ? 0 : (double)c->bind[i].bytes;
+    return bytes;
 }

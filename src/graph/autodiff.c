@@ -14,7 +14,6 @@
 
 struct sweep {
     kiln_graph *g;
-    uint32_t count;    /* values there were before */
     bool *towards;     /* by id: depends on an x */
     kiln_tensor *grad; /* by id: the sum of contributions so far */
 };
@@ -54,19 +53,21 @@ static void contribute(struct sweep *s, kiln_tensor to, kiln_tensor amount)
     *sum = sum->id ? kiln_add(s->g, *sum, amount) : amount;
 }
 
-enum { MOST_OUTPUTS = 16 };
+/* The room a visit needs: gradients of a node's outputs and of its inputs. */
+struct room {
+    kiln_tensor *dy, *dx;
+};
 
-static void visit(struct sweep *s, const kiln_node *n, kiln_tensor *dx)
+static void visit(struct sweep *s, const kiln_node *n, const struct room *room)
 {
-    kiln_tensor dy[MOST_OUTPUTS] = {{0}};
     bool used = false, needed = false;
     for (int i = 0; i < n->outputs; i++) {
-        dy[i] = s->grad[n->out[i].id];
-        used |= dy[i].id != 0;
+        room->dy[i] = s->grad[n->out[i].id];
+        used |= room->dy[i].id != 0;
     }
     for (int i = 0; i < n->inputs; i++) {
         needed |= n->in[i].id && s->towards[n->in[i].id];
-        dx[i] = KILN_NONE;
+        room->dx[i] = KILN_NONE;
     }
     if (!used || !needed)
         return;
@@ -74,29 +75,42 @@ static void visit(struct sweep *s, const kiln_node *n, kiln_tensor *dx)
         kiln_node_fail(s->g, n, KILN_ERROR_UNSUPPORTED, "has no gradient");
         return;
     }
-    n->op->grad(s->g, n, dy, dx);
+    n->op->grad(s->g, n, room->dy, room->dx);
     for (int i = 0; i < n->inputs; i++)
-        contribute(s, n->in[i], dx[i]);
+        contribute(s, n->in[i], room->dx[i]);
 }
 
-static int most_inputs(const kiln_graph *g, int nodes)
+bool kiln_gradient_wanted(const kiln_graph *g, kiln_tensor t)
 {
-    int most = 1;
-    for (int i = 0; i < nodes; i++)
-        most = g->node.data[i]->inputs > most ? g->node.data[i]->inputs : most;
-    return most;
+    return t.id && t.id <= g->wanted_count && g->wanted[t.id];
+}
+
+static bool make_room(const kiln_graph *g, int nodes, struct room *room)
+{
+    int inputs = 1, outputs = 1;
+    for (int i = 0; i < nodes; i++) {
+        inputs = g->node.data[i]->inputs > inputs ? g->node.data[i]->inputs : inputs;
+        outputs = g->node.data[i]->outputs > outputs ? g->node.data[i]->outputs : outputs;
+    }
+    room->dy = calloc((size_t)outputs, sizeof *room->dy);
+    room->dx = calloc((size_t)inputs, sizeof *room->dx);
+    return room->dy && room->dx;
+}
+
+static bool is_real(const kiln_graph *g, kiln_tensor t)
+{
+    return kiln_graph_value(g, t) && kiln_type_is_real(kiln_tensor_type(g, t));
 }
 
 static bool valid_ends(kiln_graph *g, kiln_tensor y, const kiln_tensor *x, int count)
 {
-    const struct kiln_value *end = kiln_graph_value(g, y);
-    if (!end || !kiln_type_is_real(end->spec.type)) {
+    if (!is_real(g, y)) {
         kiln_graph_fail(g, KILN_ERROR_TYPE, "gradient: y must be a real value of this graph");
         return false;
     }
     for (int i = 0; i < count; i++) {
         const struct kiln_value *v = kiln_graph_value(g, x[i]);
-        if (v && kiln_type_is_real(v->spec.type))
+        if (is_real(g, x[i]))
             continue;
         kiln_graph_fail(g, KILN_ERROR_TYPE, "gradient: x %d%s%s is %s, wanted a real value of this graph", i,
                         v && v->name ? " " : "", v && v->name ? v->name : "",
@@ -106,25 +120,59 @@ static bool valid_ends(kiln_graph *g, kiln_tensor y, const kiln_tensor *x, int c
     return true;
 }
 
-static void run(struct sweep *s, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count,
-                kiln_tensor *dx)
+/* The sum of what several uses of one y ask for. */
+static void begin(struct sweep *s, kiln_tensor y, kiln_tensor dy)
+{
+    kiln_tensor *sum = &s->grad[y.id];
+    if (dy.id)
+        *sum = sum->id ? kiln_add(s->g, *sum, dy) : dy;
+}
+
+/* Through the nodes there were when the sweep began, from those y's on whose grad is set. */
+static void run(struct sweep *s, int nodes, const kiln_tensor *x, int count, kiln_tensor *dx)
 {
     kiln_graph *g = s->g;
-    const int nodes = g->node.count;
-    kiln_tensor *amounts = calloc((size_t)most_inputs(g, nodes), sizeof *amounts);
-    if (!amounts) {
-        kiln_graph_fail(g, KILN_ERROR_MEMORY, "gradient: out of memory");
-        return;
-    }
+    struct room room;
     for (int i = 0; i < count; i++)
         s->towards[x[i].id] = true;
     mark_dependents(g, s->towards, nodes);
-    s->grad[y.id] = dy.id ? dy : kiln_ones_like(g, y);
+    if (!make_room(g, nodes, &room))
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "gradient: out of memory");
     for (int i = nodes - 1; i >= 0 && !g->status; i--)
-        visit(s, g->node.data[i], amounts);
+        visit(s, g->node.data[i], &room);
     for (int i = 0; i < count && !g->status; i++)
-        dx[i] = s->grad[x[i].id].id ? s->grad[x[i].id] : kiln_zeros_like(g, x[i]);
-    free(amounts);
+        dx[i] = s->grad[x[i].id];
+    free(room.dy);
+    free(room.dx);
+}
+
+void kiln_gradients(kiln_graph *g, const kiln_tensor *y, const kiln_tensor *dy, int ys, const kiln_tensor *x,
+                    int count, kiln_tensor *dx)
+{
+    for (int i = 0; i < count; i++)
+        dx[i] = KILN_NONE;
+    if (g->status)
+        return;
+    struct sweep s = {.g = g};
+    s.towards = calloc((size_t)g->value.count + 1, sizeof *s.towards);
+    s.grad = calloc((size_t)g->value.count + 1, sizeof *s.grad);
+    const bool literal = g->literal, *wanted = g->wanted;
+    const uint32_t wanted_count = g->wanted_count;
+    const int nodes = g->node.count;
+    g->literal = true; /* rules read the very values that the forward nodes read */
+    g->wanted = s.towards;
+    g->wanted_count = (uint32_t)g->value.count;
+    for (int i = 0; i < ys && s.towards && s.grad; i++)
+        begin(&s, y[i], dy[i]);
+    if (s.towards && s.grad)
+        run(&s, nodes, x, count, dx);
+    else
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "gradient: out of memory");
+    g->literal = literal;
+    g->wanted = wanted;
+    g->wanted_count = wanted_count;
+    free(s.towards);
+    free(s.grad);
 }
 
 void kiln_gradient(kiln_graph *g, kiln_tensor y, kiln_tensor dy, const kiln_tensor *x, int count,
@@ -134,16 +182,9 @@ void kiln_gradient(kiln_graph *g, kiln_tensor y, kiln_tensor dy, const kiln_tens
         dx[i] = KILN_NONE;
     if (g->status || !valid_ends(g, y, x, count))
         return;
-    struct sweep s = {.g = g, .count = (uint32_t)g->value.count};
-    s.towards = calloc((size_t)s.count + 1, sizeof *s.towards);
-    s.grad = calloc((size_t)s.count + 1, sizeof *s.grad);
-    const bool literal = g->literal;
-    g->literal = true; /* rules read the very values that the forward nodes read */
-    if (s.towards && s.grad)
-        run(&s, y, dy, x, count, dx);
-    else
-        kiln_graph_fail(g, KILN_ERROR_MEMORY, "gradient: out of memory");
-    g->literal = literal;
-    free(s.towards);
-    free(s.grad);
+    const kiln_tensor start = dy.id ? dy : kiln_ones_like(g, y);
+    kiln_gradients(g, &y, &start, 1, x, count, dx);
+    for (int i = 0; i < count && !g->status; i++)
+        if (!dx[i].id)
+            dx[i] = kiln_zeros_like(g, x[i]);
 }

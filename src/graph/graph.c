@@ -21,18 +21,40 @@ kiln_status kiln_graph_create(kiln_graph **out, const kiln_graph_params *params)
     if (!g)
         return kiln_fail(KILN_ERROR_MEMORY, "graph: out of memory");
     g->tag = atomic_fetch_add(&next_tag, 1);
+    atomic_init(&g->references, 1);
     g->name = kiln_arena_text(&g->arena, params && params->name ? params->name : "graph");
     *out = g;
     kiln_dim(g, "batch"); /* expression 0: KILN_BATCH */
     return KILN_OK;
 }
 
+/* Bodies are not changed once they are in use, but for the count of those who use them. */
+static void release_body(const kiln_graph *body)
+{
+    kiln_graph *last = (kiln_graph *)(uintptr_t)body;
+    kiln_graph_destroy(&last);
+}
+
+static bool hold_bodies(kiln_graph *g, const kiln_node *n)
+{
+    const kiln_graph *body;
+    for (int i = 0; n->op->body && (body = n->op->body(n->params, i)); i++) {
+        if (!kiln_vec_push(&g->body, body))
+            return false;
+        atomic_fetch_add(&((kiln_graph *)(uintptr_t)body)->references, 1);
+    }
+    return true;
+}
+
 void kiln_graph_destroy(kiln_graph **graph)
 {
     kiln_graph *g = *graph;
     *graph = NULL;
-    if (!g)
+    if (!g || atomic_fetch_sub(&g->references, 1) > 1)
         return;
+    for (int i = 0; i < g->body.count; i++)
+        release_body(g->body.data[i]);
+    kiln_vec_finish(&g->body);
     kiln_vec_finish(&g->value);
     kiln_vec_finish(&g->node);
     kiln_vec_finish(&g->dim);
@@ -147,7 +169,7 @@ static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *
         .params_size = params_size,
         .name = name,
     };
-    const bool whole = (n->in || !inputs) && n->out && (n->params || !params_size);
+    const bool whole = (n->in || !inputs) && n->out && (n->params || !params_size) && hold_bodies(g, n);
     return whole && kiln_vec_reserve(&g->value, g->value.count + outputs) && kiln_vec_push(&g->node, n)
                ? n
                : NULL;
@@ -173,8 +195,7 @@ kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *i
     return n;
 }
 
-/* The value that reading t means now: of a state, the newest one. */
-static kiln_tensor newest(const kiln_graph *g, kiln_tensor t)
+kiln_tensor kiln_newest(const kiln_graph *g, kiln_tensor t)
 {
     for (int i = 0; !g->literal && i < g->state.count; i++)
         if (g->state.data[i].state.id == t.id)
@@ -194,7 +215,7 @@ static bool take_inputs(kiln_graph *g, const kiln_op *op, const kiln_tensor *in,
             kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "%s: input %d is a value of another graph", op->name, i);
             return false;
         }
-        taken[i] = newest(g, in[i]);
+        taken[i] = kiln_newest(g, in[i]);
     }
     return true;
 }
@@ -215,22 +236,25 @@ static const char *node_name(kiln_graph *g)
     return name;
 }
 
-enum { MOST_OUTPUTS = 16 };
+enum { FEW_OUTPUTS = 8 };
 
 kiln_tensor kiln_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                         const void *params, size_t params_size)
 {
     if (g->status)
         return KILN_NONE;
-    kiln_spec spec[MOST_OUTPUTS] = {{0}};
+    const int outputs = op->output_count ? op->output_count(params) : op->outputs;
+    kiln_spec few[FEW_OUTPUTS] = {{0}};
+    kiln_spec *spec =
+        outputs <= FEW_OUTPUTS ? few : kiln_arena_alloc(&g->arena, (size_t)outputs * sizeof *spec);
     kiln_tensor *taken = kiln_arena_alloc(&g->arena, (size_t)(inputs ? inputs : 1) * sizeof *taken);
-    if (!taken || op->outputs > MOST_OUTPUTS) {
+    if (!taken || !spec) {
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "%s: out of memory", op->name);
         return KILN_NONE;
     }
     if (!take_inputs(g, op, in, inputs, taken))
         return KILN_NONE;
-    kiln_node *n = new_node(g, op, taken, inputs, params, params_size, op->outputs, node_name(g));
+    kiln_node *n = new_node(g, op, taken, inputs, params, params_size, outputs, node_name(g));
     if (!n) {
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "%s: out of memory", op->name);
         return KILN_NONE;
@@ -294,7 +318,7 @@ const char *kiln_tensor_name(const kiln_graph *g, kiln_tensor t)
 
 kiln_tensor kiln_output(kiln_graph *g, const char *name, kiln_tensor t)
 {
-    t = newest(g, t);
+    t = kiln_newest(g, t);
     if (!kiln_name(g, t, name).id)
         return KILN_NONE;
     for (int i = 0; i < g->output.count; i++)

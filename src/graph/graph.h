@@ -7,6 +7,8 @@
 #ifndef KILN_GRAPH_GRAPH_H
 #define KILN_GRAPH_GRAPH_H
 
+#include <stdatomic.h>
+
 #include <kiln/extend.h>
 
 #include "base/arena.h"
@@ -47,7 +49,8 @@ struct kiln_attachment {
 };
 
 struct kiln_graph {
-    uint32_t tag; /* kiln_tensor.graph of its values */
+    uint32_t tag;          /* kiln_tensor.graph of its values */
+    atomic_int references; /* one of whoever made it, one a node whose body it is */
     const char *name;
     struct kiln_arena arena;
     KILN_VEC(struct kiln_value) value;
@@ -58,11 +61,14 @@ struct kiln_graph {
     KILN_VEC(kiln_tensor) parameter;
     KILN_VEC(struct kiln_state_value) state;
     KILN_VEC(struct kiln_attachment) attachment;
-    struct kiln_map names;        /* name -> id */
-    struct kiln_map counters;     /* "scope/kind" -> how many */
-    KILN_VEC(const char *) scope; /* full prefixes, "encoder.layer1." */
-    kiln_tensor random;           /* kiln_random_counter */
-    bool literal;                 /* inputs of new nodes are taken as they are: no newest value of a state */
+    struct kiln_map names;             /* name -> id */
+    struct kiln_map counters;          /* "scope/kind" -> how many */
+    KILN_VEC(const char *) scope;      /* full prefixes, "encoder.layer1." */
+    KILN_VEC(const kiln_graph *) body; /* of its nodes: a reference each */
+    kiln_tensor random;                /* kiln_random_counter */
+    const bool *wanted;                /* while gradients are made, by id: kiln_gradient_wanted */
+    uint32_t wanted_count;
+    bool literal; /* inputs of new nodes are taken as they are: no newest value of a state */
     kiln_status status;
     const char *error;
 };
@@ -92,6 +98,8 @@ struct kiln_constant_params {
 
 /** The value of an id; NULL for KILN_NONE or an id that is not of this graph. */
 const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t);
+/** What reading t means now: of a state its newest value, unless inputs are taken as they are; else t. */
+kiln_tensor kiln_newest(const kiln_graph *g, kiln_tensor t);
 /** The node that makes t; NULL as above. */
 kiln_node *kiln_graph_node(const kiln_graph *g, kiln_tensor t);
 
@@ -99,6 +107,13 @@ kiln_node *kiln_graph_node(const kiln_graph *g, kiln_tensor t);
 kiln_node *kiln_graph_add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                           const void *params, size_t params_size, const kiln_spec *out, int outputs,
                           const char *name);
+
+/**
+ * As kiln_gradient, of several values at once: dx[i] = sum over k of dy[k] * d y[k] / d x[i]. A y whose dy is KILN_NONE counts
+ * for nothing; an x that no such y depends on gets KILN_NONE.
+ */
+void kiln_gradients(kiln_graph *g, const kiln_tensor *y, const kiln_tensor *dy, int ys, const kiln_tensor *x,
+                    int count, kiln_tensor *dx);
 
 /** A constant whose data is `stored`, standing for spec's type; data is copied. */
 kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data,

@@ -3,10 +3,12 @@
  * inference. The compiler knows these by address; none of them is lowered by a rule of its own.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "graph/graph.h"
 #include "graph/random.h"
 
@@ -201,6 +203,16 @@ kiln_tensor kiln_random_counter(kiln_graph *g)
     g->random = kiln_stop_gradient(g, state); /* the value before the increment, whoever reads it later */
     kiln_assign_with(g, state, kiln_add(g, g->random, step), g->random);
     return g->random;
+}
+
+uint32_t kiln_random_stream(kiln_graph *g, const char *kind)
+{
+    const char *scope = g->scope.count ? g->scope.data[g->scope.count - 1] : "";
+    char name[512];
+    snprintf(name, sizeof name, "%s%d/%s", scope, kiln_map_find(&g->counters, scope),
+             kiln_scope_name(g, kind, NULL));
+    const uint64_t hash = kiln_rng_stream(name);
+    return (uint32_t)(hash >> 32 ^ hash);
 }
 
 /* Identities that mean something ------------------------------------------------------------------------- */

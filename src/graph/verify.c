@@ -13,6 +13,23 @@ static bool valid_spec(const kiln_graph *g, const kiln_spec *spec)
     return valid;
 }
 
+/* A body has no leaf of its own but inputs and constants, and no effect. */
+static kiln_status verify_bodies(const kiln_node *n)
+{
+    const kiln_graph *body;
+    kiln_status status = KILN_OK;
+    for (int i = 0; n->op->body && !status && (body = n->op->body(n->params, i)); i++) {
+        status = kiln_graph_verify(body);
+        for (int k = 0; k < body->node.count && !status; k++) {
+            const kiln_op *op = body->node.data[k]->op;
+            if (op == &kiln_op_parameter || op == &kiln_op_state || op->flags & KILN_OP_EFFECT)
+                status = kiln_fail(KILN_ERROR_ARGUMENT, "IR: body \"%s\" of %s is not closed: it has %s %d",
+                                   body->name, n->op->name, op->name, k);
+        }
+    }
+    return status;
+}
+
 static kiln_status verify_node(const kiln_graph *g, const kiln_node *n, uint32_t made)
 {
     for (int i = 0; i < n->inputs; i++)
@@ -28,7 +45,7 @@ static kiln_status verify_node(const kiln_graph *g, const kiln_node *n, uint32_t
             return kiln_fail(KILN_ERROR_ARGUMENT, "IR: output %d of %s has no valid type and shape", i,
                              n->op->name);
     }
-    return KILN_OK;
+    return verify_bodies(n);
 }
 
 kiln_status kiln_graph_verify(const kiln_graph *g)

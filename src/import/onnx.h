@@ -224,20 +224,26 @@ void kiln_onnx_build_unary(kiln_onnx_node *n);
 void kiln_onnx_build_binary(kiln_onnx_node *n);
 void kiln_onnx_build_variadic(kiln_onnx_node *n);
 void kiln_onnx_build_mean(kiln_onnx_node *n);
+void kiln_onnx_build_mod(kiln_onnx_node *n);
+void kiln_onnx_build_bit_shift(kiln_onnx_node *n);
+void kiln_onnx_build_is_inf(kiln_onnx_node *n);
 void kiln_onnx_build_pow(kiln_onnx_node *n);
 void kiln_onnx_build_where(kiln_onnx_node *n);
 void kiln_onnx_build_clip(kiln_onnx_node *n);
 void kiln_onnx_build_leaky_relu(kiln_onnx_node *n);
 void kiln_onnx_build_prelu(kiln_onnx_node *n);
 void kiln_onnx_build_elu(kiln_onnx_node *n);
+void kiln_onnx_build_celu(kiln_onnx_node *n);
 void kiln_onnx_build_selu(kiln_onnx_node *n);
+void kiln_onnx_build_swish(kiln_onnx_node *n);
+void kiln_onnx_build_gelu(kiln_onnx_node *n);
+void kiln_onnx_build_shrink(kiln_onnx_node *n);
 void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n);
 void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n);
 void kiln_onnx_build_cast(kiln_onnx_node *n);
 void kiln_onnx_build_cast_like(kiln_onnx_node *n);
 void kiln_onnx_build_identity(kiln_onnx_node *n);
 void kiln_onnx_build_dropout(kiln_onnx_node *n);
-kiln_onnx_unary_fn kiln_onnx_ceil, kiln_onnx_tan, kiln_onnx_softsign, kiln_onnx_hard_swish;
 
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);

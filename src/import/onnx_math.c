@@ -4,38 +4,6 @@
 
 #include "import/onnx.h"
 
-/* Functions that ONNX has and kiln composes -------------------------------------------------------------- */
-
-static kiln_tensor scalar_like(kiln_graph *g, kiln_tensor x, double value)
-{
-    return kiln_scalar(g, kiln_tensor_type(g, x), value);
-}
-
-kiln_tensor kiln_onnx_ceil(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_neg(g, kiln_floor(g, kiln_neg(g, x)));
-}
-
-kiln_tensor kiln_onnx_tan(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_div(g, kiln_sin(g, x), kiln_cos(g, x));
-}
-
-kiln_tensor kiln_onnx_softsign(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_div(g, x, kiln_shift(g, kiln_abs(g, x), 1));
-}
-
-static kiln_tensor hard_sigmoid(kiln_graph *g, kiln_tensor x, double alpha, double beta)
-{
-    return kiln_clip(g, kiln_shift(g, kiln_scale(g, x, alpha), beta), 0, 1);
-}
-
-kiln_tensor kiln_onnx_hard_swish(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_mul(g, x, hard_sigmoid(g, x, 1.0 / 6, 0.5));
-}
-
 /* One and two operands ----------------------------------------------------------------------------------- */
 
 void kiln_onnx_build_unary(kiln_onnx_node *n)
@@ -72,17 +40,45 @@ void kiln_onnx_build_variadic(kiln_onnx_node *n)
 
 void kiln_onnx_build_mean(kiln_onnx_node *n)
 {
-    kiln_tensor y = kiln_onnx_in(n, 0);
-    for (int i = 1; i < n->inputs; i++)
-        y = kiln_add(n->g, y, kiln_onnx_in(n, i));
-    kiln_onnx_out(n, 0, kiln_scale(n->g, y, 1.0 / n->inputs));
+    kiln_tensor *x = kiln_arena_alloc(&n->m->arena, (size_t)n->inputs * sizeof *x);
+    for (int i = 0; x && i < n->inputs; i++)
+        x[i] = kiln_onnx_in(n, i);
+    kiln_onnx_out(n, 0, x ? kiln_mean_all(n->g, x, n->inputs) : KILN_NONE);
 }
 
-/* Base and exponent may differ in type; the result has the base's. */
+/* fmod = 1 asks for the sign of the dividend; reals must. */
+void kiln_onnx_build_mod(kiln_onnx_node *n)
+{
+    const bool rest = kiln_onnx_int(n, "fmod", 0);
+    kiln_onnx_out(n, 0, (rest ? kiln_fmod : kiln_mod)(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1)));
+}
+
+void kiln_onnx_build_bit_shift(kiln_onnx_node *n)
+{
+    const bool left = !strcmp(kiln_onnx_text(n, "direction", ""), "LEFT");
+    const kiln_tensor a = kiln_onnx_in(n, 0), b = kiln_onnx_in(n, 1);
+    kiln_onnx_out(n, 0, (left ? kiln_shift_left : kiln_shift_right)(n->g, a, b));
+}
+
+/* With neither sign asked for nothing is infinite: x < x is false, of NaN as well. */
+void kiln_onnx_build_is_inf(kiln_onnx_node *n)
+{
+    const bool below = kiln_onnx_int(n, "detect_negative", 1), above = kiln_onnx_int(n, "detect_positive", 1);
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    kiln_onnx_out(n, 0,
+                  below || above ? kiln_is_infinite(n->g, x, (int)above - (int)below)
+                                 : kiln_less(n->g, x, x));
+}
+
+/* Base and exponent may differ in type; the result has the base's. An integer to the power of another is exact. */
 void kiln_onnx_build_pow(kiln_onnx_node *n)
 {
     const kiln_tensor base = kiln_onnx_in(n, 0), exponent = lay_at_axis(n, kiln_onnx_in(n, 1));
     const kiln_type type = kiln_onnx_spec(n, 0).type, real = kiln_type_is_real(type) ? type : KILN_F32;
+    if (!kiln_type_is_real(type) && !kiln_type_is_real(kiln_onnx_spec(n, 1).type)) {
+        kiln_onnx_out(n, 0, kiln_pow(n->g, base, kiln_cast(n->g, exponent, type)));
+        return;
+    }
     kiln_onnx_out(
         n, 0,
         kiln_cast(n->g, kiln_pow(n->g, kiln_cast(n->g, base, real), kiln_cast(n->g, exponent, real)), type));
@@ -109,9 +105,8 @@ void kiln_onnx_build_clip(kiln_onnx_node *n)
     double low, high;
     const bool known_low = bound(n, "min", 1, -INFINITY, &low),
                known_high = bound(n, "max", 2, INFINITY, &high);
-    const bool known = known_low && known_high;
     kiln_tensor y = kiln_onnx_in(n, 0);
-    if (known && kiln_type_is_real(kiln_onnx_spec(n, 0).type)) {
+    if (known_low && known_high) {
         kiln_onnx_out(n, 0, kiln_clip(n->g, y, low, high));
         return;
     }
@@ -127,27 +122,24 @@ void kiln_onnx_build_leaky_relu(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_leaky_relu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 0.01)));
 }
 
-/* x where it is above 0, slope * x below. Before opset 7, a list of slopes is one a channel (axis 1). */
+/* Before opset 7, a list of slopes is one a channel (axis 1). */
 void kiln_onnx_build_prelu(kiln_onnx_node *n)
 {
-    const kiln_tensor x = kiln_onnx_in(n, 0), below = kiln_min(n->g, x, scalar_like(n->g, x, 0));
     kiln_tensor slope = kiln_onnx_in(n, 1);
     if (n->opset < 7 && kiln_onnx_spec(n, 1).shape.rank == 1)
         for (int axis = 2; axis < kiln_onnx_spec(n, 0).shape.rank; axis++)
             slope = kiln_unsqueeze(n->g, slope, -1);
-    kiln_onnx_out(n, 0, kiln_add(n->g, kiln_relu(n->g, x), kiln_mul(n->g, slope, below)));
-}
-
-/* x where it is above 0, alpha (exp(x) - 1) below. */
-static kiln_tensor elu(kiln_graph *g, kiln_tensor x, double alpha)
-{
-    const kiln_tensor below = kiln_min(g, x, scalar_like(g, x, 0));
-    return kiln_add(g, kiln_relu(g, x), kiln_scale(g, kiln_expm1(g, below), alpha));
+    kiln_onnx_out(n, 0, kiln_prelu(n->g, kiln_onnx_in(n, 0), slope));
 }
 
 void kiln_onnx_build_elu(kiln_onnx_node *n)
 {
-    kiln_onnx_out(n, 0, elu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
+    kiln_onnx_out(n, 0, kiln_elu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
+}
+
+void kiln_onnx_build_celu(kiln_onnx_node *n)
+{
+    kiln_onnx_out(n, 0, kiln_celu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
 }
 
 /* gamma elu(x); the defaults are those of Klambauer 2017. */
@@ -155,20 +147,35 @@ void kiln_onnx_build_selu(kiln_onnx_node *n)
 {
     const double alpha = kiln_onnx_real(n, "alpha", n->opset < 6 ? 1.6732 : 1.67326319217681884765625);
     const double gamma = kiln_onnx_real(n, "gamma", n->opset < 6 ? 1.0507 : 1.05070102214813232421875);
-    kiln_onnx_out(n, 0, kiln_scale(n->g, elu(n->g, kiln_onnx_in(n, 0), alpha), gamma));
+    kiln_onnx_out(n, 0, kiln_scale(n->g, kiln_elu(n->g, kiln_onnx_in(n, 0), alpha), gamma));
 }
 
-/* x where it is above alpha, else 0. */
+void kiln_onnx_build_swish(kiln_onnx_node *n)
+{
+    kiln_onnx_out(n, 0, kiln_swish(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
+}
+
+void kiln_onnx_build_gelu(kiln_onnx_node *n)
+{
+    const bool by_tanh = !strcmp(kiln_onnx_text(n, "approximate", "none"), "tanh");
+    kiln_onnx_out(n, 0, (by_tanh ? kiln_gelu_tanh : kiln_gelu)(n->g, kiln_onnx_in(n, 0)));
+}
+
+void kiln_onnx_build_shrink(kiln_onnx_node *n)
+{
+    const double edge = kiln_onnx_real(n, "lambd", 0.5), bias = kiln_onnx_real(n, "bias", 0);
+    kiln_onnx_out(n, 0, kiln_shrink(n->g, kiln_onnx_in(n, 0), edge, bias));
+}
+
 void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n)
 {
-    const kiln_tensor x = kiln_onnx_in(n, 0), edge = scalar_like(n->g, x, kiln_onnx_real(n, "alpha", 1));
-    kiln_onnx_out(n, 0, kiln_where(n->g, kiln_less(n->g, edge, x), x, scalar_like(n->g, x, 0)));
+    kiln_onnx_out(n, 0, kiln_thresholded_relu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 1)));
 }
 
 void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n)
 {
     const double alpha = kiln_onnx_real(n, "alpha", 0.2), beta = kiln_onnx_real(n, "beta", 0.5);
-    kiln_onnx_out(n, 0, hard_sigmoid(n->g, kiln_onnx_in(n, 0), alpha, beta));
+    kiln_onnx_out(n, 0, kiln_hard_sigmoid(n->g, kiln_onnx_in(n, 0), alpha, beta));
 }
 
 /* What hands values on ----------------------------------------------------------------------------------- */

@@ -187,6 +187,17 @@ static kiln_status write_leaf(struct kiln_onnx_writer *w, const kiln_node *n)
 
 /* Nodes -------------------------------------------------------------------------------------------------- */
 
+/* Where no opset is asked for, the first that has every operator. */
+static void raise_opset(struct kiln_onnx_writer *w)
+{
+    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
+        const kiln_node *n = kiln_graph_node_at(w->g, i);
+        const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+        if (row && n->outputs && w->needed[n->out[0].id] && row->since > w->opset)
+            w->opset = row->since;
+    }
+}
+
 static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
@@ -197,10 +208,10 @@ static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
         return write_leaf(w, n);
     if (m.kind != KILN_ONNX_ALONE)
         kiln_onnx_write_match(w, n, &m);
-    else if (row)
+    else if (row && row->since <= w->opset)
         row->write(w, n, row);
     else
-        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+        kiln_onnx_writer_refuse(w, n, row ? "a later opset has it" : "ONNX has nothing like it");
     return KILN_OK;
 }
 
@@ -350,6 +361,8 @@ kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const
         name_values(&w);
         mark(&w, outputs, count, false);
         mark(&w, outputs, count, true);
+        if (!p.opset)
+            raise_opset(&w);
         status = write_nodes(&w);
     }
     if (!status)

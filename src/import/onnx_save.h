@@ -4,6 +4,7 @@
  *   onnx_save.c        kiln_onnx_save: what is needed, leaves, values' names, the file
  *   onnx_save_node.c   making ONNX nodes, attributes and constants
  *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
+ *   onnx_save_math.c   the same for elementwise operators
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization
  */
 #ifndef KILN_IMPORT_ONNX_SAVE_H
@@ -43,6 +44,7 @@ struct kiln_onnx_writer_row {
     const char *onnx; /* the ONNX operator, where it is one */
     void (*write)(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_writer_row *row);
     uint32_t reads; /* bit i: input i is read; 0: all are */
+    int since;      /* the first opset that has it, where that is beyond the least one written */
 };
 
 /** The row of an operator; NULL where ONNX has nothing for it. */

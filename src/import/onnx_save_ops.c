@@ -3,120 +3,7 @@
 #include <string.h>
 
 #include "import/onnx.h"
-#include "import/onnx_save.h"
-
-typedef struct kiln_onnx_writer writer;
-typedef struct kiln_onnx_writer_row row;
-
-#define IN(...)                                                                     \
-    (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]) \
-    {                                                                               \
-        __VA_ARGS__                                                                 \
-    }
-
-static const char *in(writer *w, const kiln_node *n, int i)
-{
-    return i < n->inputs ? kiln_onnx_name(w, n->in[i]) : "";
-}
-
-static const char *out(writer *w, const kiln_node *n)
-{
-    return kiln_onnx_name(w, n->out[0]);
-}
-
-static kiln_spec spec(writer *w, kiln_tensor t)
-{
-    return kiln_tensor_spec(w->g, t);
-}
-
-static int64_t integer(const kiln_node *n, const char *field)
-{
-    int64_t value = 0;
-    kiln_node_integers(n, field, &value, 1);
-    return value;
-}
-
-static double number(const kiln_node *n, const char *field)
-{
-    double value = 0;
-    kiln_node_reals(n, field, &value, 1);
-    return value;
-}
-
-/* A number of the type of n's first input. */
-static const char *scalar(writer *w, const kiln_node *n, double value)
-{
-    return kiln_onnx_new_scalar(w, spec(w, n->in[0]).type, value);
-}
-
-/* Elementwise -------------------------------------------------------------------------------------------- */
-
-static void write_same(writer *w, const kiln_node *n, const row *r)
-{
-    const char *names[8];
-    for (int i = 0; i < n->inputs && i < 8; i++)
-        names[i] = in(w, n, i);
-    kiln_onnx_write(w, r->onnx, out(w, n), n->inputs, names);
-}
-
-static void write_not_equal(writer *w, const kiln_node *n, const row *r)
-{
-    (void)r;
-    kiln_onnx_write(w, "Not", out(w, n), IN(kiln_onnx_step(w, "Equal", IN(in(w, n, 0), in(w, n, 1)))));
-}
-
-static void write_square(writer *w, const kiln_node *n, const row *r)
-{
-    (void)r;
-    kiln_onnx_write(w, "Mul", out(w, n), IN(in(w, n, 0), in(w, n, 0)));
-}
-
-static void write_rsqrt(writer *w, const kiln_node *n, const row *r)
-{
-    (void)r;
-    kiln_onnx_write(w, "Reciprocal", out(w, n), IN(kiln_onnx_step(w, "Sqrt", IN(in(w, n, 0)))));
-}
-
-static void write_expm1(writer *w, const kiln_node *n, const row *r)
-{
-    (void)r;
-    kiln_onnx_write(w, "Sub", out(w, n), IN(kiln_onnx_step(w, "Exp", IN(in(w, n, 0))), scalar(w, n, 1)));
-}
-
-static void write_log1p(writer *w, const kiln_node *n, const row *r)
-{
-    (void)r;
-    kiln_onnx_write(w, "Log", out(w, n), IN(kiln_onnx_step(w, "Add", IN(in(w, n, 0), scalar(w, n, 1)))));
-}
-
-static void write_scale(writer *w, const kiln_node *n, const row *r)
-{
-    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), scalar(w, n, number(n, "factor"))));
-}
-
-static void write_shift(writer *w, const kiln_node *n, const row *r)
-{
-    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), scalar(w, n, number(n, "term"))));
-}
-
-static void write_leaky_relu(writer *w, const kiln_node *n, const row *r)
-{
-    kiln_onnx_put_real(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "alpha",
-                       number(n, "slope"));
-}
-
-static void write_clip(writer *w, const kiln_node *n, const row *r)
-{
-    const double low = number(n, "low"), high = number(n, "high");
-    const char *least = isinf(low) ? "" : scalar(w, n, low), *most = isinf(high) ? "" : scalar(w, n, high);
-    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), least, most));
-}
-
-static void write_cast(writer *w, const kiln_node *n, const row *r)
-{
-    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "to",
-                      kiln_onnx_type_of(spec(w, n->out[0]).type));
-}
+#include "import/onnx_save_row.h"
 
 /* What is another value in inference: the second of by_mode, the first of the others. */
 static void write_alias(writer *w, const kiln_node *n, const row *r)
@@ -414,75 +301,35 @@ static void write_pad(writer *w, const kiln_node *n, const row *r)
 /* The table ---------------------------------------------------------------------------------------------- */
 
 static const row rows[] = {
-    {"abs", "Abs", write_same, 0},
-    {"add", "Add", write_same, 0},
-    {"and", "And", write_same, 0},
     {"by_mode", NULL, write_alias, 2},
-    {"cast_integer", "Cast", write_cast, 0},
-    {"cast_real", "Cast", write_cast, 0},
-    {"cast_truth", "Cast", write_cast, 0},
-    {"clip", "Clip", write_clip, 0},
     {"concat", "Concat", write_axis, 0},
     {"conv", "Conv", write_conv, 0},
     {"conv_transpose", "ConvTranspose", write_conv, 0},
-    {"cos", "Cos", write_same, 0},
-    {"div", "Div", write_same, 0},
-    {"equal", "Equal", write_same, 0},
-    {"exp", "Exp", write_same, 0},
     {"expand", "Expand", write_expand, 0},
     {"expand_to", "Expand", write_expand, 1},
-    {"expm1", NULL, write_expm1, 0},
     {"find_max", "ArgMax", write_find, 0},
     {"find_min", "ArgMin", write_find, 0},
     {"flatten", "Reshape", write_reshape, 0},
-    {"floor", "Floor", write_same, 0},
     {"gather", "Gather", write_axis, 0},
-    {"leaky_relu", "LeakyRelu", write_leaky_relu, 0},
-    {"less", "Less", write_same, 0},
-    {"less_equal", "LessOrEqual", write_same, 0},
-    {"log", "Log", write_same, 0},
-    {"log1p", NULL, write_log1p, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
     {"matmul", "MatMul", write_matmul, 0},
-    {"max", "Max", write_same, 0},
     {"mean", "ReduceMean", write_reduce, 0},
-    {"min", "Min", write_same, 0},
     {"moments", NULL, write_moments, 0},
-    {"mul", "Mul", write_same, 0},
-    {"neg", "Neg", write_same, 0},
-    {"not", "Not", write_same, 0},
-    {"not_equal", NULL, write_not_equal, 0},
     {"ones_like", NULL, write_filled, 0},
-    {"or", "Or", write_same, 0},
     {"pad", "Pad", write_pad, 0},
     {"pool2d", NULL, write_pool, 0},
-    {"pow", "Pow", write_same, 0},
-    {"reciprocal", "Reciprocal", write_same, 0},
     {"reduce_max", "ReduceMax", write_reduce, 0},
     {"reduce_min", "ReduceMin", write_reduce, 0},
-    {"relu", "Relu", write_same, 0},
     {"reshape", "Reshape", write_reshape, 0},
     {"reshape_to", "Reshape", write_reshape, 1},
-    {"rsqrt", NULL, write_rsqrt, 0},
-    {"scale", "Mul", write_scale, 0},
-    {"shift", "Add", write_shift, 0},
-    {"sigmoid", "Sigmoid", write_same, 0},
-    {"sign", "Sign", write_same, 0},
-    {"sin", "Sin", write_same, 0},
     {"slice", "Slice", write_slice, 0},
     {"softmax", "Softmax", write_axis, 0},
-    {"softplus", "Softplus", write_same, 0},
-    {"sqrt", "Sqrt", write_same, 0},
-    {"square", NULL, write_square, 0},
     {"squeeze", "Reshape", write_reshape, 0},
     {"stop_gradient", NULL, write_alias, 1},
-    {"sub", "Sub", write_same, 0},
     {"sum", "ReduceSum", write_reduce, 0},
     {"sum_to", NULL, write_sum_to, 1},
-    {"tanh", "Tanh", write_same, 0},
     {"transpose", "Transpose", write_transpose, 0},
     {"unsqueeze", "Reshape", write_reshape, 0},
-    {"where", "Where", write_same, 0},
     {"zeros_like", NULL, write_filled, 0},
 };
 
@@ -491,5 +338,8 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].op, op))
             return &rows[i];
+    for (const row *r = kiln_onnx_writer_math; r->op; r++)
+        if (!strcmp(r->op, op))
+            return r;
     return NULL;
 }

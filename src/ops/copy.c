@@ -74,7 +74,10 @@ static void widen(struct kiln_walk *w)
 {
     if (w->rank > 1)
         return;
-    take_axis(w, 1, w, 0);
+    if (w->rank == 1)
+        take_axis(w, 1, w, 0);
+    else
+        w->size[1] = w->x_step[1] = w->y_step[1] = 1;
     w->size[0] = 1;
     w->x_step[0] = w->y_step[0] = 0;
     w->rank = 2;
@@ -200,7 +203,8 @@ kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const 
 
     struct kiln_walk w = collapse(walk);
     const size_t element = kiln_plan_element(plan, y);
-    if (w.rank == 0 || (w.rank == 1 && w.x_step[0] == 1 && w.y_step[0] == 1)) {
+    const bool dense = w.rank == 0 || (w.rank == 1 && w.x_step[0] == 1 && w.y_step[0] == 1);
+    if (dense && !kiln_plan_gated(plan)) {
         const uint64_t bytes = (w.rank ? (uint64_t)w.size[0] : 1) * element;
         return kiln_plan_copy(plan, (kiln_binding){x, (uint64_t)w.x_start * element, bytes},
                               (kiln_binding){y, (uint64_t)w.y_start * element, bytes});

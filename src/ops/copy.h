@@ -17,6 +17,12 @@ struct kiln_walk {
 /** The steps of a dense value. */
 void kiln_dense_steps(const kiln_shape *shape, int64_t *step);
 
+/** Whether what is planned now may have to be left out on the device, so that it must all be dispatches. */
+bool kiln_plan_gated(const kiln_plan *plan);
+
+/** Of a slice n of x, whose sizes are known and which joins values: the one that the slice is; KILN_NONE: none. */
+kiln_tensor kiln_slice_of_joined(const kiln_graph *g, const kiln_node *n, kiln_tensor x);
+
 /** Plan the move of elements of x's and y's common type. What is dense on both sides becomes a plain copy. */
 kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *walk);
 

@@ -65,11 +65,11 @@ static kiln_status misfit(kiln_graph *g, const kiln_node *n, const kiln_shape *x
                           kiln_graph_shape_text(g, index, b, sizeof b));
 }
 
-/* [x before axis, index's axes before `end`, x from `rest` on] */
+/* [x before axis, index's axes from `begin` to `end`, x from `rest` on] */
 static kiln_status join(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int axis,
-                        const kiln_shape *index, int end, int rest, kiln_shape *out)
+                        const kiln_shape *index, int begin, int end, int rest, kiln_shape *out)
 {
-    const int rank = axis + end + x->rank - rest;
+    const int rank = axis + end - begin + x->rank - rest;
     if (rank > KILN_MAX_RANK)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
                               "x of rank %d and index of rank %d make more than %d axes", x->rank,
@@ -78,11 +78,28 @@ static kiln_status join(kiln_graph *g, const kiln_node *n, const kiln_shape *x, 
     int64_t *size = out->size;
     for (int i = 0; i < axis; i++)
         *size++ = x->size[i];
-    for (int i = 0; i < end; i++)
+    for (int i = begin; i < end; i++)
         *size++ = index->size[i];
     for (int i = rest; i < x->rank; i++)
         *size++ = x->size[i];
     return KILN_OK;
+}
+
+/* The first axes of both, as many as they have in common. */
+static bool share_batch(const kiln_shape *x, const kiln_shape *index, int batch)
+{
+    bool fits = batch >= 0 && batch <= index->rank && batch <= x->rank;
+    for (int i = 0; fits && i < batch; i++)
+        fits = x->size[i] == index->size[i];
+    return fits;
+}
+
+static kiln_status row_shape(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int axis, int batch,
+                             const kiln_shape *index, kiln_shape *out)
+{
+    return share_batch(x, index, batch) && batch <= axis
+               ? join(g, n, x, axis, index, batch, index->rank, axis + 1, out)
+               : misfit(g, n, x, index);
 }
 
 static kiln_status element_shape(kiln_graph *g, const kiln_node *n, const kiln_shape *x, int axis,
@@ -100,10 +117,9 @@ static kiln_status tuple_shape(kiln_graph *g, const kiln_node *n, const kiln_sha
 {
     const int last = index->rank - 1;
     const int64_t axes = last >= 0 ? index->size[last] : 0;
-    bool fits = batch >= 0 && batch <= last && axes >= 1 && axes <= x->rank - batch;
-    for (int i = 0; fits && i < batch; i++)
-        fits = x->size[i] == index->size[i];
-    return fits ? join(g, n, x, 0, index, last, batch + (int)axes, out) : misfit(g, n, x, index);
+    return share_batch(x, index, batch) && batch <= last && axes >= 1 && axes <= x->rank - batch
+               ? join(g, n, x, 0, index, 0, last, batch + (int)axes, out)
+               : misfit(g, n, x, index);
 }
 
 kiln_status kiln_slices_shape(kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
@@ -122,7 +138,7 @@ kiln_status kiln_slices_shape(kiln_graph *g, const kiln_node *n, kiln_tensor x, 
     const kiln_status status = tuples ? tuple_shape(g, n, &shape, p->batch, &named.shape, out)
                                : naming_of(n) == KILN_NAMES_ELEMENTS
                                    ? element_shape(g, n, &shape, axis, &named.shape, out)
-                                   : join(g, n, &shape, axis, &named.shape, named.shape.rank, axis + 1, out);
+                                   : row_shape(g, n, &shape, axis, p->batch, &named.shape, out);
     return status ? status
                   : check_range(g, n, index, shape.size + (tuples ? p->batch : axis),
                                 tuples ? named.shape.size[named.shape.rank - 1] : 1);
@@ -188,11 +204,11 @@ kiln_status kiln_plan_slices(kiln_plan *plan, const kiln_node *n, const kiln_sha
         .outer = product(x->size, axis),
         .rows = (uint32_t)x->size[axis],
         .inner = product(x->size + axis + 1, x->rank - axis - 1),
-        .count = full ? (uint32_t)i.size[axis] : (uint32_t)kiln_shape_count(&i),
+        .count = full ? (uint32_t)i.size[axis] : product(i.size + p->batch, i.rank - p->batch),
+        .share = full ? 1 : product(x->size + p->batch, axis - p->batch),
         .full = full,
         .index = {.value = index},
     };
-    out->share = full ? 1 : out->outer;
     return KILN_OK;
 }
 
@@ -332,6 +348,11 @@ static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, kiln_
 kiln_tensor kiln_gather(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis)
 {
     return append(g, &kiln_op_gather, x, index, axis, 0);
+}
+
+kiln_tensor kiln_gather_batched(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis, int batch)
+{
+    return append(g, &kiln_op_gather, x, index, axis, batch);
 }
 
 kiln_tensor kiln_gather_elements(kiln_graph *g, kiln_tensor x, kiln_tensor index, int axis)

@@ -164,11 +164,10 @@ static uint64_t unit(const kiln_dispatch *d)
 
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
-    const uint64_t bytes = image_of(d) * (d->f64 ? 8 : 4);
     ((struct kiln_params_lrn *)d->block.words)->outer = (uint32_t)count;
     for (int i = 0; i < d->kernel->bindings; i++) {
-        d->bind[i].offset += first * bytes;
-        d->bind[i].bytes = count * bytes;
+        d->bind[i].offset += first * image_of(d) * d->element[i];
+        d->bind[i].bytes = count * image_of(d) * d->element[i];
     }
 }
 
@@ -179,15 +178,20 @@ static uint64_t groups(const kiln_caps *caps, const kiln_dispatch *d)
 }
 
 static const kiln_cut cut = {extent, take, unit};
-static const kiln_variant flat = {.name = "flat", .groups = groups, .spirv = &kiln_spirv_lrn, .lanes = LANES};
-static const kiln_variant grad_flat = {
-    .name = "flat", .groups = groups, .spirv = &kiln_spirv_lrn_grad, .lanes = LANES};
+static const kiln_variant flat = {
+    .name = "flat", .groups = groups, .spirv = &kiln_spirv_lrn, .half = &kiln_spirv_lrn_half, .lanes = LANES};
+static const kiln_variant grad_flat = {.name = "flat",
+                                       .groups = groups,
+                                       .spirv = &kiln_spirv_lrn_grad,
+                                       .half = &kiln_spirv_lrn_grad_half,
+                                       .lanes = LANES};
 
 const kiln_kernel kiln_kernel_lrn = {
     .name = "lrn",
     .block_size = sizeof(struct kiln_params_lrn),
     .bindings = 3,
     .access = {KILN_READ, KILN_WRITE, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
     .units = units,
     .reference = kiln_reference_lrn_f32,
     .reference_f64 = kiln_reference_lrn_f64,
@@ -203,6 +207,7 @@ const kiln_kernel kiln_kernel_lrn_grad = {
     .block_size = sizeof(struct kiln_params_lrn),
     .bindings = 5,
     .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4,
     .units = units,
     .reference = kiln_reference_lrn_grad_f32,
     .reference_f64 = kiln_reference_lrn_grad_f64,

@@ -404,5 +404,9 @@ kiln_tensor kiln_mean_variance_norm(kiln_graph *g, kiln_tensor x, kiln_axes axes
 {
     kiln_tensor variance;
     const kiln_tensor mean = kiln_moments(g, x, axes, &variance);
-    return kiln_div(g, kiln_sub(g, x, mean), kiln_shift(g, kiln_sqrt(g, variance), 1e-9));
+    if (!mean.id)
+        return KILN_NONE;
+    const kiln_type type = kiln_tensor_type(g, x); /* of F16 too the moments are F32 */
+    const kiln_tensor apart = kiln_sub(g, kiln_cast(g, x, kiln_tensor_type(g, mean)), mean);
+    return kiln_cast(g, kiln_div(g, apart, kiln_shift(g, kiln_sqrt(g, variance), 1e-9)), type);
 }

@@ -55,13 +55,13 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_normalize *p = (struct kiln_params_normalize *)d->block.words;
     const bool grad = d->kernel == &kiln_kernel_normalize_grad;
-    const uint64_t bytes = values_of(p) * (d->f64 ? 8 : 4);
+    const uint64_t values = values_of(p);
     p->first += (uint32_t)first * p->step * p->groups;
     p->rows = (uint32_t)count * p->step * p->groups;
     for (int i = 0; i < 6; i++)
         if (i == 0 || (grad ? i == 1 || i == 5 : i == 3)) {
-            d->bind[i].offset += first * bytes;
-            d->bind[i].bytes = count * bytes;
+            d->bind[i].offset += first * values * d->element[i];
+            d->bind[i].bytes = count * values * d->element[i];
         }
 }
 
@@ -82,11 +82,12 @@ static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
 #define COLUMNS(name_, spirv_)                                                                     \
     {                                                                                              \
         .name = "columns", .accepts = name_, .groups = lane_groups, .spirv = &kiln_spirv_##spirv_, \
-        .lanes = KILN_ROW_LANES,                                                                   \
+        .half = &kiln_spirv_##spirv_##_half, .lanes = KILN_ROW_LANES,                              \
     }
-#define ROWS(spirv_)                                                           \
-    {                                                                          \
-        .name = "rows", .spirv = &kiln_spirv_##spirv_, .lanes = KILN_ROW_LANES \
+#define ROWS(spirv_)                                                                        \
+    {                                                                                       \
+        .name = "rows", .spirv = &kiln_spirv_##spirv_, .half = &kiln_spirv_##spirv_##_half, \
+        .lanes = KILN_ROW_LANES                                                             \
     }
 
 static const kiln_variant columns = COLUMNS(lane_a_row, normalize_columns), rows = ROWS(normalize_rows);
@@ -98,6 +99,8 @@ const kiln_kernel kiln_kernel_normalize = {
     .block_size = sizeof(struct kiln_params_normalize),
     .bindings = 6,
     .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 3,
+    .mixed = 1 << 1 | 1 << 2,
     .units = units,
     .reference = kiln_reference_normalize_f32,
     .reference_f64 = kiln_reference_normalize_f64,
@@ -113,6 +116,8 @@ const kiln_kernel kiln_kernel_normalize_grad = {
     .block_size = sizeof(struct kiln_params_normalize),
     .bindings = 6,
     .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 5,
+    .mixed = 1 << 2,
     .units = units,
     .reference = kiln_reference_normalize_grad_f32,
     .reference_f64 = kiln_reference_normalize_grad_f64,
@@ -157,14 +162,14 @@ static void sums_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_normalize_sums *p = (struct kiln_params_normalize_sums *)d->block.words;
     const uint64_t from = first * p->part_length, left = p->count - from, wanted = count * p->part_length;
-    const uint64_t bytes = (uint64_t)p->channels * p->inner * (d->f64 ? 8 : 4);
+    const uint64_t values = (uint64_t)p->channels * p->inner;
     p->count = (uint32_t)(wanted < left ? wanted : left);
     p->parts = (uint32_t)count;
     p->first_row += (uint32_t)from * p->groups;
     p->first_part += (uint32_t)first;
     for (int i = 0; i < 2; i++) {
-        d->bind[i].offset += from * bytes;
-        d->bind[i].bytes = p->count * bytes;
+        d->bind[i].offset += from * values * d->element[i];
+        d->bind[i].bytes = p->count * values * d->element[i];
     }
 }
 
@@ -182,6 +187,7 @@ const kiln_kernel kiln_kernel_normalize_sums = {
     .block_size = sizeof(struct kiln_params_normalize_sums),
     .bindings = 6,
     .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
     .units = sums_units,
     .reference = kiln_reference_normalize_sums_f32,
     .reference_f64 = kiln_reference_normalize_sums_f64,

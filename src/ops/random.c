@@ -8,12 +8,9 @@
  *
  * Kernels: shaders/random/, src/cpu/random.c, src/cpu/random_fast.c.   Tests: tests/ops/random.c.
  */
-#include <math.h>
-#include <stdio.h>
 
 #include <kiln/ops.h>
 
-#include "base/rng.h"
 #include "device/variants.h"
 #include "graph/graph.h"
 #include "graph/random.h"
@@ -77,23 +74,11 @@ const kiln_op kiln_op_dropout = {
     .lowering_count = 1,
 };
 
-/* A stream of the node's own: its full name and how often the scope was opened, so that a reopened scope, which shares its
- * weights, does not share its draws. */
-static uint64_t stream_of(kiln_graph *g)
-{
-    const char *scope = g->scope.count ? g->scope.data[g->scope.count - 1] : "";
-    char name[512];
-    snprintf(name, sizeof name, "%s%d/%s", scope, kiln_map_find(&g->counters, scope),
-             kiln_scope_name(g, "dropout", NULL));
-    const uint64_t hash = kiln_rng_stream(name);
-    return (hash >> 32 ^ hash) & UINT32_MAX;
-}
-
 kiln_tensor kiln_dropout(kiln_graph *g, kiln_tensor x, double rate)
 {
     if (!x.id || rate == 0)
         return x;
-    const struct dropout_params p = {.rate = rate, .stream = stream_of(g)};
+    const struct dropout_params p = {.rate = rate, .stream = kiln_random_stream(g, "dropout")};
     const kiln_tensor in[] = {x, kiln_random_counter(g)};
     return kiln_by_mode(g, kiln_append(g, &kiln_op_dropout, in, 2, &p, sizeof p), x);
 }

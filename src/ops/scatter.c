@@ -262,7 +262,7 @@ static enum kiln_naming naming_of(const kiln_node *n)
 static kiln_tensor picked(kiln_graph *g, const kiln_node *n, kiln_tensor t)
 {
     const struct kiln_naming_params *p = n->params;
-    return naming_of(n) == KILN_NAMES_ROWS       ? kiln_gather(g, t, n->in[1], p->axis)
+    return naming_of(n) == KILN_NAMES_ROWS       ? kiln_gather_batched(g, t, n->in[1], p->axis, p->batch)
            : naming_of(n) == KILN_NAMES_ELEMENTS ? kiln_gather_elements(g, t, n->in[1], p->axis)
                                                  : kiln_gather_nd(g, t, n->in[1], 0);
 }
@@ -366,7 +366,7 @@ static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 static void grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
     const struct kiln_naming_params *p = n->params;
-    dx[0] = naming_of(n) == KILN_NAMES_ROWS       ? kiln_gather(g, dy[0], n->in[1], p->axis)
+    dx[0] = naming_of(n) == KILN_NAMES_ROWS       ? kiln_gather_batched(g, dy[0], n->in[1], p->axis, p->batch)
             : naming_of(n) == KILN_NAMES_ELEMENTS ? kiln_gather_elements(g, dy[0], n->in[1], p->axis)
                                                   : kiln_gather_nd(g, dy[0], n->in[1], p->batch);
 }
@@ -406,6 +406,7 @@ static kiln_tensor grad_counted(kiln_graph *g, const kiln_node *n, const kiln_te
         .name = #name_,                                                            \
         .inputs = 3,                                                               \
         .outputs = 1,                                                              \
+        .over = 1,                                                                 \
         .infer = infer,                                                            \
         .grad = grad,                                                              \
         .beyond = beyond,                                                          \
@@ -449,6 +450,7 @@ static kiln_tensor append(kiln_graph *g, const kiln_op *op, const kiln_tensor in
     if (params) {
         p.meets = (int32_t)params->kind;
         p.distinct = params->distinct;
+        p.batch = params->batch;
     }
     return in[0].id && in[1].id && in[2].id ? kiln_append(g, op, in, 3, &p, sizeof p) : KILN_NONE;
 }

@@ -113,6 +113,41 @@ static kiln_status slice_lower(kiln_plan *plan, const kiln_node *n)
     return status ? status : kiln_plan_walk(plan, n->in[0], n->out[0], &w);
 }
 
+/* What is dense in x: neighbours along the outermost axis that is longer than 1. */
+static bool slice_view(const kiln_plan *plan, const kiln_node *n, uint64_t *offset)
+{
+    const struct slice *p = n->params;
+    const kiln_shape x = kiln_plan_spec(plan, n->in[0]).shape;
+    const int axis = kiln_axis_of((int)p->axis, x.rank);
+    int64_t step[KILN_MAX_RANK], count;
+    for (int i = 0; i < axis; i++)
+        if (x.size[i] != 1)
+            return false;
+    kiln_dense_steps(&x, step);
+    *offset = (uint64_t)(resolve(p, x.size[axis], &count) * step[axis]) * kiln_plan_element(plan, n->in[0]);
+    return p->step == 1 && count == kiln_plan_spec(plan, n->out[0]).shape.size[axis];
+}
+
+kiln_tensor kiln_slice_of_joined(const kiln_graph *g, const kiln_node *n, kiln_tensor x)
+{
+    const struct slice *p = n->params;
+    const kiln_node *joined = kiln_graph_node(g, x);
+    const kiln_shape shape = kiln_tensor_shape(g, x);
+    const int axis = kiln_axis_of((int)p->axis, shape.rank);
+    if (joined->op != &kiln_op_concat || kiln_axis_of(*(const int *)joined->params, shape.rank) != axis ||
+        p->step != 1)
+        return KILN_NONE;
+    int64_t count, begin = 0;
+    const int64_t first = resolve(p, shape.size[axis], &count);
+    for (int i = 0; i < joined->inputs && begin <= first; i++) {
+        const int64_t size = kiln_tensor_shape(g, joined->in[i]).size[axis];
+        if (begin == first && size == count)
+            return joined->in[i];
+        begin += size;
+    }
+    return KILN_NONE;
+}
+
 static struct kiln_walk turned(const struct kiln_walk *w)
 {
     struct kiln_walk t = {.rank = w->rank, .x_start = w->y_start, .y_start = w->x_start};
@@ -172,6 +207,7 @@ const kiln_op kiln_op_slice = {
     .grad = slice_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = slice_lower}},
     .lowering_count = 1,
+    .view = slice_view,
 };
 
 const kiln_op kiln_op_slice_grad = {

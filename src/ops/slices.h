@@ -12,7 +12,7 @@ enum kiln_naming { KILN_NAMES_ROWS, KILN_NAMES_ELEMENTS, KILN_NAMES_TUPLES };
 /** Params of all operators of both families; an operator's `extra` points to its kiln_naming. */
 struct kiln_naming_params {
     int32_t axis;  /* of ROWS and ELEMENTS */
-    int32_t batch; /* of TUPLES: so many first axes are shared by x and index */
+    int32_t batch; /* of ROWS and TUPLES: so many first axes are shared by x and index */
     int32_t meets; /* of a scatter: kiln_scatter_kind */
     int32_t distinct;
     int32_t counted; /* the index needs no look at how many there are */

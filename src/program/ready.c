@@ -550,8 +550,7 @@ static kiln_command_time time_of(const kiln_program *p, const struct kiln_ready 
         t.kernel = c->as.dispatch.dispatch->kernel->name;
         t.variant = c->as.dispatch.dispatch->variant->name;
         t.flops = c->as.dispatch.flops;
-        for (int i = 0; i < KILN_MAX_BINDINGS; i++)
-            t.bytes += c->as.dispatch.bind[i].buffer >= 0 ? c->as.dispatch.bind[i].bytes : 0;
+        t.bytes = (uint64_t)kiln_traffic(&c->as.dispatch);
     } else if (c->kind == KILN_COMMAND_COPY) {
         t.bytes = 2 * c->as.copy.to.bytes;
     } else {

@@ -70,6 +70,8 @@ static void collect(struct hazard *h, int index)
                 touch(h, index, &c->as.dispatch.bind[i], access != KILN_READ);
         }
         touch(h, index, &c->as.dispatch.scratch, true);
+        if (c->as.dispatch.indirect.bytes)
+            touch(h, index, &c->as.dispatch.indirect, false);
         break;
     case KILN_COMMAND_COPY:
         touch(h, index, &c->as.copy.from, false);
@@ -79,6 +81,8 @@ static void collect(struct hazard *h, int index)
         touch(h, index, &c->as.fill.to, true);
         break;
     case KILN_COMMAND_BARRIER:
+    case KILN_COMMAND_REPEAT:
+    case KILN_COMMAND_END:
         break;
     }
 }
@@ -166,13 +170,19 @@ static kiln_status check_group(struct hazard *h)
     return KILN_OK;
 }
 
+/* The ends of a repeat part the commands around it from those within, and the last of a turn from the first of the next. */
+static bool is_barrier(enum kiln_command_kind kind)
+{
+    return kind == KILN_COMMAND_BARRIER || kind == KILN_COMMAND_REPEAT || kind == KILN_COMMAND_END;
+}
+
 kiln_status kiln_hazard_check(const struct kiln_commands *list)
 {
     struct hazard h = {.list = list};
     kiln_status status = KILN_OK;
 
     for (int i = 0; i < list->count && !status; i++) {
-        if (list->command[i].kind == KILN_COMMAND_BARRIER)
+        if (is_barrier(list->command[i].kind))
             status = check_group(&h);
         else
             collect(&h, i);

@@ -38,7 +38,8 @@ static void add_dispatch(struct kiln_text *t, const struct kiln_commands *list,
     const kiln_dispatch *dispatch = d->dispatch;
     const kiln_variant *variant = dispatch->variant;
 
-    kiln_text_add(t, "dispatch %s [%s] %s %" PRIu64, dispatch->kernel->name, variant ? variant->name : "none",
+    kiln_text_add(t, "%s %s [%s] %s %" PRIu64, d->indirect.bytes ? "dispatch_indirect" : "dispatch",
+                  dispatch->kernel->name, variant ? variant->name : "none",
                   variant && variant->run ? "units" : "groups", d->count);
     if (d->first > 0)
         kiln_text_add(t, " from %" PRIu64, d->first);
@@ -48,6 +49,10 @@ static void add_dispatch(struct kiln_text *t, const struct kiln_commands *list,
     if (d->scratch.buffer >= 0) {
         kiln_text_add(t, " using");
         add_span(t, list, &d->scratch);
+    }
+    if (d->indirect.bytes) {
+        kiln_text_add(t, " as many as");
+        add_span(t, list, &d->indirect);
     }
 }
 
@@ -71,8 +76,18 @@ static void add_command(struct kiln_text *t, const struct kiln_commands *list, c
     case KILN_COMMAND_BARRIER:
         kiln_text_add(t, "barrier");
         break;
+    case KILN_COMMAND_REPEAT:
+        kiln_text_add(t, "repeat %" PRIu64, c->as.repeat.count);
+        if (c->as.repeat.flag.bytes) {
+            kiln_text_add(t, " while");
+            add_span(t, list, &c->as.repeat.flag);
+        }
+        break;
+    case KILN_COMMAND_END:
+        kiln_text_add(t, "end");
+        break;
     }
-    if (c->label && c->kind != KILN_COMMAND_BARRIER)
+    if (c->label && c->kind != KILN_COMMAND_BARRIER && c->kind != KILN_COMMAND_END)
         kiln_text_add(t, " ; %s", c->label);
     kiln_text_add(t, "\n");
 }
@@ -84,13 +99,14 @@ static void add_counts(struct kiln_text *t, const struct kiln_commands *list)
         [KILN_COMMAND_COPY] = {"copy", "copies"},
         [KILN_COMMAND_FILL] = {"fill", "fills"},
         [KILN_COMMAND_BARRIER] = {"barrier", "barriers"},
+        [KILN_COMMAND_REPEAT] = {"repeat", "repeats"},
     };
-    int count[4] = {0};
+    int count[KILN_COMMAND_KINDS] = {0};
 
     for (int i = 0; i < list->count; i++)
         count[list->command[i].kind]++;
     kiln_text_add(t, "%s:", list->name ? list->name : "commands");
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < (count[KILN_COMMAND_REPEAT] ? 5 : 4); i++)
         kiln_text_add(t, "%s %d %s", i > 0 ? "," : "", count[i], words[i][count[i] != 1]);
     kiln_text_add(t, "\n");
 }
@@ -99,12 +115,15 @@ void kiln_commands_print(const struct kiln_commands *list, void (*write)(void *u
                          void *user)
 {
     struct kiln_text line = {0};
+    int depth = 0; /* of repeats */
 
     add_counts(&line, list);
     write(user, kiln_text_get(&line));
     for (int i = 0; i < list->count; i++) {
         kiln_text_finish(&line);
-        kiln_text_add(&line, "%d ", i);
+        depth -= list->command[i].kind == KILN_COMMAND_END;
+        kiln_text_add(&line, "%d %*s", i, 2 * depth, "");
+        depth += list->command[i].kind == KILN_COMMAND_REPEAT;
         add_command(&line, list, &list->command[i]);
         write(user, kiln_text_get(&line));
     }

@@ -15,7 +15,8 @@
  *   3 dispatch matmul [tiled] groups 24 in weights+0:4096 scratch+256:256 out output.y+0:1024 ; dense1
  *
  * Ranges are buffer+offset:bytes; what is read comes after "in", written "out", both "inout", scratch
- * "using". A part of a dispatch says "groups 24 from 64". Nothing depends on the machine beyond the list
+ * "using", the words that hold a dispatch_indirect's groups "as many as". What is repeated is indented. A part of a
+ * dispatch says "groups 24 from 64". Nothing depends on the machine beyond the list
  * itself.
  */
 void kiln_commands_print(const struct kiln_commands *list, void (*write)(void *user, const char *text),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "compiler/grid.h"
 #include "recorder/hazard.h"
 
 struct recording {
@@ -27,29 +28,11 @@ static struct kiln_span locate(const struct recording *r, int object, uint64_t o
     return span;
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
+/* Arithmetic, or an operation a byte. */
+static double estimate(const struct kiln_dispatch_command *c)
 {
-    return a < b ? a : b;
-}
-
-/* x * y * z >= count with little to spare; returns how many groups they hold, at most count. */
-static uint64_t fold_grid(uint64_t count, uint64_t most, uint32_t groups[3])
-{
-    const uint64_t x = smaller(count, most), rows = (count + x - 1) / x;
-    const uint64_t y = smaller(rows, most), layers = (rows + y - 1) / y;
-    const uint64_t z = smaller(layers, most);
-    groups[0] = (uint32_t)x;
-    groups[1] = (uint32_t)y;
-    groups[2] = (uint32_t)z;
-    return smaller(count, x * y * z);
-}
-
-static double estimate(const struct kiln_step *s)
-{
-    double bytes = 0;
-    for (int i = 0; i < s->touches; i++)
-        bytes += s->touch[i].object >= 0 ? (double)s->touch[i].bytes : 0;
-    const double flops = s->dispatch->kernel->flops ? s->dispatch->kernel->flops(s->dispatch) : 0;
+    const double bytes = kiln_traffic(c);
+    const double flops = c->dispatch->kernel->flops ? c->dispatch->kernel->flops(c->dispatch) : 0;
     return flops > bytes ? flops : bytes;
 }
 
@@ -60,21 +43,21 @@ static bool record_dispatch(struct recording *r, const struct kiln_step *s)
     struct kiln_command c = {.kind = KILN_COMMAND_DISPATCH, .label = s->node->op->name};
     c.as.dispatch.dispatch = d;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
-        c.as.dispatch.bind[i] = i < s->touches
+        c.as.dispatch.bind[i] = i < d->kernel->bindings
                                     ? locate(r, s->touch[i].object, s->touch[i].offset, s->touch[i].bytes)
                                     : (struct kiln_span){.buffer = -1};
     c.as.dispatch.scratch = locate(r, s->scratch_object, 0, s->scratch);
-    const uint64_t total = d->variant->groups ? d->variant->groups(caps, d) : d->kernel->units(d);
+    if (s->indirect >= 0)
+        c.as.dispatch.indirect = locate(r, s->touch[s->indirect].object, s->touch[s->indirect].offset, 12);
+    const uint64_t total = kiln_grid_total(caps, d);
     for (uint64_t first = 0; first < total;) {
-        uint32_t *groups = c.as.dispatch.groups;
-        groups[0] = groups[1] = groups[2] = 1;
-        const bool fold = caps->backend != KILN_BACKEND_CPU;
-        const uint64_t count = fold ? fold_grid(total - first, caps->max_groups, groups) : total;
+        const uint64_t count = kiln_grid_fold(caps, total - first, c.as.dispatch.groups);
         c.as.dispatch.first = first;
         c.as.dispatch.count = count;
-        c.as.dispatch.flops = estimate(s) * (double)count / (double)total;
+        c.as.dispatch.flops = estimate(&c.as.dispatch) * (double)count / (double)total;
         if (!kiln_vec_push(&r->command, c))
             return false;
+        c.as.dispatch.indirect.offset += c.as.dispatch.indirect.bytes; /* a row a part */
         first += count;
     }
     return true;
@@ -85,13 +68,19 @@ static bool record_step(struct recording *r, const struct kiln_step *s)
     if (s->kind == KILN_COMMAND_DISPATCH)
         return record_dispatch(r, s);
     struct kiln_command c = {.kind = s->kind, .label = s->node->op->name};
+    if (s->kind == KILN_COMMAND_REPEAT)
+        c.as.repeat.count = s->count;
+    if (!s->touches) /* the ends of a repeat without a flag */
+        return kiln_vec_push(&r->command, c);
     const struct kiln_span first = locate(r, s->touch[0].object, s->touch[0].offset, s->touch[0].bytes);
     if (s->kind == KILN_COMMAND_COPY) {
         c.as.copy.from = first;
         c.as.copy.to = locate(r, s->touch[1].object, s->touch[1].offset, s->touch[1].bytes);
-    } else {
+    } else if (s->kind == KILN_COMMAND_FILL) {
         c.as.fill.to = first;
         c.as.fill.value = s->fill;
+    } else {
+        c.as.repeat.flag = first;
     }
     return kiln_vec_push(&r->command, c);
 }
@@ -104,10 +93,12 @@ static bool record_steps(struct recording *r)
         const struct kiln_step *s = &plan->step.data[i];
         if (s->prologue != r->params->prologue)
             continue;
-        if (wave >= 0 && s->wave != wave &&
+        const bool mark =
+            s->kind == KILN_COMMAND_REPEAT || s->kind == KILN_COMMAND_END; /* a barrier itself */
+        if (wave >= 0 && s->wave != wave && !mark &&
             !kiln_vec_push(&r->command, (struct kiln_command){.kind = KILN_COMMAND_BARRIER}))
             return false;
-        wave = s->wave;
+        wave = mark ? -1 : s->wave;
         if (!record_step(r, s))
             return false;
     }

@@ -6,6 +6,7 @@
  *          baked list, 256 bytes each; so do stand-ins for operands that a dispatch leaves unbound.
  * pieces   a list is cut into command buffers of about 5 ms by estimate, each beginning with a barrier
  *          against all that was submitted before; a submission takes as many as fit in the device's slice.
+ * repeat   what is repeated has pieces of its own, which are submitted once a turn.
  * host     the last piece of a list that writes readback memory ends with a barrier towards the host.
  *
  * Estimates are arithmetic and bytes over typical rates, corrected by the queue's measured pace.
@@ -22,21 +23,28 @@ enum {
 };
 #define PIECE 5e-3 /* seconds */
 
+/* What a submission consists of: a command buffer, or one of the ends of what is repeated. */
+struct piece {
+    VkCommandBuffer buffer; /* NULL: an end */
+    double estimate;        /* seconds, at pace 1 */
+    uint64_t count, turn;   /* of a repeat: turns, and the one that is being submitted */
+    int repeat;             /* of an end: its repeat; -1: this is none */
+};
+
 struct kiln_baked {
     VkCommandPool pool;
     VkDescriptorPool sets;
     VkQueryPool queries;
     struct kiln_buffer *slots; /* blocks and stand-ins */
     KILN_VEC(VkBufferView) views;
-    KILN_VEC(VkCommandBuffer) piece;
-    KILN_VEC(double) estimate; /* seconds of each piece, at pace 1 */
-    int count;                 /* of commands */
+    KILN_VEC(struct piece) piece;
+    int count; /* of commands */
     kiln_ticket last;
 };
 
 /* What a list needs. */
 struct needs {
-    uint32_t sets, storage, texels, blocks, slots;
+    uint32_t sets, storage, texels, blocks, slots, indirect;
 };
 
 struct baker {
@@ -46,6 +54,9 @@ struct baker {
     VkCommandBuffer now; /* being recorded */
     const struct vk_pipeline *bound;
     double estimate, limit; /* seconds of the piece so far, and how many it may have, at pace 1 */
+    int open;               /* the innermost repeat among the pieces; -1: none */
+    bool indirect;          /* the list has dispatches whose groups lie in memory */
+    bool begun;             /* a command buffer */
     uint32_t next_slot;
     bool fresh; /* nothing was recorded since the last barrier */
     bool host;  /* the list writes what the host reads */
@@ -77,8 +88,7 @@ static double seconds_of(const struct vk_device *dev, const struct kiln_command 
     double bytes = 0, flops = 0;
     if (c->kind == KILN_COMMAND_DISPATCH) {
         flops = c->as.dispatch.flops;
-        for (int i = 0; i < c->as.dispatch.dispatch->kernel->bindings; i++)
-            bytes += c->as.dispatch.bind[i].buffer < 0 ? 0 : (double)c->as.dispatch.bind[i].bytes;
+        bytes = kiln_traffic(&c->as.dispatch);
     } else if (c->kind == KILN_COMMAND_COPY) {
         bytes = 2 * (double)c->as.copy.to.bytes;
     } else if (c->kind == KILN_COMMAND_FILL) {
@@ -114,6 +124,7 @@ static void count_dispatch(struct needs *n, const struct kiln_dispatch_command *
 {
     const kiln_kernel *kernel = d->dispatch->kernel;
     n->sets++;
+    n->indirect += d->indirect.bytes > 0;
     for (int i = 0; i < kernel->bindings; i++) {
         if (kernel->access[i] == KILN_UNUSED)
             continue;
@@ -324,9 +335,16 @@ fail:
 
 enum { KERNELS = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT };
 
+/* KERNELS, and where groups are read from memory, what reads them. */
+static VkPipelineStageFlags stages(const struct baker *b, VkPipelineStageFlags side)
+{
+    return side == KERNELS && b->indirect ? side | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT : side;
+}
+
 static void barrier(struct baker *b, VkPipelineStageFlags from, VkPipelineStageFlags to)
 {
     const bool host = to == VK_PIPELINE_STAGE_HOST_BIT;
+    const VkAccessFlags groups = b->indirect ? VK_ACCESS_INDIRECT_COMMAND_READ_BIT : 0;
     const VkMemoryBarrier memory = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
         .srcAccessMask = from == KERNELS ? VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT
@@ -334,10 +352,10 @@ static void barrier(struct baker *b, VkPipelineStageFlags from, VkPipelineStageF
         .dstAccessMask = host            ? VK_ACCESS_HOST_READ_BIT
                          : to == KERNELS ? VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
                                                VK_ACCESS_UNIFORM_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                                               VK_ACCESS_TRANSFER_WRITE_BIT
+                                               VK_ACCESS_TRANSFER_WRITE_BIT | groups
                                          : VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT,
     };
-    b->dev->api.vkCmdPipelineBarrier(b->now, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
+    b->dev->api.vkCmdPipelineBarrier(b->now, stages(b, from), stages(b, to), 0, 1, &memory, 0, NULL, 0, NULL);
     b->fresh = true;
 }
 
@@ -362,14 +380,14 @@ static kiln_status begin_piece(struct baker *b)
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
     };
-    if (!kiln_vec_reserve(&work->piece, work->piece.count + 1) ||
-        !kiln_vec_reserve(&work->estimate, work->estimate.count + 1))
+    if (!kiln_vec_reserve(&work->piece, work->piece.count + 1))
         return kiln_fail(KILN_ERROR_MEMORY, "Vulkan: no memory for a command buffer");
     VK(dev, dev->api.vkAllocateCommandBuffers(dev->handle, &info, &b->now));
     VK(dev, dev->api.vkBeginCommandBuffer(b->now, &begin));
-    if (work->queries && work->piece.count == 0)
+    if (work->queries && !b->begun)
         dev->api.vkCmdResetQueryPool(b->now, work->queries, 0, 2 * (uint32_t)work->count);
-    barrier(b, work->piece.count == 0 ? others(b) : KERNELS, KERNELS);
+    barrier(b, !b->begun ? others(b) : KERNELS, KERNELS);
+    b->begun = true;
     b->bound = NULL;
     b->estimate = 0;
 
@@ -386,8 +404,8 @@ static kiln_status end_piece(struct baker *b, bool last)
     if (last && !dev->owned)
         barrier(b, KERNELS, others(b));
     VK(dev, dev->api.vkEndCommandBuffer(b->now));
-    (void)kiln_vec_push(&b->work->piece, b->now);
-    (void)kiln_vec_push(&b->work->estimate, b->estimate);
+    (void)kiln_vec_push(&b->work->piece,
+                        (struct piece){.buffer = b->now, .estimate = b->estimate, .repeat = -1});
     b->now = VK_NULL_HANDLE;
 
 fail:
@@ -421,7 +439,12 @@ static kiln_status record_dispatch(struct baker *b, const struct kiln_command *c
         dev->api.vkCmdBindDescriptorSets(b->now, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0,
                                          NULL);
     dev->api.vkCmdPushConstants(b->now, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, pushed, push);
-    dev->api.vkCmdDispatch(b->now, d->groups[0], d->groups[1], d->groups[2]);
+    if (d->indirect.bytes) {
+        const struct vk_buffer *table = buffer_of(b->list, &d->indirect);
+        dev->api.vkCmdDispatchIndirect(b->now, table->handle, table->start + d->indirect.offset);
+    } else {
+        dev->api.vkCmdDispatch(b->now, d->groups[0], d->groups[1], d->groups[2]);
+    }
     return KILN_OK;
 }
 
@@ -463,12 +486,35 @@ static kiln_status record_kind(struct baker *b, const struct kiln_command *c)
         if (!b->fresh)
             barrier(b, KERNELS, KERNELS);
         break;
+    case KILN_COMMAND_REPEAT:
+    case KILN_COMMAND_END:
+        break;
+    }
+    return KILN_OK;
+}
+
+/* The ends of a repeat: the next command begins a piece, whose barrier is theirs. */
+static kiln_status record_end(struct baker *b, const struct kiln_command *c)
+{
+    struct kiln_baked *work = b->work;
+    const bool begins = c->kind == KILN_COMMAND_REPEAT;
+    const int at = work->piece.count;
+    if (!kiln_vec_push(&work->piece, (struct piece){.repeat = begins ? -1 : b->open,
+                                                    .count = begins ? c->as.repeat.count : 0}))
+        return kiln_fail(KILN_ERROR_MEMORY, "Vulkan: no memory for a repeat");
+    if (begins) {
+        work->piece.data[at].turn = (uint64_t)(b->open + 1); /* the one around it, until the end is found */
+        b->open = at;
+    } else {
+        b->open = (int)work->piece.data[b->open].turn - 1;
     }
     return KILN_OK;
 }
 
 static void stamp(struct baker *b, int index, int end)
 {
+    if (b->work->queries && b->open >= 0 && !end) /* the turn before left its own */
+        b->dev->api.vkCmdResetQueryPool(b->now, b->work->queries, 2 * (uint32_t)index, 2);
     if (b->work->queries)
         b->dev->api.vkCmdWriteTimestamp(b->now, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, b->work->queries,
                                         2 * (uint32_t)index + (uint32_t)end);
@@ -479,8 +525,12 @@ static kiln_status record(struct baker *b, int index)
     const struct kiln_command *c = &b->list->command[index];
     const double estimate = seconds_of(b->dev, c);
     kiln_status status = KILN_OK;
-    if (b->now && b->estimate > 0 && b->estimate + estimate > b->limit && (status = end_piece(b, false)))
+    const bool ends = c->kind == KILN_COMMAND_REPEAT || c->kind == KILN_COMMAND_END;
+    const bool full = b->estimate > 0 && b->estimate + estimate > b->limit;
+    if (b->now && (ends || full) && (status = end_piece(b, false)))
         return status;
+    if (ends)
+        return record_end(b, c);
     if (!b->now && (status = begin_piece(b)))
         return status;
     stamp(b, index, 0);
@@ -498,7 +548,11 @@ kiln_status kiln_vk_bake(kiln_device *device, const struct kiln_commands *list, 
     struct vk_device *dev = (struct vk_device *)device;
     const struct needs needs = count_needs(list);
     const double slice = dev->common.caps.slice < PIECE ? dev->common.caps.slice : PIECE;
-    struct baker b = {.dev = dev, .list = list, .limit = slice / kiln_vk_queue_pace(dev)};
+    struct baker b = {.dev = dev,
+                      .list = list,
+                      .limit = slice / kiln_vk_queue_pace(dev),
+                      .open = -1,
+                      .indirect = needs.indirect > 0};
     kiln_status status = kiln_vk_alive(dev);
     *out = NULL;
     if (status)
@@ -514,6 +568,9 @@ kiln_status kiln_vk_bake(kiln_device *device, const struct kiln_commands *list, 
     for (int i = 0; i < list->count; i++)
         if ((status = record(&b, i)))
             goto fail;
+    if (!b.now && b.begun && !dev->owned &&
+        (status = begin_piece(&b))) /* the last barrier's, behind a repeat */
+        goto fail;
     if (b.now && (status = end_piece(&b, true)))
         goto fail;
     *out = b.work;
@@ -540,13 +597,15 @@ void kiln_vk_unbake(kiln_device *device, struct kiln_baked *work)
         kiln_vk_buffer_destroy(device, work->slots);
     kiln_vec_finish(&work->views);
     kiln_vec_finish(&work->piece);
-    kiln_vec_finish(&work->estimate);
     free(work);
 }
 
 int kiln_vk_pieces(const struct kiln_baked *work)
 {
-    return work->piece.count;
+    int count = 0;
+    for (int i = 0; i < work->piece.count; i++)
+        count += work->piece.data[i].buffer != VK_NULL_HANDLE;
+    return count;
 }
 
 /* Command buffers that wait to be submitted together. */
@@ -565,6 +624,35 @@ static kiln_status flush(struct vk_device *dev, struct batch *batch, kiln_ticket
     return status;
 }
 
+/* The piece after an end: behind the repeat once all its turns are submitted. */
+static int next_piece(struct kiln_baked *work, int at)
+{
+    struct piece *repeat = &work->piece.data[work->piece.data[at].repeat];
+    return ++repeat->turn < repeat->count ? work->piece.data[at].repeat + 1 : at + 1;
+}
+
+static kiln_status submit_pieces(struct vk_device *dev, struct kiln_baked *work, double limit,
+                                 struct batch *batch, kiln_ticket *ticket)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < work->piece.count && !status;) {
+        struct piece *p = &work->piece.data[i];
+        if (!p->buffer && p->repeat >= 0) {
+            i = next_piece(work, i);
+            continue;
+        }
+        i++;
+        p->turn = 0;
+        if (!p->buffer)
+            continue;
+        if (batch->count == BATCH || (batch->count > 0 && batch->estimate + p->estimate > limit))
+            status = flush(dev, batch, ticket);
+        batch->buffer[batch->count++] = p->buffer;
+        batch->estimate += p->estimate;
+    }
+    return status;
+}
+
 kiln_status kiln_vk_submit(kiln_device *device, struct kiln_baked *const *work, int count,
                            kiln_ticket *ticket)
 {
@@ -573,15 +661,8 @@ kiln_status kiln_vk_submit(kiln_device *device, struct kiln_baked *const *work, 
     const double limit = dev->common.caps.slice / kiln_vk_queue_pace(dev);
     kiln_status status = kiln_vk_alive(dev);
     *ticket = dev->queue.issued;
-    for (int w = 0; w < count && !status; w++) {
-        for (int i = 0; i < work[w]->piece.count && !status; i++) {
-            const double estimate = work[w]->estimate.data[i];
-            if (batch.count == BATCH || (batch.count > 0 && batch.estimate + estimate > limit))
-                status = flush(dev, &batch, ticket);
-            batch.buffer[batch.count++] = work[w]->piece.data[i];
-            batch.estimate += estimate;
-        }
-    }
+    for (int w = 0; w < count && !status; w++)
+        status = submit_pieces(dev, work[w], limit, &batch, ticket);
     if (batch.count > 0 && !status)
         status = flush(dev, &batch, ticket);
     for (int w = 0; w < count; w++)

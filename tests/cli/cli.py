@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+import xml.etree.ElementTree
 
 KILN = pathlib.Path(sys.argv[1]).resolve()
 SAMPLES = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
@@ -28,10 +29,10 @@ def kiln(*arguments, **options):
                           timeout=240, **options)
 
 
-def expect_failure(done, code, *texts):
-    """The exit code, and a message on stderr that holds the texts; nothing on stdout."""
+def expect_failure(done, code, *texts, out=False):
+    """The exit code, and a message on stderr that holds the texts; nothing on stdout, unless it says so."""
     assert done.returncode == code, f"exit code {done.returncode}, wanted {code}: {done.stderr}"
-    assert done.stdout == "", f"on stdout: {done.stdout}"
+    assert out or done.stdout == "", f"on stdout: {done.stdout}"
     for text in texts:
         assert text in done.stderr, f"wanted {text!r} in: {done.stderr}"
 
@@ -231,6 +232,51 @@ def test_check(folder):
     assert [case["name"] for case in again["cases"]] == names[3:4], again
     assert len(json.loads(kiln("check", "--op", "add", "--type", "i*", "--json").stdout)["cases"]) >= 16
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
+    expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
+
+
+def names_of(*arguments):
+    return [case["name"] for case in json.loads(kiln("check", "--json", *arguments).stdout)["cases"]]
+
+
+def test_check_takes_parts_and_random_shapes(folder):
+    every = names_of("--op", "exp", "--type", "f32")
+    assert sorted(names_of("--op", "exp", "--type", "f32", "--part", "1/2")
+                  + names_of("--op", "exp", "--type", "f32", "--part", "2/2")) == sorted(every)
+    share = names_of("--op", "e?p", "--stratified", 0.2)
+    assert 0 < len(share) < len(names_of("--op", "e?p")) / 2 and {name.split("/")[1] for name in share} >= {"f32"}, share
+    drawn = names_of("--op", "exp", "--type", "f32", "--seed", 3)
+    assert len(drawn) > len(every) and drawn == names_of("--op", "exp", "--type", "f32", "--seed", 3), drawn
+    assert names_of("--case", drawn[-1], "--seed", 3) == drawn[-1:]
+
+
+def test_check_writes_reports(folder):
+    done = kiln("check", "--op", "softmax", "--type", "f32", "--json", "--junit", folder / "a.xml", "--html", folder / "a.html")
+    cases = json.loads(done.stdout)["cases"]
+    suite = xml.etree.ElementTree.parse(folder / "a.xml").getroot()
+    assert int(suite.get("tests")) == len(cases) == len(suite.findall("testcase")), suite.attrib
+    assert suite.get("failures") == "0" and suite.find("properties/property[@name='device']").get("value"), suite.attrib
+    page = (folder / "a.html").read_text()
+    assert f"{len(cases)} passed, 0 failed" in page and "<td>softmax</td><td>f32</td>" in page, page[:2000]
+    expect_failure(kiln("check", "--case", cases[0]["name"], "--html", folder / "no/a.html", "--json"), 1, "no/a.html", out=True)
+
+
+def test_check_compares_reports(folder):
+    (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)
+    report = json.loads((folder / "a.json").read_text())
+    same = kiln("check", "--diff", folder / "a.json", folder / "a.json")
+    assert same.returncode == 0 and "0 cases have another status, 0 another error" in same.stdout, same.stdout
+    report["cases"][0]["status"] = "fail"
+    report["cases"][1]["share"] = 900
+    lost = report["cases"].pop()["name"]
+    (folder / "b.json").write_text(json.dumps(report))
+    other = kiln("check", "--diff", folder / "a.json", folder / "b.json")
+    assert other.returncode == 1 and "2 cases have another status, 1 another error" in other.stdout, other.stdout
+    for name in (report["cases"][0]["name"], report["cases"][1]["name"], lost):
+        assert name in other.stdout, other.stdout
+    expect_failure(kiln("check", "--diff", folder / "a.json"), 2, "two reports")
+    (folder / "b.json").write_text("{}")
+    expect_failure(kiln("check", "--diff", folder / "a.json", folder / "b.json"), 1, "b.json")
 
 
 def test_samples(folder):

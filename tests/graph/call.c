@@ -52,3 +52,43 @@ Test(call, an_argument_that_does_not_fit_is_named)
     kiln_graph_destroy(&g);
     kiln_graph_destroy(&cell);
 }
+
+Test(call, a_body_reads_its_states_as_it_was_built)
+{
+    kiln_graph *body = NULL, *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_tensor out[2];
+    float x = 5, got[2];
+    cr_assert_eq(kiln_graph_create(&body, NULL), KILN_OK);
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor in = kiln_input(body, "in", KILN_F32, KILN_SCALAR);
+    const kiln_tensor s = kiln_state_init(body, "s", KILN_F32, KILN_SCALAR, KILN_STORE_WEIGHTS,
+                                          &(kiln_init){.kind = KILN_INIT_CONSTANT, .value = 3});
+    const kiln_tensor y = kiln_mul(body, s, in);
+    kiln_assign(body, s, kiln_shift(body, s, 1));
+    kiln_tensor dy; /* by the rule of mul: the value of s that y was made of, though a newer one is known */
+    kiln_gradient(body, y, KILN_NONE, &in, 1, &dy);
+    kiln_output(body, "dy", dy);
+    kiln_output(body, "y", y);
+
+    const kiln_tensor given = kiln_input(g, "x", KILN_F32, KILN_SCALAR);
+    kiln_call(g, body, &given, out);
+    cr_expect_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
+    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(out[0], out[1])}),
+                 KILN_OK);
+    cr_assert_eq(kiln_program_write(p, given, &(kiln_array){.data = &x}), KILN_OK);
+    cr_assert_eq(kiln_program_run(p), KILN_OK);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(kiln_program_read(p, out[i], &(kiln_array){.data = &got[i], .bytes = sizeof got[i]}),
+                     KILN_OK);
+    cr_expect_eq(got[0], 3);
+    cr_expect_eq(got[1], 15);
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&body);
+    kiln_device_close(&dev);
+}

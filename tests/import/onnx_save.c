@@ -107,3 +107,83 @@ Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
 }
+
+/* Every activation, and what rounds: [batch, 2, 6, 6] -> [batch, 3], through its sums. */
+static kiln_tensor activated(kiln_graph *g, kiln_tensor x)
+{
+    const kiln_tensor slope = kiln_parameter(g, "slope", KILN_SHAPE(2, 1, 1), NULL);
+    const kiln_tensor two = kiln_scalar(g, KILN_F32, 2);
+    const kiln_tensor all[] = {
+        kiln_elu(g, x, 0.5),
+        kiln_celu(g, x, 0.5),
+        kiln_selu(g, x),
+        kiln_gelu(g, x),
+        kiln_gelu_tanh(g, x),
+        kiln_silu(g, x),
+        kiln_swish(g, x, 1.5),
+        kiln_mish(g, x),
+        kiln_hard_swish(g, x),
+        kiln_softsign(g, x),
+        kiln_shrink(g, x, 0.25, 0.125),
+        kiln_thresholded_relu(g, x, 0.25),
+        kiln_prelu(g, x, slope),
+        kiln_erf(g, x),
+        kiln_hard_sigmoid(g, x, 0.2, 0.5),
+        kiln_leaky_relu(g, x, 0.25),
+        kiln_trunc(g, kiln_mul(g, x, two)),
+        kiln_mod(g, x, two),
+        kiln_fmod(g, x, two),
+        kiln_round(g, kiln_mul(g, x, two)),
+        kiln_atan(g, x),
+    };
+    const kiln_tensor sum = kiln_add_all(g, all, (int)(sizeof all / sizeof *all));
+    const kiln_tensor halves = kiln_slice(g, kiln_flatten(g, sum, 1), 1, 0, 3, 1);
+    return halves;
+}
+
+/* Some are nodes of their own from a later opset on, and composed before. */
+Test(onnx_save, activations_come_back_at_every_opset)
+{
+    for (int opset = 17; opset <= 21; opset++) {
+        kiln_graph *g = NULL, *again = NULL;
+        kiln_weights *w = NULL, *read = NULL;
+        float want[OUTPUTS], got[OUTPUTS];
+        const char *path = scratch_file();
+        ok(kiln_graph_create(&g, NULL));
+        kiln_output(g, "y", activated(g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, 6, 6))));
+        ok(kiln_weights_create(&w, g, NULL));
+        run(g, w, want);
+        ok(kiln_onnx_save(g, w, path, &(kiln_onnx_save_params){.opset = opset}));
+        ok(kiln_onnx_load(&again, &read, path, NULL));
+        run(again, read, got);
+        for (int i = 0; i < OUTPUTS; i++)
+            cr_expect(got[i] - want[i] < 1e-5f && want[i] - got[i] < 1e-5f, "opset %d, %d: %g, wanted %g",
+                      opset, i, (double)got[i], (double)want[i]);
+        unlink(path);
+        kiln_weights_destroy(&w);
+        kiln_weights_destroy(&read);
+        kiln_graph_destroy(&g);
+        kiln_graph_destroy(&again);
+    }
+}
+
+/* What only a later opset has raises it, unless one is asked for. */
+Test(onnx_save, the_opset_follows_the_network)
+{
+    kiln_graph *g = NULL, *again = NULL;
+    kiln_weights *w = NULL, *read = NULL;
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    const kiln_tensor x = kiln_input(g, "x", KILN_I32, KILN_SHAPE(4));
+    kiln_output(g, "y", kiln_bit_and(g, x, kiln_bit_not(g, x)));
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    ok(kiln_weights_create(&w, g, NULL));
+    cr_expect(kiln_onnx_save(g, w, path, &(kiln_onnx_save_params){.opset = 17}) == KILN_ERROR_UNSUPPORTED);
+    ok(kiln_onnx_save(g, w, path, NULL));
+    ok(kiln_onnx_load(&again, &read, path, NULL));
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_weights_destroy(&read);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&again);
+}

@@ -74,6 +74,32 @@ Test(gather, elements_and_tuples_on_every_device)
     }
 }
 
+static const struct batch_case {
+    kiln_shape x, index;
+    int axis, batch, bound;
+    const char *why;
+} batches[] = {
+    {{3, {2, 5, 3}}, {2, {2, 4}}, 1, 1, 5, "a list an item"},
+    {{4, {2, 3, 5, 2}}, {2, {2, 4}}, 2, 1, 5, "an axis between"},
+    {{4, {2, 3, 5, 2}}, {3, {2, 3, 1}}, -2, 2, 5, "two axes of batch"},
+    {{3, {2, 3, 40}}, {3, {2, 20, 15}}, 2, 1, 40, "long lists"},
+};
+
+static kiln_tensor build_batched(kiln_graph *g, const void *one_case)
+{
+    const struct batch_case *c = one_case;
+    return kiln_gather_batched(g, kiln_test_input(g, c->x), kiln_test_index(g, c->index, c->bound), c->axis,
+                               c->batch);
+}
+
+Test(gather, batches_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(batches); i++) {
+        kiln_expect_gradient(build_batched, &batches[i], batches[i].why);
+        kiln_expect_devices_agree(build_batched, &batches[i], true, 0, batches[i].why);
+    }
+}
+
 static kiln_tensor nowhere(kiln_graph *g, const void *elements)
 {
     const int32_t index[] = {1, KILN_NOWHERE, -1, 0};

@@ -131,6 +131,31 @@ static kiln_tensor normalized(kiln_graph *g)
     return kiln_nn_batch_norm(g, kiln_scale(g, operand(g, KILN_SHAPE(8, 5, 6, 7)), 100), NULL);
 }
 
+static kiln_tensor layer_normalized(kiln_graph *g)
+{
+    const kiln_tensor x = operand(g, KILN_SHAPE(9, 70)), scale = operand(g, KILN_SHAPE(70));
+    return kiln_layer_norm(g, x, -1, scale, kiln_test_input(g, KILN_SHAPE(70)), 0);
+}
+
+static kiln_tensor group_normalized(kiln_graph *g)
+{
+    const kiln_tensor x = operand(g, KILN_SHAPE(3, 4, 5, 9));
+    return kiln_group_norm(g, x, 2, kiln_test_input(g, KILN_SHAPE(4)), operand(g, KILN_SHAPE(4)), 0);
+}
+
+static kiln_tensor across_channels(kiln_graph *g)
+{
+    const kiln_local_response_norm_params how = {.size = 3, .alpha = 0.5};
+    return kiln_local_response_norm(g, operand(g, KILN_SHAPE(2, 7, 5)), &how);
+}
+
+static kiln_tensor attended(kiln_graph *g)
+{
+    const kiln_tensor q = operand(g, KILN_SHAPE(1, 2, 40, 9)), k = operand(g, KILN_SHAPE(1, 1, 35, 9));
+    const kiln_tensor v = operand(g, KILN_SHAPE(1, 1, 35, 70));
+    return kiln_attention(g, q, k, v, &(kiln_attention_params){.mask = operand(g, KILN_SHAPE(40, 35))});
+}
+
 static kiln_tensor entropy(kiln_graph *g)
 {
     const kiln_tensor x = kiln_scale(g, operand(g, KILN_SHAPE(17, 10)), 4);
@@ -205,6 +230,10 @@ static const struct half_case {
     {long_mean, 4, "a mean of many"},
     {extremes, 4, "largest of rows"},
     {normalized, 8, "batch normalization, values of 100"},
+    {layer_normalized, 8, "layer normalization, an affine map of halves and floats"},
+    {group_normalized, 8, "group normalization"},
+    {across_channels, 4, "normalization across channels"},
+    {attended, 8, "attention with a bias"},
     {entropy, 8, "cross entropy, scaled by 4"},
     {picked, 5, "rows picked by index, and added up again"},
     {joined, 4, "parts that begin within a word"},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "args.h"
+#include "check/diff.h"
 #include "check/report.h"
 #include "check/run.h"
 #include "commands.h"
@@ -17,6 +18,7 @@ struct check {
     struct check_options options;
     struct check_report report;
     bool json;
+    const char *junit, *html; /* files; NULL: none */
 };
 
 static void print_failure(const struct check_report *r, const struct check_entry *e)
@@ -24,8 +26,7 @@ static void print_failure(const struct check_report *r, const struct check_entry
     char command[400];
 
     check_repeat_command(r, e, command, sizeof command);
-    fprintf(stderr, "FAILED  %s (%s): %s\n        repeat: %s\n", e->one->name, e->one->shape->why, e->what,
-            command);
+    fprintf(stderr, "FAILED  %s (%s): %s\n        repeat: %s\n", e->one->name, e->one->why, e->what, command);
 }
 
 static void print_rates(const struct check_entry *e)
@@ -45,17 +46,30 @@ static void tell(void *user, const struct check_entry *e)
         print_rates(e);
 }
 
-static kiln_status run(struct check *c)
+static kiln_status write_reports(const struct check *c)
 {
-    const kiln_status status = check_run(&c->report, &c->options);
+    kiln_status status = KILN_OK;
 
-    if (status && !c->report.entry.count)
-        return status;
     if (c->json)
         check_print_json(&c->report, &(struct json){0});
     else
         check_print_text(&c->report, c->options.bench);
+    if (c->junit)
+        status = check_write_junit(&c->report, c->junit);
+    if (c->html && !status)
+        status = check_write_html(&c->report, c->html);
     return status;
+}
+
+static int run(struct check *c)
+{
+    const kiln_status status = check_run(&c->report, &c->options);
+    int code = status || c->report.count[CHECK_FAILED] ? ARGS_FAILED : ARGS_DONE;
+
+    if (c->report.entry.count && write_reports(c))
+        code = ARGS_FAILED;
+    check_report_finish(&c->report);
+    return code;
 }
 
 static bool has_cases(const struct check_filter *filter)
@@ -67,12 +81,35 @@ static bool has_cases(const struct check_filter *filter)
     return some;
 }
 
+/* "2/4" */
+static bool parse_part(const char *text, struct check_filter *filter)
+{
+    char rest;
+
+    return !text || (sscanf(text, "%d/%d%c", &filter->part, &filter->parts, &rest) == 2 &&
+                     filter->part >= 1 && filter->part <= filter->parts);
+}
+
+static int diff(const struct args_list *files)
+{
+    bool same;
+
+    if (files->count != 2)
+        return args_wrong("check", "--diff wants two reports, A.json B.json");
+    return check_diff(files->item[0], files->item[1], &same) || !same ? ARGS_FAILED : ARGS_DONE;
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check c = {.options = {.tell = tell, .user = &c}};
     struct check_options *o = &c.options;
+    struct args_list files = {0};
+    const char *part = NULL;
+    bool compare = false;
     const struct args args = {
         .command = "check",
+        .operands = "[A.json B.json]",
+        .most = 2,
         .about =
             "Run every operator's cases on a device, over awkward shapes: each kernel that they reach, by each of\n"
             "its variants, against what it means in float64. Ends with 1 if one is off.",
@@ -82,20 +119,31 @@ int cmd_check(int argc, char **argv)
                 {"op", "NAME", ARGS_TEXT, &o->filter.op, "only this operator, as softmax; * and ? match"},
                 {"type", "NAME", ARGS_TEXT, &o->filter.type, "only this element type, as f32; * and ? match"},
                 {"case", "NAME", ARGS_TEXT, &o->filter.name, "only this case, by its name; * and ? match"},
-                {"seed", "N", ARGS_SEED, &o->seed, "of the operands' values (default: 0)"},
+                {"seed", "N", ARGS_SEED, &o->filter.seed,
+                 "of the operands' values; above 0 random shapes, too (default: 0)"},
+                {"stratified", "SHARE", ARGS_NUMBER, &o->filter.share,
+                 "of each operator's and type's cases, as 0.1"},
+                {"part", "I/N", ARGS_TEXT, &part,
+                 "every N-th case from the I-th on, to run parts side by side"},
                 {"bench", NULL, ARGS_FLAG, &o->bench, "time each case too"},
                 {"json", NULL, ARGS_FLAG, &c.json, "print one JSON document"},
+                {"junit", "FILE", ARGS_TEXT, &c.junit, "write a report for build servers"},
+                {"html", "FILE", ARGS_TEXT, &c.html, "write a page"},
+                {"diff", NULL, ARGS_FLAG, &compare, "run nothing: compare the reports A.json and B.json"},
                 {0}},
+        .given = &files,
     };
-    kiln_status status;
     int code;
 
     if (!args_parse(&args, argc, argv, &code))
         return code;
+    if (compare)
+        return diff(&files);
+    if (files.count)
+        return args_wrong("check", "what is \"%s\"? reports are for --diff", files.item[0]);
+    if (!parse_part(part, &o->filter))
+        return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
     if (!has_cases(&o->filter))
         return args_wrong("check", "no case has this --op, --type and --case");
-    status = run(&c);
-    code = status || c.report.count[CHECK_FAILED] ? ARGS_FAILED : ARGS_DONE;
-    check_report_finish(&c.report);
-    return code;
+    return run(&c);
 }

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "chain/codes.h"
+#include "check/operands.h"
 #include "scatter/codes.h"
 
 /* A step or two round beyond what the operands' roundings stand for. Kernels were seen at a third of this. */
@@ -34,17 +35,26 @@ static bool rounds_to_bf16(const kiln_dispatch *d)
     return has_step(d, KILN_STEP_TO_BF16);
 }
 
-#define ROUNDS(kernel)                                                                                      \
-    {                                                                                                       \
-        kernel,       0x1p13, 2, 0x1p-14, "a step rounds to F16, half an ulp of which is 2^13 of ours",     \
-        rounds_to_f16},                                                                                     \
-    {                                                                                                       \
-        kernel, 0x1p16, 2, 0, "a step rounds to BF16, half an ulp of which is 2^16 of ours", rounds_to_bf16 \
+#define ROUNDS(kernel)                                                                                       \
+    {kernel, 0x1p14, 2, 0x1p-14, "steps round to F16, half an ulp of which is 2^13 of ours", rounds_to_f16}, \
+    {                                                                                                        \
+        kernel, 0x1p17, 2, 0, "steps round to BF16, half an ulp of which is 2^16 of ours", rounds_to_bf16    \
     }
 
 static bool only_sets(const kiln_dispatch *d)
 {
     return d->constants[0] == KILN_MEET_SET;
+}
+
+/* The largest mean over its deviation: bindings 4 and 5 of normalize. */
+static double means(const struct check_operands *o)
+{
+    const double *mean = o->exact.at[4], *inverse = o->exact.at[5];
+    double largest = 0;
+
+    for (size_t k = 0; mean && inverse && k < o->elements[4] && k < o->elements[5]; k++)
+        largest = fmax(largest, fabs(mean[k] * inverse[k]));
+    return isfinite(largest) ? largest : 0;
 }
 
 static const struct check_bound rows[] = {
@@ -60,6 +70,8 @@ static const struct check_bound rows[] = {
     {"cross_entropy", 4, 2, 1,
      "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
     {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
+    {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},
+    {"normalize*", 8, 4, 0, "sums of such quotients"},
     {"scatter*", 0, 0, 0, "moves values", only_sets},
 };
 
@@ -73,5 +85,5 @@ const struct check_bound *check_bound_of(const kiln_dispatch *d)
 
 double check_roundings(const struct check_bound *bound, double n, bool reference)
 {
-    return bound->fixed + (reference ? 0 : bound->terms * sqrt(n));
+    return bound->fixed + bound->terms * (reference ? 2 : sqrt(n));
 }

@@ -17,18 +17,21 @@
 
 #define CHECK_ROUNDING 5.9604644775390625e-8 /* u */
 
+struct check_operands;
+
 struct check_bound {
     const char *kernel;  /* * and ? match */
     double fixed, terms; /* roundings, and per sqrt(n) of the sums; both 0: the same bits */
     double least;        /* magnitude of every element at the least: what cancels inside the kernel */
     const char *why;
-    bool (*applies)(const kiln_dispatch *d); /* NULL: to every dispatch */
+    bool (*applies)(const kiln_dispatch *d);           /* NULL: to every dispatch */
+    double (*cancels)(const struct check_operands *o); /* as least, by the values; NULL: nothing more */
 };
 
 /** The first row for the dispatch, or the one for all others. */
 const struct check_bound *check_bound_of(const kiln_dispatch *d);
 
-/** Roundings of a dispatch whose sums have n terms, by the float32 reference (which accumulates in double) or else. */
+/** Roundings of a dispatch whose sums have n terms. The float32 reference accumulates in double: as if they were four. */
 double check_roundings(const struct check_bound *bound, double n, bool reference);
 
 #endif

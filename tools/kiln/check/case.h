@@ -96,6 +96,9 @@ struct check_op {
         kiln_tensor (*binary)(kiln_graph *g, kiln_tensor a, kiln_tensor b);
         kiln_tensor (*reduce)(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
         kiln_tensor (*along)(kiln_graph *g, kiln_tensor x, int axis);
+        kiln_tensor (*with_number)(kiln_graph *g, kiln_tensor x, double number);
+        kiln_tensor (*with_numbers)(kiln_graph *g, kiln_tensor x, double first, double second);
+        kiln_tensor (*many)(kiln_graph *g, const kiln_tensor *x, int count);
     } call;
     double low, high; /* both 0: as check_operand says */
 };
@@ -103,9 +106,10 @@ struct check_op {
 /** One of the product. */
 struct check_case {
     const struct check_op *op;
-    const struct check_shape *shape;
+    const char *why; /* the shape's */
     kiln_type type;
-    int sizes; /* numbers in the shape's text */
+    bool drawn; /* the sizes are random: what the operator refuses is no case */
+    int sizes;  /* numbers in the shape's text */
     int64_t n[CHECK_SIZES], a[CHECK_NUMBERS];
     char name[160];
 };
@@ -175,12 +179,16 @@ void check_result(struct check_graph *c, kiln_tensor y);
 /** Every family's rows, ended by NULL. */
 extern const struct check_op *const check_families[];
 
-/** Texts of patterns, in which * is any run of characters and ? any one; NULL: all. */
+/** Which of the cases; {0}: all that rows list. */
 struct check_filter {
-    const char *op, *type, *name;
+    const char *op, *type, *name; /* patterns, in which * is any run of characters and ? any one; NULL: all */
+    uint64_t seed;                /* above 0: some random shapes of each operator and type besides */
+    double share;                 /* of each operator's and type's cases, one at the least; 0: all */
+    int part, parts;              /* the part'th of so many; 0: all */
+    const struct check_op *const *families; /* ended by NULL; NULL: check_families */
 };
 
-/** Append the cases that the filter lets through; false when out of memory. */
+/** Append the cases that the filter lets through, by operator, type and shape; false when out of memory. */
 bool check_list(const struct check_filter *filter, struct check_cases *out);
 
 /** Build a case's graph into *c. Errors: the graph's. Owns: kiln_graph_destroy(&c->g). */

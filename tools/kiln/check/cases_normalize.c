@@ -126,10 +126,10 @@ static void local_response_norm(struct check_graph *c)
     check_result(c, kiln_local_response_norm(c->g, check_operand(c, check_shape_of(c)), &p));
 }
 
-#define OP(name_, shapes_, attributes_, fits_)                                                            \
-    {                                                                                                     \
-        .name = #name_, .types = CHECK_F32, .shapes = shapes_, .attributes = attributes_, .build = name_, \
-        .fits = fits_, .low = -2, .high = 5                                                               \
+#define OP(name_, shapes_, attributes_, fits_)                                                              \
+    {                                                                                                       \
+        .name = #name_, .types = CHECK_REALS, .shapes = shapes_, .attributes = attributes_, .build = name_, \
+        .fits = fits_, .low = -2, .high = 5                                                                 \
     }
 
 const struct check_op check_normalize[] = {

@@ -14,6 +14,7 @@ static const struct check_shape shapes[] = {
     {"1000x2x3", "many rows"},
     {"4x64x16", "whole vectors"},
     {"1x300x1", "one axis"},
+    {"257x3x9", "one past a block"},
     {"2x0x3", "empty"},
     {0},
 };

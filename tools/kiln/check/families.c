@@ -6,7 +6,7 @@
 #include "check/case.h"
 
 const struct check_op *const check_families[] = {
-    check_conv,   check_elementwise, check_gather,    check_layout, check_loss,
-    check_matmul, check_norm,        check_normalize, check_pool,   check_quantize,
-    check_random, check_reduce,      check_softmax,   check_update, NULL,
+    check_attention, check_conv,    check_elementwise, check_gather, check_layout,   check_loss,
+    check_matmul,    check_norm,    check_normalize,   check_pool,   check_quantize, check_random,
+    check_reduce,    check_softmax, check_update,      NULL,
 };

@@ -4,6 +4,7 @@
 
 #include "check/case.h"
 
+extern const struct check_op check_attention[];
 extern const struct check_op check_conv[];
 extern const struct check_op check_elementwise[];
 extern const struct check_op check_gather[];

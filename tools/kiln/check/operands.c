@@ -11,10 +11,8 @@
 #include "check/bounds.h"
 #include "compiler/convert.h"
 
-enum {
-    NUDGES = 2,
-    AROUND = 8
-}; /* runs with operands off by a rounding; elements to each side that share a magnitude */
+/* Runs with operands off by a rounding, and of few elements; elements to each side that share a magnitude. */
+enum { NUDGES = 2, NUDGES_OF_FEW = 8, FEW = 2048, AROUND = 8 };
 
 /* Taking --------------------------------------------------------------------------------------------------- */
 
@@ -162,12 +160,15 @@ static void note_answers(struct check_operands *o, const kiln_memory *nudged)
 static kiln_status measure(struct check_operands *o)
 {
     kiln_memory m = o->exact;
+    size_t most = 0;
     bool room = true;
 
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
         if (o->exact.at[i])
             room &= (m.at[i] = malloc(o->exact.bytes[i])) != NULL;
-    for (int run = 0; run < NUDGES && room; run++) {
+    for (int i = 0; i < o->count; i++)
+        most = o->elements[i] > most ? o->elements[i] : most;
+    for (int run = 0; run < (most <= FEW ? NUDGES_OF_FEW : NUDGES) && room; run++) {
         nudge(o, &m, (uint64_t)run);
         run_reference(o->dispatch, o->dispatch->kernel->reference_f64, &m);
         note_answers(o, &m);
@@ -219,14 +220,16 @@ static void take_single(struct check_operands *o, int i)
 kiln_status check_operands_compute(struct check_operands *o)
 {
     const kiln_kernel *kernel = o->dispatch->kernel;
-    const double least = check_bound_of(o->dispatch)->least;
+    const struct check_bound *bound = check_bound_of(o->dispatch);
     kiln_status status = KILN_OK;
+    double least;
 
     run_reference(o->dispatch, kernel->reference, &o->single);
     if (!is_exact(o)) {
         run_reference(o->dispatch, kernel->reference_f64, &o->exact);
         status = o->large ? KILN_OK : measure(o);
     }
+    least = bound->cancels ? fmax(bound->least, bound->cancels(o)) : bound->least;
     for (int i = 0; i < o->count; i++) {
         if (is_exact(o) && o->real[i])
             take_single(o, i);

@@ -26,6 +26,7 @@ static void print_case(struct json *j, const struct check_report *r, const struc
     json_number(j, "share", e->share);
     json_number(j, "error", e->error);
     json_number(j, "ulp", e->ulp);
+    json_number(j, "took", e->took);
     if (e->slopes) {
         json_number(j, "slopes", e->slopes);
         json_number(j, "slope_error", e->slope_error);

@@ -24,6 +24,7 @@ struct check_entry {
     double error, ulp;   /* as in compare.h, the largest */
     int slopes;          /* directions along which the gradient was compared with differences */
     double slope_error;  /* the worst of them */
+    double took;         /* seconds that checking it took */
     double seconds;      /* of one run of each dispatch by its first variant; 0 where not timed */
     double flops, bytes; /* of it */
     char what[400];      /* why it failed, or does not apply; "" */
@@ -39,9 +40,8 @@ struct check_tally {
 };
 
 struct check_options {
-    const char *device; /* as kiln_device_params.name */
-    struct check_filter filter;
-    uint64_t seed;
+    const char *device;         /* as kiln_device_params.name */
+    struct check_filter filter; /* its seed is that of the operands' values, too */
     bool bench;
     /** Called as each case ends; may be NULL. */
     void (*tell)(void *user, const struct check_entry *entry);

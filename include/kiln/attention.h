@@ -1,0 +1,53 @@
+/*
+ * attention.h - attention: queries look keys up and take a mean of their values; and what tells positions apart.
+ */
+#ifndef KILN_ATTENTION_H
+#define KILN_ATTENTION_H
+
+#include <kiln/graph.h>
+#include <kiln/ops.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Attention ---------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_attention_params {
+    int heads;           /* of operands of rank 3, where it must be given; of rank 4 the shapes say it */
+    int kv_heads;        /* of k and v of rank 3; 0 means heads */
+    double scale;        /* of the products; 0 means 1 / sqrt(D) */
+    double softcap;      /* scores become softcap * tanh(score / softcap), before any mask; 0: they do not */
+    bool causal;         /* query i sees the keys j <= i + offset */
+    bool last;           /* the queries are the last L of the S positions: offset is S - L */
+    kiln_tensor offset;  /* else, where it is given: an integer for all, [], or for each batch, [N]; else 0 */
+    kiln_tensor lengths; /* [N], integers: keys from lengths[n] on are left out */
+    kiln_tensor
+        mask; /* [N, H, L, S] or what broadcasts to it: BOOL, true is seen; or real, added to the scores */
+    double
+        dropout; /* in training, the share of probabilities that become 0 (the others grow by 1 / (1 - dropout)) */
+} kiln_attention_params;
+
+/**
+ * Scaled dot-product attention (Vaswani et al. 2017), for several heads at once:
+ *
+ *   y[i] = sum over j of p[i, j] v[j],   p[i, ..] the softmax of scale q[i] . k[j] + mask[i, j] over the keys that i sees
+ *
+ * A query that sees no key gets 0, and gives no gradient. Neighbouring query heads may share a key/value head (grouped queries,
+ * Ainslie et al. 2023). Computed tile by tile, the probabilities never as a whole (FlashAttention, Dao et al. 2022), wherever
+ * that is faster or they would be large: memory grows with the length, not with its square.
+ *
+ * Shape:   q [N, H, L, D], k [N, G, S, D], v [N, G, S, V], y [N, H, L, V], H a multiple of G;
+ *          or q [N, L, heads D], k [N, S, kv_heads D], v [N, S, kv_heads V], y [N, L, heads V].
+ *          Of one real type, which is y's. Sums are of float32.
+ *          Node output 1 is the logarithm of each row's sum of exponentials, F32 [N, H, L], without gradient.
+ * Gradient by q, k, v and a real mask. One of these gradients has no rule.
+ * Errors:  shapes or types that do not fit; dropout outside of [0, 1); a negative softcap.
+ */
+KILN_API kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor v,
+                                    const kiln_attention_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,306 @@
+/* attention_lines.c - see attention_lines.h. */
+#include "cpu/attention_lines.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cpu/functions.h"
+
+enum { LANES = KILN_MOST_LANES };
+
+/* Bodies know how many lanes there are, so that what they keep of each stays in registers. */
+#define BY_LANES(body, lanes, ...) \
+    if ((lanes) == 32)             \
+        body(32, __VA_ARGS__);     \
+    else if ((lanes) == 16)        \
+        body(16, __VA_ARGS__);     \
+    else                           \
+        body(lanes, __VA_ARGS__)
+
+/* What is seen ------------------------------------------------------------------------------------------- */
+
+static size_t last(size_t first, size_t count)
+{
+    return first + count - 1;
+}
+
+/* Whether the block's first query sees its last key as far as the diagonal goes, so that all do. */
+static bool below_diagonal(const struct kiln_lines *b)
+{
+    const size_t key = b->lanes_are_keys ? last(b->own, b->lanes) : last(b->other, b->lines);
+    const size_t query = b->lanes_are_keys ? b->other : b->own;
+    return !(b->flags & KILN_ATTENTION_CAUSAL) || (int64_t)key <= (int64_t)query + b->head->offset;
+}
+
+static bool below_length(const struct kiln_lines *b)
+{
+    const size_t key = b->lanes_are_keys ? last(b->own, b->lanes) : last(b->other, b->lines);
+    return (int64_t)key < b->head->length;
+}
+
+bool kiln_lines_are_special(const struct kiln_lines *b)
+{
+    return b->flags & (KILN_ATTENTION_CAPPED | KILN_ATTENTION_BIASED | KILN_ATTENTION_MASKED) ||
+           !below_diagonal(b) || !below_length(b);
+}
+
+bool kiln_lines_are_unseen(const struct kiln_lines *b)
+{
+    const size_t key = b->lanes_are_keys ? b->own : b->other;
+    const size_t query = b->lanes_are_keys ? last(b->other, b->lines) : last(b->own, b->lanes);
+    return (int64_t)key >= b->head->length ||
+           (b->flags & KILN_ATTENTION_CAUSAL && (int64_t)key > (int64_t)query + b->head->offset);
+}
+
+/* Masks -------------------------------------------------------------------------------------------------- */
+
+KILN_INLINE void cap_scores_body(size_t count, float scale, float cap, float *score, float *rest)
+{
+    const float inverse = 1 / cap;
+    for (size_t i = 0; i < count; i++) {
+        const float t = fast_tanh(score[i] * scale * inverse);
+        score[i] = cap * t;
+        if (rest)
+            rest[i] = 1 - t * t;
+    }
+}
+
+static void cap_scores(size_t count, float scale, float cap, float *score, float *rest);
+KILN_CLONES(cap_scores, (size_t count, float scale, float cap, float *score, float *rest),
+            (count, scale, cap, score, rest))
+
+static void clear(float *from, const float *to)
+{
+    while (from < to)
+        *from++ = -INFINITY;
+}
+
+static size_t within(int64_t x, size_t most)
+{
+    return x < 0 ? 0 : x > (int64_t)most ? most : (size_t)x;
+}
+
+/* Lanes of a line that are beyond the keys' length or the diagonal. */
+static void hide(const struct kiln_lines *b, size_t line, float *score)
+{
+    const size_t other = b->other + line, lanes = b->lanes;
+    const int64_t length = b->head->length, offset = b->head->offset, own = (int64_t)b->own;
+    size_t from = 0, to = lanes; /* those that are seen */
+    if (b->lanes_are_keys)
+        to = within(length - own, lanes);
+    else if ((int64_t)other >= length)
+        to = 0;
+    if (b->flags & KILN_ATTENTION_CAUSAL && b->lanes_are_keys) {
+        const size_t seen = within((int64_t)other + offset + 1 - own, lanes);
+        to = seen < to ? seen : to;
+    } else if (b->flags & KILN_ATTENTION_CAUSAL)
+        from = within((int64_t)other - offset - own, lanes);
+    clear(score, score + from);
+    clear(score + to, score + lanes);
+}
+
+/* Lanes and lines beyond what there is must not read the mask. */
+static void add_mask(const struct kiln_lines *b, size_t line, float *score)
+{
+    const struct kiln_params_attention *p = b->p;
+    const size_t count = b->lanes_are_keys ? p->keys : p->queries, left = count - b->own;
+    const size_t lanes = left < b->lanes ? left : b->lanes;
+    const size_t step = b->lanes_are_keys ? p->mask_key : p->mask_row;
+    const size_t at = b->lanes_are_keys ? kiln_head_mask(p, b->head, b->other + line, b->own)
+                                        : kiln_head_mask(p, b->head, b->own, b->other + line);
+    if (b->flags & KILN_ATTENTION_BIASED)
+        for (size_t i = 0; i < lanes; i++)
+            score[i] += b->bias[at + i * step];
+    else
+        for (size_t i = 0; i < lanes; i++)
+            score[i] = b->mask[at + i * step] ? score[i] : -INFINITY;
+}
+
+void kiln_lines_mask(const struct kiln_lines *b, float *score, float *rest)
+{
+    const size_t count = b->lines * b->lanes;
+    if (b->flags & KILN_ATTENTION_CAPPED)
+        cap_scores(count, b->p->scale, b->p->cap, score, rest);
+    else
+        for (size_t i = 0; i < count; i++)
+            score[i] *= b->p->scale;
+    for (size_t line = 0; line < b->lines; line++) {
+        if (b->flags & (KILN_ATTENTION_BIASED | KILN_ATTENTION_MASKED))
+            add_mask(b, line, score + line * b->lanes);
+        hide(b, line, score + line * b->lanes);
+    }
+}
+
+/* Weights ------------------------------------------------------------------------------------------------ */
+
+KILN_INLINE void raise_lanes(size_t lanes, size_t lines, float scale, float *restrict score,
+                             float *restrict peak, float *restrict sum, float *restrict ratio)
+{
+    float top[LANES], base[LANES], part[LANES];
+    for (size_t i = 0; i < lanes; i++)
+        top[i] = peak[i];
+    for (size_t line = 0; line < lines; line++)
+        for (size_t i = 0; i < lanes; i++)
+            top[i] = larger(top[i], score[line * lanes + i] * scale);
+    for (size_t i = 0; i < lanes; i++) {
+        const bool none = top[i] == -INFINITY;
+        ratio[i] = none ? 1 : fast_exp(peak[i] - top[i]);
+        base[i] = none ? INFINITY : top[i];
+        peak[i] = top[i];
+        part[i] = 0;
+    }
+    for (size_t line = 0; line < lines; line++)
+        for (size_t i = 0; i < lanes; i++) {
+            const float w = fast_exp(score[line * lanes + i] * scale - base[i]);
+            score[line * lanes + i] = w;
+            part[i] += w;
+        }
+    for (size_t i = 0; i < lanes; i++)
+        sum[i] = sum[i] * ratio[i] + part[i];
+}
+
+KILN_INLINE void kiln_lines_raise_body(size_t lanes, size_t lines, float scale, float *score, float *peak,
+                                       float *sum, float *ratio)
+{
+    BY_LANES(raise_lanes, lanes, lines, scale, score, peak, sum, ratio);
+}
+
+KILN_CLONES(kiln_lines_raise,
+            (size_t lanes, size_t lines, float scale, float *score, float *peak, float *sum, float *ratio),
+            (lanes, lines, scale, score, peak, sum, ratio))
+
+KILN_INLINE void probability_lanes(size_t lanes, size_t lines, bool by_line, float scale,
+                                   float *restrict score, const float *restrict lse)
+{
+    for (size_t line = 0; line < lines; line++)
+        if (by_line)
+            for (size_t i = 0; i < lanes; i++)
+                score[line * lanes + i] = fast_exp(score[line * lanes + i] * scale - lse[line]);
+        else
+            for (size_t i = 0; i < lanes; i++)
+                score[line * lanes + i] = fast_exp(score[line * lanes + i] * scale - lse[i]);
+}
+
+KILN_INLINE void probability_body(size_t lanes, size_t lines, bool by_line, float scale, float *score,
+                                  const float *lse)
+{
+    BY_LANES(probability_lanes, lanes, lines, by_line, scale, score, lse);
+}
+
+static void probability(size_t lanes, size_t lines, bool by_line, float scale, float *score,
+                        const float *lse);
+KILN_CLONES(probability,
+            (size_t lanes, size_t lines, bool by_line, float scale, float *score, const float *lse),
+            (lanes, lines, by_line, scale, score, lse))
+
+void kiln_lines_probability(const struct kiln_lines *b, float scale, float *score, const float *lse)
+{
+    probability(b->lanes, b->lines, b->lanes_are_keys, scale, score, lse);
+}
+
+KILN_INLINE void weigh_lanes(size_t lanes, size_t lines, bool by_line, float *restrict score,
+                             const float *restrict pull, const float *restrict delta)
+{
+    for (size_t line = 0; line < lines; line++)
+        if (by_line)
+            for (size_t i = 0; i < lanes; i++)
+                score[line * lanes + i] *= pull[line * lanes + i] - delta[line];
+        else
+            for (size_t i = 0; i < lanes; i++)
+                score[line * lanes + i] *= pull[line * lanes + i] - delta[i];
+}
+
+KILN_INLINE void weigh_body(size_t lanes, size_t lines, bool by_line, float *score, const float *pull,
+                            const float *delta)
+{
+    BY_LANES(weigh_lanes, lanes, lines, by_line, score, pull, delta);
+}
+
+static void weigh(size_t lanes, size_t lines, bool by_line, float *score, const float *pull,
+                  const float *delta);
+KILN_CLONES(weigh,
+            (size_t lanes, size_t lines, bool by_line, float *score, const float *pull, const float *delta),
+            (lanes, lines, by_line, score, pull, delta))
+
+void kiln_lines_weigh(const struct kiln_lines *b, float *score, const float *pull, const float *rest,
+                      const float *delta)
+{
+    weigh(b->lanes, b->lines, b->lanes_are_keys, score, pull, delta);
+    for (size_t i = 0; i < b->lanes * b->lines && rest; i++)
+        score[i] *= rest[i];
+}
+
+KILN_INLINE void kiln_lines_rescale_body(size_t lanes, size_t columns, float *value, const float *ratio)
+{
+    for (size_t c = 0; c < columns; c++)
+        for (size_t i = 0; i < lanes; i++)
+            value[c * lanes + i] *= ratio[i];
+}
+
+KILN_CLONES(kiln_lines_rescale, (size_t lanes, size_t columns, float *value, const float *ratio),
+            (lanes, columns, value, ratio))
+
+/* Dropout ------------------------------------------------------------------------------------------------ */
+
+/* word[w][i] = word w of Philox 4x32-10 with counter {four[i], row[i], step, stream} and key {seed, 0}. */
+KILN_INLINE void draw_body(const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream,
+                           uint32_t seed, uint32_t (*word)[LANES])
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = seed, k1 = 0;
+    for (int i = 0; i < LANES; i++) {
+        c0[i] = four[i];
+        c1[i] = row[i];
+        c2[i] = step;
+        c3[i] = stream;
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            const uint64_t left = UINT64_C(0xd2511f53) * c0[i], right = UINT64_C(0xcd9e8d57) * c2[i];
+            c0[i] = (uint32_t)(right >> 32) ^ c1[i] ^ k0;
+            c2[i] = (uint32_t)(left >> 32) ^ c3[i] ^ k1;
+            c1[i] = (uint32_t)right;
+            c3[i] = (uint32_t)left;
+        }
+        k0 += 0x9e3779b9;
+        k1 += 0xbb67ae85;
+    }
+    memcpy(word[0], c0, sizeof c0);
+    memcpy(word[1], c1, sizeof c1);
+    memcpy(word[2], c2, sizeof c2);
+    memcpy(word[3], c3, sizeof c3);
+}
+
+static void draw(const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
+                 uint32_t (*word)[LANES]);
+KILN_CLONES(draw,
+            (const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
+             uint32_t (*word)[LANES]),
+            (four, row, step, stream, seed, word))
+
+/* A draw is of four neighbouring keys: of four lines for a lane, or of four lanes of a line. Draws are made LANES at a time. */
+void kiln_lines_drop(const struct kiln_lines *b, float *value)
+{
+    const struct kiln_params_attention *p = b->p;
+    const size_t across = b->lanes_are_keys ? b->lanes / 4 : b->lanes; /* draws side by side */
+    const size_t down = b->lanes_are_keys ? b->lines : (b->lines + 3) / 4, count = across * down;
+    for (size_t first = 0; first < count; first += LANES) {
+        uint32_t four[LANES], row[LANES], word[4][LANES];
+        for (size_t i = 0; i < LANES; i++) {
+            const size_t x = (first + i) % across, y = (first + i) / across;
+            const size_t query = b->lanes_are_keys ? b->other + y : b->own + x;
+            const size_t key = b->lanes_are_keys ? b->own + 4 * x : b->other + 4 * y;
+            four[i] = (uint32_t)(key / 4);
+            row[i] = (uint32_t)kiln_head_row(p, b->head, query);
+        }
+        draw(four, row, b->counter[1], p->stream, b->counter[0], word);
+        for (size_t i = 0; i < LANES && first + i < count; i++) {
+            const size_t x = (first + i) % across, y = (first + i) / across;
+            for (size_t w = 0; w < 4; w++) {
+                const size_t line = b->lanes_are_keys ? y : 4 * y + w,
+                             lane = b->lanes_are_keys ? 4 * x + w : x;
+                if (line < b->lines)
+                    value[line * b->lanes + lane] *= word[w][i] >= p->threshold ? p->keep : 0;
+            }
+        }
+    }
+}

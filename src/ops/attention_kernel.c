@@ -1,0 +1,240 @@
+/*
+ * attention_kernel.c - the contracts of attention and its gradients: units, windows, variants.
+ *
+ * On a GPU a workgroup goes along the others through shared memory. Drivers that run on the CPU have no such memory: there an
+ * invocation keeps 4 rows of the result in registers.
+ */
+#include "attention/attention.h"
+
+#include "device/caps.h"
+#include "device/variants.h"
+#include "ops/kernels.h"
+#include "shaders.h"
+
+static const struct kiln_params_attention *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_attention *)d->block.words;
+}
+
+static bool is_grad(const kiln_dispatch *d)
+{
+    return d->kernel == &kiln_kernel_attention_grad;
+}
+
+static bool own_is_key(const kiln_dispatch *d)
+{
+    return is_grad(d) && (d->constants[1] == KILN_ATTENTION_KEY || d->constants[1] == KILN_ATTENTION_VALUE);
+}
+
+/* Rows of the result, by heads and along each of them. */
+static uint64_t heads_of(const kiln_dispatch *d)
+{
+    return (uint64_t)block_of(d)->count * (own_is_key(d) ? 1 : block_of(d)->group);
+}
+
+static uint64_t rows_of(const kiln_dispatch *d)
+{
+    return own_is_key(d) ? block_of(d)->keys : block_of(d)->queries;
+}
+
+static uint64_t units(const kiln_dispatch *d)
+{
+    return heads_of(d) * rows_of(d);
+}
+
+/* Columns that workgroups share out; those of SCORES are what they go along. */
+static uint64_t columns_of(const kiln_dispatch *d)
+{
+    const struct kiln_params_attention *p = block_of(d);
+    const uint32_t mode = d->constants[1];
+    if (is_grad(d) && mode == KILN_ATTENTION_SCORES)
+        return 1;
+    return !is_grad(d) || mode == KILN_ATTENTION_VALUE ? p->width : p->depth;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_attention *p = block_of(d);
+    const double pairs = (double)p->count * p->group * p->queries * p->keys;
+    const bool one_product = !is_grad(d) || d->constants[1] == KILN_ATTENTION_VALUE;
+    const bool seen = d->constants[0] & KILN_ATTENTION_CAUSAL;
+    return pairs * (2.0 * p->depth + (one_product ? 0 : 2.0 * p->width) + 2.0 * (double)columns_of(d) + 20) *
+           (seen ? 0.5 : 1);
+}
+
+/* Windows of whole pairs, or where heads lie within rows of whole batches ---------------------------------- */
+
+static uint64_t pairs_a_unit(const kiln_dispatch *d)
+{
+    return d->constants[0] & KILN_ATTENTION_ROWS_FIRST ? block_of(d)->kv_heads : 1;
+}
+
+static uint64_t extent(const kiln_dispatch *d)
+{
+    return block_of(d)->count / pairs_a_unit(d);
+}
+
+/* Elements of a pair: of binding i, or 0 where it stays whole. */
+static uint64_t pair_of(const kiln_dispatch *d, int i)
+{
+    const struct kiln_params_attention *p = block_of(d);
+    const uint64_t q = (uint64_t)p->group * p->queries * p->depth, k = (uint64_t)p->keys * p->depth;
+    const uint64_t y = (uint64_t)p->group * p->queries * p->width, v = (uint64_t)p->keys * p->width;
+    const uint64_t scores = (uint64_t)p->group * p->queries * p->keys;
+    const uint64_t grad[] = {q, k, v, scores}; /* by mode */
+    if (d->kernel == &kiln_kernel_attention_delta)
+        return i < 2 ? y : 0;
+    const uint64_t of[] = {q, k, v, 0, 0, y, 0, is_grad(d) ? grad[d->constants[1]] : 0};
+    return of[i];
+}
+
+/* Units behind which every operand is at a multiple of 256 bytes, be it of halves. */
+static uint64_t unit(const kiln_dispatch *d)
+{
+    uint64_t most = 1;
+    for (int i = 0; i < d->kernel->bindings; i++) {
+        uint64_t units = 128;
+        for (uint64_t left = pair_of(d, i) * pairs_a_unit(d); units > 1 && left % 2 == 0; left /= 2)
+            units /= 2;
+        most = units > most ? units : most;
+    }
+    return most;
+}
+
+static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_attention *p = (struct kiln_params_attention *)d->block.words;
+    const uint64_t from = first * pairs_a_unit(d), pairs = count * pairs_a_unit(d);
+    for (int i = 0; i < d->kernel->bindings; i++) {
+        const uint64_t bytes = pair_of(d, i) * d->element[i];
+        if (!bytes || !d->bind[i].value.id)
+            continue;
+        d->bind[i].offset += from * bytes;
+        d->bind[i].bytes = pairs * bytes;
+    }
+    p->first += (uint32_t)from;
+    p->count = (uint32_t)pairs;
+}
+
+static const kiln_cut cut = {extent, take, unit};
+
+/* Variants ----------------------------------------------------------------------------------------------- */
+
+enum {
+    TILE_ROWS = 64,
+    TILE_CHUNK = 64,
+    TILE_LANES = 128,
+    DIRECT_ROWS = 4,
+    DIRECT_CHUNK = 16,
+    DIRECT_LANES = 64
+};
+
+static uint64_t parts(uint64_t count, uint64_t size)
+{
+    return (count + size - 1) / size;
+}
+
+static uint64_t tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return heads_of(d) * parts(rows_of(d), TILE_ROWS) * parts(columns_of(d), TILE_CHUNK);
+}
+
+static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return parts(heads_of(d) * parts(rows_of(d), DIRECT_ROWS) * parts(columns_of(d), DIRECT_CHUNK),
+                 DIRECT_LANES);
+}
+
+static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
+}
+
+static const kiln_variant direct = {.name = "direct",
+                                    .accepts = software,
+                                    .groups = direct_groups,
+                                    .spirv = &kiln_spirv_attention_direct,
+                                    .half = &kiln_spirv_attention_direct_half,
+                                    .lanes = DIRECT_LANES};
+static const kiln_variant direct_grad = {.name = "direct",
+                                         .accepts = software,
+                                         .groups = direct_groups,
+                                         .spirv = &kiln_spirv_attention_grad_direct,
+                                         .half = &kiln_spirv_attention_grad_direct_half,
+                                         .lanes = DIRECT_LANES};
+
+static const kiln_variant tiled = {.name = "tiled",
+                                   .groups = tiled_groups,
+                                   .spirv = &kiln_spirv_attention_tiled,
+                                   .half = &kiln_spirv_attention_tiled_half,
+                                   .lanes = TILE_LANES};
+static const kiln_variant tiled_grad = {.name = "tiled",
+                                        .groups = tiled_groups,
+                                        .spirv = &kiln_spirv_attention_grad_tiled,
+                                        .half = &kiln_spirv_attention_grad_tiled_half,
+                                        .lanes = TILE_LANES};
+
+const kiln_kernel kiln_kernel_attention = {
+    .name = "attention",
+    .block_size = sizeof(struct kiln_params_attention),
+    .bindings = 7,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5,
+    .mixed = 1 << 3,
+    .units = units,
+    .reference = kiln_reference_attention_f32,
+    .reference_f64 = kiln_reference_attention_f64,
+    .gpu = (const kiln_variant *const[]){&direct, &tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_panels, NULL},
+    .cuts = &cut,
+    .cut_count = 1,
+    .flops = flops,
+};
+
+const kiln_kernel kiln_kernel_attention_grad = {
+    .name = "attention_grad",
+    .block_size = sizeof(struct kiln_params_attention),
+    .bindings = 8,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 7,
+    .mixed = 1 << 3,
+    .units = units,
+    .reference = kiln_reference_attention_grad_f32,
+    .reference_f64 = kiln_reference_attention_grad_f64,
+    .gpu = (const kiln_variant *const[]){&direct_grad, &tiled_grad, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_grad_panels, NULL},
+    .cuts = &cut,
+    .cut_count = 1,
+    .flops = flops,
+};
+
+/* attention_delta ---------------------------------------------------------------------------------------- */
+
+static uint64_t delta_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return parts(units(d), 64);
+}
+
+static const kiln_variant delta_flat = {.name = "flat",
+                                        .groups = delta_groups,
+                                        .spirv = &kiln_spirv_attention_delta,
+                                        .half = &kiln_spirv_attention_delta_half};
+
+const kiln_kernel kiln_kernel_attention_delta = {
+    .name = "attention_delta",
+    .block_size = sizeof(struct kiln_params_attention),
+    .bindings = 4,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .halves = 1 << 0 | 1 << 1,
+    .units = units,
+    .reference = kiln_reference_attention_delta_f32,
+    .reference_f64 = kiln_reference_attention_delta_f64,
+    .gpu = (const kiln_variant *const[]){&delta_flat, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_delta_rows, NULL},
+    .cuts = &cut,
+    .cut_count = 1,
+};

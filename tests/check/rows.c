@@ -1,0 +1,71 @@
+/* rows.c - the tables of cases: named apart, and wide enough. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "check/case.h"
+
+enum { SHAPES = 8 }; /* of each operator and type at the least */
+
+static struct check_cases all_cases(void)
+{
+    struct check_cases cases = {0};
+
+    cr_assert(check_list(&(struct check_filter){0}, &cases));
+    return cases;
+}
+
+Test(rows, name_each_case_once)
+{
+    struct check_cases cases = all_cases();
+    struct kiln_map names = {0};
+
+    for (int i = 0; i < cases.count; i++) {
+        const char *name = cases.data[i].name;
+        cr_expect(kiln_map_find(&names, name) < 0, "%s is there twice", name);
+        cr_expect(strlen(name) + 1 < sizeof cases.data[i].name, "%s is cut off", name);
+        cr_assert(kiln_map_put(&names, name, i));
+    }
+    kiln_map_finish(&names);
+    free(cases.data);
+}
+
+static bool same_group(const struct check_case *a, const struct check_case *b)
+{
+    return !strcmp(a->op->name, b->op->name) && a->type == b->type;
+}
+
+/* Classes among the cases of the first one's operator and type, wherever they are listed. */
+static int shapes_like(const struct check_cases *cases, const struct check_case *first)
+{
+    struct kiln_map shapes = {0};
+    int count = 0;
+
+    for (int i = 0; i < cases->count; i++) {
+        const struct check_case *one = &cases->data[i];
+        char sizes[sizeof one->name];
+        if (!same_group(one, first))
+            continue;
+        snprintf(sizes, sizeof sizes, "%s", strchr(strchr(one->name, '/') + 1, '/') + 1);
+        sizes[strcspn(sizes, "/")] = 0;
+        if (kiln_map_find(&shapes, sizes) < 0)
+            cr_assert(kiln_map_put(&shapes, sizes, count++));
+    }
+    kiln_map_finish(&shapes);
+    return count;
+}
+
+Test(rows, give_each_operator_and_type_eight_shape_classes)
+{
+    struct check_cases cases = all_cases();
+
+    for (int i = 0; i < cases.count; i++)
+        if (i == 0 || !same_group(&cases.data[i], &cases.data[i - 1])) {
+            const int shapes = shapes_like(&cases, &cases.data[i]);
+            cr_expect(shapes >= SHAPES, "%s has %d shape classes", cases.data[i].name, shapes);
+        }
+    free(cases.data);
+}

@@ -1,0 +1,84 @@
+/* cases_attention.c - attention: heads, masks, a diagonal, dropout. */
+#include "check/families.h"
+
+#include <kiln/attention.h>
+
+/* Batches, heads, heads of keys, queries, keys, depth, width. */
+static const struct check_shape shapes[] = {
+    {"1x1x1x1x2x1x1", "one query, two keys"},
+    {"2x2x2x5x7x4x6", "smaller than a tile"},
+    {"1x2x2x64x32x16x64", "whole tiles"},
+    {"1x1x1x65x33x17x65", "one past a tile"},
+    {"2x6x2x19x23x8x8", "heads that share keys"},
+    {"1x1x1x131x67x33x13", "primes"},
+    {"1x4x1x1x97x32x32", "one query"},
+    {"1x1x1x3x1031x8x8", "many keys"},
+    {"1x1x1x40x50x8x130", "wide values"},
+    {"2x2x2x0x5x3x3", "no queries"},
+    {"2x2x2x5x0x3x3", "no keys"},
+    {0},
+};
+
+enum {
+    INSIDE = 1,
+    CAUSAL = 2,
+    LAST = 4,
+    BIASED = 8,
+    MASKED = 16,
+    LENGTHS = 32,
+    CAPPED = 64,
+    DROPPED = 128,
+    OFFSET = 256
+};
+
+static const struct check_attributes attributes[] = {
+    {"plain", {0}},
+    {"inside", {INSIDE}},
+    {"causal", {CAUSAL}},
+    {"causal,last", {CAUSAL | LAST}},
+    {"causal,offset", {CAUSAL | OFFSET}},
+    {"bias", {BIASED}},
+    {"mask", {MASKED}},
+    {"lengths", {LENGTHS}},
+    {"softcap", {CAPPED}},
+    {"dropout", {DROPPED}},
+    {"inside,causal,offset,bias,lengths,softcap,dropout",
+     {INSIDE | CAUSAL | OFFSET | BIASED | LENGTHS | CAPPED | DROPPED}},
+    {0},
+};
+
+static void attention(struct check_graph *c)
+{
+    const int64_t *n = c->n, how = c->a[0];
+    const bool inside = how & INSIDE;
+    const kiln_tensor q =
+        check_operand(c, inside ? KILN_SHAPE(n[0], n[3], n[1] * n[5]) : KILN_SHAPE(n[0], n[1], n[3], n[5]));
+    const kiln_tensor k =
+        check_operand(c, inside ? KILN_SHAPE(n[0], n[4], n[2] * n[5]) : KILN_SHAPE(n[0], n[2], n[4], n[5]));
+    const kiln_tensor v =
+        check_operand(c, inside ? KILN_SHAPE(n[0], n[4], n[2] * n[6]) : KILN_SHAPE(n[0], n[2], n[4], n[6]));
+    kiln_attention_params p = {
+        .heads = (int)n[1], .kv_heads = (int)n[2], .causal = how & CAUSAL, .last = how & LAST};
+    if (how & BIASED)
+        p.mask = check_real(c, KILN_SHAPE(n[1], n[3], n[4]));
+    if (how & MASKED)
+        p.mask = check_truth(c, KILN_SHAPE(n[0], 1, n[3], n[4]));
+    if (how & LENGTHS) /* of a lone key's gradient nothing is left but roundings */
+        p.lengths = check_whole(c, KILN_SHAPE(n[0]), n[4] < 2 ? 0 : 2, (double)n[4] + 1);
+    if (how & OFFSET)
+        p.offset = check_whole(c, KILN_SHAPE(n[0]), -2, 9);
+    p.softcap = how & CAPPED ? 2 : 0;
+    p.dropout = how & DROPPED ? 0.25 : 0;
+    check_result(c, kiln_attention(c->g, q, k, v, &p));
+}
+
+const struct check_op check_attention[] = {
+    {.name = "attention",
+     .types = CHECK_REALS,
+     .shapes = shapes,
+     .attributes = attributes,
+     .build = attention,
+     .low = -2,
+     .high = 2},
+    {0},
+};
