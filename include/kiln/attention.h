@@ -38,7 +38,9 @@ typedef struct kiln_attention_params {
  * that is faster or they would be large: memory grows with the length, not with its square.
  *
  * Shape:   q [N, H, L, D], k [N, G, S, D], v [N, G, S, V], y [N, H, L, V], H a multiple of G;
- *          or q [N, L, heads D], k [N, S, kv_heads D], v [N, S, kv_heads V], y [N, L, heads V].
+ *          or q [N, L, heads D], k [N, S, kv_heads D], v [N, S, kv_heads V], y [N, L, heads V]. Of these, as one projection
+ *          leaves them, k may hold v too, where v is KILN_NONE: [N, S, 2 kv_heads D], k's heads and then v's; and q both, where
+ *          k is KILN_NONE too: [N, L, (heads + 2 kv_heads) D].
  *          Of one real type, which is y's. Sums are of float32.
  *          Node output 1 is the logarithm of each row's sum of exponentials, F32 [N, H, L], without gradient.
  * Gradient by q, k, v and a real mask. One of these gradients has no rule.

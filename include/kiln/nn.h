@@ -14,6 +14,7 @@
 #ifndef KILN_NN_H
 #define KILN_NN_H
 
+#include <kiln/attention.h>
 #include <kiln/conv.h>
 #include <kiln/graph.h>
 #include <kiln/recurrent.h>
@@ -162,6 +163,56 @@ KILN_API kiln_tensor kiln_nn_lstm(kiln_graph *g, kiln_tensor x, const kiln_nn_re
                                   kiln_recurrent_states *last);
 KILN_API kiln_tensor kiln_nn_gru(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
                                  kiln_recurrent_states *last);
+
+typedef struct kiln_nn_attention_params {
+    kiln_attention_params attention; /* heads must be given; masks, a diagonal, dropout and the like */
+    bool no_bias;
+    kiln_init init, bias_init; /* Xavier's uniform, and zeros, unless said otherwise */
+    const char *name;
+} kiln_nn_attention_params;
+
+/**
+ * Attention with projections of its own (Vaswani et al. 2017): queries from x, keys and values from memory, or from x too where
+ * that is KILN_NONE; what each head found side by side, and projected once more.
+ *
+ * Shape:   x [N, L, width], memory [N, S, any width]; y [N, L, width], width a multiple of the heads.
+ * Weights: as PyTorch's MultiheadAttention: in_proj_weight [width + 2 K, width], rows for queries, keys and values, or for a
+ *          memory of another width q_proj_weight, k_proj_weight and v_proj_weight; in_proj_bias [width + 2 K]; out_proj.weight
+ *          [width, width] and out_proj.bias. K is the width, or where fewer heads have keys (attention.kv_heads) that of theirs.
+ */
+KILN_API kiln_tensor kiln_nn_attention(kiln_graph *g, kiln_tensor x, kiln_tensor memory,
+                                       const kiln_nn_attention_params *params);
+
+typedef struct kiln_nn_transformer_params {
+    kiln_attention_params attention; /* of x to itself; heads must be given */
+    kiln_attention_params cross;     /* of a decoder, to the memory; heads 0 means as many */
+    int hidden;                      /* units between the two dense layers; must be given */
+    kiln_tensor (*activation)(kiln_graph *g, kiln_tensor x); /* between them; NULL means kiln_relu */
+    bool norm_first;                                         /* normalize before each part, not behind */
+    double
+        dropout; /* of probabilities (where attention does not say otherwise), hidden units, and what each part adds */
+    double epsilon; /* of the norms; 0 means 1e-5 */
+    const char *name;
+} kiln_nn_transformer_params;
+
+/**
+ * A layer of a Transformer's encoder: attention to itself, then two dense layers; each part is added to what it was given, and
+ * the sum normalized.
+ *
+ * Shape:   x [N, L, width]; y as x.
+ * Weights: as PyTorch's TransformerEncoderLayer: those of self_attn (kiln_nn_attention), linear1 and linear2, norm1 and norm2.
+ */
+KILN_API kiln_tensor kiln_nn_encoder_layer(kiln_graph *g, kiln_tensor x,
+                                           const kiln_nn_transformer_params *params);
+
+/**
+ * A layer of its decoder: attention to itself (with .attention.causal to what came before), to the memory, two dense layers.
+ *
+ * Shape:   x [N, L, width], memory [N, S, any width]; y as x.
+ * Weights: as PyTorch's TransformerDecoderLayer: as the encoder's, and multihead_attn and norm3.
+ */
+KILN_API kiln_tensor kiln_nn_decoder_layer(kiln_graph *g, kiln_tensor x, kiln_tensor memory,
+                                           const kiln_nn_transformer_params *params);
 
 #ifdef __cplusplus
 }

@@ -51,7 +51,7 @@ uint local_batch, local_head;           /* n counted from the operands' first ba
 int length, offset;                     /* of the keys; of the diagonal */
 span q_span, k_span, v_span, y_span;    /* y's is also dy's */
 
-/* Head h (of `heads`, number `at` of the operand) of an operand with `count` rows of `size`. */
+/* Head number `at` of an operand with `count` rows of `size`, or head h of `heads` within them. */
 span span_of(uint at, uint h, uint heads, uint count, uint size)
 {
     if (IS(ROWS_FIRST))
@@ -67,10 +67,14 @@ void go_to(uint b, uint g)
     local_batch = batch - p.first / p.kv_heads;
     local_head = b * p.group + g;
     head = kv_head * p.group + g;
-    q_span = span_of(local_head, head, heads, p.queries, p.depth);
+    const uint packed = IS(PACKED) ? heads + 2u * p.kv_heads : 0u;         /* heads within a row of q, k and v */
+    const uint paired = IS(PACKED) ? packed : IS(PAIRED) ? 2u * p.kv_heads : p.kv_heads;
+    const uint k_head = IS(PACKED) ? heads + kv_head : kv_head;
+    const uint v_head = IS(PACKED) || IS(PAIRED) ? k_head + p.kv_heads : kv_head;
+    q_span = span_of(local_head, head, IS(PACKED) ? packed : heads, p.queries, p.depth);
     y_span = span_of(local_head, head, heads, p.queries, p.width);
-    k_span = span_of(b, kv_head, p.kv_heads, p.keys, p.depth);
-    v_span = span_of(b, kv_head, p.kv_heads, p.keys, p.width);
+    k_span = span_of(b, k_head, paired, p.keys, p.depth);
+    v_span = span_of(b, v_head, paired, p.keys, p.width);
     length = int(p.keys);
     if (IS(LENGTHS))
         length = clamp(numbers[p.lengths_at + batch], 0, length);

@@ -4,7 +4,8 @@
  * Batches and heads: pair b of `count` is key/value head (first + b) % kv_heads of batch n = (first + b) / kv_heads; it has
  * `group` query heads, h = (first + b) % kv_heads * group + g of kv_heads * group. Operands begin with pair `first`; by
  * constant 0 their axes are [pair, g, position, depth], or with ROWS_FIRST [batch, position, head, depth], where first and
- * count are multiples of kv_heads. Row r = (n * heads + h) * queries + i is a query; mask, numbers, lse and rows stay whole.
+ * count are multiples of kv_heads. Rows may hold more than one operand: with PAIRED those of k and v are one, k's heads and then
+ * v's, with PACKED those of q, k and v; the gradients too. Row r = (n * heads + h) * queries + i is a query; mask, numbers, lse and rows stay whole.
  *
  *   s[r, j]     = scale * sum over d of q[r, d] * k[j, d], with CAPPED cap * tanh(s / cap)
  *   a[r, j]     = s + mask[n * mask_batch + h * mask_head + i * mask_row + j * mask_key] with BIASED; -infinity where key j is
@@ -42,6 +43,8 @@
 #define KILN_ATTENTION_MASKED     16u
 #define KILN_ATTENTION_CAPPED     32u
 #define KILN_ATTENTION_DROPPED    64u
+#define KILN_ATTENTION_PAIRED     128u     /* with ROWS_FIRST; width is depth */
+#define KILN_ATTENTION_PACKED     256u     /* likewise */
 
 #define KILN_ATTENTION_QUERY  0u
 #define KILN_ATTENTION_KEY    1u

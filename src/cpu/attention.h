@@ -30,10 +30,15 @@ static inline struct kiln_head kiln_head_of(const struct kiln_params_attention *
     struct kiln_head h = {.batch = pair / p->kv_heads, .head = kv_head * p->group + g};
     const size_t at = b * p->group + g, batch = h.batch - p->first / p->kv_heads;
     const bool rows_first = flags & KILN_ATTENTION_ROWS_FIRST;
-    h.q = kiln_head_rows(rows_first, at, batch, h.head, heads, p->queries, p->depth, &h.q_step);
+    const bool packed = flags & KILN_ATTENTION_PACKED, paired = flags & KILN_ATTENTION_PAIRED;
+    const size_t all = packed ? heads + 2 * (size_t)p->kv_heads : heads; /* heads in a row */
+    const size_t both = packed ? all : paired ? 2 * (size_t)p->kv_heads : p->kv_heads;
+    const size_t k_head = packed ? heads + kv_head : kv_head;
+    const size_t v_head = packed || paired ? k_head + p->kv_heads : kv_head;
+    h.q = kiln_head_rows(rows_first, at, batch, h.head, all, p->queries, p->depth, &h.q_step);
     h.y = kiln_head_rows(rows_first, at, batch, h.head, heads, p->queries, p->width, &h.y_step);
-    h.k = kiln_head_rows(rows_first, b, batch, kv_head, p->kv_heads, p->keys, p->depth, &h.k_step);
-    h.v = kiln_head_rows(rows_first, b, batch, kv_head, p->kv_heads, p->keys, p->width, &h.v_step);
+    h.k = kiln_head_rows(rows_first, b, batch, k_head, both, p->keys, p->depth, &h.k_step);
+    h.v = kiln_head_rows(rows_first, b, batch, v_head, both, p->keys, p->width, &h.v_step);
     h.length = p->keys;
     h.offset = (int32_t)p->offset;
     if (numbers && flags & KILN_ATTENTION_LENGTHS) {

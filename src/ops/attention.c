@@ -26,7 +26,9 @@
 
 struct params {
     int32_t heads, kv_heads; /* 0: by the shapes, of rank 4 */
+    int32_t operands;        /* 3; 2 where k holds v too; 1 where q holds both */
     int32_t causal, last;
+    int32_t unused;        /* no padding: equal params have equal bytes */
     double scale, softcap; /* 0: by the depth; none */
     double rate;
     uint64_t stream;
@@ -35,6 +37,7 @@ struct params {
 static const kiln_field fields[] = {
     {"heads", KILN_FIELD_INT, offsetof(struct params, heads), 1},
     {"kv_heads", KILN_FIELD_INT, offsetof(struct params, kv_heads), 1},
+    {"operands", KILN_FIELD_INT, offsetof(struct params, operands), 1},
     {"causal", KILN_FIELD_INT, offsetof(struct params, causal), 1},
     {"last", KILN_FIELD_INT, offsetof(struct params, last), 1},
     {"scale", KILN_FIELD_REAL, offsetof(struct params, scale), 1},
@@ -51,19 +54,34 @@ struct sizes {
     int64_t batch, heads, kv_heads, queries, keys, depth, width;
 };
 
+/* Heads within a row of q, and of k, where heads lie within rows. */
+static int64_t row_heads(const struct params *p, int input)
+{
+    if (p->operands == 1)
+        return p->heads + 2 * (int64_t)p->kv_heads;
+    return input == Q ? p->heads : input == K && p->operands == 2 ? 2 * (int64_t)p->kv_heads : p->kv_heads;
+}
+
+/* Of shapes that fit; of operands that lie within another that one's shape. */
 static struct sizes sizes_of(const struct params *p, const kiln_shape *q, const kiln_shape *k,
                              const kiln_shape *v)
 {
     if (q->rank == 4)
         return (struct sizes){q->size[0], q->size[1], k->size[1], q->size[2],
                               k->size[2], q->size[3], v->size[3]};
-    return (struct sizes){q->size[0],
-                          p->heads,
-                          p->kv_heads,
-                          q->size[1],
-                          k->size[1],
-                          q->size[2] / p->heads,
-                          v->size[2] / p->kv_heads};
+    struct sizes s = {.batch = q->size[0], .heads = p->heads, .kv_heads = p->kv_heads, .queries = q->size[1]};
+    s.depth = s.width = q->size[2] / row_heads(p, Q);
+    s.keys = p->operands == 1 ? s.queries : k->size[1];
+    if (p->operands == 3)
+        s.width = v->size[2] / row_heads(p, V);
+    return s;
+}
+
+/* The shapes of the operands that there are. */
+static void shapes_of(const kiln_graph *g, const kiln_node *n, kiln_shape shape[3])
+{
+    for (int i = Q; i <= V; i++)
+        shape[i] = kiln_tensor_shape(g, n->in[i]);
 }
 
 /* Whether a size is made of `parts` parts, which must be known. */
@@ -72,39 +90,50 @@ static bool divides(int64_t parts, int64_t size)
     return parts > 0 && size > 0 && size % parts == 0;
 }
 
-/* Three operands of rank 3 or 4, whose sizes agree. */
-static bool operands_fit(const struct params *p, const kiln_shape *q, const kiln_shape *k,
-                         const kiln_shape *v)
+/* [N, H, L, D], [N, G, S, D], [N, G, S, V] */
+static bool heads_fit(const struct params *p, const kiln_shape *q, const kiln_shape *k, const kiln_shape *v)
 {
-    if ((q->rank != 4 && q->rank != 3) || k->rank != q->rank || v->rank != q->rank)
+    return p->operands == 3 && k->rank == 4 && v->rank == 4 && k->size[0] == q->size[0] &&
+           v->size[0] == q->size[0] && k->size[1] == v->size[1] && divides(k->size[1], q->size[1]) &&
+           k->size[2] == v->size[2] && q->size[3] == k->size[3];
+}
+
+/* [N, L, heads D], [N, S, kv_heads D], [N, S, kv_heads V], or fewer operands with more heads. */
+static bool rows_fit(const struct params *p, const kiln_shape shape[3])
+{
+    if (p->heads < 1 || p->kv_heads < 1 || p->heads % p->kv_heads)
         return false;
-    const int position = q->rank - 2, last = q->rank - 1;
-    if (k->size[0] != q->size[0] || v->size[0] != q->size[0] || k->size[position] != v->size[position])
-        return false;
-    if (q->rank == 3)
-        return divides(p->heads, q->size[last]) && divides(p->kv_heads, k->size[last]) &&
-               divides(p->kv_heads, v->size[last]) && p->heads % p->kv_heads == 0 &&
-               q->size[last] / p->heads == k->size[last] / p->kv_heads;
-    return k->size[1] == v->size[1] && divides(k->size[1], q->size[1]) && q->size[last] == k->size[last];
+    for (int i = Q; i < p->operands; i++)
+        if (shape[i].rank != 3 || shape[i].size[0] != shape[Q].size[0] ||
+            !divides(row_heads(p, i), shape[i].size[2]))
+            return false;
+    const int64_t depth = shape[Q].size[2] / row_heads(p, Q);
+    return (p->operands == 1 || shape[K].size[2] / row_heads(p, K) == depth) &&
+           (p->operands < 3 || shape[V].size[1] == shape[K].size[1]);
 }
 
 static kiln_status check_operands(kiln_graph *g, const kiln_node *n)
 {
-    const kiln_spec q = kiln_tensor_spec(g, n->in[Q]), k = kiln_tensor_spec(g, n->in[K]),
-                    v = kiln_tensor_spec(g, n->in[V]);
-    char a[96], b[96], c[96];
-    if (!kiln_type_is_real(q.type) || k.type != q.type || v.type != q.type)
-        return kiln_node_fail(g, n, KILN_ERROR_TYPE, "q is %s, k %s and v %s, wanted one real type",
-                              kiln_type_name(q.type), kiln_type_name(k.type), kiln_type_name(v.type));
-    if (operands_fit(n->params, &q.shape, &k.shape, &v.shape))
-        return KILN_OK;
     const struct params *p = n->params;
+    kiln_shape shape[3];
+    char text[3][96];
+    shapes_of(g, n, shape);
+    const kiln_type type = kiln_tensor_type(g, n->in[Q]);
+    for (int i = Q; i < p->operands; i++) {
+        const kiln_type own = kiln_tensor_type(g, n->in[i]);
+        if (!kiln_type_is_real(own) || own != type)
+            return kiln_node_fail(g, n, KILN_ERROR_TYPE, "%c is %s and q %s, wanted one real type", "qkv"[i],
+                                  kiln_type_name(own), kiln_type_name(type));
+    }
+    if (shape[Q].rank == 4 ? heads_fit(p, &shape[Q], &shape[K], &shape[V]) : rows_fit(p, shape))
+        return KILN_OK;
+    for (int i = Q; i <= V; i++)
+        kiln_graph_shape_text(g, &shape[i], text[i], sizeof text[i]);
     return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
                           "q is %s, k %s and v %s with %d heads and %d of k and v, wanted [N, H, L, D], "
                           "[N, G, S, D] and [N, G, S, V], or the heads within the last axis",
-                          kiln_graph_shape_text(g, &q.shape, a, sizeof a),
-                          kiln_graph_shape_text(g, &k.shape, b, sizeof b),
-                          kiln_graph_shape_text(g, &v.shape, c, sizeof c), p->heads, p->kv_heads);
+                          text[Q], p->operands > 1 ? text[K] : "within it", p->operands > 2 ? text[V] : "too",
+                          p->heads, p->kv_heads);
 }
 
 static kiln_shape scores_shape(const struct sizes *s)
@@ -150,9 +179,9 @@ static kiln_status check_integers(kiln_graph *g, const kiln_node *n, int input, 
 
 static struct sizes node_sizes(const kiln_graph *g, const kiln_node *n)
 {
-    const kiln_shape q = kiln_tensor_shape(g, n->in[Q]), k = kiln_tensor_shape(g, n->in[K]),
-                     v = kiln_tensor_shape(g, n->in[V]);
-    return sizes_of(n->params, &q, &k, &v);
+    kiln_shape shape[3];
+    shapes_of(g, n, shape);
+    return sizes_of(n->params, &shape[Q], &shape[K], &shape[V]);
 }
 
 static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -189,10 +218,11 @@ static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_
         kiln_append(g, &kiln_op_attention_grad, in, GRAD_INPUTS, n->params, n->params_size);
     if (!dq.id)
         return;
-    for (int i = Q; i <= V; i++)
+    const struct params *p = n->params;
+    for (int i = Q; i < p->operands; i++)
         dx[i] = kiln_node_output(g, dq, i);
     const kiln_type type = kiln_tensor_type(g, n->in[MASK]);
-    if (!n->in[MASK].id || type == KILN_BOOL)
+    if (!n->in[MASK].id || type == KILN_BOOL || !kiln_gradient_wanted(g, n->in[MASK]))
         return;
     const kiln_tensor scores =
         kiln_append(g, &kiln_op_attention_grad_scores, in, GRAD_INPUTS, n->params, n->params_size);
@@ -201,9 +231,15 @@ static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_
 
 static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
-    for (int i = Q; i <= V; i++)
+    const struct params *p = n->params;
+    for (int i = Q; i < p->operands; i++)
         out[i] = kiln_tensor_spec(g, n->in[i]);
     return KILN_OK;
+}
+
+static int grad_outputs(const void *params)
+{
+    return ((const struct params *)params)->operands;
 }
 
 static kiln_status scores_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -229,9 +265,10 @@ static uint32_t mask_stride(const kiln_shape *mask, int axis)
 
 static struct sizes plan_sizes(const kiln_plan *plan, const kiln_node *n)
 {
-    const kiln_shape q = kiln_plan_spec(plan, n->in[Q]).shape, k = kiln_plan_spec(plan, n->in[K]).shape,
-                     v = kiln_plan_spec(plan, n->in[V]).shape;
-    return sizes_of(n->params, &q, &k, &v);
+    kiln_shape shape[3];
+    for (int i = Q; i <= V; i++)
+        shape[i] = kiln_plan_spec(plan, n->in[i]).shape;
+    return sizes_of(n->params, &shape[Q], &shape[K], &shape[V]);
 }
 
 /* What the node's numbers and mask do to scores. */
@@ -240,6 +277,9 @@ static uint32_t flags_of(const kiln_plan *plan, const kiln_node *n)
     const struct params *p = n->params;
     const bool truth = kiln_plan_spec(plan, n->in[MASK]).type == KILN_BOOL;
     return (kiln_plan_spec(plan, n->in[Q]).shape.rank == 3 ? KILN_ATTENTION_ROWS_FIRST : 0) |
+           (p->operands == 2   ? KILN_ATTENTION_PAIRED
+            : p->operands == 1 ? KILN_ATTENTION_PACKED
+                               : 0) |
            (p->causal ? KILN_ATTENTION_CAUSAL : 0) | (n->in[LENGTHS].id ? KILN_ATTENTION_LENGTHS : 0) |
            (n->in[MASK].id ? truth ? KILN_ATTENTION_MASKED : KILN_ATTENTION_BIASED : 0) |
            (p->softcap ? KILN_ATTENTION_CAPPED : 0) | (p->rate ? KILN_ATTENTION_DROPPED : 0);
@@ -313,13 +353,23 @@ static kiln_status gather_numbers(kiln_plan *plan, const kiln_node *n, struct ki
     return status;
 }
 
+/* The input that holds q, k or v. */
+static int holder(const kiln_node *n, int input)
+{
+    const int operands = ((const struct params *)n->params)->operands;
+    return input < operands ? input : operands - 1;
+}
+
 /* A dispatch with all that the kernels have in common. */
 static kiln_status prepare(kiln_plan *plan, const kiln_node *n, const kiln_kernel *kernel, kiln_dispatch *d)
 {
     struct kiln_params_attention *block = (struct kiln_params_attention *)d->block.words;
     *d = (kiln_dispatch){
         .kernel = kernel,
-        .bind = {{.value = n->in[Q]}, {.value = n->in[K]}, {.value = n->in[V]}, {.value = n->in[MASK]}},
+        .bind = {{.value = n->in[Q]},
+                 {.value = n->in[holder(n, K)]},
+                 {.value = n->in[holder(n, V)]},
+                 {.value = n->in[MASK]}},
         .constants = {flags_of(plan, n)},
         .constant_count = 2,
         .block_size = sizeof *block,
@@ -363,7 +413,7 @@ static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n)
         status = find_rows(plan, n, &d.bind[6].value);
     for (int i = Q; i <= V && !status; i++) {
         d.constants[1] = mode[i];
-        d.bind[7].value = n->out[i];
+        d.bind[7].value = n->out[holder(n, i)];
         status = kiln_plan_dispatch(plan, &d);
     }
     return status;
@@ -397,7 +447,7 @@ const kiln_op kiln_op_attention = {
 const kiln_op kiln_op_attention_grad = {
     .name = "attention_grad",
     .inputs = GRAD_INPUTS,
-    .outputs = 3,
+    .output_count = grad_outputs,
     .infer = grad_infer,
     .lowerings = (const kiln_lowering[]){{.name = "tiles", .lower = grad_lower}},
     .lowering_count = 1,
@@ -416,12 +466,15 @@ kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_ten
                            const kiln_attention_params *params)
 {
     const kiln_attention_params none = {0}, *given = params ? params : &none;
-    if (!q.id || !k.id || !v.id)
+    if (!q.id || (v.id && !k.id))
         return KILN_NONE;
-    const bool heads_inside = kiln_tensor_shape(g, q).rank == 3;
+    const bool rows_first = kiln_tensor_shape(g, q).rank == 3;
     struct params p = {
-        .heads = heads_inside ? given->heads : 0,
-        .kv_heads = heads_inside ? given->kv_heads ? given->kv_heads : given->heads : 0,
+        .heads = rows_first ? given->heads : 0,
+        .kv_heads = rows_first ? given->kv_heads ? given->kv_heads : given->heads : 0,
+        .operands = v.id   ? 3
+                    : k.id ? 2
+                           : 1,
         .causal = given->causal,
         .last = given->causal && given->last,
         .scale = given->scale,

@@ -78,8 +78,11 @@ static uint64_t extent(const kiln_dispatch *d)
 static uint64_t pair_of(const kiln_dispatch *d, int i)
 {
     const struct kiln_params_attention *p = block_of(d);
-    const uint64_t q = (uint64_t)p->group * p->queries * p->depth, k = (uint64_t)p->keys * p->depth;
-    const uint64_t y = (uint64_t)p->group * p->queries * p->width, v = (uint64_t)p->keys * p->width;
+    const bool packed = d->constants[0] & KILN_ATTENTION_PACKED;
+    const bool paired = packed || d->constants[0] & KILN_ATTENTION_PAIRED;
+    const uint64_t of_k = packed ? p->group + 2 : paired ? 2 : 1, of_q = packed ? of_k : p->group;
+    const uint64_t q = of_q * p->queries * p->depth, k = of_k * p->keys * p->depth;
+    const uint64_t y = (uint64_t)p->group * p->queries * p->width, v = of_k * p->keys * p->width;
     const uint64_t scores = (uint64_t)p->group * p->queries * p->keys;
     const uint64_t grad[] = {q, k, v, scores}; /* by mode */
     if (d->kernel == &kiln_kernel_attention_delta)

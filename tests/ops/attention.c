@@ -17,6 +17,7 @@ static const struct attention_case {
     kiln_attention_params p;
     enum mask_kind mask;
     bool inside, lengths; /* heads within the last axis; with lengths of keys */
+    int operands;         /* 0: three; two or one that hold the others too */
     const char *why;
 } cases[] = {
     {1, 1, 1, 1, 1, 1, 1, .why = "one number"},
@@ -48,6 +49,12 @@ static const struct attention_case {
     {2, 2, 2, 35, 38, 8, 8, .p = {.dropout = 0.3}, .why = "dropout"},
     {2, 4, 2, 66, 35, 8, 8, .p = {.dropout = 0.5, .causal = true, .softcap = 1}, .mask = BIAS,
      .lengths = true, .inside = true, .why = "all of it"},
+    {2, 3, 3, 34, 37, 5, 5, .inside = true, .operands = 2, .why = "keys and values in one"},
+    {2, 4, 2, 34, 37, 6, 6, .p = {.causal = true}, .inside = true, .operands = 2,
+     .why = "keys and values in one, shared"},
+    {2, 3, 3, 37, 37, 5, 5, .inside = true, .operands = 1, .why = "all in one"},
+    {2, 6, 2, 35, 35, 4, 4, .p = {.causal = true}, .inside = true, .lengths = true, .operands = 1,
+     .why = "all in one, shared"},
     {2, 2, 2, 0, 5, 3, 3, .why = "no queries"},
     {2, 2, 2, 5, 0, 3, 3, .why = "no keys"},
     {0, 2, 2, 5, 4, 3, 3, .why = "no batches"},
@@ -66,8 +73,15 @@ static void operands(kiln_graph *g, const struct attention_case *c, kiln_tensor 
                                 KILN_SHAPE(c->n, c->g, c->s, c->v)};
     const kiln_shape inside[] = {KILN_SHAPE(c->n, c->l, c->h * c->d), KILN_SHAPE(c->n, c->s, c->g * c->d),
                                  KILN_SHAPE(c->n, c->s, c->g * c->v)};
+    const int count = c->operands ? c->operands : 3;
+    kiln_shape joined = inside[count - 1];
+    if (count < 3)
+        joined.size[2] = (count == 1 ? c->h + 2 * c->g : 2 * c->g) * c->d;
     for (int i = 0; i < 3; i++)
-        out[i] = kiln_test_input_in(g, c->inside ? inside[i] : apart[i], -2, 2);
+        out[i] = i >= count ? KILN_NONE
+                 : i == count - 1 && count < 3
+                     ? kiln_test_input_in(g, joined, -2, 2)
+                     : kiln_test_input_in(g, c->inside ? inside[i] : apart[i], -2, 2);
 }
 
 static kiln_tensor mask_of(kiln_graph *g, const struct attention_case *c)
@@ -156,6 +170,35 @@ Test(attention, drops_the_same_probabilities_everywhere)
             kiln_test_close(&dev);
         }
         free(want);
+    }
+}
+
+/* What one operand holds for all is what three hold. */
+static kiln_tensor apart(kiln_graph *g, const void *one_case)
+{
+    const struct attention_case *c = one_case;
+    kiln_tensor x[3], part[3];
+    operands(g, c, x);
+    const kiln_attention_params p = params_of(g, c);
+    const int64_t q = c->operands == 1 ? c->h * c->d : 0, kv = c->g * c->d;
+    const kiln_tensor from = x[c->operands - 1];
+    part[0] = c->operands == 1 ? kiln_slice(g, from, 2, 0, q, 1) : x[0];
+    part[1] = kiln_slice(g, from, 2, q, q + kv, 1);
+    part[2] = kiln_slice(g, from, 2, q + kv, q + 2 * kv, 1);
+    return kiln_sub(g, kiln_attention(g, x[0], x[1], x[2], &p),
+                    kiln_attention(g, part[0], part[1], part[2], &p));
+}
+
+Test(attention, of_operands_in_one_is_that_of_each)
+{
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        kiln_shape shape;
+        if (!cases[i].operands)
+            continue;
+        double *y = kiln_test_eval(apart, &cases[i], NULL, &shape);
+        for (int64_t k = 0; k < kiln_shape_count(&shape); k++)
+            cr_assert(fabs(y[k]) < 1e-12, "%s: element %lld", cases[i].why, (long long)k);
+        free(y);
     }
 }
 

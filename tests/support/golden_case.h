@@ -14,7 +14,7 @@
 
 #include "support/golden.h"
 
-enum { KILN_GOLDEN_VALUES = 24 };
+enum { KILN_GOLDEN_VALUES = 32 };
 
 /** One case while it is built. */
 typedef struct kiln_golden_case {

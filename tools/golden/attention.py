@@ -9,7 +9,7 @@ which keys each query sees (integers), CASE/lengths how many keys each batch has
 import math
 
 import torch
-import torch.nn.functional as F
+import torch.nn.utils.stateless
 
 import golden
 from golden import integers, normal
@@ -61,22 +61,45 @@ def masks(r):
     r.keep("lengths", {"lengths": lengths})
 
 
-def layers(r):
-    """nn.MultiheadAttention with its weights: self attention with a causal mask, and cross attention."""
-    for case, cross in (("layer_self", False), ("layer_cross", True)):
-        layer = torch.nn.MultiheadAttention(6, 3, batch_first=True).double()
-        weights = {name.replace(".", "_"): golden.exact(torch.randn_like(t)).requires_grad_() for name, t in
-                   layer.named_parameters()}
-        inputs = {"x": normal(2, 4, 6), **({"m": normal(2, 5, 6)} if cross else {}), **weights}
+def with_weights(layer):
+    """The layer's parameters as inputs "layer.NAME", with random values."""
+    return {f"layer.{name}": golden.exact(0.5 * torch.randn_like(t)) for name, t in layer.double().named_parameters()}
 
-        def call(x, *rest):
-            m, w = (rest[0], rest[1:]) if cross else (x, rest)
-            mask = None if cross else torch.ones(4, 4, dtype=torch.bool).triu(1)
-            y, _ = F.multi_head_attention_forward(
-                x.transpose(0, 1), m.transpose(0, 1), m.transpose(0, 1), 6, 3, w[0], w[1], None, None, False, 0.0, w[2], w[3],
-                attn_mask=mask)
-            return y.transpose(0, 1)
-        r.add(case, inputs, call)
+
+def add_layer(r, case, layer, inputs, call):
+    """A layer as a function of its inputs and parameters."""
+    weights = with_weights(layer)
+
+    def run(*values):
+        given = dict(zip((*inputs, *weights), values))
+        named = {name.removeprefix("layer."): t for name, t in given.items() if name in weights}
+        return torch.nn.utils.stateless.functional_call(layer, named, call(*(given[name] for name in inputs)))
+    r.add(case, {**inputs, **weights}, run)
+
+
+def layers(r):
+    """With batches first; the diagonal is masked in self attention."""
+    x, m = lambda: normal(2, 4, 6), lambda width=6: normal(2, 5, width)
+    hidden = torch.ones(4, 4, dtype=torch.bool).triu(1)
+    attention = lambda **p: Attention(6, 3, batch_first=True, **p)
+    add_layer(r, "layer_self", attention(), {"x": x()}, lambda x: (x, x, hidden))
+    add_layer(r, "layer_cross", attention(), {"x": x(), "memory": m()}, lambda x, m: (x, m))
+    add_layer(r, "layer_widths", attention(kdim=4, vdim=4), {"x": x(), "memory": m(4)}, lambda x, m: (x, m))
+    add_layer(r, "layer_plain", attention(bias=False), {"x": x()}, lambda x: (x, x))
+    for first in (False, True):
+        name = "_norm_first" if first else ""
+        shape = dict(d_model=6, nhead=2, dim_feedforward=8, dropout=0, activation="gelu" if first else "relu",
+                     batch_first=True, norm_first=first)
+        add_layer(r, "encoder" + name, torch.nn.TransformerEncoderLayer(**shape), {"x": x()}, lambda x: (x, hidden))
+        add_layer(r, "decoder" + name, torch.nn.TransformerDecoderLayer(**shape), {"x": x(), "memory": m()},
+                  lambda x, m: (x, m, hidden))
+
+
+class Attention(torch.nn.MultiheadAttention):
+    """Its result alone."""
+
+    def forward(self, x, memory, hidden=None):
+        return super().forward(x, memory, memory, attn_mask=hidden, need_weights=False)[0]
 
 
 def record():

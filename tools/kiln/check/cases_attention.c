@@ -11,6 +11,7 @@ static const struct check_shape shapes[] = {
     {"1x1x1x65x33x17x65", "one past a tile"},
     {"2x6x2x19x23x8x8", "heads that share keys"},
     {"1x1x1x131x67x33x13", "primes"},
+    {"2x4x2x40x40x8x8", "of itself"},
     {"1x4x1x1x97x32x32", "one query"},
     {"1x1x1x3x1031x8x8", "many keys"},
     {"1x1x1x40x50x8x130", "wide values"},
@@ -28,12 +29,16 @@ enum {
     LENGTHS = 32,
     CAPPED = 64,
     DROPPED = 128,
-    OFFSET = 256
+    OFFSET = 256,
+    PAIRED = 512,
+    PACKED = 1024
 };
 
 static const struct check_attributes attributes[] = {
     {"plain", {0}},
     {"inside", {INSIDE}},
+    {"paired", {INSIDE | PAIRED}},
+    {"packed", {INSIDE | PACKED}},
     {"causal", {CAUSAL}},
     {"causal,last", {CAUSAL | LAST}},
     {"causal,offset", {CAUSAL | OFFSET}},
@@ -47,16 +52,27 @@ static const struct check_attributes attributes[] = {
     {0},
 };
 
+/* Several operands in one are of one depth, and all in one of one length. */
+static bool fits(const struct check_case *one)
+{
+    const int64_t *n = one->n, how = one->a[0];
+    return !(how & (PAIRED | PACKED)) || (n[5] == n[6] && (how & PAIRED || n[3] == n[4]));
+}
+
 static void attention(struct check_graph *c)
 {
     const int64_t *n = c->n, how = c->a[0];
     const bool inside = how & INSIDE;
+    const int64_t all = how & PACKED ? n[1] + 2 * n[2] : n[1], both = how & PAIRED ? 2 * n[2] : n[2];
     const kiln_tensor q =
-        check_operand(c, inside ? KILN_SHAPE(n[0], n[3], n[1] * n[5]) : KILN_SHAPE(n[0], n[1], n[3], n[5]));
-    const kiln_tensor k =
-        check_operand(c, inside ? KILN_SHAPE(n[0], n[4], n[2] * n[5]) : KILN_SHAPE(n[0], n[2], n[4], n[5]));
-    const kiln_tensor v =
-        check_operand(c, inside ? KILN_SHAPE(n[0], n[4], n[2] * n[6]) : KILN_SHAPE(n[0], n[2], n[4], n[6]));
+        check_operand(c, inside ? KILN_SHAPE(n[0], n[3], all * n[5]) : KILN_SHAPE(n[0], n[1], n[3], n[5]));
+    kiln_tensor k = KILN_NONE, v = KILN_NONE;
+    if (!(how & PACKED))
+        k = check_operand(c,
+                          inside ? KILN_SHAPE(n[0], n[4], both * n[5]) : KILN_SHAPE(n[0], n[2], n[4], n[5]));
+    if (!(how & (PAIRED | PACKED)))
+        v = check_operand(c,
+                          inside ? KILN_SHAPE(n[0], n[4], n[2] * n[6]) : KILN_SHAPE(n[0], n[2], n[4], n[6]));
     kiln_attention_params p = {
         .heads = (int)n[1], .kv_heads = (int)n[2], .causal = how & CAUSAL, .last = how & LAST};
     if (how & BIASED)
@@ -77,6 +93,7 @@ const struct check_op check_attention[] = {
      .types = CHECK_REALS,
      .shapes = shapes,
      .attributes = attributes,
+     .fits = fits,
      .build = attention,
      .low = -2,
      .high = 2},
