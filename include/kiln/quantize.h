@@ -16,6 +16,7 @@
 #ifndef KILN_QUANTIZE_H
 #define KILN_QUANTIZE_H
 
+#include <kiln/conv.h>
 #include <kiln/graph.h>
 #include <kiln/ops.h>
 
@@ -80,6 +81,29 @@ KILN_API kiln_tensor kiln_matmul_integer(kiln_graph *g, kiln_tensor a, kiln_tens
 KILN_API kiln_tensor kiln_matmul_quantized(kiln_graph *g, kiln_quantized a, kiln_quantized b,
                                            kiln_tensor scale, kiln_tensor zero, kiln_type type,
                                            const kiln_matmul_params *params);
+
+/**
+ * Convolution of 8-bit numbers, exact in 32 bits (which wrap), padding counting as x_zero:
+ *
+ *   y[n, o, i] = sum over c, u of (x[n, c, i'] - x_zero) * (w[o, c, u] - w_zero[o])
+ *
+ * Shape:   as kiln_conv; x and w each I8 or U8, y I32. x_zero is one element, w_zero one or [O], of the type of what they belong
+ *          to.
+ */
+KILN_API kiln_tensor kiln_conv_integer(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor x_zero,
+                                       kiln_tensor w_zero, const kiln_conv_params *params);
+
+/**
+ * The same of quantized values, quantized again:
+ *
+ *   y = quantize(x.scale * w.scale * (convolution + bias), scale, zero)
+ *
+ * Shape:   x.scale one element, w.scale one element or [O]; bias I32 [O] or KILN_NONE; scale and zero one element. y is of the
+ *          type given.
+ */
+KILN_API kiln_tensor kiln_conv_quantized(kiln_graph *g, kiln_quantized x, kiln_quantized w, kiln_tensor bias,
+                                         kiln_tensor scale, kiln_tensor zero, kiln_type type,
+                                         const kiln_conv_params *params);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* zeros.h - the bits of constant 0 of matmul_bytes and conv2d_bytes: what is known of the operands' zero points. */
+/* zeros.h - the bits of constant 0 of matmul_bytes and conv_bytes: what is known of the operands' zero points. */
 #ifndef KILN_QUANTIZE_ZEROS_H
 #define KILN_QUANTIZE_ZEROS_H
 

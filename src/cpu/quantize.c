@@ -1,5 +1,6 @@
 /* quantize.c - the meaning of products of packed bytes. Integers are the same in both builds. */
 #include "cpu/reference.h"
+#include "quantize/conv_bytes.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
 
@@ -64,5 +65,56 @@ void KILN_REFERENCE(matmul_bytes)(const void *block, const uint32_t *constants, 
                 sum += (int64_t)(byte_at(a, k) - za) * (byte_at(b + n * p->quads, k) - zb);
             c[n] = (int32_t)(uint32_t)sum;
         }
+    }
+}
+
+/* Where place `tap` of the filter meets result q along an axis; -1 outside. */
+static ptrdiff_t meet(ptrdiff_t q, ptrdiff_t tap, uint32_t size, uint32_t stride, int32_t pad,
+                      uint32_t dilation)
+{
+    const ptrdiff_t at = q * (ptrdiff_t)stride - pad + tap * (ptrdiff_t)dilation;
+    return at >= 0 && at < (ptrdiff_t)size ? at : -1;
+}
+
+/* One result: the filter at w, x from quad 0 of the group on. */
+static int64_t convolve(const struct kiln_params_conv_bytes *p, const uint32_t *x, const uint32_t *w,
+                        size_t at, int32_t zx, int32_t zw)
+{
+    const size_t q = at / p->ow / p->oh, i = at / p->ow % p->oh, j = at % p->ow,
+                 taps = (size_t)p->t * p->u * p->v;
+    int64_t sum = 0;
+    for (size_t tap = 0; tap < taps; tap++) {
+        const ptrdiff_t a =
+            meet((ptrdiff_t)q, (ptrdiff_t)(tap / p->v / p->u), p->d, p->stride_a, p->pad_a, p->dilation_a);
+        const ptrdiff_t b =
+            meet((ptrdiff_t)i, (ptrdiff_t)(tap / p->v % p->u), p->h, p->stride_i, p->pad_i, p->dilation_i);
+        const ptrdiff_t c =
+            meet((ptrdiff_t)j, (ptrdiff_t)(tap % p->v), p->w, p->stride_j, p->pad_j, p->dilation_j);
+        if (a < 0 || b < 0 || c < 0)
+            continue;
+        for (size_t k = 0; k < p->depth; k++) {
+            const size_t pixel = ((k / 4 * p->d + (size_t)a) * p->h + (size_t)b) * p->w + (size_t)c;
+            sum += (int64_t)(byte_at(x + pixel, k % 4) - zx) * (byte_at(w + k / 4 * taps + tap, k % 4) - zw);
+        }
+    }
+    return sum;
+}
+
+/* Units are volumes of y: n, g, o. */
+void KILN_REFERENCE(conv_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_conv_bytes *p = block;
+    const size_t volume = (size_t)p->od * p->oh * p->ow, words = (size_t)p->quads * p->t * p->u * p->v;
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t n = unit / p->filters / p->groups, o = unit % ((size_t)p->filters * p->groups),
+                     g = o / p->filters;
+        const uint32_t *x = (const uint32_t *)m->at[0] + n * p->x_image + g * p->quads * p->d * p->h * p->w;
+        int32_t *y = (int32_t *)m->at[4] + n * p->y_image + o * volume;
+        const int32_t zx = zero_at(m, 2, 0, p->x_flip), zw = zero_at(m, 3, o * p->w_step, p->w_flip);
+        for (size_t at = 0; at < volume; at++)
+            y[at] = (int32_t)(uint32_t)convolve(p, x, (const uint32_t *)m->at[1] + o * words, at, zx, zw);
     }
 }

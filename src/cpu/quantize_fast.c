@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "cpu/bytes.h"
 #include "cpu/simd.h"
 #include "device/variants.h"
 #include "quantize/matmul_bytes.h"
@@ -83,13 +84,9 @@ const kiln_variant kiln_cpu_pack_bytes_rows = {.name = "rows", .groups = pack_gr
 
 /* matmul_bytes -------------------------------------------------------------------------------------------- */
 
-enum { ROWS = 16, COLUMNS = 32, TERMS = 512 };
-
-/* A tile's operands, 16 bits a term, and its sums. */
-struct tile {
-    int16_t a[ROWS][TERMS], b[COLUMNS][TERMS];
-    int32_t sum[ROWS][COLUMNS], a_sum[ROWS], b_sum[COLUMNS];
-};
+#define TERMS   KILN_BYTES_TERMS
+#define ROWS    KILN_BYTES_ROWS
+#define COLUMNS KILN_BYTES_COLUMNS
 
 KILN_INLINE void widen(int16_t *to, const int8_t *from, size_t count)
 {
@@ -120,17 +117,16 @@ KILN_INLINE void dots(int32_t *sum, const int16_t *a, const int16_t (*b)[TERMS],
     sum[0] += s0, sum[1] += s1, sum[2] += s2, sum[3] += s3;
 }
 
-/* Add `count` bytes of each row of both operands, which lie a row of words apart. */
-KILN_INLINE void tile_add_body(struct tile *t, const int8_t *a, const int8_t *b, size_t row, size_t rows,
-                               size_t columns, size_t count)
+KILN_INLINE void kiln_bytes_add_body(struct kiln_bytes_tile *t, const int8_t *a, const int8_t *b,
+                                     size_t a_row, size_t b_row, size_t rows, size_t columns, size_t count)
 {
     const size_t padded = (count + 31) / 32 * 32;
     for (size_t i = 0; i < rows; i++) {
-        widen(t->a[i], a + i * row, count);
+        widen(t->a[i], a + i * a_row, count);
         t->a_sum[i] += total(t->a[i], padded);
     }
     for (size_t j = 0; j < columns; j++) {
-        widen(t->b[j], b + j * row, count);
+        widen(t->b[j], b + j * b_row, count);
         t->b_sum[j] += total(t->b[j], padded);
     }
     for (size_t i = 0; i < rows; i++)
@@ -138,12 +134,20 @@ KILN_INLINE void tile_add_body(struct tile *t, const int8_t *a, const int8_t *b,
             dots(&t->sum[i][j], t->a[i], (const int16_t(*)[TERMS])t->b + j, padded);
 }
 
-static void tile_add(struct tile *t, const int8_t *a, const int8_t *b, size_t row, size_t rows,
-                     size_t columns, size_t count);
-KILN_CLONES(tile_add,
-            (struct tile * t, const int8_t *a, const int8_t *b, size_t row, size_t rows, size_t columns,
-             size_t count),
-            (t, a, b, row, rows, columns, count))
+KILN_CLONES(kiln_bytes_add,
+            (struct kiln_bytes_tile * t, const int8_t *a, const int8_t *b, size_t a_row, size_t b_row,
+             size_t rows, size_t columns, size_t count),
+            (t, a, b, a_row, b_row, rows, columns, count))
+
+/* Columns are taken by fours: those that are not there are 0. */
+void kiln_bytes_clear(struct kiln_bytes_tile *t, size_t columns)
+{
+    memset(t->sum, 0, sizeof t->sum);
+    memset(t->a_sum, 0, sizeof t->a_sum);
+    memset(t->b_sum, 0, sizeof t->b_sum);
+    for (size_t j = columns; j % 4; j++)
+        memset(t->b[j], 0, sizeof t->b[j]);
+}
 
 static const struct kiln_params_matmul_bytes *matmul_of(const kiln_dispatch *d)
 {
@@ -173,18 +177,15 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* The results of rows and columns from m0 and n0 on. */
-static void store(const struct kiln_params_matmul_bytes *p, const kiln_memory *m, const struct tile *t,
-                  int32_t *c, size_t m0, size_t n0, size_t rows, size_t columns)
+static void store(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
+                  const struct kiln_bytes_tile *t, int32_t *c, size_t m0, size_t n0, size_t rows,
+                  size_t columns)
 {
-    for (size_t i = 0; i < rows; i++) {
-        const int32_t za = zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip);
-        for (size_t j = 0; j < columns; j++) {
-            const int32_t zb = zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip);
-            const uint32_t off = (uint32_t)zb * (uint32_t)t->a_sum[i] + (uint32_t)za * (uint32_t)t->b_sum[j] -
-                                 p->depth * (uint32_t)(za * zb);
-            c[(m0 + i) * p->c_m + n0 + j] = (int32_t)((uint32_t)t->sum[i][j] - off);
-        }
-    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            c[(m0 + i) * p->c_m + n0 + j] =
+                kiln_bytes_result(t, i, j, zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip),
+                                  zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip), p->depth);
 }
 
 static void run_tile(const struct kiln_params_matmul_bytes *p, const kiln_memory *m, size_t unit)
@@ -197,15 +198,11 @@ static void run_tile(const struct kiln_params_matmul_bytes *p, const kiln_memory
     const uint32_t *b = (const uint32_t *)m->at[1] + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
     const size_t rows = smaller(ROWS, p->m - m0), columns = smaller(COLUMNS, p->n - n0);
     const size_t bytes = 4 * (size_t)p->quads;
-    struct tile t;
-    memset(t.sum, 0, sizeof t.sum);
-    memset(t.a_sum, 0, sizeof t.a_sum);
-    memset(t.b_sum, 0, sizeof t.b_sum);
-    for (size_t j = columns; j < parts(columns, 4) * 4; j++)
-        memset(t.b[j], 0, sizeof t.b[j]);
+    struct kiln_bytes_tile t;
+    kiln_bytes_clear(&t, columns);
     for (size_t k = 0; k < bytes; k += TERMS)
-        tile_add(&t, (const int8_t *)(a + m0 * p->quads) + k, (const int8_t *)(b + n0 * p->quads) + k, bytes,
-                 rows, columns, smaller(TERMS, bytes - k));
+        kiln_bytes_add(&t, (const int8_t *)(a + m0 * p->quads) + k, (const int8_t *)(b + n0 * p->quads) + k,
+                       bytes, bytes, rows, columns, smaller(TERMS, bytes - k));
     store(p, m, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0, rows, columns);
 }
 

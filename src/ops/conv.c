@@ -24,9 +24,8 @@
 
 /* Params ------------------------------------------------------------------------------------------------- */
 
-/* Append op with params whose defaults are written out, so that equal bytes mean equal nodes. */
-static kiln_tensor append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
-                          const kiln_conv_params *params)
+kiln_tensor kiln_conv_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                             const kiln_conv_params *params)
 {
     const kiln_conv_params none = {0}, *given = params ? params : &none;
     kiln_conv_params p;
@@ -115,9 +114,8 @@ static kiln_status check_channels(kiln_graph *g, const kiln_node *n, const kiln_
                           ((const kiln_conv_params *)n->params)->groups, (long long)expected);
 }
 
-/* y of x. */
-static kiln_status forward_shape(kiln_graph *g, const kiln_node *n, const kiln_spec *x, const kiln_spec *w,
-                                 kiln_shape *y)
+kiln_status kiln_conv_shape(kiln_graph *g, const kiln_node *n, const kiln_spec *x, const kiln_spec *w,
+                            kiln_shape *y)
 {
     const kiln_conv_params *p = n->params;
     kiln_status status = check_operands(g, n, x, w);
@@ -205,38 +203,39 @@ static bool has_like(const kiln_node *n)
 static kiln_tensor forward_like(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor y_like,
                                 const kiln_conv_params *params)
 {
-    return append(g, &kiln_op_conv, (const kiln_tensor[]){x, w, y_like}, 3, params);
+    return kiln_conv_append(g, &kiln_op_conv, (const kiln_tensor[]){x, w, y_like}, 3, params);
 }
 
 kiln_tensor kiln_conv(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor bias,
                       const kiln_conv_params *params)
 {
-    return add_bias(g, append(g, &kiln_op_conv, (const kiln_tensor[]){x, w}, 2, params), bias);
+    return add_bias(g, kiln_conv_append(g, &kiln_op_conv, (const kiln_tensor[]){x, w}, 2, params), bias);
 }
 
 kiln_tensor kiln_conv_transpose(kiln_graph *g, kiln_tensor x, kiln_tensor w, kiln_tensor bias,
                                 const kiln_conv_params *params)
 {
-    return add_bias(g, append(g, &kiln_op_conv_transpose, (const kiln_tensor[]){x, w}, 2, params), bias);
+    return add_bias(g, kiln_conv_append(g, &kiln_op_conv_transpose, (const kiln_tensor[]){x, w}, 2, params),
+                    bias);
 }
 
 kiln_tensor kiln_conv_grad_input(kiln_graph *g, kiln_tensor dy, kiln_tensor w, kiln_tensor x_like,
                                  const kiln_conv_params *params)
 {
-    return append(g, &kiln_op_conv_transpose, (const kiln_tensor[]){dy, w, x_like}, 3, params);
+    return kiln_conv_append(g, &kiln_op_conv_transpose, (const kiln_tensor[]){dy, w, x_like}, 3, params);
 }
 
 kiln_tensor kiln_conv_grad_filter(kiln_graph *g, kiln_tensor dy, kiln_tensor x, kiln_tensor w_like,
                                   const kiln_conv_params *params)
 {
-    return append(g, &kiln_op_conv_grad_filter, (const kiln_tensor[]){dy, x, w_like}, 3, params);
+    return kiln_conv_append(g, &kiln_op_conv_grad_filter, (const kiln_tensor[]){dy, x, w_like}, 3, params);
 }
 
 static kiln_status conv_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     const kiln_spec x = kiln_tensor_spec(g, n->in[0]), w = kiln_tensor_spec(g, n->in[1]);
     out->type = x.type;
-    const kiln_status status = forward_shape(g, n, &x, &w, &out->shape);
+    const kiln_status status = kiln_conv_shape(g, n, &x, &w, &out->shape);
     if (status || !has_like(n))
         return status;
     const kiln_shape given = out->shape;
@@ -252,7 +251,7 @@ static kiln_status transpose_infer(kiln_graph *g, const kiln_node *n, kiln_spec 
     if (!has_like(n))
         return transposed_shape(g, n, &y, &w, &out->shape);
     *out = kiln_tensor_spec(g, n->in[2]);
-    const kiln_status status = forward_shape(g, n, out, &w, &back);
+    const kiln_status status = kiln_conv_shape(g, n, out, &w, &back);
     return status ? status : check_fit(g, n, "dy", &y, out->type, &back);
 }
 
@@ -261,7 +260,7 @@ static kiln_status grad_filter_infer(kiln_graph *g, const kiln_node *n, kiln_spe
     const kiln_spec dy = kiln_tensor_spec(g, n->in[0]), x = kiln_tensor_spec(g, n->in[1]);
     kiln_shape y;
     out[0] = kiln_tensor_spec(g, n->in[2]);
-    const kiln_status status = forward_shape(g, n, &x, out, &y);
+    const kiln_status status = kiln_conv_shape(g, n, &x, out, &y);
     return status ? status : check_fit(g, n, "dy", &dy, x.type, &y);
 }
 

@@ -11,6 +11,14 @@
 
 enum { KILN_CONV_AXES = 3 };
 
+/** Append op with params whose defaults are written out, so that equal bytes mean equal nodes. */
+kiln_tensor kiln_conv_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                             const kiln_conv_params *params);
+
+/** The shape of y for x and w, of one real type. Errors: fails the node where they do not fit. */
+kiln_status kiln_conv_shape(kiln_graph *g, const kiln_node *n, const kiln_spec *x, const kiln_spec *w,
+                            kiln_shape *y);
+
 /** One axis of x, of y and of the filter, and how they lie to one another. */
 struct kiln_conv_axis {
     int64_t x, y, taps, stride, pad, dilation;

@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "graph/graph.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 #include "ops/matmul.h"
@@ -137,7 +138,7 @@ kiln_quantized kiln_quantize_dynamic(kiln_graph *g, kiln_tensor x, kiln_type typ
 
 /* Products ------------------------------------------------------------------------------------------------ */
 
-static bool is_byte(kiln_type type)
+bool kiln_is_byte(kiln_type type)
 {
     return type == KILN_I8 || type == KILN_U8;
 }
@@ -162,7 +163,7 @@ kiln_status kiln_check_zero(kiln_graph *g, const kiln_node *n, int input, kiln_t
 static kiln_status integer_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     const kiln_spec a = kiln_tensor_spec(g, n->in[0]), b = kiln_tensor_spec(g, n->in[1]);
-    if (!is_byte(a.type) || !is_byte(b.type))
+    if (!kiln_is_byte(a.type) || !kiln_is_byte(b.type))
         return kiln_node_fail(g, n, KILN_ERROR_TYPE, "a is %s and b %s, both must be i8 or u8",
                               kiln_type_name(a.type), kiln_type_name(b.type));
     out->type = KILN_I32;
@@ -211,7 +212,7 @@ static kiln_status pack_rows(kiln_plan *plan, kiln_tensor x, uint32_t rows, uint
     return kiln_lower_pack_bytes(plan, x, &block, true, y);
 }
 
-static kiln_tensor optional(const kiln_node *n, int input)
+kiln_tensor kiln_optional_input(const kiln_node *n, int input)
 {
     return n->inputs > input ? n->in[input] : KILN_NONE;
 }
@@ -264,7 +265,7 @@ static kiln_status set_batch(struct kiln_params_matmul_bytes *p, const kiln_shap
 static kiln_status multiply(kiln_plan *plan, const kiln_node *n, kiln_tensor a, kiln_tensor b,
                             const struct kiln_params_matmul_bytes *block)
 {
-    const kiln_tensor a_zero = optional(n, 2), b_zero = optional(n, 3);
+    const kiln_tensor a_zero = kiln_optional_input(n, 2), b_zero = kiln_optional_input(n, 3);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_matmul_bytes,
         .bind = {{.value = a}, {.value = b}, {.value = a_zero}, {.value = b_zero}, {.value = n->out[0]}},
@@ -285,8 +286,8 @@ static kiln_status integer_lower(kiln_plan *plan, const kiln_node *n)
         .m = (uint32_t)out.size[out.rank - 2],
         .n = (uint32_t)out.size[out.rank - 1],
         .depth = (uint32_t)a.shape.size[a.shape.rank - 1 - how->transpose_a],
-        .a_step = kiln_zero_step(plan, optional(n, 2)),
-        .b_step = kiln_zero_step(plan, optional(n, 3)),
+        .a_step = kiln_zero_step(plan, kiln_optional_input(n, 2)),
+        .b_step = kiln_zero_step(plan, kiln_optional_input(n, 3)),
         .a_flip = kiln_byte_flip(a.type),
         .b_flip = kiln_byte_flip(b.type),
     };
@@ -310,12 +311,23 @@ static const kiln_field matmul_fields[] = {
     {0},
 };
 
+/* What lies beyond a count of rows or columns reaches only results beyond it; of a sum it would have to be the zero point. */
+static kiln_beyond matmul_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    const kiln_matmul_params *p = n->params;
+    const int rank = kiln_tensor_shape(g, n->in[input]).rank;
+    const bool turned = input ? p->transpose_b : p->transpose_a;
+    const int summed = (input == 1) != turned ? rank - 2 : rank - 1;
+    return input < 2 && axis == summed ? KILN_REFUSED : KILN_IGNORED;
+}
+
 const kiln_op kiln_op_matmul_integer = {
     .name = "matmul_integer",
     .fields = matmul_fields,
     .inputs = 2,
     .outputs = 1,
     .infer = integer_infer,
+    .beyond = matmul_beyond,
     .lowerings = (const kiln_lowering[]){{.name = "bytes", .lower = integer_lower}},
     .lowering_count = 1,
 };

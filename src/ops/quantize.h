@@ -10,10 +10,16 @@
 kiln_status kiln_lower_pack_bytes(kiln_plan *plan, kiln_tensor x, const struct kiln_params_pack_bytes *block,
                                   bool quads_last, kiln_tensor *y);
 
+/** I8 or U8. */
+bool kiln_is_byte(kiln_type type);
+
+/** Input i of n, KILN_NONE where it was not given. */
+kiln_tensor kiln_optional_input(const kiln_node *n, int input);
+
 /** What turns a byte of this type into a signed one: 128 of U8, else 0. */
 uint32_t kiln_byte_flip(kiln_type type);
 
-/** Constant 0 of matmul_bytes and conv2d_bytes (quantize/zeros.h). */
+/** Constant 0 of matmul_bytes and conv_bytes (quantize/zeros.h). */
 uint32_t kiln_bytes_zeros(kiln_tensor a_zero, uint32_t a_flip, kiln_tensor b_zero, uint32_t b_flip);
 
 /** 0 for a zero point of one element, 1 for a vector of them. */

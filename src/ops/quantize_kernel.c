@@ -2,6 +2,7 @@
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "quantize/conv_bytes.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
 #include "shaders.h"
@@ -197,4 +198,100 @@ const kiln_kernel kiln_kernel_matmul_bytes = {
                                {n_extent, n_take}},
     .cut_count = 3,
     .flops = matmul_flops,
+};
+
+/* conv_bytes ---------------------------------------------------------------------------------------------- */
+
+static const struct kiln_params_conv_bytes *conv_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_conv_bytes *)d->block.words;
+}
+
+static uint64_t volume_of(const struct kiln_params_conv_bytes *p)
+{
+    return (uint64_t)p->od * p->oh * p->ow;
+}
+
+static uint64_t filter_of(const struct kiln_params_conv_bytes *p)
+{
+    return (uint64_t)p->quads * p->t * p->u * p->v;
+}
+
+static uint64_t conv_units(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_bytes *p = conv_of(d);
+    return (uint64_t)p->images * p->groups * p->filters;
+}
+
+static double conv_flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_bytes *p = conv_of(d);
+    return 8.0 * (double)conv_units(d) * (double)volume_of(p) * (double)filter_of(p);
+}
+
+static uint64_t images_extent(const kiln_dispatch *d)
+{
+    return conv_of(d)->images;
+}
+
+static uint64_t images_unit(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_bytes *p = conv_of(d);
+    uint64_t unit = 1;
+    while (unit * p->x_image % 64 || unit * p->y_image % 64)
+        unit++;
+    return unit;
+}
+
+static void images_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_conv_bytes *p = (struct kiln_params_conv_bytes *)d->block.words;
+    p->images = (uint32_t)count;
+    narrow(d, 0, first * p->x_image, count * p->x_image);
+    narrow(d, 4, first * p->y_image, count * p->y_image);
+}
+
+static uint64_t filters_extent(const kiln_dispatch *d)
+{
+    return conv_of(d)->groups == 1 ? conv_of(d)->filters : 1;
+}
+
+static void filters_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_conv_bytes *p = (struct kiln_params_conv_bytes *)d->block.words;
+    p->filters = (uint32_t)count;
+    narrow(d, 1, first * filter_of(p), count * filter_of(p));
+    if (p->w_step)
+        narrow(d, 3, first, count);
+    narrow(d, 4, first * volume_of(p), (uint64_t)(p->images - 1) * p->y_image + count * volume_of(p));
+}
+
+static uint64_t conv_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    const struct kiln_params_conv_bytes *p = conv_of(d);
+    return p->groups * (uint64_t)((p->filters + 63) / 64) * ((p->images * volume_of(p) + 63) / 64);
+}
+
+static const kiln_variant conv_dot = {.name = "dot",
+                                      .accepts = has_dot,
+                                      .groups = conv_groups,
+                                      .spirv = &kiln_spirv_conv_bytes_dot,
+                                      .lanes = 128};
+static const kiln_variant conv_tiled = {
+    .name = "tiled_64", .groups = conv_groups, .spirv = &kiln_spirv_conv_bytes, .lanes = 128};
+
+const kiln_kernel kiln_kernel_conv_bytes = {
+    .name = "conv_bytes",
+    .block_size = sizeof(struct kiln_params_conv_bytes),
+    .bindings = 5,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .units = conv_units,
+    .reference = kiln_reference_conv_bytes_f32,
+    .reference_f64 = kiln_reference_conv_bytes_f64,
+    .gpu = (const kiln_variant *const[]){&conv_dot, &conv_tiled, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_bytes_tiles, NULL},
+    .cuts = (const kiln_cut[]){{images_extent, images_take, images_unit}, {filters_extent, filters_take}},
+    .cut_count = 2,
+    .flops = conv_flops,
 };

@@ -167,6 +167,51 @@ static void matmul_integer(struct check_graph *c)
     check_result(c, kiln_matmul_integer(c->g, x, y, x_zero, y_zero, &p));
 }
 
+/* N, C, H, W; filters and their size */
+static const struct check_shape pictures[] = {
+    {"1x1x1x1,1x1x1", "one number"},
+    {"2x3x7x8,5x3x2", "primes"},
+    {"1x4x8x8,8x3x3", "whole words"},
+    {"1x5x9x9,67x1x1", "one past a tile"},
+    {"4x2x12x12,3x5x5", "many images"},
+    {"1x130x4x4,3x3x3", "long sums"},
+    {"1x8x1x200,2x1x7", "one row"},
+    {"0x3x5x5,2x3x3", "no images"},
+    {0},
+};
+
+/* a: stride; pad; dilation; zero points of x and w: 0 none, 1 one, 2 a vector; whether w has the other sign */
+static const struct check_attributes windows[] = {
+    {"plain", {1, 0, 1, 0, 0}},
+    {"pad=1,zeros", {1, 1, 1, 1, 1}},
+    {"stride=2,zeros=vectors", {2, 0, 1, 1, 2}},
+    {"dilation=2,pad=4,other_sign", {1, 4, 2, 1, 0, 1}},
+    {0},
+};
+
+static bool window_fits(const struct check_case *one)
+{
+    for (int i = 0; i < 2; i++)
+        if (one->n[2 + i] + 2 * one->a[1] < one->a[2] * (one->n[5 + i] - 1) + 1)
+            return false;
+    return true;
+}
+
+static void conv_integer(struct check_graph *c)
+{
+    const int64_t *n = c->n, *a = c->a;
+    const int stride = (int)a[0], pad = (int)a[1], dilation = (int)a[2];
+    const kiln_type w_type = a[5] ? other_sign(c->type) : c->type;
+    const kiln_conv_params p = {.stride = {stride, stride},
+                                .pad = {{pad, pad}, {pad, pad}},
+                                .dilation = {dilation, dilation}};
+    const kiln_tensor x = bytes(c, c->type, KILN_SHAPE(n[0], n[1], n[2], n[3]));
+    const kiln_tensor w = bytes(c, w_type, KILN_SHAPE(n[4], n[1], n[5], n[6]));
+    const kiln_tensor x_zero = zero_points(c, c->type, a[3], 1), w_zero = zero_points(c, w_type, a[4], n[4]);
+
+    check_result(c, kiln_conv_integer(c->g, x, w, x_zero, w_zero, &p));
+}
+
 #define BYTES (CHECK_I8 | CHECK_U8)
 
 const struct check_op check_quantize[] = {
@@ -187,5 +232,11 @@ const struct check_op check_quantize[] = {
      .shapes = shapes,
      .attributes = sides,
      .build = matmul_integer},
+    {.name = "conv_integer",
+     .types = BYTES,
+     .shapes = pictures,
+     .attributes = windows,
+     .fits = window_fits,
+     .build = conv_integer},
     {0},
 };
