@@ -12,7 +12,7 @@
 static kiln_tensor reader(kiln_graph *g, kiln_tensor x) /* x: [batch, 1, 28, 28] */
 {
     x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 16, .size = {3, 3}});
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &(kiln_pool2d_params){.size = {2, 2}});
+    x = kiln_max_pool(g, kiln_relu(g, x), &(kiln_pool_params){.size = {2, 2}});
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 10});
 }
 

@@ -21,7 +21,7 @@ static kiln_tensor block(kiln_graph *g, kiln_tensor x, int filters)
     x = kiln_nn_conv(
         g, x, &(kiln_nn_conv_params){.filters = filters, .size = {3, 3}, .same = true, .no_bias = true});
     x = kiln_relu(g, kiln_nn_batch_norm(g, x, NULL));
-    return kiln_max_pool2d(g, x, &(kiln_pool2d_params){.size = {2, 2}});
+    return kiln_max_pool(g, x, &(kiln_pool_params){.size = {2, 2}});
 }
 
 static kiln_tensor reader(kiln_graph *g, kiln_tensor x)

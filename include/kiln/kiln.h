@@ -21,6 +21,7 @@
 #include <kiln/nn.h>
 #include <kiln/norm.h>
 #include <kiln/ops.h>
+#include <kiln/pool.h>
 #include <kiln/quantize.h>
 #include <kiln/recurrent.h>
 

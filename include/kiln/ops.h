@@ -66,20 +66,6 @@ typedef struct kiln_matmul_params {
 KILN_API kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b,
                                  const kiln_matmul_params *params);
 
-typedef struct kiln_pool2d_params {
-    int size[2];     /* window; must be given */
-    int stride[2];   /* 0 means the window's size */
-    int pad[2][2];   /* before and after, per axis; each less than the window */
-    int dilation[2]; /* 0 means 1 */
-    bool ceil;       /* a last window that reaches beyond the padded input counts too */
-    bool count_pad;  /* average: divide by the whole window, padding included */
-} kiln_pool2d_params;
-
-/** Largest value of each window, padding never chosen; the first of equals gets the gradient. x [N, C, H, W]. */
-KILN_API kiln_tensor kiln_max_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
-/** Mean of each window. x [N, C, H, W]. */
-KILN_API kiln_tensor kiln_average_pool2d(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
-
 /* Normalization and probabilities ------------------------------------------------------------------------ */
 
 /** y[.., c, ..] = exp(x[.., c, ..]) / sum_c exp(x[.., c, ..]), computed from the row's maximum. */

@@ -1,106 +1,178 @@
 /*
- * pool.c - the meaning of pool2d, whose units are elements of y, and of pool2d_grad, whose units are elements
- * of dx.
+ * pool.c - the meaning of pool, whose units are elements of y, and of pool_grad, whose units are elements of dx.
  */
+#include "pool/pool.h"
+
 #include <math.h>
 
 #include "cpu/reference.h"
-#include "pool/pool2d.h"
 
-/* A window: its first tap's place in x. */
-struct window {
-    int64_t top, left;
+/* One axis of x and y, and the windows along it. */
+struct axis {
+    int64_t x, y, taps, stride, pad, end, dilation;
 };
 
-static struct window window_of(const struct kiln_params_pool2d *p, int64_t i, int64_t j)
+struct axes {
+    struct axis a, i, j;
+    uint32_t mode, flags;
+};
+
+static struct axes axes_of(const struct kiln_params_pool *p, const uint32_t *constants)
 {
-    return (struct window){i * p->stride_h - p->pad_h, j * p->stride_w - p->pad_w};
+    return (struct axes){
+        .a = {p->d, p->od, p->size_a, p->stride_a, p->pad_a, p->end_a, p->dilation_a},
+        .i = {p->h, p->oh, p->size_i, p->stride_i, p->pad_i, p->end_i, p->dilation_i},
+        .j = {p->w, p->ow, p->size_j, p->stride_j, p->pad_j, p->end_j, p->dilation_j},
+        .mode = constants[0],
+        .flags = constants[1],
+    };
 }
 
-/* What a mean divides by: the window's taps inside of x, or of the padded x. */
-static double taps(const struct kiln_params_pool2d *p, uint32_t mode, struct window w)
+/* Taps of window q. */
+static int64_t taps_of(const struct axes *x, const struct axis *s, int64_t q)
 {
-    const bool padded = mode == KILN_POOL_MEAN_PADDED;
-    const int64_t low_h = padded ? -(int64_t)p->pad_h : 0, low_w = padded ? -(int64_t)p->pad_w : 0;
-    const int64_t high_h = padded ? low_h + p->padded_h : p->height,
-                  high_w = padded ? low_w + p->padded_w : p->width;
-    double count = 0;
-    for (uint32_t u = 0; u < p->size_h; u++)
-        for (uint32_t v = 0; v < p->size_w; v++) {
-            const int64_t i = w.top + u * p->dilation_h, j = w.left + v * p->dilation_w;
-            count += i >= low_h && i < high_h && j >= low_w && j < high_w;
-        }
-    return count;
+    if (!(x->flags & KILN_POOL_ADAPTIVE))
+        return s->taps;
+    return ((q + 1) * s->x + s->y - 1) / s->y - q * s->x / s->y;
 }
 
-/* The sum of a window, and the place in x of the first of its largest values; -1 if it has none. */
-static double sum_of(const struct kiln_params_pool2d *p, const real *x, struct window w, int64_t *largest)
+/* The element of x under a tap of window q; it may lie outside. */
+static int64_t under(const struct axes *x, const struct axis *s, int64_t q, int64_t tap)
 {
-    double sum = 0;
-    *largest = -1;
-    for (uint32_t u = 0; u < p->size_h; u++)
-        for (uint32_t v = 0; v < p->size_w; v++) {
-            const int64_t i = w.top + u * p->dilation_h, j = w.left + v * p->dilation_w;
-            if (i < 0 || i >= p->height || j < 0 || j >= p->width)
-                continue;
-            const int64_t at = i * p->width + j;
-            if (*largest < 0 || x[at] > x[*largest] || (isnan(x[at]) && !isnan(x[*largest])))
-                *largest = at;
-            sum += x[at];
-        }
-    return sum;
+    if (x->flags & KILN_POOL_ADAPTIVE)
+        return q * s->x / s->y + tap;
+    return q * s->stride - s->pad + tap * s->dilation;
 }
 
-void KILN_REFERENCE(pool2d)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
-                            size_t count)
+static bool is_inside(const struct axis *s, int64_t at)
 {
-    const struct kiln_params_pool2d *p = block;
-    real *y = m->at[1];
-    for (size_t e = first; e < first + count; e++) {
-        const size_t row = e / p->out_width, plane = row / p->out_height;
-        const real *x = (const real *)m->at[0] + plane * p->height * p->width;
-        const struct window w = window_of(p, (int64_t)(row % p->out_height), (int64_t)(e % p->out_width));
-        int64_t largest;
-        const double sum = sum_of(p, x, w, &largest);
-        if (constants[0] != KILN_POOL_MAX)
-            y[e] = (real)(sum / taps(p, constants[0], w));
-        else
-            y[e] = largest < 0 ? -(real)INFINITY : x[largest];
+    return at >= 0 && at < s->x;
+}
+
+/* Whether a mean counts a tap there. */
+static bool is_counted(const struct axes *x, const struct axis *s, int64_t at)
+{
+    return x->mode == KILN_POOL_MEAN_PADDED ? at >= -s->pad && at < s->end : is_inside(s, at);
+}
+
+/* What a window (q, r, s) holds: its sum, what a mean divides by, and where the first of its largest stands in the plane, -1
+ * for nowhere. */
+struct window {
+    double sum, counted;
+    int64_t largest;
+};
+
+static void take(const struct axes *x, const real *plane, struct window *w, int64_t a, int64_t i, int64_t j)
+{
+    const int64_t at = (a * x->i.x + i) * x->j.x + j;
+    w->counted += is_counted(x, &x->a, a) && is_counted(x, &x->i, i) && is_counted(x, &x->j, j);
+    if (!plane || !is_inside(&x->a, a) || !is_inside(&x->i, i) || !is_inside(&x->j, j))
+        return;
+    w->sum += plane[at];
+    if (w->largest < 0 || plane[at] > plane[w->largest] || (isnan(plane[at]) && !isnan(plane[w->largest])))
+        w->largest = at;
+}
+
+static struct window window_of(const struct axes *x, const real *plane, int64_t q, int64_t r, int64_t s)
+{
+    struct window w = {.largest = -1};
+    for (int64_t t = 0; t < taps_of(x, &x->a, q); t++)
+        for (int64_t u = 0; u < taps_of(x, &x->i, r); u++)
+            for (int64_t v = 0; v < taps_of(x, &x->j, s); v++)
+                take(x, plane, &w, under(x, &x->a, q, t), under(x, &x->i, r, u), under(x, &x->j, s, v));
+    return w;
+}
+
+/* A place in a plane as an index has it. */
+static int32_t index_of(const struct axes *x, int64_t at)
+{
+    if (at < 0)
+        return INT32_MIN;
+    const int64_t j = at % x->j.x, i = at / x->j.x % x->i.x, a = at / x->j.x / x->i.x;
+    return (int32_t)(x->flags & KILN_POOL_COLUMN_MAJOR ? (j * x->i.x + i) * x->a.x + a : at);
+}
+
+void KILN_REFERENCE(pool)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
+                          size_t count)
+{
+    const struct kiln_params_pool *p = block;
+    const struct axes x = axes_of(p, constants);
+    for (size_t unit = first; unit < first + count; unit++) {
+        const uint32_t e = p->first + (uint32_t)unit, plane = e / p->ow / p->oh / p->od, to = p->y_first + e;
+        const real *from =
+            (const real *)m->at[0] + (ptrdiff_t)(int32_t)(p->x_first + plane * p->d * p->h * p->w);
+        const struct window w = window_of(&x, from, e / p->ow / p->oh % p->od, e / p->ow % p->oh, e % p->ow);
+        const double peak = w.largest < 0 ? -INFINITY : from[w.largest];
+        if (!(x.flags & KILN_POOL_INDEX_ALONE))
+            ((real *)m->at[1])[to] = (real)(x.mode == KILN_POOL_MAX   ? peak
+                                            : x.mode == KILN_POOL_SUM ? w.sum
+                                                                      : w.sum / w.counted);
+        if (x.flags & KILN_POOL_INDEXED)
+            ((int32_t *)m->at[2])[to] = index_of(&x, w.largest);
     }
 }
 
-/* What the window (i, j), if there is one, hands to the element `at` of its plane. */
-static double share_of(const struct kiln_params_pool2d *p, uint32_t mode, const real *x, const real *dy,
-                       int64_t i, int64_t j, int64_t at)
+/* Whether window q covers element r. */
+static bool covers(const struct axes *x, const struct axis *s, int64_t q, int64_t r)
 {
-    const struct window w = window_of(p, i, j);
-    const double pull = dy[i * p->out_width + j];
-    int64_t largest;
-    if (mode != KILN_POOL_MAX)
-        return pull / taps(p, mode, w);
-    sum_of(p, x, w, &largest);
-    return largest == at ? pull : 0;
+    for (int64_t tap = 0; tap < taps_of(x, s, q); tap++)
+        if (under(x, s, q, tap) == r)
+            return true;
+    return false;
 }
 
-void KILN_REFERENCE(pool2d_grad)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                 size_t first, size_t count)
+/* The windows that may cover element r: those that begin before it, and not a whole window before. */
+static int64_t first_window(const struct axes *x, const struct axis *s, int64_t r)
 {
-    const struct kiln_params_pool2d *p = block;
-    real *dx = m->at[2];
-    for (size_t e = first; e < first + count; e++) {
-        const size_t row = e / p->width, plane = row / p->height;
-        const int64_t i = (int64_t)(row % p->height), j = (int64_t)(e % p->width);
-        const real *x = (const real *)m->at[0] + plane * p->height * p->width;
-        const real *dy = (const real *)m->at[1] + plane * p->out_height * p->out_width;
-        double sum = 0;
-        for (int64_t u = p->size_h; u-- > 0;)
-            for (int64_t v = p->size_w; v-- > 0;) {
-                const int64_t a = i + p->pad_h - u * p->dilation_h, b = j + p->pad_w - v * p->dilation_w;
-                if (a < 0 || b < 0 || a % p->stride_h || b % p->stride_w ||
-                    a / p->stride_h >= p->out_height || b / p->stride_w >= p->out_width)
+    int64_t q = x->flags & KILN_POOL_ADAPTIVE ? r * s->y / s->x
+                                              : (r + s->pad - (s->taps - 1) * s->dilation) / s->stride;
+    return q < 0 ? 0 : q;
+}
+
+/* What one window, if it covers the element `at` of the plane, hands to it. */
+static double share_of(const struct axes *x, const real *plane, const int32_t *index, double pull, int64_t q,
+                       int64_t r, int64_t s, int64_t at)
+{
+    if (x->mode == KILN_POOL_SUM)
+        return pull;
+    if (x->mode == KILN_POOL_MAX && index)
+        return *index == index_of(x, at) ? pull : 0;
+    const struct window w = window_of(x, x->mode == KILN_POOL_MAX ? plane : NULL, q, r, s);
+    if (x->mode != KILN_POOL_MAX)
+        return pull / w.counted;
+    return w.largest == at ? pull : 0;
+}
+
+/* All windows that cover the element (a, i, j) of a plane; dy and index are of window `windows`. */
+static double gather(const struct kiln_params_pool *p, const struct axes *x, const kiln_memory *m,
+                     const real *plane, uint32_t windows, int64_t a, int64_t i, int64_t j)
+{
+    const int64_t at = (a * p->h + i) * p->w + j;
+    double sum = 0;
+    for (int64_t q = first_window(x, &x->a, a); q < p->od && under(x, &x->a, q, 0) <= a; q++)
+        for (int64_t r = first_window(x, &x->i, i); r < p->oh && under(x, &x->i, r, 0) <= i; r++)
+            for (int64_t s = first_window(x, &x->j, j); s < p->ow && under(x, &x->j, s, 0) <= j; s++) {
+                if (!covers(x, &x->a, q, a) || !covers(x, &x->i, r, i) || !covers(x, &x->j, s, j))
                     continue;
-                sum += share_of(p, constants[0], x, dy, a / p->stride_h, b / p->stride_w, i * p->width + j);
+                const uint32_t from = windows + (uint32_t)((q * p->oh + r) * p->ow + s);
+                const int32_t *index = x->flags & KILN_POOL_INDEXED ? (const int32_t *)m->at[3] + from : NULL;
+                sum += share_of(x, plane, index, ((const real *)m->at[1])[from], q, r, s, at);
             }
-        dx[e] = (real)sum;
+    return sum;
+}
+
+void KILN_REFERENCE(pool_grad)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                               size_t first, size_t count)
+{
+    const struct kiln_params_pool *p = block;
+    const struct axes x = axes_of(p, constants);
+    for (size_t unit = first; unit < first + count; unit++) {
+        const uint32_t e = p->first + (uint32_t)unit, plane = e / p->w / p->h / p->d;
+        const real *from =
+            m->at[0] ? (const real *)m->at[0] + (ptrdiff_t)(int32_t)(p->x_first + plane * p->d * p->h * p->w)
+                     : NULL;
+        ((real *)m->at[2])[p->dx_first + e] =
+            (real)gather(p, &x, m, from, p->y_first + plane * p->od * p->oh * p->ow, e / p->w / p->h % p->d,
+                         e / p->w % p->h, e % p->w);
     }
 }

@@ -1,7 +1,7 @@
 /*
- * pool_fast.c - pooling a plane at a time, tap by tap: one tap of all the windows of a row is one loop over
- * the row, which vectorizes; padding only shortens it. Windows of 2 x 2 side by side, the usual ones, go
- * through loops of their own.
+ * pool_fast.c - pooling a plane, of up to three axes, at a time, tap by tap: one tap of all the windows of a
+ * row is one loop over the row, which vectorizes; padding only shortens it. Windows of 2 x 2 side by side,
+ * the usual ones, go through loops of their own.
  *
  *   forward    y[j] = larger(y[j], x[j * stride + tap]) for each tap, or the sum of them
  *   backward   dx[j * stride + tap] += pull[j] for each tap; for the largest only where it is the first that
@@ -14,11 +14,11 @@
 
 #include "cpu/simd.h"
 #include "device/variants.h"
-#include "pool/pool2d.h"
+#include "pool/pool.h"
 
 enum { BLOCK = 128 }; /* windows of a row at a time */
 
-typedef struct kiln_params_pool2d params;
+typedef struct kiln_params_pool params;
 
 /* Columns [begin, end) of y whose tap at column offset `tap` of the window lies inside of x, within [from,
  * to). */
@@ -34,7 +34,7 @@ static int least(int a, int b)
 /* i * stride + offset >= 0 from the quotient on, rounded up */
 static struct range columns_inside(const params *p, int offset, int from, int to)
 {
-    const int stride = (int)p->stride_w, last = (int)p->width - 1 - offset;
+    const int stride = (int)p->stride_j, last = (int)p->w - 1 - offset;
     const int begin = offset < 0 ? (-offset + stride - 1) / stride : 0;
     const int end = last < 0 ? 0 : last / stride + 1;
     return (struct range){begin > from ? begin : from, least(end, to)};
@@ -42,14 +42,28 @@ static struct range columns_inside(const params *p, int offset, int from, int to
 
 static int column_offset(const params *p, uint32_t v)
 {
-    return (int)(v * p->dilation_w) - (int)p->pad_w;
+    return (int)(v * p->dilation_j) - (int)p->pad_j;
 }
 
-/* The row of x under tap row u of the windows of row i; NULL where it is padding. */
-static const float *row_under(const params *p, const float *x, int i, uint32_t u)
+/* A row of windows: its slice and its place there. */
+struct row {
+    int a, i;
+};
+
+/* Taps of a window beside those along a row. */
+static uint32_t tap_rows(const params *p)
 {
-    const int row = i * (int)p->stride_h - (int)p->pad_h + (int)(u * p->dilation_h);
-    return row < 0 || row >= (int)p->height ? NULL : x + (size_t)row * p->width;
+    return p->size_a * p->size_i;
+}
+
+/* The row of x under a tap row of a row of windows; NULL where it is padding. */
+static const float *row_under(const params *p, const float *x, struct row r, uint32_t tap)
+{
+    const int slice = r.a * (int)p->stride_a - (int)p->pad_a + (int)(tap / p->size_i * p->dilation_a);
+    const int row = r.i * (int)p->stride_i - (int)p->pad_i + (int)(tap % p->size_i * p->dilation_i);
+    if (slice < 0 || slice >= (int)p->d || row < 0 || row >= (int)p->h)
+        return NULL;
+    return x + ((size_t)slice * p->h + (size_t)row) * p->w;
 }
 
 /* The taps of one axis inside of x, or of the padded x, for the window that begins at `at`. */
@@ -63,26 +77,31 @@ static int taps(int at, uint32_t size, uint32_t dilation, int low, int high)
     return count;
 }
 
-static int row_taps(const params *p, uint32_t mode, int i)
+static int row_taps(const params *p, uint32_t mode, struct row r)
 {
-    const int low = mode == KILN_POOL_MEAN_PADDED ? -(int)p->pad_h : 0;
-    const int high = mode == KILN_POOL_MEAN_PADDED ? low + (int)p->padded_h : (int)p->height;
-    return taps(i * (int)p->stride_h - (int)p->pad_h, p->size_h, p->dilation_h, low, high);
+    const bool padded = mode == KILN_POOL_MEAN_PADDED;
+    const int low_a = padded ? -(int)p->pad_a : 0, low_i = padded ? -(int)p->pad_i : 0;
+    return taps(r.a * (int)p->stride_a - (int)p->pad_a, p->size_a, p->dilation_a, low_a,
+                (int)(padded ? p->end_a : p->d)) *
+           taps(r.i * (int)p->stride_i - (int)p->pad_i, p->size_i, p->dilation_i, low_i,
+                (int)(padded ? p->end_i : p->h));
 }
 
 static int column_taps(const params *p, uint32_t mode, int j)
 {
-    const int low = mode == KILN_POOL_MEAN_PADDED ? -(int)p->pad_w : 0;
-    const int high = mode == KILN_POOL_MEAN_PADDED ? low + (int)p->padded_w : (int)p->width;
-    return taps(j * (int)p->stride_w - (int)p->pad_w, p->size_w, p->dilation_w, low, high);
+    const bool padded = mode == KILN_POOL_MEAN_PADDED;
+    return taps(j * (int)p->stride_j - (int)p->pad_j, p->size_j, p->dilation_j, padded ? -(int)p->pad_j : 0,
+                (int)(padded ? p->end_j : p->w));
 }
 
-/* Divide windows [from, to) of row i by their taps. Those between the padding have all of theirs. */
-static void divide_by_taps(const params *p, uint32_t mode, int i, int from, int to, float *y)
+/* Divide windows [from, to) of a row by their taps. Those between the padding have all of theirs. A sum stays. */
+static void divide_by_taps(const params *p, uint32_t mode, struct row r, int from, int to, float *y)
 {
+    if (mode == KILN_POOL_SUM)
+        return;
     const struct range first = columns_inside(p, column_offset(p, 0), from, to);
-    const struct range last = columns_inside(p, column_offset(p, p->size_w - 1), from, to);
-    const float rows = (float)row_taps(p, mode, i), whole = rows * (float)p->size_w;
+    const struct range last = columns_inside(p, column_offset(p, p->size_j - 1), from, to);
+    const float rows = (float)row_taps(p, mode, r), whole = rows * (float)p->size_j;
     const int inner = least(first.begin, to), outer = last.end > inner ? last.end : inner;
     for (int j = from; j < inner; j++)
         y[j - from] /= rows * (float)column_taps(p, mode, j);
@@ -126,27 +145,28 @@ KILN_INLINE void take_tap(bool largest, int stride, const float *x, float *y, in
 /* The loop for the usual strides, with the stride known to the compiler. */
 KILN_INLINE void take_row(const params *p, bool largest, const float *x, float *y, int count)
 {
-    if (p->stride_w == 1)
+    if (p->stride_j == 1)
         take_tap(largest, 1, x, y, count);
-    else if (p->stride_w == 2)
+    else if (p->stride_j == 2)
         take_tap(largest, 2, x, y, count);
     else
-        take_tap(largest, (int)p->stride_w, x, y, count);
+        take_tap(largest, (int)p->stride_j, x, y, count);
 }
 
-/* Largest values or sums of windows [from, to) of row i. */
-KILN_INLINE void pool_row(const params *p, bool largest, const float *x, int i, int from, int to, float *y)
+/* Largest values or sums of windows [from, to) of a row. */
+KILN_INLINE void pool_row(const params *p, bool largest, const float *x, struct row r, int from, int to,
+                          float *y)
 {
     for (int j = from; j < to; j++)
         y[j - from] = largest ? -INFINITY : 0;
-    for (uint32_t u = 0; u < p->size_h; u++) {
-        const float *row = row_under(p, x, i, u);
-        for (uint32_t v = 0; row && v < p->size_w; v++) {
+    for (uint32_t tap = 0; tap < tap_rows(p); tap++) {
+        const float *row = row_under(p, x, r, tap);
+        for (uint32_t v = 0; row && v < p->size_j; v++) {
             const int offset = column_offset(p, v);
-            const struct range r = columns_inside(p, offset, from, to);
-            if (r.begin < r.end)
-                take_row(p, largest, row + r.begin * (int)p->stride_w + offset, y + r.begin - from,
-                         r.end - r.begin);
+            const struct range in = columns_inside(p, offset, from, to);
+            if (in.begin < in.end)
+                take_row(p, largest, row + in.begin * (int)p->stride_j + offset, y + in.begin - from,
+                         in.end - in.begin);
         }
     }
 }
@@ -165,26 +185,35 @@ KILN_INLINE void pool_pairs(const float *a, const float *b, float *y, int count)
 
 static bool in_pairs(const params *p, uint32_t mode)
 {
-    return mode == KILN_POOL_MAX && p->size_h == 2 && p->size_w == 2 && p->stride_h == 2 &&
-           p->stride_w == 2 && p->dilation_h == 1 && p->dilation_w == 1 && !p->pad_h && !p->pad_w &&
-           2 * p->out_height <= p->height && 2 * p->out_width <= p->width;
+    return mode == KILN_POOL_MAX && p->size_a == 1 && p->stride_a == 1 && p->od == p->d && p->size_i == 2 &&
+           p->size_j == 2 && p->stride_i == 2 && p->stride_j == 2 && p->dilation_i == 1 &&
+           p->dilation_j == 1 && !p->pad_a && !p->pad_i && !p->pad_j && 2 * p->oh <= p->h &&
+           2 * p->ow <= p->w;
+}
+
+/* The upper of the two rows of x under a row of pairs. */
+static size_t upper_row(const params *p, struct row r)
+{
+    return ((size_t)r.a * p->h + (size_t)(2 * r.i)) * p->w;
 }
 
 KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x, float *y)
 {
-    const int columns = (int)p->out_width;
-    for (int i = 0; i < (int)p->out_height; i++, y += columns) {
-        if (in_pairs(p, mode)) {
-            pool_pairs(x + (size_t)(2 * i) * p->width, x + (size_t)(2 * i + 1) * p->width, y, columns);
-            continue;
+    const int columns = (int)p->ow;
+    for (struct row r = {0, 0}; r.a < (int)p->od; r.a++)
+        for (r.i = 0; r.i < (int)p->oh; r.i++, y += columns) {
+            const float *upper = x + upper_row(p, r);
+            if (in_pairs(p, mode)) {
+                pool_pairs(upper, upper + p->w, y, columns);
+                continue;
+            }
+            if (mode == KILN_POOL_MAX)
+                pool_row(p, true, x, r, 0, columns, y);
+            else
+                pool_row(p, false, x, r, 0, columns, y);
+            if (mode != KILN_POOL_MAX)
+                divide_by_taps(p, mode, r, 0, columns, y);
         }
-        if (mode == KILN_POOL_MAX)
-            pool_row(p, true, x, i, 0, columns, y);
-        else
-            pool_row(p, false, x, i, 0, columns, y);
-        if (mode != KILN_POOL_MAX)
-            divide_by_taps(p, mode, i, 0, columns, y);
-    }
 }
 
 static void pool_plane(const params *p, uint32_t mode, const float *x, float *y);
@@ -223,7 +252,7 @@ KILN_INLINE void give_largest(int stride, const float *x, float *dx, const float
 KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float *dx, const float *peak,
                           float *pull, int count)
 {
-    const int stride = (int)p->stride_w;
+    const int stride = (int)p->stride_j;
     if (mode != KILN_POOL_MAX)
         give_tap(stride, dx, pull, count);
     else if (stride == 1)
@@ -234,33 +263,33 @@ KILN_INLINE void give_row(const params *p, uint32_t mode, const float *x, float 
         give_largest(stride, x, dx, peak, pull, count);
 }
 
-/* Hand the pull of windows [from, to) of row i to the elements of dx under them. */
+/* Hand the pull of windows [from, to) of a row to the elements of dx under them. */
 KILN_INLINE void give_windows(const params *p, uint32_t mode, const float *x, const float *peak, float *pull,
-                              int i, int from, int to, float *dx)
+                              struct row r, int from, int to, float *dx)
 {
-    for (uint32_t u = 0; u < p->size_h; u++) {
-        const float *row = row_under(p, x, i, u);
-        for (uint32_t v = 0; row && v < p->size_w; v++) {
+    for (uint32_t tap = 0; tap < tap_rows(p); tap++) {
+        const float *row = row_under(p, x, r, tap);
+        for (uint32_t v = 0; row && v < p->size_j; v++) {
             const int offset = column_offset(p, v);
-            const struct range r = columns_inside(p, offset, from, to);
-            const ptrdiff_t at = (row - x) + r.begin * (ptrdiff_t)p->stride_w + offset;
-            if (r.begin < r.end)
-                give_row(p, mode, x + at, dx + at, peak + r.begin - from, pull + r.begin - from,
-                         r.end - r.begin);
+            const struct range in = columns_inside(p, offset, from, to);
+            const ptrdiff_t at = (row - x) + in.begin * (ptrdiff_t)p->stride_j + offset;
+            if (in.begin < in.end)
+                give_row(p, mode, x + at, dx + at, peak + in.begin - from, pull + in.begin - from,
+                         in.end - in.begin);
         }
     }
 }
 
-KILN_INLINE void give_block(const params *p, uint32_t mode, const float *x, const float *dy, int i, int from,
-                            int to, float *dx)
+KILN_INLINE void give_block(const params *p, uint32_t mode, const float *x, const float *dy, struct row r,
+                            int from, int to, float *dx)
 {
     float peak[BLOCK], pull[BLOCK];
     memcpy(pull, dy + from, (size_t)(to - from) * sizeof *pull);
     if (mode == KILN_POOL_MAX)
-        pool_row(p, true, x, i, from, to, peak);
+        pool_row(p, true, x, r, from, to, peak);
     else
-        divide_by_taps(p, mode, i, from, to, pull);
-    give_windows(p, mode, x, peak, pull, i, from, to, dx);
+        divide_by_taps(p, mode, r, from, to, pull);
+    give_windows(p, mode, x, peak, pull, r, from, to, dx);
 }
 
 /* The four windows under a and b, as in give_pair. */
@@ -302,18 +331,19 @@ KILN_INLINE void give_pairs(const float *a, const float *b, const float *dy, flo
 
 KILN_INLINE void give_plane_body(const params *p, uint32_t mode, const float *x, const float *dy, float *dx)
 {
-    const int columns = (int)p->out_width;
-    if (!in_pairs(p, mode) || 2 * p->out_height < p->height || 2 * p->out_width < p->width)
-        memset(dx, 0, (size_t)p->height * p->width * sizeof *dx);
-    for (int i = 0; i < (int)p->out_height; i++, dy += columns) {
-        const size_t upper = (size_t)(2 * i) * p->width, lower = upper + p->width;
-        if (in_pairs(p, mode)) {
-            give_pairs(x + upper, x + lower, dy, dx + upper, dx + lower, columns);
-            continue;
+    const int columns = (int)p->ow;
+    if (!in_pairs(p, mode) || 2 * p->oh < p->h || 2 * p->ow < p->w)
+        memset(dx, 0, (size_t)p->d * p->h * p->w * sizeof *dx);
+    for (struct row r = {0, 0}; r.a < (int)p->od; r.a++)
+        for (r.i = 0; r.i < (int)p->oh; r.i++, dy += columns) {
+            const size_t upper = upper_row(p, r), lower = upper + p->w;
+            if (in_pairs(p, mode)) {
+                give_pairs(x + upper, x + lower, dy, dx + upper, dx + lower, columns);
+                continue;
+            }
+            for (int from = 0; from < columns; from += BLOCK)
+                give_block(p, mode, x, dy, r, from, least(from + BLOCK, columns), dx);
         }
-        for (int from = 0; from < columns; from += BLOCK)
-            give_block(p, mode, x, dy, i, from, least(from + BLOCK, columns), dx);
-    }
 }
 
 static void give_plane(const params *p, uint32_t mode, const float *x, const float *dy, float *dx);
@@ -327,34 +357,72 @@ static const params *block_of(const kiln_dispatch *d)
     return (const params *)d->block.words;
 }
 
-static uint64_t planes(const kiln_caps *caps, const kiln_dispatch *d)
+static size_t x_volume(const params *p)
+{
+    return (size_t)p->d * p->h * p->w;
+}
+
+static size_t y_volume(const params *p)
+{
+    return (size_t)p->od * p->oh * p->ow;
+}
+
+/* Whole planes, windows that are all alike, no index. */
+static bool accepts_volume(const kiln_dispatch *d, size_t volume)
+{
+    const uint32_t others = KILN_POOL_ADAPTIVE | KILN_POOL_INDEXED;
+    return !(d->constants[1] & others) && block_of(d)->first == 0 && block_of(d)->results % volume == 0;
+}
+
+static bool accepts_forward(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return block_of(d)->planes;
+    return accepts_volume(d, y_volume(block_of(d)));
+}
+
+static bool accepts_backward(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return accepts_volume(d, x_volume(block_of(d)));
+}
+
+static uint64_t planes_forward(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->results / y_volume(block_of(d));
+}
+
+static uint64_t planes_backward(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->results / x_volume(block_of(d));
 }
 
 static void run_forward(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const params *p = block_of(d);
-    const size_t in = (size_t)p->height * p->width, out = (size_t)p->out_height * p->out_width;
     for (size_t n = first; n < first + count; n++)
-        pool_plane(p, d->constants[0], (const float *)m->at[0] + n * in, (float *)m->at[1] + n * out);
+        pool_plane(p, d->constants[0], (const float *)m->at[0] + p->x_first + n * x_volume(p),
+                   (float *)m->at[1] + p->y_first + n * y_volume(p));
 }
 
-/* A mean's x is not looked at, and bound to something smaller. */
+/* A mean's x is not looked at, and not bound. */
 static void run_backward(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const params *p = block_of(d);
-    const size_t in = (size_t)p->height * p->width, out = (size_t)p->out_height * p->out_width;
-    for (size_t n = first; n < first + count; n++)
-        give_plane(p, d->constants[0],
-                   (const float *)m->at[0] + (d->constants[0] == KILN_POOL_MAX ? n * in : 0),
-                   (const float *)m->at[1] + n * out, (float *)m->at[2] + n * in);
+    for (size_t n = first; n < first + count; n++) {
+        float *dx = (float *)m->at[2] + p->dx_first + n * x_volume(p);
+        const float *x = m->at[0] ? (const float *)m->at[0] + p->x_first + n * x_volume(p) : dx;
+        give_plane(p, d->constants[0], x, (const float *)m->at[1] + p->y_first + n * y_volume(p), dx);
+    }
 }
 
-const kiln_variant kiln_cpu_pool2d_planes = {
-    .name = "planes", .groups = planes, .run = run_forward, .grain = 8};
-const kiln_variant kiln_cpu_pool2d_grad_planes = {
-    .name = "planes", .groups = planes, .run = run_backward, .grain = 8};
+const kiln_variant kiln_cpu_pool_planes = {
+    .name = "planes", .accepts = accepts_forward, .groups = planes_forward, .run = run_forward, .grain = 8};
+const kiln_variant kiln_cpu_pool_grad_planes = {.name = "planes",
+                                                .accepts = accepts_backward,
+                                                .groups = planes_backward,
+                                                .run = run_backward,
+                                                .grain = 8};

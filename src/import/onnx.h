@@ -18,6 +18,7 @@
 #include <kiln/graph.h>
 #include <kiln/import.h>
 #include <kiln/ops.h>
+#include <kiln/pool.h>
 
 #include "base/arena.h"
 #include "base/map.h"
@@ -250,9 +251,26 @@ void kiln_onnx_build_matmul(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
 void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);
+
+enum { KILN_ONNX_WINDOW_AXES = 3 };
+
+/* The attributes that convolution and pooling share, for up to three axes behind the channels. */
+struct kiln_onnx_window {
+    int axes;
+    int size[KILN_ONNX_WINDOW_AXES], stride[KILN_ONNX_WINDOW_AXES], dilation[KILN_ONNX_WINDOW_AXES],
+        pad[KILN_ONNX_WINDOW_AXES][2];
+    kiln_same same;
+};
+
+/* Of x [N, C, 1 to 3 axes]; size holds as many numbers. False after a refusal. */
+bool kiln_onnx_take_window(kiln_onnx_node *n, const int64_t *size, struct kiln_onnx_window *w);
+
+/* onnx_pool.c */
 void kiln_onnx_build_max_pool(kiln_onnx_node *n);
 void kiln_onnx_build_average_pool(kiln_onnx_node *n);
+void kiln_onnx_build_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);
+void kiln_onnx_build_global_lp_pool(kiln_onnx_node *n);
 
 /* onnx_norm.c */
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n);

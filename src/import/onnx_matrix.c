@@ -1,8 +1,4 @@
-/*
- * onnx_matrix.c - matrix products, convolution and pooling.
- *
- * Pooled images are [N, C, H, W]; what is [N, C, L] in the file gets an H of 1 for the operator.
- */
+/* onnx_matrix.c - matrix products and convolution, and the attributes of windows. */
 #include <string.h>
 
 #include "import/onnx.h"
@@ -38,15 +34,6 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
 
 /* Windows ------------------------------------------------------------------------------------------------ */
 
-enum { AXES = 3 };
-
-/* The attributes that convolution and pooling share, for up to three axes behind the channels. */
-struct window {
-    int axes;
-    int size[AXES], stride[AXES], dilation[AXES], pad[AXES][2];
-    kiln_same same;
-};
-
 static void take_ints(kiln_onnx_node *n, const char *name, int axes, int least, int *to)
 {
     int count;
@@ -61,9 +48,9 @@ static void take_ints(kiln_onnx_node *n, const char *name, int axes, int least, 
 }
 
 /* pads are all those before, then all those after. */
-static void take_pads(kiln_onnx_node *n, struct window *w)
+static void take_pads(kiln_onnx_node *n, struct kiln_onnx_window *w)
 {
-    int pads[2 * AXES] = {0};
+    int pads[2 * KILN_ONNX_WINDOW_AXES] = {0};
     take_ints(n, "pads", 2 * w->axes, 0, pads);
     for (int i = 0; i < w->axes; i++) {
         w->pad[i][0] = pads[i];
@@ -71,14 +58,13 @@ static void take_pads(kiln_onnx_node *n, struct window *w)
     }
 }
 
-/* x [N, C, 1 to 3 axes]; size holds as many numbers. */
-static bool take_window(kiln_onnx_node *n, const int64_t *size, struct window *w)
+bool kiln_onnx_take_window(kiln_onnx_node *n, const int64_t *size, struct kiln_onnx_window *w)
 {
     const char *pad = kiln_onnx_text(n, "auto_pad", "NOTSET");
-    *w = (struct window){.axes = kiln_onnx_spec(n, 0).shape.rank - 2,
-                         .stride = {1, 1, 1},
-                         .dilation = {1, 1, 1}};
-    if (w->axes < 1 || w->axes > AXES) {
+    *w = (struct kiln_onnx_window){.axes = kiln_onnx_spec(n, 0).shape.rank - 2,
+                                   .stride = {1, 1, 1},
+                                   .dilation = {1, 1, 1}};
+    if (w->axes < 1 || w->axes > KILN_ONNX_WINDOW_AXES) {
         kiln_onnx_refuse(n, "%d spatial axes, supported are 1 to 3", w->axes);
         return false;
     }
@@ -107,7 +93,7 @@ static bool take_conv(kiln_onnx_node *n, kiln_conv_params *p)
     const int64_t groups = kiln_onnx_int(n, "group", 1);
     int sizes;
     const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
-    struct window w;
+    struct kiln_onnx_window w;
     if (filter.rank != x.rank || x.rank < 3)
         kiln_onnx_refuse(n, "x has rank %d and w rank %d", x.rank, filter.rank);
     for (int i = 0; i < sizes && !n->refused; i++)
@@ -115,7 +101,7 @@ static bool take_conv(kiln_onnx_node *n, kiln_conv_params *p)
             kiln_onnx_refuse(n, "kernel_shape differs from the shape of w");
     if (groups < 1 || groups > INT16_MAX)
         kiln_onnx_refuse(n, "group is %lld", (long long)groups);
-    if (n->refused || !take_window(n, &filter.size[2], &w))
+    if (n->refused || !kiln_onnx_take_window(n, &filter.size[2], &w))
         return false;
     *p = (kiln_conv_params){.same = w.same, .groups = (int)groups};
     memcpy(p->stride, w.stride, sizeof p->stride);
@@ -164,95 +150,4 @@ void kiln_onnx_build_conv_transpose(kiln_onnx_node *n)
     if (!n->refused)
         kiln_onnx_out(
             n, 0, kiln_conv_transpose(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
-}
-
-/* Pooling ------------------------------------------------------------------------------------------------ */
-
-typedef kiln_tensor pool_fn(kiln_graph *g, kiln_tensor x, const kiln_pool2d_params *params);
-
-/* [N, C, L] as [N, C, 1, L], and back. */
-static kiln_tensor widen(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_tensor_shape(g, x).rank == 3 ? kiln_unsqueeze(g, x, 2) : x;
-}
-
-static kiln_tensor narrow(kiln_graph *g, kiln_tensor y, int rank)
-{
-    return rank == 3 ? kiln_squeeze(g, y, 2) : y;
-}
-
-/* Whole numbers are pooled as reals: up to 24 bits they pass unchanged. */
-static kiln_tensor pool(kiln_onnx_node *n, pool_fn *function, const kiln_pool2d_params *p)
-{
-    const kiln_spec spec = kiln_onnx_spec(n, 0);
-    const bool real = kiln_type_is_real(spec.type);
-    kiln_tensor x = widen(n->g, kiln_onnx_in(n, 0));
-    x = function(n->g, real ? x : kiln_cast(n->g, x, KILN_F32), p);
-    return narrow(n->g, real ? x : kiln_cast(n->g, x, spec.type), spec.shape.rank);
-}
-
-/* Pads that keep ceil(size / stride), the odd one after (upper) or before (lower). */
-static void pad_same(kiln_onnx_node *n, struct window *w)
-{
-    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
-    for (int i = 0; i < w->axes && w->same; i++) {
-        const int64_t size = x.size[2 + i], y = (size + w->stride[i] - 1) / w->stride[i];
-        const int64_t need = (y - 1) * w->stride[i] + (w->size[i] - 1) * w->dilation[i] + 1 - size;
-        const int all = need > 0 ? (int)need : 0;
-        if (size < 0)
-            kiln_onnx_refuse(n, "auto_pad where the size of x is not known");
-        w->pad[i][0] = w->same == KILN_SAME_UPPER ? all / 2 : all - all / 2;
-        w->pad[i][1] = all - w->pad[i][0];
-    }
-}
-
-static void build_pool(kiln_onnx_node *n, pool_fn *function)
-{
-    int sizes;
-    const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
-    struct window w;
-    if (sizes != kiln_onnx_spec(n, 0).shape.rank - 2)
-        kiln_onnx_refuse(n, "kernel_shape has %d values, x rank %d", sizes, kiln_onnx_spec(n, 0).shape.rank);
-    if (n->refused || !take_window(n, size, &w))
-        return;
-    if (w.axes > 2)
-        kiln_onnx_refuse(n, "%d spatial axes, supported are 1 and 2", w.axes);
-    pad_same(n, &w);
-    kiln_pool2d_params p = {.size = {1},
-                            .stride = {1},
-                            .dilation = {1},
-                            .ceil = kiln_onnx_int(n, "ceil_mode", 0) != 0,
-                            .count_pad = kiln_onnx_int(n, "count_include_pad", 0) != 0};
-    for (int i = 0; i < w.axes && !n->refused; i++) {
-        const int at = 2 - w.axes + i;
-        p.size[at] = w.size[i];
-        p.stride[at] = w.stride[i];
-        p.dilation[at] = w.dilation[i];
-        memcpy(p.pad[at], w.pad[i], sizeof p.pad[at]);
-    }
-    if (!n->refused)
-        kiln_onnx_out(n, 0, pool(n, function, &p));
-}
-
-void kiln_onnx_build_max_pool(kiln_onnx_node *n)
-{
-    build_pool(n, kiln_max_pool2d);
-}
-
-void kiln_onnx_build_average_pool(kiln_onnx_node *n)
-{
-    build_pool(n, kiln_average_pool2d);
-}
-
-void kiln_onnx_build_global_pool(kiln_onnx_node *n)
-{
-    const int rank = kiln_onnx_spec(n, 0).shape.rank;
-    kiln_reduce_params p = {.axes = {.count = rank - 2}, .keep = true};
-    if (rank < 3) {
-        kiln_onnx_refuse(n, "x has rank %d, wanted 3 or more", rank);
-        return;
-    }
-    for (int i = 0; i < rank - 2; i++)
-        p.axes.axis[i] = i + 2;
-    kiln_onnx_out(n, 0, n->row->reduce(n->g, kiln_onnx_in(n, 0), &p));
 }

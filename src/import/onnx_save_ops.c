@@ -30,6 +30,15 @@ static void put_pads(writer *w, Onnx__NodeProto *o, const kiln_node *n)
     kiln_onnx_put_ints(w, o, "pads", pads, 2 * axes);
 }
 
+static void put_padding(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    if (integer(n, "same"))
+        kiln_onnx_put_text(w, o, "auto_pad",
+                           integer(n, "same") == KILN_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
+    else
+        put_pads(w, o, n);
+}
+
 static void put_field(writer *w, Onnx__NodeProto *o, const kiln_node *n, const char *field, const char *name)
 {
     int64_t value[3] = {0};
@@ -47,11 +56,7 @@ void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const
     put_field(w, o, n, "stride", "strides");
     put_field(w, o, n, "dilation", "dilations");
     kiln_onnx_put_int(w, o, "group", integer(n, "groups"));
-    if (integer(n, "same"))
-        kiln_onnx_put_text(w, o, "auto_pad",
-                           integer(n, "same") == KILN_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
-    else
-        put_pads(w, o, n);
+    put_padding(w, o, n);
     if (transposed)
         put_field(w, o, n, "output_pad", "output_padding");
     if (n->inputs > 2 && n->in[2].id)
@@ -98,26 +103,51 @@ static void write_matmul(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_write_matmul(w, n, "", out(w, n));
 }
 
+/* Windows that divide x's sizes evenly, as windows of a size; false where they do not. */
+static bool put_even_windows(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    int64_t size[KILN_MAX_RANK];
+    for (int i = 2; i < x.rank; i++) {
+        if (x.size[i] < 0 || y.size[i] < 1 || x.size[i] % y.size[i])
+            return false;
+        size[i - 2] = x.size[i] / y.size[i];
+    }
+    kiln_onnx_put_ints(w, o, "kernel_shape", size, x.rank - 2);
+    kiln_onnx_put_ints(w, o, "strides", size, x.rank - 2);
+    return true;
+}
+
+/* A sum, of what is not negative, is a norm. */
 static void write_pool(writer *w, const kiln_node *n, const row *r)
 {
-    enum { MAX, MEAN, MEAN_PADDED };
+    enum { MAX, MEAN, MEAN_PADDED, SUM };
+    static const char *const names[] = {"MaxPool", "AveragePool", "AveragePool", "LpPool"};
     const int64_t mode = integer(n, "mode");
-    int64_t dilation[2] = {1, 1};
+    int64_t dilation[3] = {1, 1, 1};
     (void)r;
-    kiln_node_integers(n, "dilation", dilation, 2);
-    const bool dilated = dilation[0] != 1 || dilation[1] != 1;
-    Onnx__NodeProto *o =
-        kiln_onnx_write(w, mode == MAX ? "MaxPool" : "AveragePool", out(w, n), IN(in(w, n, 0)));
+    kiln_node_integers(n, "dilation", dilation, 3);
+    Onnx__NodeProto *o = kiln_onnx_write(w, names[mode], out(w, n), IN(in(w, n, 0)));
+    if (integer(n, "adaptive")) {
+        if (!put_even_windows(w, o, n))
+            kiln_onnx_writer_refuse(w, n, "its windows divide x unevenly");
+        return;
+    }
     put_field(w, o, n, "size", "kernel_shape");
     put_field(w, o, n, "stride", "strides");
-    put_pads(w, o, n);
+    put_padding(w, o, n);
     kiln_onnx_put_int(w, o, "ceil_mode", integer(n, "ceil"));
     if (mode == MEAN_PADDED)
         kiln_onnx_put_int(w, o, "count_include_pad", 1);
-    if (dilated && mode != MAX && w->opset < 19)
-        kiln_onnx_writer_refuse(w, n, "means over dilated windows need opset 19");
+    if (mode == SUM)
+        kiln_onnx_put_int(w, o, "p", 1);
+    bool dilated = false;
+    for (int i = 0; i < axes_behind(w, n); i++)
+        dilated |= dilation[i] != 1;
+    if (dilated && mode != MAX && w->opset < (mode == SUM ? 18 : 19))
+        kiln_onnx_writer_refuse(w, n, "means over dilated windows need opset 19, norms 18");
     else if (dilated)
-        kiln_onnx_put_ints(w, o, "dilations", dilation, 2);
+        kiln_onnx_put_ints(w, o, "dilations", dilation, axes_behind(w, n));
 }
 
 /* Reductions and probabilities --------------------------------------------------------------------------- */
@@ -317,7 +347,7 @@ static const row rows[] = {
     {"moments", NULL, write_moments, 0},
     {"ones_like", NULL, write_filled, 0},
     {"pad", "Pad", write_pad, 0},
-    {"pool2d", NULL, write_pool, 0},
+    {"pool", NULL, write_pool, 0},
     {"reduce_max", "ReduceMax", write_reduce, 0},
     {"reduce_min", "ReduceMin", write_reduce, 0},
     {"reshape", "Reshape", write_reshape, 0},

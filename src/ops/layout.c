@@ -116,6 +116,8 @@ static kiln_status reshape_infer(kiln_graph *g, const kiln_node *n, kiln_spec *o
         wanted = cancel(&left, *size) ? wanted : kiln_dim_mul(g, wanted, *size);
     }
 
+    if (!rest && kiln_shape_count(&x.shape) == 0 && kiln_shape_count(&out->shape) == 0)
+        return KILN_OK; /* nothing fills nothing, whatever the other sizes are */
     const int64_t have = product(g, left.size, left.rank);
     const bool known = have >= 0 && wanted >= 0;
     if (rest)

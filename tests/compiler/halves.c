@@ -197,7 +197,7 @@ static kiln_tensor images(kiln_graph *g)
 {
     const kiln_tensor x = kiln_input(g, "x", KILN_F16, KILN_SHAPE(140, 3, 47, 48));
     const kiln_tensor y = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}});
-    return kiln_max_pool2d(g, kiln_relu(g, y), &(kiln_pool2d_params){.size = {2, 2}});
+    return kiln_max_pool(g, kiln_relu(g, y), &(kiln_pool_params){.size = {2, 2}});
 }
 
 static kiln_tensor rows(kiln_graph *g)

@@ -31,7 +31,7 @@ static kiln_tensor images(kiln_graph *g, kiln_tensor *x)
 {
     *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(70, 3, 48, 48));
     kiln_tensor y = kiln_nn_conv(g, *x, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}});
-    return kiln_max_pool2d(g, kiln_relu(g, y), &(kiln_pool2d_params){.size = {2, 2}});
+    return kiln_max_pool(g, kiln_relu(g, y), &(kiln_pool_params){.size = {2, 2}});
 }
 
 static kiln_tensor rows(kiln_graph *g, kiln_tensor *x)
@@ -77,6 +77,31 @@ static kiln_tensor large_transposed(kiln_graph *g, kiln_tensor *x)
     return kiln_relu(g, kiln_nn_conv_transpose(g, *x, &p));
 }
 
+static kiln_tensor odd_planes(kiln_graph *g, kiln_tensor *x)
+{
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(33, 5, 59, 61));
+    return kiln_add(g, kiln_max_pool(g, *x, &(kiln_pool_params){.size = {2, 3}}),
+                    kiln_average_pool(g, *x, &(kiln_pool_params){.size = {2, 3}}));
+}
+
+/* One plane is longer than a binding. */
+static kiln_tensor large_plane(kiln_graph *g, kiln_tensor *x)
+{
+    const kiln_pool_params p = {
+        .size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 0}}, .dilation = {2, 1}};
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 2, 701, 640));
+    kiln_tensor index;
+    return kiln_add(g, kiln_max_pool(g, *x, &p),
+                    kiln_add(g, kiln_average_pool(g, *x, &p), kiln_max_pool_index(g, *x, &p, &index)));
+}
+
+static kiln_tensor large_volume(kiln_graph *g, kiln_tensor *x)
+{
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 1, 70, 60, 80));
+    return kiln_add(g, kiln_adaptive_average_pool(g, *x, (const int64_t[]){13, 17, 19}),
+                    kiln_adaptive_max_pool(g, *x, (const int64_t[]){13, 17, 19}, NULL));
+}
+
 static const struct window_case {
     kiln_tensor (*build)(kiln_graph *g, kiln_tensor *x);
     const char *why;
@@ -90,6 +115,9 @@ static const struct window_case {
     {large_image, "one image beyond a binding", true},
     {large_groups, "one image, a group a channel", true},
     {large_transposed, "a transposed convolution along three axes", true},
+    {odd_planes, "planes that begin anywhere", true},
+    {large_plane, "one plane beyond a binding", true},
+    {large_volume, "one volume beyond a binding, divided", true},
     {rows, "rows of a softmax"},
     {sums, "sums of rows"},
 };

@@ -162,10 +162,12 @@ static void keep_line(void *user, kiln_log_level level, const char *line)
         snprintf(l->text, l->bytes, "%s", line);
 }
 
-/* Save the model and load it again. */
+/* Save the model, by the newest opset where the usual one lacks something, and load it again. */
 static kiln_status go_around(kiln_graph **g, kiln_weights **w, const char *path)
 {
     kiln_status status = kiln_onnx_save(*g, *w, path, NULL);
+    if (status)
+        status = kiln_onnx_save(*g, *w, path, &(kiln_onnx_save_params){.opset = 21});
     kiln_graph_destroy(g);
     kiln_weights_destroy(w);
     return status ? status : kiln_onnx_load(g, w, path, NULL);

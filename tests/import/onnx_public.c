@@ -87,20 +87,20 @@ static const char *const pytorch[] = {"pytorch-converted", "pytorch-operator", "
 
 Test(onnx_public, single_operators)
 {
-    run_all("onnx_node_public", node, false, 564);
+    run_all("onnx_node_public", node, false, 582);
 }
 
 Test(onnx_public, networks_from_pytorch)
 {
-    run_all("onnx_pytorch_public", pytorch, false, 80);
+    run_all("onnx_pytorch_public", pytorch, false, 84);
 }
 
 Test(onnx_public, single_operators_saved_and_loaded_again)
 {
-    run_all("onnx_node_public", node, true, 564);
+    run_all("onnx_node_public", node, true, 582);
 }
 
 Test(onnx_public, networks_from_pytorch_saved_and_loaded_again)
 {
-    run_all("onnx_pytorch_public", pytorch, true, 80);
+    run_all("onnx_pytorch_public", pytorch, true, 84);
 }

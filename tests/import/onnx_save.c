@@ -24,7 +24,7 @@ static kiln_tensor network(kiln_graph *g, kiln_tensor x)
                         &(kiln_init){.kind = KILN_INIT_CONSTANT, .value = 2});
     x = kiln_batch_norm(g, x, kiln_parameter(g, "bn.scale", KILN_SHAPE(4), &counted),
                         kiln_parameter(g, "bn.bias", KILN_SHAPE(4), &counted), mean, variance, NULL);
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &(kiln_pool2d_params){.size = {2, 2}});
+    x = kiln_max_pool(g, kiln_relu(g, x), &(kiln_pool_params){.size = {2, 2}});
     x = kiln_dropout(g, kiln_flatten(g, x, 1), 0.5);
     x = kiln_matmul(g, x, kiln_parameter(g, "dense.weight", KILN_SHAPE(3, 36), NULL),
                     &(kiln_matmul_params){.transpose_b = true});

@@ -92,7 +92,7 @@ static kiln_tensor network(kiln_graph *g, const void *one_case)
     (void)one_case;
     kiln_tensor x = kiln_test_input(g, KILN_SHAPE(2, 2, 6, 6));
     x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 3, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
-    x = kiln_max_pool2d(g, kiln_tanh(g, x), &(kiln_pool2d_params){.size = {2, 2}});
+    x = kiln_max_pool(g, kiln_tanh(g, x), &(kiln_pool_params){.size = {2, 2}});
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 4});
 }
 

@@ -30,23 +30,23 @@ static kiln_tensor conv2d_depthwise(kiln_golden_case *c)
     return convolve(c, (kiln_conv_params){.stride = {1, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 6});
 }
 
-static const kiln_pool2d_params window = {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}};
+static const kiln_pool_params window = {.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}};
 
 static kiln_tensor max_pool(kiln_golden_case *c)
 {
-    return kiln_max_pool2d(c->g, kiln_golden_leaf(c, "x"), &window);
+    return kiln_max_pool(c->g, kiln_golden_leaf(c, "x"), &window);
 }
 
 static kiln_tensor average_without(kiln_golden_case *c)
 {
-    return kiln_average_pool2d(c->g, kiln_golden_leaf(c, "x"), &window);
+    return kiln_average_pool(c->g, kiln_golden_leaf(c, "x"), &window);
 }
 
 static kiln_tensor average_with(kiln_golden_case *c)
 {
-    kiln_pool2d_params counting = window;
+    kiln_pool_params counting = window;
     counting.count_pad = true;
-    return kiln_average_pool2d(c->g, kiln_golden_leaf(c, "x"), &counting);
+    return kiln_average_pool(c->g, kiln_golden_leaf(c, "x"), &counting);
 }
 
 static kiln_tensor batch_norm(kiln_golden_case *c)

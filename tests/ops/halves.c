@@ -87,13 +87,13 @@ static kiln_tensor many_images(kiln_graph *g)
 
 static kiln_tensor largest(kiln_graph *g)
 {
-    return kiln_max_pool2d(g, operand(g, KILN_SHAPE(2, 3, 9, 8)), &(kiln_pool2d_params){.size = {3, 2}});
+    return kiln_max_pool(g, operand(g, KILN_SHAPE(2, 3, 9, 8)), &(kiln_pool_params){.size = {3, 2}});
 }
 
 static kiln_tensor averages(kiln_graph *g)
 {
-    const kiln_pool2d_params how = {.size = {3, 3}, .pad = {{1, 1}, {1, 1}}};
-    return kiln_average_pool2d(g, operand(g, KILN_SHAPE(2, 3, 9, 8)), &how);
+    const kiln_pool_params how = {.size = {3, 3}, .pad = {{1, 1}, {1, 1}}};
+    return kiln_average_pool(g, operand(g, KILN_SHAPE(2, 3, 9, 8)), &how);
 }
 
 static kiln_tensor rows(kiln_graph *g)

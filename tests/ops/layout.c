@@ -40,6 +40,9 @@ Test(layout, reshape_follows_symbols)
                  "unsqueeze behind the last axis");
     expect_shape(g, kiln_squeeze(g, kiln_unsqueeze(g, x, 1), 1), KILN_SHAPE(KILN_BATCH, 4, 6),
                  "squeeze undoes it");
+    const kiln_tensor none = kiln_input(g, "none", KILN_F32, KILN_SHAPE(0, 64));
+    expect_shape(g, kiln_reshape(g, none, KILN_SHAPE(0, 2, 8, 9)), KILN_SHAPE(0, 2, 8, 9),
+                 "nothing fills nothing");
     expect_shape(g, kiln_reshape_to(g, kiln_flatten(g, x, 1), x), KILN_SHAPE(KILN_BATCH, 4, 6), "reshape_to");
     expect_shape(g, kiln_transpose(g, x, (const int[]){2, 0, -2}), KILN_SHAPE(6, KILN_BATCH, 4), "transpose");
     cr_expect_eq(kiln_graph_status(g), KILN_OK);

@@ -15,7 +15,7 @@ static void run(const char *device)
     const int64_t h = kiln_dim(g, "height"), width = kiln_dim(g, "width");
     kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, h, width));
     kiln_tensor weight = kiln_input(g, "weight", KILN_F32, KILN_SHAPE(KILN_BATCH));
-    kiln_tensor y = kiln_max_pool2d(g, x, &(kiln_pool2d_params){.size = {2, 2}});
+    kiln_tensor y = kiln_max_pool(g, x, &(kiln_pool_params){.size = {2, 2}});
     y = kiln_mul(g, kiln_mean(g, y, &(kiln_reduce_params){.axes = KILN_AXES(1, 2, 3)}), weight);
     TRY(kiln_weights_create(&w, g, NULL));
     TRY(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(y)}));

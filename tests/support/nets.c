@@ -3,12 +3,12 @@
 
 kiln_tensor kiln_test_lenet(kiln_graph *g, kiln_tensor x)
 {
-    const kiln_pool2d_params half = {.size = {2, 2}};
+    const kiln_pool_params half = {.size = {2, 2}};
     x = kiln_nn_conv(
         g, x, &(kiln_nn_conv_params){.filters = 6, .size = {5, 5}, .pad = {{2, 2}, {2, 2}}, .name = "conv1"});
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
+    x = kiln_max_pool(g, kiln_relu(g, x), &half);
     x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 16, .size = {5, 5}, .name = "conv2"});
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
+    x = kiln_max_pool(g, kiln_relu(g, x), &half);
     x = kiln_flatten(g, x, 1);
     x = kiln_relu(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 120, .name = "fc1"}));
     x = kiln_relu(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 84, .name = "fc2"}));
@@ -21,7 +21,7 @@ kiln_tensor kiln_test_noisy(kiln_graph *g, kiln_tensor x)
                      &(kiln_nn_conv_params){
                          .filters = 8, .size = {5, 5}, .stride = {2, 2}, .no_bias = true, .name = "conv"});
     x = kiln_relu(g, kiln_nn_batch_norm(g, x, &(kiln_nn_batch_norm_params){.name = "norm"}));
-    x = kiln_max_pool2d(g, x, &(kiln_pool2d_params){.size = {2, 2}});
+    x = kiln_max_pool(g, x, &(kiln_pool_params){.size = {2, 2}});
     x = kiln_dropout(g, kiln_flatten(g, x, 1), 0.25);
     return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 10, .name = "out"});
 }

@@ -3,12 +3,12 @@
 
 kiln_tensor lenet(kiln_graph *g, kiln_tensor x, int classes)
 {
-    const kiln_pool2d_params half = {.size = {2, 2}};
+    const kiln_pool_params half = {.size = {2, 2}};
 
     x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 6, .size = {5, 5}, .pad = {{2, 2}, {2, 2}}});
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
+    x = kiln_max_pool(g, kiln_relu(g, x), &half);
     x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 16, .size = {5, 5}});
-    x = kiln_max_pool2d(g, kiln_relu(g, x), &half);
+    x = kiln_max_pool(g, kiln_relu(g, x), &half);
     x = kiln_relu(g, kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 120}));
     x = kiln_relu(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 84}));
     return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = classes});

@@ -67,6 +67,7 @@ static const struct check_bound rows[] = {
     ROUNDS("chain*"),
     ROUNDS("conv*"),
     ROUNDS("matmul"),
+    {"conv", 8, 2, 0, "a sum rounds before the bias that may take most of it away"},
     {"cross_entropy", 4, 2, 1,
      "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
     {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
