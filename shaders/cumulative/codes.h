@@ -1,5 +1,5 @@
 /*
- * codes.h - what a cumulation combines, for C and GLSL. F is of reals, I of signed integers.
+ * codes.h - what a cumulation combines, for C and GLSL. F is of reals, I of integers, U of unsigned ones.
  *
  * A state is two words: of a sum, product or extreme the value, and of an extreme where it stands; of LINEAR a factor and a
  * term, as every y[t] = a[t] y[t - 1] + x[t] is of an earlier one.
@@ -16,6 +16,8 @@
 #define KILN_CUMULATE_PROD_I 6u
 #define KILN_CUMULATE_MAX_I 7u
 #define KILN_CUMULATE_MIN_I 8u
+#define KILN_CUMULATE_MAX_U 9u
+#define KILN_CUMULATE_MIN_U 10u
 
 /* How. */
 #define KILN_CUMULATE_EXCLUSIVE 1u      /* y[t] leaves x[t] out */

@@ -40,6 +40,8 @@ uvec2 nothing()
     case KILN_CUMULATE_PROD_I: return uvec2(1u, 0u);
     case KILN_CUMULATE_MAX_I: return uvec2(0x80000000u, first);
     case KILN_CUMULATE_MIN_I: return uvec2(0x7fffffffu, first);
+    case KILN_CUMULATE_MAX_U: return uvec2(0u, first);
+    case KILN_CUMULATE_MIN_U: return uvec2(0xffffffffu, first);
     default: return uvec2(0u);
     }
 }
@@ -65,6 +67,8 @@ uvec2 combine(uvec2 s, uvec2 t)
     case KILN_CUMULATE_SUM_I: return uvec2(s.x + t.x, 0u);
     case KILN_CUMULATE_PROD_I: return uvec2(s.x * t.x, 0u);
     case KILN_CUMULATE_MAX_I: return int(t.x) > int(s.x) ? t : s;
+    case KILN_CUMULATE_MAX_U: return t.x > s.x ? t : s;
+    case KILN_CUMULATE_MIN_U: return t.x < s.x ? t : s;
     default: return int(t.x) < int(s.x) ? t : s;
     }
 }

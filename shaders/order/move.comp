@@ -9,13 +9,13 @@
  */
 #include "radix.glsl"
 
-const uint EACH = KILN_RADIX_PART / KILN_RADIX_LANES;
+const uint EACH = KILN_RADIX_PART / LANES;
 
 KILN_IN(0, uvec2, x);
 KILN_IN(1, uint, starts);
 KILN_OUT(2, uvec2, y);
 
-shared uint key[KILN_RADIX_LANES * (EACH + 1u)];    /* a gap behind each lane's, so that lanes do not share banks */
+shared uint key[KILN_RADIX_PART + LANES];           /* a gap behind each lane's, so that lanes do not share banks */
 
 uint place_of(uint e) { return e + e / EACH; }
 

@@ -7,7 +7,7 @@
 #define DIGITS 16u
 #define WORDS 8u
 
-shared uint column[WORDS][KILN_RADIX_LANES];
+shared uint column[WORDS][LANES];
 
 uint digit_of(uint key) { return (key >> p.shift) & (DIGITS - 1u); }
 

@@ -13,8 +13,7 @@
  */
 #include "interface.h"
 
-#define KILN_RADIX_LANES 128u           /* of the GPU's variants, which take digits of 4 bits ... */
-#define KILN_RADIX_PART 2048u           /* ... and parts of so many pairs at the most */
+#define KILN_RADIX_PART 2048u           /* pairs of a part at the most, and digits of 4 bits, in the GPU's variants */
 
 KILN_PARAMS(radix) {
     uint rows, cols;

@@ -21,6 +21,8 @@ uint meet(uint a, uint b)
     case KILN_MEET_MUL_I: return a * b;
     case KILN_MEET_MIN_I: return uint(min(int(a), int(b)));
     case KILN_MEET_MAX_I: return uint(max(int(a), int(b)));
+    case KILN_MEET_MIN_U: return min(a, b);
+    case KILN_MEET_MAX_U: return max(a, b);
     default: return b;
     }
 }

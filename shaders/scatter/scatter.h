@@ -11,12 +11,9 @@
  *
  *   scatter           0: base    1: index    2: u    3: y                     units: o
  *   scatter_distinct  0: index    1: u    2: y, base before                   units: rows (o, j) of u, whose targets differ
- *   scatter_mark      0: pairs    1: marks [lists, shown]                     units: lists
- *                     where each row's first pair is, for SET the last; a row that has none is left alone
  *   scatter_parts     0: pairs    1: u    2: sums [outer, parts, inner]       units: parts (o, q)
  *                     what a part of one row alone comes to; others are left alone
- *   scatter_sorted    0: base    1: pairs    2: marks    3: u    4: sums    5: y    units: rows (o, r) of y
- *                     as scatter; a mark of a row that has no pair is KILN_SCATTER_NO_MARK
+ *   scatter_runs      0: pairs    1: u    2: sums    3: y, base before        units: o
  *
  * constants  0: code (codes.h)    1: FULL    2: base is bound    3: sums is bound    4: words of an element, 2 only for SET
  */
@@ -25,7 +22,6 @@
 #include "codes.h"
 
 #define KILN_SCATTER_PART 256u
-#define KILN_SCATTER_NO_MARK 0xffffffffu
 
 KILN_PARAMS(scatter) {
     uint outer, rows, first;

@@ -2,6 +2,7 @@
 #include "cumulative/cumulate.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "cpu/reference.h"
 
@@ -16,14 +17,31 @@ static bool is_real(uint32_t code)
     return code <= KILN_CUMULATE_LINEAR_F;
 }
 
+static bool is_natural(uint32_t code)
+{
+    return code == KILN_CUMULATE_MAX_U || code == KILN_CUMULATE_MIN_U;
+}
+
+/* The number that a word is, and back. */
+static double whole_of(uint32_t code, uint32_t word)
+{
+    return is_natural(code) ? (double)word : (double)(int32_t)word;
+}
+
+static uint32_t word_of(double whole)
+{
+    return (uint32_t)(int64_t)whole;
+}
+
 /* An extreme of nothing stands at the first element. */
 static struct state nothing(uint32_t code, uint32_t first)
 {
     static const double values[] = {
-        [KILN_CUMULATE_PROD_F] = 1,        [KILN_CUMULATE_MAX_F] = -INFINITY,
-        [KILN_CUMULATE_MIN_F] = INFINITY,  [KILN_CUMULATE_LINEAR_F] = 1,
-        [KILN_CUMULATE_PROD_I] = 1,        [KILN_CUMULATE_MAX_I] = INT32_MIN,
-        [KILN_CUMULATE_MIN_I] = INT32_MAX,
+        [KILN_CUMULATE_PROD_F] = 1,         [KILN_CUMULATE_MAX_F] = -INFINITY,
+        [KILN_CUMULATE_MIN_F] = INFINITY,   [KILN_CUMULATE_LINEAR_F] = 1,
+        [KILN_CUMULATE_PROD_I] = 1,         [KILN_CUMULATE_MAX_I] = INT32_MIN,
+        [KILN_CUMULATE_MIN_I] = INT32_MAX,  [KILN_CUMULATE_MAX_U] = 0,
+        [KILN_CUMULATE_MIN_U] = UINT32_MAX,
     };
     return (struct state){.value = values[code], .index = first};
 }
@@ -55,6 +73,7 @@ static struct state combine(uint32_t code, struct state s, struct state t)
         return (struct state){.value = (int32_t)((uint32_t)(int32_t)s.value * (uint32_t)(int32_t)t.value)};
     case KILN_CUMULATE_MAX_F:
     case KILN_CUMULATE_MAX_I:
+    case KILN_CUMULATE_MAX_U:
         return wins(s.value, t.value, true) ? t : s;
     default:
         return wins(s.value, t.value, false) ? t : s;
@@ -64,29 +83,23 @@ static struct state combine(uint32_t code, struct state s, struct state t)
 /* States as they lie in memory: two words, a float or an integer and what belongs to it. */
 static struct state load_state(uint32_t code, const uint32_t *words)
 {
-    union {
-        uint32_t word;
-        float real;
-        int32_t whole;
-    } a = {words[0]}, b = {words[1]};
-    return (struct state){.value = is_real(code) ? a.real : a.whole, .term = b.real, .index = words[1]};
+    float value, term;
+    memcpy(&value, &words[0], sizeof value);
+    memcpy(&term, &words[1], sizeof term);
+    return (struct state){.value = is_real(code) ? (double)value : whole_of(code, words[0]),
+                          .term = (double)term,
+                          .index = words[1]};
 }
 
 static void store_state(uint32_t code, struct state s, uint32_t *words)
 {
-    union {
-        uint32_t word;
-        float real;
-        int32_t whole;
-    } a = {0}, b = {s.index};
+    const float value = (float)s.value, term = (float)s.term;
+    words[0] = word_of(s.value);
+    words[1] = s.index;
     if (is_real(code))
-        a.real = (float)s.value;
-    else
-        a.whole = (int32_t)s.value;
+        memcpy(&words[0], &value, sizeof value);
     if (code == KILN_CUMULATE_LINEAR_F)
-        b.real = (float)s.term;
-    words[0] = a.word;
-    words[1] = b.word;
+        memcpy(&words[1], &term, sizeof term);
 }
 
 /* Element t of a row, in the order of the cumulation. */
@@ -103,7 +116,8 @@ static struct state state_at(const struct kiln_params_cumulate *p, const uint32_
     const size_t i = at(p, how, row, t);
     if (how & KILN_CUMULATE_STATES)
         return load_state(code, (const uint32_t *)m->at[0] + 2 * i);
-    const double value = is_real(code) ? (double)((const real *)m->at[0])[i] : ((const int32_t *)m->at[0])[i];
+    const double value =
+        is_real(code) ? (double)((const real *)m->at[0])[i] : whole_of(code, ((const uint32_t *)m->at[0])[i]);
     if (code != KILN_CUMULATE_LINEAR_F)
         return (struct state){.value = value,
                               .index = (uint32_t)(how & KILN_CUMULATE_REVERSE ? p->cols - 1 - t : t)};
@@ -124,7 +138,7 @@ static void put(const struct kiln_params_cumulate *p, const uint32_t *constants,
     if (is_real(constants[0]))
         ((real *)m->at[3])[i] = (real)(constants[0] == KILN_CUMULATE_LINEAR_F ? s.term : s.value);
     else
-        ((int32_t *)m->at[3])[i] = (int32_t)s.value;
+        ((uint32_t *)m->at[3])[i] = word_of(s.value);
     if (constants[3])
         ((uint32_t *)m->at[4])[i] = s.index;
 }

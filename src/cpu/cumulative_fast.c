@@ -4,8 +4,7 @@
  */
 #include "cumulative/cumulate.h"
 
-#include <math.h>
-
+#include "cpu/simd.h"
 #include "device/variants.h"
 
 enum { BLOCK = 128 };
@@ -47,64 +46,38 @@ struct walk {
     bool exclusive;
 };
 
-static void sum(const struct walk *w)
-{
-    double total[BLOCK] = {0};
-    for (size_t t = 0; t < w->cols; t++) {
-        const float *x = w->x + (ptrdiff_t)t * w->step;
-        float *y = w->y + (ptrdiff_t)t * w->step;
-        for (size_t i = 0; i < w->width; i++) {
-            const double next = total[i] + (double)x[i];
-            y[i] = (float)(w->exclusive ? total[i] : next);
-            total[i] = next;
-        }
+/* Element [t, i] of the walk is x[t * step + i]: `next` of it and of the state before, for a width that may be a constant. */
+#define WALK(name, type, state, beginning, next)                                             \
+    KILN_INLINE void name##_body(const struct walk *w, size_t width)                         \
+    {                                                                                        \
+        state before[BLOCK];                                                                 \
+        for (size_t i = 0; i < width; i++)                                                   \
+            before[i] = beginning;                                                           \
+        for (size_t t = 0; t < w->cols; t++) {                                               \
+            const type *x = (const type *)w->x + (ptrdiff_t)t * w->step;                     \
+            const float *a = w->a ? w->a + (t ? (ptrdiff_t)t - w->lag : 0) * w->step : NULL; \
+            type *y = (type *)w->y + (ptrdiff_t)t * w->step;                                 \
+            (void)a;                                                                         \
+            for (size_t i = 0; i < width; i++) {                                             \
+                const state after = next;                                                    \
+                y[i] = (type)(w->exclusive ? before[i] : after);                             \
+                before[i] = after;                                                           \
+            }                                                                                \
+        }                                                                                    \
+    }                                                                                        \
+    static void name(const struct walk *w)                                                   \
+    {                                                                                        \
+        if (w->width == 1)                                                                   \
+            name##_body(w, 1);                                                               \
+        else                                                                                 \
+            name##_body(w, w->width);                                                        \
     }
-}
 
-static void product(const struct walk *w)
-{
-    double total[BLOCK];
-    for (size_t i = 0; i < w->width; i++)
-        total[i] = 1;
-    for (size_t t = 0; t < w->cols; t++) {
-        const float *x = w->x + (ptrdiff_t)t * w->step;
-        float *y = w->y + (ptrdiff_t)t * w->step;
-        for (size_t i = 0; i < w->width; i++) {
-            const double next = total[i] * (double)x[i];
-            y[i] = (float)(w->exclusive ? total[i] : next);
-            total[i] = next;
-        }
-    }
-}
-
-static void recur(const struct walk *w)
-{
-    double state[BLOCK] = {0};
-    for (size_t t = 0; t < w->cols; t++) {
-        const float *x = w->x + (ptrdiff_t)t * w->step;
-        const float *a = w->a + (t ? (ptrdiff_t)t - w->lag : 0) * w->step;
-        float *y = w->y + (ptrdiff_t)t * w->step;
-        for (size_t i = 0; i < w->width; i++) {
-            const double next = (t ? (double)a[i] * state[i] : 0) + (double)x[i];
-            y[i] = (float)(w->exclusive ? state[i] : next);
-            state[i] = next;
-        }
-    }
-}
-
-static void sum_integers(const struct walk *w)
-{
-    uint32_t total[BLOCK] = {0};
-    for (size_t t = 0; t < w->cols; t++) {
-        const uint32_t *x = (const uint32_t *)w->x + (ptrdiff_t)t * w->step;
-        uint32_t *y = (uint32_t *)w->y + (ptrdiff_t)t * w->step;
-        for (size_t i = 0; i < w->width; i++) {
-            const uint32_t next = total[i] + x[i];
-            y[i] = w->exclusive ? total[i] : next;
-            total[i] = next;
-        }
-    }
-}
+WALK(sum, float, double, 0, before[i] + (double)x[i])
+WALK(product, float, double, 1, before[i] * (double)x[i])
+WALK(recur, float, double, 0, (t ? (double)a[i] * before[i] : 0) + (double)x[i])
+WALK(sum_integers, uint32_t, uint32_t, 0, before[i] + x[i])
+#undef WALK
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {

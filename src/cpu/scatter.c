@@ -65,6 +65,12 @@ static void combine_integers(uint32_t code, int32_t *a, int32_t b)
     case KILN_MEET_MUL_I:
         *a = (int32_t)((uint32_t)*a * (uint32_t)b);
         break;
+    case KILN_MEET_MIN_U:
+        *a = (uint32_t)b < (uint32_t)*a ? b : *a;
+        break;
+    case KILN_MEET_MAX_U:
+        *a = (uint32_t)b > (uint32_t)*a ? b : *a;
+        break;
     default:
         *a = (code == KILN_MEET_MAX_I ? b > *a : b < *a) ? b : *a;
     }
@@ -133,24 +139,6 @@ void KILN_REFERENCE(scatter_distinct)(const void *block, const uint32_t *constan
     }
 }
 
-void KILN_REFERENCE(scatter_mark)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                  size_t first, size_t count)
-{
-    const struct kiln_params_scatter *p = block;
-    for (size_t list = first; list < first + count; list++) {
-        const uint32_t *pairs = (const uint32_t *)m->at[0] + 2 * list * p->count;
-        uint32_t *marks = (uint32_t *)m->at[1] + list * p->shown;
-        for (size_t s = 0; s < p->count; s++) {
-            const uint32_t key = pairs[2 * s];
-            const bool begins = s == 0 || pairs[2 * s - 2] != key;
-            const bool ends = s + 1 == p->count || pairs[2 * s + 2] != key;
-            if (key >= p->first && key - p->first < p->shown &&
-                (constants[0] == KILN_MEET_SET ? ends : begins))
-                marks[key - p->first] = (uint32_t)s;
-        }
-    }
-}
-
 void KILN_REFERENCE(scatter_parts)(const void *block, const uint32_t *constants, const kiln_memory *m,
                                    size_t first, size_t count)
 {
@@ -170,25 +158,20 @@ void KILN_REFERENCE(scatter_parts)(const void *block, const uint32_t *constants,
         }
 }
 
-/* What the run of row r in the list of [o, ., i] combines to, from the pairs themselves. */
-static void combine_run(const struct kiln_params_scatter *p, const uint32_t *constants, const kiln_memory *m,
-                        size_t o, size_t r, size_t i)
-{
-    const size_t list = list_of(p, constants[1], o, i), to = (o * p->shown + r) * p->inner + i;
-    const uint32_t *pairs = (const uint32_t *)m->at[1] + 2 * list * p->count;
-    for (size_t s = ((const uint32_t *)m->at[2])[list * p->shown + r];
-         s < p->count && pairs[2 * s] == p->first + r; s++)
-        combine(constants[0], element_of(constants), m->at[5], to, m->at[3],
-                (o * p->count + pairs[2 * s + 1]) * p->inner + i);
-}
-
-void KILN_REFERENCE(scatter_sorted)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                    size_t first, size_t count)
+/* In the order of the pairs; of those of one row that is the order of the list. */
+void KILN_REFERENCE(scatter_runs)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                  size_t first, size_t count)
 {
     const struct kiln_params_scatter *p = block;
-    for (size_t line = first; line < first + count; line++) {
-        begin(constants, m->at[0], m->at[5], line * p->inner, p->inner);
-        for (size_t i = 0; i < p->inner; i++)
-            combine_run(p, constants, m, line / p->shown, line % p->shown, i);
-    }
+    for (size_t o = first; o < first + count; o++)
+        for (size_t s = 0; s < p->count; s++)
+            for (size_t i = 0; i < p->inner; i++) {
+                const uint32_t *pair =
+                    (const uint32_t *)m->at[0] + 2 * (list_of(p, constants[1], o, i) * p->count + s);
+                const uint32_t row = pair[0] - p->first;
+                if (row < p->shown)
+                    combine(constants[0], element_of(constants), m->at[3],
+                            (o * p->shown + row) * p->inner + i, m->at[1],
+                            (o * p->count + pair[1]) * p->inner + i);
+            }
 }

@@ -47,15 +47,27 @@ static int64_t row_of(const struct kiln_params_scatter *p, int32_t index)
     return (uint32_t)index == KILN_INDEX_NOWHERE ? -1 : at - p->first;
 }
 
-/* y[0 .. count) meets u ---------------------------------------------------------------------------------- */
+/* Meeting ------------------------------------------------------------------------------------------------ */
 
-#define MEET(name, type, expression)                           \
-    static void name(void *to, const void *from, size_t count) \
-    {                                                          \
-        type *y = to;                                          \
-        const type *u = from;                                  \
-        for (size_t i = 0; i < count; i++)                     \
-            y[i] = expression;                                 \
+/* NAME_row: a row of y meets one of u. NAME_list: elements of u, each with an index of its own, meet theirs, [count, inner]. */
+#define MEET(name, type, expression)                                                                        \
+    static void name##_row(void *to, const void *from, size_t count)                                        \
+    {                                                                                                       \
+        type *y = to;                                                                                       \
+        const type *u = from;                                                                               \
+        for (size_t i = 0; i < count; i++)                                                                  \
+            y[i] = expression;                                                                              \
+    }                                                                                                       \
+    static void name##_list(const struct kiln_params_scatter *p, const int32_t *index, const void *from,    \
+                            void *to)                                                                       \
+    {                                                                                                       \
+        for (size_t e = 0, i = 0; e < (size_t)p->count * p->inner; e++, i = i + 1 < p->inner ? i + 1 : 0) { \
+            const int64_t row = row_of(p, index[e]);                                                        \
+            type *y = (type *)to + row * (int64_t)p->inner;                                                 \
+            const type *u = (const type *)from + (e - i);                                                   \
+            if (row >= 0 && row < p->shown)                                                                 \
+                y[i] = expression;                                                                          \
+        }                                                                                                   \
     }
 
 MEET(set, uint32_t, u[i])
@@ -67,14 +79,19 @@ MEET(add, uint32_t, y[i] + u[i])
 MEET(multiply, uint32_t, y[i] * u[i])
 MEET(least, int32_t, u[i] < y[i] ? u[i] : y[i])
 MEET(most, int32_t, u[i] > y[i] ? u[i] : y[i])
+MEET(least_natural, uint32_t, u[i] < y[i] ? u[i] : y[i])
+MEET(most_natural, uint32_t, u[i] > y[i] ? u[i] : y[i])
 #undef MEET
 
-typedef void meet_fn(void *to, const void *from, size_t count);
-
-static meet_fn *const meets[] = {
-    [KILN_MEET_SET] = set,          [KILN_MEET_ADD_F] = add_real,  [KILN_MEET_MUL_F] = multiply_real,
-    [KILN_MEET_MIN_F] = least_real, [KILN_MEET_MAX_F] = most_real, [KILN_MEET_ADD_I] = add,
-    [KILN_MEET_MUL_I] = multiply,   [KILN_MEET_MIN_I] = least,     [KILN_MEET_MAX_I] = most,
+static const struct meet {
+    void (*row)(void *to, const void *from, size_t count);
+    void (*list)(const struct kiln_params_scatter *p, const int32_t *index, const void *from, void *to);
+} meets[] = {
+#define ROW(code, name) [KILN_MEET_##code] = {name##_row, name##_list}
+    ROW(SET, set),         ROW(ADD_F, add_real),      ROW(MUL_F, multiply_real), ROW(MIN_F, least_real),
+    ROW(MAX_F, most_real), ROW(ADD_I, add),           ROW(MUL_I, multiply),      ROW(MIN_I, least),
+    ROW(MAX_I, most),      ROW(MIN_U, least_natural), ROW(MAX_U, most_natural),
+#undef ROW
 };
 
 /* Units -------------------------------------------------------------------------------------------------- */
@@ -83,24 +100,12 @@ static void scatter_rows(const kiln_dispatch *d, const int32_t *index, const uin
                          int64_t begin, int64_t end)
 {
     const struct kiln_params_scatter *p = block_of(d);
-    meet_fn *meet = meets[d->constants[0]];
+    const struct meet *meet = &meets[d->constants[0]];
     for (size_t j = 0; j < p->count; j++) {
         const int64_t row = row_of(p, index[j]);
         if (row >= begin && row < end)
-            meet(y + (size_t)row * p->inner, u + j * p->inner, p->inner);
+            meet->row(y + (size_t)row * p->inner, u + j * p->inner, p->inner);
     }
-}
-
-static void scatter_elements(const kiln_dispatch *d, const int32_t *index, const uint32_t *u, uint32_t *y)
-{
-    const struct kiln_params_scatter *p = block_of(d);
-    meet_fn *meet = meets[d->constants[0]];
-    for (size_t j = 0; j < p->count; j++)
-        for (size_t i = 0; i < p->inner; i++) {
-            const int64_t row = row_of(p, index[j * p->inner + i]);
-            if (row >= 0 && row < p->shown)
-                meet(y + (size_t)row * p->inner + i, u + j * p->inner + i, 1);
-        }
 }
 
 static void run_unit(const kiln_dispatch *d, const kiln_memory *m, size_t unit)
@@ -119,8 +124,9 @@ static void run_unit(const kiln_dispatch *d, const kiln_memory *m, size_t unit)
         memset(y + begin * p->inner, 0, bytes);
     else if (base + o * slab != y)
         memcpy(y + begin * p->inner, base + o * slab + begin * p->inner, bytes);
-    if (d->constants[1])
-        scatter_elements(d, index + o * p->count * p->inner, u, y);
+    if (d->constants[1] || p->inner == 1)
+        meets[d->constants[0]].list(
+            p, index + (d->constants[1] ? o * p->count * p->inner : o / p->share * p->count), u, y);
     else
         scatter_rows(d, index + o / p->share * p->count, u, y, (int64_t)begin, (int64_t)end);
 }

@@ -33,9 +33,9 @@ struct cumulative {
     uint32_t how; /* EXCLUSIVE, REVERSE, LAGGED */
 };
 
-/* An operator's codes, for reals and for integers. */
+/* An operator's codes. */
 struct kind {
-    uint32_t real, integer;
+    uint32_t real, integer, natural; /* natural: for unsigned ones; 0: as the others */
     bool linear, extreme;
 };
 
@@ -195,13 +195,19 @@ kiln_status kiln_lower_cumulation(kiln_plan *plan, const struct kiln_cumulation 
     return status ? status : dispatch(plan, c, parts, PART, c->how, starts, c->y);
 }
 
+static uint32_t code_of(const struct kind *kind, kiln_type type)
+{
+    const bool natural = kind->natural && kiln_type_is_unsigned(type);
+    return kiln_type_is_real(type) ? kind->real : natural ? kind->natural : kind->integer;
+}
+
 static kiln_status lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct cumulative *p = n->params;
     const struct kind *kind = n->op->extra;
     const kiln_spec x = kiln_plan_spec(plan, n->in[0]);
     return kiln_lower_cumulation(plan, &(struct kiln_cumulation){
-                                           .code = kiln_type_is_real(x.type) ? kind->real : kind->integer,
+                                           .code = code_of(kind, x.type),
                                            .how = p->how,
                                            .rows = kiln_rows_of(&x.shape, p->axis),
                                            .x = n->in[0],
@@ -237,8 +243,10 @@ static const kiln_field fields[] = {
 
 OP(cumsum, 1, 1, infer, sum_grad, KILN_CUMULATE_SUM_F, KILN_CUMULATE_SUM_I);
 OP(cumprod, 1, 1, infer, prod_grad, KILN_CUMULATE_PROD_F, KILN_CUMULATE_PROD_I);
-OP(cummax, 1, 2, infer, extreme_grad, KILN_CUMULATE_MAX_F, KILN_CUMULATE_MAX_I, .extreme = true);
-OP(cummin, 1, 2, infer, extreme_grad, KILN_CUMULATE_MIN_F, KILN_CUMULATE_MIN_I, .extreme = true);
+OP(cummax, 1, 2, infer, extreme_grad, KILN_CUMULATE_MAX_F, KILN_CUMULATE_MAX_I, KILN_CUMULATE_MAX_U,
+   .extreme = true);
+OP(cummin, 1, 2, infer, extreme_grad, KILN_CUMULATE_MIN_F, KILN_CUMULATE_MIN_I, KILN_CUMULATE_MIN_U,
+   .extreme = true);
 OP(linear_scan, 2, 1, linear_infer, linear_grad, KILN_CUMULATE_LINEAR_F, 0, .linear = true);
 
 static uint32_t how_of(const kiln_cumulative_params *p)

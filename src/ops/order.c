@@ -90,10 +90,13 @@ static kiln_tensor append(kiln_graph *g, const kiln_op *op, kiln_tensor x, int a
 /* Dispatches --------------------------------------------------------------------------------------------- */
 
 enum {
-    GPU_PART = 2048,    /* elements that a workgroup orders in shared memory */
-    GPU_DIGIT = 4,      /* bits of a radix pass */
-    CPU_ROW = 1 << 16,  /* longer rows are shared by threads */
-    CPU_PART = 1 << 15, /* as parts of so many pairs */
+    GPU_PART = 2048,  /* elements that a workgroup orders in shared memory ... */
+    GPU_LONG = 16384, /* ... or of which it selects a few */
+    GPU_FEW = 512,
+    SOFTWARE_PART = 512, /* where shared memory is as slow as any, passes are fewer steps sooner */
+    GPU_DIGIT = 4,       /* bits of a radix pass */
+    CPU_ROW = 1 << 16,   /* longer rows are shared by threads */
+    CPU_PART = 1 << 15,  /* as parts of so many pairs */
     CPU_DIGIT = 8,
 };
 
@@ -262,7 +265,11 @@ static uint32_t part_of(const kiln_plan *plan, const struct work *w)
 {
     if (kiln_plan_element(plan, w->x) == 8)
         return w->rows.length; /* pairs hold no doubles */
-    return on_cpu(plan) ? CPU_ROW : GPU_PART;
+    if (on_cpu(plan))
+        return CPU_ROW;
+    if (w->keep <= GPU_FEW && w->rows.length > GPU_PART)
+        return GPU_LONG;
+    return kiln_plan_caps(plan)->software && w->keep == w->rows.length ? SOFTWARE_PART : GPU_PART;
 }
 
 /* Selection makes less of a row, part by part, as long as a part keeps at most half. */

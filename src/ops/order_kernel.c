@@ -100,6 +100,19 @@ static const kiln_variant small = {.name = "bitonic_512",
                                    .lanes = 128,
                                    .tuning = (const uint32_t[]){SMALL},
                                    .tuning_count = 1};
+/* Of a part that shared memory could hold, few enough; of any longer one it is the only way. */
+static bool keeps_few(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    const struct kiln_params_order *p = order_block(d);
+    return p->padded > LARGE || (p->keep <= SMALL && p->part >= 8 * p->keep && p->padded > SMALL);
+}
+
+static const kiln_variant select = {.name = "select",
+                                    .accepts = keeps_few,
+                                    .spirv = &kiln_spirv_order_select,
+                                    .half = &kiln_spirv_order_select_half,
+                                    .lanes = 128};
 static const kiln_variant wide = {.name = "bitonic_2048_wide",
                                   .accepts = has_many_lanes,
                                   .spirv = &kiln_spirv_order_bitonic,
@@ -123,7 +136,7 @@ const kiln_kernel kiln_kernel_order = {
     .units = order_units,
     .reference = kiln_reference_order_f32,
     .reference_f64 = kiln_reference_order_f64,
-    .gpu = (const kiln_variant *const[]){&ranks, &small, &wide, &large, NULL},
+    .gpu = (const kiln_variant *const[]){&ranks, &small, &select, &wide, &large, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_order_rows, NULL},
     .cuts = (const kiln_cut[]){{order_extent, order_take, order_unit}},
     .cut_count = 1,
@@ -256,6 +269,8 @@ const kiln_kernel kiln_kernel_order_pick = {
 
 /* Radix passes ------------------------------------------------------------------------------------------- */
 
+enum { FEW_LANES = 16, MANY_LANES = 128 };
+
 static const struct kiln_params_radix *radix_block(const kiln_dispatch *d)
 {
     return (const struct kiln_params_radix *)d->block.words;
@@ -294,12 +309,23 @@ static uint64_t radix_unit(const kiln_dispatch *d)
     return kiln_narrow_unit(d, unit);
 }
 
+/* A driver that runs on the CPU switches between lanes at every barrier: few of them, with more to do, are better there. */
+static bool on_software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
+}
+
+static const kiln_variant count_few = {
+    .name = "few_lanes", .accepts = on_software, .spirv = &kiln_spirv_radix_count, .lanes = FEW_LANES};
+static const kiln_variant move_few = {
+    .name = "few_lanes", .accepts = on_software, .spirv = &kiln_spirv_radix_move, .lanes = FEW_LANES};
 static const kiln_variant count_parts = {.name = "parts",
                                          .spirv = &kiln_spirv_radix_count,
-                                         .lanes = KILN_RADIX_LANES};
+                                         .lanes = MANY_LANES};
 static const kiln_variant move_parts = {.name = "parts",
                                         .spirv = &kiln_spirv_radix_move,
-                                        .lanes = KILN_RADIX_LANES};
+                                        .lanes = MANY_LANES};
 
 const kiln_kernel kiln_kernel_radix_count = {
     .name = "radix_count",
@@ -309,7 +335,7 @@ const kiln_kernel kiln_kernel_radix_count = {
     .units = radix_units,
     .reference = kiln_reference_radix_count_f32,
     .reference_f64 = kiln_reference_radix_count_f64,
-    .gpu = (const kiln_variant *const[]){&count_parts, NULL},
+    .gpu = (const kiln_variant *const[]){&count_few, &count_parts, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_radix_count_parts, NULL},
     .cuts = (const kiln_cut[]){{radix_extent, radix_take, radix_unit}},
     .cut_count = 1,
@@ -323,7 +349,7 @@ const kiln_kernel kiln_kernel_radix_move = {
     .units = radix_units,
     .reference = kiln_reference_radix_move_f32,
     .reference_f64 = kiln_reference_radix_move_f64,
-    .gpu = (const kiln_variant *const[]){&move_parts, NULL},
+    .gpu = (const kiln_variant *const[]){&move_few, &move_parts, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_radix_move_parts, NULL},
     .cuts = (const kiln_cut[]){{radix_extent, radix_take, radix_unit}},
     .cut_count = 1,

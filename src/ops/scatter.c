@@ -11,9 +11,9 @@
  *   direct    the CPU goes through the list
  *   distinct  x copied, every update straight to its place, where the caller promises that places differ
  *   list      short lists: every element of y goes through its list
- *   sorted    (place, position) sorted by radix passes over the bits that places have; where each place's run begins is marked,
- *             and every element of y goes through its run. Long runs are cut: parts of sorted pairs that are of one place are
- *             combined before, side by side.
+ *   sorted    x copied; (place, position) sorted by radix passes over the bits that places have, and where a place's run begins
+ *             an invocation goes through it. Long runs are cut: parts of sorted pairs that are of one place are combined
+ *             before, side by side.
  *
  * Gradients. Of "set" by x: nothing where something was written; by an update: what came to its place, if it was the last one
  * there. Of "add": everything to both. Of "mul" the product of all others, by counting zeros. Of "min" and "max" to the first of
@@ -56,9 +56,13 @@ static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 
 static uint32_t code_of(kiln_type type, int32_t meets)
 {
-    const bool real = kiln_type_is_real(type);
-    return meets == KILN_SCATTER_SET ? KILN_MEET_SET
-                                     : (real ? KILN_MEET_ADD_F : KILN_MEET_ADD_I) + (uint32_t)meets - 1;
+    static const uint32_t reals[] = {KILN_MEET_SET, KILN_MEET_ADD_F, KILN_MEET_MUL_F, KILN_MEET_MIN_F,
+                                     KILN_MEET_MAX_F},
+                          whole[] = {KILN_MEET_SET, KILN_MEET_ADD_I, KILN_MEET_MUL_I, KILN_MEET_MIN_I,
+                                     KILN_MEET_MAX_I},
+                          natural[] = {KILN_MEET_SET, KILN_MEET_ADD_I, KILN_MEET_MUL_I, KILN_MEET_MIN_U,
+                                       KILN_MEET_MAX_U};
+    return (kiln_type_is_real(type) ? reals : kiln_type_is_unsigned(type) ? natural : whole)[meets];
 }
 
 /* Work --------------------------------------------------------------------------------------------------- */
@@ -136,16 +140,6 @@ static kiln_status sort_lists(kiln_plan *plan, const struct kiln_scatter *s, kil
                                           sorted);
 }
 
-static kiln_status mark_runs(kiln_plan *plan, const struct kiln_scatter *s, kiln_tensor pairs,
-                             kiln_tensor *marks)
-{
-    *marks = kiln_plan_temporary(plan, KILN_I32, (int64_t)lists_of(&s->slices).count * s->slices.rows);
-    const kiln_binding bind[] = {{.value = pairs}, {.value = *marks}};
-    const kiln_dispatch d = dispatch_of(&kiln_kernel_scatter_mark, s, 1, bind);
-    const kiln_status status = kiln_plan_fill(plan, (kiln_binding){.value = *marks}, KILN_SCATTER_NO_MARK);
-    return status ? status : kiln_plan_dispatch(plan, &d);
-}
-
 /* What each part of sorted pairs comes to, where lists are long enough to have long runs. */
 static kiln_status sum_parts(kiln_plan *plan, const struct kiln_scatter *s, kiln_tensor pairs,
                              kiln_tensor *sums)
@@ -163,17 +157,16 @@ static kiln_status sum_parts(kiln_plan *plan, const struct kiln_scatter *s, kiln
 
 static kiln_status sorted(kiln_plan *plan, const struct kiln_scatter *s)
 {
-    kiln_tensor pairs, marks, sums;
-    kiln_status status = sort_lists(plan, s, &pairs);
+    kiln_tensor pairs, sums;
+    kiln_status status = begin_with_base(plan, s);
     if (!status)
-        status = mark_runs(plan, s, pairs, &marks);
+        status = sort_lists(plan, s, &pairs);
     if (!status)
         status = sum_parts(plan, s, pairs, &sums);
     if (status)
         return status;
-    const kiln_binding bind[] = {{.value = s->base}, {.value = pairs}, {.value = marks}, s->u,
-                                 {.value = sums},    {.value = s->y}};
-    kiln_dispatch d = dispatch_of(&kiln_kernel_scatter_sorted, s, 1, bind);
+    const kiln_binding bind[] = {{.value = pairs}, s->u, {.value = sums}, {.value = s->y}};
+    kiln_dispatch d = dispatch_of(&kiln_kernel_scatter_runs, s, 1, bind);
     d.constants[3] = sums.id != 0;
     return kiln_plan_dispatch(plan, &d);
 }

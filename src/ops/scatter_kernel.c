@@ -15,12 +15,6 @@ static uint64_t slabs(const kiln_dispatch *d)
     return block_of(d)->outer;
 }
 
-static uint64_t lists(const kiln_dispatch *d)
-{
-    const struct kiln_params_scatter *p = block_of(d);
-    return d->constants[1] ? (uint64_t)p->outer * p->inner : p->outer / p->share;
-}
-
 static uint64_t rows_of_u(const kiln_dispatch *d)
 {
     return (uint64_t)block_of(d)->outer * block_of(d)->count;
@@ -59,12 +53,6 @@ static uint64_t lanes_of_u(const kiln_caps *caps, const kiln_dispatch *d)
     return lanes(rows_of_u(d) * block_of(d)->inner);
 }
 
-static uint64_t lanes_of_pairs(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return lanes(lists(d) * block_of(d)->count);
-}
-
 static uint64_t lanes_of_parts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
@@ -74,19 +62,17 @@ static uint64_t lanes_of_parts(const kiln_caps *caps, const kiln_dispatch *d)
 /* Windows ------------------------------------------------------------------------------------------------ */
 
 /* What a binding holds. */
-enum operand { Y, INDEX, U, PAIRS, MARKS, SUMS };
+enum operand { Y, INDEX, U, PAIRS, SUMS };
 
 /* The operands of a kernel's bindings, in their order. */
 static const enum operand *operands_of(const kiln_kernel *kernel)
 {
     static const enum operand direct[] = {Y, INDEX, U, Y}, distinct[] = {INDEX, U, Y},
-                              mark[] = {PAIRS, MARKS}, parts_[] = {PAIRS, U, SUMS},
-                              sorted[] = {Y, PAIRS, MARKS, U, SUMS, Y};
+                              parts_[] = {PAIRS, U, SUMS}, runs[] = {PAIRS, U, SUMS, Y};
     return kernel == &kiln_kernel_scatter            ? direct
            : kernel == &kiln_kernel_scatter_distinct ? distinct
-           : kernel == &kiln_kernel_scatter_mark     ? mark
            : kernel == &kiln_kernel_scatter_parts    ? parts_
-                                                     : sorted;
+                                                     : runs;
 }
 
 /* Bytes that `share` neighbouring o take in each binding. */
@@ -96,9 +82,11 @@ static void outer_bytes(const kiln_dispatch *d, uint64_t *unit)
     const bool full = d->constants[1];
     const uint64_t inner = p->inner, share = p->share, list = full ? inner : 1;
     const uint64_t elements[] = {
-        [Y] = share * p->shown * inner, [INDEX] = p->count * list,
-        [U] = share * p->count * inner, [PAIRS] = p->count * list * 2,
-        [MARKS] = p->shown * list,      [SUMS] = share * (p->count / KILN_SCATTER_PART) * inner,
+        [Y] = share * p->shown * inner,
+        [INDEX] = p->count * list,
+        [U] = share * p->count * inner,
+        [PAIRS] = p->count * list * 2,
+        [SUMS] = share * (p->count / KILN_SCATTER_PART) * inner,
     };
     for (int i = 0; i < d->kernel->bindings; i++)
         unit[i] = elements[operands_of(d->kernel)[i]] * d->element[i];
@@ -138,7 +126,7 @@ static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     outer_bytes(d, unit);
     for (int i = 0; i < d->kernel->bindings; i++) {
         const enum operand operand = operands_of(d->kernel)[i];
-        if (operand != Y && operand != MARKS)
+        if (operand != Y)
             continue;
         d->bind[i].offset += first * (unit[i] / shown);
         d->bind[i].bytes = count * (unit[i] / shown);
@@ -168,17 +156,14 @@ static const kiln_variant distinct = {.name = "flat",
                                       .groups = lanes_of_u,
                                       .spirv = &kiln_spirv_scatter_distinct,
                                       .half = &kiln_spirv_scatter_distinct_half};
-static const kiln_variant mark = {.name = "flat",
-                                  .groups = lanes_of_pairs,
-                                  .spirv = &kiln_spirv_scatter_mark};
 static const kiln_variant sums = {.name = "flat",
                                   .groups = lanes_of_parts,
                                   .spirv = &kiln_spirv_scatter_parts,
                                   .half = &kiln_spirv_scatter_parts_half};
-static const kiln_variant sorted = {.name = "flat",
-                                    .groups = lanes_of_y,
-                                    .spirv = &kiln_spirv_scatter_sorted,
-                                    .half = &kiln_spirv_scatter_sorted_half};
+static const kiln_variant runs = {.name = "flat",
+                                  .groups = lanes_of_u,
+                                  .spirv = &kiln_spirv_scatter_runs,
+                                  .half = &kiln_spirv_scatter_runs_half};
 
 #define CUTS \
     .cuts = (const kiln_cut[]){{outer_extent, outer_take, outer_unit}, {row_extent, row_take}}, .cut_count = 2
@@ -210,18 +195,6 @@ const kiln_kernel kiln_kernel_scatter_distinct = {
     CUTS,
 };
 
-const kiln_kernel kiln_kernel_scatter_mark = {
-    .name = "scatter_mark",
-    .block_size = sizeof(struct kiln_params_scatter),
-    .bindings = 2,
-    .access = {KILN_READ, KILN_READ_WRITE},
-    .units = lists,
-    .reference = kiln_reference_scatter_mark_f32,
-    .reference_f64 = kiln_reference_scatter_mark_f64,
-    .gpu = (const kiln_variant *const[]){&mark, NULL},
-    CUTS,
-};
-
 const kiln_kernel kiln_kernel_scatter_parts = {
     .name = "scatter_parts",
     .block_size = sizeof(struct kiln_params_scatter),
@@ -235,15 +208,15 @@ const kiln_kernel kiln_kernel_scatter_parts = {
     CUTS,
 };
 
-const kiln_kernel kiln_kernel_scatter_sorted = {
-    .name = "scatter_sorted",
+const kiln_kernel kiln_kernel_scatter_runs = {
+    .name = "scatter_runs",
     .block_size = sizeof(struct kiln_params_scatter),
-    .bindings = 6,
-    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
-    .mixed = 1 << 0 | 1 << 3 | 1 << 5,
-    .units = rows_of_y,
-    .reference = kiln_reference_scatter_sorted_f32,
-    .reference_f64 = kiln_reference_scatter_sorted_f64,
-    .gpu = (const kiln_variant *const[]){&sorted, NULL},
+    .bindings = 4,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ_WRITE},
+    .mixed = 1 << 1 | 1 << 3,
+    .units = slabs,
+    .reference = kiln_reference_scatter_runs_f32,
+    .reference_f64 = kiln_reference_scatter_runs_f64,
+    .gpu = (const kiln_variant *const[]){&runs, NULL},
     CUTS,
 };

@@ -118,6 +118,24 @@ Test(cumulative, nan_stays_and_the_first_of_equals_counts)
     kiln_expect_devices_agree(odd_most, &yes, false, 1e-30, "places");
 }
 
+/* Numbers beyond 2^31. */
+static kiln_tensor naturals(kiln_graph *g, const void *least)
+{
+    const kiln_tensor x =
+        kiln_cast(g, kiln_test_values(g, KILN_SHAPE(4), (const float[]){2, 3, 1, 5}), KILN_U32);
+    const kiln_tensor y = kiln_mul(g, x, kiln_scalar(g, KILN_U32, 750000000));
+    return *(const bool *)least ? kiln_cummin(g, y, 0, NULL, NULL) : kiln_cummax(g, y, 0, NULL, NULL);
+}
+
+Test(cumulative, unsigned_integers_have_no_sign)
+{
+    const bool no = false, yes = true;
+    kiln_expect_values(naturals, &no, (const double[]){1.5e9, 2.25e9, 2.25e9, 3.75e9}, 4, 0, "largest");
+    kiln_expect_values(naturals, &yes, (const double[]){1.5e9, 1.5e9, 0.75e9, 0.75e9}, 4, 0, "least");
+    kiln_expect_devices_agree(naturals, &no, false, 1e-30, "largest");
+    kiln_expect_devices_agree(naturals, &yes, false, 1e-30, "least");
+}
+
 /* The gradient of a gradient: of the sum of the squares of what the first gives. */
 static kiln_tensor twice(kiln_graph *g, const void *reverse)
 {

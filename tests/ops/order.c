@@ -41,6 +41,8 @@ static const struct order_case {
     {{1, {5000}}, 0, REALS, true, true, 1500, "so many that the row is sorted"},
     {{1, {70001}}, 0, WHOLE, false, true, 10, "ten of a row that threads share"},
     {{1, {70001}}, 0, EQUAL, true, true, 3, "the first of equals"},
+    {{2, {2, 2000}}, 1, TIES, false, true, 1200, "more than half of a workgroup's"},
+    {{2, {3, 1000}}, 1, TIES, true, true, 300, "few of a workgroup's"},
     {{2, {3, 41}}, 1, HALVES, false, false, 0, "halves, short rows"},
     {{2, {3, 700}}, 0, HALVES, true, false, 2, "halves, the larger of three"},
     {{2, {2, 2049}}, 1, HALVES, false, false, 0, "halves, long rows"},
