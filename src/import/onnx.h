@@ -218,6 +218,9 @@ int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out);
 /** A shape from the items of a list: numbers and symbols, none negative. Refuses. */
 bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_shape *out);
 
+/** What every kind of convolution has in attributes, of x at input 0 and filters at w_input; false after a refusal. */
+bool kiln_onnx_take_conv(kiln_onnx_node *n, int w_input, kiln_conv_params *p);
+
 /* Builders and folds, by family ----------------------------------------------------------------------------------- */
 
 /* onnx_math.c */
@@ -278,6 +281,15 @@ void kiln_onnx_build_softmax(kiln_onnx_node *n);
 void kiln_onnx_build_softmax_flat(kiln_onnx_node *n);
 void kiln_onnx_build_layer_norm(kiln_onnx_node *n);
 void kiln_onnx_build_instance_norm(kiln_onnx_node *n);
+
+/* onnx_quantize.c */
+void kiln_onnx_build_quantize(kiln_onnx_node *n);
+void kiln_onnx_build_dequantize(kiln_onnx_node *n);
+void kiln_onnx_build_quantize_dynamic(kiln_onnx_node *n);
+void kiln_onnx_build_matmul_integer(kiln_onnx_node *n);
+void kiln_onnx_build_matmul_quantized(kiln_onnx_node *n);
+void kiln_onnx_build_conv_integer(kiln_onnx_node *n);
+void kiln_onnx_build_conv_quantized(kiln_onnx_node *n);
 
 /* onnx_reduce.c */
 void kiln_onnx_build_reduce(kiln_onnx_node *n);

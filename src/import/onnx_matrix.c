@@ -86,10 +86,9 @@ bool kiln_onnx_take_window(kiln_onnx_node *n, const int64_t *size, struct kiln_o
 
 /* Convolution -------------------------------------------------------------------------------------------- */
 
-/* What Conv and ConvTranspose share; false after a refusal. */
-static bool take_conv(kiln_onnx_node *n, kiln_conv_params *p)
+bool kiln_onnx_take_conv(kiln_onnx_node *n, int w_input, kiln_conv_params *p)
 {
-    const kiln_shape x = kiln_onnx_spec(n, 0).shape, filter = kiln_onnx_spec(n, 1).shape;
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape, filter = kiln_onnx_spec(n, w_input).shape;
     const int64_t groups = kiln_onnx_int(n, "group", 1);
     int sizes;
     const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
@@ -113,7 +112,7 @@ static bool take_conv(kiln_onnx_node *n, kiln_conv_params *p)
 void kiln_onnx_build_conv(kiln_onnx_node *n)
 {
     kiln_conv_params p;
-    if (take_conv(n, &p))
+    if (kiln_onnx_take_conv(n, 1, &p))
         kiln_onnx_out(n, 0, kiln_conv(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
 }
 
@@ -138,7 +137,7 @@ void kiln_onnx_build_conv_transpose(kiln_onnx_node *n)
     const int axes = kiln_onnx_spec(n, 0).shape.rank - 2;
     kiln_conv_params p;
     int count;
-    if (!take_conv(n, &p))
+    if (!kiln_onnx_take_conv(n, 1, &p))
         return;
     const int64_t *shape = kiln_onnx_ints(n, "output_shape", &count);
     take_ints(n, "output_padding", axes, 0, p.output_pad);

@@ -62,10 +62,17 @@ static void write_clip(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), least, most));
 }
 
+/* A real beyond the range of a small integer becomes its end; in ONNX anything may come of it. */
 static void write_cast(writer *w, const kiln_node *n, const row *r)
 {
-    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "to",
-                      kiln_onnx_type_of(spec(w, n->out[0]).type));
+    const kiln_type type = spec(w, n->out[0]).type;
+    const bool natural = type == KILN_U8 || type == KILN_U16, whole = type == KILN_I8 || type == KILN_I16;
+    const char *x = in(w, n, 0);
+    if ((natural || whole) && kiln_type_is_real(spec(w, n->in[0]).type)) {
+        const double high = ldexp(1, 8 * (int)kiln_type_size(type) - whole) - 1, low = whole ? -high - 1 : 0;
+        x = kiln_onnx_step(w, "Clip", IN(x, scalar(w, n, low), scalar(w, n, high)));
+    }
+    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(x)), "to", kiln_onnx_type_of(type));
 }
 
 /* Zero steps where ONNX drops fractions: sign(x) floor(|x|). */

@@ -46,17 +46,23 @@ static void put_field(writer *w, Onnx__NodeProto *o, const kiln_node *n, const c
     kiln_onnx_put_ints(w, o, name, value, axes_behind(w, n));
 }
 
-void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
+/* What every kind of convolution has. */
+static void put_conv(writer *w, Onnx__NodeProto *o, const kiln_node *n)
 {
     const kiln_shape filter = spec(w, n->in[1]).shape;
-    const bool transposed = !strcmp(n->op->name, "conv_transpose");
-    Onnx__NodeProto *o = kiln_onnx_write(w, transposed ? "ConvTranspose" : "Conv", name, bias[0] ? 3 : 2,
-                                         (const char *[]){in(w, n, 0), in(w, n, 1), bias});
     kiln_onnx_put_ints(w, o, "kernel_shape", &filter.size[2], axes_behind(w, n));
     put_field(w, o, n, "stride", "strides");
     put_field(w, o, n, "dilation", "dilations");
     kiln_onnx_put_int(w, o, "group", integer(n, "groups"));
     put_padding(w, o, n);
+}
+
+void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
+{
+    const bool transposed = !strcmp(n->op->name, "conv_transpose");
+    Onnx__NodeProto *o = kiln_onnx_write(w, transposed ? "ConvTranspose" : "Conv", name, bias[0] ? 3 : 2,
+                                         (const char *[]){in(w, n, 0), in(w, n, 1), bias});
+    put_conv(w, o, n);
     if (transposed)
         put_field(w, o, n, "output_pad", "output_padding");
     if (n->inputs > 2 && n->in[2].id)
@@ -101,6 +107,26 @@ static void write_matmul(writer *w, const kiln_node *n, const row *r)
 {
     (void)r;
     kiln_onnx_write_matmul(w, n, "", out(w, n));
+}
+
+/* Small integers; the zero points are inputs 2 and 3. */
+
+static void write_conv_integer(writer *w, const kiln_node *n, const row *r)
+{
+    put_conv(w,
+             kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1), in(w, n, 2), in(w, n, 3))),
+             n);
+}
+
+static void write_matmul_integer(writer *w, const kiln_node *n, const row *r)
+{
+    const bool turn_a = integer(n, "transpose_a"), turn_b = integer(n, "transpose_b");
+    const kiln_shape zero = n->inputs > 2 && n->in[2].id ? spec(w, n->in[2]).shape : KILN_SCALAR;
+    if (spec(w, n->in[0]).shape.rank > 2 && kiln_shape_count(&zero) != 1)
+        kiln_onnx_writer_refuse(w, n, "a zero point for each row of stacked matrices");
+    kiln_onnx_write(w, r->onnx, out(w, n),
+                    IN(turn_a ? swapped(w, n, 0) : in(w, n, 0), turn_b ? swapped(w, n, 1) : in(w, n, 1),
+                       in(w, n, 2), in(w, n, 3)));
 }
 
 /* Windows that divide x's sizes evenly, as windows of a size; false where they do not. */
@@ -334,6 +360,7 @@ static const row rows[] = {
     {"by_mode", NULL, write_alias, 2},
     {"concat", "Concat", write_axis, 0},
     {"conv", "Conv", write_conv, 0},
+    {"conv_integer", "ConvInteger", write_conv_integer, 0},
     {"conv_transpose", "ConvTranspose", write_conv, 0},
     {"expand", "Expand", write_expand, 0},
     {"expand_to", "Expand", write_expand, 1},
@@ -343,6 +370,7 @@ static const row rows[] = {
     {"gather", "Gather", write_axis, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
     {"matmul", "MatMul", write_matmul, 0},
+    {"matmul_integer", "MatMulInteger", write_matmul_integer, 0},
     {"mean", "ReduceMean", write_reduce, 0},
     {"moments", NULL, write_moments, 0},
     {"ones_like", NULL, write_filled, 0},

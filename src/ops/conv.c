@@ -289,7 +289,7 @@ static kiln_beyond filter_beyond(kiln_graph *g, const kiln_node *n, int input, i
     return axis == 0 && input < 2 ? KILN_FILLED(0) : KILN_REFUSED;
 }
 
-static const kiln_field fields[] = {
+const kiln_field kiln_conv_fields[] = {
     {"stride", KILN_FIELD_INT, offsetof(kiln_conv_params, stride), 3},
     {"pad", KILN_FIELD_INT, offsetof(kiln_conv_params, pad), 6},
     {"same", KILN_FIELD_INT, offsetof(kiln_conv_params, same), 1},
@@ -301,7 +301,7 @@ static const kiln_field fields[] = {
 
 const kiln_op kiln_op_conv = {
     .name = "conv",
-    .fields = fields,
+    .fields = kiln_conv_fields,
     .inputs = 2,
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,
@@ -315,7 +315,7 @@ const kiln_op kiln_op_conv = {
 
 const kiln_op kiln_op_conv_transpose = {
     .name = "conv_transpose",
-    .fields = fields,
+    .fields = kiln_conv_fields,
     .inputs = 2,
     .outputs = 1,
     .flags = KILN_OP_EPILOGUE,
@@ -329,7 +329,7 @@ const kiln_op kiln_op_conv_transpose = {
 
 const kiln_op kiln_op_conv_grad_filter = {
     .name = "conv_grad_filter",
-    .fields = fields,
+    .fields = kiln_conv_fields,
     .inputs = 3,
     .outputs = 1,
     .shape_inputs = 1u << 2,

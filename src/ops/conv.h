@@ -11,6 +11,9 @@
 
 enum { KILN_CONV_AXES = 3 };
 
+/** What a convolution is described by, ended by {0}. */
+extern const kiln_field kiln_conv_fields[];
+
 /** Append op with params whose defaults are written out, so that equal bytes mean equal nodes. */
 kiln_tensor kiln_conv_append(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                              const kiln_conv_params *params);

@@ -24,24 +24,34 @@ static int rank_of(const kiln_graph *g, kiln_tensor t)
     return kiln_tensor_spec(g, t).shape.rank;
 }
 
-kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b, const kiln_matmul_params *params)
+kiln_tensor kiln_append_product(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                                const kiln_matmul_params *params)
 {
+    enum { MOST = 4 };
     kiln_matmul_params p = params ? *params : (kiln_matmul_params){0};
-    const bool vector_a = a.id && rank_of(g, a) == 1, vector_b = b.id && rank_of(g, b) == 1;
+    kiln_tensor all[MOST] = {in[0], in[1]};
+    const bool vector_a = in[0].id && rank_of(g, in[0]) == 1, vector_b = in[1].id && rank_of(g, in[1]) == 1;
+    for (int i = 2; i < inputs && i < MOST; i++)
+        all[i] = in[i];
     if (vector_a) { /* a row */
-        a = kiln_unsqueeze(g, a, 0);
+        all[0] = kiln_unsqueeze(g, in[0], 0);
         p.transpose_a = false;
     }
     if (vector_b) { /* a column */
-        b = kiln_unsqueeze(g, b, 1);
+        all[1] = kiln_unsqueeze(g, in[1], 1);
         p.transpose_b = false;
     }
-    kiln_tensor y = kiln_append(g, &kiln_op_matmul, (const kiln_tensor[]){a, b}, 2, &p, sizeof p);
+    kiln_tensor y = kiln_append(g, op, all, inputs, &p, sizeof p);
     if (vector_b)
         y = kiln_squeeze(g, y, -1);
     if (vector_a)
         y = kiln_squeeze(g, y, vector_b ? -1 : -2);
     return y;
+}
+
+kiln_tensor kiln_matmul(kiln_graph *g, kiln_tensor a, kiln_tensor b, const kiln_matmul_params *params)
+{
+    return kiln_append_product(g, &kiln_op_matmul, (const kiln_tensor[]){a, b}, 2, params);
 }
 
 /* The shape of the batch axes: all but the last two. */

@@ -12,6 +12,13 @@
 kiln_status kiln_matmul_shape(kiln_graph *g, const kiln_node *n, const kiln_matmul_params *p,
                               const kiln_shape *a, const kiln_shape *b, kiln_shape *out);
 
+/**
+ * Append a product of the first two inputs, of at most four: a vector among them is a row or a column, whose axis the result
+ * has not.
+ */
+kiln_tensor kiln_append_product(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
+                                const kiln_matmul_params *params);
+
 /** One batch axis, with the strides of both operands in elements; 0 where an operand is broadcast. */
 struct kiln_batch_axis {
     uint64_t size, a, b;

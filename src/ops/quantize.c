@@ -335,9 +335,8 @@ const kiln_op kiln_op_matmul_integer = {
 kiln_tensor kiln_matmul_integer(kiln_graph *g, kiln_tensor a, kiln_tensor b, kiln_tensor a_zero,
                                 kiln_tensor b_zero, const kiln_matmul_params *params)
 {
-    const kiln_matmul_params p = params ? *params : (kiln_matmul_params){0};
     const kiln_tensor in[] = {a, b, a_zero, b_zero};
-    return a.id && b.id ? kiln_append(g, &kiln_op_matmul_integer, in, 4, &p, sizeof p) : KILN_NONE;
+    return a.id && b.id ? kiln_append_product(g, &kiln_op_matmul_integer, in, 4, params) : KILN_NONE;
 }
 
 kiln_tensor kiln_matmul_quantized(kiln_graph *g, kiln_quantized a, kiln_quantized b, kiln_tensor scale,

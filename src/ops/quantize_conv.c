@@ -110,6 +110,7 @@ static kiln_status conv_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_op kiln_op_conv_integer = {
     .name = "conv_integer",
+    .fields = kiln_conv_fields,
     .inputs = 2,
     .outputs = 1,
     .infer = conv_infer,

@@ -297,6 +297,26 @@ Test(quantize, products_are_exact)
         expect_product(&products[i]);
 }
 
+Test(quantize, vectors_are_rows_and_columns)
+{
+    const int32_t values[] = {1, -2, 3, 4, 100, -128, 127, -50};
+    const int32_t one[] = {7, -3, 2, 5};
+    const kiln_array in = {.type = KILN_I32, .shape = KILN_SHAPE(4), .data = (void *)(uintptr_t)one};
+    const int64_t by_row[] = {7 + 6 + 6 + 20, 700 + 384 + 254 - 250}, by_itself[] = {49 + 9 + 4 + 25};
+    for (int i = 0; i < 3; i++) {
+        const bool first = i == 0, last = i == 1;
+        kiln_graph *g = new_graph();
+        const kiln_tensor x = kiln_input(g, "x", KILN_I8, KILN_SHAPE(4)),
+                          w = whole(g, KILN_I8, KILN_SHAPE(2, 4), values);
+        const kiln_matmul_params turned = {.transpose_b = true};
+        const kiln_tensor y = first  ? kiln_matmul_integer(g, x, w, KILN_NONE, KILN_NONE, &turned)
+                              : last ? kiln_matmul_integer(g, w, x, KILN_NONE, KILN_NONE, NULL)
+                                     : kiln_matmul_integer(g, x, x, KILN_NONE, KILN_NONE, NULL);
+        cr_expect_eq(kiln_tensor_shape(g, y).rank, i < 2);
+        expect_whole(g, y, &in, i < 2 ? by_row : by_itself, i < 2 ? 2 : 1, "a vector");
+    }
+}
+
 /* The example of ONNX's QLinearMatMul. */
 Test(quantize, products_of_quantized_values)
 {

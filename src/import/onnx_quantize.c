@@ -1,0 +1,115 @@
+/*
+ * onnx_quantize.c - small integers that stand for reals: to them, back, and products of them.
+ *
+ * A zero point that belongs to rows or columns comes as a vector or with axes of size 1 beside it; the operators take a vector.
+ */
+#include <kiln/quantize.h>
+
+#include "import/onnx.h"
+
+/* Input i, of which at most one axis is longer than 1, as one element or a vector. */
+static kiln_tensor vector(kiln_onnx_node *n, int i)
+{
+    const kiln_shape shape = kiln_onnx_spec(n, i).shape;
+    int64_t longest = 1;
+    int longer = 0;
+    for (int k = 0; k < shape.rank; k++) {
+        longer += shape.size[k] != 1;
+        longest = shape.size[k] != 1 ? shape.size[k] : longest;
+    }
+    if (longer > 1)
+        kiln_onnx_refuse(n, "input \"%s\" differs along %d axes, supported is one", n->in[i]->name, longer);
+    const kiln_tensor t = kiln_onnx_in(n, i);
+    return shape.rank < 2 || n->refused ? t : kiln_reshape(n->g, t, KILN_SHAPE(longest));
+}
+
+/* Values at input i, their scale and zero point behind. */
+static kiln_quantized quantized(kiln_onnx_node *n, int i)
+{
+    return (kiln_quantized){kiln_onnx_in(n, i), vector(n, i + 1), vector(n, i + 2)};
+}
+
+/* The type an attribute asks for; `otherwise` where it does not. */
+static kiln_type output_type(kiln_onnx_node *n, kiln_type otherwise)
+{
+    const int64_t asked = kiln_onnx_int(n, "output_dtype", 0);
+    kiln_type type = otherwise;
+    if (asked && (asked > INT16_MAX || !kiln_onnx_type((int)asked, &type)))
+        kiln_onnx_refuse(n, "output_dtype %lld is not supported", (long long)asked);
+    return type;
+}
+
+/* Where scales differ; block_size 0 is one scale for each index. */
+static kiln_quantize_params place(kiln_onnx_node *n)
+{
+    const int64_t axis = kiln_onnx_int(n, "axis", 1), block = kiln_onnx_int(n, "block_size", 0);
+    const int rank = kiln_onnx_spec(n, 0).shape.rank, scale = kiln_onnx_spec(n, 1).shape.rank;
+    if (block < 0)
+        kiln_onnx_refuse(n, "block_size is %lld", (long long)block);
+    return (kiln_quantize_params){.axis = scale ? kiln_onnx_axis(n, axis, rank) : 0, .block = block};
+}
+
+void kiln_onnx_build_quantize(kiln_onnx_node *n)
+{
+    const bool zero = kiln_onnx_has(n, 2);
+    const kiln_quantize_params p = place(n);
+    const kiln_type type = output_type(n, zero ? kiln_onnx_spec(n, 2).type : KILN_U8);
+    if (!n->refused)
+        kiln_onnx_out(
+            n, 0, kiln_quantize(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), type, &p));
+}
+
+void kiln_onnx_build_dequantize(kiln_onnx_node *n)
+{
+    const kiln_quantize_params p = place(n);
+    const kiln_type type = output_type(n, kiln_onnx_spec(n, 1).type);
+    if (n->refused)
+        return;
+    const kiln_tensor y =
+        kiln_dequantize(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p);
+    kiln_onnx_out(n, 0, kiln_cast(n->g, y, type));
+}
+
+void kiln_onnx_build_quantize_dynamic(kiln_onnx_node *n)
+{
+    const kiln_quantized q = kiln_quantize_dynamic(n->g, kiln_onnx_in(n, 0), KILN_U8, NULL);
+    kiln_onnx_out(n, 0, q.values);
+    kiln_onnx_out(n, 1, q.scale);
+    kiln_onnx_out(n, 2, q.zero);
+}
+
+void kiln_onnx_build_matmul_integer(kiln_onnx_node *n)
+{
+    const kiln_tensor a_zero = vector(n, 2), b_zero = vector(n, 3);
+    if (!n->refused)
+        kiln_onnx_out(
+            n, 0, kiln_matmul_integer(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), a_zero, b_zero, NULL));
+}
+
+void kiln_onnx_build_matmul_quantized(kiln_onnx_node *n)
+{
+    const kiln_quantized a = quantized(n, 0), b = quantized(n, 3);
+    if (!n->refused)
+        kiln_onnx_out(n, 0,
+                      kiln_matmul_quantized(n->g, a, b, kiln_onnx_in(n, 6), kiln_onnx_in(n, 7),
+                                            kiln_onnx_spec(n, 7).type, NULL));
+}
+
+void kiln_onnx_build_conv_integer(kiln_onnx_node *n)
+{
+    const kiln_tensor x_zero = vector(n, 2), w_zero = vector(n, 3);
+    kiln_conv_params p;
+    if (kiln_onnx_take_conv(n, 1, &p) && !n->refused)
+        kiln_onnx_out(n, 0,
+                      kiln_conv_integer(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), x_zero, w_zero, &p));
+}
+
+void kiln_onnx_build_conv_quantized(kiln_onnx_node *n)
+{
+    const kiln_quantized x = quantized(n, 0), w = quantized(n, 3);
+    kiln_conv_params p;
+    if (kiln_onnx_take_conv(n, 3, &p) && !n->refused)
+        kiln_onnx_out(n, 0,
+                      kiln_conv_quantized(n->g, x, w, kiln_onnx_in(n, 8), kiln_onnx_in(n, 6),
+                                          kiln_onnx_in(n, 7), kiln_onnx_spec(n, 7).type, &p));
+}
