@@ -126,7 +126,10 @@ KILN_API kiln_tensor kiln_state_init(kiln_graph *g, const char *name, kiln_type 
 /** An effect: store `next` in the state when the program that lists the effect runs. Type and shape must be equal. */
 KILN_API kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor next);
 
-/** As kiln_assign, but performed by itself in every training program (train = true) that computes `with`. */
+/**
+ * As kiln_assign, but performed by itself in every training program (train = true) that computes `with`. In other programs the
+ * state stays as it is, for what is built later too.
+ */
 KILN_API kiln_tensor kiln_assign_with(kiln_graph *g, kiln_tensor state, kiln_tensor next, kiln_tensor with);
 
 /** Several effects as one. KILN_NONE among them are left out. */

@@ -157,14 +157,12 @@ static kiln_tensor next_of(const kiln_graph *body, kiln_tensor state)
     return KILN_NONE;
 }
 
-/* Whether the assignment that makes the state's newest value is one of kiln_assign_with. */
+/* Whether what the state becomes is assigned by kiln_assign_with. */
 static bool is_attached(const kiln_graph *body, kiln_tensor state)
 {
-    for (int i = 0; i < body->attachment.count; i++) {
-        const kiln_node *n = kiln_graph_node(body, body->attachment.data[i].effect);
-        if (n->in[0].id == state.id && n->in[1].id == next_of(body, state).id)
+    for (int i = 0; i < body->attachment.count; i++)
+        if (kiln_graph_node(body, body->attachment.data[i].effect)->in[0].id == state.id)
             return true;
-    }
     return false;
 }
 
@@ -328,15 +326,12 @@ static void close_counts(struct closing *c)
     }
 }
 
-/* What a captured state is after the body: in inference an attached assignment does not happen. */
-static kiln_tensor close_next(struct closing *c, int index)
+/* What a captured state is after the body. */
+static kiln_tensor close_next(const struct closing *c, int index)
 {
-    const struct kiln_capture *k = &c->list->data[index];
-    const kiln_tensor was = c->captured[index], leaf = leaf_named(c->body, k->name);
+    const kiln_tensor leaf = leaf_named(c->body, c->list->data[index].name);
     const kiln_tensor next = leaf.id ? next_of(c->body, leaf) : KILN_NONE;
-    if (!next.id)
-        return was;
-    return k->attached ? kiln_by_mode(c->to, c->map[next.id], was) : c->map[next.id];
+    return next.id ? c->map[next.id] : c->captured[index];
 }
 
 static void close_outputs(struct closing *c)

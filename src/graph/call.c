@@ -91,6 +91,16 @@ static void inline_node(struct call *c, const kiln_node *n)
         kiln_sizes_bind_counts(&c->sizes, n->out[i], c->to[n->out[i].id]);
 }
 
+/* After the call a state is what the body made of it. */
+static void inline_newest(struct call *c)
+{
+    for (int i = 0; i < c->body->state.count; i++) {
+        const struct kiln_state_value *s = &c->body->state.data[i];
+        if (s->newest.id != s->state.id)
+            kiln_set_newest(c->g, c->state[s->state.id], c->to[s->newest.id]);
+    }
+}
+
 static void inline_attachments(struct call *c)
 {
     for (int i = 0; i < c->body->attachment.count; i++) {
@@ -125,6 +135,8 @@ void kiln_call(kiln_graph *g, const kiln_graph *body, const kiln_tensor *in, kil
         inline_node(&c, body->node.data[i]);
     if (fits && !g->status)
         inline_attachments(&c);
+    if (fits && !g->status)
+        inline_newest(&c);
     for (int i = 0; fits && i < body->output.count && !g->status; i++)
         out[i] = c.to[body->output.data[i].id];
     free(c.to);

@@ -100,6 +100,8 @@ struct kiln_constant_params {
 const struct kiln_value *kiln_graph_value(const kiln_graph *g, kiln_tensor t);
 /** What reading t means now: of a state its newest value, unless inputs are taken as they are; else t. */
 kiln_tensor kiln_newest(const kiln_graph *g, kiln_tensor t);
+/** Let reading a state mean `newest` from now on. */
+void kiln_set_newest(kiln_graph *g, kiln_tensor state, kiln_tensor newest);
 /** The node that makes t; NULL as above. */
 kiln_node *kiln_graph_node(const kiln_graph *g, kiln_tensor t);
 

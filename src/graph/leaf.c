@@ -147,6 +147,13 @@ static struct kiln_state_value *state_of(kiln_graph *g, kiln_tensor state)
     return NULL;
 }
 
+void kiln_set_newest(kiln_graph *g, kiln_tensor state, kiln_tensor newest)
+{
+    struct kiln_state_value *s = state_of(g, state);
+    if (s && newest.id)
+        s->newest = newest;
+}
+
 kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor next)
 {
     if (g->status || !state.id || !next.id)
@@ -167,11 +174,19 @@ kiln_tensor kiln_assign(kiln_graph *g, kiln_tensor state, kiln_tensor next)
     return effect;
 }
 
+/* Where it is not performed, what is read later is what was there before. */
 kiln_tensor kiln_assign_with(kiln_graph *g, kiln_tensor state, kiln_tensor next, kiln_tensor with)
 {
-    const kiln_tensor effect = kiln_assign(g, state, next);
-    if (effect.id && with.id && !kiln_vec_push(&g->attachment, (struct kiln_attachment){effect, with}))
+    const struct kiln_state_value *s = state_of(g, state);
+    const kiln_tensor before = s ? s->newest : KILN_NONE, effect = kiln_assign(g, state, next);
+    if (!effect.id || !with.id)
+        return effect;
+    if (!kiln_vec_push(&g->attachment, (struct kiln_attachment){effect, with}))
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "assign \"%s\": out of memory", kiln_tensor_name(g, state));
+    const bool literal = g->literal;
+    g->literal = true;
+    kiln_set_newest(g, state, kiln_by_mode(g, state_of(g, state)->newest, before));
+    g->literal = literal;
     return effect;
 }
 

@@ -296,3 +296,166 @@ Test(control, one_branch_is_taken)
         kiln_expect_devices_agree(build_if, &ifs[i], true, 0, ifs[i].why);
     }
 }
+
+/* One within another ------------------------------------------------------------------------------------- */
+
+static kiln_graph *new_body(const char *name)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, &(kiln_graph_params){.name = name}), KILN_OK);
+    return g;
+}
+
+struct nest_case {
+    kiln_loop_form outer, inner;
+    int steps;
+    const char *why;
+};
+
+/* each row: h = scan over its columns of tanh(h * x + w) */
+static kiln_tensor build_scan_in_scan(kiln_graph *g, const void *one_case)
+{
+    const struct nest_case *c = one_case;
+    kiln_graph *cell = new_body("cell"), *row = new_body("row");
+    kiln_tensor out[2];
+    const kiln_tensor x = kiln_input(cell, "x", KILN_F32, KILN_SCALAR),
+                      h = kiln_input(cell, "h", KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor w = kiln_parameter(cell, "w", KILN_SHAPE(2), &(kiln_init){.kind = KILN_INIT_UNIFORM});
+    const kiln_tensor next = kiln_tanh(cell, kiln_add(cell, kiln_mul(cell, h, x), w));
+    kiln_output(cell, "next", next);
+
+    const kiln_tensor columns = kiln_input(row, "columns", KILN_F32, KILN_SHAPE(kiln_dim(row, "n")));
+    const kiln_tensor h0 = kiln_input(row, "h0", KILN_F32, KILN_SHAPE(2));
+    kiln_scan(row, cell, &(kiln_scan_params){.each = {columns}, .carry = {h0}, .form = c->inner}, out);
+    kiln_output(row, "last", kiln_scale(row, out[0], 2));
+    kiln_output(row, "carry", out[0]);
+
+    const kiln_tensor all = kiln_test_input(g, KILN_SHAPE(c->steps, 3)),
+                      start = kiln_test_input(g, KILN_SHAPE(2));
+    kiln_scan(g, row, &(kiln_scan_params){.each = {all}, .carry = {start}, .form = c->outer}, out);
+    kiln_graph_destroy(&cell);
+    kiln_graph_destroy(&row);
+    return out[0];
+}
+
+static const struct nest_case nests[] = {
+    {KILN_LOOP_UNROLLED, KILN_LOOP_UNROLLED, 3, "both unrolled"},
+    {KILN_LOOP_REPEATED, KILN_LOOP_UNROLLED, 3, "unrolled within repeated"},
+    {KILN_LOOP_UNROLLED, KILN_LOOP_REPEATED, 3, "repeated within unrolled"},
+    {KILN_LOOP_REPEATED, KILN_LOOP_REPEATED, 3, "repeated within repeated"},
+};
+
+Test(control, scans_nest)
+{
+    kiln_shape shape;
+    double *want = kiln_test_eval(build_scan_in_scan, &nests[0], NULL, &shape);
+    for (size_t i = 0; i < KILN_COUNT(nests); i++) {
+        kiln_expect_values(build_scan_in_scan, &nests[i], want, 6, 1e-14, nests[i].why);
+        kiln_expect_gradient(build_scan_in_scan, &nests[i], nests[i].why);
+        kiln_expect_devices_agree(build_scan_in_scan, &nests[i], true, 0, nests[i].why);
+    }
+    free(want);
+}
+
+/* A loop in each step of a scan: x doubles until it is more than its limit, which may be at once, or is halved by a branch. */
+static kiln_tensor build_loop_in_scan(kiln_graph *g, const void *one_case)
+{
+    const struct nest_case *c = one_case;
+    kiln_graph *doubling = new_body("doubling"), *step = new_body("step"), *halve = new_body("halve"),
+               *keep = new_body("keep");
+    kiln_tensor out[3], x;
+    kiln_input(doubling, "step", KILN_I32, KILN_SCALAR);
+    x = kiln_input(doubling, "x", KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor most = kiln_input(doubling, "most", KILN_F32, KILN_SCALAR),
+                      twice = kiln_scale(doubling, x, 2);
+    kiln_output(doubling, "more", kiln_less(doubling, kiln_reduce_max(doubling, twice, NULL), most));
+    kiln_output(doubling, "twice", twice);
+
+    x = kiln_input(halve, "x", KILN_F32, KILN_SHAPE(2)); /* no chain: it is a region of its own */
+    kiln_output(halve, "y", kiln_sub(halve, kiln_scale(halve, x, 0.5), kiln_mean(halve, x, NULL)));
+    x = kiln_input(keep, "x", KILN_F32, KILN_SHAPE(2));
+    kiln_output(keep, "y", kiln_add(keep, x, kiln_softmax(keep, x, 0)));
+
+    const kiln_tensor limit = kiln_input(step, "limit", KILN_F32, KILN_SCALAR);
+    x = kiln_input(step, "x", KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor begins = kiln_less(step, kiln_reduce_max(step, x, NULL), limit);
+    kiln_loop(step, doubling,
+              &(kiln_loop_params){.condition = begins, .carry = {x}, .with = {limit}, .bound = 9}, out);
+    kiln_output(step, "count", kiln_name(step, out[0], "made"));
+    const kiln_tensor odd = kiln_less(step, kiln_scalar(step, KILN_I32, 1), out[0]);
+    kiln_if(step, odd, halve, keep, &out[1], &out[2]);
+    kiln_output(step, "next", out[2]);
+
+    const float limits[] = {10, 1, 40, 3}, from[] = {0.75f, 1};
+    kiln_tensor steps[2];
+    const kiln_tensor each = kiln_slice(g, kiln_test_values(g, KILN_SHAPE(4), limits), 0, 0, c->steps, 1);
+    kiln_scan(g, step,
+              &(kiln_scan_params){
+                  .each = {each}, .carry = {kiln_test_values(g, KILN_SHAPE(2), from)}, .form = c->outer},
+              steps);
+    kiln_graph_destroy(&doubling);
+    kiln_graph_destroy(&step);
+    kiln_graph_destroy(&halve);
+    kiln_graph_destroy(&keep);
+    return kiln_concat(g, (kiln_tensor[]){kiln_cast(g, steps[0], KILN_F32), steps[1]}, 2, 0);
+}
+
+Test(control, loops_and_branches_run_within_scans)
+{
+    for (int steps = 1; steps <= 4; steps++) {
+        const struct nest_case apart = {.outer = KILN_LOOP_UNROLLED, .steps = steps, .why = "steps apart"},
+                               turns = {.outer = KILN_LOOP_REPEATED, .steps = steps, .why = "turns"};
+        kiln_shape shape;
+        double *want = kiln_test_eval(build_loop_in_scan, &apart, NULL, &shape);
+        cr_expect_eq(want[0], 4, "1 doubles to 16: %g", want[0]);
+        kiln_expect_values(build_loop_in_scan, &turns, want, (size_t)kiln_shape_count(&shape), 1e-14,
+                           "turns");
+        kiln_expect_devices_agree(build_loop_in_scan, &apart, false, 0, apart.why);
+        kiln_expect_devices_agree(build_loop_in_scan, &turns, false, 0, turns.why);
+        free(want);
+    }
+}
+
+/* A loop whose body branches and loops: every gate within looks at the one around it. */
+static kiln_tensor build_branch_in_loop(kiln_graph *g, const void *one_case)
+{
+    const int *from = one_case;
+    kiln_graph *body = new_body("body"), *up = new_body("up"), *down = new_body("down");
+    kiln_tensor out[2];
+    for (int i = 0; i < 2; i++) {
+        kiln_graph *b = i ? down : up;
+        const kiln_tensor n = kiln_input(b, "n", KILN_I32, KILN_SHAPE(1));
+        const kiln_tensor two = kiln_scalar(b, KILN_I32, 2), three = kiln_scalar(b, KILN_I32, 3),
+                          one = kiln_scalar(b, KILN_I32, 1);
+        const kiln_tensor next = i ? kiln_div(b, n, two) : kiln_add(b, kiln_mul(b, n, three), one);
+        kiln_output(b, "next", kiln_cumsum(b, next, 0, NULL)); /* of one element: itself, and no chain */
+    }
+    kiln_input(body, "step", KILN_I32, KILN_SCALAR);
+    const kiln_tensor n = kiln_input(body, "n", KILN_I32, KILN_SHAPE(1)),
+                      one = kiln_scalar(body, KILN_I32, 1), two = kiln_scalar(body, KILN_I32, 2);
+    const kiln_tensor half = kiln_mul(body, kiln_div(body, n, two), two);
+    kiln_if(body, kiln_squeeze(body, kiln_not_equal(body, n, half), 0), up, down, &n, out);
+    kiln_output(body, "more", kiln_squeeze(body, kiln_not_equal(body, out[0], one), 0));
+    kiln_output(body, "next", out[0]);
+
+    const kiln_tensor start = kiln_unsqueeze(g, whole_input(g, *from), 0);
+    const kiln_tensor begins = kiln_squeeze(g, kiln_not_equal(g, start, kiln_scalar(g, KILN_I32, 1)), 0);
+    kiln_loop(g, body, &(kiln_loop_params){.condition = begins, .carry = {start}, .bound = 40}, out);
+    kiln_graph_destroy(&body);
+    kiln_graph_destroy(&up);
+    kiln_graph_destroy(&down);
+    return kiln_concat(g,
+                       (kiln_tensor[]){kiln_unsqueeze(g, kiln_cast(g, out[0], KILN_F32), 0),
+                                       kiln_cast(g, out[1], KILN_F32)},
+                       2, 0);
+}
+
+/* Collatz's steps to 1. */
+Test(control, branches_run_within_loops)
+{
+    static const int from[] = {1, 2, 3, 7, 9}, steps[] = {0, 1, 7, 16, 19};
+    for (size_t i = 0; i < KILN_COUNT(from); i++) {
+        kiln_expect_values(build_branch_in_loop, &from[i], (const double[]){steps[i], 1}, 2, 0, "Collatz");
+        kiln_expect_devices_agree(build_branch_in_loop, &from[i], false, 0, "Collatz");
+    }
+}
