@@ -41,7 +41,8 @@ typedef struct kiln_minimize_params {
     double clip_norm;  /* scale the gradients of all parameters together to at most this norm; 0 off */
     double clip_value; /* clip each element to +- this, before the norm; 0 off */
     double scale;      /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
-    /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names */
+    /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names: calls with one name are ways to make
+     * the same step, of which a program runs one */
     const char *name;
 } kiln_minimize_params;
 

@@ -4,9 +4,10 @@
  *   kiln_minimize   gradients -> pack -> update             kiln_backward   gradients -> pack -> accumulate
  *   kiln_update     gradient arena -> update
  *
- * The step is a state "NAME.step" of the weights. What changes from step to step is computed in the program:
- * the rate, and the corrections c = 1 - beta^t = -expm1(t log(beta)), which keep their digits where beta^t is
- * near 1.
+ * The step is a state "NAME.step" of the weights. Several optimizers of one name are ways to make the same step,
+ * each in a program of its own, so all of them read it as it stood before any. What changes from step to step is
+ * computed in the program: the rate, and the corrections c = 1 - beta^t = -expm1(t log(beta)), which keep their
+ * digits where beta^t is near 1.
  */
 #include <math.h>
 #include <stdio.h>
@@ -156,9 +157,21 @@ static kiln_tensor step_state(kiln_graph *g, const char *name)
     return state;
 }
 
+/* The state's value before this step, whatever has been assigned to it by now: read once, and known by name. */
+static kiln_tensor steps_done(kiln_graph *g, kiln_tensor state)
+{
+    struct kiln_text name = {0};
+    kiln_text_add(&name, "%s.done", kiln_tensor_name(g, state));
+    kiln_tensor done = name.failed ? KILN_NONE : kiln_find(g, kiln_text_get(&name));
+    if (!done.id && !name.failed)
+        done = kiln_name(g, kiln_stop_gradient(g, state), kiln_text_get(&name));
+    kiln_text_finish(&name);
+    return done;
+}
+
 kiln_tensor kiln_step(kiln_graph *g, const char *optimizer)
 {
-    return kiln_cast(g, step_state(g, optimizer ? optimizer : "optimizer"), KILN_F32);
+    return kiln_cast(g, steps_done(g, step_state(g, optimizer ? optimizer : "optimizer")), KILN_F32);
 }
 
 /* 1 - beta^t, or 1. */
@@ -190,7 +203,7 @@ static kiln_tensor update(kiln_graph *g, kiln_tensor packed, const struct chosen
     rule.rate = c->rate;
     rule.decay = c->decay;
     const kiln_tensor state = step_state(g, name_of(p)),
-                      next = kiln_add(g, state, kiln_scalar(g, KILN_I32, 1));
+                      next = kiln_add(g, steps_done(g, state), kiln_scalar(g, KILN_I32, 1));
     const kiln_tensor scalars = scalars_of(g, kiln_cast(g, next, KILN_F32), &rule, p);
     const kiln_tensor effects[] = {
         kiln_update_parameters(g, packed, scalars, c->parameter, c->count, &rule),

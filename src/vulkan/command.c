@@ -568,8 +568,8 @@ kiln_status kiln_vk_bake(kiln_device *device, const struct kiln_commands *list, 
     for (int i = 0; i < list->count; i++)
         if ((status = record(&b, i)))
             goto fail;
-    if (!b.now && b.begun && !dev->owned &&
-        (status = begin_piece(&b))) /* the last barrier's, behind a repeat */
+    /* behind a repeat the last barrier has a command buffer of its own */
+    if (!b.now && b.begun && (b.host || !dev->owned) && (status = begin_piece(&b)))
         goto fail;
     if (b.now && (status = end_piece(&b, true)))
         goto fail;

@@ -101,3 +101,67 @@ Test(golden, batch_norm_at_inference_is_folded_as_planned)
     planned_finish(&d);
     kiln_test_learner_finish(&l);
 }
+
+/* x [T, B, 8], h -> tanh(x w + h u), in turns. */
+static kiln_tensor scanned(kiln_graph *g, int64_t steps)
+{
+    kiln_graph *cell = plan_graph();
+    const kiln_tensor x = kiln_input(cell, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 8)),
+                      h = kiln_input(cell, "h", KILN_F32, KILN_SHAPE(KILN_BATCH, 8));
+    const kiln_tensor w = kiln_parameter(cell, "w", KILN_SHAPE(8, 8), NULL),
+                      u = kiln_parameter(cell, "u", KILN_SHAPE(8, 8), NULL);
+    const kiln_tensor next =
+        kiln_tanh(cell, kiln_add(cell, kiln_matmul(cell, x, w, NULL), kiln_matmul(cell, h, u, NULL)));
+    kiln_output(cell, "y", kiln_scale(cell, next, 2));
+    kiln_output(cell, "next", next);
+    const kiln_tensor all = kiln_input(g, "all", KILN_F32, KILN_SHAPE(steps, KILN_BATCH, 8)),
+                      first = kiln_input(g, "first", KILN_F32, KILN_SHAPE(KILN_BATCH, 8));
+    kiln_tensor out[2];
+    kiln_scan(g, cell, &(kiln_scan_params){.each = {all}, .carry = {first}, .form = KILN_LOOP_REPEATED}, out);
+    kiln_graph_destroy(&cell);
+    return kiln_add(g, kiln_sum(g, out[0], NULL), kiln_sum(g, out[1], NULL));
+}
+
+Test(golden, a_repeated_scan_learns_as_planned)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_tensor loss = scanned(g, 20), step = kiln_minimize(g, loss, NULL);
+    struct planned d = plan_of(g, KILN_RUN(step, loss), true);
+    expect_plan("scan_learn", &d);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
+/* Halve n while it is even, or take 3 n + 1: until it is 1. */
+static kiln_tensor looped(kiln_graph *g)
+{
+    kiln_graph *body = plan_graph(), *branch[] = {plan_graph(), plan_graph()};
+    kiln_tensor out[2];
+    for (int i = 0; i < 2; i++) {
+        kiln_graph *b = branch[i];
+        const kiln_tensor n = kiln_input(b, "n", KILN_F32, KILN_SHAPE(4)),
+                          next = i ? kiln_scale(b, n, 0.5) : kiln_shift(b, kiln_scale(b, n, 3), 1);
+        kiln_output(b, "next", kiln_softmax(b, next, 0));
+    }
+    const kiln_tensor step = kiln_input(body, "step", KILN_I32, KILN_SCALAR),
+                      n = kiln_input(body, "n", KILN_F32, KILN_SHAPE(4));
+    kiln_if(body, kiln_less(body, step, kiln_scalar(body, KILN_I32, 5)), branch[0], branch[1], &n, out);
+    kiln_output(body, "more",
+                kiln_less(body, kiln_reduce_max(body, out[0], NULL), kiln_scalar(body, KILN_F32, 0.9)));
+    kiln_output(body, "next", out[0]);
+    const kiln_tensor start = kiln_input(g, "start", KILN_F32, KILN_SHAPE(4));
+    kiln_loop(g, body, &(kiln_loop_params){.carry = {start}, .bound = 30}, out);
+    kiln_graph_destroy(&body);
+    for (int i = 0; i < 2; i++)
+        kiln_graph_destroy(&branch[i]);
+    return out[1];
+}
+
+Test(golden, a_branch_in_a_loop_is_gated_as_planned)
+{
+    kiln_graph *g = plan_graph();
+    struct planned d = plan_of(g, KILN_RUN(looped(g)), false);
+    expect_plan("loop", &d);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}

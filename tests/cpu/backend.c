@@ -269,6 +269,50 @@ Test(backend, a_seed_that_is_no_number_is_refused)
     cr_expect(strstr(lines.newest, "always"), "%s", lines.newest);
 }
 
+/* Repeats ------------------------------------------------------------------------------------------------ */
+
+/* What is in `turns` counts the turns of the inner repeat; `flag` falls by one each time, and stops it at 0. */
+static void count_down(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)d, (void)first, (void)count, (void)worker;
+    --*(uint32_t *)m->at[0];
+    ++*(uint32_t *)m->at[1];
+}
+
+Test(backend, a_repeat_runs_until_its_flag_is_0_or_its_turns_are_made)
+{
+    static const kiln_variant variant = {.name = "count_down", .run = count_down};
+    static const struct {
+        uint32_t flag, outer, inner, turns;
+    } cases[] = {{5, 1, 9, 5}, {5, 1, 3, 3}, {0, 2, 3, 0}, {4, 2, 3, 4}, {20, 4, 3, 12}};
+    const kiln_dispatch d = scale_dispatch(&variant, 1, 0);
+
+    setenv("KILN_SHUFFLE", "2", 1);
+    open_cpu(1);
+    uint32_t *flag = buffer("flag", 64)->map, *turns = buffer("turns", 64)->map;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        l.list.count = 0;
+        list_fill(&l, span(1, 4, 4), 1);
+        list_repeat(&l, cases[i].outer);
+        list_fill(&l, span(1, 8, 4), 2);
+        list_repeat(&l, cases[i].inner)->as.repeat.flag = span(0, 0, 4);
+        list_scale(&l, &d, span(0, 0, 4), span(1, 0, 4));
+        list_end(&l);
+        list_end(&l);
+        list_fill(&l, span(1, 12, 4), 3);
+        struct kiln_baked *work = bake();
+        for (int again = 0; again < 2; again++) {
+            *flag = cases[i].flag;
+            memset(turns, 0, 16);
+            run(work);
+            cr_expect_eq(turns[0], cases[i].turns, "case %zu: %u turns", i, turns[0]);
+            cr_expect(turns[1] == 1 && turns[2] == 2 && turns[3] == 3);
+        }
+        kiln_unbake(dev, &work);
+    }
+    finish(NULL);
+}
+
 /* Threads ------------------------------------------------------------------------------------------------ */
 
 enum { SUBMITTERS = 4, SUBMISSIONS = 200, WORDS = 1 << 14 };

@@ -116,6 +116,29 @@ Test(null, a_texel_view_where_there_is_none_is_refused)
     expect_refused(KILN_ERROR_UNSUPPORTED, "binding 0 reads 64 texels, the device has 0");
 }
 
+Test(null, repeats_that_do_not_match_are_refused)
+{
+    list_end(&l);
+    expect_refused(KILN_ERROR_ARGUMENT, "the end of a repeat that never began");
+    l.list.count = 0;
+    list_repeat(&l, 2);
+    expect_refused(KILN_ERROR_ARGUMENT, "1 repeats have no end");
+    l.list.count = 0;
+    list_repeat(&l, 0);
+    list_end(&l);
+    expect_refused(KILN_ERROR_ARGUMENT, "a repeat of no turns");
+    l.list.count = 0;
+    list_repeat(&l, 1)->as.repeat.flag = span(1, 4096, 4);
+    list_end(&l);
+    expect_refused(KILN_ERROR_ARGUMENT, "leaves the buffer of 4096 bytes");
+}
+
+Test(null, groups_that_are_no_three_words_are_refused)
+{
+    list_scale(&l, &twice, span(0, 0, 256), span(0, 256, 256))->indirect = span(0, 1024, 16);
+    expect_refused(KILN_ERROR_ARGUMENT, "its groups are 16 bytes, wanted three words");
+}
+
 Test(null, a_range_outside_its_buffer_is_refused)
 {
     static const struct kiln_span spans[] = {{1, 4096, 4}, {1, 4000, 100}, {1, UINT64_MAX - 3, 8}};

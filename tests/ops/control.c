@@ -459,3 +459,79 @@ Test(control, branches_run_within_loops)
         kiln_expect_devices_agree(build_branch_in_loop, &from[i], false, 0, "Collatz");
     }
 }
+
+/* What lies where ---------------------------------------------------------------------------------------- */
+
+/* Carries that change places, that are read after what replaces them, that begin as one value, and that stay. */
+static kiln_tensor build_places(kiln_graph *g, const void *one_case)
+{
+    const struct nest_case *c = one_case;
+    kiln_graph *body = new_body("body");
+    kiln_tensor in[6], out[8], each = kiln_input(body, "x", KILN_F32, KILN_SHAPE(2));
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    for (int i = 0; i < 6; i++)
+        in[i] = kiln_input(body, names[i], KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor sum = kiln_add(body, in[2], each), after = kiln_mul(body, in[2], sum);
+    kiln_output(body, "y", after);
+    kiln_output(body, "was", in[2]);
+    kiln_output(body, "a'", in[1]);
+    kiln_output(body, "b'", in[0]);
+    kiln_output(body, "c'", sum);
+    kiln_output(body, "d'", kiln_softmax(body, kiln_add(body, in[3], in[0]), 0));
+    kiln_output(body, "e'", kiln_scale(body, kiln_add(body, in[4], after), 0.5));
+    kiln_output(body, "f'", in[5]);
+    const kiln_tensor start = kiln_scale(g, kiln_test_input(g, KILN_SHAPE(2)), 2),
+                      other = kiln_test_input(g, KILN_SHAPE(2));
+    const kiln_tensor x = kiln_test_input(g, KILN_SHAPE(c->steps, 2));
+    kiln_scan(g, body,
+              &(kiln_scan_params){
+                  .each = {x}, .carry = {start, other, start, start, other, start}, .form = c->outer},
+              out);
+    kiln_graph_destroy(&body);
+    kiln_tensor flat[9] = {start};
+    for (int i = 0; i < 8; i++)
+        flat[i + 1] = kiln_reshape(g, out[i], KILN_SHAPE(KILN_REST));
+    return kiln_concat(g, flat, 9, 0);
+}
+
+Test(control, carries_keep_apart_in_their_places)
+{
+    for (int steps = 1; steps < 5; steps++) {
+        const struct nest_case apart = {.outer = KILN_LOOP_UNROLLED, .steps = steps},
+                               turns = {.outer = KILN_LOOP_REPEATED, .steps = steps};
+        kiln_shape shape;
+        double *want = kiln_test_eval(build_places, &apart, NULL, &shape);
+        kiln_expect_values(build_places, &turns, want, (size_t)kiln_shape_count(&shape), 1e-14, "places");
+        kiln_expect_gradient(build_places, &turns, "places");
+        kiln_expect_devices_agree(build_places, &turns, true, 0, "places");
+        free(want);
+    }
+}
+
+/* A gradient of a gradient: of sum(d y / d x) by x. */
+static kiln_tensor build_twice(kiln_graph *g, const void *one_case)
+{
+    const struct nest_case *c = one_case;
+    kiln_graph *body = new_body("body");
+    const kiln_tensor a = kiln_input(body, "x", KILN_F32, KILN_SHAPE(2)),
+                      h = kiln_input(body, "h", KILN_F32, KILN_SHAPE(2));
+    const kiln_tensor next = kiln_tanh(body, kiln_mul(body, kiln_shift(body, h, 0.5), a));
+    kiln_output(body, "y", kiln_square(body, next));
+    kiln_output(body, "next", next);
+    const kiln_tensor x = kiln_test_input(g, KILN_SHAPE(3, 2)), start = kiln_test_input(g, KILN_SHAPE(2));
+    kiln_tensor out[2], dx;
+    kiln_scan(g, body, &(kiln_scan_params){.each = {x}, .carry = {start}, .form = c->outer}, out);
+    kiln_graph_destroy(&body);
+    kiln_gradient(g, kiln_add(g, kiln_sum(g, out[0], NULL), kiln_sum(g, out[1], NULL)), KILN_NONE, &x, 1,
+                  &dx);
+    return dx;
+}
+
+Test(control, the_gradient_of_a_scan_has_a_gradient)
+{
+    for (int form = KILN_LOOP_UNROLLED; form <= KILN_LOOP_REPEATED; form++) {
+        const struct nest_case c = {.outer = (kiln_loop_form)form};
+        kiln_expect_gradient(build_twice, &c, "twice");
+        kiln_expect_devices_agree(build_twice, &c, true, 0, "twice");
+    }
+}

@@ -105,6 +105,38 @@ Test(hazard, scratch_is_read_and_written)
     expect_hazard("scratch+1024:256");
 }
 
+Test(hazard, the_ends_of_a_repeat_are_barriers)
+{
+    list_fill(&l, span(0, 0, 256), 0);
+    list_repeat(&l, 3);
+    list_scale(&l, &a, span(0, 0, 256), span(1, 0, 256));
+    list_barrier(&l);
+    list_scale(&l, &b, span(1, 0, 256), span(0, 0, 256)); /* the next turn reads it */
+    list_end(&l);
+    list_copy(&l, span(0, 0, 256), span(1, 256, 256));
+    cr_expect_eq(kiln_hazard_check(&l.list), KILN_OK, "%s", lines.newest);
+}
+
+Test(hazard, a_dropped_barrier_within_a_repeat_is_found)
+{
+    list_repeat(&l, 3);
+    list_scale(&l, &a, span(0, 0, 256), span(1, 0, 256));
+    list_repeat(&l, 2);
+    list_scale(&l, &a, span(1, 0, 256), span(1, 256, 256));
+    list_scale(&l, &b, span(1, 256, 256), span(0, 0, 256));
+    list_end(&l);
+    list_end(&l);
+    expect_hazard(
+        "no barrier between command 3 (scale), which writes, and command 4 (scale), which reads scratch+256:256");
+}
+
+Test(hazard, groups_that_lie_in_memory_are_read)
+{
+    list_fill(&l, span(1, 512, 12), 1);
+    list_scale(&l, &a, span(0, 0, 256), span(1, 0, 256))->indirect = span(1, 512, 12);
+    expect_hazard("scratch+512:12");
+}
+
 Test(hazard, one_buffer_under_two_names_is_one_buffer)
 {
     struct kiln_buffer shared = {.bytes = 4096};

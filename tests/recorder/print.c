@@ -39,6 +39,33 @@ Test(print, every_command_is_a_line)
     kiln_text_finish(&text);
 }
 
+Test(print, what_is_repeated_is_indented)
+{
+    struct test_list l = {0};
+    struct kiln_text text = {0};
+    const kiln_dispatch gpu = scale_dispatch(&scale_gpu, 64, 0.1f);
+
+    list_buffer(&l, "scratch", NULL);
+    list_repeat(&l, 7)->as.repeat.flag = span(0, 0, 4);
+    list_scale(&l, &gpu, span(0, 256, 256), span(0, 512, 256))->indirect = span(0, 16, 12);
+    list_repeat(&l, 3);
+    list_fill(&l, span(0, 768, 4), 0);
+    list_end(&l);
+    list_end(&l);
+    kiln_commands_print(&l.list, collect, &text);
+    cr_expect_str_eq(
+        kiln_text_get(&text),
+        "body: 1 dispatch, 0 copies, 1 fill, 0 barriers, 2 repeats\n"
+        "0 repeat 7 while scratch+0:4 ; repeat\n"
+        "1   dispatch_indirect scale [plain] groups 64 in scratch+256:256 out scratch+512:256 as many as "
+        "scratch+16:12 ; scale\n"
+        "2   repeat 3 ; repeat\n"
+        "3     fill scratch+768:4 with 0x00000000 ; fill\n"
+        "4   end\n"
+        "5 end\n");
+    kiln_text_finish(&text);
+}
+
 Test(print, buffers_without_names_are_numbered)
 {
     struct test_list l = {0};

@@ -154,4 +154,18 @@ static inline void list_barrier(struct test_list *l)
     list_add(l, KILN_COMMAND_BARRIER, NULL);
 }
 
+/* What follows up to list_end is repeated. */
+static inline struct kiln_command *list_repeat(struct test_list *l, uint64_t count)
+{
+    struct kiln_command *c = list_add(l, KILN_COMMAND_REPEAT, "repeat");
+
+    c->as.repeat.count = count;
+    return c;
+}
+
+static inline void list_end(struct test_list *l)
+{
+    list_add(l, KILN_COMMAND_END, NULL);
+}
+
 #endif

@@ -49,6 +49,67 @@ Test(vulkan_commands, a_list_runs_as_often_as_wanted)
     }
 }
 
+/* x doubles five times, in turns of turns; those that take their groups from memory do so only if they say some. */
+static void expect_turns(struct rig *r, uint32_t groups, double slice)
+{
+    const kiln_dispatch twice = scale_dispatch(&scale_probe, COUNT, 2),
+                        once = scale_dispatch(&scale_probe, COUNT, 1);
+    struct test_list l;
+    r->dev->caps.slice = slice;
+    rig_list(r, &l);
+    list_copy(&l, span(UPLOAD, 0, BYTES), span(X, 0, BYTES));
+    list_fill(&l, span(Y, 32768, 4), groups);
+    list_fill(&l, span(Y, 32772, 8), 1);
+    list_repeat(&l, 2);
+    list_repeat(&l, 2);
+    one_axis(list_scale(&l, &twice, span(X, 0, BYTES), span(Y, 0, BYTES)));
+    list_barrier(&l);
+    list_copy(&l, span(Y, 0, BYTES), span(X, 0, BYTES));
+    list_end(&l);
+    list_end(&l);
+    list_repeat(&l, 1);
+    one_axis(list_scale(&l, &once, span(X, 0, BYTES), span(Y, 0, BYTES)));
+    list_end(&l);
+    struct kiln_dispatch_command *c = list_scale(&l, &twice, span(X, 0, BYTES), span(Y, 0, BYTES));
+    one_axis(c);
+    c->indirect = span(Y, 32768, 12);
+    list_barrier(&l);
+    list_copy(&l, span(Y, 0, BYTES), span(READBACK, 0, BYTES));
+    struct kiln_baked *work = rig_bake(r, &l);
+    for (int again = 0; again < 2; again++) {
+        rig_write(r);
+        rig_run(r, work);
+        rig_expect(r, groups ? 32 : 16, "turns");
+    }
+    kiln_unbake(r->dev, &work);
+}
+
+Test(vulkan_commands, what_is_repeated_runs_in_turns)
+{
+    struct rig r;
+    for (int at = 0; rig_open(&r, at); rig_close(&r), at++) {
+        const double slice = r.dev->caps.slice;
+        expect_turns(&r, GROUPS, slice);
+        expect_turns(&r, 0, slice);
+        expect_turns(&r, GROUPS, 1e-9); /* a submission a piece */
+    }
+}
+
+Test(vulkan_commands, a_list_may_end_with_a_repeat)
+{
+    struct rig r;
+    struct test_list l;
+    for (int at = 0; rig_open(&r, at); rig_close(&r), at++) {
+        rig_list(&r, &l);
+        list_repeat(&l, 3);
+        list_copy(&l, span(UPLOAD, 0, BYTES), span(READBACK, 0, BYTES));
+        list_end(&l);
+        rig_write(&r);
+        rig_do(&r, &l);
+        rig_expect(&r, 1, "copied thrice");
+    }
+}
+
 Test(vulkan_commands, fills_and_copies_touch_their_range_only)
 {
     struct rig r;
