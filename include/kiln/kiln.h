@@ -15,6 +15,7 @@
 #include <kiln/attention.h>
 #include <kiln/control.h>
 #include <kiln/conv.h>
+#include <kiln/decode.h>
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
 #include <kiln/indexing.h>

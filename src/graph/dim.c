@@ -102,8 +102,15 @@ int64_t kiln_dim_add(kiln_graph *g, int64_t a, int64_t b)
     return combine(g, KILN_DIM_ADD, a, b);
 }
 
+/* x - (x - b) and (x + b) - x are b: what slices at the end of a symbolic size leave. */
 int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b)
 {
+    const struct kiln_dim_expression *from = kiln_dim_expression_of(g, a),
+                                     *less = kiln_dim_expression_of(g, b);
+    if (less && less->op == KILN_DIM_SUB && less->a == a)
+        return less->b;
+    if (from && from->op == KILN_DIM_ADD && (from->a == b || from->b == b))
+        return from->a == b ? from->b : from->a;
     return combine(g, KILN_DIM_SUB, a, b);
 }
 

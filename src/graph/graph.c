@@ -319,12 +319,12 @@ const char *kiln_tensor_name(const kiln_graph *g, kiln_tensor t)
 kiln_tensor kiln_output(kiln_graph *g, const char *name, kiln_tensor t)
 {
     t = kiln_newest(g, t);
+    bool listed = false; /* under this name: as a body's output and what it hands on, a value may have two */
+    for (int i = 0; i < g->output.count; i++)
+        listed |= g->output.data[i].id == t.id && kiln_find(g, name).id == t.id;
     if (!kiln_name(g, t, name).id)
         return KILN_NONE;
-    for (int i = 0; i < g->output.count; i++)
-        if (g->output.data[i].id == t.id)
-            return t;
-    if (!kiln_vec_push(&g->output, t))
+    if (!listed && !kiln_vec_push(&g->output, t))
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "output \"%s\": out of memory", name);
     return t;
 }
