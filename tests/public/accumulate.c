@@ -30,7 +30,8 @@ static void run(const char *device)
     kiln_tensor loss = network(g, in, want);
     kiln_minimize_params params = {.by = KILN_ADAM, .rate = 0.01, .groups = groups, .group_count = 2};
     kiln_tensor step = kiln_minimize(g, loss, &params);
-    params.scale = 1.0 / PARTS; /* the same optimizer in two halves: they share its step, whichever a program runs */
+    params.scale =
+        1.0 / PARTS; /* the same optimizer in two halves: they share its step, whichever a program runs */
     kiln_tensor backward = kiln_backward(g, loss, &params), apply = kiln_update(g, &params);
     TRY(kiln_weights_create(&parts, g, NULL));
     TRY(kiln_weights_create(&whole, g, NULL));
