@@ -74,6 +74,8 @@ struct kiln_device {
     void *lock;                       /* a mutex of device.c around submit */
     uint32_t tried;                   /* features that were tried (recorder/truth.c), and its lock's */
     bool profile;                     /* timestamps are wanted: set before baking */
+    bool watched;                     /* wait for each submission by itself, and keep ... */
+    double longest;                   /* ... the seconds that the longest took */
 };
 
 /* Backends: fill *out, whose common part device.c completes (references, lock, KILN_LIMITS). */

@@ -102,8 +102,8 @@ static VkResult hand_over(struct vk_device *dev, const VkCommandBuffer *buffers,
 
 /* Submitting and waiting --------------------------------------------------------------------------------- */
 
-kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
-                                 double estimate, kiln_ticket *ticket)
+static kiln_status submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
+                          double estimate, kiln_ticket *ticket)
 {
     struct vk_queue *q = &dev->queue;
     struct vk_fence *f;
@@ -122,6 +122,19 @@ kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *b
 
 fail:
     pthread_mutex_unlock(&q->lock);
+    return status;
+}
+
+kiln_status kiln_vk_queue_submit(struct vk_device *dev, const VkCommandBuffer *buffers, uint32_t count,
+                                 double estimate, kiln_ticket *ticket)
+{
+    const double start = kiln_seconds();
+    kiln_status status = submit(dev, buffers, count, estimate, ticket);
+    if (status || !dev->common.watched)
+        return status;
+    status = kiln_vk_queue_wait(&dev->common, *ticket);
+    const double took = kiln_seconds() - start;
+    dev->common.longest = took > dev->common.longest ? took : dev->common.longest;
     return status;
 }
 

@@ -64,7 +64,7 @@ static kiln_status write_reports(const struct check *c)
 static int run(struct check *c)
 {
     const kiln_status status = check_run(&c->report, &c->options);
-    int code = status || c->report.count[CHECK_FAILED] ? ARGS_FAILED : ARGS_DONE;
+    int code = status || c->report.failed ? ARGS_FAILED : ARGS_DONE;
 
     if (c->report.entry.count && write_reports(c))
         code = ARGS_FAILED;
@@ -125,6 +125,8 @@ int cmd_check(int argc, char **argv)
                  "of each operator's and type's cases, as 0.1"},
                 {"part", "I/N", ARGS_TEXT, &part,
                  "every N-th case from the I-th on, to run parts side by side"},
+                {"probe", NULL, ARGS_FLAG, &o->probe,
+                 "what is true of the device as a whole, too; a run of all cases does"},
                 {"bench", NULL, ARGS_FLAG, &o->bench, "time each case too"},
                 {"json", NULL, ARGS_FLAG, &c.json, "print one JSON document"},
                 {"junit", "FILE", ARGS_TEXT, &c.junit, "write a report for build servers"},
@@ -143,6 +145,7 @@ int cmd_check(int argc, char **argv)
         return args_wrong("check", "what is \"%s\"? reports are for --diff", files.item[0]);
     if (!parse_part(part, &o->filter))
         return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
+    o->probe |= check_is_whole(&o->filter);
     if (!has_cases(&o->filter))
         return args_wrong("check", "no case has this --op, --type and --case");
     return run(&c);

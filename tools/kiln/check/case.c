@@ -170,7 +170,7 @@ static bool add_type(struct listing *l)
     for (const struct check_shape *shape = l->op->shapes; shape->sizes && room; shape++)
         room = add_shape(l, shape);
     l->drawn = true;
-    if (l->filter->seed && room)
+    if (l->filter->seed && !l->op->large && room)
         room = add_drawn(l);
     if (l->filter->share > 0)
         keep_share(l->filter, l->out, first);
@@ -187,6 +187,11 @@ static bool add_op(struct listing *l)
     return room;
 }
 
+bool check_is_whole(const struct check_filter *f)
+{
+    return !f->op && !f->type && !f->name && !f->families && f->share <= 0 && !f->parts;
+}
+
 bool check_list(const struct check_filter *filter, struct check_cases *out)
 {
     const struct check_op *const *families = filter->families ? filter->families : check_families;
@@ -195,7 +200,7 @@ bool check_list(const struct check_filter *filter, struct check_cases *out)
 
     for (int f = 0; families[f]; f++)
         for (l.op = families[f]; l.op->name && room; l.op++)
-            if (matches(filter->op, l.op->name))
+            if (matches(filter->op, l.op->name) && !(l.op->large && filter->share > 0))
                 room = add_op(&l);
     if (filter->parts)
         keep_part(filter, out);

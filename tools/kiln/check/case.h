@@ -7,9 +7,9 @@
  *
  *     softmax/f32/7x1000/axis=-1
  *
- * How to add an operator's cases. A family has a file of its own, cases_FAMILY.c (listed in meson.build): rows
- * ended by {0}, one an operator, that families.h declares and families.c lists. The product of a row's types,
- * shapes and attributes are its cases:
+ * How to add an operator's cases. A family has a file of its own, cases_FAMILY.c (listed in meson.build and
+ * families.def): rows ended by {0}, one an operator. The product of a row's types, shapes and attributes are its
+ * cases:
  *
  *     static const struct check_shape shapes[] = {
  *         {"1x1", "one number"},
@@ -101,6 +101,7 @@ struct check_op {
         kiln_tensor (*many)(kiln_graph *g, const kiln_tensor *x, int count);
     } call;
     double low, high; /* both 0: as check_operand says */
+    bool large;       /* far beyond usual sizes: not among shares of the cases, and without random shapes */
 };
 
 /** One of the product. */
@@ -187,6 +188,9 @@ struct check_filter {
     int part, parts;              /* the part'th of so many; 0: all */
     const struct check_op *const *families; /* ended by NULL; NULL: check_families */
 };
+
+/** Whether nothing is left out. */
+bool check_is_whole(const struct check_filter *filter);
 
 /** Append the cases that the filter lets through, by operator, type and shape; false when out of memory. */
 bool check_list(const struct check_filter *filter, struct check_cases *out);

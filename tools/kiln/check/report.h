@@ -5,6 +5,7 @@
  *
  *   {"device": {"name", "title", "driver"}, "kiln", "limits", "seed", "seconds",
  *    "cases": [{"name", "op", "type", "status": "pass" | "fail", "runs", "share", "error", "ulp", ..}],
+ *    "probes": [{"name", "status": "pass" | "fail" | "n/a", "what"}],
  *    "not_applicable": [{"name", "why"}], "not_counted": ["name"], "not_reached": ["kernel variant"]}
  *
  * where share is the largest part of its bound that an error took, error the largest over its result's largest
@@ -38,6 +39,9 @@ struct check_group {
     int slopes;
     double slope_error;
 };
+
+/** "pass", "fail" or "n/a". */
+const char *check_status_text(enum check_status status);
 
 /** The groups of a report in its order: malloc'ed, `*count` of them; NULL when out of memory. */
 struct check_group *check_group_entries(const struct check_report *r, int *count);

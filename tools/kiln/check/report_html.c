@@ -55,6 +55,21 @@ static void add_failures(struct kiln_text *to, const struct check_report *r)
     kiln_text_add(to, "</table>\n");
 }
 
+static void add_probes(struct kiln_text *to, const struct check_report *r)
+{
+    if (!r->probe.count)
+        return;
+    kiln_text_add(to, "<h2>The device</h2>\n<table><tr><th>probe</th><th>status</th><th>what</th></tr>\n");
+    for (int i = 0; i < r->probe.count; i++) {
+        const struct check_probe *p = &r->probe.data[i];
+        kiln_text_add(to, "<tr><td>%s</td><td%s>%s</td><td class=\"text\">", p->name,
+                      p->status == CHECK_FAILED ? " class=\"failed\"" : "", check_status_text(p->status));
+        check_add_escaped(to, p->what);
+        kiln_text_add(to, "</td></tr>\n");
+    }
+    kiln_text_add(to, "</table>\n");
+}
+
 static void add_share(struct kiln_text *to, double share)
 {
     const double shown = share <= 1 ? share : 1;
@@ -114,6 +129,7 @@ kiln_status check_write_html(const struct check_report *r, const char *path)
     kiln_text_add(&to, "%s", head);
     add_identity(&to, r);
     add_failures(&to, r);
+    add_probes(&to, r);
     add_groups(&to, r);
     add_tallies(&to, r);
     kiln_text_add(&to, "</body></html>\n");

@@ -21,7 +21,7 @@ static void print_case(struct json *j, const struct check_report *r, const struc
     json_text(j, "name", e->one->name);
     json_text(j, "op", e->one->op->name);
     json_text(j, "type", kiln_type_name(e->one->type));
-    json_text(j, "status", e->status == CHECK_FAILED ? "fail" : "pass");
+    json_text(j, "status", check_status_text(e->status));
     json_number(j, "runs", e->runs);
     json_number(j, "share", e->share);
     json_number(j, "error", e->error);
@@ -50,6 +50,19 @@ static void print_cases(struct json *j, const struct check_report *r)
     for (int i = 0; i < r->entry.count; i++)
         if (r->entry.data[i].status <= CHECK_FAILED)
             print_case(j, r, &r->entry.data[i]);
+    json_close(j);
+}
+
+static void print_probes(struct json *j, const struct check_report *r)
+{
+    json_open(j, "probes", '[');
+    for (int i = 0; i < r->probe.count; i++) {
+        json_open(j, NULL, '{');
+        json_text(j, "name", r->probe.data[i].name);
+        json_text(j, "status", check_status_text(r->probe.data[i].status));
+        json_text(j, "what", r->probe.data[i].what);
+        json_close(j);
+    }
     json_close(j);
 }
 
@@ -91,6 +104,7 @@ void check_print_json(const struct check_report *r, struct json *j)
     json_number(j, "seed", (double)r->seed);
     json_number(j, "seconds", r->seconds);
     print_cases(j, r);
+    print_probes(j, r);
     print_others(j, r);
     json_close(j);
 }

@@ -37,14 +37,25 @@ static void add_case(struct kiln_text *to, const struct check_report *r, const s
     kiln_text_add(to, "</testcase>\n");
 }
 
+static void add_probe(struct kiln_text *to, const struct check_probe *p)
+{
+    kiln_text_add(to, "  <testcase classname=\"device\" name=\"%s\">", p->name);
+    if (p->status != CHECK_PASSED) {
+        kiln_text_add(to, p->status == CHECK_FAILED ? "<failure message=\"" : "<skipped message=\"");
+        check_add_escaped(to, p->what);
+        kiln_text_add(to, "\"/>");
+    }
+    kiln_text_add(to, "</testcase>\n");
+}
+
 kiln_status check_write_junit(const struct check_report *r, const char *path)
 {
     struct kiln_text to = {0};
 
     kiln_text_add(&to, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"kiln check\"");
-    kiln_text_add(&to, " tests=\"%d\" failures=\"%d\" skipped=\"%d\" time=\"%.3f\">\n", r->entry.count,
-                  r->count[CHECK_FAILED], r->count[CHECK_UNCOUNTED] + r->count[CHECK_INAPPLICABLE],
-                  r->seconds);
+    kiln_text_add(&to, " tests=\"%d\" failures=\"%d\" skipped=\"%d\" time=\"%.3f\">\n",
+                  r->entry.count + r->probe.count, r->failed,
+                  r->count[CHECK_UNCOUNTED] + r->count[CHECK_INAPPLICABLE], r->seconds);
     kiln_text_add(&to, "  <properties>\n");
     add_property(&to, "device", r->device.title);
     add_property(&to, "driver", r->device.driver);
@@ -52,6 +63,8 @@ kiln_status check_write_junit(const struct check_report *r, const char *path)
     kiln_text_add(&to, "  </properties>\n");
     for (int i = 0; i < r->entry.count; i++)
         add_case(&to, r, &r->entry.data[i]);
+    for (int i = 0; i < r->probe.count; i++)
+        add_probe(&to, &r->probe.data[i]);
     kiln_text_add(&to, "</testsuite>\n");
     return check_save(&to, path);
 }

@@ -11,6 +11,11 @@ void check_repeat_command(const struct check_report *r, const struct check_entry
              r->device.name, e->one->name, r->seed);
 }
 
+const char *check_status_text(enum check_status status)
+{
+    return status == CHECK_FAILED ? "fail" : status == CHECK_INAPPLICABLE ? "n/a" : "pass";
+}
+
 static void print_tally(const struct check_tally *t, bool rates)
 {
     printf("%-22s %-18s %6d runs", t->kernel->name, t->variant->name, t->runs);
@@ -37,6 +42,9 @@ void check_print_text(const struct check_report *r, bool rates)
 {
     for (int i = 0; i < r->tally.count; i++)
         print_tally(&r->tally.data[i], rates);
+    for (int i = 0; i < r->probe.count; i++)
+        printf("%-22s %s: %s\n", r->probe.data[i].name, check_status_text(r->probe.data[i].status),
+               r->probe.data[i].what);
     print_entries(r, CHECK_INAPPLICABLE, "does not apply");
     print_entries(r, CHECK_UNCOUNTED, "not counted");
     for (int i = 0; i < r->unreached.count; i++)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "check/differences.h"
+#include "check/probes.h"
 #include "check/replay.h"
 #include "ops/table.h"
 
@@ -166,6 +167,7 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
     judge_oracle(run, params.expected);
     now->took = kiln_seconds() - start;
     run->report->count[now->status]++;
+    run->report->failed += now->status == CHECK_FAILED;
     if (!kiln_vec_push(&run->report->entry, *now))
         return KILN_ERROR_MEMORY;
     if (run->options->tell)
@@ -196,12 +198,33 @@ static kiln_status list_unreached(struct check_report *r)
     return KILN_OK;
 }
 
-/* The run -------------------------------------------------------------------------------------------------- */
+/* Probes --------------------------------------------------------------------------------------------------- */
 
-static bool is_whole(const struct check_filter *f)
+static kiln_status run_probe(struct run *run, const struct check_probe_row *row)
 {
-    return !f->op && !f->type && !f->name && !f->share && !f->parts;
+    struct check_probe probe = {.name = row->name};
+    const kiln_status status = row->run(run->dev, &probe);
+
+    if (status) {
+        probe.status = CHECK_FAILED;
+        snprintf(probe.what, sizeof probe.what, "%s", last_line);
+    }
+    run->report->failed += probe.status == CHECK_FAILED;
+    if (!kiln_vec_push(&run->report->probe, probe))
+        return KILN_ERROR_MEMORY;
+    return status == KILN_ERROR_DEVICE ? status : KILN_OK;
 }
+
+static kiln_status run_probes(struct run *run)
+{
+    kiln_status status = KILN_OK;
+
+    for (const struct check_probe_row *row = check_probes; row->name && !status; row++)
+        status = run_probe(run, row);
+    return status;
+}
+
+/* The run -------------------------------------------------------------------------------------------------- */
 
 static kiln_status run_cases(struct run *run)
 {
@@ -211,7 +234,9 @@ static kiln_status run_cases(struct run *run)
     r->device = *kiln_device_get_info(run->dev);
     for (int i = 0; i < r->cases.count && !status; i++)
         status = run_case(run, &r->cases.data[i]);
-    return status || !is_whole(&run->options->filter) ? status : list_unreached(r);
+    if (run->options->probe && !status)
+        status = run_probes(run);
+    return status || !check_is_whole(&run->options->filter) ? status : list_unreached(r);
 }
 
 kiln_status check_run(struct check_report *report, const struct check_options *options)
@@ -240,6 +265,7 @@ void check_report_finish(struct check_report *report)
 {
     kiln_vec_finish(&report->cases);
     kiln_vec_finish(&report->entry);
+    kiln_vec_finish(&report->probe);
     kiln_vec_finish(&report->tally);
     kiln_vec_finish(&report->unreached);
 }

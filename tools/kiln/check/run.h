@@ -39,10 +39,18 @@ struct check_tally {
     double gflops, gbytes; /* the best rates seen */
 };
 
+/** What is true of the device as a whole (probes.h). */
+struct check_probe {
+    const char *name;
+    enum check_status status;
+    char what[200];
+};
+
 struct check_options {
     const char *device;         /* as kiln_device_params.name */
     struct check_filter filter; /* its seed is that of the operands' values, too */
     bool bench;
+    bool probe; /* the device as a whole, too */
     /** Called as each case ends; may be NULL. */
     void (*tell)(void *user, const struct check_entry *entry);
     void *user;
@@ -55,9 +63,11 @@ struct check_report {
     uint64_t seed;
     struct check_cases cases;
     KILN_VEC(struct check_entry) entry;
+    KILN_VEC(struct check_probe) probe;
     KILN_VEC(struct check_tally) tally;
     KILN_VEC(struct check_tally) unreached; /* variants that the device accepts and no case has reached */
     int count[CHECK_INAPPLICABLE + 1];      /* entries by status */
+    int failed;                             /* entries and probes */
     double seconds;
 };
 
