@@ -8,15 +8,11 @@ enum { ONE, AXIS, BLOCKS };
 
 /* Three axes, of which the second may have scales of its own. */
 static const struct check_shape boxes[] = {
-    {"1x1x1", "one number"},
-    {"5x7x11", "primes"},
-    {"0x3x2", "empty"},
-    {"33x4x65", "one past a tile"},
-    {"2x2x513", "long rows"},
-    {"1000x1x3", "many rows"},
-    {"4x8x16", "whole words"},
-    {"1x257x1", "one past a block"},
-    {0},
+    {"1x1x1", "one number"},   {"5x7x11", "primes"},
+    {"0x3x2", "empty"},        {"33x4x65", "one past a tile"},
+    {"2x2x513", "long rows"},  {"1000x1x3", "many rows"},
+    {"4x8x16", "whole words"}, {"1x257x1", "one past a block"},
+    {"9x64x5", "odd rows"},    {0},
 };
 
 /* a: the type; where scales differ */

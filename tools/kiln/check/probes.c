@@ -21,10 +21,10 @@ struct learner {
 static kiln_tensor scores_of(kiln_graph *g, kiln_tensor x)
 {
     const kiln_nn_conv_params filters = {.filters = 8, .size = {3, 3}, .same = true};
-    const kiln_pool2d_params halves = {.size = {2, 2}};
+    const kiln_pool_params halves = {.size = {2, 2}};
     kiln_tensor h = kiln_relu(g, kiln_nn_batch_norm(g, kiln_nn_conv(g, x, &filters), NULL));
 
-    h = kiln_flatten(g, kiln_dropout(g, kiln_max_pool2d(g, h, &halves), 0.2), 1);
+    h = kiln_flatten(g, kiln_dropout(g, kiln_max_pool(g, h, &halves), 0.2), 1);
     h = kiln_tanh(g, kiln_nn_dense(g, h, &(kiln_nn_dense_params){.units = 32}));
     return kiln_nn_dense(g, h, &(kiln_nn_dense_params){.units = CLASSES});
 }
