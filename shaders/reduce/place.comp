@@ -15,13 +15,13 @@ KILN_OUT(2, WORD, dx);
 void main()
 {
     KILN_GROUP(group);
-    const uint e = group * LANES + LANE;
-    if (e >= p.elements)
+    const uint lane = group * LANES + LANE, e = p.begin + lane;
+    if (lane >= p.elements)
         return;
     const uint row = KILN_DIVIDE(e, inner), i = e - row * p.inner;
     const uint above = KILN_DIVIDE(row, second), b = row - above * p.second;
     const uint pair = KILN_DIVIDE(above, kept), k = above - pair * p.kept;
     const uint o = KILN_DIVIDE(pair, first), a = pair - o * p.first;
-    const uint result = (o * p.kept + k) * p.inner + i;
-    dx[e] = WORD(a * p.second + b == at[result] ? uint(dy[result]) : 0u);
+    const uint result = p.result_first + (o * p.kept + k) * p.inner + i;
+    dx[p.dx_first + e] = WORD(a * p.second + b == at[result] ? uint(dy[result]) : 0u);
 }

@@ -12,10 +12,11 @@
 
 KILN_PARAMS(place)
 {
-    uint elements;
+    uint elements, begin;       /* dx's, from that one on */
     KILN_DIVISOR(first);
     KILN_DIVISOR(kept);
     KILN_DIVISOR(second);
     KILN_DIVISOR(inner);
+    uint result_first, dx_first; /* what is added, modulo 2^32, to find an element of dy and at, or of dx, in its binding */
 }
 KILN_PARAMS_END;

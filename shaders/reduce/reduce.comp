@@ -36,7 +36,7 @@ span span_of(uint result)
 uvec2 value_at(span n, uint t)
 {
     const uint a = t / p.second;
-    const uint at = n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
+    const uint at = p.x_first + n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
     return kiln_reduce_take(CODE, KILN_LOAD(0, x, at), t);
 }
 
@@ -45,7 +45,7 @@ void store(uint result, uvec2 value)
     if (CODE == KILN_REDUCE_SUM_F)
         value.x = floatBitsToUint(uintBitsToFloat(value.x) * p.scale);
     const uint bits = kiln_is_place(CODE) ? value.y : value.x;
-    KILN_SAVE(1, y, result, bits);
+    KILN_SAVE(1, y, p.y_first + result, bits);
 }
 
 #ifdef COLUMNS

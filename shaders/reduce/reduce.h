@@ -15,6 +15,7 @@ KILN_PARAMS(reduce)
 {
     uint outer, first, kept, second, inner;
     uint parts, part_length;
+    uint x_first, y_first;  /* element of the binding at which the operand begins */
     KILN_REAL(scale);       /* of sums of reals */
 }
 KILN_PARAMS_END;

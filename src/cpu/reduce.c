@@ -76,10 +76,11 @@ void KILN_REFERENCE(reduce)(const void *block, const uint32_t *constants, const 
     const uint32_t code = constants[0];
     const bool least = code == KILN_REDUCE_MIN_F || code == KILN_REDUCE_MIN_I ||
                        code == KILN_REDUCE_ARGMIN_F || code == KILN_REDUCE_ARGMIN_I;
-    const real *x = m->at[0];
-    const int32_t *integers = m->at[0];
-    for (size_t r = first; r < first + count; r++) {
-        const struct span n = span_of(p, r);
+    const real *x = (const real *)m->at[0] + p->x_first;
+    const int32_t *integers = (const int32_t *)m->at[0] + p->x_first;
+    for (size_t result = first; result < first + count; result++) {
+        const struct span n = span_of(p, result);
+        const size_t r = p->y_first + result;
         if (code == KILN_REDUCE_SUM_F)
             ((real *)m->at[1])[r] = sum(p, &n, x);
         else if (code == KILN_REDUCE_MAX_F || code == KILN_REDUCE_MIN_F)
@@ -103,10 +104,11 @@ void KILN_REFERENCE(place)(const void *block, const uint32_t *constants, const k
     const real *dy = m->at[0];
     const int32_t *at = m->at[1];
     real *dx = m->at[2];
-    for (size_t e = first; e < first + count; e++) {
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t e = p->begin + unit;
         const size_t i = e % p->inner, b = e / p->inner % p->second, k = e / p->inner / p->second % p->kept;
         const size_t pair = e / p->inner / p->second / p->kept, a = pair % p->first, o = pair / p->first;
-        const size_t result = (o * p->kept + k) * p->inner + i;
-        dx[e] = a * p->second + b == (size_t)at[result] ? dy[result] : 0;
+        const uint32_t result = p->result_first + (uint32_t)((o * p->kept + k) * p->inner + i);
+        dx[p->dx_first + (uint32_t)e] = a * p->second + b == (size_t)at[result] ? dy[result] : 0;
     }
 }

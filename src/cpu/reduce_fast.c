@@ -149,8 +149,9 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
         const size_t k = row % p->kept, o = row / p->kept % p->outer, s = row / p->kept / p->outer;
         const size_t width = p->inner - i < BLOCK ? p->inner - i : BLOCK, from = s * p->part_length;
         const size_t to = from + p->part_length < length ? from + p->part_length : length;
-        const float *x = (const float *)m->at[0] + (o * p->first * p->kept + k) * p->second * p->inner + i;
-        float *y = (float *)m->at[1] + row * p->inner + i;
+        const float *x =
+            (const float *)m->at[0] + p->x_first + (o * p->first * p->kept + k) * p->second * p->inner + i;
+        float *y = (float *)m->at[1] + p->y_first + row * p->inner + i;
         double total[BLOCK];
         for (size_t j = 0; j < width; j++)
             total[j] = c->start;

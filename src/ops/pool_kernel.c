@@ -180,22 +180,15 @@ static uint64_t y_volume(const struct kiln_params_pool *p)
     return (uint64_t)p->od * p->oh * p->ow;
 }
 
-/* Let binding i cover elements [from, end) of its operand, and *first find them there. */
-static void bind_elements(kiln_dispatch *d, int i, uint32_t *first, uint64_t from, uint64_t end)
-{
-    const uint64_t behind = (uint32_t)(*first + (uint32_t)from); /* its present beginning */
-    *first = kiln_bind_window(d, i, behind, end - from) - (uint32_t)from;
-}
-
 /* What lies as y does: dy or y, and the index. */
 static void bind_windows(kiln_dispatch *d, uint64_t from, uint64_t end)
 {
     uint32_t first = block(d)->y_first;
     if (is_backward(d))
-        bind_elements(d, 3, &first, from, end);
+        kiln_bind_elements(d, 3, &first, from, end);
     else
-        bind_elements(d, 2, &first, from, end);
-    bind_elements(d, 1, &block_of(d)->y_first, from, end);
+        kiln_bind_elements(d, 2, &first, from, end);
+    kiln_bind_elements(d, 1, &block_of(d)->y_first, from, end);
 }
 
 static uint64_t planes_extent(const kiln_dispatch *d)
@@ -279,7 +272,7 @@ static void take_rows(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->results = (uint32_t)(count * row);
     if (is_backward(d)) {
         over(d, &a, begin, end - 1, &y0, &y1);
-        bind_elements(d, 2, &p->dx_first, (uint64_t)begin * x_row, (uint64_t)end * x_row);
+        kiln_bind_elements(d, 2, &p->dx_first, (uint64_t)begin * x_row, (uint64_t)end * x_row);
     }
     under(d, &a, y0, y1 - 1, &x0, &x1);
     if (is_backward(d)) { /* its own elements, which no window may cover */
@@ -287,7 +280,7 @@ static void take_rows(kiln_dispatch *d, uint64_t first, uint64_t count)
         x1 = x1 > end ? x1 : end;
     }
     bind_windows(d, (uint64_t)y0 * y_row, (uint64_t)y1 * y_row);
-    bind_elements(d, 0, &p->x_first, (uint64_t)x0 * x_row, (uint64_t)x1 * x_row);
+    kiln_bind_elements(d, 0, &p->x_first, (uint64_t)x0 * x_row, (uint64_t)x1 * x_row);
 }
 
 static const kiln_cut cuts[] = {

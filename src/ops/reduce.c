@@ -7,7 +7,7 @@
  * are reduced again: the order of a sum never depends on the number of threads.
  *
  * The gradient of max and min goes to the first of equals: an operator of the same kernel finds its place, another puts dy
- * there. "First" follows from reducing the last group first, so more than two groups become several nodes there.
+ * there. "First" follows from reducing the last group first, so several groups become several nodes there.
  *
  * The kernels: src/ops/reduce_kernel.c, shaders/reduce/, src/cpu/reduce.c, src/cpu/reduce_fast.c.   Tests: tests/ops/reduce.c.
  */
@@ -18,6 +18,7 @@
 #include <kiln/ops.h>
 
 #include "base/log.h"
+#include "device/caps.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
 #include "ops/kernels.h"
@@ -220,12 +221,31 @@ static kiln_status dispatch(kiln_plan *plan, uint32_t code, const struct kiln_vi
     return kiln_plan_dispatch(plan, &d);
 }
 
+static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
+                               kiln_type type, kiln_tensor y, double scale);
+
+/* One run after the other: what lies between them is then at most as long as a binding, or can be cut. */
+static kiln_status reduce_twice(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
+                                kiln_type type, kiln_tensor y, double scale)
+{
+    const struct kiln_view rows = {1, 1, v->outer * v->first * v->kept, v->second, v->inner};
+    const struct kiln_view columns = {v->outer, 1, 1, v->first, v->kept * v->inner};
+    const kiln_tensor less = kiln_plan_temporary(plan, type, rows.kept * rows.inner);
+    const kiln_status status = reduce_view(plan, code, &rows, x, type, less, 1);
+    return status ? status : reduce_view(plan, code, &columns, less, type, y, scale);
+}
+
 /* At most two reduced runs. */
 static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
                                kiln_type type, kiln_tensor y, double scale)
 {
     const int64_t results = v->outer * v->kept * v->inner, length = v->first * v->second;
-    int64_t parts = code < KILN_REDUCE_ARGMAX_F ? kiln_parts_of(length, results) : 1;
+    const int64_t bound = (int64_t)(kiln_plan_caps(plan)->max_binding / kiln_plan_element(plan, x));
+    const bool beyond = v->outer * length * v->kept * v->inner > bound, many_rows = v->outer * v->kept > 1;
+    if (beyond && v->first > 1 && code < KILN_REDUCE_ARGMAX_F)
+        return reduce_twice(plan, code, v, x, type, y, scale);
+    int64_t parts =
+        code < KILN_REDUCE_ARGMAX_F && !(beyond && many_rows) ? kiln_parts_of(length, results) : 1;
     if (parts == 1)
         return dispatch(plan, code, v, 1, x, y, scale);
     const int64_t part = (length + parts - 1) / parts;
@@ -425,7 +445,7 @@ static int groups_of(uint32_t mask)
     return groups;
 }
 
-/* The axes in a mask, as two groups of neighbours at the most; more become several nodes. */
+/* A node a group of neighbouring axes, the last group first: then windows can be cut between the rows of each. */
 static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, const kiln_reduce_params *params)
 {
     if (!x.id)
@@ -433,7 +453,7 @@ static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, cons
     const kiln_reduce_params p = params ? *params : (kiln_reduce_params){0};
     const uint32_t all = kiln_axes_mask(&p.axes, kiln_tensor_shape(g, x).rank);
     uint32_t left = all;
-    while (all != UINT32_MAX && groups_of(left) > 2) {
+    while (all != UINT32_MAX && groups_of(left) > 1) {
         x = append(g, op, x, last_group(left), true);
         left &= ~last_group(left);
     }

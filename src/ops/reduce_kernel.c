@@ -1,6 +1,7 @@
 /* reduce_kernel.c - the contracts of reductions and of place: units, windows, variants. */
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "reduce/codes.h"
 #include "reduce/place.h"
 #include "reduce/reduce.h"
@@ -32,10 +33,9 @@ static double flops(const kiln_dispatch *d)
 /* Windows: `x` and `y` elements a unit of the axis. */
 static void narrow(kiln_dispatch *d, uint64_t first, uint64_t count, uint64_t x, uint64_t y)
 {
-    d->bind[0].offset += first * x * d->element[0];
-    d->bind[0].bytes = count * x * d->element[0];
-    d->bind[1].offset += first * y * d->element[1];
-    d->bind[1].bytes = count * y * d->element[1];
+    struct kiln_params_reduce *p = (struct kiln_params_reduce *)d->block.words;
+    p->x_first = kiln_bind_window(d, 0, p->x_first + first * x, count * x);
+    p->y_first = kiln_bind_window(d, 1, p->y_first + first * y, count * y);
 }
 
 static uint64_t outer_extent(const kiln_dispatch *d)
@@ -77,7 +77,7 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->parts = (uint32_t)count;
     p->second = (uint32_t)(left < most ? left : most);
     narrow(d, first, count, (uint64_t)p->part_length * p->inner, p->inner);
-    d->bind[0].bytes = (uint64_t)p->second * p->inner * d->element[0];
+    d->bind[0].bytes = ((uint64_t)p->second * p->inner + p->x_first) * d->element[0];
 }
 
 /* Variants ----------------------------------------------------------------------------------------------- */
@@ -114,18 +114,68 @@ const kiln_kernel kiln_kernel_reduce = {
     .reference_f64 = kiln_reference_reduce_f64,
     .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_reduce_lanes, NULL},
-    .cuts =
-        (const kiln_cut[]){{outer_extent, outer_take}, {kept_extent, kept_take}, {parts_extent, parts_take}},
+    .cuts = (const kiln_cut[]){{outer_extent, outer_take, kiln_cut_anywhere},
+                               {kept_extent, kept_take, kiln_cut_anywhere},
+                               {parts_extent, parts_take, kiln_cut_anywhere}},
     .cut_count = 3,
     .flops = flops,
 };
 
 /* place -------------------------------------------------------------------------------------------------- */
 
+static const struct kiln_params_place *place_block(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_place *)d->block.words;
+}
+
 static uint64_t place_units(const kiln_dispatch *d)
 {
-    return ((const struct kiln_params_place *)d->block.words)->elements;
+    return place_block(d)->elements;
 }
+
+/* The outermost axis of dx along which more than one index is left (outer, first, kept or second), and its elements a step. */
+static int place_axis(const struct kiln_params_place *p, uint64_t *step)
+{
+    const uint64_t steps[] = {(uint64_t)p->first * p->kept * p->second * p->inner,
+                              (uint64_t)p->kept * p->second * p->inner, (uint64_t)p->second * p->inner,
+                              p->inner};
+    int axis = 0;
+    while (axis < 3 && p->elements <= steps[axis])
+        axis++;
+    *step = steps[axis];
+    return axis;
+}
+
+static uint64_t place_extent(const kiln_dispatch *d)
+{
+    uint64_t step;
+    place_axis(place_block(d), &step);
+    return place_block(d)->elements / step;
+}
+
+/* Windows of dx in whole steps, and of the results that these look at. */
+static void place_take(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    struct kiln_params_place *p = (struct kiln_params_place *)d->block.words;
+    uint64_t step;
+    const int axis = place_axis(p, &step);
+    p->begin += (uint32_t)(first * step);
+    p->elements = (uint32_t)(count * step);
+
+    const uint64_t row = (uint64_t)p->kept * p->inner, whole = row * p->first * p->second;
+    const uint64_t o = p->begin / whole, k = p->begin / ((uint64_t)p->second * p->inner) % p->kept;
+    const uint64_t from = o * row + (axis >= 2 ? k * p->inner : 0);
+    const uint64_t results = axis == 0   ? count * row
+                             : axis == 1 ? row
+                             : axis == 2 ? count * p->inner
+                                         : p->inner;
+    uint32_t index_first = p->result_first;
+    kiln_bind_elements(d, 0, &p->result_first, from, from + results);
+    kiln_bind_elements(d, 1, &index_first, from, from + results);
+    kiln_bind_elements(d, 2, &p->dx_first, p->begin, (uint64_t)p->begin + p->elements);
+}
+
+static const kiln_cut place_cut = {place_extent, place_take, kiln_cut_anywhere};
 
 static const kiln_variant place_flat = {.name = "flat",
                                         .groups = a_lane_each,
@@ -143,4 +193,6 @@ const kiln_kernel kiln_kernel_place = {
     .reference = kiln_reference_place_f32,
     .reference_f64 = kiln_reference_place_f64,
     .gpu = (const kiln_variant *const[]){&place_flat, NULL},
+    .cuts = &place_cut,
+    .cut_count = 1,
 };

@@ -40,6 +40,16 @@ static inline uint32_t kiln_bind_window(kiln_dispatch *d, int i, uint64_t skip, 
     return (uint32_t)rest;
 }
 
+/**
+ * Let binding i cover elements [from, end) of its operand, and *first, which the kernel adds modulo 2^32 to an element, find
+ * them there.
+ */
+static inline void kiln_bind_elements(kiln_dispatch *d, int i, uint32_t *first, uint64_t from, uint64_t end)
+{
+    const uint32_t behind = *first + (uint32_t)from; /* its present beginning */
+    *first = kiln_bind_window(d, i, behind, end - from) - (uint32_t)from;
+}
+
 /** The unit of such cuts: they may fall anywhere. */
 static inline uint64_t kiln_cut_anywhere(const kiln_dispatch *d)
 {

@@ -102,6 +102,25 @@ static kiln_tensor large_volume(kiln_graph *g, kiln_tensor *x)
                     kiln_adaptive_max_pool(g, *x, (const int64_t[]){13, 17, 19}, NULL));
 }
 
+static kiln_tensor extremes(kiln_graph *g, kiln_tensor *x)
+{
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(41, 11, 23, 47));
+    const kiln_tensor y = kiln_reduce_max(g, *x, &(kiln_reduce_params){.axes = KILN_AXES(3)});
+    return kiln_add(g, y, kiln_reduce_min(g, *x, &(kiln_reduce_params){.axes = KILN_AXES(3)}));
+}
+
+static kiln_tensor channels(kiln_graph *g, kiln_tensor *x)
+{
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(9, 7, 83, 61));
+    return kiln_reduce_max(g, *x, &(kiln_reduce_params){.axes = KILN_AXES(0, 2, 3)});
+}
+
+static kiln_tensor channel_sums(kiln_graph *g, kiln_tensor *x)
+{
+    *x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(9, 7, 83, 61));
+    return kiln_sum(g, *x, &(kiln_reduce_params){.axes = KILN_AXES(0, 2, 3)});
+}
+
 static const struct window_case {
     kiln_tensor (*build)(kiln_graph *g, kiln_tensor *x);
     const char *why;
@@ -118,6 +137,9 @@ static const struct window_case {
     {odd_planes, "planes that begin anywhere", true},
     {large_plane, "one plane beyond a binding", true},
     {large_volume, "one volume beyond a binding, divided", true},
+    {extremes, "largest and least of many rows", true},
+    {channels, "the largest of a channel", true},
+    {channel_sums, "the sum of a channel", false},
     {rows, "rows of a softmax"},
     {sums, "sums of rows"},
 };
@@ -207,9 +229,8 @@ Test(lower, training_in_windows_gives_the_same_gradients)
         kiln_tensor x, y = cases[i].build(g, &x), loss = kiln_mean(g, kiln_square(g, y), NULL), by[4], dx[4];
         int count = 0;
         by[count++] = x;
-        for (int k = 0; k < kiln_graph_parameter_count(g); k++) /* a bias's is a reduction, no convolution */
-            if (kiln_tensor_shape(g, kiln_graph_parameter(g, k)).rank > 1)
-                by[count++] = kiln_graph_parameter(g, k);
+        for (int k = 0; k < kiln_graph_parameter_count(g); k++)
+            by[count++] = kiln_graph_parameter(g, k);
         kiln_gradient(g, loss, KILN_NONE, by, count, dx);
         for (int k = 0; k < count; k++)
             expect_same_gradient(g, x, dx[k], cases[i].why);
