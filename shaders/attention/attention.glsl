@@ -141,14 +141,17 @@ float masked(float s, uint query, uint key)
     return s;
 }
 
-/* Which of four neighbouring keys' probabilities are kept. */
+/* Which of four neighbouring keys' probabilities are kept, and by what they grow. */
+bool is_dropping() { return IS(DROPPED) && numbers[p.counter_at + 2u] != 0; }
+float growth() { return is_dropping() ? p.keep : 1.0; }
+
 bvec4 keeps_of(uint query, uint first_key)
 {
-    if (!IS(DROPPED))
+    if (!is_dropping())
         return bvec4(true);
     const uvec4 draw = kiln_philox(uvec4(first_key / 4u, row_of(query), uint(numbers[p.counter_at + 1u]), p.stream),
                                    uvec2(uint(numbers[p.counter_at]), 0u));
-    return greaterThanEqual(draw, uvec4(p.threshold));
+    return greaterThanEqual(draw, uvec4(uint(numbers[p.counter_at + 2u])));
 }
 
 #ifdef GRAD
@@ -164,7 +167,7 @@ float probability_of(float product, uint query, uint key, bool keeps, float lse)
         return 0.0;
     float x = kiln_exp(a - lse);
     if (OF(VALUE))
-        return !IS(DROPPED) ? x : keeps ? x * p.keep : 0.0;
+        return !IS(DROPPED) ? x : keeps ? x * growth() : 0.0;
     if (IS(CAPPED) && !OF(SCORES))
         x *= 1.0 - s / p.cap * (s / p.cap);
     return keeps ? x : -x;
@@ -173,7 +176,7 @@ float probability_of(float product, uint query, uint key, bool keeps, float lse)
 /* The weight of a probability: pull is the product of dy and v, delta the query's. */
 float weight_of(float probability, float pull, float delta)
 {
-    const float kept = !IS(DROPPED) ? 1.0 : kiln_is_negative(probability) ? 0.0 : p.keep;
+    const float kept = !IS(DROPPED) ? 1.0 : kiln_is_negative(probability) ? 0.0 : growth();
     return abs(probability) * (kept * pull - delta);
 }
 

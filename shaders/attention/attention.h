@@ -12,7 +12,7 @@
  *                 left out: with CAUSAL where j > i + offset, with LENGTHS where j >= length[n], with MASKED where mask is 0
  *   lse[r]      = log of the sum over j of exp(a[r, j]); -infinity where every key is left out
  *   p[r, j]     = exp(a[r, j] - lse[r]); 0 where lse[r] is -infinity
- *   kept[r, j]  = with DROPPED `keep` where the draw of (r, j) is at least `threshold`, else 0; without 1
+ *   kept[r, j]  = with DROPPED, where the threshold is not 0, `keep` where the draw of (r, j) is at least that, else 0; 1 without
  *
  *   attention        y[r, c] = sum over j of p[r, j] * kept[r, j] * v[j, c]
  *   attention_grad   where e[r, j] = p[r, j] * (kept[r, j] * (sum over c of dy[r, c] * v[j, c]) - delta[r])
@@ -24,7 +24,7 @@
  *
  * rows, which attention_delta fills, is lse and, from delta_at on, delta[r] = sum over c of dy[r, c] * y[r, c]. numbers holds the lengths from lengths_at
  * on, the offset (one for all, or with offset_step 1 one a batch) from offset_at on, where that is not KILN_ATTENTION_NONE
- * (then `offset` counts), and {seed, step} from counter_at on. The draw of (r, j) is word j % 4 of Philox with counter
+ * (then `offset` counts), and {seed, step, threshold} from counter_at on. The draw of (r, j) is word j % 4 of Philox with counter
  * {j / 4, r, step, stream} and key {seed, 0}.
  *
  * bindings   attention        0: q    1: k    2: v    3: mask    4: numbers    5: y    6: lse
@@ -60,7 +60,7 @@ KILN_PARAMS(attention)
     uint mask_batch, mask_head, mask_row, mask_key;
     uint lengths_at, offset_at, offset_step, counter_at;
     uint offset;        /* a signed number */
-    uint threshold, stream;
+    uint stream;
     uint delta_at;
     KILN_REAL(scale);
     KILN_REAL(cap);

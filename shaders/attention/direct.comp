@@ -146,7 +146,7 @@ void weigh(uint first, uint end, inout vec4 peak, inout vec4 sum, out vec4 weigh
         for (uint c = 0; c < SIDE; c++) {
             const float w = none ? 0.0 : kiln_exp(score[r][c] - largest);
             part += w;
-            weight[c][r] = !IS(DROPPED) ? w : keeps[c] ? w * p.keep : 0.0;
+            weight[c][r] = !IS(DROPPED) ? w : keeps[c] ? w * growth() : 0.0;
         }
         ratio[r] = none ? 1.0 : kiln_exp(peak[r] - largest);
         sum[r] = sum[r] * ratio[r] + part;

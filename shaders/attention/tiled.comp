@@ -239,7 +239,7 @@ void weigh()
         if (c % 4u == 0u)
             keeps = keeps_of(query, other_first + column + c);
         part += w;
-        weight[at + c] = !IS(DROPPED) ? w : keeps[c % 4u] ? w * p.keep : 0.0;
+        weight[at + c] = !IS(DROPPED) ? w : keeps[c % 4u] ? w * growth() : 0.0;
     }
 }
 

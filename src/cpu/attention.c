@@ -82,11 +82,11 @@ static double kept(const struct head *h, size_t i, size_t j)
     uint32_t draw[4];
     if (!(h->flags & KILN_ATTENTION_DROPPED))
         return 1;
-    const uint32_t *counter = (const uint32_t *)h->numbers + p->counter_at;
+    const uint32_t *counter = (const uint32_t *)h->numbers + p->counter_at, threshold = counter[2];
     const uint32_t row = (uint32_t)kiln_head_row(p, &h->at, i);
     kiln_philox((const uint32_t[4]){(uint32_t)(j / 4), row, counter[1], p->stream},
                 (const uint32_t[2]){counter[0], 0}, draw);
-    return draw[j % 4] >= p->threshold ? KILN_REAL_GET(p, keep) : 0;
+    return threshold == 0 ? 1 : draw[j % 4] >= threshold ? KILN_REAL_GET(p, keep) : 0;
 }
 
 /* Attention: a row's largest score and sum of exponentials, then its columns in chunks --------------------- */

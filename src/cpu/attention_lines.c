@@ -270,37 +270,67 @@ KILN_INLINE void draw_body(const uint32_t *four, const uint32_t *row, uint32_t s
     memcpy(word[3], c3, sizeof c3);
 }
 
+KILN_INLINE void keep_body(size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float kept = value[i] * keep;
+        value[i] = bits[i] >= threshold ? kept : 0;
+    }
+}
+
 static void draw(const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
                  uint32_t (*word)[LANES]);
+static void keep(size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value);
 KILN_CLONES(draw,
             (const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
              uint32_t (*word)[LANES]),
             (four, row, step, stream, seed, word))
+KILN_CLONES(keep, (size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value),
+            (count, bits, threshold, keep, value))
 
-/* A draw is of four neighbouring keys: of four lines for a lane, or of four lanes of a line. Draws are made LANES at a time. */
-void kiln_lines_drop(const struct kiln_lines *b, float *value)
+/* Lanes are queries: a draw is of four lines of a lane. */
+static void drop_down(const struct kiln_lines *b, float *value)
 {
     const struct kiln_params_attention *p = b->p;
-    const size_t across = b->lanes_are_keys ? b->lanes / 4 : b->lanes; /* draws side by side */
-    const size_t down = b->lanes_are_keys ? b->lines : (b->lines + 3) / 4, count = across * down;
-    for (size_t first = 0; first < count; first += LANES) {
-        uint32_t four[LANES], row[LANES], word[4][LANES];
-        for (size_t i = 0; i < LANES; i++) {
-            const size_t x = (first + i) % across, y = (first + i) / across;
-            const size_t query = b->lanes_are_keys ? b->other + y : b->own + x;
-            const size_t key = b->lanes_are_keys ? b->own + 4 * x : b->other + 4 * y;
-            four[i] = (uint32_t)(key / 4);
-            row[i] = (uint32_t)kiln_head_row(p, b->head, query);
-        }
+    uint32_t four[LANES], row[LANES], word[4][LANES];
+    for (size_t i = 0; i < LANES; i++)
+        row[i] = (uint32_t)kiln_head_row(p, b->head, b->own + i);
+    for (size_t line = 0; line < b->lines; line += 4) {
+        for (size_t i = 0; i < LANES; i++)
+            four[i] = (uint32_t)((b->other + line) / 4);
         draw(four, row, b->counter[1], p->stream, b->counter[0], word);
-        for (size_t i = 0; i < LANES && first + i < count; i++) {
-            const size_t x = (first + i) % across, y = (first + i) / across;
-            for (size_t w = 0; w < 4; w++) {
-                const size_t line = b->lanes_are_keys ? y : 4 * y + w,
-                             lane = b->lanes_are_keys ? 4 * x + w : x;
-                if (line < b->lines)
-                    value[line * b->lanes + lane] *= word[w][i] >= p->threshold ? p->keep : 0;
-            }
-        }
+        for (size_t w = 0; w < 4 && line + w < b->lines; w++)
+            keep(b->lanes, word[w], b->counter[2], p->keep, value + (line + w) * b->lanes);
     }
+}
+
+/* Lanes are keys: a draw is of four lanes of a line; some lines are drawn together. */
+static void drop_across(const struct kiln_lines *b, float *value)
+{
+    const struct kiln_params_attention *p = b->p;
+    const size_t across = b->lanes / 4, together = LANES / across;
+    uint32_t four[LANES], row[LANES], word[4][LANES], bits[4 * LANES];
+    for (size_t line = 0; line < b->lines; line += together) {
+        const size_t left = b->lines - line, count = left < together ? left : together;
+        for (size_t y = 0; y < together; y++)
+            for (size_t x = 0; x < across; x++) {
+                four[y * across + x] = (uint32_t)(b->own / 4 + x);
+                row[y * across + x] = (uint32_t)kiln_head_row(p, b->head, b->other + line + y);
+            }
+        draw(four, row, b->counter[1], p->stream, b->counter[0], word);
+        for (size_t i = 0; i < LANES; i++)
+            for (size_t w = 0; w < 4; w++)
+                bits[4 * i + w] = word[w][i];
+        keep(count * b->lanes, bits, b->counter[2], p->keep, value + line * b->lanes);
+    }
+}
+
+void kiln_lines_drop(const struct kiln_lines *b, float *value)
+{
+    if (b->counter[2] == 0)
+        return;
+    if (b->lanes_are_keys)
+        drop_across(b, value);
+    else
+        drop_down(b, value);
 }

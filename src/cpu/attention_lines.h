@@ -21,7 +21,7 @@ struct kiln_lines {
     size_t own, other; /* the query or key of lane 0, of line 0 */
     const float *bias; /* with BIASED */
     const uint32_t *mask;
-    const uint32_t *counter;
+    const uint32_t *counter; /* with DROPPED: seed, step, threshold */
 };
 
 /** Whether some of the block is masked, biased or capped: then kiln_lines_mask, else `scale` is all. */
@@ -47,7 +47,7 @@ void kiln_lines_probability(const struct kiln_lines *b, float scale, float *scor
 void kiln_lines_weigh(const struct kiln_lines *b, float *score, const float *pull, const float *rest,
                       const float *delta);
 
-/** Values times what dropout keeps. */
+/** Values times what dropout keeps, all of them where the threshold is 0. */
 void kiln_lines_drop(const struct kiln_lines *b, float *value);
 
 /** value[column * lanes + lane] *= ratio[lane]. */

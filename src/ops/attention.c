@@ -299,7 +299,6 @@ static void set_block(const kiln_plan *plan, const kiln_node *n, struct kiln_par
         .width = (uint32_t)s.width,
         .offset_at = KILN_ATTENTION_NONE,
         .offset = p->last ? (uint32_t)(s.keys - s.queries) : 0,
-        .threshold = (uint32_t)(p->rate * 4294967296.0),
         .stream = (uint32_t)p->stream,
         .delta_at = (uint32_t)(s.batch * s.heads * s.queries),
     };
@@ -462,6 +461,18 @@ const kiln_op kiln_op_attention_grad_scores = {
     .lowering_count = 1,
 };
 
+/* {seed, step, threshold} in training, else zeros: a node that drops or does not is one node, and so is its gradient. */
+static kiln_tensor draw_counter(kiln_graph *g, double rate)
+{
+    const uint32_t threshold = rate > 0 && rate < 1 ? (uint32_t)(rate * 4294967296.0) : 0;
+    const int32_t limit_word = (int32_t)threshold, zeros[3] = {0};
+    const kiln_tensor limit = kiln_constant(
+        g, &(kiln_array){.data = (void *)(uintptr_t)&limit_word, .type = KILN_I32, .shape = KILN_SHAPE(1)});
+    const kiln_tensor none = kiln_constant(
+        g, &(kiln_array){.data = (void *)(uintptr_t)zeros, .type = KILN_I32, .shape = KILN_SHAPE(3)});
+    return kiln_by_mode(g, kiln_concat(g, (const kiln_tensor[]){kiln_random_counter(g), limit}, 2, 0), none);
+}
+
 kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor v,
                            const kiln_attention_params *params)
 {
@@ -482,11 +493,10 @@ kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_ten
     };
     const kiln_tensor offset = p.causal && !p.last ? given->offset : KILN_NONE;
     kiln_tensor in[INPUTS] = {q, k, v, given->mask, given->lengths, offset, KILN_NONE};
-    const kiln_tensor plain = kiln_append(g, &kiln_op_attention, in, INPUTS, &p, sizeof p);
-    if (given->dropout == 0 || !plain.id)
-        return plain;
-    p.rate = given->dropout;
-    p.stream = kiln_random_stream(g, "attention");
-    in[COUNTER] = kiln_random_counter(g);
-    return kiln_by_mode(g, kiln_append(g, &kiln_op_attention, in, INPUTS, &p, sizeof p), plain);
+    if (given->dropout != 0) {
+        p.rate = given->dropout;
+        p.stream = kiln_random_stream(g, "attention");
+        in[COUNTER] = draw_counter(g, p.rate);
+    }
+    return kiln_append(g, &kiln_op_attention, in, INPUTS, &p, sizeof p);
 }

@@ -173,6 +173,42 @@ Test(attention, drops_the_same_probabilities_everywhere)
     }
 }
 
+/* The value of a graph's only output, in inference. */
+static double *infer(kiln_device *dev, double dropout, size_t *count)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    kiln_shape shape;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor x = kiln_test_input(g, KILN_SHAPE(1, 2, 9, 4));
+    const kiln_tensor y = kiln_attention(g, x, x, x, &(kiln_attention_params){.dropout = dropout});
+    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(y)}), KILN_OK);
+    cr_assert_eq(kiln_program_run(p), KILN_OK);
+    cr_assert_eq(kiln_program_shape(p, y, &shape), KILN_OK);
+    *count = (size_t)kiln_shape_count(&shape);
+    kiln_array to = {.type = KILN_F64, .data = malloc(*count * sizeof(double))};
+    cr_assert_eq(kiln_program_read(p, y, &to), KILN_OK);
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    return to.data;
+}
+
+Test(attention, drops_nothing_in_inference)
+{
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        size_t count;
+        double *want = infer(dev, 0, &count), *got = infer(dev, 0.5, &count);
+        kiln_expect_close(got, want, count, 0, kiln_test_device(d));
+        free(want);
+        free(got);
+        kiln_test_close(&dev);
+    }
+}
+
 /* What one operand holds for all is what three hold. */
 static kiln_tensor apart(kiln_graph *g, const void *one_case)
 {

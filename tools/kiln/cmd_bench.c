@@ -192,6 +192,81 @@ static kiln_status build_by_steps(struct work *w, int64_t size)
     return build_sequence(w, size, true);
 }
 
+/* One batch of attention of `length` tokens, and with `train` back to its operands. */
+static kiln_status build_attention(struct work *w, int64_t heads, int64_t length, bool causal, bool train)
+{
+    kiln_graph *g = w->graph;
+    const kiln_attention_params params = {.causal = causal};
+    kiln_tensor x[3], dx[4];
+
+    for (int i = 0; i < 3; i++)
+        x[i] = kiln_input(g, (const char *const[]){"q", "k", "v"}[i], KILN_F32,
+                          KILN_SHAPE(1, heads, length, 64));
+    dx[3] = kiln_attention(g, x[0], x[1], x[2], &params);
+    if (!train)
+        return keep(w, dx[3]);
+    kiln_gradient(g, dx[3], x[0], x, 3, dx);
+    return keep(w, kiln_concat(g, dx, 4, 0));
+}
+
+static kiln_status build_attention_197(struct work *w, int64_t length)
+{
+    return build_attention(w, 3, length, false, false);
+}
+
+static kiln_status build_attention_1024(struct work *w, int64_t length)
+{
+    return build_attention(w, 8, length, false, false);
+}
+
+static kiln_status build_attention_causal(struct work *w, int64_t length)
+{
+    return build_attention(w, 8, length, true, false);
+}
+
+static kiln_status build_attention_training(struct work *w, int64_t length)
+{
+    return build_attention(w, 8, length, false, true);
+}
+
+static kiln_status build_layer_norm(struct work *w, int64_t n)
+{
+    kiln_graph *g = w->graph;
+    const kiln_tensor x = matrix(g, "x", 4096, n), scale = kiln_parameter(g, "scale", KILN_SHAPE(n), NULL);
+    const kiln_tensor bias = kiln_parameter(g, "bias", KILN_SHAPE(n), NULL), by[] = {x, scale, bias};
+    const kiln_tensor y = kiln_layer_norm(g, x, -1, scale, bias, 0);
+    kiln_tensor dx[4];
+
+    kiln_gradient(g, y, x, by, 3, dx);
+    dx[3] = y;
+    for (int i = 0; i < 4; i++)
+        dx[i] = kiln_reshape(g, dx[i], KILN_SHAPE(KILN_REST));
+    return keep(w, kiln_concat(g, dx, 4, 0));
+}
+
+static kiln_status build_vision_transformer(struct work *w, int64_t size)
+{
+    (void)size;
+    const kiln_tensor x = kiln_input(w->graph, "image", KILN_F32, KILN_SHAPE(KILN_BATCH, 3, 224, 224));
+    w->run[0] = vision_transformer(w->graph, x, 1000);
+    return kiln_graph_status(w->graph);
+}
+
+static kiln_status build_translator(struct work *w, int64_t size)
+{
+    (void)size;
+    kiln_graph *g = w->graph;
+    const kiln_shape shape = KILN_SHAPE(KILN_BATCH, 32);
+    const kiln_tensor source = kiln_input(g, "source", KILN_I32, shape);
+    const kiln_tensor target = kiln_input(g, "target", KILN_I32, shape);
+    const kiln_tensor loss = kiln_cross_entropy(g, translator(g, source, target, 1000),
+                                                kiln_reshape(g, target, KILN_SHAPE(KILN_REST)));
+
+    w->train = true;
+    w->run[0] = kiln_minimize(g, loss, &(kiln_minimize_params){.by = KILN_ADAM, .rate = 1e-3});
+    return kiln_graph_status(g);
+}
+
 #define GFLOP(n) (2e-9 * (n) * (n) * (n))
 #define MIB      (1024.0 * 1024.0)
 
@@ -207,6 +282,13 @@ static const struct row rows[] = {
     {"lstm 64 t40 b16, step by step", build_by_steps, 64, 4, 0, 0},
     {"lstm 128 t40 b16, all steps at once", build_whole, 128, 4, 0, 0},
     {"lstm 128 t40 b16, step by step", build_by_steps, 128, 4, 0, 0},
+    {"train transformer 2+2 d128 t32 b64", build_translator, 64, 1, 0, 0},
+    {"forward vit_tiny b1", build_vision_transformer, 1, 1, 0, 0},
+    {"attention 197 h3 d64", build_attention_197, 197, 16, 0, 0},
+    {"attention 1024 h8 d64", build_attention_1024, 1024, 1, 0, 0},
+    {"attention 1024 h8 d64, causal", build_attention_causal, 1024, 1, 0, 0},
+    {"train attention 1024 h8 d64", build_attention_training, 1024, 1, 0, 0},
+    {"train layer norm 4096x768", build_layer_norm, 768, 1, 0, 0},
     {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
     {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
     {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},

@@ -12,6 +12,15 @@ typedef kiln_tensor recurrent_layer(kiln_graph *g, kiln_tensor x, const kiln_nn_
                                     kiln_recurrent_states *last);
 kiln_tensor characters(kiln_graph *g, kiln_tensor text, recurrent_layer *layer, int symbols, int width);
 
+/** ViT-Tiny (Dosovitskiy et al. 2021): scores [N, classes] of pictures [N, 3, 224, 224], by 16 x 16 patches. */
+kiln_tensor vision_transformer(kiln_graph *g, kiln_tensor picture, int classes);
+
+/**
+ * A Transformer of two encoder and two decoder layers, width 128: scores [N T, symbols] of what follows each symbol of `target`
+ * [N, T], given `source` [N, S].
+ */
+kiln_tensor translator(kiln_graph *g, kiln_tensor source, kiln_tensor target, int symbols);
+
 /** A picture classifier under training, and the same network for use: images to probabilities. */
 struct classifier {
     kiln_graph *graph;

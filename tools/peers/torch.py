@@ -76,6 +76,29 @@ def multiplying(n):
     return Row(lambda: [torch.rand(n, n), torch.rand(n, n)], prepare, max(1, 1024 // n) ** 3, 2 * n ** 3)
 
 
+def attending(heads, length, causal=False, train=False, count=1):
+    """Attention by products and a softmax, as PyTorch's own layers compute it on a CPU; with `train` back to its operands."""
+    def prepare(device, q, k, v):
+        q, k, v = (t.to(device).requires_grad_(train) for t in (q, k, v))
+        hidden = torch.full((length, length), -torch.inf, device=device).triu(1) if causal else None
+
+        def step():
+            scores = q @ k.transpose(-1, -2) / 8
+            y = torch.softmax(scores + hidden if causal else scores, -1) @ v
+            if train:
+                y.backward(q.detach())
+        return step if train else torch.no_grad()(step)
+    return Row(lambda: [torch.rand(1, heads, length, 64) for _ in "qkv"], prepare, count)
+
+
+def normalizing(rows, width):
+    """Layer normalization there and back."""
+    def prepare(device, x):
+        x, w, b = (t.to(device).requires_grad_() for t in (x, torch.ones(width), torch.zeros(width)))
+        return lambda: F.layer_norm(x, (width,), w, b).backward(x.detach())
+    return Row(lambda: [torch.rand(rows, width)], prepare)
+
+
 def rows():
     reals = lambda *shape: lambda: torch.rand(shape)
     below = lambda count, *shape: lambda: torch.randint(0, count, shape)
@@ -98,6 +121,11 @@ def rows():
         "train lstm 256 t40 b64": training(characters(nn.LSTM), text, text),
         "train transformer 2+2 d128 t32 b64": training(net.Translator, sentences, sentences, sentences),
         "train unet 96x128 b8": training(net.UNet, reals(8, 3, 96, 128), below(4, 8, 96, 128)),
+        "attention 197 h3 d64": attending(3, 197, count=16),
+        "attention 1024 h8 d64": attending(8, 1024),
+        "attention 1024 h8 d64, causal": attending(8, 1024, causal=True),
+        "train attention 1024 h8 d64": attending(8, 1024, train=True),
+        "train layer norm 4096x768": normalizing(4096, 768),
         **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048)},
     }
 
