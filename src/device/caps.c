@@ -1,11 +1,13 @@
 /*
- * caps.c - KILN_LIMITS: a device that pretends to be less than it is.
+ * caps.c - KILN_LIMITS and masks: a device that pretends to be less than it is.
  *
- * A limit is a row: its name, where it lies in the caps, and what "floor" and "tiny" make of it.
+ * A limit is a row: its name, where it lies in the caps, and what "floor" and "tiny" make of it. So is an optional feature,
+ * which is hidden by zeros.
  */
 #include "device/caps.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,26 @@ static const struct limit {
 
 #define LIMITS (sizeof limits / sizeof *limits)
 
+#define FEATURE(name, member)                                                              \
+    {                                                                                      \
+        name, offsetof(struct kiln_caps, member), sizeof((struct kiln_caps *)NULL)->member \
+    }
+
+static const struct feature {
+    const char *name;
+    size_t at, bytes;
+} features[] = {
+    FEATURE("storage16", storage16),
+    FEATURE("storage8", storage8),
+    FEATURE("half", half),
+    FEATURE("dot", dot),
+    FEATURE("subgroup", subgroup),
+    FEATURE("subgroup", subgroup_ops),
+    FEATURE("timestamps", timestamps),
+};
+
+#define FEATURES (sizeof features / sizeof *features)
+
 static void lower(struct kiln_caps *caps, const struct limit *limit, uint64_t value)
 {
     void *at = (char *)caps + limit->at;
@@ -48,10 +70,22 @@ static void lower(struct kiln_caps *caps, const struct limit *limit, uint64_t va
         *(double *)at = 1e-6 * (double)value;
 }
 
+/* NULL: all. False where none has that name. */
+static bool hide(struct kiln_caps *caps, const char *name)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < FEATURES; i++)
+        if (!name || strcmp(features[i].name, name) == 0) {
+            memset((char *)caps + features[i].at, 0, features[i].bytes);
+            found = true;
+        }
+    return found;
+}
+
 static void hide_options(struct kiln_caps *caps)
 {
-    caps->subgroup = 0;
-    caps->storage16 = caps->storage8 = caps->half = caps->dot = caps->timestamps = false;
+    (void)hide(caps, NULL);
     if (caps->alignment < 256)
         caps->alignment = 256;
 }
@@ -142,6 +176,23 @@ kiln_status kiln_caps_limit(struct kiln_caps *caps, const char *text)
         if (length > 0 && (status = apply_part(caps, part)))
             return status;
         text += length + (text[length] == ',');
+    }
+    return KILN_OK;
+}
+
+kiln_status kiln_caps_mask(struct kiln_caps *caps, const char *source, const char *names)
+{
+    static const char between[] = ", \t\r\n";
+
+    while (names && *(names += strspn(names, between))) {
+        const size_t length = strcspn(names, between);
+        char name[32];
+
+        snprintf(name, sizeof name, "%.*s", (int)length, names);
+        if (!hide(caps, name))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "%s: \"%s\" is no feature that can be masked", source,
+                             name);
+        names += length;
     }
     return KILN_OK;
 }

@@ -4,6 +4,16 @@
 
 #include <kiln/device.h>
 
+/** Operations of a subgroup, by Vulkan's bits. */
+enum {
+    KILN_SUBGROUP_VOTE = 2,
+    KILN_SUBGROUP_ARITHMETIC = 4,
+    KILN_SUBGROUP_BALLOT = 8,
+    KILN_SUBGROUP_SHUFFLE = 16,
+    KILN_SUBGROUP_SHUFFLE_RELATIVE = 32,
+    KILN_SUBGROUP_CLUSTERED = 64,
+};
+
 struct kiln_caps {
     kiln_backend backend;
     bool software;        /* a driver that runs on the CPU: no shared-memory tiles, texel reads pay */
@@ -21,9 +31,11 @@ struct kiln_caps {
     uint32_t max_invocations; /* of a workgroup */
     uint32_t max_shared;      /* bytes of shared memory of a workgroup */
     uint32_t max_bindings;    /* storage buffers a stage */
-    uint32_t subgroup;        /* 0: unknown or untrusted */
-    uint32_t threads;         /* of the CPU device */
-    double slice;             /* seconds one submission may take by estimate */
+    uint32_t subgroup;        /* lanes; 0: unknown or untrusted */
+    uint32_t
+        subgroup_ops; /* what lanes of a subgroup do together in a compute shader: KILN_SUBGROUP_VOTE | ... */
+    uint32_t threads; /* of the CPU device */
+    double slice;     /* seconds one submission may take by estimate */
 
     bool storage16; /* buffers of 2-byte elements, so that halves are stored as such; the CPU stores floats */
     bool storage8;  /* buffers of 1-byte elements */
@@ -45,5 +57,13 @@ struct kiln_caps {
  * Errors: ERROR_ARGUMENT naming the part that is not understood; caps are then half clamped.
  */
 kiln_status kiln_caps_limit(struct kiln_caps *caps, const char *limits);
+
+/**
+ * Hide the optional features that the text of KILN_MASK, or a device's mask file, names, separated by commas or white
+ * space: storage16, storage8, half, dot, subgroup, timestamps. Hiding what is not there changes nothing.
+ *
+ * Errors: ERROR_ARGUMENT naming the part that is no feature, after `source`; caps are then half masked.
+ */
+kiln_status kiln_caps_mask(struct kiln_caps *caps, const char *source, const char *names);
 
 #endif

@@ -172,6 +172,8 @@ static kiln_status complete(kiln_device *dev)
     kiln_status status = kiln_caps_limit(&dev->caps, getenv("KILN_LIMITS"));
     pthread_mutex_t *lock = malloc(sizeof *lock);
 
+    if (!status)
+        status = kiln_caps_mask(&dev->caps, "KILN_MASK", getenv("KILN_MASK"));
     if (!status && (!lock || pthread_mutex_init(lock, NULL)))
         status = kiln_fail(KILN_ERROR_MEMORY, "no memory for the device's lock");
     if (status) {
@@ -301,6 +303,15 @@ void kiln_buffer_destroy(kiln_device *dev, struct kiln_buffer **b)
     if (!gone->imported)
         atomic_fetch_sub(&dev->memory_used, gone->bytes);
     dev->ops->buffer_destroy(dev, gone);
+}
+
+/* Trust -------------------------------------------------------------------------------------------------- */
+
+void kiln_device_distrust(kiln_device *dev, const char *feature)
+{
+    (void)kiln_caps_mask(&dev->caps, "a test", feature);
+    if (dev->ops->distrust)
+        dev->ops->distrust(dev, feature);
 }
 
 /* Work --------------------------------------------------------------------------------------------------- */

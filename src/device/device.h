@@ -59,6 +59,9 @@ struct kiln_device_ops {
     /** Return when the ticket has passed. Threads: any. */
     kiln_status (*wait)(kiln_device *dev, kiln_ticket ticket);
 
+    /** Remember, for the next time that the device is opened, that a feature failed its test (kiln_caps_mask). Optional. */
+    void (*distrust)(kiln_device *dev, const char *feature);
+
     /** Seconds that command `index` of the list took in its last run, if the device can tell. Optional. */
     bool (*time)(kiln_device *dev, struct kiln_baked *work, int index, double *seconds);
 };
@@ -97,6 +100,9 @@ kiln_status kiln_bake(kiln_device *dev, const struct kiln_commands *list, struct
 void kiln_unbake(kiln_device *dev, struct kiln_baked **work);
 kiln_status kiln_submit(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
 kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
+
+/** Go without a feature from now on, by its name in a mask, and remember that where the backend can. */
+void kiln_device_distrust(kiln_device *dev, const char *feature);
 
 /* Kernels on a device */
 /** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for

@@ -93,26 +93,22 @@ static bool holds_dot(kiln_device *dev)
 
 /* Trying --------------------------------------------------------------------------------------------------- */
 
-static const struct truth {
-    const char *what;
-    size_t at;      /* of a bool in the caps */
-    uint32_t types; /* bits of those that call for it */
-    bool (*holds)(kiln_device *dev);
-} truths[] = {
-    {"16-bit storage", offsetof(struct kiln_caps, storage16), 1 << KILN_F16, holds_halves},
-    {"integer dot products", offsetof(struct kiln_caps, dot), 1 << KILN_I8 | 1 << KILN_U8, holds_dot},
+const struct kiln_truth kiln_truths[] = {
+    {"16-bit storage", "storage16", offsetof(struct kiln_caps, storage16), 1 << KILN_F16, holds_halves},
+    {"integer dot products", "dot", offsetof(struct kiln_caps, dot), 1 << KILN_I8 | 1 << KILN_U8, holds_dot},
+    {0},
 };
 
 static pthread_mutex_t trying = PTHREAD_MUTEX_INITIALIZER;
 
-static void try_one(kiln_device *dev, const struct truth *t)
+static void try_one(kiln_device *dev, const struct kiln_truth *t)
 {
-    bool *claimed = (bool *)((char *)&dev->caps + t->at), holds = true;
+    bool holds = true;
     for (int i = 0; i < TRIES && holds; i++)
         holds = t->holds(dev);
     if (holds)
         return;
-    *claimed = false;
+    (void)kiln_caps_mask(&dev->caps, "a test", t->mask);
     kiln_log_line(KILN_LOG_WARNING, "\"%s\" claims %s and fails its test: kiln goes without", dev->info.title,
                   t->what);
 }
@@ -122,8 +118,8 @@ void kiln_truth_try(kiln_device *dev, uint32_t types)
     if (dev->caps.backend == KILN_BACKEND_NULL)
         return;
     pthread_mutex_lock(&trying);
-    for (uint32_t i = 0; i < sizeof truths / sizeof *truths; i++) {
-        const struct truth *t = &truths[i];
+    for (uint32_t i = 0; kiln_truths[i].what; i++) {
+        const struct kiln_truth *t = &kiln_truths[i];
         const bool claimed = *(const bool *)((const char *)&dev->caps + t->at);
         if (!claimed || !(t->types & types) || dev->tried >> i & 1)
             continue;

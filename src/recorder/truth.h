@@ -7,6 +7,17 @@
 
 #include "device/device.h"
 
+/** A claim and its test. */
+struct kiln_truth {
+    const char *what, *mask; /* in words; in a mask (kiln_caps_mask) */
+    size_t at;               /* of a bool in the caps */
+    uint32_t types;          /* bits of those that call for it */
+    bool (*holds)(kiln_device *dev);
+};
+
+/** What the library itself relies on where it is claimed; ended by {0}. */
+extern const struct kiln_truth kiln_truths[];
+
 /**
  * Try the features that the device claims, that values of these types (bits of kiln_type) call for, and that were not tried yet:
  * the caps of what fails are cleared. To be called before the caps are asked for them. Threads: any.

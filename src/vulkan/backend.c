@@ -40,6 +40,7 @@ static void close_device(kiln_device *device)
     kiln_vk_device_destroy(dev);
     kiln_vk_instance_destroy(&dev->instance);
     destroy_locks(dev);
+    free(dev->mask_path);
     free(dev);
 }
 
@@ -53,6 +54,7 @@ static const struct kiln_device_ops ops = {
     .submit = kiln_vk_submit,
     .wait = kiln_vk_queue_wait,
     .time = kiln_vk_time,
+    .distrust = kiln_vk_mask_add,
 };
 
 /* Opening ------------------------------------------------------------------------------------------------ */
@@ -114,6 +116,7 @@ kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_d
         close_device(&dev->common);
         return status;
     }
+    kiln_vk_mask_open(dev, p->cache);
     *out = &dev->common;
     return KILN_OK;
 }

@@ -68,19 +68,19 @@ static bool add_folder(struct kiln_text *path, const char *folder)
     return path->count > 0 && !path->failed;
 }
 
-/* The file's path, malloced; NULL for none. */
-static char *path_of(const struct vk_device *dev, const char *folder)
+char *kiln_vk_cache_path(const struct vk_device *dev, const char *folder, const char *what,
+                         const char *ending)
 {
     struct kiln_text path = {0};
     char *copy = NULL;
-    if (!add_folder(&path, folder))
+    if ((folder && !folder[0]) || !add_folder(&path, folder))
         goto cleanup;
     create_folders(path.data);
-    kiln_text_add(&path, "/pipelines-%04x-%04x-", (unsigned)dev->properties.vendorID,
+    kiln_text_add(&path, "/%s-%04x-%04x-", what, (unsigned)dev->properties.vendorID,
                   (unsigned)dev->properties.deviceID);
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
         kiln_text_add(&path, "%02x", (unsigned)dev->properties.pipelineCacheUUID[i]);
-    kiln_text_add(&path, ".bin");
+    kiln_text_add(&path, "%s", ending);
     if (!path.failed)
         copy = strdup(path.data);
 
@@ -117,7 +117,7 @@ kiln_status kiln_vk_cache_open(struct vk_device *dev, const char *folder)
     struct kiln_file file = {0};
     const void *data = NULL;
     size_t bytes = 0;
-    all->cache_path = folder && !folder[0] ? NULL : path_of(dev, folder);
+    all->cache_path = kiln_vk_cache_path(dev, folder, "pipelines", ".bin");
     if (all->cache_path && is_file(all->cache_path) && kiln_file_map(&file, all->cache_path) == KILN_OK) {
         data = valid_data(dev, &file, &bytes);
         if (!data)

@@ -179,6 +179,8 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .max_bindings =
             (uint32_t)least(l->maxPerStageDescriptorStorageBuffers, l->maxDescriptorSetStorageBuffers),
         .subgroup = subgroup->subgroupSize,
+        .subgroup_ops =
+            subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT ? subgroup->supportedOperations : 0,
         .threads = 1,
         .slice = 0.1,
         .storage16 = dev->features.storage16,

@@ -8,6 +8,7 @@
  *   spirv.c fold.c   constants written into SPIR-V words
  *   pipeline.c   one pipeline a shader and set of constants
  *   cache.c      the driver's pipeline cache on disk
+ *   mask.c       features that failed a test, on disk
  *   command.c    command lists to command buffers
  *   queue.c      submissions, tickets, waiting
  *   backend.c    the table of functions, opening and closing
@@ -155,6 +156,7 @@ struct vk_device {
     VkPhysicalDevice physical;
     VkPhysicalDeviceProperties properties;
     struct vk_features features;
+    char *mask_path; /* NULL: no file */
     VkDevice handle;
     VkQueue queue_handle;
     uint32_t family;
@@ -244,10 +246,20 @@ void kiln_vk_pipelines_finish(struct vk_device *dev);
 kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
                                  const struct vk_pipeline **out);
 
+/** FOLDER/WHAT-VENDOR-DEVICE-UUIDENDING, malloced, its folders made; folder as kiln_device_params.cache. NULL: no file. */
+char *kiln_vk_cache_path(const struct vk_device *dev, const char *folder, const char *what,
+                         const char *ending);
 /** Read the cache's file, if it is there and this driver's own, and create the VkPipelineCache. */
 kiln_status kiln_vk_cache_open(struct vk_device *dev, const char *folder);
 /** Write the file if the cache has grown, and destroy the cache. */
 void kiln_vk_cache_close(struct vk_device *dev);
+
+/* mask.c ------------------------------------------------------------------------------------------------- */
+
+/** Hide what the device's mask file names, with one warning. */
+void kiln_vk_mask_open(struct vk_device *dev, const char *folder);
+/** Add a feature to the file; where that cannot be written it is not remembered. */
+void kiln_vk_mask_add(kiln_device *dev, const char *feature);
 
 /* queue.c ------------------------------------------------------------------------------------------------ */
 

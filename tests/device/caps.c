@@ -16,9 +16,11 @@ static const struct kiln_caps wide = {
     .max_bindings = 32,
     .subgroup = 32,
     .slice = 0.005,
+    .subgroup_ops = 127,
     .storage16 = true,
     .storage8 = true,
     .half = true,
+    .dot = true,
     .timestamps = true,
 };
 
@@ -47,7 +49,29 @@ Test(caps, floor_hides_every_option_and_lowers_every_limit)
     cr_expect_eq(caps.max_bindings, 8);
     cr_expect_eq(caps.subgroup, 0);
     cr_expect_eq(caps.slice, wide.slice);
-    cr_expect_not(caps.storage16 || caps.storage8 || caps.half || caps.timestamps);
+    cr_expect_eq(caps.subgroup_ops, 0);
+    cr_expect_not(caps.storage16 || caps.storage8 || caps.half || caps.dot || caps.timestamps);
+}
+
+Test(caps, a_mask_hides_what_it_names)
+{
+    struct kiln_caps caps = wide;
+
+    cr_assert_eq(kiln_caps_mask(&caps, "KILN_MASK", "half, dot\tsubgroup\n"), KILN_OK);
+    cr_expect_not(caps.half || caps.dot || caps.subgroup || caps.subgroup_ops);
+    cr_expect(caps.storage16 && caps.storage8 && caps.timestamps);
+    cr_assert_eq(kiln_caps_mask(&caps, "KILN_MASK", NULL), KILN_OK);
+    cr_assert_eq(kiln_caps_mask(&caps, "KILN_MASK", " , "), KILN_OK);
+    cr_expect(caps.storage16);
+}
+
+Test(caps, a_mask_of_what_is_no_feature_is_refused_by_name)
+{
+    struct kiln_caps caps = wide;
+
+    catch_lines();
+    cr_expect_eq(kiln_caps_mask(&caps, "KILN_MASK", "half,hlaf"), KILN_ERROR_ARGUMENT);
+    cr_expect(strstr(lines.newest, "KILN_MASK") && strstr(lines.newest, "\"hlaf\""), "%s", lines.newest);
 }
 
 Test(caps, tiny_is_below_any_device)

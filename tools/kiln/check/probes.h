@@ -1,6 +1,6 @@
 /*
  * probes.h - what is true of a device as a whole, and of no operator: that training twice gives the same bits, that
- * memory does not grow, that submissions stay short.
+ * memory does not grow, that submissions stay short. What its driver claims is tried by truths.h and recorder/truth.h.
  */
 #ifndef KILN_TOOLS_CHECK_PROBES_H
 #define KILN_TOOLS_CHECK_PROBES_H

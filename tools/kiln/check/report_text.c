@@ -43,7 +43,7 @@ void check_print_text(const struct check_report *r, bool rates)
     for (int i = 0; i < r->tally.count; i++)
         print_tally(&r->tally.data[i], rates);
     for (int i = 0; i < r->probe.count; i++)
-        printf("%-22s %s: %s\n", r->probe.data[i].name, check_status_text(r->probe.data[i].status),
+        printf("%-40s %-4s  %s\n", r->probe.data[i].name, check_status_text(r->probe.data[i].status),
                r->probe.data[i].what);
     print_entries(r, CHECK_INAPPLICABLE, "does not apply");
     print_entries(r, CHECK_UNCOUNTED, "not counted");

@@ -11,9 +11,11 @@
 #include "check/differences.h"
 #include "check/probes.h"
 #include "check/replay.h"
+#include "check/truths.h"
 #include "ops/table.h"
+#include "recorder/truth.h"
 
-enum { TIMED_RUNS = 5 };
+enum { TIMED_RUNS = 5, TRIES = 20 }; /* of a claim */
 
 struct run {
     const struct check_options *options;
@@ -202,10 +204,11 @@ static kiln_status list_unreached(struct check_report *r)
 
 static kiln_status run_probe(struct run *run, const struct check_probe_row *row)
 {
-    struct check_probe probe = {.name = row->name};
-    const kiln_status status = row->run(run->dev, &probe);
+    struct check_probe probe = {0};
+    kiln_status status;
 
-    if (status) {
+    snprintf(probe.name, sizeof probe.name, "%s", row->name);
+    if ((status = row->run(run->dev, &probe))) {
         probe.status = CHECK_FAILED;
         snprintf(probe.what, sizeof probe.what, "%s", last_line);
     }
@@ -215,9 +218,42 @@ static kiln_status run_probe(struct run *run, const struct check_probe_row *row)
     return status == KILN_ERROR_DEVICE ? status : KILN_OK;
 }
 
+/* A claim, tried often: some drivers are wrong only now and then. What fails is not used from then on. */
+static kiln_status run_truth(struct run *run, const char *name, const char *mask, bool claimed,
+                             bool (*holds)(kiln_device *dev))
+{
+    struct check_probe probe = {.status = claimed ? CHECK_PASSED : CHECK_INAPPLICABLE};
+    int held = 0;
+
+    snprintf(probe.name, sizeof probe.name, "truth/%s", name);
+    while (claimed && held < TRIES && holds(run->dev))
+        held++;
+    snprintf(probe.what, sizeof probe.what, claimed ? "held %d times" : "not claimed", held);
+    if (claimed && held < TRIES) {
+        probe.status = CHECK_FAILED;
+        snprintf(probe.what, sizeof probe.what, "failed after %d times; kiln goes without \"%s\" from now on",
+                 held, mask);
+        kiln_device_distrust(run->dev, mask);
+        run->report->failed++;
+    }
+    return kiln_vec_push(&run->report->probe, probe) ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+static kiln_status run_truths(struct run *run)
+{
+    const struct kiln_caps claims = run->dev->caps;
+    kiln_status status = KILN_OK;
+
+    for (const struct kiln_truth *t = kiln_truths; t->what && !status; t++)
+        status = run_truth(run, t->what, t->mask, *(const bool *)((const char *)&claims + t->at), t->holds);
+    for (const struct check_truth *t = check_truths; t->name && !status; t++)
+        status = run_truth(run, t->name, t->mask, t->claimed(&claims), t->holds);
+    return status;
+}
+
 static kiln_status run_probes(struct run *run)
 {
-    kiln_status status = KILN_OK;
+    kiln_status status = run_truths(run);
 
     for (const struct check_probe_row *row = check_probes; row->name && !status; row++)
         status = run_probe(run, row);

@@ -41,7 +41,7 @@ struct check_tally {
 
 /** What is true of the device as a whole (probes.h). */
 struct check_probe {
-    const char *name;
+    char name[48];
     enum check_status status;
     char what[200];
 };
