@@ -25,6 +25,7 @@
 #include <kiln/pool.h>
 #include <kiln/quantize.h>
 #include <kiln/recurrent.h>
+#include <kiln/reduce.h>
 
 #include <kiln/program.h>
 #include <kiln/weights.h>

@@ -10,6 +10,7 @@
 
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
+#include <kiln/reduce.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,39 +23,6 @@ KILN_API kiln_tensor kiln_stop_gradient(kiln_graph *g, kiln_tensor x);
 
 /** `train` in programs that train, `infer` in the others; same type and shape. The other branch is not compiled. */
 KILN_API kiln_tensor kiln_by_mode(kiln_graph *g, kiln_tensor train, kiln_tensor infer);
-
-/* Reductions --------------------------------------------------------------------------------------------- */
-
-/** Axes to reduce: KILN_AXES(1, 2); {0} means all. */
-typedef struct kiln_axes {
-    int count;
-    int axis[KILN_MAX_RANK];
-} kiln_axes;
-
-#ifndef __cplusplus
-#define KILN_AXES(...) \
-    ((kiln_axes){.count = (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), .axis = {__VA_ARGS__}})
-#endif
-
-typedef struct kiln_reduce_params {
-    kiln_axes axes;
-    bool keep; /* keep reduced axes as size 1 */
-} kiln_reduce_params;
-
-/** Over nothing: sum 0, mean NaN, max -infinity (integers: the least), min +infinity (the most). Ties of max and min give their gradient to the first. */
-KILN_API kiln_tensor kiln_sum(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
-KILN_API kiln_tensor kiln_mean(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
-KILN_API kiln_tensor kiln_reduce_max(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
-KILN_API kiln_tensor kiln_reduce_min(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params);
-
-/** Index of the largest value along one axis, I32; the first of equals; NaN counts as largest. No gradient. */
-KILN_API kiln_tensor kiln_argmax(kiln_graph *g, kiln_tensor x, int axis, bool keep);
-
-/**
- * Mean and biased variance over axes, kept as size 1; variance is node output 1. Of nothing: NaN. Of F16 and BF16 they are F32,
- * as a square may have no room in a half. Gradients by both.
- */
-KILN_API kiln_tensor kiln_moments(kiln_graph *g, kiln_tensor x, kiln_axes axes, kiln_tensor *variance);
 
 /* Matrices and images ------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 #version 450
 /*
- * reduce - y[s, o, k, i] = scale * combine over t in part s of x[o, t / second, k, t % second, i]
+ * reduce - y[s, o, k, i] = finish(scale * combine over t in part s of x[o, t / second, k, t % second, i])
  *
  * bindings   0: x    1: y
  * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree; with COLUMNS, for results
@@ -12,6 +12,7 @@
 #include "reduce.h"
 
 KILN_CONSTANT(0, CODE);
+KILN_CONSTANT(1, FINISH);
 
 KILN_IN_ANY(0, x);
 KILN_OUT_ANY(1, y);
@@ -37,14 +38,12 @@ uvec2 value_at(span n, uint t)
 {
     const uint a = t / p.second;
     const uint at = p.x_first + n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
-    return kiln_reduce_take(CODE, KILN_LOAD(0, x, at), t);
+    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, at), t);
 }
 
 void store(uint result, uvec2 value)
 {
-    if (CODE == KILN_REDUCE_SUM_F)
-        value.x = floatBitsToUint(uintBitsToFloat(value.x) * p.scale);
-    const uint bits = kiln_is_place(CODE) ? value.y : value.x;
+    const uint bits = kiln_reduce_finish(CODE, FINISH, value, p.scale);
     KILN_SAVE(1, y, p.y_first + result, bits);
 }
 

@@ -79,6 +79,8 @@ static int64_t integer_at(const void *data, kiln_type type, size_t i)
         return ((const uint16_t *)data)[i];
     case KILN_I8:
         return ((const int8_t *)data)[i];
+    case KILN_BOOL:
+        return ((const uint8_t *)data)[i] != 0;
     default:
         return ((const uint8_t *)data)[i];
     }

@@ -294,8 +294,6 @@ void kiln_onnx_build_conv_quantized(kiln_onnx_node *n);
 /* onnx_reduce.c */
 void kiln_onnx_build_reduce(kiln_onnx_node *n);
 void kiln_onnx_build_arg(kiln_onnx_node *n);
-kiln_onnx_reduce_fn kiln_onnx_sum_square, kiln_onnx_l1, kiln_onnx_l2, kiln_onnx_log_sum,
-    kiln_onnx_log_sum_exp;
 
 /* onnx_layout.c */
 void kiln_onnx_build_reshape(kiln_onnx_node *n);

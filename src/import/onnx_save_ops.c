@@ -222,6 +222,17 @@ static void write_reduce(writer *w, const kiln_node *n, const row *r)
     reduce(w, n, r->onnx, in(w, n, 0), out(w, n), integer(n, "keep"));
 }
 
+/* The extremes of truth have types in ONNX from opset 20 on: before, those of numbers. */
+static void write_truth(writer *w, const kiln_node *n, const row *r)
+{
+    const char *number = kiln_onnx_new_name(w), *extreme = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", number, IN(in(w, n, 0))), "to",
+                      kiln_onnx_type_of(KILN_I32));
+    reduce(w, n, r->onnx, number, extreme, integer(n, "keep"));
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(extreme)), "to",
+                      kiln_onnx_type_of(KILN_BOOL));
+}
+
 static void write_find(writer *w, const kiln_node *n, const row *r)
 {
     int64_t axes[KILN_MAX_RANK];
@@ -233,6 +244,7 @@ static void write_find(writer *w, const kiln_node *n, const row *r)
     Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, wide, IN(in(w, n, 0)));
     kiln_onnx_put_int(w, o, "axis", axes[0]);
     kiln_onnx_put_int(w, o, "keepdims", integer(n, "keep"));
+    kiln_onnx_put_int(w, o, "select_last_index", !strncmp(r->op, "find_last", strlen("find_last")));
     kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(wide)), "to", kiln_onnx_type_of(KILN_I32));
 }
 
@@ -357,6 +369,8 @@ static void write_pad(writer *w, const kiln_node *n, const row *r)
 /* The table ---------------------------------------------------------------------------------------------- */
 
 static const row rows[] = {
+    {"all", "ReduceMin", write_truth, 0},
+    {"any", "ReduceMax", write_truth, 0},
     {"by_mode", NULL, write_alias, 2},
     {"concat", "Concat", write_axis, 0},
     {"conv", "Conv", write_conv, 0},
@@ -364,11 +378,15 @@ static const row rows[] = {
     {"conv_transpose", "ConvTranspose", write_conv, 0},
     {"expand", "Expand", write_expand, 0},
     {"expand_to", "Expand", write_expand, 1},
+    {"find_last_max", "ArgMax", write_find, 0},
+    {"find_last_min", "ArgMin", write_find, 0},
     {"find_max", "ArgMax", write_find, 0},
     {"find_min", "ArgMin", write_find, 0},
     {"flatten", "Reshape", write_reshape, 0},
     {"gather", "Gather", write_axis, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
+    {"log_sum", "ReduceLogSum", write_reduce, 0},
+    {"log_sum_exp", "ReduceLogSumExp", write_reduce, 0},
     {"matmul", "MatMul", write_matmul, 0},
     {"matmul_integer", "MatMulInteger", write_matmul_integer, 0},
     {"mean", "ReduceMean", write_reduce, 0},
@@ -376,6 +394,9 @@ static const row rows[] = {
     {"ones_like", NULL, write_filled, 0},
     {"pad", "Pad", write_pad, 0},
     {"pool", NULL, write_pool, 0},
+    {"product", "ReduceProd", write_reduce, 0},
+    {"reduce_l1", "ReduceL1", write_reduce, 0},
+    {"reduce_l2", "ReduceL2", write_reduce, 0},
     {"reduce_max", "ReduceMax", write_reduce, 0},
     {"reduce_min", "ReduceMin", write_reduce, 0},
     {"reshape", "Reshape", write_reshape, 0},
@@ -385,6 +406,7 @@ static const row rows[] = {
     {"squeeze", "Reshape", write_reshape, 0},
     {"stop_gradient", NULL, write_alias, 1},
     {"sum", "ReduceSum", write_reduce, 0},
+    {"sum_square", "ReduceSumSquare", write_reduce, 0},
     {"sum_to", NULL, write_sum_to, 1},
     {"transpose", "Transpose", write_transpose, 0},
     {"unsqueeze", "Reshape", write_reshape, 0},

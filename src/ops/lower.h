@@ -20,6 +20,13 @@ kiln_status kiln_lower_expand(kiln_plan *plan, kiln_tensor x, kiln_tensor y);
 /** Plan y = value everywhere. */
 kiln_status kiln_lower_constant(kiln_plan *plan, kiln_tensor y, double value);
 
+/**
+ * Plan y = x reduced over the axes in the mask (bit i: axis i of shape, x's) by a code and a finish of reduce/codes.h; y has
+ * what is left, in order. scale is that of sums of reals, else 1. Nothing is empty.
+ */
+kiln_status kiln_lower_reduce(kiln_plan *plan, uint32_t code, uint32_t finish, double scale, kiln_tensor x,
+                              const kiln_shape *shape, uint32_t axes, kiln_tensor y);
+
 /** Plan y = x summed over the axes in the mask (bit i: axis i of shape, x's); y has what is left, in order. */
 kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *shape, uint32_t axes,
                            kiln_tensor y);

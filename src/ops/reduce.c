@@ -1,13 +1,10 @@
 /*
- * reduce.c - sum, mean, max, min and argmax over any axes.
+ * reduce.c - sums, products, norms, extremes and their places, over any axes.
  *
- * Lowering: axes of size 1 are dropped and neighbours of one kind merged, until x is [outer, first, kept, second, inner] with
- * first and second reduced: what the kernel takes without transposition. More reduced groups than two take several
- * dispatches, the last group first. A long reduction to few results is split into parts, by sizes alone, and their results
- * are reduced again: the order of a sum never depends on the number of threads.
+ * One kernel does all of them, by a code (shaders/reduce/codes.h); reduce_lower.c says how axes and long rows become dispatches.
  *
  * The gradient of max and min goes to the first of equals: an operator of the same kernel finds its place, another puts dy
- * there. "First" follows from reducing the last group first, so several groups become several nodes there.
+ * there. "First" follows from reducing the last group of axes first, so several groups become several nodes there.
  *
  * The kernels: src/ops/reduce_kernel.c, shaders/reduce/, src/cpu/reduce.c, src/cpu/reduce_fast.c.   Tests: tests/ops/reduce.c.
  */
@@ -18,7 +15,6 @@
 #include <kiln/ops.h>
 
 #include "base/log.h"
-#include "device/caps.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
 #include "ops/kernels.h"
@@ -33,9 +29,14 @@ struct reduce_params {
     uint32_t keep;
 };
 
-/* An operator's kernel codes, for reals and for integers. */
+/* What a reduction takes, by its kernel's codes. */
+enum takes { REALS, NUMBERS, TRUTH };
+
 struct kind {
-    uint32_t real, integer;
+    enum takes takes;
+    uint32_t real, integer,
+        natural; /* the codes for reals, for integers and BOOL, and for unsigned integers */
+    uint32_t finish;
     bool mean, place; /* place: the result is I32 */
 };
 
@@ -52,16 +53,23 @@ uint32_t kiln_axes_mask(const kiln_axes *axes, int rank)
     return mask;
 }
 
+static uint32_t code_of(const struct kind *kind, kiln_type type)
+{
+    return kiln_type_is_real(type) ? kind->real : kiln_type_is_unsigned(type) ? kind->natural : kind->integer;
+}
+
 static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
+    static const char *const wanted[] = {"a real type", "a number", "bool"};
     const struct reduce_params *p = n->params;
     const struct kind *kind = n->op->extra;
     const kiln_spec x = kiln_tensor_spec(g, n->in[0]);
+    const bool real = kiln_type_is_real(x.type), truth = x.type == KILN_BOOL;
     if (p->axes >> x.shape.rank)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "an axis is out of range, x has rank %d", x.shape.rank);
-    if (x.type == KILN_BOOL || (kind->mean && !kiln_type_is_real(x.type)))
+    if (truth != (kind->takes == TRUTH) || (!real && kind->takes == REALS))
         return kiln_node_fail(g, n, KILN_ERROR_TYPE, "x is %s, wanted %s", kiln_type_name(x.type),
-                              kind->mean ? "a real type" : "a number");
+                              wanted[kind->takes]);
     *out = (kiln_spec){.type = kind->place ? KILN_I32 : x.type};
     for (int i = 0; i < x.shape.rank; i++) {
         const bool reduced = p->axes >> i & 1;
@@ -96,9 +104,24 @@ static kiln_axes axes_of(uint32_t mask)
     return axes;
 }
 
+/* Gradients ---------------------------------------------------------------------------------------------- */
+
+/* A value of the results' shape, as wide as x. */
+static kiln_tensor spread(kiln_graph *g, const kiln_node *n, kiln_tensor t)
+{
+    return kiln_expand_to(g, kept(g, n, t), n->in[0]);
+}
+
+/* The same reduction as n's by another operator, over the same axes. */
+static kiln_tensor alike(kiln_graph *g, const kiln_node *n, const kiln_op *op, kiln_tensor x)
+{
+    const struct reduce_params *p = n->params;
+    return append(g, op, x, p->axes, p->keep);
+}
+
 static void sum_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
-    dx[0] = kiln_expand_to(g, kept(g, n, dy[0]), n->in[0]);
+    dx[0] = spread(g, n, dy[0]);
 }
 
 static void mean_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
@@ -108,7 +131,55 @@ static void mean_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
     const kiln_type type = kiln_tensor_type(g, dy[0]), wide = kiln_sum_type(type);
     const kiln_tensor share =
         count.id ? kiln_div(g, kiln_cast(g, dy[0], wide), kiln_cast(g, count, wide)) : dy[0];
-    dx[0] = kiln_expand_to(g, kept(g, n, kiln_cast(g, share, type)), n->in[0]);
+    dx[0] = spread(g, n, kiln_cast(g, share, type));
+}
+
+/*
+ * y is the product of the others times x. With z zeros in a row and Q the product of what is not 0, the others' product is
+ * Q / x for z = 0, Q at the zero for z = 1, and 0 else. Its own gradient holds where nothing is 0.
+ */
+static void product_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const kiln_tensor x = n->in[0], zero = kiln_scalar(g, kiln_tensor_type(g, x), 0);
+    const kiln_tensor one = kiln_scalar(g, kiln_tensor_type(g, x), 1), is_zero = kiln_equal(g, x, zero);
+    const kiln_tensor others = kiln_where(g, is_zero, one, x);
+    const kiln_tensor pull = kiln_mul(g, dy[0], alike(g, n, &kiln_op_product, others));
+    const kiln_tensor zeros = alike(g, n, &kiln_op_sum, kiln_cast(g, is_zero, kiln_tensor_type(g, x)));
+    const kiln_tensor none = kiln_where(g, kiln_equal(g, zeros, zero), pull, zero);
+    const kiln_tensor lone = kiln_where(g, kiln_equal(g, zeros, one), pull, zero);
+    dx[0] = kiln_where(g, is_zero, spread(g, n, lone), kiln_div(g, spread(g, n, none), others));
+}
+
+static void l1_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    dx[0] = kiln_mul(g, spread(g, n, dy[0]), kiln_sign(g, n->in[0]));
+}
+
+static void sum_square_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    dx[0] = kiln_mul(g, spread(g, n, kiln_scale(g, dy[0], 2)), n->in[0]);
+}
+
+/* x / y, and 0 where all are 0. */
+static void l2_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const kiln_tensor y = n->out[0], zero = kiln_scalar(g, kiln_tensor_type(g, y), 0);
+    const kiln_tensor share = kiln_where(g, kiln_equal(g, y, zero), zero, kiln_div(g, dy[0], y));
+    dx[0] = kiln_mul(g, spread(g, n, share), n->in[0]);
+}
+
+static void log_sum_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    dx[0] = spread(g, n, kiln_div(g, dy[0], alike(g, n, &kiln_op_sum, n->in[0])));
+}
+
+/* exp(x - y); nothing flows where all are -infinity. */
+static void log_sum_exp_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const kiln_tensor y = n->out[0], zero = kiln_scalar(g, kiln_tensor_type(g, y), 0);
+    const kiln_tensor level = kiln_where(g, kiln_is_infinite(g, y, -1), zero, y);
+    const kiln_tensor share = kiln_exp(g, kiln_sub(g, n->in[0], spread(g, n, level)));
+    dx[0] = kiln_mul(g, spread(g, n, dy[0]), share);
 }
 
 /* Put dy where place says; x gives the shape. */
@@ -122,7 +193,7 @@ static void max_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, k
 {
     const struct reduce_params *p = n->params;
     const kiln_op *finder = n->op == &kiln_op_reduce_max ? &kiln_op_find_max : &kiln_op_find_min;
-    dx[0] = place(g, dy[0], append(g, finder, n->in[0], p->axes, p->keep), n->in[0], p);
+    dx[0] = place(g, dy[0], alike(g, n, finder, n->in[0]), n->in[0], p);
 }
 
 static kiln_status place_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -136,157 +207,35 @@ static void place_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy,
 {
     const struct reduce_params *p = n->params;
     const kiln_tensor here = place(g, kiln_ones_like(g, n->in[0]), n->in[1], n->in[2], p);
-    dx[0] = append(g, &kiln_op_sum, kiln_mul(g, dy[0], here), p->axes, p->keep);
-}
-
-/* Axes --------------------------------------------------------------------------------------------------- */
-
-/* Runs of neighbouring axes of one kind, longer than 1, outermost first. */
-struct runs {
-    int count, reduced; /* reduced: how many of them are */
-    bool is_reduced[KILN_MAX_RANK];
-    int64_t size[KILN_MAX_RANK];
-};
-
-static struct runs runs_of(const kiln_shape *shape, uint32_t axes)
-{
-    struct runs r = {0};
-    for (int i = 0; i < shape->rank; i++) {
-        const bool reduced = axes >> i & 1;
-        if (shape->size[i] == 1)
-            continue;
-        if (r.count && r.is_reduced[r.count - 1] == reduced) {
-            r.size[r.count - 1] *= shape->size[i];
-            continue;
-        }
-        r.is_reduced[r.count] = reduced;
-        r.size[r.count++] = shape->size[i];
-        r.reduced += reduced;
-    }
-    return r;
-}
-
-/* For at most two reduced runs; a lone one is second. */
-static struct kiln_view view_of(const struct runs *r)
-{
-    struct kiln_view v = {1, 1, 1, 1, 1};
-    int64_t *const place[] = {&v.outer, &v.first, &v.kept, &v.second, &v.inner};
-    int at = r->reduced == 2 ? 0 : r->reduced == 1 ? 2 : 4;
-    for (int i = 0; i < r->count; i++) {
-        while ((at & 1) != r->is_reduced[i])
-            at++;
-        *place[at++] = r->size[i];
-    }
-    return v;
-}
-
-bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out)
-{
-    const struct runs r = runs_of(shape, axes);
-    if (r.reduced <= 2)
-        *out = view_of(&r);
-    return r.reduced <= 2;
+    dx[0] = alike(g, n, &kiln_op_sum, kiln_mul(g, dy[0], here));
 }
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-enum { PART = 4096, MOST_PARTS = 512, MANY_RESULTS = 2048 };
-
-int64_t kiln_parts_of(int64_t length, int64_t results)
+/* What changes no result: what a reduction over nothing begins with. */
+static double neutral(const struct kind *kind, kiln_type type)
 {
-    const int64_t parts = (length + PART - 1) / PART;
-    return results >= MANY_RESULTS ? 1 : parts < MOST_PARTS ? parts : MOST_PARTS;
-}
-
-static kiln_status dispatch(kiln_plan *plan, uint32_t code, const struct kiln_view *v, int64_t parts,
-                            kiln_tensor x, kiln_tensor y, double scale)
-{
-    const int64_t length = v->first * v->second, part = (length + parts - 1) / parts;
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_reduce,
-        .bind = {{.value = x}, {.value = y}},
-        .constants = {code},
-        .constant_count = 1,
-        .block_size = sizeof(struct kiln_params_reduce),
-    };
-    struct kiln_params_reduce *block = (struct kiln_params_reduce *)d.block.words;
-    block->outer = (uint32_t)v->outer;
-    block->first = (uint32_t)v->first;
-    block->kept = (uint32_t)v->kept;
-    block->second = (uint32_t)v->second;
-    block->inner = (uint32_t)v->inner;
-    block->parts = (uint32_t)parts;
-    block->part_length = (uint32_t)part;
-    KILN_REAL_SET(block, scale, scale);
-    return kiln_plan_dispatch(plan, &d);
-}
-
-static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
-                               kiln_type type, kiln_tensor y, double scale);
-
-/* One run after the other: what lies between them is then at most as long as a binding, or can be cut. */
-static kiln_status reduce_twice(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
-                                kiln_type type, kiln_tensor y, double scale)
-{
-    const struct kiln_view rows = {1, 1, v->outer * v->first * v->kept, v->second, v->inner};
-    const struct kiln_view columns = {v->outer, 1, 1, v->first, v->kept * v->inner};
-    const kiln_tensor less = kiln_plan_temporary(plan, type, rows.kept * rows.inner);
-    const kiln_status status = reduce_view(plan, code, &rows, x, type, less, 1);
-    return status ? status : reduce_view(plan, code, &columns, less, type, y, scale);
-}
-
-/* At most two reduced runs. */
-static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln_view *v, kiln_tensor x,
-                               kiln_type type, kiln_tensor y, double scale)
-{
-    const int64_t results = v->outer * v->kept * v->inner, length = v->first * v->second;
-    const int64_t bound = (int64_t)(kiln_plan_caps(plan)->max_binding / kiln_plan_element(plan, x));
-    const bool beyond = v->outer * length * v->kept * v->inner > bound, many_rows = v->outer * v->kept > 1;
-    if (beyond && v->first > 1 && code < KILN_REDUCE_ARGMAX_F)
-        return reduce_twice(plan, code, v, x, type, y, scale);
-    int64_t parts =
-        code < KILN_REDUCE_ARGMAX_F && !(beyond && many_rows) ? kiln_parts_of(length, results) : 1;
-    if (parts == 1)
-        return dispatch(plan, code, v, 1, x, y, scale);
-    const int64_t part = (length + parts - 1) / parts;
-    parts = (length + part - 1) / part;
-    const kiln_tensor partial = kiln_plan_temporary(plan, type, parts * results);
-    const kiln_status status = dispatch(plan, code, v, parts, x, partial, 1);
-    const struct kiln_view sums = {1, 1, 1, parts, results};
-    return status ? status : dispatch(plan, code, &sums, 1, partial, y, scale);
-}
-
-static kiln_status reduce_runs(kiln_plan *plan, uint32_t code, struct runs r, kiln_tensor x, kiln_type type,
-                               kiln_tensor y, double scale)
-{
-    while (r.reduced > 2) { /* the last reduced run goes, its neighbours become one */
-        int last = r.count - 1;
-        while (!r.is_reduced[last])
-            last--;
-        struct kiln_view v = {1, 1, 1, r.size[last], last + 1 < r.count ? r.size[last + 1] : 1};
-        for (int i = 0; i < last; i++)
-            v.kept *= r.size[i];
-        const kiln_tensor less = kiln_plan_temporary(plan, type, v.kept * v.inner);
-        const kiln_status status = reduce_view(plan, code, &v, x, type, less, 1);
-        if (status)
-            return status;
-        r.size[last - 1] *= v.inner;
-        r.count = last;
-        r.reduced--;
-        x = less;
+    switch (kind->real) {
+    case KILN_REDUCE_PRODUCT_F:
+        return 1;
+    case KILN_REDUCE_EXP_F:
+        return -INFINITY;
+    case KILN_REDUCE_MAX_F:
+    case KILN_REDUCE_ARGMAX_F:
+        return kiln_extreme_of(type, false);
+    case KILN_REDUCE_MIN_F:
+    case KILN_REDUCE_ARGMIN_F:
+        return kiln_extreme_of(type, true);
+    default:
+        return 0;
     }
-    const struct kiln_view v = view_of(&r);
-    return reduce_view(plan, code, &v, x, type, y, scale);
 }
 
-/* What a reduction over nothing gives. Integers have no infinity. */
-static double of_nothing(const struct kind *kind, bool real)
+static double of_nothing(const struct kind *kind, kiln_type type)
 {
-    const double infinity = INFINITY, most = real ? infinity : INT32_MAX;
-    const double least = real ? -infinity : INT32_MIN;
-    const double nothing[] = {
-        [KILN_REDUCE_SUM_F] = 0, [KILN_REDUCE_MAX_F] = least, [KILN_REDUCE_MIN_F] = most};
-    return kind->mean ? NAN : kind->place ? 0 : nothing[kind->real];
+    if (kind->mean || kind->place)
+        return kind->mean ? NAN : 0;
+    return kind->finish == KILN_REDUCE_FINISH_LOG ? -INFINITY : neutral(kind, type);
 }
 
 static kiln_status lower(kiln_plan *plan, const kiln_node *n)
@@ -298,29 +247,19 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
     if (to == 0)
         return KILN_OK;
     if (from == 0)
-        return kiln_lower_constant(plan, n->out[0], of_nothing(kind, kiln_type_is_real(x.type)));
-    const struct runs r = runs_of(&x.shape, p->axes);
-    if (kind->place && r.reduced > 2)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: %d groups of axes, at most 2", n->op->name, r.reduced);
-    const uint32_t code = kiln_type_is_real(x.type) ? kind->real : kind->integer;
-    return reduce_runs(plan, code, r, n->in[0], kiln_sum_type(x.type), n->out[0],
-                       kind->mean ? (double)to / (double)from : 1);
-}
-
-kiln_status kiln_lower_sum(kiln_plan *plan, kiln_tensor x, const kiln_shape *shape, uint32_t axes,
-                           kiln_tensor y)
-{
-    const kiln_type type = kiln_plan_spec(plan, x).type;
-    const uint32_t code = kiln_type_is_real(type) ? KILN_REDUCE_SUM_F : KILN_REDUCE_SUM_I;
-    return reduce_runs(plan, code, runs_of(shape, axes), x, kiln_sum_type(type), y, 1);
+        return kiln_lower_constant(plan, n->out[0], of_nothing(kind, x.type));
+    return kiln_lower_reduce(plan, code_of(kind, x.type), kind->finish,
+                             kind->mean ? (double)to / (double)from : 1, n->in[0], &x.shape, p->axes,
+                             n->out[0]);
 }
 
 static kiln_status place_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct reduce_params *p = n->params;
     const kiln_shape shape = kiln_plan_spec(plan, n->out[0]).shape;
-    const struct runs r = runs_of(&shape, p->axes);
-    const struct kiln_view v = view_of(&r);
+    struct kiln_view v = {0};
+    if (!kiln_view_of(&shape, p->axes, &v))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "place: more than two groups of axes");
     const int64_t count = kiln_shape_count(&shape);
     if (count == 0)
         return KILN_OK;
@@ -348,12 +287,7 @@ static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis
     const struct kind *kind = n->op->extra;
     if (!(p->axes >> axis & 1))
         return KILN_IGNORED;
-    if (kind->mean)
-        return KILN_COUNTED;
-    const bool most = kind->real == KILN_REDUCE_MAX_F || kind->real == KILN_REDUCE_ARGMAX_F;
-    if (kind->real == KILN_REDUCE_SUM_F)
-        return KILN_FILLED(0);
-    return KILN_FILLED(kiln_extreme_of(kiln_tensor_type(g, n->in[0]), !most));
+    return kind->mean ? KILN_COUNTED : KILN_FILLED(neutral(kind, kiln_tensor_type(g, n->in[0])));
 }
 
 /* sum / count, in x's type */
@@ -390,12 +324,27 @@ static const kiln_field fields[] = {
         .extra = &(const struct kind){__VA_ARGS__}, \
     }
 
-OP(sum, sum_grad, KILN_REDUCE_SUM_F, KILN_REDUCE_SUM_I);
-OP(mean, mean_grad, KILN_REDUCE_SUM_F, KILN_REDUCE_SUM_I, .mean = true);
-OP(reduce_max, max_grad, KILN_REDUCE_MAX_F, KILN_REDUCE_MAX_I);
-OP(reduce_min, max_grad, KILN_REDUCE_MIN_F, KILN_REDUCE_MIN_I);
-OP(find_max, NULL, KILN_REDUCE_ARGMAX_F, KILN_REDUCE_ARGMAX_I, .place = true);
-OP(find_min, NULL, KILN_REDUCE_ARGMIN_F, KILN_REDUCE_ARGMIN_I, .place = true);
+#define CODES(name)    KILN_REDUCE_##name##_F, KILN_REDUCE_##name##_I, KILN_REDUCE_##name##_I
+#define CODES_OF(name) KILN_REDUCE_##name##_F, KILN_REDUCE_##name##_I, KILN_REDUCE_##name##_U
+#define REAL(name)     KILN_REDUCE_##name##_F, 0, 0
+#define FINISH(name)   .finish = KILN_REDUCE_FINISH_##name
+
+OP(sum, sum_grad, NUMBERS, CODES(SUM));
+OP(mean, mean_grad, REALS, REAL(SUM), .mean = true);
+OP(product, product_grad, NUMBERS, CODES(PRODUCT));
+OP(reduce_l1, l1_grad, NUMBERS, KILN_REDUCE_L1_F, KILN_REDUCE_L1_I, KILN_REDUCE_SUM_I);
+OP(reduce_l2, l2_grad, REALS, REAL(SQUARES), FINISH(ROOT));
+OP(sum_square, sum_square_grad, NUMBERS, CODES(SQUARES));
+OP(log_sum, log_sum_grad, REALS, REAL(SUM), FINISH(LOG));
+OP(log_sum_exp, log_sum_exp_grad, REALS, REAL(EXP));
+OP(reduce_max, max_grad, NUMBERS, CODES_OF(MAX));
+OP(reduce_min, max_grad, NUMBERS, CODES_OF(MIN));
+OP(any, NULL, TRUTH, CODES(MAX));
+OP(all, NULL, TRUTH, CODES(MIN));
+OP(find_max, NULL, NUMBERS, CODES_OF(ARGMAX), .place = true);
+OP(find_min, NULL, NUMBERS, CODES_OF(ARGMIN), .place = true);
+OP(find_last_max, NULL, NUMBERS, CODES_OF(ARGMAX), FINISH(LAST), .place = true);
+OP(find_last_min, NULL, NUMBERS, CODES_OF(ARGMIN), FINISH(LAST), .place = true);
 
 const kiln_op kiln_op_place = {
     .name = "place",
@@ -415,15 +364,31 @@ static kiln_tensor reduce(kiln_graph *g, const kiln_op *op, kiln_tensor x, const
     return x.id ? append(g, op, x, kiln_axes_mask(&p.axes, kiln_tensor_shape(g, x).rank), p.keep) : KILN_NONE;
 }
 
-kiln_tensor kiln_sum(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params)
+/* Sums and products of narrow integers are those of wide ones, wrapped. */
+static kiln_tensor total(kiln_graph *g, const kiln_op *op, kiln_tensor x, const kiln_reduce_params *params)
 {
-    return reduce(g, &kiln_op_sum, x, params);
+    const kiln_type type = x.id ? kiln_tensor_type(g, x) : KILN_F32;
+    if (kiln_type_is_real(type) || type == KILN_BOOL || kiln_type_size(type) > 2)
+        return reduce(g, op, x, params);
+    return kiln_cast(g, reduce(g, op, kiln_cast(g, x, KILN_I32), params), type);
 }
 
-kiln_tensor kiln_mean(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params)
-{
-    return reduce(g, &kiln_op_mean, x, params);
-}
+#define TOTAL(name)                                                                         \
+    kiln_tensor kiln_##name(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params) \
+    {                                                                                       \
+        return total(g, &kiln_op_##name, x, params);                                        \
+    }
+
+TOTAL(sum)
+TOTAL(mean)
+TOTAL(product)
+TOTAL(reduce_l1)
+TOTAL(reduce_l2)
+TOTAL(sum_square)
+TOTAL(log_sum)
+TOTAL(log_sum_exp)
+TOTAL(any)
+TOTAL(all)
 
 /* The last group of neighbouring axes in the mask. */
 static uint32_t last_group(uint32_t mask)
@@ -474,7 +439,56 @@ kiln_tensor kiln_reduce_min(kiln_graph *g, kiln_tensor x, const kiln_reduce_para
     return extreme(g, &kiln_op_reduce_min, x, params);
 }
 
+/* Places ------------------------------------------------------------------------------------------------- */
+
+static kiln_tensor find(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis, bool keep)
+{
+    return reduce(g, op, x, &(kiln_reduce_params){.axes = KILN_AXES(axis), .keep = keep});
+}
+
 kiln_tensor kiln_argmax(kiln_graph *g, kiln_tensor x, int axis, bool keep)
 {
-    return reduce(g, &kiln_op_find_max, x, &(kiln_reduce_params){.axes = KILN_AXES(axis), .keep = keep});
+    return find(g, &kiln_op_find_max, x, axis, keep);
+}
+
+kiln_tensor kiln_argmin(kiln_graph *g, kiln_tensor x, int axis, bool keep)
+{
+    return find(g, &kiln_op_find_min, x, axis, keep);
+}
+
+kiln_tensor kiln_argmax_last(kiln_graph *g, kiln_tensor x, int axis, bool keep)
+{
+    return find(g, &kiln_op_find_last_max, x, axis, keep);
+}
+
+kiln_tensor kiln_argmin_last(kiln_graph *g, kiln_tensor x, int axis, bool keep)
+{
+    return find(g, &kiln_op_find_last_min, x, axis, keep);
+}
+
+/* Variance ----------------------------------------------------------------------------------------------- */
+
+/* The biased variance of moments, times n / (n - correction). */
+kiln_tensor kiln_variance(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params, double correction)
+{
+    if (!x.id)
+        return KILN_NONE;
+    const kiln_reduce_params p = params ? *params : (kiln_reduce_params){0};
+    const uint32_t axes = kiln_axes_mask(&p.axes, kiln_tensor_shape(g, x).rank);
+    kiln_tensor y = KILN_NONE;
+    kiln_moments(g, x, p.axes, &y);
+    if (correction != 0) {
+        const kiln_tensor count = kiln_count_of(g, x, p.axes);
+        const kiln_tensor share = kiln_div(g, count, kiln_shift(g, count, -correction));
+        y = kiln_mul(g, y, kiln_cast(g, share, kiln_tensor_type(g, y)));
+    }
+    for (int i = KILN_MAX_RANK - 1; i >= 0 && !p.keep; i--)
+        if (axes >> i & 1)
+            y = kiln_squeeze(g, y, i);
+    return y;
+}
+
+kiln_tensor kiln_deviation(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params, double correction)
+{
+    return kiln_sqrt(g, kiln_variance(g, x, params, correction));
 }

@@ -98,6 +98,9 @@ struct check_op {
         kiln_tensor (*along)(kiln_graph *g, kiln_tensor x, int axis);
         kiln_tensor (*with_number)(kiln_graph *g, kiln_tensor x, double number);
         kiln_tensor (*with_numbers)(kiln_graph *g, kiln_tensor x, double first, double second);
+        kiln_tensor (*place)(kiln_graph *g, kiln_tensor x, int axis, bool keep);
+        kiln_tensor (*estimate)(kiln_graph *g, kiln_tensor x, const kiln_reduce_params *params,
+                                double correction);
         kiln_tensor (*many)(kiln_graph *g, const kiln_tensor *x, int count);
     } call;
     double low, high; /* both 0: as check_operand says */

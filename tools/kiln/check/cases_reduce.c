@@ -51,33 +51,70 @@ static size_t result_of(const struct check_case *one, const int64_t at[3])
     return to;
 }
 
-/* Of nothing: sum 0, mean NaN, extrema the farthest of the type. */
-static void expect_reduce(const struct check_case *one, const struct check_values *v, double *y)
+/* What a formula starts from, what x does to it, and what is made of it in the end. */
+static double begin(const struct check_case *one)
 {
     const union check_call how = one->op->call;
-    const bool most = how.reduce == kiln_reduce_max, extreme = most || how.reduce == kiln_reduce_min;
-    const bool real = kiln_type_is_real(one->type);
-    const double *x = real ? v->real[0] : v->whole[0];
-    const double farthest = real ? INFINITY : most ? -(double)INT32_MIN : INT32_MAX;
+    const bool real = kiln_type_is_real(one->type), natural = kiln_type_is_unsigned(one->type);
+    const double infinity = INFINITY, most = natural ? UINT32_MAX : INT32_MAX,
+                 least = natural ? 0 : INT32_MIN;
+
+    if (how.reduce == kiln_reduce_max)
+        return real ? -infinity : least;
+    if (how.reduce == kiln_reduce_min)
+        return real ? infinity : most;
+    return how.reduce == kiln_product || how.reduce == kiln_all;
+}
+
+static double take(const struct check_case *one, double y, double x)
+{
+    const union check_call how = one->op->call;
+    if (how.reduce == kiln_reduce_max || how.reduce == kiln_any)
+        return fmax(y, x);
+    if (how.reduce == kiln_reduce_min || how.reduce == kiln_all)
+        return fmin(y, x);
+    if (how.reduce == kiln_product)
+        return y * x;
+    if (how.reduce == kiln_reduce_l1)
+        return y + fabs(x);
+    if (how.reduce == kiln_sum_square || how.reduce == kiln_reduce_l2)
+        return y + x * x;
+    return y + (how.reduce == kiln_log_sum_exp ? exp(x) : x);
+}
+
+static double end(const struct check_case *one, double y, double count)
+{
+    const union check_call how = one->op->call;
+    if (how.reduce == kiln_log_sum || how.reduce == kiln_log_sum_exp)
+        return log(y);
+    if (one->type == KILN_I8)
+        return (int8_t)(int64_t)y; /* wraps */
+    return how.reduce == kiln_mean ? y / count : how.reduce == kiln_reduce_l2 ? sqrt(y) : y;
+}
+
+static void expect_reduce(const struct check_case *one, const struct check_values *v, double *y)
+{
+    const double *x = kiln_type_is_real(one->type) ? v->real[0] : v->whole[0];
     const int64_t *n = one->n, count = n[0] * n[1] * n[2];
     int64_t results = 1;
 
     for (int axis = 0; axis < 3; axis++)
         results *= one->a[0] >> axis & 1 ? 1 : n[axis];
     for (int64_t i = 0; i < results; i++)
-        y[i] = !extreme ? 0 : most ? -farthest : farthest;
+        y[i] = begin(one);
     for (int64_t i = 0; i < count; i++) {
         double *to = y + result_of(one, (const int64_t[]){i / (n[1] * n[2]), i / n[2] % n[1], i % n[2]});
-        *to = !extreme ? *to + x[i] : most ? fmax(*to, x[i]) : fmin(*to, x[i]);
+        *to = take(one, *to, x[i]);
     }
-    for (int64_t i = 0; i < results && how.reduce == kiln_mean; i++)
-        y[i] /= (double)count / (double)results;
+    for (int64_t i = 0; i < results; i++)
+        y[i] = end(one, y[i], (double)count / (double)results);
 }
 
-#define REDUCE(op, types_)                                                                   \
+#define REDUCE(op, types_) REDUCE_IN(op, types_, 0, 0)
+#define REDUCE_IN(op, types_, low_, high_)                                                   \
     {                                                                                        \
         .name = #op, .types = types_, .shapes = shapes, .attributes = axes, .build = reduce, \
-        .expect = expect_reduce, .call.reduce = kiln_##op                                    \
+        .expect = expect_reduce, .call.reduce = kiln_##op, .low = low_, .high = high_        \
     }
 
 /* a: the axis, kept */
@@ -91,16 +128,19 @@ static bool has_elements(const struct check_case *one)
     return one->n[0] * one->n[1] * one->n[2] > 0;
 }
 
-static void argmax(struct check_graph *c)
+static void place(struct check_graph *c)
 {
     const kiln_tensor x = check_operand(c, check_shape_of(c));
-    check_result(c, kiln_argmax(c->g, x, (int)c->a[0], c->a[1]));
+    check_result(c, c->one->op->call.place(c->g, x, (int)c->a[0], c->a[1]));
 }
 
-/* The first of equals. */
-static void expect_argmax(const struct check_case *one, const struct check_values *v, double *y)
+/* The first of equals, or the last. */
+static void expect_place(const struct check_case *one, const struct check_values *v, double *y)
 {
+    const union check_call how = one->op->call;
     const double *x = kiln_type_is_real(one->type) ? v->real[0] : v->whole[0];
+    const bool least = how.place == kiln_argmin || how.place == kiln_argmin_last;
+    const bool last = how.place == kiln_argmax_last || how.place == kiln_argmin_last;
     const int along = (int)(one->a[0] < 0 ? 2 : one->a[0]);
     int64_t inner = 1, outer = 1;
 
@@ -109,23 +149,76 @@ static void expect_argmax(const struct check_case *one, const struct check_value
     for (int64_t r = 0; r < outer * inner; r++) {
         const double *row = x + r / inner * one->n[along] * inner + r % inner;
         int64_t best = 0;
-        for (int64_t i = 1; i < one->n[along]; i++)
-            best = row[i * inner] > row[best * inner] ? i : best;
+        for (int64_t i = 1; i < one->n[along]; i++) {
+            const double a = row[best * inner], b = row[i * inner];
+            best = (least ? b < a : b > a) || (last && a == b) ? i : best;
+        }
         y[r] = (double)best;
     }
 }
 
+#define PLACE(op, types_)                                                                         \
+    {                                                                                             \
+        .name = #op, .types = types_, .shapes = shapes, .attributes = axis, .fits = has_elements, \
+        .build = place, .expect = expect_place, .call.place = kiln_##op                           \
+    }
+
+/* a: the axes by bits, the correction */
+static const struct check_attributes estimates[] = {
+    {"axes=2,biased", {4, 0}}, {"axes=0,1", {3, 1}}, {"axes=0,1,2", {7, 1}}, {0}};
+
+/* More than one value each. */
+static bool has_estimates(const struct check_case *one)
+{
+    double count = 1;
+    for (int i = 0; i < 3; i++)
+        count *= one->a[0] >> i & 1 ? (double)one->n[i] : 1;
+    return count > 1;
+}
+
+static void estimate(struct check_graph *c)
+{
+    kiln_reduce_params how = {.keep = true};
+
+    for (int i = 0; i < 3; i++)
+        if (c->a[0] >> i & 1)
+            how.axes.axis[how.axes.count++] = i;
+    check_result(c,
+                 c->one->op->call.estimate(c->g, check_operand(c, check_shape_of(c)), &how, (double)c->a[1]));
+}
+
+/* Enough shapes with estimates. */
+static const struct check_shape estimated[] = {
+    {"1x2x2", "few numbers"},     {"5x7x11", "primes"},          {"3x129x65", "one past a tile"},
+    {"2x3x5003", "long rows"},    {"1000x2x3", "many rows"},     {"4x64x16", "whole vectors"},
+    {"2x300x2", "one long axis"}, {"33x2x33", "parts to merge"}, {0},
+};
+
+#define ESTIMATE(op)                                                                     \
+    {                                                                                    \
+        .name = #op, .types = CHECK_REALS, .shapes = estimated, .attributes = estimates, \
+        .fits = has_estimates, .build = estimate, .call.estimate = kiln_##op             \
+    }
+
 const struct check_op check_reduce[] = {
-    REDUCE(sum, CHECK_REALS | INTEGERS),
+    REDUCE(sum, CHECK_REALS | INTEGERS | CHECK_U32 | CHECK_I8),
     REDUCE(mean, CHECK_REALS),
-    REDUCE(reduce_max, CHECK_REALS | INTEGERS),
-    REDUCE(reduce_min, CHECK_REALS | INTEGERS),
-    {.name = "argmax",
-     .types = CHECK_REALS | INTEGERS,
-     .shapes = shapes,
-     .attributes = axis,
-     .fits = has_elements,
-     .build = argmax,
-     .expect = expect_argmax},
+    REDUCE_IN(product, CHECK_REALS, 0.98, 1.02),
+    REDUCE_IN(product, INTEGERS, 0, 2),
+    REDUCE(reduce_l1, CHECK_REALS | CHECK_I32),
+    REDUCE(reduce_l2, CHECK_REALS),
+    REDUCE(sum_square, CHECK_REALS | CHECK_I32),
+    REDUCE_IN(log_sum, CHECK_REALS, 0.1, 1),
+    REDUCE(log_sum_exp, CHECK_REALS),
+    REDUCE(reduce_max, CHECK_REALS | INTEGERS | CHECK_U32),
+    REDUCE(reduce_min, CHECK_REALS | INTEGERS | CHECK_U32),
+    REDUCE(any, CHECK_BOOL),
+    REDUCE(all, CHECK_BOOL),
+    PLACE(argmax, CHECK_REALS | INTEGERS | CHECK_U32),
+    PLACE(argmin, CHECK_REALS | INTEGERS | CHECK_U32),
+    PLACE(argmax_last, CHECK_REALS | CHECK_I32),
+    PLACE(argmin_last, CHECK_REALS | CHECK_I32),
+    ESTIMATE(variance),
+    ESTIMATE(deviation),
     {0},
 };

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "base/log.h"
 #include "check/values.h"
+#include "compiler/convert.h"
 
 /* The float32 roundings of sums of a case's size; a half is rounded once more. Integers are exact. */
 static double tolerance_of(kiln_type type)
@@ -65,20 +66,10 @@ static kiln_status draw_inputs(const struct check_graph *c, uint64_t seed, doubl
 
 static double element(const kiln_array *y, size_t k)
 {
-    switch (y->type) {
-    case KILN_F32:
-        return ((const float *)y->data)[k];
-    case KILN_F16:
-        return kiln_half_to(((const uint16_t *)y->data)[k]);
-    case KILN_I32:
-        return ((const int32_t *)y->data)[k];
-    case KILN_I64:
-        return (double)((const int64_t *)y->data)[k];
-    case KILN_I8:
-        return ((const int8_t *)y->data)[k];
-    default: /* U8 and BOOL; no row expects other types */
-        return ((const uint8_t *)y->data)[k];
-    }
+    double value;
+
+    kiln_convert(&value, KILN_F64, (const char *)y->data + k * kiln_type_size(y->type), y->type, 1);
+    return value;
 }
 
 static bool is_near(double got, double want, double tolerance)
