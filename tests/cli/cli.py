@@ -261,6 +261,16 @@ def test_check_writes_reports(folder):
     expect_failure(kiln("check", "--case", cases[0]["name"], "--html", folder / "no/a.html", "--json"), 1, "no/a.html", out=True)
 
 
+def test_check_replays_a_model(folder):
+    done = kiln("check", "--model", NETWORK, "--size", "batch=3")
+    assert done.returncode == 0 and " 0 differ" in done.stdout.splitlines()[-1], done.stderr
+    write_npy(folder / "x.npy", (2, 1, 4, 4))
+    answer = json.loads(kiln("check", "--model", NETWORK, "--input", f"image={folder / 'x.npy'}", "--json").stdout)
+    assert answer["dispatches"] > 2 and answer["failed"] == 0 and answer["share"] <= 1, answer
+    expect_failure(kiln("check", "--model", NETWORK, "--input", f"picture={folder / 'x.npy'}"), 1, '"picture"')
+    expect_failure(kiln("check", "--model", folder / "nothing.onnx"), 1, "nothing.onnx")
+
+
 def test_check_compares_reports(folder):
     (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)
     report = json.loads((folder / "a.json").read_text())

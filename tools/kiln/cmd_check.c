@@ -12,6 +12,7 @@
 #include "check/diff.h"
 #include "check/report.h"
 #include "check/run.h"
+#include "check_model.h"
 #include "commands.h"
 
 struct check {
@@ -104,6 +105,7 @@ int cmd_check(int argc, char **argv)
     struct check c = {.options = {.tell = tell, .user = &c}};
     struct check_options *o = &c.options;
     struct args_list files = {0};
+    struct check_model_options model = {0};
     const char *part = NULL;
     bool compare = false;
     const struct args args = {
@@ -131,6 +133,12 @@ int cmd_check(int argc, char **argv)
                 {"json", NULL, ARGS_FLAG, &c.json, "print one JSON document"},
                 {"junit", "FILE", ARGS_TEXT, &c.junit, "write a report for build servers"},
                 {"html", "FILE", ARGS_TEXT, &c.html, "write a page"},
+                {"model", "M.onnx", ARGS_TEXT, &model.model,
+                 "instead: every dispatch of a model's plan, to name the first that is off"},
+                {"input", "NAME=FILE", ARGS_LIST, &model.input,
+                 "of the model: a .npy or .pb file (default: random)"},
+                {"size", "NAME=N", ARGS_LIST, &model.size,
+                 "of the model: what a symbolic size is (default: 1)"},
                 {"diff", NULL, ARGS_FLAG, &compare, "run nothing: compare the reports A.json and B.json"},
                 {0}},
         .given = &files,
@@ -141,6 +149,12 @@ int cmd_check(int argc, char **argv)
         return code;
     if (compare)
         return diff(&files);
+    if (model.model) {
+        model.device = o->device;
+        model.seed = o->filter.seed;
+        model.json = c.json;
+        return check_model(&model);
+    }
     if (files.count)
         return args_wrong("check", "what is \"%s\"? reports are for --diff", files.item[0]);
     if (!parse_part(part, &o->filter))

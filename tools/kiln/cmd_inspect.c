@@ -9,6 +9,7 @@
 #include <kiln/program.h>
 
 #include "args.h"
+#include "arrays.h"
 #include "commands.h"
 #include "json.h"
 
@@ -50,16 +51,6 @@ static const char *shape_text(const kiln_graph *g, const kiln_shape *shape, char
 
 /* Sizes ------------------------------------------------------------------------------------------------------- */
 
-/* What --size gives the symbol; 1 if nothing. */
-static int64_t size_given(const struct options *o, const char *symbol)
-{
-    const size_t length = strlen(symbol);
-    for (int i = 0; i < o->size.count; i++)
-        if (!strncmp(o->size.item[i], symbol, length) && o->size.item[i][length] == '=')
-            return strtoll(o->size.item[i] + length + 1, NULL, 10);
-    return 1;
-}
-
 static void add_size(struct inspection *s, int64_t symbol)
 {
     const char *name = kiln_dim_name(s->g, symbol);
@@ -67,7 +58,7 @@ static void add_size(struct inspection *s, int64_t symbol)
         if (s->size[i].symbol == symbol)
             return;
     if (name && s->sizes < MOST_SIZES)
-        s->size[s->sizes++] = (kiln_size){symbol, size_given(s->o, name)};
+        s->size[s->sizes++] = (kiln_size){symbol, arrays_size(&s->o->size, name)};
 }
 
 static void choose_sizes(struct inspection *s)

@@ -10,6 +10,7 @@
 #include <kiln/program.h>
 
 #include "args.h"
+#include "arrays.h"
 #include "base/file.h"
 #include "base/threads.h"
 #include "commands.h"
@@ -96,44 +97,11 @@ static kiln_status write_image(struct run *r)
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t a = strlen(text), b = strlen(end);
-    return a >= b && !strcmp(text + a - b, end);
-}
-
-/* NAME=FILE, or FILE alone for the first input or output; name is cut off at the sign. */
-static const char *split(const char *item, char *name, size_t bytes)
-{
-    const char *sign = strchr(item, '=');
-    snprintf(name, bytes, "%.*s", sign ? (int)(sign - item) : 0, item);
-    return sign ? sign + 1 : item;
-}
-
-static kiln_status write_array(struct run *r, const char *item)
-{
-    char name[256];
-    const char *path = split(item, name, sizeof name);
-    kiln_array array;
-    kiln_tensor input = name[0] ? KILN_NONE : kiln_graph_input(r->g, 0);
-    for (int i = 0; i < kiln_graph_input_count(r->g); i++)
-        if (!strcmp(kiln_tensor_name(r->g, kiln_graph_input(r->g, i)), name))
-            input = kiln_graph_input(r->g, i);
-    if (!input.id)
-        return wrong("the model has no input \"%s\"; 'kiln inspect' lists them", name);
-    kiln_status status =
-        ends_with(path, ".pb") ? kiln_onnx_load_tensor(&array, path) : kiln_npy_load(&array, path);
-    if (!status)
-        status = kiln_program_write(r->program, input, &array);
-    kiln_array_free(&array);
-    return status;
-}
-
 static kiln_status write_inputs(struct run *r)
 {
     kiln_status status = r->o->image ? write_image(r) : KILN_OK;
     for (int i = 0; !status && i < r->o->input.count; i++)
-        status = write_array(r, r->o->input.item[i]);
+        status = arrays_write(r->program, r->g, "run", r->o->input.item[i]);
     return status;
 }
 
@@ -335,7 +303,7 @@ static kiln_status save_outputs(const struct run *r)
     kiln_status status = KILN_OK;
     for (int i = 0; !status && i < r->o->output.count; i++) {
         char name[256];
-        const char *path = split(r->o->output.item[i], name, sizeof name);
+        const char *path = arrays_split(r->o->output.item[i], name, sizeof name);
         int found = name[0] ? -1 : 0;
         for (int k = 0; k < r->results; k++)
             if (!strcmp(kiln_tensor_name(r->g, kiln_graph_output(r->g, k)), name))

@@ -60,8 +60,8 @@ kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, c
     const kiln_dispatch *d = s->dispatch;
     uint64_t bytes = 0;
 
-    *o = (struct check_operands){.dispatch = d, .touch = s->touch, .count = s->touches};
-    for (int i = 0; i < s->touches; i++) {
+    *o = (struct check_operands){.dispatch = d, .touch = s->touch, .count = d->kernel->bindings};
+    for (int i = 0; i < o->count; i++) {
         const kiln_tensor value = d->bind[i].value;
         if (s->touch[i].object < 0 || !s->touch[i].bytes)
             continue;

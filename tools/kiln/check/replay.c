@@ -19,8 +19,12 @@ struct replay {
     kiln_program *program;
     const struct kiln_plan *plan;
     unsigned char **object;
+    int turn; /* of the repeat that is under way; 0: the first, or none */
     struct check_params *params;
 };
+
+/* Later turns of a repeat run the same dispatches: the reference alone runs them. */
+enum { CHECKED_TURNS = 2 };
 
 /* Objects --------------------------------------------------------------------------------------------------- */
 
@@ -75,7 +79,8 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
 {
     const bool reference = variant == &kiln_cpu_reference;
     kiln_dispatch d = *o->dispatch;
-    struct check_outcome out = {.step = step, .kernel = d.kernel, .variant = variant};
+    struct check_outcome out = {
+        .step = step, .node = r->plan->step.data[step].node, .kernel = d.kernel, .variant = variant};
     const double roundings = check_roundings(check_bound_of(&d), check_terms_of(o), reference);
     kiln_status status;
 
@@ -108,6 +113,10 @@ static kiln_status run_variants(struct replay *r, struct check_operands *o, int 
     const kiln_variant *const *v = cpu ? kernel->cpu : kernel->gpu;
     kiln_status status = KILN_OK;
 
+    if (r->turn >= CHECKED_TURNS)
+        return KILN_OK;
+    if (r->params->chosen)
+        return run_variant(r, o, step, o->dispatch->variant);
     for (; v && *v && !status; v++)
         if (is_accepted(r->dev, *v, o->dispatch))
             status = run_variant(r, o, step, *v);
@@ -137,18 +146,73 @@ static kiln_status replay_dispatch(struct replay *r, const struct kiln_step *s)
     return status;
 }
 
-static kiln_status replay_step(struct replay *r, const struct kiln_step *s)
+static void replay_fill(const struct replay *r, const struct kiln_step *s)
 {
-    const struct kiln_touch *from = &s->touch[0], *to = &s->touch[1];
+    for (uint64_t i = 0; i < s->touch[0].bytes / 4; i++)
+        memcpy(memory_of(r, &s->touch[0]) + 4 * i, &s->fill, 4);
+}
 
-    if (s->kind == KILN_COMMAND_DISPATCH)
-        return replay_dispatch(r, s);
-    if (s->kind == KILN_COMMAND_COPY)
-        memmove(memory_of(r, to), memory_of(r, from), (size_t)to->bytes);
-    else
-        for (uint64_t i = 0; i < from->bytes / 4; i++)
-            memcpy(memory_of(r, from) + 4 * i, &s->fill, 4);
-    return KILN_OK;
+/* A region that is not entered has no groups in its table. */
+static bool is_idle(const struct replay *r, const struct kiln_step *s)
+{
+    uint32_t groups = 1;
+
+    if (s->indirect >= 0)
+        memcpy(&groups, memory_of(r, &s->touch[s->indirect]), sizeof groups);
+    return groups == 0;
+}
+
+/* Behind the end of the repeat at `first`. */
+static int behind(const struct replay *r, int first)
+{
+    int depth = 0, at = first;
+
+    do {
+        const enum kiln_command_kind kind = r->plan->step.data[at++].kind;
+        depth += (kind == KILN_COMMAND_REPEAT) - (kind == KILN_COMMAND_END);
+    } while (depth > 0);
+    return at;
+}
+
+static kiln_status replay_steps(struct replay *r, int first, int end);
+
+static kiln_status replay_repeat(struct replay *r, int first)
+{
+    const struct kiln_step *s = &r->plan->step.data[first];
+    const int outer = r->turn;
+    kiln_status status = KILN_OK;
+
+    for (uint64_t turn = 0; turn < s->count && !status; turn++) {
+        uint32_t flag = 1;
+        if (s->touches && s->touch[0].object >= 0)
+            memcpy(&flag, memory_of(r, &s->touch[0]), sizeof flag);
+        if (!flag)
+            break;
+        r->turn = outer ? outer : (int)(turn < CHECKED_TURNS ? turn : CHECKED_TURNS);
+        status = replay_steps(r, first + 1, behind(r, first) - 1);
+    }
+    r->turn = outer;
+    return status;
+}
+
+static kiln_status replay_steps(struct replay *r, int first, int end)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = first; i < end && !status; i++) {
+        const struct kiln_step *s = &r->plan->step.data[i];
+        if (s->kind == KILN_COMMAND_DISPATCH && !is_idle(r, s)) {
+            status = replay_dispatch(r, s);
+        } else if (s->kind == KILN_COMMAND_COPY) {
+            memmove(memory_of(r, &s->touch[1]), memory_of(r, &s->touch[0]), (size_t)s->touch[1].bytes);
+        } else if (s->kind == KILN_COMMAND_FILL) {
+            replay_fill(r, s);
+        } else if (s->kind == KILN_COMMAND_REPEAT) {
+            status = replay_repeat(r, i);
+            i = behind(r, i) - 1;
+        }
+    }
+    return status;
 }
 
 static kiln_status replay(struct replay *r)
@@ -157,9 +221,8 @@ static kiln_status replay(struct replay *r)
 
     if (!(r->object = calloc((size_t)r->plan->object.count + 1, sizeof *r->object)))
         return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a plan");
-    status = fill_objects(r);
-    for (int i = 0; i < r->plan->step.count && !status; i++)
-        status = replay_step(r, &r->plan->step.data[i]);
+    if (!(status = fill_objects(r)))
+        status = replay_steps(r, 0, r->plan->step.count);
     for (int i = 0; i < r->plan->object.count; i++)
         free(r->object[i]);
     free(r->object);
@@ -201,4 +264,11 @@ kiln_status check_replay(kiln_device *dev, const struct check_case *one, struct 
         status = compile_and_replay(&r, &c);
     kiln_graph_destroy(&c.g);
     return status;
+}
+
+kiln_status check_replay_program(kiln_program *program, struct check_params *params)
+{
+    struct replay r = {
+        .dev = program->dev, .program = program, .plan = program->last->plan, .params = params};
+    return replay(&r);
 }

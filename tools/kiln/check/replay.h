@@ -14,7 +14,8 @@
 
 /** What came of one variant in one dispatch. */
 struct check_outcome {
-    int step; /* of the plan */
+    int step;              /* of the plan */
+    const kiln_node *node; /* that it is for */
     const kiln_kernel *kernel;
     const kiln_variant *variant;
     struct check_distance distance;
@@ -24,7 +25,8 @@ struct check_outcome {
 
 struct check_params {
     uint64_t seed;
-    int repeat; /* runs to time; 0: none */
+    int repeat;  /* runs to time; 0: none */
+    bool chosen; /* by the variant that the program runs alone */
     void (*report)(void *user, const struct check_outcome *outcome);
     void *user;
     bool expected;      /* out: the row's formula was compared */
@@ -36,5 +38,8 @@ struct check_params {
  * Errors: of what could not be built, compiled or run; ERROR_UNSUPPORTED where the device has no code for it.
  */
 kiln_status check_replay(kiln_device *dev, const struct check_case *one, struct check_params *params);
+
+/** Replay the plan of a program's last run. Errors: as above. */
+kiln_status check_replay_program(kiln_program *program, struct check_params *params);
 
 #endif

@@ -1,0 +1,166 @@
+/* check_model.c - see check_model.h. */
+#include "check_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kiln/extend.h>
+
+#include "arrays.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "check/replay.h"
+#include "compiler/convert.h"
+#include "json.h"
+
+enum { MOST_NAME = 120 };
+
+struct run {
+    const struct check_model_options *o;
+    kiln_graph *g;
+    kiln_weights *weights;
+    kiln_device *dev;
+    kiln_program *program;
+    int dispatches, failed;
+    struct check_distance worst;
+    /* the first dispatch that is off */
+    struct check_outcome first;
+    char node[MOST_NAME];
+};
+
+/* Inputs ---------------------------------------------------------------------------------------------------- */
+
+static kiln_shape shape_of(const struct run *r, kiln_tensor input)
+{
+    kiln_shape shape = kiln_tensor_shape(r->g, input);
+
+    for (int i = 0; i < shape.rank; i++)
+        if (shape.size[i] < 0) {
+            const char *symbol = kiln_dim_name(r->g, shape.size[i]);
+            shape.size[i] = symbol ? arrays_size(&r->o->size, symbol) : 1;
+        }
+    return shape;
+}
+
+/* Reals in [-1, 1); integers 0 and 1, which are indices of nearly everything. */
+static kiln_status write_random(struct run *r, kiln_tensor input)
+{
+    kiln_array array = {.type = kiln_tensor_type(r->g, input), .shape = shape_of(r, input)};
+    const bool real = kiln_type_is_real(array.type);
+    const size_t count = (size_t)kiln_shape_count(&array.shape);
+    double *values = malloc((count + 1) * sizeof *values);
+    struct kiln_rng rng;
+    kiln_status status = KILN_ERROR_MEMORY;
+
+    kiln_rng_init(&rng, r->o->seed, kiln_rng_stream(kiln_tensor_name(r->g, input)));
+    array.data = malloc((count + 1) * sizeof *values);
+    if (values && array.data) {
+        for (size_t i = 0; i < count; i++)
+            values[i] = real ? 2 * kiln_rng_uniform(&rng) - 1 : kiln_rng_next(&rng) & 1;
+        kiln_convert(array.data, array.type, values, KILN_F64, count);
+        status = kiln_program_write(r->program, input, &array);
+    }
+    free(values);
+    free(array.data);
+    return status;
+}
+
+static kiln_status write_inputs(struct run *r)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < kiln_graph_input_count(r->g) && !status; i++)
+        status = write_random(r, kiln_graph_input(r->g, i));
+    for (int i = 0; i < r->o->input.count && !status; i++)
+        status = arrays_write(r->program, r->g, "check", r->o->input.item[i]);
+    return status;
+}
+
+/* Replaying ------------------------------------------------------------------------------------------------- */
+
+static void report(void *user, const struct check_outcome *o)
+{
+    struct run *r = user;
+
+    r->dispatches++;
+    r->worst.share = fmax(r->worst.share, o->distance.share);
+    r->worst.error = fmax(r->worst.error, o->distance.error);
+    r->worst.ulp = fmax(r->worst.ulp, o->distance.ulp);
+    if (o->distance.share <= 1 || r->failed++)
+        return;
+    r->first = *o;
+    if (o->node)
+        snprintf(r->node, sizeof r->node, "%.50s \"%.60s\"", o->node->op->name,
+                 o->node->name ? o->node->name : "");
+}
+
+static kiln_status run_model(struct run *r)
+{
+    struct check_params params = {.seed = r->o->seed, .chosen = true, .report = report, .user = r};
+    kiln_status status = kiln_onnx_load(&r->g, &r->weights, r->o->model, NULL);
+
+    if (!status)
+        status = kiln_device_open(&r->dev, &(kiln_device_params){.name = r->o->device});
+    if (!status)
+        status = kiln_program_create(&r->program, r->dev, r->g, r->weights, NULL);
+    if (!status && !(status = write_inputs(r)) && !(status = kiln_program_run(r->program)) &&
+        !(status = kiln_program_wait(r->program)))
+        status = check_replay_program(r->program, &params);
+    return status;
+}
+
+/* Reports --------------------------------------------------------------------------------------------------- */
+
+static void print_json(const struct run *r)
+{
+    struct json j = {0};
+
+    json_open(&j, NULL, '{');
+    json_text(&j, "model", r->o->model);
+    json_text(&j, "device", kiln_device_get_info(r->dev)->title);
+    json_text(&j, "driver", kiln_device_get_info(r->dev)->driver);
+    json_number(&j, "dispatches", r->dispatches);
+    json_number(&j, "failed", r->failed);
+    json_number(&j, "share", r->worst.share);
+    json_number(&j, "ulp", r->worst.ulp);
+    if (r->failed) {
+        json_open(&j, "first", '{');
+        json_number(&j, "dispatch", r->first.step);
+        json_text(&j, "node", r->node);
+        json_text(&j, "kernel", r->first.kernel->name);
+        json_text(&j, "variant", r->first.variant->name);
+        json_text(&j, "what", r->first.distance.what);
+        json_close(&j);
+    }
+    json_close(&j);
+}
+
+static void print_text(const struct run *r)
+{
+    const kiln_device_info *info = kiln_device_get_info(r->dev);
+
+    printf("%s on %s (%s)\n", r->o->model, info->title, info->driver);
+    if (r->failed)
+        printf("the first that differs: dispatch %d, %s, kernel %s, variant %s: %s\n", r->first.step, r->node,
+               r->first.kernel->name, r->first.variant->name, r->first.distance.what);
+    printf("%d dispatches agree, %d differ; error %.1e, %.3g ulp, %.0f %% of its bound at the most\n",
+           r->dispatches - r->failed, r->failed, r->worst.error, r->worst.ulp, 100 * r->worst.share);
+}
+
+int check_model(const struct check_model_options *options)
+{
+    struct run r = {.o = options};
+    const kiln_status status = run_model(&r);
+
+    if (!status && options->json)
+        print_json(&r);
+    else if (!status)
+        print_text(&r);
+    kiln_program_destroy(&r.program);
+    kiln_weights_destroy(&r.weights);
+    kiln_graph_destroy(&r.g);
+    kiln_device_close(&r.dev);
+    return status || r.failed ? ARGS_FAILED : ARGS_DONE;
+}

@@ -1,0 +1,17 @@
+/* check_model.h - kiln check --model: a model's plan, dispatch by dispatch, against what each means. */
+#ifndef KILN_TOOLS_CHECK_MODEL_H
+#define KILN_TOOLS_CHECK_MODEL_H
+
+#include "args.h"
+
+struct check_model_options {
+    const char *model, *device;
+    struct args_list input, size; /* NAME=FILE; NAME=N */
+    uint64_t seed;                /* of inputs that no file gives */
+    bool json;
+};
+
+/** Run it and print what came of it; how the command ends. */
+int check_model(const struct check_model_options *options);
+
+#endif
