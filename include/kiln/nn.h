@@ -6,6 +6,9 @@
  * from the scope's counter (conv1, conv2, ...; see kiln_scope_open); two layers of one name share their
  * weights.
  *
+ * Weights are F32. They follow x's type into the arithmetic: of x as F16, values between layers are halves wherever the device
+ * keeps them so, and the optimizer still adds to floats. Cast what goes into the loss back to F32, and see loss_scale (train.h).
+ *
  * Common to all:
  *   Owns:    params is read during the call only; initial values are copied.
  *   Errors:  sizes that the weights need (channels, features) must be known numbers. On a misfit the graph

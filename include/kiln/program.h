@@ -27,7 +27,11 @@ typedef struct kiln_size {
     int64_t value;
 } kiln_size;
 
-/** An application's own device buffer in the place of an input or output (Vulkan: a VkBuffer bound to memory). */
+/**
+ * An application's own device buffer in the place of an input or output (Vulkan: a VkBuffer bound to memory). Elements lie in
+ * it as the device keeps them: reals as floats, but F16 as halves where kiln_device_info.half; integers and BOOL as words of
+ * 32 bits.
+ */
 typedef struct kiln_program_buffer {
     kiln_tensor tensor;
     void *buffer;           /* VkBuffer, with storage and transfer usage */

@@ -8,7 +8,8 @@
  * on bytes packed four to a word, by the device's integer dot product where it has one. Operands that no input changes (weights)
  * are packed once, not in every run.
  *
- * Common to all: zero points may be KILN_NONE, which means 0. Integers have no gradient.
+ * Common to all: zero points may be KILN_NONE, which means 0. Integers have no gradient; to train with their rounding, let it
+ * pass: x + kiln_stop_gradient(dequantized - x).
  *
  * Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only inference"; the
  * numbers are those of ONNX's operators.

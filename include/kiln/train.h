@@ -41,6 +41,9 @@ typedef struct kiln_minimize_params {
     double clip_norm;  /* scale the gradients of all parameters together to at most this norm; 0 off */
     double clip_value; /* clip each element to +- this, before the norm; 0 off */
     double scale;      /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
+    /* on their way back gradients are so many times larger, and arrive as they are: those of halves would else
+     * fall below their least number, 6e-8; a power of two, as 1024; 0 means 1 */
+    double loss_scale;
     /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names: calls with one name are ways to make
      * the same step, of which a program runs one */
     const char *name;
@@ -53,7 +56,8 @@ typedef struct kiln_minimize_params {
  */
 KILN_API kiln_tensor kiln_minimize(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params);
 
-/** The first half, an effect: add the gradients to the gradient arena of the weights. Reads scale, only, groups' frozen. */
+/** The first half, an effect: add the gradients to the gradient arena of the weights. Reads scale, loss_scale, only,
+ *  groups' frozen. */
 KILN_API kiln_tensor kiln_backward(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params);
 
 /** The second half, an effect: update from the gradient arena (every parameter of the graph that `only` and `groups` leave

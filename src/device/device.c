@@ -192,7 +192,7 @@ static kiln_status complete(kiln_device *dev)
     dev->info.max_invocations = dev->caps.max_invocations;
     dev->info.max_shared = dev->caps.max_shared;
     dev->info.subgroup = dev->caps.subgroup;
-    dev->info.half = dev->caps.half;
+    dev->info.half = dev->caps.storage16;
     if (!dev->info.name[0])
         snprintf(dev->info.name, sizeof dev->info.name, "%s", dev->ops->name);
     return KILN_OK;

@@ -11,9 +11,11 @@ static kiln_status cast_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     return KILN_OK;
 }
 
+/* Whole numbers have no gradient. */
 GRADIENT(cast)
 {
-    dx[0] = kiln_cast(g, dy[0], kiln_tensor_type(g, n->in[0]));
+    const kiln_type type = kiln_tensor_type(g, n->in[0]);
+    dx[0] = kiln_type_is_real(type) ? kiln_cast(g, dy[0], type) : KILN_NONE;
 }
 
 #define CAST(name, pull, ...) OP_OF(name, cast_infer, pull, NULL, __VA_ARGS__)

@@ -137,8 +137,11 @@ static bool is_scalar(kiln_graph *g, kiln_tensor loss, const kiln_minimize_param
 static kiln_tensor gradients_of(kiln_graph *g, kiln_tensor loss, struct chosen *c,
                                 const kiln_minimize_params *p)
 {
-    const kiln_tensor dy = p->scale == 0 || p->scale == 1 ? KILN_NONE : kiln_scalar(g, KILN_F32, p->scale);
+    const double lift = p->loss_scale == 0 ? 1 : p->loss_scale, scale = (p->scale == 0 ? 1 : p->scale) * lift;
+    const kiln_tensor dy = scale == 1 ? KILN_NONE : kiln_scalar(g, kiln_tensor_type(g, loss), scale);
     kiln_gradient(g, loss, dy, c->parameter, c->count, c->gradient);
+    for (int i = 0; i < c->count && lift != 1; i++)
+        c->gradient[i] = kiln_scale(g, c->gradient[i], 1 / lift);
     return kiln_graph_status(g) ? KILN_NONE : kiln_pack(g, c->gradient, c->count);
 }
 
