@@ -49,6 +49,41 @@ typedef struct kiln_attention_params {
 KILN_API kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor v,
                                     const kiln_attention_params *params);
 
+/* Positions ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Sinusoids that tell positions apart (Vaswani et al. 2017), to be added to what stands there:
+ *
+ *   y[.., 2 i] = sin(position * base^(-2 i / width)),   y[.., 2 i + 1] = cos of the same;   a base of 0 means 10000
+ *
+ * Shape:   positions integer or real, any shape, as kiln_positions gives for a length that may be a symbol; y [positions' shape,
+ *          width], F32; width even.
+ */
+KILN_API kiln_tensor kiln_sinusoidal(kiln_graph *g, kiln_tensor positions, int width, double base);
+
+/** The tables of kiln_rotary: cosines, and to *sine sines, of position * base^(-2 i / size): [positions' shape, size / 2], F32. */
+KILN_API kiln_tensor kiln_rotary_table(kiln_graph *g, kiln_tensor positions, int size, double base,
+                                       kiln_tensor *sine);
+
+typedef struct kiln_rotary_params {
+    int heads;        /* of x of rank 3, where it must be given */
+    int size;         /* how many of a head's first elements turn, an even number; 0 means all */
+    bool interleaved; /* pairs are neighbours; else one element of the first half with one of the second */
+} kiln_rotary_params;
+
+/**
+ * Rotary embedding (Su et al. 2021): each pair of a head's elements is turned by an angle that grows with the position, so that
+ * products of queries and keys depend on how far apart they stand.
+ *
+ *   y[a] = x[a] cosine - x[b] sine,   y[b] = x[b] cosine + x[a] sine
+ *
+ * Shape:   x [N, H, L, D] or [N, L, heads D]; cosine and sine [L, size / 2], or [N, L, size / 2], as kiln_rotary_table gives
+ *          them, or gathered from a cache by position. y as x.
+ * Gradient by x, of any order; angles have none.
+ */
+KILN_API kiln_tensor kiln_rotary(kiln_graph *g, kiln_tensor x, kiln_tensor cosine, kiln_tensor sine,
+                                 const kiln_rotary_params *params);
+
 #ifdef __cplusplus
 }
 #endif

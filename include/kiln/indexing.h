@@ -72,6 +72,19 @@ KILN_API kiln_tensor kiln_gather_elements(kiln_graph *g, kiln_tensor x, kiln_ten
  */
 KILN_API kiln_tensor kiln_gather_nd(kiln_graph *g, kiln_tensor x, kiln_tensor index, int batch);
 
+typedef struct kiln_embedding_params {
+    bool has_padding;
+    int64_t padding; /* an index whose row gets no gradient, and so stays as it is */
+} kiln_embedding_params;
+
+/**
+ * Rows of a table: kiln_gather on axis 0. The gradient is as large as the table; rows are added in the order of the index.
+ *
+ * Shape:   table [rows, any ..], index any shape; y [index's shape, any ..].
+ */
+KILN_API kiln_tensor kiln_embedding(kiln_graph *g, kiln_tensor table, kiln_tensor index,
+                                    const kiln_embedding_params *params);
+
 /** How an update meets what is at its place. */
 typedef enum kiln_scatter_kind {
     KILN_SCATTER_SET, /* it takes the place; of several the last in the order of the index */

@@ -20,6 +20,7 @@
 #include <kiln/attention.h>
 #include <kiln/conv.h>
 #include <kiln/graph.h>
+#include <kiln/indexing.h>
 #include <kiln/recurrent.h>
 
 #ifdef __cplusplus
@@ -126,14 +127,15 @@ KILN_API kiln_tensor kiln_nn_group_norm(kiln_graph *g, kiln_tensor x,
                                         const kiln_nn_group_norm_params *params);
 
 typedef struct kiln_nn_embedding_params {
-    int64_t count;  /* rows, one a token; must be given */
-    int width;      /* must be given */
-    kiln_init init; /* normal with deviation 1 unless said otherwise */
+    int64_t count;                   /* rows, one a token; must be given */
+    int width;                       /* must be given */
+    kiln_init init;                  /* normal with deviation 1 unless said otherwise */
+    kiln_embedding_params embedding; /* a row of padding */
     const char *name;
 } kiln_nn_embedding_params;
 
 /**
- * A learned row for each index (kiln_gather).
+ * A learned row for each index (kiln_embedding).
  *
  * Shape:   index of I32 or I64, any shape; y [index's shape, width].
  * Weights: weight [count, width].

@@ -1,5 +1,6 @@
 /* embedding.c - the layer of learned rows. */
 #include <kiln/extend.h>
+#include <kiln/indexing.h>
 #include <kiln/nn.h>
 #include <kiln/ops.h>
 
@@ -18,7 +19,7 @@ kiln_tensor kiln_nn_embedding(kiln_graph *g, kiln_tensor index, const kiln_nn_em
     kiln_layer_open(g, "embedding", p->name);
     const kiln_tensor weight = kiln_parameter(g, "weight", KILN_SHAPE(p->count, p->width),
                                               p->init.kind == KILN_INIT_DEFAULT ? &normal : &p->init);
-    const kiln_tensor y = kiln_gather(g, weight, index, 0);
+    const kiln_tensor y = kiln_embedding(g, weight, index, &p->embedding);
     kiln_scope_close(g);
     return y;
 }

@@ -61,6 +61,13 @@ def masks(r):
     r.keep("lengths", {"lengths": lengths})
 
 
+def embeddings(r):
+    """Rows of a table by index; row 2 is padding, which gets no gradient."""
+    index = torch.tensor([[3, 2, 0], [2, 3, 3]])
+    r.add("embedding", {"x": normal(5, 4), "index": index}, lambda x, i: torch.nn.functional.embedding(i, x, padding_idx=2),
+          padding=2)
+
+
 def with_weights(layer):
     """The layer's parameters as inputs "layer.NAME", with random values."""
     return {f"layer.{name}": golden.exact(0.5 * torch.randn_like(t)) for name, t in layer.double().named_parameters()}
@@ -105,7 +112,7 @@ class Attention(torch.nn.MultiheadAttention):
 def record():
     torch.manual_seed(SEED)
     recorder = golden.Recorder()
-    for family in (plain, masks, layers):
+    for family in (plain, masks, layers, embeddings):
         family(recorder)
     return recorder.tensors, recorder.metadata
 

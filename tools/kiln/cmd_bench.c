@@ -244,6 +244,18 @@ static kiln_status build_layer_norm(struct work *w, int64_t n)
     return keep(w, kiln_concat(g, dx, 4, 0));
 }
 
+/* The gradient of a table of 30,000 rows of 256, of which `size` are picked. */
+static kiln_status build_embedding(struct work *w, int64_t size)
+{
+    kiln_graph *g = w->graph;
+    const kiln_tensor table = kiln_parameter(g, "table", KILN_SHAPE(30000, 256), NULL);
+    const kiln_tensor index = kiln_input(g, "index", KILN_I32, KILN_SHAPE(size));
+    kiln_tensor gradient;
+
+    kiln_gradient(g, kiln_embedding(g, table, index, NULL), KILN_NONE, &table, 1, &gradient);
+    return keep(w, gradient);
+}
+
 static kiln_status build_vision_transformer(struct work *w, int64_t size)
 {
     (void)size;
@@ -289,6 +301,7 @@ static const struct row rows[] = {
     {"attention 1024 h8 d64, causal", build_attention_causal, 1024, 1, 0, 0},
     {"train attention 1024 h8 d64", build_attention_training, 1024, 1, 0, 0},
     {"train layer norm 4096x768", build_layer_norm, 768, 1, 0, 0},
+    {"train embedding 30000x256, 2048 rows", build_embedding, 2048, 1, 0, 0},
     {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
     {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
     {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},

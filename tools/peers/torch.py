@@ -91,6 +91,18 @@ def attending(heads, length, causal=False, train=False, count=1):
     return Row(lambda: [torch.rand(1, heads, length, 64) for _ in "qkv"], prepare, count)
 
 
+def picking(rows, width, count):
+    """Rows of a table by index, and the gradient of the table."""
+    def prepare(device, index):
+        table, index = torch.rand(rows, width, device=device, requires_grad=True), index.to(device)
+
+        def step():
+            table.grad = None
+            F.embedding(index, table).sum().backward()
+        return step
+    return Row(lambda: [torch.randint(0, rows, (count,))], prepare)
+
+
 def normalizing(rows, width):
     """Layer normalization there and back."""
     def prepare(device, x):
@@ -125,6 +137,7 @@ def rows():
         "attention 1024 h8 d64": attending(8, 1024),
         "attention 1024 h8 d64, causal": attending(8, 1024, causal=True),
         "train attention 1024 h8 d64": attending(8, 1024, train=True),
+        "train embedding 30000x256, 2048 rows": picking(30000, 256, 2048),
         "train layer norm 4096x768": normalizing(4096, 768),
         **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048)},
     }

@@ -1,7 +1,8 @@
-/* cases_attention.c - attention: heads, masks, a diagonal, dropout. */
+/* cases_attention.c - attention: heads, masks, a diagonal, dropout; positions; rows of a table. */
 #include "check/families.h"
 
 #include <kiln/attention.h>
+#include <kiln/indexing.h>
 
 /* Batches, heads, heads of keys, queries, keys, depth, width. */
 static const struct check_shape shapes[] = {
@@ -88,6 +89,63 @@ static void attention(struct check_graph *c)
     check_result(c, kiln_attention(c->g, q, k, v, &p));
 }
 
+/* Rotary embedding: batches, heads, positions, depth. */
+static const struct check_shape turned[] = {
+    {"1x1x1x2", "one pair"},
+    {"2x3x5x8", "a few"},
+    {"2x3x7x14", "primes"},
+    {"1x1x1031x4", "many positions"},
+    {"5x1x3x66", "one past the lanes"},
+    {"33x2x4x64", "many batches"},
+    {"1x65x2x6", "many heads"},
+    {"0x2x3x8", "no batches"},
+    {0},
+};
+
+/* a: inside, interleaved, elements that turn, a table a batch */
+static const struct check_attributes turns[] = {
+    {"halves", {0, 0, 0, 0}},      {"interleaved", {0, 1, 0, 0}},        {"size=2", {0, 0, 2, 0}},
+    {"inside,each", {1, 0, 0, 1}}, {"inside,interleaved", {1, 1, 0, 0}}, {0},
+};
+
+static void rotary(struct check_graph *c)
+{
+    const int64_t *n = c->n;
+    const kiln_rotary_params p = {.heads = (int)n[1], .size = (int)c->a[2], .interleaved = c->a[1]};
+    const kiln_tensor x = check_operand(c, c->a[0] ? KILN_SHAPE(n[0], n[2], n[1] * n[3]) : check_shape_of(c));
+    const kiln_tensor at = check_whole(c, c->a[3] ? KILN_SHAPE(n[0], n[2]) : KILN_SHAPE(n[2]), 0, 100);
+    kiln_tensor sine;
+    const kiln_tensor cosine = kiln_rotary_table(c->g, at, p.size ? p.size : (int)n[3], 0, &sine);
+    check_result(c, kiln_rotary(c->g, x, cosine, sine, &p));
+}
+
+/* Rows, their width, indices. */
+static const struct check_shape tables[] = {
+    {"1x1x1", "one number"},
+    {"7x5x19", "rows taken several times"},
+    {"1000x3x50", "few rows of many"},
+    {"5x1x300", "each taken often"},
+    {"13x65x7", "one past the lanes"},
+    {"64x64x64", "whole vectors"},
+    {"30000x2x33", "a large table"},
+    {"9x4x0", "no index"},
+    {0},
+};
+
+static const struct check_attributes padding[] = {{"plain", {0}}, {"padding", {1}}, {0}};
+
+static void embedding(struct check_graph *c)
+{
+    const kiln_tensor table = check_operand(c, KILN_SHAPE(c->n[0], c->n[1]));
+    const kiln_tensor index = check_whole(c, KILN_SHAPE(c->n[2]), 0, (double)c->n[0]);
+    const kiln_tensor y =
+        kiln_embedding(c->g, table, index, &(kiln_embedding_params){.has_padding = c->a[0]});
+    if (c->a[0]) /* differences know nothing of a row that is left as it is */
+        check_add(c, y);
+    else
+        check_result(c, y);
+}
+
 const struct check_op check_attention[] = {
     {.name = "attention",
      .types = CHECK_REALS,
@@ -97,5 +155,7 @@ const struct check_op check_attention[] = {
      .build = attention,
      .low = -2,
      .high = 2},
+    {.name = "rotary", .types = CHECK_REALS, .shapes = turned, .attributes = turns, .build = rotary},
+    {.name = "embedding", .types = CHECK_REALS, .shapes = tables, .attributes = padding, .build = embedding},
     {0},
 };
