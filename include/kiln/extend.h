@@ -193,6 +193,17 @@ typedef struct kiln_beyond {
     double fill;
 } kiln_beyond;
 
+/**
+ * An operator applied in `count` cases at once. Where stacked[i], in[i] has a new axis 0, along which it is what the operator
+ * takes as input i in each case; else it is the same in all of them. All sizes are numbers.
+ */
+typedef struct kiln_cases {
+    const kiln_tensor *in;
+    const bool *stacked;
+    int64_t count;
+    kiln_spec out; /* of output 0 in one case */
+} kiln_cases;
+
 typedef struct kiln_op {
     const char *name;
     int inputs;  /* how many it must have at the least */
@@ -237,6 +248,13 @@ typedef struct kiln_op {
     /** Append to g what computes n's outputs, of the same specs, from its inputs `in`, values of g; return the first one. Sizes that do not depend on
      * data are numbers there; kiln_size_tensor gives the others. What it appends is not replaced again. */
     kiln_tensor (*counted)(kiln_graph *g, const kiln_node *n, const kiln_tensor *in);
+    /**
+     * Append to g what computes output 0 of n in many cases at once, stacked as its inputs are; KILN_NONE where that is no less
+     * work than one case after the other. By it a loop does for all its steps together what does not depend on the step before.
+     */
+    kiln_tensor (*cases)(kiln_graph *g, const kiln_node *n, const kiln_cases *c);
+    /** Likewise the sum of output 0 over all cases. */
+    kiln_tensor (*sum_cases)(kiln_graph *g, const kiln_node *n, const kiln_cases *c);
     const kiln_field *fields; /* what the params hold, ended by {0}; NULL: nothing that is told */
     /** How many outputs a node with these params has. NULL: `outputs`. */
     int (*output_count)(const void *params);

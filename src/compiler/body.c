@@ -227,12 +227,16 @@ static bool is_varying(const struct kiln_body *b, const kiln_node *n, int region
     return varies || !hoist;
 }
 
-static void count_work(struct kiln_body *b, const kiln_node *n)
+bool kiln_body_works(const struct kiln_body *b, const kiln_node *n)
 {
-    if (n->op->flags & KILN_OP_ALIAS || n->op == &kiln_op_undefined)
-        return;
-    b->work++;
-    b->elementwise &= kiln_op_elementwise(n->op) != NULL;
+    return b->varies[n->out[0].id] && n->op != &kiln_op_input && !(n->op->flags & KILN_OP_ALIAS) &&
+           n->op != &kiln_op_undefined;
+}
+
+void kiln_body_leave_out(struct kiln_body *b, const kiln_node *n)
+{
+    for (int i = 0; i < n->outputs; i++)
+        b->varies[n->out[i].id] = false;
 }
 
 void kiln_body_begin(struct kiln_body *b, kiln_graph *to, const kiln_tensor *given, bool hoist)
@@ -253,9 +257,11 @@ void kiln_body_begin(struct kiln_body *b, kiln_graph *to, const kiln_tensor *giv
         const bool varies = !input && is_varying(b, n, region[i], hoist);
         for (int k = 0; k < n->outputs && !input; k++)
             b->varies[n->out[k].id] = varies;
-        if (varies)
-            count_work(b, n);
-        else if (!input)
+        if (kiln_body_works(b, n)) {
+            b->work++;
+            b->elementwise &= kiln_op_elementwise(n->op) != NULL;
+        }
+        if (!varies && !input)
             put_node(b, n);
     }
     free(region);

@@ -39,6 +39,11 @@ void kiln_body_finish(struct kiln_body *b);
  */
 void kiln_body_begin(struct kiln_body *b, kiln_graph *to, const kiln_tensor *given, bool hoist);
 
+/** Whether a node becomes code in each step. */
+bool kiln_body_works(const struct kiln_body *b, const kiln_node *n);
+/** Leave a node out of the steps: it is put elsewhere. */
+void kiln_body_leave_out(struct kiln_body *b, const kiln_node *n);
+
 /** Let an input be this value in the next step. */
 void kiln_body_set(struct kiln_body *b, int input, kiln_tensor t);
 /** Put the nodes of one step. */

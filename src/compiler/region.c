@@ -51,6 +51,14 @@ kiln_tensor kiln_undefined(kiln_graph *g, const kiln_spec *spec)
     return n ? n->out[0] : KILN_NONE;
 }
 
+kiln_tensor kiln_undefined_rows(kiln_graph *g, const kiln_spec *spec, int64_t rows)
+{
+    kiln_spec all = {.type = spec->type, .shape = {.rank = spec->shape.rank + 1}};
+    all.shape.size[0] = rows;
+    memcpy(all.shape.size + 1, spec->shape.size, (size_t)spec->shape.rank * sizeof *spec->shape.size);
+    return kiln_undefined(g, &all);
+}
+
 static const kiln_node *add(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs, int carries,
                             const struct kiln_repeat *p)
 {

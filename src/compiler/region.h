@@ -23,6 +23,8 @@ extern const kiln_op kiln_op_repeat, kiln_op_until;
 /** A value that nothing has computed: its bytes mean nothing. Params: its spec. */
 extern const kiln_op kiln_op_undefined;
 kiln_tensor kiln_undefined(kiln_graph *g, const kiln_spec *spec);
+/** `rows` of that spec, along a new axis 0. */
+kiln_tensor kiln_undefined_rows(kiln_graph *g, const kiln_spec *spec, int64_t rows);
 
 /** Open a region; NULL, and g fails, where memory is short. */
 const kiln_node *kiln_repeat_open(kiln_graph *g, const kiln_tensor *initial, int carries,

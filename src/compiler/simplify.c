@@ -252,8 +252,29 @@ static void take_unexpanded(const struct kiln_rewrite *r, const kiln_node *n, co
     }
 }
 
+/* What came from the last input in a concat's gradient: a slice, once sizes are known. */
+static kiln_status cut_part(struct kiln_rewrite *r, kiln_node *n)
+{
+    const kiln_shape whole = kiln_tensor_shape(r->from, n->in[0]);
+    const int axis = kiln_axis_of(*(const int *)n->params, whole.rank);
+    int64_t first = 0, end = 0;
+    for (int i = 1; i < n->inputs; i++) {
+        const kiln_spec from = kiln_tensor_spec(r->from, n->in[i]), x = kiln_rewrite_spec(r, &from);
+        first = end;
+        end += x.shape.size[axis];
+    }
+    return kiln_make_slice(r->to, n, axis, first, end);
+}
+
 static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, const kiln_node *n)
 {
+    kiln_node cut = *n;
+    if (n->op == &kiln_op_concat_grad && r->size && !r->keep_counts) {
+        const kiln_status status = cut_part(r, &cut);
+        if (status)
+            return status;
+        n = &cut;
+    }
     kiln_tensor *in = kiln_arena_alloc(&r->to->arena, (size_t)(n->inputs ? n->inputs : 1) * sizeof *in);
     if (!in)
         return out_of_memory();

@@ -12,6 +12,7 @@
 
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -44,6 +45,15 @@ static kiln_status concat_infer(kiln_graph *g, const kiln_node *n, kiln_spec *ou
         out->shape.size[axis] = joined;
     }
     return KILN_OK;
+}
+
+static kiln_tensor concat_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const int axis = kiln_axis_of(*(const int *)n->params, c->out.shape.rank) + 1;
+    for (int i = 0; i < n->inputs; i++)
+        if (!c->stacked[i])
+            return KILN_NONE;
+    return kiln_cases_append(g, n, c, c->in, &axis);
 }
 
 static void concat_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
@@ -121,6 +131,7 @@ const kiln_op kiln_op_concat = {
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = concat_lower}},
     .lowering_count = 1,
     .place = concat_place,
+    .cases = concat_cases,
 };
 
 kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count, int axis)
@@ -133,25 +144,12 @@ kiln_tensor kiln_concat(kiln_graph *g, const kiln_tensor *x, int count, int axis
     return kiln_append(g, &kiln_op_concat, x, count, &axis, sizeof axis);
 }
 
-/* Gradient: inputs {dy, x[0], .., x[i]}, output the part of dy that came from x[i] ----------------------- */
+/* Gradient: inputs {dy, x[0], .., x[i]}, output the part of dy that came from x[i]: a slice, once sizes are known */
 
 static kiln_status part_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     *out = kiln_tensor_spec(g, n->in[n->inputs - 1]);
     return KILN_OK;
-}
-
-static kiln_status part_lower(kiln_plan *plan, const kiln_node *n)
-{
-    const kiln_shape dy = kiln_plan_spec(plan, n->in[0]).shape, x = kiln_plan_spec(plan, n->out[0]).shape;
-    const int axis = axis_of(plan, n);
-    struct kiln_walk w = {.rank = x.rank};
-    kiln_dense_steps(&dy, w.x_step);
-    kiln_dense_steps(&x, w.y_step);
-    for (int k = 0; k < x.rank; k++)
-        w.size[k] = x.size[k];
-    w.x_start = begin_of(plan, n->in + 1, n->inputs - 2, axis) * w.x_step[axis];
-    return kiln_plan_walk(plan, n->in[0], n->out[0], &w);
 }
 
 /* Where concat was not refused, the part that is counted comes last. */
@@ -167,6 +165,4 @@ const kiln_op kiln_op_concat_grad = {
     .outputs = 1,
     .infer = part_infer,
     .beyond = part_beyond,
-    .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = part_lower}},
-    .lowering_count = 1,
 };

@@ -23,6 +23,9 @@ bool kiln_plan_gated(const kiln_plan *plan);
 /** Of a slice n of x, whose sizes are known and which joins values: the one that the slice is; KILN_NONE: none. */
 kiln_tensor kiln_slice_of_joined(const kiln_graph *g, const kiln_node *n, kiln_tensor x);
 
+/** Make n a slice [first, end) along an axis: of the same outputs, and of its first input. */
+kiln_status kiln_make_slice(kiln_graph *g, kiln_node *n, int axis, int64_t first, int64_t end);
+
 /** Plan the move of elements of x's and y's common type. What is dense on both sides becomes a plain copy. */
 kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *walk);
 

@@ -9,6 +9,7 @@
 
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 
@@ -78,6 +79,33 @@ static kiln_status sum_to_lower(kiln_plan *plan, const kiln_node *n)
     return kiln_lower_sum(plan, n->in[0], &x, axes, n->out[0]);
 }
 
+/* The cases' axis stays in front while those behind it are summed; axes that are gone are 1 until then. */
+static kiln_tensor sum_to_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const int rank = kiln_tensor_shape(g, c->in[0]).rank - 1;
+    kiln_cases wide = *c;
+    const int more = rank - c->out.shape.rank;
+    for (int i = 0; i < rank; i++)
+        wide.out.shape.size[i] = i < more ? 1 : c->out.shape.size[i - more];
+    wide.out.shape.rank = rank;
+    kiln_tensor y = c->stacked[0]
+                        ? kiln_cases_append(g, n, &wide, (const kiln_tensor[]){c->in[0], KILN_NONE}, NULL)
+                        : KILN_NONE;
+    for (int i = 0; i < more && y.id; i++)
+        y = kiln_squeeze(g, y, 1);
+    return y;
+}
+
+/* All axes in front of the result's are summed anyway. */
+static kiln_tensor sum_to_sum(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const kiln_node *sum = c->stacked[0]
+                               ? kiln_graph_add(g, n->op, (const kiln_tensor[]){c->in[0], KILN_NONE}, 2, NULL,
+                                                0, &c->out, 1, NULL)
+                               : NULL;
+    return sum ? sum->out[0] : KILN_NONE;
+}
+
 /* Where axes are summed up, nothing adds nothing. */
 static kiln_beyond sum_to_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
 {
@@ -97,6 +125,8 @@ const kiln_op kiln_op_sum_to = {
     .beyond = sum_to_beyond,
     .lowerings = (const kiln_lowering[]){{.name = "reduce", .lower = sum_to_lower}},
     .lowering_count = 1,
+    .cases = sum_to_cases,
+    .sum_cases = sum_to_sum,
 };
 
 kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
@@ -117,6 +147,14 @@ static void expand_to_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor 
     dx[0] = kiln_sum_to(g, dy[0], n->in[0]);
 }
 
+static kiln_tensor expand_to_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    if (!c->stacked[0])
+        return KILN_NONE;
+    const kiln_tensor x = kiln_cases_widen(g, c->in[0], c->out.shape.rank);
+    return kiln_cases_append(g, n, c, (const kiln_tensor[]){x, KILN_NONE}, NULL);
+}
+
 static kiln_status expand_to_lower(kiln_plan *plan, const kiln_node *n)
 {
     return kiln_lower_expand(plan, n->in[0], n->out[0]);
@@ -133,6 +171,7 @@ const kiln_op kiln_op_expand_to = {
     .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "chain", .lower = expand_to_lower}},
     .lowering_count = 1,
+    .cases = expand_to_cases,
 };
 
 kiln_tensor kiln_expand_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)

@@ -20,6 +20,7 @@
 #include "gather/fold.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/slices.h"
 #include "ops/window.h"
@@ -268,6 +269,19 @@ static kiln_tensor counted(kiln_graph *g, const kiln_node *n, const kiln_tensor 
     return kiln_slices_counted(g, n, in, in[0], in[1]);
 }
 
+/* Rows along the first axis: the cases' indices are more of them. */
+static kiln_tensor cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const struct kiln_naming_params *p = n->params;
+    const int rank = kiln_tensor_shape(g, c->in[0]).rank;
+    const bool rows = naming_of(n) == KILN_NAMES_ROWS && !p->batch && kiln_axis_of(p->axis, rank) == 0;
+    if (!rows || c->stacked[0] || !c->stacked[1])
+        return KILN_NONE;
+    struct kiln_naming_params first = *p;
+    first.axis = 0;
+    return kiln_cases_append(g, n, c, c->in, &first);
+}
+
 /* Each has its adding counterpart. */
 static void grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
@@ -329,6 +343,7 @@ static const kiln_lowering lowerings[] = {{.name = "gather", .lower = lower}};
         .counted = counted,                                       \
         .lowerings = lowerings,                                   \
         .lowering_count = 1,                                      \
+        .cases = cases,                                           \
         .fields = kiln_naming_fields,                             \
         .extra = &(const enum kiln_naming){KILN_NAMES_##naming_}, \
     }

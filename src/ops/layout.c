@@ -12,6 +12,7 @@
 
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -276,6 +277,16 @@ static void transpose_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor 
     dx[0] = kiln_transpose(g, dy[0], back);
 }
 
+static kiln_tensor transpose_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const struct order *p = n->params;
+    const int rank = c->out.shape.rank;
+    struct order all = {{0}};
+    for (int i = 0; i < rank; i++)
+        all.axis[i + 1] = kiln_axis_of(p->axis[i], rank) + 1;
+    return rank < KILN_MAX_RANK ? kiln_cases_append(g, n, c, c->in, &all) : KILN_NONE;
+}
+
 static kiln_status transpose_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct order *p = n->params;
@@ -301,6 +312,7 @@ const kiln_op kiln_op_transpose = {
     .grad = transpose_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = transpose_lower}},
     .lowering_count = 1,
+    .cases = transpose_cases,
 };
 
 kiln_tensor kiln_transpose(kiln_graph *g, kiln_tensor x, const int *order)

@@ -14,6 +14,7 @@
 
 #include "matmul/matmul.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
@@ -119,6 +120,53 @@ static void matmul_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy
     }
     kiln_tensor db = tb ? product(g, pull, true, rows, ta) : product(g, rows, !ta, pull, false);
     dx[1] = kiln_sum_to(g, db, b);
+}
+
+/* Batch axes stay aligned at the last ones, and those of the cases come in front of all. */
+static kiln_tensor matmul_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    kiln_tensor in[2];
+    for (int i = 0; i < 2; i++)
+        in[i] = c->stacked[i] ? kiln_cases_widen(g, c->in[i], c->out.shape.rank) : c->in[i];
+    return n->inputs == 2 ? kiln_cases_append(g, n, c, in, n->params) : KILN_NONE;
+}
+
+/* An operand of all cases with the cases beside its inner axis, as one with that. */
+static kiln_tensor beside_inner(kiln_graph *g, kiln_tensor x, bool last)
+{
+    kiln_shape shape = kiln_tensor_shape(g, x), merged = {.rank = shape.rank - 1};
+    const int inner = shape.rank - (last ? 1 : 2);
+    int order[KILN_MAX_RANK];
+    for (int i = 0; i < shape.rank; i++) {
+        order[i] = i < inner - 1 ? i + 1 : i == inner - 1 ? 0 : i;
+        if (i)
+            merged.size[i - 1] = shape.size[i];
+    }
+    merged.size[inner - 1] *= shape.size[0];
+    return kiln_reshape(g, inner == 1 ? x : kiln_transpose(g, x, order), merged);
+}
+
+static bool same_batch(const kiln_shape *a, const kiln_shape *b)
+{
+    const kiln_shape batch_a = batch_of(a), batch_b = batch_of(b);
+    return kiln_shape_equal(&batch_a, &batch_b);
+}
+
+/* The sum of products over all cases is one product, whose inner axis is that of all; a factor that all share is taken out. */
+static kiln_tensor matmul_sum(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const kiln_matmul_params *p = n->params;
+    const kiln_shape a = kiln_tensor_shape(g, c->in[0]), b = kiln_tensor_shape(g, c->in[1]);
+    if (n->inputs != 2)
+        return KILN_NONE;
+    if (c->stacked[0] && c->stacked[1])
+        return same_batch(&a, &b) ? product(g, beside_inner(g, c->in[0], !p->transpose_a), p->transpose_a,
+                                            beside_inner(g, c->in[1], p->transpose_b), p->transpose_b)
+                                  : KILN_NONE;
+    kiln_tensor in[2];
+    for (int i = 0; i < 2; i++)
+        in[i] = c->stacked[i] ? kiln_sum(g, c->in[i], &(kiln_reduce_params){.axes = KILN_AXES(0)}) : c->in[i];
+    return product(g, in[0], p->transpose_a, in[1], p->transpose_b);
 }
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
@@ -268,4 +316,6 @@ const kiln_op kiln_op_matmul = {
     .grad = matmul_grad,
     .lowerings = (const kiln_lowering[]){{.name = "gemm", .lower = matmul_lower}},
     .lowering_count = 1,
+    .cases = matmul_cases,
+    .sum_cases = matmul_sum,
 };

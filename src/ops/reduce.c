@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 #include "reduce/codes.h"
@@ -309,6 +310,29 @@ static const kiln_field fields[] = {
     {0},
 };
 
+/* Many cases at once, whose axis is one more in front; the first two inputs may be stacked, what gives the shape is not asked. */
+static kiln_tensor cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    struct reduce_params p = *(const struct reduce_params *)n->params;
+    p.axes <<= 1;
+    for (int i = 0; i < n->inputs && i < 2; i++)
+        if (!c->stacked[i])
+            return KILN_NONE;
+    return kiln_cases_append(g, n, c,
+                             (const kiln_tensor[]){c->in[0], n->inputs > 1 ? c->in[1] : KILN_NONE, KILN_NONE},
+                             &p);
+}
+
+/* The sum of sums is one of all axes. */
+static kiln_tensor sum_of_sums(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const struct reduce_params *p = n->params;
+    if (n->op != &kiln_op_sum || !c->stacked[0])
+        return KILN_NONE;
+    const kiln_tensor sum = append(g, n->op, c->in[0], p->axes << 1 | 1, p->keep);
+    return p->keep ? kiln_squeeze(g, sum, 0) : sum;
+}
+
 #define OP(name_, grad_, ...)                       \
     const kiln_op kiln_op_##name_ = {               \
         .name = #name_,                             \
@@ -321,6 +345,8 @@ static const kiln_field fields[] = {
         .fields = fields,                           \
         .lowerings = lowerings,                     \
         .lowering_count = 1,                        \
+        .cases = cases,                             \
+        .sum_cases = sum_of_sums,                   \
         .extra = &(const struct kind){__VA_ARGS__}, \
     }
 
@@ -356,6 +382,7 @@ const kiln_op kiln_op_place = {
     .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "place", .lower = place_lower}},
     .lowering_count = 1,
+    .cases = cases,
 };
 
 static kiln_tensor reduce(kiln_graph *g, const kiln_op *op, kiln_tensor x, const kiln_reduce_params *params)

@@ -30,6 +30,7 @@
 #include "device/caps.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/order.h"
 #include "scatter/scatter.h"
@@ -392,6 +393,21 @@ static kiln_tensor grad_counted(kiln_graph *g, const kiln_node *n, const kiln_te
     return kiln_slices_counted(g, n, in, in[2], in[1]);
 }
 
+/* Of rows along the first axis: those of all cases are added up as those of one are. */
+static kiln_tensor grad_sum(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const struct kiln_naming_params *p = n->params;
+    const bool rows =
+        naming_of(n) == KILN_NAMES_ROWS && !p->batch && kiln_axis_of(p->axis, c->out.shape.rank) == 0;
+    if (!rows || !c->stacked[0] || !c->stacked[1])
+        return KILN_NONE;
+    struct kiln_naming_params first = *p;
+    first.axis = 0;
+    const kiln_node *sum = kiln_graph_add(g, n->op, (const kiln_tensor[]){c->in[0], c->in[1], KILN_NONE}, 3,
+                                          &first, sizeof first, &c->out, 1, NULL);
+    return sum ? sum->out[0] : KILN_NONE;
+}
+
 /* The operators ------------------------------------------------------------------------------------------ */
 
 #define OP(name_, naming_)                                                         \
@@ -427,6 +443,7 @@ OP(scatter_nd, TUPLES);
         .counted = grad_counted,                                                        \
         .lowerings = (const kiln_lowering[]){{.name = "scatter", .lower = grad_lower}}, \
         .lowering_count = 1,                                                            \
+        .sum_cases = grad_sum,                                                          \
         .fields = kiln_naming_fields,                                                   \
         .extra = &(const enum kiln_naming){KILN_NAMES_##naming_},                       \
     }

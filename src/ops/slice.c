@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
 
@@ -128,6 +129,19 @@ static bool slice_view(const kiln_plan *plan, const kiln_node *n, uint64_t *offs
     return p->step == 1 && count == kiln_plan_spec(plan, n->out[0]).shape.size[axis];
 }
 
+kiln_status kiln_make_slice(kiln_graph *g, kiln_node *n, int axis, int64_t first, int64_t end)
+{
+    struct slice *p = kiln_arena_alloc(&g->arena, sizeof *p);
+    if (!p)
+        return kiln_fail(KILN_ERROR_MEMORY, "slice: out of memory");
+    *p = (struct slice){axis, first, end, 1};
+    n->op = &kiln_op_slice;
+    n->inputs = 1;
+    n->params = p;
+    n->params_size = sizeof *p;
+    return KILN_OK;
+}
+
 kiln_tensor kiln_slice_of_joined(const kiln_graph *g, const kiln_node *n, kiln_tensor x)
 {
     const struct slice *p = n->params;
@@ -179,6 +193,21 @@ static void slice_grad_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor
     dx[0] = kiln_append(g, &kiln_op_slice, dy, 1, n->params, n->params_size);
 }
 
+static kiln_tensor slice_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    struct slice p = *(const struct slice *)n->params;
+    p.axis = kiln_axis_of((int)p.axis, c->out.shape.rank) + 1;
+    return kiln_cases_append(g, n, c, c->in, &p);
+}
+
+static kiln_tensor slice_grad_cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    struct slice p = *(const struct slice *)n->params;
+    p.axis = kiln_axis_of((int)p.axis, c->out.shape.rank) + 1;
+    return c->stacked[0] ? kiln_cases_append(g, n, c, (const kiln_tensor[]){c->in[0], KILN_NONE}, &p)
+                         : KILN_NONE;
+}
+
 static const kiln_field slice_fields[] = {
     {"axis", KILN_FIELD_I64, offsetof(struct slice, axis), 1},
     {"first", KILN_FIELD_I64, offsetof(struct slice, first), 1},
@@ -208,6 +237,7 @@ const kiln_op kiln_op_slice = {
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = slice_lower}},
     .lowering_count = 1,
     .view = slice_view,
+    .cases = slice_cases,
 };
 
 const kiln_op kiln_op_slice_grad = {
@@ -220,6 +250,7 @@ const kiln_op kiln_op_slice_grad = {
     .grad = slice_grad_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = slice_grad_lower}},
     .lowering_count = 1,
+    .cases = slice_grad_cases,
 };
 
 kiln_tensor kiln_slice(kiln_graph *g, kiln_tensor x, int axis, int64_t first, int64_t end, int64_t step)

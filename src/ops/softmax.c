@@ -13,6 +13,7 @@
 
 #include "device/variants.h"
 #include "ops/beyond.h"
+#include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/rows.h"
 #include "shaders.h"
@@ -45,6 +46,12 @@ static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
         return kiln_node_fail(g, n, KILN_ERROR_SHAPE, "the axis is out of range, x has rank %d",
                               out[0].shape.rank);
     return KILN_OK;
+}
+
+static kiln_tensor cases(kiln_graph *g, const kiln_node *n, const kiln_cases *c)
+{
+    const int32_t axis = *(const int32_t *)n->params + 1;
+    return kiln_cases_append(g, n, c, c->in, &axis);
 }
 
 static kiln_tensor row_sum(kiln_graph *g, const kiln_node *n, kiln_tensor t)
@@ -102,6 +109,7 @@ const kiln_op kiln_op_softmax = {
     .beyond = beyond,
     .lowerings = lowerings,
     .lowering_count = 1,
+    .cases = cases,
 };
 
 const kiln_op kiln_op_log_softmax = {
@@ -114,6 +122,7 @@ const kiln_op kiln_op_log_softmax = {
     .beyond = beyond,
     .lowerings = lowerings,
     .lowering_count = 1,
+    .cases = cases,
 };
 
 /* The kernel --------------------------------------------------------------------------------------------- */
