@@ -1,33 +1,58 @@
-/* bytes.h - a tile of products of rows of bytes, which matmul and convolution of packed bytes share. */
+/*
+ * bytes.h - a block of products of rows with columns of packed bytes, which matmul and convolution share.
+ *
+ *   sum[i, j] = sum over k of a[i, k] b[k, j]
+ *
+ * Where the processor multiplies bytes (AVX-512 VNNI), words of four are its operands; else they are widened to pairs of 16 bits.
+ * Integers add up alike in every order.
+ */
 #ifndef KILN_CPU_BYTES_H
 #define KILN_CPU_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KILN_BYTES_ROWS    16
-#define KILN_BYTES_COLUMNS 32
-#define KILN_BYTES_TERMS   512 /* at a time */
+#define KILN_BYTES_ROWS    96 /* of a block, at most */
+#define KILN_BYTES_COLUMNS 64
+#define KILN_BYTES_QUADS   64 /* words over the sum that are added at a time, at most */
+#define KILN_BYTES_MOST    12 /* rows of the largest tile of any machine */
 
-/** Operands, 16 bits a term, and what has been summed: products, and each operand alone. */
-struct kiln_bytes_tile {
-    int16_t a[KILN_BYTES_ROWS][KILN_BYTES_TERMS], b[KILN_BYTES_COLUMNS][KILN_BYTES_TERMS];
-    int32_t sum[KILN_BYTES_ROWS][KILN_BYTES_COLUMNS], a_sum[KILN_BYTES_ROWS], b_sum[KILN_BYTES_COLUMNS];
+/** c[i][j] += sum over k of the dot product of the words a[i * a_row + k] and b[k][j]; rows of b and c are COLUMNS apart. */
+typedef void kiln_bytes_tile(size_t depth, const int32_t *a, size_t a_row, const int32_t *b, int32_t *c);
+
+struct kiln_bytes_tiles {
+    bool quads;        /* words hold four bytes, b's of them 128 more; else two of 16 bits */
+    int rows, columns; /* of the largest tile; columns are those of every tile */
+    kiln_bytes_tile *tile[KILN_BYTES_MOST + 1]; /* by rows */
 };
 
-/** Begin with nothing, for so many columns. */
-void kiln_bytes_clear(struct kiln_bytes_tile *t, size_t columns);
+/** The tiles for this machine (cpu.h). */
+const struct kiln_bytes_tiles *kiln_bytes_tiles_get(void);
 
-/** Add `count` bytes, at most KILN_BYTES_TERMS, of each row of both operands, which lie so many bytes apart. */
-void kiln_bytes_add(struct kiln_bytes_tile *t, const int8_t *a, const int8_t *b, size_t a_row, size_t b_row,
-                    size_t rows, size_t columns, size_t count);
+struct kiln_bytes_block {
+    const struct kiln_bytes_tiles *tiles;
+    size_t rows, columns;
+    int32_t b[KILN_BYTES_QUADS][KILN_BYTES_COLUMNS]; /* what is added next: packed bytes, the caller's */
+    int32_t b_pairs[2 * KILN_BYTES_QUADS][KILN_BYTES_COLUMNS], a_pairs[KILN_BYTES_MOST][2 * KILN_BYTES_QUADS];
+    int32_t sum[KILN_BYTES_ROWS][KILN_BYTES_COLUMNS];
+    int32_t a_sum[KILN_BYTES_ROWS], b_sum[KILN_BYTES_COLUMNS]; /* of each operand alone */
+};
+
+/** Begin with nothing. */
+void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles *tiles, size_t rows,
+                      size_t columns);
+
+/** Add the products of so many words of each of a's rows, a_row words apart, with those in t->b. */
+void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row, size_t quads);
 
 /** Result i, j less what zero points take off; `depth` terms have them. */
-static inline int32_t kiln_bytes_result(const struct kiln_bytes_tile *t, size_t i, size_t j, int32_t za,
+static inline int32_t kiln_bytes_result(const struct kiln_bytes_block *t, size_t i, size_t j, int32_t za,
                                         int32_t zb, size_t depth)
 {
-    const uint32_t a = (uint32_t)za, b = (uint32_t)zb;
-    const uint32_t off = b * (uint32_t)t->a_sum[i] + a * (uint32_t)t->b_sum[j] - (uint32_t)depth * a * b;
+    const uint32_t a = (uint32_t)za, b = (uint32_t)zb + (t->tiles->quads ? 128 : 0);
+    const uint32_t off =
+        b * (uint32_t)t->a_sum[i] + a * (uint32_t)t->b_sum[j] - (uint32_t)depth * a * (uint32_t)zb;
     return (int32_t)((uint32_t)t->sum[i][j] - off);
 }
 

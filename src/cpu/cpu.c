@@ -12,6 +12,7 @@ static struct kiln_cpu_features probe(void)
     f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    f.vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
     f.neon = true;
 #endif
@@ -26,7 +27,9 @@ struct kiln_cpu_features kiln_cpu_detect(void)
     if (hide && strcmp(hide, "generic") == 0)
         f = (struct kiln_cpu_features){0};
     else if (hide && strcmp(hide, "avx2") == 0)
-        f.avx512 = false;
+        f.avx512 = f.vnni = false;
+    else if (hide && strcmp(hide, "avx512") == 0)
+        f.vnni = false;
     return f;
 }
 

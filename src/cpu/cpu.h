@@ -7,12 +7,13 @@
 struct kiln_cpu_features {
     bool avx2;   /* AVX2 with FMA */
     bool avx512; /* AVX-512 F, BW, DQ and VL; implies avx2 */
+    bool vnni;   /* AVX-512 VNNI: products of bytes; implies avx512 */
     bool neon;   /* AArch64's vectors */
 };
 
 /**
  * What the processor and the system support, less what the environment's KILN_CPU hides: "generic" hides all,
- * "avx2" hides AVX-512. Cheap enough for a variant's accepts(), too dear for an inner loop.
+ * "avx2" hides AVX-512, "avx512" hides VNNI. Cheap enough for a variant's accepts(), too dear for an inner loop.
  */
 struct kiln_cpu_features kiln_cpu_detect(void);
 

@@ -1,14 +1,16 @@
 /*
- * quantize_conv_fast.c - convolution of packed bytes, fast: the words that a tile of positions meets are gathered into rows, as
- * im2col does, some at a time, and multiplied with the filters' by bytes.h.
+ * quantize_conv_fast.c - convolution of packed bytes, fast: the words that a block of positions meets are gathered into columns, as
+ * im2col does, some at a time, and multiplied with the filters' by bytes.h. Positions side by side meet words side by side.
  */
+#include <string.h>
+
 #include "cpu/bytes.h"
 #include "device/variants.h"
 #include "quantize/conv_bytes.h"
 
 #define ROWS    KILN_BYTES_ROWS
 #define COLUMNS KILN_BYTES_COLUMNS
-#define WORDS   (KILN_BYTES_TERMS / 4)
+#define QUADS   KILN_BYTES_QUADS
 
 static const struct kiln_params_conv_bytes *block_of(const kiln_dispatch *d)
 {
@@ -50,63 +52,108 @@ static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t fli
 
 /* Where a position's filter begins: its image's first quad of the group, and places along the axes. */
 struct corner {
-    const uint32_t *x;
+    size_t x; /* word of x */
     int32_t a, i, j;
 };
 
-static struct corner corner_of(const struct kiln_params_conv_bytes *p, const uint32_t *x, size_t group,
-                               size_t position)
+/* Neighbouring columns whose words lie `step` apart, or outside of x. */
+struct run {
+    size_t first, count, at, step;
+    bool inside;
+};
+
+/* A unit at work. */
+struct unit {
+    const struct kiln_params_conv_bytes *p;
+    const uint32_t *x;
+    int32_t x_zero;
+    struct corner corner[COLUMNS];
+    struct run run[COLUMNS];
+    size_t runs;
+    struct kiln_bytes_block block;
+};
+
+static struct corner corner_of(const struct kiln_params_conv_bytes *p, size_t group, size_t position)
 {
     const size_t volume = volume_of(p), at = position % volume;
     const size_t plane = (size_t)p->d * p->h * p->w;
     return (struct corner){
-        .x = x + position / volume * p->x_image + group * p->quads * plane,
+        .x = position / volume * p->x_image + group * p->quads * plane,
         .a = (int32_t)(at / p->ow / p->oh * p->stride_a) - p->pad_a,
         .i = (int32_t)(at / p->ow % p->oh * p->stride_i) - p->pad_i,
         .j = (int32_t)(at % p->ow * p->stride_j) - p->pad_j,
     };
 }
 
+/* Where the columns meet x at a tap of the filter, as runs. */
+static void find_runs(struct unit *u, size_t tap)
+{
+    const struct kiln_params_conv_bytes *p = u->p;
+    const int32_t a_off = (int32_t)(tap / p->v / p->u * p->dilation_a);
+    const int32_t i_off = (int32_t)(tap / p->v % p->u * p->dilation_i);
+    const int32_t j_off = (int32_t)(tap % p->v * p->dilation_j);
+    struct run *last = NULL;
+    u->runs = 0;
+    for (size_t c = 0; c < u->block.columns; c++) {
+        const struct corner *corner = &u->corner[c];
+        const uint32_t a = (uint32_t)(corner->a + a_off), i = (uint32_t)(corner->i + i_off),
+                       j = (uint32_t)(corner->j + j_off);
+        const bool inside = a < p->d && i < p->h && j < p->w;
+        const size_t at = inside ? corner->x + ((size_t)a * p->h + i) * p->w + j : 0;
+        if (last && last->inside == inside && (!inside || at == last->at + last->count * last->step)) {
+            last->count++;
+            continue;
+        }
+        last = &u->run[u->runs++];
+        *last = (struct run){.first = c, .count = 1, .at = at, .step = p->stride_j, .inside = inside};
+    }
+}
+
 /* Four channels of the padding: the zero point where there is a channel. */
-static uint32_t padding(const struct kiln_params_conv_bytes *p, size_t quad, int32_t zero)
+static int32_t padding(const struct kiln_params_conv_bytes *p, size_t quad, int32_t zero)
 {
     const size_t left = p->depth - 4 * quad;
-    return ((uint32_t)zero & 0xff) * UINT32_C(0x01010101) &
-           (left < 4 ? (UINT32_C(1) << 8 * left) - 1 : UINT32_MAX);
+    return (int32_t)(((uint32_t)zero & 0xff) * UINT32_C(0x01010101) &
+                     (left < 4 ? (UINT32_C(1) << 8 * left) - 1 : UINT32_MAX));
 }
 
-static uint32_t word_at(const struct kiln_params_conv_bytes *p, const struct corner *c, size_t quad,
-                        size_t tap, int32_t zero)
+/* A row of the block: the words that the columns meet at one tap and quad. */
+static void gather_row(const struct unit *u, size_t quad, int32_t *to)
 {
-    const uint32_t a = (uint32_t)(c->a + (int32_t)(tap / p->v / p->u * p->dilation_a));
-    const uint32_t i = (uint32_t)(c->i + (int32_t)(tap / p->v % p->u * p->dilation_i));
-    const uint32_t j = (uint32_t)(c->j + (int32_t)(tap % p->v * p->dilation_j));
-    if (a >= p->d || i >= p->h || j >= p->w)
-        return padding(p, quad, zero);
-    return c->x[((quad * p->d + a) * p->h + i) * p->w + j];
+    const struct kiln_params_conv_bytes *p = u->p;
+    const uint32_t *x = u->x + quad * p->d * p->h * p->w;
+    const int32_t outside = padding(p, quad, u->x_zero);
+    for (const struct run *r = u->run; r < u->run + u->runs; r++) {
+        if (r->inside && r->step == 1)
+            memcpy(to + r->first, x + r->at, r->count * sizeof *to);
+        else
+            for (size_t c = 0; c < r->count; c++)
+                to[r->first + c] = r->inside ? (int32_t)x[r->at + c * r->step] : outside;
+    }
 }
 
-/* Words [first, first + count) of what each position meets, in the order of a filter's. */
-static void gather(const struct kiln_params_conv_bytes *p, const struct corner *corner, size_t columns,
-                   size_t first, size_t count, int32_t zero, uint32_t words[COLUMNS][WORDS])
+/* Words [first, first + count) of a filter: those of a quad are its taps. */
+static void gather(struct unit *u, size_t first, size_t count)
 {
-    const size_t taps = (size_t)p->t * p->u * p->v;
-    for (size_t k = 0; k < count; k++) {
-        const size_t quad = (first + k) / taps, tap = (first + k) % taps;
-        for (size_t j = 0; j < columns; j++)
-            words[j][k] = word_at(p, &corner[j], quad, tap, zero);
+    const size_t taps = (size_t)u->p->t * u->p->u * u->p->v;
+    for (size_t tap = 0; tap < taps; tap++) {
+        const size_t skipped = (tap + taps - first % taps) % taps;
+        if (skipped >= count)
+            continue;
+        find_runs(u, tap);
+        for (size_t k = skipped; k < count; k += taps)
+            gather_row(u, (first + k) / taps, u->block.b[k]);
     }
 }
 
 static void store(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
-                  const struct kiln_bytes_tile *t, size_t filter, size_t rows, size_t position,
-                  size_t columns)
+                  const struct kiln_bytes_block *t, size_t filter, size_t position)
 {
     const size_t volume = volume_of(p), depth = p->depth * (size_t)p->t * p->u * p->v;
     const int32_t zx = zero_at(m, 2, 0, p->x_flip);
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; i < t->rows; i++) {
         const int32_t zw = zero_at(m, 3, (filter + i) * p->w_step, p->w_flip);
-        for (size_t j = 0; j < columns; j++) {
+        for (size_t j = 0; j < t->columns; j++) {
             const size_t image = (position + j) / volume, at = (position + j) % volume;
             ((int32_t *)m->at[4])[image * p->y_image + (filter + i) * volume + at] =
                 kiln_bytes_result(t, i, j, zw, zx, depth);
@@ -114,35 +161,35 @@ static void store(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
     }
 }
 
-static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *m, size_t unit)
+static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
+                     const struct kiln_bytes_tiles *tiles, size_t unit)
 {
     const size_t positions = p->images * volume_of(p), words = filter_of(p);
     const size_t across = parts(positions, COLUMNS), down = parts(p->filters, ROWS);
     const size_t position = unit % across * COLUMNS, row = unit / across % down * ROWS,
-                 group = unit / across / down;
-    const size_t columns = smaller(COLUMNS, positions - position), rows = smaller(ROWS, p->filters - row);
-    const size_t filter = group * p->filters + row;
+                 group = unit / across / down, filter = group * p->filters + row;
     const uint32_t *w = (const uint32_t *)m->at[1] + filter * words;
-    struct kiln_bytes_tile t;
-    struct corner corner[COLUMNS];
-    uint32_t met[COLUMNS][WORDS];
-    kiln_bytes_clear(&t, columns);
-    for (size_t j = 0; j < columns; j++)
-        corner[j] = corner_of(p, m->at[0], group, position + j);
-    for (size_t k = 0; k < words; k += WORDS) {
-        const size_t count = smaller(WORDS, words - k);
-        gather(p, corner, columns, k, count, zero_at(m, 2, 0, p->x_flip), met);
-        kiln_bytes_add(&t, (const int8_t *)(w + k), (const int8_t *)met, 4 * words, sizeof met[0], rows,
-                       columns, 4 * count);
+    struct unit u; /* large: only what is needed is set */
+    u.p = p;
+    u.x = m->at[0];
+    u.x_zero = zero_at(m, 2, 0, p->x_flip);
+    kiln_bytes_begin(&u.block, tiles, smaller(ROWS, p->filters - row),
+                     smaller(COLUMNS, positions - position));
+    for (size_t j = 0; j < u.block.columns; j++)
+        u.corner[j] = corner_of(p, group, position + j);
+    for (size_t k = 0; k < words; k += QUADS) {
+        gather(&u, k, smaller(QUADS, words - k));
+        kiln_bytes_add(&u.block, w + k, words, smaller(QUADS, words - k));
     }
-    store(p, m, &t, filter, rows, position, columns);
+    store(p, m, &u.block, filter, position);
 }
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
+    const struct kiln_bytes_tiles *tiles = kiln_bytes_tiles_get();
     for (size_t unit = first; unit < first + count; unit++)
-        run_unit(block_of(d), m, unit);
+        run_unit(block_of(d), m, tiles, unit);
 }
 
 const kiln_variant kiln_cpu_conv_bytes_tiles = {.name = "tiles", .groups = units, .run = run};

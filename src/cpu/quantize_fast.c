@@ -3,9 +3,7 @@
  *
  *   c[m, n] = sum of a b - zb * sum of a - za * sum of b + depth * za * zb
  *
- * A unit of work is a tile of results. Its rows are widened to 16 bits, some 512 terms at a time, so that they stay in the first
- * cache; the products of two rows of 16 bits in 32 are one instruction for each pair of vectors (pmaddwd), which compilers find in
- * the plain loop. Integers add up alike in every order.
+ * A unit of work is a block of results (bytes.h).
  */
 #include <string.h>
 
@@ -17,7 +15,7 @@
 
 /* pack_bytes ---------------------------------------------------------------------------------------------- */
 
-enum { PACK = 1024 }; /* words of a unit */
+enum { PACK = 4096, TURNED = 32 }; /* words of a unit; rows that are turned together */
 
 static const struct kiln_params_pack_bytes *pack_of(const kiln_dispatch *d)
 {
@@ -30,6 +28,7 @@ static uint64_t pack_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (pack_of(d)->words + PACK - 1) / PACK;
 }
 
+/* Four words, or fewer, `step` apart. */
 static uint32_t packed(const uint32_t *x, size_t step, size_t count, uint32_t flip)
 {
     uint32_t word = 0;
@@ -51,32 +50,88 @@ KILN_INLINE void pack_dense_body(uint32_t *y, const uint32_t *x, size_t quads, u
 static void pack_dense(uint32_t *y, const uint32_t *x, size_t quads, uint32_t flip);
 KILN_CLONES(pack_dense, (uint32_t * y, const uint32_t *x, size_t quads, uint32_t flip), (y, x, quads, flip))
 
+/* A quad of rows that lie side by side. */
+KILN_INLINE void pack_turned_body(uint32_t *y, size_t y_row, const uint32_t *x, size_t step, size_t rows,
+                                  uint32_t flip)
+{
+    const uint32_t flips = flip * 0x01010101u;
+    uint32_t word[TURNED];
+    for (size_t r = 0; r < rows; r++)
+        word[r] = ((x[r] & 0xff) | (x[step + r] & 0xff) << 8 | (x[2 * step + r] & 0xff) << 16 |
+                   x[3 * step + r] << 24) ^
+                  flips;
+    for (size_t r = 0; r < rows; r++)
+        y[r * y_row] = word[r];
+}
+
+static void pack_turned(uint32_t *y, size_t y_row, const uint32_t *x, size_t step, size_t rows,
+                        uint32_t flip);
+KILN_CLONES(pack_turned,
+            (uint32_t * y, size_t y_row, const uint32_t *x, size_t step, size_t rows, uint32_t flip),
+            (y, y_row, x, step, rows, flip))
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Words from quad s of a row on, whose elements lie side by side. */
+static void pack_row(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, size_t s,
+                     size_t words)
+{
+    const size_t whole = smaller(p->depth / 4 > s ? p->depth / 4 - s : 0, words);
+    pack_dense(y, x + 4 * s, whole, p->flip);
+    if (whole < words)
+        y[whole] = packed(x + 4 * (s + whole), 1, p->depth % 4, p->flip);
+}
+
+/* A quad of some rows, which lie side by side; words of y are y_row apart. */
+static void pack_quad(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, size_t y_row,
+                      size_t quad, size_t rows)
+{
+    const uint32_t *from = x + 4 * quad * p->x_depth;
+    if (4 * quad + 4 <= p->depth)
+        pack_turned(y, y_row, from, p->x_depth, rows, p->flip);
+    else
+        for (size_t r = 0; r < rows; r++)
+            y[r * y_row] = packed(from + r, p->x_depth, p->depth - 4 * quad, p->flip);
+}
+
+/* What begins at (first, second) of y, `words` at the most; returns how many. */
+static size_t pack_some(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, bool last,
+                        size_t f, size_t s, size_t words)
+{
+    const size_t left = smaller(p->second - s, words), rows = smaller(words / p->second, p->first - f);
+    if (last && p->x_depth == 1) {
+        pack_row(p, x + f * p->x_row, y, s, left);
+        return left;
+    }
+    if (!last) {
+        const size_t count = smaller(left, TURNED);
+        pack_quad(p, x + s, y, 1, f, count);
+        return count;
+    }
+    if (s == 0 && rows) {
+        const size_t count = smaller(rows, TURNED);
+        for (size_t q = 0; q < p->second; q++)
+            pack_quad(p, x + f, y + q, p->second, q, count);
+        return count * p->second;
+    }
+    for (size_t i = 0; i < left; i++)
+        pack_quad(p, x + f, y + i, p->second, s + i, 1);
+    return left;
+}
+
 static void pack_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const struct kiln_params_pack_bytes *p = pack_of(d);
-    const bool last = d->constants[0];
-    uint32_t *y = m->at[1];
     size_t e = first * PACK;
-    const size_t end = (first + count) * PACK < p->words ? (first + count) * PACK : p->words;
-
+    const size_t end = smaller((first + count) * PACK, p->words);
     while (e < end) {
         const size_t batch = e / p->second / p->first, f = e / p->second % p->first, s = e % p->second;
         const uint32_t *x = (const uint32_t *)m->at[0] + batch * p->x_batch;
-        const size_t left = p->second - s < end - e ? p->second - s : end - e;
-        if (last && p->x_depth == 1) { /* a row of y, or what is left of it */
-            const size_t whole = p->depth / 4 > s ? (p->depth / 4 - s < left ? p->depth / 4 - s : left) : 0;
-            pack_dense(y + e, x + f * p->x_row + 4 * s, whole, p->flip);
-            if (whole < left)
-                y[e + whole] = packed(x + f * p->x_row + 4 * (s + whole), 1, p->depth % 4, p->flip);
-        } else {
-            for (size_t i = 0; i < left; i++) {
-                const size_t row = last ? f : s + i, quad = last ? s + i : f;
-                const size_t there = p->depth - 4 * quad < 4 ? p->depth - 4 * quad : 4;
-                y[e + i] = packed(x + row * p->x_row + 4 * quad * p->x_depth, p->x_depth, there, p->flip);
-            }
-        }
-        e += left;
+        e += pack_some(p, x, (uint32_t *)m->at[1] + e, d->constants[0], f, s, end - e);
     }
 }
 
@@ -84,70 +139,9 @@ const kiln_variant kiln_cpu_pack_bytes_rows = {.name = "rows", .groups = pack_gr
 
 /* matmul_bytes -------------------------------------------------------------------------------------------- */
 
-#define TERMS   KILN_BYTES_TERMS
 #define ROWS    KILN_BYTES_ROWS
 #define COLUMNS KILN_BYTES_COLUMNS
-
-KILN_INLINE void widen(int16_t *to, const int8_t *from, size_t count)
-{
-    for (size_t k = 0; k < count; k++)
-        to[k] = from[k];
-    for (size_t k = count; k % 32; k++)
-        to[k] = 0;
-}
-
-KILN_INLINE int32_t total(const int16_t *x, size_t count)
-{
-    int32_t sum = 0;
-    for (size_t k = 0; k < count; k++)
-        sum += x[k];
-    return sum;
-}
-
-/* One row with four. */
-KILN_INLINE void dots(int32_t *sum, const int16_t *a, const int16_t (*b)[TERMS], size_t count)
-{
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (size_t k = 0; k < count; k++) {
-        s0 += a[k] * b[0][k];
-        s1 += a[k] * b[1][k];
-        s2 += a[k] * b[2][k];
-        s3 += a[k] * b[3][k];
-    }
-    sum[0] += s0, sum[1] += s1, sum[2] += s2, sum[3] += s3;
-}
-
-KILN_INLINE void kiln_bytes_add_body(struct kiln_bytes_tile *t, const int8_t *a, const int8_t *b,
-                                     size_t a_row, size_t b_row, size_t rows, size_t columns, size_t count)
-{
-    const size_t padded = (count + 31) / 32 * 32;
-    for (size_t i = 0; i < rows; i++) {
-        widen(t->a[i], a + i * a_row, count);
-        t->a_sum[i] += total(t->a[i], padded);
-    }
-    for (size_t j = 0; j < columns; j++) {
-        widen(t->b[j], b + j * b_row, count);
-        t->b_sum[j] += total(t->b[j], padded);
-    }
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j += 4)
-            dots(&t->sum[i][j], t->a[i], (const int16_t(*)[TERMS])t->b + j, padded);
-}
-
-KILN_CLONES(kiln_bytes_add,
-            (struct kiln_bytes_tile * t, const int8_t *a, const int8_t *b, size_t a_row, size_t b_row,
-             size_t rows, size_t columns, size_t count),
-            (t, a, b, a_row, b_row, rows, columns, count))
-
-/* Columns are taken by fours: those that are not there are 0. */
-void kiln_bytes_clear(struct kiln_bytes_tile *t, size_t columns)
-{
-    memset(t->sum, 0, sizeof t->sum);
-    memset(t->a_sum, 0, sizeof t->a_sum);
-    memset(t->b_sum, 0, sizeof t->b_sum);
-    for (size_t j = columns; j % 4; j++)
-        memset(t->b[j], 0, sizeof t->b[j]);
-}
+#define QUADS   KILN_BYTES_QUADS
 
 static const struct kiln_params_matmul_bytes *matmul_of(const kiln_dispatch *d)
 {
@@ -171,24 +165,27 @@ static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t fli
     return (m->at[binding] ? ((const int32_t *)m->at[binding])[i] : 0) - (int32_t)flip;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The results of rows and columns from m0 and n0 on. */
 static void store(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
-                  const struct kiln_bytes_tile *t, int32_t *c, size_t m0, size_t n0, size_t rows,
-                  size_t columns)
+                  const struct kiln_bytes_block *t, int32_t *c, size_t m0, size_t n0)
 {
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++)
+    for (size_t i = 0; i < t->rows; i++)
+        for (size_t j = 0; j < t->columns; j++)
             c[(m0 + i) * p->c_m + n0 + j] =
                 kiln_bytes_result(t, i, j, zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip),
                                   zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip), p->depth);
 }
 
-static void run_tile(const struct kiln_params_matmul_bytes *p, const kiln_memory *m, size_t unit)
+/* Words of some of b's rows, which become columns. */
+static void turn(struct kiln_bytes_block *t, const uint32_t *b, size_t b_row, size_t quads)
+{
+    for (size_t j = 0; j < t->columns; j++)
+        for (size_t q = 0; q < quads; q++)
+            t->b[q][j] = (int32_t)b[j * b_row + q];
+}
+
+static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
+                      const struct kiln_bytes_tiles *tiles, size_t unit)
 {
     const size_t across = parts(p->n, COLUMNS), down = parts(p->m, ROWS);
     const size_t n0 = unit % across * COLUMNS, m0 = unit / across % down * ROWS, batch = unit / across / down;
@@ -196,21 +193,22 @@ static void run_tile(const struct kiln_params_matmul_bytes *p, const kiln_memory
                  b0 = batch / p->batch2 / p->batch1;
     const uint32_t *a = (const uint32_t *)m->at[0] + b0 * p->a_batch0 + b1 * p->a_batch1 + b2 * p->a_batch2;
     const uint32_t *b = (const uint32_t *)m->at[1] + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
-    const size_t rows = smaller(ROWS, p->m - m0), columns = smaller(COLUMNS, p->n - n0);
-    const size_t bytes = 4 * (size_t)p->quads;
-    struct kiln_bytes_tile t;
-    kiln_bytes_clear(&t, columns);
-    for (size_t k = 0; k < bytes; k += TERMS)
-        kiln_bytes_add(&t, (const int8_t *)(a + m0 * p->quads) + k, (const int8_t *)(b + n0 * p->quads) + k,
-                       bytes, bytes, rows, columns, smaller(TERMS, bytes - k));
-    store(p, m, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0, rows, columns);
+    struct kiln_bytes_block t;
+    kiln_bytes_begin(&t, tiles, smaller(ROWS, p->m - m0), smaller(COLUMNS, p->n - n0));
+    for (size_t q = 0; q < p->quads; q += QUADS) {
+        const size_t quads = smaller(QUADS, p->quads - q);
+        turn(&t, b + n0 * p->quads + q, p->quads, quads);
+        kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
+    }
+    store(p, m, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0);
 }
 
 static void matmul_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
+    const struct kiln_bytes_tiles *tiles = kiln_bytes_tiles_get();
     for (size_t unit = first; unit < first + count; unit++)
-        run_tile(matmul_of(d), m, unit);
+        run_block(matmul_of(d), m, tiles, unit);
 }
 
 const kiln_variant kiln_cpu_matmul_bytes_tiles = {.name = "tiles", .groups = tiles, .run = matmul_run};
