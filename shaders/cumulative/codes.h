@@ -1,8 +1,8 @@
 /*
  * codes.h - what a cumulation combines, for C and GLSL. F is of reals, I of integers, U of unsigned ones.
  *
- * A state is two words: of a sum, product or extreme the value, and of an extreme where it stands; of LINEAR a factor and a
- * term, as every y[t] = a[t] y[t - 1] + x[t] is of an earlier one.
+ * A state is a value, and for some a second number: of an extreme where it stands, an integer; of LINEAR the factor of what comes
+ * before, as every y[t] = a[t] y[t - 1] + x[t] is a factor and a term, the value, of an earlier one.
  */
 #ifndef KILN_CUMULATIVE_CODES_H
 #define KILN_CUMULATIVE_CODES_H
@@ -24,6 +24,6 @@
 #define KILN_CUMULATE_REVERSE 2u        /* from the end of the row */
 #define KILN_CUMULATE_LAGGED 4u         /* LINEAR takes the factor from the element before, in the order of the cumulation */
 #define KILN_CUMULATE_TOTALS 8u         /* y is the state of each part alone */
-#define KILN_CUMULATE_STATES 16u        /* x is such states */
+#define KILN_CUMULATE_STATES 16u        /* x and y are such states */
 
 #endif

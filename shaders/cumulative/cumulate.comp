@@ -10,23 +10,20 @@
 #include "cumulate.h"
 
 KILN_CONSTANT(0, CODE);
-KILN_CONSTANT(1, HOW);
-KILN_CONSTANT(2, STARTS);
-KILN_CONSTANT(3, INDEXED);
+KILN_CONSTANT(1, SECONDS);
 
 KILN_IN_ANY(0, x);
-KILN_IN(0, uvec2, x_states);
-KILN_IN_ANY(1, a);
-KILN_IN(2, uvec2, start);
-KILN_OUT_ANY(3, y);
-KILN_OUT(3, uvec2, y_states);
-KILN_OUT(4, uint, index);
+KILN_IN_ANY(1, second);
+KILN_IN(2, uint, start);
+KILN_IN(3, uint, start_second);
+KILN_OUT_ANY(4, y);
+KILN_OUT(5, uint, y_second);
 
-const bool EXCLUSIVE = (HOW & KILN_CUMULATE_EXCLUSIVE) != 0u;
-const bool REVERSE = (HOW & KILN_CUMULATE_REVERSE) != 0u;
-const bool LAGGED = (HOW & KILN_CUMULATE_LAGGED) != 0u;
-const bool TOTALS = (HOW & KILN_CUMULATE_TOTALS) != 0u;
-const bool STATES = (HOW & KILN_CUMULATE_STATES) != 0u;
+#define EXCLUSIVE ((p.how & KILN_CUMULATE_EXCLUSIVE) != 0u)
+#define REVERSE ((p.how & KILN_CUMULATE_REVERSE) != 0u)
+#define LAGGED ((p.how & KILN_CUMULATE_LAGGED) != 0u)
+#define TOTALS ((p.how & KILN_CUMULATE_TOTALS) != 0u)
+#define STATES ((p.how & KILN_CUMULATE_STATES) != 0u)
 
 /* The state of nothing; an extreme stands at the first element then. */
 uvec2 nothing()
@@ -36,7 +33,7 @@ uvec2 nothing()
     case KILN_CUMULATE_PROD_F: return uvec2(0x3f800000u, 0u);
     case KILN_CUMULATE_MAX_F: return uvec2(0xff800000u, first);
     case KILN_CUMULATE_MIN_F: return uvec2(0x7f800000u, first);
-    case KILN_CUMULATE_LINEAR_F: return uvec2(0x3f800000u, 0u);
+    case KILN_CUMULATE_LINEAR_F: return uvec2(0u, 0x3f800000u);
     case KILN_CUMULATE_PROD_I: return uvec2(1u, 0u);
     case KILN_CUMULATE_MAX_I: return uvec2(0x80000000u, first);
     case KILN_CUMULATE_MIN_I: return uvec2(0x7fffffffu, first);
@@ -63,7 +60,7 @@ uvec2 combine(uvec2 s, uvec2 t)
     case KILN_CUMULATE_MAX_F: return wins(f, g, true) ? t : s;
     case KILN_CUMULATE_MIN_F: return wins(f, g, false) ? t : s;
     case KILN_CUMULATE_LINEAR_F:
-        return floatBitsToUint(vec2(f * g, g * uintBitsToFloat(s.y) + uintBitsToFloat(t.y)));
+        return floatBitsToUint(vec2(uintBitsToFloat(t.y) * f + g, uintBitsToFloat(s.y) * uintBitsToFloat(t.y)));
     case KILN_CUMULATE_SUM_I: return uvec2(s.x + t.x, 0u);
     case KILN_CUMULATE_PROD_I: return uvec2(s.x * t.x, 0u);
     case KILN_CUMULATE_MAX_I: return int(t.x) > int(s.x) ? t : s;
@@ -82,29 +79,22 @@ uint at(uint row, uint t)
 
 uvec2 state_at(uint row, uint t)
 {
-    const uint i = at(row, t);
-    if (STATES)
-        return x_states[i];
-    const uint bits = KILN_LOAD(0, x, i);
-    if (CODE != KILN_CUMULATE_LINEAR_F)
-        return uvec2(bits, REVERSE ? p.cols - 1u - t : t);
-    if (t == 0u)
-        return uvec2(0u, bits);
+    const uint i = at(row, t), value = KILN_LOAD(0, x, i);
+    if (SECONDS == 0u)
+        return uvec2(value, 0u);
+    if (!STATES && CODE != KILN_CUMULATE_LINEAR_F)
+        return uvec2(value, REVERSE ? p.cols - 1u - t : t);
+    if (!STATES && t == 0u)
+        return uvec2(value, 0u);                                    /* nothing comes before */
     const uint from = LAGGED ? at(row, t - 1u) : i;
-    return uvec2(KILN_LOAD(1, a, from), bits);
+    return uvec2(value, KILN_LOAD(1, second, from));
 }
 
-void put(uint row, uint t, uvec2 state)
+void put(uint i, uvec2 state)
 {
-    const uint i = at(row, t);
-    if (STATES) {
-        y_states[i] = state;
-        return;
-    }
-    const uint bits = CODE == KILN_CUMULATE_LINEAR_F ? state.y : state.x;
-    KILN_SAVE(3, y, i, bits);
-    if (INDEXED != 0u)
-        index[i] = state.y;
+    KILN_SAVE(4, y, i, state.x);
+    if (SECONDS != 0u && (TOTALS || STATES || CODE != KILN_CUMULATE_LINEAR_F))
+        y_second[i] = state.y;
 }
 
 /* Elements [from, to) of a row, after `state`. */
@@ -112,7 +102,7 @@ void walk(uint row, uint from, uint to, uvec2 state)
 {
     for (uint t = from; t < to; t++) {
         const uvec2 next = combine(state, state_at(row, t));
-        put(row, t, EXCLUSIVE ? state : next);
+        put(at(row, t), EXCLUSIVE ? state : next);
         state = next;
     }
 }
@@ -152,7 +142,9 @@ void main()
     KILN_GROUP(unit);
     const uint row = unit / p.parts, part = unit % p.parts;
     const uint first = part * p.part, end = min(first + p.part, p.cols);
-    uvec2 carry = STARTS != 0u ? start[unit] : nothing();
+    uvec2 carry = nothing();
+    if (p.started != 0u)
+        carry = uvec2(start[unit], SECONDS != 0u ? start_second[unit] : 0u);
     for (uint block = first; block < end; block += LANES * EACH) {
         const uint from = min(block + LANE * EACH, end), to = min(from + EACH, end);
         uvec2 own = nothing();
@@ -164,7 +156,7 @@ void main()
         carry = combine(carry, slot[LANES - 1u]);
     }
     if (TOTALS && LANE == 0u)
-        y_states[unit] = carry;
+        put(unit, carry);
 }
 
 #endif

@@ -9,7 +9,6 @@
 #include "key.glsl"
 
 KILN_CONSTANT(0, CODE);
-KILN_CONSTANT(1, DESCENDING);
 
 KILN_IN_ANY(0, x);
 KILN_OUT(1, uvec2, pairs);
@@ -24,6 +23,6 @@ void main()
     const uint row = KILN_DIVIDE(e, cols), position = e - row * p.cols, block = KILN_DIVIDE(row, step);
     const uint bits = KILN_LOAD(0, x, block * (p.cols - 1u) * p.step + row + position * p.step);
     const uint key =
-        CODE == KILN_KEY_INDEX ? kiln_key_of_index(bits, p.range) : kiln_key(CODE, bits, DESCENDING != 0u);
+        CODE == KILN_KEY_INDEX ? kiln_key_of_index(bits, p.range) : kiln_key(CODE, bits, p.descending != 0u);
     pairs[e] = uvec2(key, position);
 }

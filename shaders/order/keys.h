@@ -4,7 +4,7 @@
  * Row r of x begins at (r / step) * cols * step + r % step; its elements lie step apart.
  *
  * bindings   0: x    1: pairs
- * constants  0: key code (codes.h)    1: descending
+ * constants  0: key code (codes.h)
  * units      elements
  */
 #include "interface.h"
@@ -12,7 +12,8 @@
 #include "codes.h"
 
 KILN_PARAMS(order_keys) {
-    uint rows, range;                   /* range: of INDEX */
+    uint rows, descending;
+    uint range;                         /* of INDEX */
     KILN_DIVISOR(cols);
     KILN_DIVISOR(step);
 } KILN_PARAMS_END;

@@ -4,8 +4,6 @@
 #include "key.glsl"
 
 KILN_CONSTANT(0, CODE);
-KILN_CONSTANT(1, DESCENDING);
-KILN_CONSTANT(2, MODE);
 
 KILN_IN_ANY(0, x);
 KILN_IN(1, uvec2, given);
@@ -18,16 +16,16 @@ uint row_start(uint row, uint cols) { return row / p.step * cols * p.step + row 
 /* The key of candidate c of a row. */
 uint key_at(uint row, uint c)
 {
-    if ((MODE & KILN_ORDER_GIVEN) != 0u)
+    if ((p.mode & KILN_ORDER_GIVEN) != 0u)
         return given[row * p.cols + c].x;
-    return kiln_key(CODE, KILN_LOAD(0, x, row_start(row, p.x_cols) + c * p.step), DESCENDING != 0u);
+    return kiln_key(CODE, KILN_LOAD(0, x, row_start(row, p.x_cols) + c * p.step), p.descending != 0u);
 }
 
 /* Candidate c, whose key this is, is the place-th of its row's results. */
 void put(uint row, uint place, uint c, uint key)
 {
-    const uint position = (MODE & KILN_ORDER_GIVEN) != 0u ? given[row * p.cols + c].y : c;
-    if ((MODE & KILN_ORDER_PAIRS) != 0u) {
+    const uint position = (p.mode & KILN_ORDER_GIVEN) != 0u ? given[row * p.cols + c].y : c;
+    if ((p.mode & KILN_ORDER_PAIRS) != 0u) {
         found[row * p.kept + place] = uvec2(key, position);
         return;
     }

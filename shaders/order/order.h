@@ -8,7 +8,7 @@
  *   row r of y      `kept` places: (parts - 1) * keep, and what the last part has; step apart as in x, or pairs, dense
  *
  * bindings   0: x    1: given pairs    2: values    3: positions in the row of x    4: found pairs, instead of 2 and 3
- * constants  0: key code (codes.h)    1: descending    2: KILN_ORDER_GIVEN and KILN_ORDER_PAIRS
+ * constants  0: key code (codes.h)
  * units      parts of rows
  */
 #include "interface.h"
@@ -21,4 +21,5 @@ KILN_PARAMS(order) {
     uint rows, cols, x_cols, step;
     uint parts, part, keep, kept;
     uint padded;                        /* the power of two that a part fits */
+    uint descending, mode;              /* mode: KILN_ORDER_GIVEN and KILN_ORDER_PAIRS */
 } KILN_PARAMS_END;

@@ -1,7 +1,7 @@
 #version 450
 /*
  * hits - scatter for short lists of wide rows: it looks at LANES indices at a time, and where some name its row, its lanes
- * combine those rows of u, in order, with the elements that each lane owns. Not with FULL.
+ * combine those rows of u, in order, with the elements that each lane owns. Not for full lists.
  *
  * dispatch   one workgroup a row (o, r) of y
  */
@@ -51,7 +51,7 @@ void main()
         for (uint n = 0; n < EACH; n++) {
             const uint i = first + n * LANES + LANE;
             value[n] = 0u;
-            if (BASED != 0u && i < p.inner)
+            if (p.based != 0u && i < p.inner)
                 value[n] = KILN_LOAD(0, base, to + i);
         }
         combine_list(o, row, first);

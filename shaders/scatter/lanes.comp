@@ -21,7 +21,7 @@ void main()
     const uint line = KILN_DIVIDE(e, inner), i = e - line * p.inner;
     const uint o = KILN_DIVIDE(line, shown), row = line - o * p.shown;
     uint value = 0;
-    if (BASED != 0u)
+    if (p.based != 0u)
         value = KILN_LOAD(0, base, e);
     for (uint j = 0; j < p.count; j++)
         if (row_of(index[index_of(o, j, i)]) == row)

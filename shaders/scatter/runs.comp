@@ -18,7 +18,7 @@ KILN_INOUT(3, uint, y);
 /* Whether pair s begins a part of this row alone. */
 bool begins_part(uint begin, uint s, uint key)
 {
-    return SUMMED != 0u && s % KILN_SCATTER_PART == 0u && s + KILN_SCATTER_PART <= p.count &&
+    return p.summed != 0u && s % KILN_SCATTER_PART == 0u && s + KILN_SCATTER_PART <= p.count &&
            pairs[begin + s + KILN_SCATTER_PART - 1u].x == key;
 }
 

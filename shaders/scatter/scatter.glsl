@@ -3,9 +3,6 @@
 #include "scatter.h"
 
 KILN_CONSTANT(0, CODE);
-KILN_CONSTANT(1, FULL);
-KILN_CONSTANT(2, BASED);
-KILN_CONSTANT(3, SUMMED);
 
 const int NOWHERE = int(0x80000000u);
 
@@ -37,8 +34,8 @@ uint row_of(int given)
 /* Where the index of u[o, j, i] stands. */
 uint index_of(uint o, uint j, uint i)
 {
-    return FULL != 0u ? (o * p.count + j) * p.inner + i : KILN_DIVIDE(o, share) * p.count + j;
+    return p.full != 0u ? (o * p.count + j) * p.inner + i : KILN_DIVIDE(o, share) * p.count + j;
 }
 
 /* The list that [o, ., i] belongs to. */
-uint list_of(uint o, uint i) { return FULL != 0u ? o * p.inner + i : KILN_DIVIDE(o, share); }
+uint list_of(uint o, uint i) { return p.full != 0u ? o * p.inner + i : KILN_DIVIDE(o, share); }

@@ -6,7 +6,7 @@
  * where at and index are as in gather.h, and an index KILN_INDEX_NOWHERE is skipped. base and y [outer, rows, inner], of which only
  * the rows [first, first + shown) are bound; u [outer, count, inner].
  *
- * The indices form lists: one for each (o, i) with FULL, else one for `share` neighbouring o. A sorted list is pairs (row,
+ * The indices form lists: one for each (o, i) where `full`, else one for `share` neighbouring o. A sorted list is pairs (row,
  * position in the list), [lists, count], in the order of (row, position). Its parts are KILN_SCATTER_PART pairs each.
  *
  *   scatter           0: base    1: index    2: u    3: y                     units: o
@@ -15,7 +15,7 @@
  *                     what a part of one row alone comes to; others are left alone
  *   scatter_runs      0: pairs    1: u    2: sums    3: y, base before        units: o
  *
- * constants  0: code (codes.h)    1: FULL    2: base is bound    3: sums is bound    4: words of an element, 2 only for SET
+ * constants  0: code (codes.h)    1: words of an element, 2 only for SET
  */
 #include "interface.h"
 #include "divide.h"
@@ -29,4 +29,5 @@ KILN_PARAMS(scatter) {
     KILN_DIVISOR(count);
     KILN_DIVISOR(inner);
     KILN_DIVISOR(share);
+    uint full, based, summed;           /* based, summed: base, or sums, is bound */
 } KILN_PARAMS_END;

@@ -107,10 +107,9 @@ static kiln_tensor filled(struct kiln_rewrite *r, kiln_tensor x, int axis, int64
 {
     kiln_graph *g = r->to;
     const kiln_spec spec = kiln_tensor_spec(g, x);
-    kiln_shape along = {.rank = spec.shape.rank};
-    for (int i = 0; i < along.rank; i++)
-        along.size[i] = i == axis ? spec.shape.size[i] : 1;
-    const kiln_tensor position = kiln_reshape(g, kiln_positions(g, x, axis), along);
+    kiln_tensor position = kiln_positions(g, x, axis);
+    for (int i = axis + 1; i < spec.shape.rank; i++)
+        position = kiln_unsqueeze(g, position, -1);
     const kiln_tensor there = kiln_less(g, position, kiln_size_tensor(g, size));
     const kiln_tensor other = spec.type == KILN_BOOL ? kiln_cast(g, kiln_scalar(g, KILN_I32, fill), KILN_BOOL)
                                                      : kiln_scalar(g, spec.type, fill);

@@ -21,8 +21,8 @@ static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
     const uint32_t code = d->constants[0];
     const bool known = code == KILN_CUMULATE_SUM_F || code == KILN_CUMULATE_PROD_F ||
                        code == KILN_CUMULATE_LINEAR_F || code == KILN_CUMULATE_SUM_I;
-    return known && block_of(d)->parts == 1 && !d->constants[2] &&
-           !(d->constants[1] & (KILN_CUMULATE_TOTALS | KILN_CUMULATE_STATES));
+    return known && block_of(d)->parts == 1 && !block_of(d)->started &&
+           !(block_of(d)->how & (KILN_CUMULATE_TOTALS | KILN_CUMULATE_STATES));
 }
 
 /* A unit is a block of the `step` rows that lie side by side. */
@@ -89,7 +89,7 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
         [KILN_CUMULATE_SUM_I] = sum_integers,
     };
     const struct kiln_params_cumulate *p = block_of(d);
-    const uint32_t how = d->constants[1];
+    const uint32_t how = p->how;
     const bool back = how & KILN_CUMULATE_REVERSE;
     const size_t blocks = blocks_of(p);
     for (size_t unit = first; unit < first + count; unit++) {
@@ -98,7 +98,7 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
         walks[d->constants[0]](&(struct walk){
             .x = (const float *)m->at[0] + start,
             .a = m->at[1] ? (const float *)m->at[1] + start : NULL,
-            .y = (float *)m->at[3] + start,
+            .y = (float *)m->at[4] + start,
             .step = back ? -(ptrdiff_t)p->step : (ptrdiff_t)p->step,
             .lag = how & KILN_CUMULATE_LAGGED ? 1 : 0,
             .cols = p->cols,

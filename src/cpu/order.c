@@ -22,8 +22,10 @@ static size_t start_of(size_t row, size_t cols, size_t step)
 /* One row of x, and the results of one part of it: places that lie step apart, or pairs. */
 struct part {
     const void *x;
-    const uint32_t *given, *constants;
+    const uint32_t *given;
     uint32_t *place; /* of result 0 */
+    uint32_t code;
+    bool descending, pairs;
     size_t step, place_step;
 };
 
@@ -31,13 +33,13 @@ struct part {
 static bool is_before(const struct part *p, size_t a, size_t b)
 {
     const size_t i = a * p->step, j = b * p->step;
-    if (p->constants[0] == KILN_KEY_F) {
+    if (p->code == KILN_KEY_F) {
         const real x = ((const real *)p->x)[i], y = ((const real *)p->x)[j];
-        return p->constants[1] ? y < x || (isnan(x) && !isnan(y)) : x < y || (isnan(y) && !isnan(x));
+        return p->descending ? y < x || (isnan(x) && !isnan(y)) : x < y || (isnan(y) && !isnan(x));
     }
-    const uint32_t flip = p->constants[0] == KILN_KEY_I ? UINT32_C(1) << 31 : 0;
+    const uint32_t flip = p->code == KILN_KEY_I ? UINT32_C(1) << 31 : 0;
     const uint32_t x = ((const uint32_t *)p->x)[i] ^ flip, y = ((const uint32_t *)p->x)[j] ^ flip;
-    return p->constants[1] ? y < x : x < y;
+    return p->descending ? y < x : x < y;
 }
 
 /* Of two candidates. Equal ones keep their order. */
@@ -107,15 +109,15 @@ static uint32_t key_of(uint32_t code, bool descending, uint32_t bits)
 /* Candidates become positions in the row of x, with their values, or pairs. */
 static void store(const struct part *p, const kiln_memory *m, size_t to, size_t count)
 {
-    const bool real_values = p->constants[0] == KILN_KEY_F;
+    const bool real_values = p->code == KILN_KEY_F;
     for (size_t i = 0; i < count; i++) {
         uint32_t *place = p->place + i * p->place_step;
         const uint32_t c = *place, position = p->given ? p->given[2 * (size_t)c + 1] : c;
         const size_t from = position * p->step;
         *place = position;
-        if (p->constants[2] & KILN_ORDER_PAIRS)
+        if (p->pairs)
             place[-1] = p->given ? p->given[2 * (size_t)c]
-                                 : key_of(p->constants[0], p->constants[1], ((const uint32_t *)p->x)[from]);
+                                 : key_of(p->code, p->descending, ((const uint32_t *)p->x)[from]);
         else if (real_values)
             ((real *)m->at[2])[to + i * p->place_step] = ((const real *)p->x)[from];
         else
@@ -127,7 +129,7 @@ void KILN_REFERENCE(order)(const void *block, const uint32_t *constants, const k
                            size_t count)
 {
     const struct kiln_params_order *p = block;
-    const bool pairs = constants[2] & KILN_ORDER_PAIRS;
+    const bool pairs = p->mode & KILN_ORDER_PAIRS;
     const size_t element = constants[0] == KILN_KEY_F ? sizeof(real) : sizeof(uint32_t);
 
     for (size_t unit = first; unit < first + count; unit++) {
@@ -138,8 +140,10 @@ void KILN_REFERENCE(order)(const void *block, const uint32_t *constants, const k
         const uint32_t size = left < p->part ? left : p->part;
         const struct part part = {
             .x = m->at[0] ? (const char *)m->at[0] + start_of(row, p->x_cols, p->step) * element : NULL,
-            .given = constants[2] & KILN_ORDER_GIVEN ? (const uint32_t *)m->at[1] + 2 * row * p->cols : NULL,
-            .constants = constants,
+            .given = p->mode & KILN_ORDER_GIVEN ? (const uint32_t *)m->at[1] + 2 * row * p->cols : NULL,
+            .code = constants[0],
+            .descending = p->descending,
+            .pairs = pairs,
             .place = pairs ? (uint32_t *)m->at[4] + 2 * to + 1 : (uint32_t *)m->at[3] + to,
             .step = p->step,
             .place_step = pairs ? 2 : p->step,
@@ -171,7 +175,7 @@ void KILN_REFERENCE(order_keys)(const void *block, const uint32_t *constants, co
         const size_t position = e % p->cols;
         const uint32_t bits = x[start_of(e / p->cols, p->cols, p->step) + position * p->step];
         pairs[2 * e] = constants[0] == KILN_KEY_INDEX ? key_of_index((int32_t)bits, p->range)
-                                                      : key_of(constants[0], constants[1], bits);
+                                                      : key_of(constants[0], p->descending, bits);
         pairs[2 * e + 1] = (uint32_t)position;
     }
 }

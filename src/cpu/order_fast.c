@@ -161,9 +161,10 @@ static void make_keys(uint32_t code, bool descending, const uint32_t *x, size_t 
 /* One unit: a part of a row. */
 struct part {
     const struct kiln_params_order *p;
-    const uint32_t *constants, *x, *given; /* of the row */
-    size_t begin, count;                   /* candidates */
-    uint32_t *values, *positions, *found;  /* of the part's results */
+    const uint32_t *x, *given; /* of the row */
+    uint32_t code;
+    size_t begin, count;                  /* candidates */
+    uint32_t *values, *positions, *found; /* of the part's results */
 };
 
 /* The keys of candidates [first, first + count). */
@@ -173,7 +174,7 @@ static void candidate_keys(const struct part *u, size_t first, uint32_t *key, si
         for (size_t i = 0; i < count; i++)
             key[i] = u->given[2 * (first + i)];
     else
-        make_keys(u->constants[0], u->constants[1], u->x + first * u->p->step, u->p->step, key, count);
+        make_keys(u->code, u->p->descending, u->x + first * u->p->step, u->p->step, key, count);
 }
 
 static size_t take_all(const struct part *u, uint64_t *words)
@@ -260,10 +261,10 @@ static struct part part_of(const kiln_dispatch *d, const kiln_memory *m, size_t 
     const struct kiln_params_order *p = (const struct kiln_params_order *)d->block.words;
     const size_t row = unit / p->parts, q = unit % p->parts, begin = q * p->part;
     const size_t to = start_of(row, p->kept, p->step) + q * p->keep * p->step;
-    const bool given = d->constants[2] & KILN_ORDER_GIVEN, pairs = d->constants[2] & KILN_ORDER_PAIRS;
+    const bool given = p->mode & KILN_ORDER_GIVEN, pairs = p->mode & KILN_ORDER_PAIRS;
     return (struct part){
         .p = p,
-        .constants = d->constants,
+        .code = d->constants[0],
         .x = (const uint32_t *)m->at[0] + start_of(row, p->x_cols, p->step),
         .given = given ? (const uint32_t *)m->at[1] + 2 * row * p->cols : NULL,
         .begin = begin,
@@ -343,7 +344,7 @@ static void run_keys(const kiln_dispatch *d, const kiln_memory *m, size_t first,
             for (size_t i = 0; i < n; i++)
                 key[i] = key_of_index((int32_t)x[i * step], p->range);
         else
-            make_keys(d->constants[0], d->constants[1], x, step, key, n);
+            make_keys(d->constants[0], p->descending, x, step, key, n);
         for (size_t i = 0; i < n; i++) {
             pairs[2 * i] = key[i];
             pairs[2 * i + 1] = (uint32_t)(begin + i);

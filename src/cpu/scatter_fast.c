@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cpu/functions.h"
-#include "cpu/simd.h"
+#include "device/caps.h"
 #include "device/variants.h"
 #include "order/codes.h"
 #include "scatter/scatter.h"
@@ -23,7 +23,7 @@ static uint32_t ranges_of(const kiln_dispatch *d)
 {
     const struct kiln_params_scatter *p = block_of(d);
     const uint32_t wide = p->inner / WIDTH_OF_A_LOOK, most = (p->shown + LEAST_ROWS - 1) / LEAST_ROWS;
-    const uint32_t ranges = d->constants[1] ? 1 : wide < MOST_RANGES ? wide : MOST_RANGES;
+    const uint32_t ranges = p->full ? 1 : wide < MOST_RANGES ? wide : MOST_RANGES;
     return ranges < 1 ? 1 : ranges < most ? ranges : most;
 }
 
@@ -37,7 +37,7 @@ static uint64_t units(const kiln_caps *caps, const kiln_dispatch *d)
 static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return d->constants[4] == 1;
+    return d->constants[1] == 1;
 }
 
 static int64_t row_of(const struct kiln_params_scatter *p, int32_t index)
@@ -50,10 +50,10 @@ static int64_t row_of(const struct kiln_params_scatter *p, int32_t index)
 /* Meeting ------------------------------------------------------------------------------------------------ */
 
 /* NAME_row: a row of y meets one of u. NAME_list: elements of u, each with an index of its own, meet theirs, [count, inner]. */
-#define MEET(name, type, expression)                                                                        \
+#define MEET(name, target, type, expression)                                                                \
     static void name##_row(void *to, const void *from, size_t count)                                        \
     {                                                                                                       \
-        type *y = to;                                                                                       \
+        target *y = to;                                                                                     \
         const type *u = from;                                                                               \
         for (size_t i = 0; i < count; i++)                                                                  \
             y[i] = expression;                                                                              \
@@ -63,24 +63,26 @@ static int64_t row_of(const struct kiln_params_scatter *p, int32_t index)
     {                                                                                                       \
         for (size_t e = 0, i = 0; e < (size_t)p->count * p->inner; e++, i = i + 1 < p->inner ? i + 1 : 0) { \
             const int64_t row = row_of(p, index[e]);                                                        \
-            type *y = (type *)to + row * (int64_t)p->inner;                                                 \
+            target *y = (target *)to + row * (int64_t)p->inner;                                             \
             const type *u = (const type *)from + (e - i);                                                   \
             if (row >= 0 && row < p->shown)                                                                 \
                 y[i] = expression;                                                                          \
         }                                                                                                   \
     }
 
-MEET(set, uint32_t, u[i])
-MEET(add_real, float, y[i] + u[i])
-MEET(multiply_real, float, y[i] * u[i])
-MEET(least_real, float, smaller(y[i], u[i]))
-MEET(most_real, float, larger(y[i], u[i]))
-MEET(add, uint32_t, y[i] + u[i])
-MEET(multiply, uint32_t, y[i] * u[i])
-MEET(least, int32_t, u[i] < y[i] ? u[i] : y[i])
-MEET(most, int32_t, u[i] > y[i] ? u[i] : y[i])
-MEET(least_natural, uint32_t, u[i] < y[i] ? u[i] : y[i])
-MEET(most_natural, uint32_t, u[i] > y[i] ? u[i] : y[i])
+MEET(set, uint32_t, uint32_t, u[i])
+MEET(add_real, float, float, y[i] + u[i])
+MEET(multiply_real, float, float, y[i] * u[i])
+MEET(least_real, float, float, smaller(y[i], u[i]))
+MEET(most_real, float, float, larger(y[i], u[i]))
+MEET(add, uint32_t, uint32_t, y[i] + u[i])
+MEET(multiply, uint32_t, uint32_t, y[i] * u[i])
+MEET(least, int32_t, int32_t, u[i] < y[i] ? u[i] : y[i])
+MEET(most, int32_t, int32_t, u[i] > y[i] ? u[i] : y[i])
+MEET(least_natural, uint32_t, uint32_t, u[i] < y[i] ? u[i] : y[i])
+MEET(most_natural, uint32_t, uint32_t, u[i] > y[i] ? u[i] : y[i])
+MEET(add_wide, double, float, y[i] + (double)u[i])
+MEET(multiply_wide, double, float, y[i] * (double)u[i])
 #undef MEET
 
 static const struct meet {
@@ -94,49 +96,107 @@ static const struct meet {
 #undef ROW
 };
 
+/* Sums and products of reals where places get several on average: in double, until all are there. */
+static const struct meet *wide_meet(const kiln_dispatch *d)
+{
+    static const struct meet sum = {add_wide_row, add_wide_list},
+                             product = {multiply_wide_row, multiply_wide_list};
+    const bool sums = d->constants[0] == KILN_MEET_ADD_F, products = d->constants[0] == KILN_MEET_MUL_F;
+    if (block_of(d)->shown > block_of(d)->count)
+        return NULL;
+    return sums ? &sum : products ? &product : NULL;
+}
+
 /* Units -------------------------------------------------------------------------------------------------- */
 
-static void scatter_rows(const kiln_dispatch *d, const int32_t *index, const uint32_t *u, uint32_t *y,
-                         int64_t begin, int64_t end)
+/* Rows [begin, end) of slab o. */
+struct unit {
+    size_t o, begin, end;
+};
+
+static size_t rows_of_range(const kiln_dispatch *d)
+{
+    const size_t ranges = ranges_of(d);
+    return (block_of(d)->shown + ranges - 1) / ranges;
+}
+
+static struct unit unit_of(const kiln_dispatch *d, size_t unit)
+{
+    const size_t ranges = ranges_of(d), rows = rows_of_range(d), begin = unit % ranges * rows;
+    const size_t end = begin + rows < block_of(d)->shown ? begin + rows : block_of(d)->shown;
+    return (struct unit){unit / ranges, begin, end};
+}
+
+/* Where the lists of the unit's slab lie. */
+static const int32_t *index_of(const kiln_dispatch *d, const kiln_memory *m, size_t o)
 {
     const struct kiln_params_scatter *p = block_of(d);
-    const struct meet *meet = &meets[d->constants[0]];
+    const size_t from = p->full ? o * p->count * p->inner : o / p->share * p->count;
+    return (const int32_t *)m->at[1] + from;
+}
+
+/* What belongs to the unit meets its rows at `to`, of `element` bytes an element. */
+static void scatter_unit(const kiln_dispatch *d, const kiln_memory *m, const struct unit *n,
+                         const struct meet *meet, void *to, size_t element)
+{
+    const struct kiln_params_scatter *p = block_of(d);
+    const uint32_t *u = (const uint32_t *)m->at[2] + n->o * p->count * p->inner;
+    const int32_t *index = index_of(d, m, n->o);
+    if (p->full || p->inner == 1) {
+        meet->list(p, index, u, to); /* one range */
+        return;
+    }
     for (size_t j = 0; j < p->count; j++) {
         const int64_t row = row_of(p, index[j]);
-        if (row >= begin && row < end)
-            meet->row(y + (size_t)row * p->inner, u + j * p->inner, p->inner);
+        if (row >= (int64_t)n->begin && row < (int64_t)n->end)
+            meet->row((char *)to + ((size_t)row - n->begin) * p->inner * element, u + j * p->inner, p->inner);
     }
 }
 
-static void run_unit(const kiln_dispatch *d, const kiln_memory *m, size_t unit)
+static void begin_with_base(const kiln_dispatch *d, const kiln_memory *m, size_t from, size_t count)
+{
+    const uint32_t *base = m->at[0];
+    uint32_t *y = m->at[3];
+    if (!block_of(d)->based)
+        memset(y + from, 0, count * sizeof *y);
+    else if (base != y)
+        memcpy(y + from, base + from, count * sizeof *y);
+}
+
+static void run_unit(const kiln_dispatch *d, const kiln_memory *m, const struct unit *n, double *wide)
 {
     const struct kiln_params_scatter *p = block_of(d);
-    const size_t ranges = ranges_of(d), o = unit / ranges, slab = (size_t)p->shown * p->inner;
-    const size_t rows = (p->shown + ranges - 1) / ranges, begin = unit % ranges * rows;
-    const size_t end = begin + rows < p->shown ? begin + rows : p->shown;
-    const uint32_t *base = m->at[0], *u = (const uint32_t *)m->at[2] + o * p->count * p->inner;
-    const int32_t *index = m->at[1];
-    uint32_t *y = (uint32_t *)m->at[3] + o * slab;
-    if (begin >= end)
+    const size_t from = (n->o * p->shown + n->begin) * p->inner, count = (n->end - n->begin) * p->inner;
+    const struct meet *widened = wide_meet(d);
+    begin_with_base(d, m, from, count);
+    if (!widened) {
+        scatter_unit(d, m, n, &meets[d->constants[0]], (uint32_t *)m->at[3] + from, sizeof(uint32_t));
         return;
-    const size_t bytes = (end - begin) * p->inner * sizeof *y;
-    if (!d->constants[2])
-        memset(y + begin * p->inner, 0, bytes);
-    else if (base + o * slab != y)
-        memcpy(y + begin * p->inner, base + o * slab + begin * p->inner, bytes);
-    if (d->constants[1] || p->inner == 1)
-        meets[d->constants[0]].list(
-            p, index + (d->constants[1] ? o * p->count * p->inner : o / p->share * p->count), u, y);
-    else
-        scatter_rows(d, index + o / p->share * p->count, u, y, (int64_t)begin, (int64_t)end);
+    }
+    float *y = (float *)m->at[3] + from;
+    for (size_t i = 0; i < count; i++)
+        wide[i] = (double)y[i];
+    scatter_unit(d, m, n, widened, wide, sizeof *wide);
+    for (size_t i = 0; i < count; i++)
+        y[i] = (float)wide[i];
 }
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
-    (void)worker;
-    for (size_t unit = first; unit < first + count; unit++)
-        run_unit(d, m, unit);
+    double *wide =
+        m->scratch ? (double *)m->scratch + (size_t)worker * rows_of_range(d) * block_of(d)->inner : NULL;
+    for (size_t unit = first; unit < first + count; unit++) {
+        const struct unit n = unit_of(d, unit);
+        if (n.begin < n.end)
+            run_unit(d, m, &n, wide);
+    }
+}
+
+static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return wide_meet(d) ? (uint64_t)caps->threads * rows_of_range(d) * block_of(d)->inner * sizeof(double)
+                        : 0;
 }
 
 const kiln_variant kiln_cpu_scatter_ranges = {
-    .name = "ranges", .accepts = accepts, .groups = units, .run = run};
+    .name = "ranges", .accepts = accepts, .groups = units, .scratch = scratch, .run = run};

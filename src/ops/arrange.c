@@ -22,6 +22,15 @@ static int axis_of(kiln_graph *g, kiln_tensor x, int axis, const char *name)
 
 /* Copies ------------------------------------------------------------------------------------------------- */
 
+/* x in a shape of as many elements, of which some may be 0. */
+static kiln_tensor in_shape(kiln_graph *g, kiln_tensor x, kiln_shape shape)
+{
+    for (int i = 0; i < shape.rank; i++)
+        if (!shape.size[i])
+            return kiln_reshape_to(g, x, kiln_expand(g, kiln_scalar(g, KILN_F32, 0), shape));
+    return kiln_reshape(g, x, shape);
+}
+
 /* Each element of the axis `times` times in a row, or the whole axis so often: an axis of that size inside it, or outside. */
 static kiln_tensor multiply_axis(kiln_graph *g, kiln_tensor x, int64_t times, int axis, bool inside)
 {
@@ -32,7 +41,7 @@ static kiln_tensor multiply_axis(kiln_graph *g, kiln_tensor x, int64_t times, in
     kiln_shape expanded = kiln_tensor_shape(g, wide), joined = shape;
     expanded.size[axis + inside] = times;
     joined.size[axis] = kiln_dim_mul(g, shape.size[axis], times);
-    return kiln_reshape(g, kiln_expand(g, wide, expanded), joined);
+    return in_shape(g, kiln_expand(g, wide, expanded), joined);
 }
 
 kiln_tensor kiln_tile(kiln_graph *g, kiln_tensor x, const int64_t *times)

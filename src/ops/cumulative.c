@@ -22,6 +22,7 @@
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "ops/narrow.h"
 #include "ops/slices.h"
 #include "ops/window.h"
 #include "shaders.h"
@@ -149,18 +150,51 @@ static kiln_beyond beyond(kiln_graph *g, const kiln_node *n, int input, int axis
 
 enum { LANES = 128, WHOLE = 8192, PART = 4096 };
 
+static bool has_seconds(uint32_t code)
+{
+    return code != KILN_CUMULATE_SUM_F && code != KILN_CUMULATE_SUM_I && code != KILN_CUMULATE_PROD_F &&
+           code != KILN_CUMULATE_PROD_I;
+}
+
+/* States: values and, where the code has them, second numbers. */
+struct states {
+    kiln_tensor value, second;
+};
+
+static struct states temporary_states(kiln_plan *plan, uint32_t code, int64_t count)
+{
+    const bool real = code <= KILN_CUMULATE_LINEAR_F, linear = code == KILN_CUMULATE_LINEAR_F;
+    return (struct states){
+        .value = kiln_plan_temporary(plan, real ? KILN_F32 : KILN_I32, count),
+        .second =
+            has_seconds(code) ? kiln_plan_temporary(plan, linear ? KILN_F32 : KILN_I32, count) : KILN_NONE,
+    };
+}
+
 static kiln_status dispatch(kiln_plan *plan, const struct kiln_cumulation *c, uint32_t parts, uint32_t part,
-                            uint32_t how, kiln_tensor start, kiln_tensor y)
+                            uint32_t how, struct states start, struct states y)
 {
     kiln_dispatch d = {
         .kernel = &kiln_kernel_cumulate,
-        .bind = {{.value = c->x}, {.value = c->a}, {.value = start}, {.value = y}, {.value = c->index}},
-        .constants = {c->code, how, start.id != 0, c->index.id != 0},
-        .constant_count = 4,
+        .bind = {{.value = c->x},
+                 {.value = c->second},
+                 {.value = start.value},
+                 {.value = start.second},
+                 {.value = y.value},
+                 {.value = y.second}},
+        .constants = {c->code, has_seconds(c->code)},
+        .constant_count = 2,
         .block_size = sizeof(struct kiln_params_cumulate),
     };
     *(struct kiln_params_cumulate *)d.block.words = (struct kiln_params_cumulate){
-        .rows = c->rows.count, .cols = c->rows.length, .step = c->rows.step, .parts = parts, .part = part};
+        .rows = c->rows.count,
+        .cols = c->rows.length,
+        .step = c->rows.step,
+        .parts = parts,
+        .part = part,
+        .how = how,
+        .started = start.value.id != 0,
+    };
     return kiln_plan_dispatch(plan, &d);
 }
 
@@ -172,27 +206,26 @@ static bool wants_parts(const kiln_plan *plan, const struct kiln_cumulation *c)
 
 kiln_status kiln_lower_cumulation(kiln_plan *plan, const struct kiln_cumulation *c)
 {
+    const struct states none = {KILN_NONE, KILN_NONE}, y = {c->y, c->y_second};
     if (!c->rows.count || !c->rows.length)
         return KILN_OK;
     if (!wants_parts(plan, c))
-        return dispatch(plan, c, 1, c->rows.length, c->how, KILN_NONE, c->y);
+        return dispatch(plan, c, 1, c->rows.length, c->how, none, y);
     const uint32_t parts = (c->rows.length + PART - 1) / PART;
-    const int64_t words = 2 * (int64_t)parts * c->rows.count;
-    const kiln_tensor totals = kiln_plan_temporary(plan, KILN_I32, words);
-    const kiln_tensor starts = kiln_plan_temporary(plan, KILN_I32, words);
-    struct kiln_cumulation first = *c;
-    first.index = KILN_NONE;
-    kiln_status status =
-        dispatch(plan, &first, parts, PART, c->how | KILN_CUMULATE_TOTALS, KILN_NONE, totals);
+    const struct states totals = temporary_states(plan, c->code, (int64_t)parts * c->rows.count),
+                        starts = temporary_states(plan, c->code, (int64_t)parts * c->rows.count);
+    kiln_status status = dispatch(plan, c, parts, PART, c->how | KILN_CUMULATE_TOTALS, none, totals);
     if (!status)
         status = kiln_lower_cumulation(plan, &(struct kiln_cumulation){
                                                  .code = c->code,
                                                  .how = KILN_CUMULATE_EXCLUSIVE | KILN_CUMULATE_STATES,
                                                  .rows = {c->rows.count, parts, 1},
-                                                 .x = totals,
-                                                 .y = starts,
+                                                 .x = totals.value,
+                                                 .second = totals.second,
+                                                 .y = starts.value,
+                                                 .y_second = starts.second,
                                              });
-    return status ? status : dispatch(plan, c, parts, PART, c->how, starts, c->y);
+    return status ? status : dispatch(plan, c, parts, PART, c->how, starts, y);
 }
 
 static uint32_t code_of(const struct kind *kind, kiln_type type)
@@ -211,9 +244,9 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
                                            .how = p->how,
                                            .rows = kiln_rows_of(&x.shape, p->axis),
                                            .x = n->in[0],
-                                           .a = kind->linear ? n->in[1] : KILN_NONE,
+                                           .second = kind->linear ? n->in[1] : KILN_NONE,
                                            .y = n->out[0],
-                                           .index = kind->extreme ? n->out[1] : KILN_NONE,
+                                           .y_second = kind->extreme ? n->out[1] : KILN_NONE,
                                        });
 }
 
@@ -254,23 +287,38 @@ static uint32_t how_of(const kiln_cumulative_params *p)
     return !p ? 0 : (p->exclusive ? KILN_CUMULATE_EXCLUSIVE : 0) | (p->reverse ? KILN_CUMULATE_REVERSE : 0);
 }
 
+/* What may leave the range of a narrow type is computed in words. */
+static kiln_tensor wrapping(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis,
+                            const kiln_cumulative_params *params)
+{
+    const kiln_type type = kiln_tensor_type(g, x);
+    if (!x.id || !kiln_is_narrow(type))
+        return append(g, op, x, KILN_NONE, axis, how_of(params));
+    return kiln_cast(g, append(g, op, kiln_cast(g, x, KILN_I32), KILN_NONE, axis, how_of(params)), type);
+}
+
 kiln_tensor kiln_cumsum(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params)
 {
-    return append(g, &kiln_op_cumsum, x, KILN_NONE, axis, how_of(params));
+    return wrapping(g, &kiln_op_cumsum, x, axis, params);
 }
 
 kiln_tensor kiln_cumprod(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params)
 {
-    return append(g, &kiln_op_cumprod, x, KILN_NONE, axis, how_of(params));
+    return wrapping(g, &kiln_op_cumprod, x, axis, params);
 }
 
 static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis,
                            const kiln_cumulative_params *params, kiln_tensor *index)
 {
     const kiln_tensor y = append(g, op, x, KILN_NONE, axis, how_of(params));
+    const kiln_type type = kiln_tensor_type(g, x);
+    const bool most = op == &kiln_op_cummax;
     if (index)
         *index = kiln_node_output(g, y, 1);
-    return y;
+    if (!y.id || !params || !params->exclusive || !kiln_is_narrow(type))
+        return y;
+    const kiln_tensor nothing = kiln_scalar(g, type, kiln_extreme_of(type, !most)); /* not a word's */
+    return most ? kiln_max(g, y, nothing) : kiln_min(g, y, nothing);
 }
 
 kiln_tensor kiln_cummax(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params,
@@ -310,13 +358,11 @@ static double flops(const kiln_dispatch *d)
 /* Bytes that a unit takes in each binding, of `elements` elements and `parts` parts. */
 static void bytes_of(const kiln_dispatch *d, uint64_t elements, uint64_t parts, uint64_t *unit)
 {
-    const uint32_t how = d->constants[1];
-    const bool x_states = how & KILN_CUMULATE_STATES, totals = how & KILN_CUMULATE_TOTALS;
-    unit[0] = elements * (x_states ? 8 : d->element[0]);
-    unit[1] = elements * d->element[1];
-    unit[2] = parts * 8;
-    unit[3] = totals ? parts * 8 : elements * (x_states ? 8 : d->element[3]);
-    unit[4] = elements * 4;
+    const bool totals = block_of(d)->how & KILN_CUMULATE_TOTALS;
+    const uint64_t count[] = {
+        elements, elements, parts, parts, totals ? parts : elements, totals ? parts : elements};
+    for (int i = 0; i < 6; i++)
+        unit[i] = count[i] * d->element[i];
 }
 
 /* Windows of whole groups of `step` rows. */
@@ -333,7 +379,7 @@ static void row_bytes(const kiln_dispatch *d, uint64_t *unit)
 
 static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
-    uint64_t unit[5];
+    uint64_t unit[6];
     row_bytes(d, unit);
     ((struct kiln_params_cumulate *)d->block.words)->rows = (uint32_t)count * block_of(d)->step;
     kiln_narrow(d, first, count, unit);
@@ -341,7 +387,7 @@ static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 
 static uint64_t row_unit(const kiln_dispatch *d)
 {
-    uint64_t unit[5];
+    uint64_t unit[6];
     row_bytes(d, unit);
     return kiln_narrow_unit(d, unit);
 }
@@ -350,8 +396,7 @@ static uint64_t row_unit(const kiln_dispatch *d)
 static uint64_t part_extent(const kiln_dispatch *d)
 {
     const struct kiln_params_cumulate *p = block_of(d);
-    const bool apart = !(d->constants[1] & KILN_CUMULATE_REVERSE) && !d->constants[3] &&
-                       d->constants[0] != KILN_CUMULATE_LINEAR_F;
+    const bool apart = !(p->how & KILN_CUMULATE_REVERSE) && !d->constants[1];
     return p->rows == 1 && apart ? p->parts : 1;
 }
 
@@ -359,21 +404,22 @@ static void part_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     struct kiln_params_cumulate *p = (struct kiln_params_cumulate *)d->block.words;
     const uint64_t left = p->cols - first * p->part, most = count * p->part;
-    uint64_t unit[5];
+    uint64_t unit[6];
     bytes_of(d, p->part, 1, unit);
     p->parts = (uint32_t)count;
     p->cols = (uint32_t)(left < most ? left : most);
     kiln_narrow(d, first, count, unit);
-    for (int i = 0; i < 5 && left < most; i++) /* the last part is shorter */
-        if (unit[i] > 8)
-            d->bind[i].bytes -= (most - left) * (unit[i] / p->part);
+    for (int i = 0; i < 6 && left < most; i++) /* the last part is shorter */
+        if (unit[i] > d->element[i])
+            d->bind[i].bytes -= (most - left) * d->element[i];
 }
 
 static bool lane_a_row(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return block_of(d)->parts == 1 && !(d->constants[1] & KILN_CUMULATE_TOTALS) && !d->constants[2] &&
-           kiln_rows_suit_lanes(block_of(d)->cols, block_of(d)->step);
+    const struct kiln_params_cumulate *p = block_of(d);
+    return p->parts == 1 && !(p->how & KILN_CUMULATE_TOTALS) && !p->started &&
+           kiln_rows_suit_lanes(p->cols, p->step);
 }
 
 static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -396,9 +442,9 @@ static const kiln_variant rows = {.name = "rows",
 const kiln_kernel kiln_kernel_cumulate = {
     .name = "cumulate",
     .block_size = sizeof(struct kiln_params_cumulate),
-    .bindings = 5,
-    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
-    .mixed = 1 << 0 | 1 << 1 | 1 << 3,
+    .bindings = 6,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_WRITE},
+    .mixed = 1 << 0 | 1 << 1 | 1 << 4,
     .units = units,
     .reference = kiln_reference_cumulate_f32,
     .reference_f64 = kiln_reference_cumulate_f64,

@@ -12,8 +12,8 @@ struct kiln_cumulation {
     uint32_t code, how;
     struct kiln_rows rows;
     kiln_tensor x, y;
-    kiln_tensor a;     /* LINEAR's factors */
-    kiln_tensor index; /* where an extreme stands; KILN_NONE: not wanted */
+    kiln_tensor second;   /* LINEAR's factors; of states their second numbers */
+    kiln_tensor y_second; /* where an extreme stands; of states their second numbers */
 };
 
 /** Plan it: in one dispatch, or for long rows part by part, on a GPU, with the parts' totals cumulated in between. */

@@ -16,6 +16,7 @@
 #include "graph/graph.h"
 #include "ops/beyond.h"
 #include "ops/kernels.h"
+#include "ops/narrow.h"
 #include "shaders.h"
 
 /* Sequences ---------------------------------------------------------------------------------------------- */
@@ -90,7 +91,8 @@ kiln_tensor kiln_sequence(kiln_graph *g, kiln_type type, double start, double de
                         kiln_type_name(type));
         return KILN_NONE;
     }
-    return kiln_append(g, &kiln_op_sequence, NULL, 0, &p, sizeof p);
+    return kiln_is_narrow(type) ? kiln_cast(g, kiln_sequence(g, KILN_I32, start, delta, count), type)
+                                : kiln_append(g, &kiln_op_sequence, NULL, 0, &p, sizeof p);
 }
 
 kiln_tensor kiln_arange(kiln_graph *g, kiln_type type, double start, double limit, double delta)

@@ -129,13 +129,14 @@ kiln_status kiln_lower_keys(kiln_plan *plan, uint32_t code, bool descending, uin
     kiln_dispatch d = {
         .kernel = &kiln_kernel_order_keys,
         .bind = {x, {.value = pairs}},
-        .constants = {code, descending},
-        .constant_count = 2,
+        .constants = {code},
+        .constant_count = 1,
         .block_size = sizeof(struct kiln_params_order_keys),
     };
     struct kiln_params_order_keys *block = (struct kiln_params_order_keys *)d.block.words;
     block->rows = rows->count;
     block->range = range;
+    block->descending = descending;
     KILN_DIVISOR_SET(block, cols, rows->length);
     KILN_DIVISOR_SET(block, step, rows->step);
     return kiln_plan_dispatch(plan, &d);
@@ -241,9 +242,8 @@ static kiln_status dispatch_order(kiln_plan *plan, const struct work *w, kiln_te
                  {.value = found.id ? KILN_NONE : w->values},
                  {.value = found.id ? KILN_NONE : w->positions},
                  {.value = found}},
-        .constants = {w->code, w->descending,
-                      (given.id ? KILN_ORDER_GIVEN : 0) | (found.id ? KILN_ORDER_PAIRS : 0)},
-        .constant_count = 3,
+        .constants = {w->code},
+        .constant_count = 1,
         .block_size = sizeof(struct kiln_params_order),
     };
     *(struct kiln_params_order *)d.block.words = (struct kiln_params_order){
@@ -256,6 +256,8 @@ static kiln_status dispatch_order(kiln_plan *plan, const struct work *w, kiln_te
         .keep = w->keep,
         .kept = kept,
         .padded = padded(part < cols ? part : cols),
+        .descending = w->descending,
+        .mode = (given.id ? KILN_ORDER_GIVEN : 0) | (found.id ? KILN_ORDER_PAIRS : 0),
     };
     return kiln_plan_dispatch(plan, &d);
 }

@@ -83,6 +83,12 @@ static bool is_small(const kiln_caps *caps, const kiln_dispatch *d)
     return order_block(d)->padded <= SMALL;
 }
 
+static bool is_large(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return order_block(d)->padded <= LARGE;
+}
+
 static bool has_many_lanes(const kiln_caps *caps, const kiln_dispatch *d)
 {
     return caps->max_invocations >= 512 && !caps->software && order_block(d)->padded <= LARGE;
@@ -121,6 +127,7 @@ static const kiln_variant wide = {.name = "bitonic_2048_wide",
                                   .tuning = (const uint32_t[]){LARGE},
                                   .tuning_count = 1};
 static const kiln_variant large = {.name = "bitonic_2048",
+                                   .accepts = is_large,
                                    .spirv = &kiln_spirv_order_bitonic,
                                    .half = &kiln_spirv_order_bitonic_half,
                                    .lanes = 128,

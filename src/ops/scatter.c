@@ -32,6 +32,7 @@
 #include "ops/beyond.h"
 #include "ops/cases.h"
 #include "ops/kernels.h"
+#include "ops/narrow.h"
 #include "ops/order.h"
 #include "scatter/scatter.h"
 
@@ -76,8 +77,8 @@ static kiln_dispatch dispatch_of(const kiln_kernel *kernel, const struct kiln_sc
     const struct kiln_slices *l = &s->slices;
     kiln_dispatch d = {
         .kernel = kernel,
-        .constants = {s->code, l->full, s->base.id != 0, 0, words},
-        .constant_count = 5,
+        .constants = {s->code, words},
+        .constant_count = 2,
         .block_size = sizeof(struct kiln_params_scatter),
     };
     struct kiln_params_scatter *block = (struct kiln_params_scatter *)d.block.words;
@@ -87,6 +88,8 @@ static kiln_dispatch dispatch_of(const kiln_kernel *kernel, const struct kiln_sc
     KILN_DIVISOR_SET(block, count, l->count);
     KILN_DIVISOR_SET(block, inner, l->inner);
     KILN_DIVISOR_SET(block, share, l->share);
+    block->full = l->full;
+    block->based = s->base.id != 0;
     for (int i = 0; i < kernel->bindings; i++)
         d.bind[i] = bind[i];
     return d;
@@ -150,7 +153,8 @@ static kiln_status sum_parts(kiln_plan *plan, const struct kiln_scatter *s, kiln
     *sums = KILN_NONE;
     if (parts < 4 || s->code == KILN_MEET_SET)
         return KILN_OK;
-    *sums = kiln_plan_temporary(plan, KILN_I32, parts * l->outer * l->inner);
+    const bool real = kiln_type_is_real(kiln_plan_spec(plan, s->y).type);
+    *sums = kiln_plan_temporary(plan, real ? KILN_F32 : KILN_I32, parts * l->outer * l->inner);
     const kiln_binding bind[] = {{.value = pairs}, s->u, {.value = *sums}};
     const kiln_dispatch d = dispatch_of(&kiln_kernel_scatter_parts, s, 1, bind);
     return kiln_plan_dispatch(plan, &d);
@@ -168,7 +172,7 @@ static kiln_status sorted(kiln_plan *plan, const struct kiln_scatter *s)
         return status;
     const kiln_binding bind[] = {{.value = pairs}, s->u, {.value = sums}, {.value = s->y}};
     kiln_dispatch d = dispatch_of(&kiln_kernel_scatter_runs, s, 1, bind);
-    d.constants[3] = sums.id != 0;
+    ((struct kiln_params_scatter *)d.block.words)->summed = sums.id != 0;
     return kiln_plan_dispatch(plan, &d);
 }
 
@@ -462,7 +466,13 @@ static kiln_tensor append(kiln_graph *g, const kiln_op *op, const kiln_tensor in
         p.distinct = params->distinct;
         p.batch = params->batch;
     }
-    return in[0].id && in[1].id && in[2].id ? kiln_append(g, op, in, 3, &p, sizeof p) : KILN_NONE;
+    if (!in[0].id || !in[1].id || !in[2].id)
+        return KILN_NONE;
+    const kiln_type type = kiln_tensor_type(g, in[0]);
+    if (!kiln_is_narrow(type) || (p.meets != KILN_SCATTER_ADD && p.meets != KILN_SCATTER_MUL))
+        return kiln_append(g, op, in, 3, &p, sizeof p);
+    const kiln_tensor wide[] = {kiln_cast(g, in[0], KILN_I32), in[1], kiln_cast(g, in[2], KILN_I32)};
+    return kiln_cast(g, kiln_append(g, op, wide, 3, &p, sizeof p), type);
 }
 
 kiln_tensor kiln_scatter(kiln_graph *g, kiln_tensor x, kiln_tensor index, kiln_tensor updates, int axis,

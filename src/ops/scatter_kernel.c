@@ -79,7 +79,7 @@ static const enum operand *operands_of(const kiln_kernel *kernel)
 static void outer_bytes(const kiln_dispatch *d, uint64_t *unit)
 {
     const struct kiln_params_scatter *p = block_of(d);
-    const bool full = d->constants[1];
+    const bool full = p->full;
     const uint64_t inner = p->inner, share = p->share, list = full ? inner : 1;
     const uint64_t elements[] = {
         [Y] = share * p->shown * inner,
@@ -115,7 +115,7 @@ static uint64_t outer_unit(const kiln_dispatch *d)
 /* Rows of a lone slab: every window goes through all that is scattered, and takes what is its own. */
 static uint64_t row_extent(const kiln_dispatch *d)
 {
-    return block_of(d)->outer == 1 && !(d->constants[1] && block_of(d)->inner > 1) ? block_of(d)->shown : 1;
+    return block_of(d)->outer == 1 && !(block_of(d)->full && block_of(d)->inner > 1) ? block_of(d)->shown : 1;
 }
 
 static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
@@ -140,7 +140,7 @@ static void row_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 static bool has_wide_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return !d->constants[1] && block_of(d)->inner >= 32;
+    return !block_of(d)->full && block_of(d)->inner >= 32;
 }
 
 static const kiln_variant by_hits = {.name = "hits",

@@ -34,6 +34,7 @@ static kiln_tensor whole(kiln_graph *g, kiln_shape shape, const int32_t *values)
     }
 
 MADE(tiled, kiln_tile(g, six(g), (const int64_t[]){2, 2}))
+MADE(no_tiles, kiln_tile(g, kiln_test_input(g, KILN_SHAPE(2, 0, 3)), (const int64_t[]){2, 1, 2}))
 MADE(repeated, kiln_repeat(g, six(g), 2, -1))
 MADE(flipped, kiln_flip(g, six(g), 1))
 MADE(rolled, kiln_roll(g, six(g), 1, 1))
@@ -56,6 +57,7 @@ static const struct known {
     const char *why;
 } known[] = {
     {tiled, {1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6, 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}, 24, true, "tile"},
+    {no_tiles, {0}, 0, false, "tile of nothing"},
     {repeated, {1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}, 12, true, "repeat"},
     {flipped, {3, 2, 1, 6, 5, 4}, 6, true, "flip"},
     {rolled, {3, 1, 2, 6, 4, 5}, 6, true, "roll"},

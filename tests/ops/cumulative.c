@@ -127,6 +127,24 @@ static kiln_tensor naturals(kiln_graph *g, const void *least)
     return *(const bool *)least ? kiln_cummin(g, y, 0, NULL, NULL) : kiln_cummax(g, y, 0, NULL, NULL);
 }
 
+/* 100 + 100 and 7 * 37 in eight bits. */
+static kiln_tensor narrow(kiln_graph *g, const void *product)
+{
+    const bool multiply = *(const bool *)product;
+    const float values[2][3] = {{100, 100, -1}, {7, 37, 2}};
+    const kiln_tensor x = kiln_cast(g, kiln_test_values(g, KILN_SHAPE(3), values[multiply]), KILN_I8);
+    return multiply ? kiln_cumprod(g, x, 0, NULL) : kiln_cumsum(g, x, 0, NULL);
+}
+
+Test(cumulative, narrow_integers_wrap)
+{
+    const bool no = false, yes = true;
+    kiln_expect_values(narrow, &no, (const double[]){100, -56, -57}, 3, 0, "sums");
+    kiln_expect_values(narrow, &yes, (const double[]){7, 3, 6}, 3, 0, "products");
+    kiln_expect_devices_agree(narrow, &no, false, 1e-30, "sums");
+    kiln_expect_devices_agree(narrow, &yes, false, 1e-30, "products");
+}
+
 Test(cumulative, unsigned_integers_have_no_sign)
 {
     const bool no = false, yes = true;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "chain/codes.h"
 #include "check/operands.h"
+#include "cumulative/codes.h"
 #include "scatter/codes.h"
 
 /* A step or two round beyond what the operands' roundings stand for. Kernels were seen at a third of this. */
@@ -46,6 +47,11 @@ static bool only_sets(const kiln_dispatch *d)
     return d->constants[0] == KILN_MEET_SET;
 }
 
+static bool is_product(const kiln_dispatch *d)
+{
+    return d->constants[0] == KILN_CUMULATE_PROD_F;
+}
+
 /* The largest mean over its deviation: bindings 4 and 5 of normalize. */
 static double means(const struct check_operands *o)
 {
@@ -58,12 +64,15 @@ static double means(const struct check_operands *o)
 }
 
 static const struct check_bound rows[] = {
+    MOVES("compact"),
     MOVES("copy"),
     MOVES("gather"),
     MOVES("index_fold"),
     MOVES("order*"),
     MOVES("place"),
     MOVES("radix*"),
+    MOVES("search"),
+    MOVES("unique*"),
     ROUNDS("chain*"),
     ROUNDS("conv*"),
     ROUNDS("matmul"),
@@ -71,9 +80,12 @@ static const struct check_bound rows[] = {
     {"cross_entropy", 4, 2, 1,
      "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
     {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
+    {"cumulate", 181, 2, 0, "every factor of up to 8192 rounds: twice their root", is_product},
+    {"cumulate", 24, 2, 0, "an element stands behind four of its lane, seven of lanes, and blocks"},
     {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},
     {"normalize*", 8, 4, 0, "sums of such quotients"},
     {"scatter*", 0, 0, 0, "moves values", only_sets},
+    {"scatter*", 36, 2, 0, "a place may get 256 in a row, whatever they are on average"},
 };
 
 const struct check_bound *check_bound_of(const kiln_dispatch *d)
