@@ -19,6 +19,7 @@
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
 #include <kiln/indexing.h>
+#include <kiln/losses.h>
 #include <kiln/nn.h>
 #include <kiln/norm.h>
 #include <kiln/ops.h>

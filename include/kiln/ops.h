@@ -10,6 +10,7 @@
 
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
+#include <kiln/losses.h>
 #include <kiln/reduce.h>
 
 #ifdef __cplusplus
@@ -112,20 +113,6 @@ KILN_API kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes)
 /** Zeros or ones of x's type and shape. */
 KILN_API kiln_tensor kiln_zeros_like(kiln_graph *g, kiln_tensor x);
 KILN_API kiln_tensor kiln_ones_like(kiln_graph *g, kiln_tensor x);
-
-/* Losses: scalars, the mean over the batch's rows -------------------------------------------------------- */
-
-/**
- * Softmax cross-entropy over axis 1, from raw scores.
- * Shape: scores [N, C, ..]; target either class numbers [N, ..] of I32 or I64, or probabilities [N, C, ..] of F32.
- */
-KILN_API kiln_tensor kiln_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
-/** The same before the mean: [N, ..]. */
-KILN_API kiln_tensor kiln_cross_entropy_each(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
-/** Mean of max(s, 0) - s t + log(1 + exp(-|s|)): binary cross-entropy from logits, target in 0..1, one shape. */
-KILN_API kiln_tensor kiln_binary_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
-/** Mean of (a - b)^2. */
-KILN_API kiln_tensor kiln_mean_squared_error(kiln_graph *g, kiln_tensor a, kiln_tensor b);
 
 /* Metrics inside a program: scalars without gradient ----------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /*
  * cross_entropy.h - softmax cross-entropy of rows of scores x against class numbers.
  *
- *   loss[r] = log(sum over c of exp(x[r, c])) - x[r, target[r]]
- *   dx[r, c] = (softmax(x)[r, c] - (c == target[r])) * dy[r]
+ *   loss[r] = log(sum over c of exp(x[r, c])) - (1 - spread) x[r, target[r]] - spread * mean over c of x[r, c]
+ *   dx[r, c] = (softmax(x)[r, c] - (1 - spread) (c == target[r]) - spread / cols) * dy[r]
  *
  * Row r begins at (r / step) * cols * step + r % step. A target that is no class gives NaN.
  *
@@ -17,5 +17,6 @@ KILN_PARAMS(cross_entropy)
     uint rows;
     uint cols;      /* classes */
     uint step;      /* elements from one score of a row to the next */
+    KILN_REAL(spread);
 }
 KILN_PARAMS_END;

@@ -275,6 +275,10 @@ void kiln_onnx_build_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_lp_pool(kiln_onnx_node *n);
 
+/* onnx_loss.c */
+void kiln_onnx_build_cross_entropy(kiln_onnx_node *n);
+void kiln_onnx_build_likelihood(kiln_onnx_node *n);
+
 /* onnx_norm.c */
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n);
 void kiln_onnx_build_softmax(kiln_onnx_node *n);
@@ -306,6 +310,7 @@ void kiln_onnx_build_split(kiln_onnx_node *n);
 void kiln_onnx_build_slice(kiln_onnx_node *n);
 void kiln_onnx_build_pad(kiln_onnx_node *n);
 void kiln_onnx_build_gather(kiln_onnx_node *n);
+void kiln_onnx_build_gather_elements(kiln_onnx_node *n);
 void kiln_onnx_build_expand(kiln_onnx_node *n);
 void kiln_onnx_build_depth_to_space(kiln_onnx_node *n);
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n);

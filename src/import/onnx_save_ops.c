@@ -248,6 +248,14 @@ static void write_find(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(wide)), "to", kiln_onnx_type_of(KILN_I32));
 }
 
+static void write_cross_entropy(writer *w, const kiln_node *n, const row *r)
+{
+    if (number(n, "smoothing") != 0 || integer(n, "axis") != 1)
+        kiln_onnx_writer_refuse(w, n, "ONNX neither smooths targets nor has classes but on axis 1");
+    kiln_onnx_put_text(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "reduction",
+                       "none");
+}
+
 /* mean, and mean((x - mean)^2) */
 static void write_moments(writer *w, const kiln_node *n, const row *r)
 {
@@ -376,6 +384,7 @@ static const row rows[] = {
     {"conv", "Conv", write_conv, 0},
     {"conv_integer", "ConvInteger", write_conv_integer, 0},
     {"conv_transpose", "ConvTranspose", write_conv, 0},
+    {"cross_entropy", "SoftmaxCrossEntropyLoss", write_cross_entropy, 0},
     {"expand", "Expand", write_expand, 0},
     {"expand_to", "Expand", write_expand, 1},
     {"find_last_max", "ArgMax", write_find, 0},
@@ -384,6 +393,7 @@ static const row rows[] = {
     {"find_min", "ArgMin", write_find, 0},
     {"flatten", "Reshape", write_reshape, 0},
     {"gather", "Gather", write_axis, 0},
+    {"gather_elements", "GatherElements", write_axis, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
     {"log_sum", "ReduceLogSum", write_reduce, 0},
     {"log_sum_exp", "ReduceLogSumExp", write_reduce, 0},

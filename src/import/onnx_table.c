@@ -263,6 +263,18 @@ static const struct kiln_onnx_row rows[] = {
      .most = 3,
      .build = kiln_onnx_build_quantize},
 
+    /* Losses */
+    {.name = "NegativeLogLikelihoodLoss",
+     .attributes = "ignore_index reduction",
+     .inputs = 2,
+     .most = 3,
+     .build = kiln_onnx_build_likelihood},
+    {.name = "SoftmaxCrossEntropyLoss",
+     .attributes = "ignore_index reduction",
+     .inputs = 2,
+     .most = 3,
+     .build = kiln_onnx_build_cross_entropy},
+
     /* Reductions */
     {.name = "ArgMax",
      .attributes = "axis keepdims select_last_index",
@@ -308,6 +320,7 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 2,
      .build = kiln_onnx_build_gather,
      .fold = kiln_onnx_fold_gather},
+    {.name = "GatherElements", .attributes = "axis", .inputs = 2, .build = kiln_onnx_build_gather_elements},
     {.name = "Pad",
      .attributes = "mode paddings pads value",
      .inputs = 1,

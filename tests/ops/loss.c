@@ -2,6 +2,8 @@
 #include "support/support.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const struct loss_case {
     kiln_shape scores, target;
@@ -37,6 +39,39 @@ Test(loss, cross_entropy_on_every_device)
     }
 }
 
+/* Smoothed, weighed and with rows left out, over axis 1 and over the last. */
+static kiln_tensor with_all(kiln_graph *g, const void *one_case)
+{
+    const struct loss_case *c = one_case;
+    const kiln_tensor scores = kiln_scale(g, kiln_test_input(g, c->scores), 4);
+    const kiln_tensor target = kiln_test_index(g, c->target, (int)c->scores.size[1]);
+    const kiln_tensor weights = kiln_test_input_in(g, KILN_SHAPE(c->scores.size[1]), 0.5, 2);
+    const kiln_class_loss_params p = {.ignores = true, .ignored = 1, .smoothing = 0.1, .weights = weights};
+    const kiln_class_loss_params smooth = {.smoothing = 0.25};
+    return kiln_add(g, kiln_cross_entropy_with(g, scores, target, &p),
+                    kiln_cross_entropy_with(g, scores, target, &smooth));
+}
+
+static kiln_tensor over_the_last_axis(kiln_graph *g, const void *one_case)
+{
+    const struct loss_case *c = one_case;
+    const int order[] = {0, 2, 3, 1}, flat[] = {0, 1};
+    const kiln_tensor scores = kiln_test_input(g, c->scores);
+    const kiln_tensor turned = kiln_transpose(g, scores, c->scores.rank == 4 ? order : flat);
+    const kiln_class_loss_params p = {.axis = -1, .smoothing = 0.1, .reduction = KILN_LOSS_EACH};
+    return kiln_cross_entropy_with(g, turned, kiln_test_index(g, c->target, (int)c->scores.size[1]), &p);
+}
+
+Test(loss, classes_are_weighed_ignored_and_smoothed_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        kiln_expect_gradient(with_all, &cases[i], cases[i].why);
+        kiln_expect_devices_agree(with_all, &cases[i], true, 0, cases[i].why);
+        kiln_expect_gradient(over_the_last_axis, &cases[i], cases[i].why);
+        kiln_expect_devices_agree(over_the_last_axis, &cases[i], true, 0, cases[i].why);
+    }
+}
+
 static kiln_tensor index_of(kiln_graph *g, const int32_t *values, int64_t count)
 {
     return kiln_constant(
@@ -54,6 +89,56 @@ static kiln_tensor known(kiln_graph *g, const void *one_case)
 Test(loss, a_target_that_is_no_class_gives_nan)
 {
     kiln_expect_values(known, NULL, (const double[]){log(exp(1) + exp(2)) - 2, NAN}, 2, 1e-12, "known");
+}
+
+/* Tokens beyond a sequence may be anything, and take no part; by a mask as by lengths. */
+static kiln_tensor sequences(kiln_graph *g, const void *one_case)
+{
+    const bool masked = *(const bool *)one_case;
+    const int32_t token[] = {1, 2, -100, 0, 99, 99}, truth[] = {1, 1, 0, 1, 0, 0};
+    const kiln_tensor scores = kiln_test_input(g, KILN_SHAPE(2, 3, 4));
+    const kiln_tensor target = kiln_reshape(g, index_of(g, token, 6), KILN_SHAPE(2, 3));
+    const kiln_tensor mask =
+        kiln_cast(g, kiln_reshape(g, index_of(g, truth, 6), KILN_SHAPE(2, 3)), KILN_BOOL);
+    const kiln_tensor lengths = index_of(g, (const int32_t[]){2, 1}, 2);
+    const kiln_class_loss_params p = {.smoothing = 0.1};
+    return kiln_sequence_cross_entropy(g, scores, target, masked ? mask : lengths, &p);
+}
+
+Test(loss, tokens_beyond_a_sequence_take_no_part)
+{
+    kiln_shape shape;
+    double *by_length = kiln_test_eval(sequences, &(bool){false}, NULL, &shape);
+    kiln_expect_values(sequences, &(bool){true}, by_length, 1, 1e-12, "a mask");
+    free(by_length);
+    for (int masked = 0; masked < 2; masked++) {
+        kiln_expect_gradient(sequences, &(bool){masked}, "sequences");
+        kiln_expect_devices_agree(sequences, &(bool){masked}, true, 0, "sequences");
+    }
+}
+
+Test(loss, misfits_of_losses_are_named)
+{
+    static const struct {
+        const char *says;
+        int which;
+    } misfits[] = {{"axis 3", 0}, {"wanted [N, T]", 1}, {"smoothing is 2", 2}, {"wanted [N, ..]", 3}};
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    for (size_t i = 0; i < KILN_COUNT(misfits); i++) {
+        kiln_graph *g = NULL;
+        cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+        const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(4, 3)),
+                          t = kiln_input(g, "t", KILN_I32, KILN_SHAPE(4)),
+                          one = kiln_input(g, "one", KILN_F32, KILN_SHAPE(4));
+        const kiln_class_loss_params far = {.axis = 3}, much = {.smoothing = 2};
+        const kiln_tensor y = misfits[i].which == 0   ? kiln_cross_entropy_with(g, x, t, &far)
+                              : misfits[i].which == 1 ? kiln_sequence_cross_entropy(g, x, t, t, NULL)
+                              : misfits[i].which == 2 ? kiln_cross_entropy_with(g, x, t, &much)
+                                                      : kiln_dice_loss(g, one, one, 1, KILN_LOSS_MEAN);
+        cr_expect(y.id == 0 && strstr(kiln_graph_error(g), misfits[i].says), "%s: %s", misfits[i].says,
+                  kiln_graph_error(g));
+        kiln_graph_destroy(&g);
+    }
 }
 
 /* The gradient's own gradient: a penalty on the gradient of a loss. */

@@ -1,0 +1,37 @@
+/* onnx_loss.c - the losses of ONNX's training operators. */
+#include <string.h>
+
+#include <kiln/losses.h>
+
+#include "import/onnx.h"
+
+static bool params_of(kiln_onnx_node *n, kiln_class_loss_params *out)
+{
+    const char *reduction = kiln_onnx_text(n, "reduction", "mean");
+    *out = (kiln_class_loss_params){.ignores = kiln_onnx_has_attribute(n, "ignore_index"),
+                                    .ignored = kiln_onnx_int(n, "ignore_index", 0),
+                                    .reduction = !strcmp(reduction, "none")  ? KILN_LOSS_EACH
+                                                 : !strcmp(reduction, "sum") ? KILN_LOSS_SUM
+                                                                             : KILN_LOSS_MEAN};
+    if (kiln_onnx_has(n, 2))
+        out->weights = kiln_onnx_in(n, 2);
+    return !n->refused;
+}
+
+void kiln_onnx_build_cross_entropy(kiln_onnx_node *n)
+{
+    kiln_class_loss_params p;
+    if (!params_of(n, &p))
+        return;
+    const kiln_tensor scores = kiln_onnx_in(n, 0);
+    kiln_onnx_out(n, 0, kiln_cross_entropy_with(n->g, scores, kiln_onnx_in(n, 1), &p));
+    if (n->outputs > 1)
+        kiln_onnx_out(n, 1, kiln_log_softmax(n->g, scores, 1));
+}
+
+void kiln_onnx_build_likelihood(kiln_onnx_node *n)
+{
+    kiln_class_loss_params p;
+    if (params_of(n, &p))
+        kiln_onnx_out(n, 0, kiln_negative_log_likelihood(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), &p));
+}
