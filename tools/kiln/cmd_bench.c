@@ -20,6 +20,7 @@
 #include "config.h"
 #include "json.h"
 #include "networks.h"
+#include "pictures.h"
 
 #if KILN_HAVE_JSON
 #include <cjson/cJSON.h>
@@ -32,6 +33,7 @@ struct work {
     kiln_graph *graph;
     kiln_tensor run[3]; /* the list, ended by none */
     bool train;
+    int classes;           /* that its labels are below; 0 means 10 */
     struct classifier net; /* of LeNet's rows: owns the graph */
 };
 
@@ -279,6 +281,78 @@ static kiln_status build_translator(struct work *w, int64_t size)
     return kiln_graph_status(g);
 }
 
+/* Scores of pictures, or a step of Adam that learns them. */
+static kiln_tensor pictures(struct work *w, picture_network *network, int64_t rows, int64_t columns)
+{
+    return network(w->graph,
+                   kiln_input(w->graph, "image", KILN_F32, KILN_SHAPE(KILN_BATCH, 3, rows, columns)));
+}
+
+static kiln_status predict(struct work *w, picture_network *network, int64_t rows, int64_t columns)
+{
+    w->run[0] = pictures(w, network, rows, columns);
+    return kiln_graph_status(w->graph);
+}
+
+static kiln_status learn(struct work *w, kiln_tensor scores, kiln_tensor label)
+{
+    w->train = true;
+    w->run[0] = kiln_minimize(w->graph, kiln_cross_entropy(w->graph, scores, label),
+                              &(kiln_minimize_params){.by = KILN_ADAM, .rate = 1e-3});
+    return kiln_graph_status(w->graph);
+}
+
+static kiln_status build_resnet18(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, resnet18, 224, 224);
+}
+
+static kiln_status build_resnet50(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, resnet50, 224, 224);
+}
+
+static kiln_status build_vgg16(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, vgg16, 224, 224);
+}
+
+static kiln_status build_mobilenet_v1(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, mobilenet_v1, 224, 224);
+}
+
+static kiln_status build_mobilenet_v2(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, mobilenet_v2, 224, 224);
+}
+
+static kiln_status build_squeezenet(struct work *w, int64_t size)
+{
+    (void)size;
+    return predict(w, squeezenet, 224, 224);
+}
+
+static kiln_status build_resnet20(struct work *w, int64_t size)
+{
+    (void)size;
+    return learn(w, pictures(w, resnet20, 32, 32),
+                 kiln_input(w->graph, "label", KILN_I32, KILN_SHAPE(KILN_BATCH)));
+}
+
+static kiln_status build_unet(struct work *w, int64_t size)
+{
+    (void)size;
+    w->classes = 4;
+    return learn(w, pictures(w, unet, 96, 128),
+                 kiln_input(w->graph, "label", KILN_I32, KILN_SHAPE(KILN_BATCH, 96, 128)));
+}
+
 #define GFLOP(n) (2e-9 * (n) * (n) * (n))
 #define MIB      (1024.0 * 1024.0)
 
@@ -302,6 +376,15 @@ static const struct row rows[] = {
     {"train attention 1024 h8 d64", build_attention_training, 1024, 1, 0, 0},
     {"train layer norm 4096x768", build_layer_norm, 768, 1, 0, 0},
     {"train embedding 30000x256, 2048 rows", build_embedding, 2048, 1, 0, 0},
+    {"forward resnet18 b1", build_resnet18, 1, 1, 0, 0},
+    {"forward resnet18 b8", build_resnet18, 8, 1, 0, 0},
+    {"forward resnet50 b1", build_resnet50, 1, 1, 0, 0},
+    {"forward vgg16 b1", build_vgg16, 1, 1, 0, 0},
+    {"forward mobilenet_v1 b1", build_mobilenet_v1, 1, 1, 0, 0},
+    {"forward mobilenet_v2 b1", build_mobilenet_v2, 1, 1, 0, 0},
+    {"forward squeezenet b1", build_squeezenet, 1, 1, 0, 0},
+    {"train resnet20 cifar b128", build_resnet20, 128, 1, 0, 0},
+    {"train unet 96x128 b8", build_unet, 8, 1, 0, 0},
     {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
     {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
     {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},
@@ -326,8 +409,8 @@ struct bench {
     int64_t repeat;
 };
 
-/* Random values in [0, 1), or classes below 10. */
-static kiln_status write_input(kiln_program *p, kiln_tensor t, int64_t batch)
+/* Random values in [0, 1), or classes. */
+static kiln_status write_input(kiln_program *p, kiln_tensor t, int64_t batch, int classes)
 {
     kiln_array array = {.type = kiln_program_tensor_type(p, t), .shape = kiln_program_tensor_shape(p, t)};
     struct kiln_rng rng;
@@ -344,7 +427,7 @@ static kiln_status write_input(kiln_program *p, kiln_tensor t, int64_t batch)
         if (array.type == KILN_F32)
             ((float *)array.data)[i] = (float)kiln_rng_uniform(&rng);
         else
-            ((int32_t *)array.data)[i] = (int32_t)kiln_rng_below(&rng, 10);
+            ((int32_t *)array.data)[i] = (int32_t)kiln_rng_below(&rng, (uint32_t)classes);
     status = kiln_program_write(p, t, &array);
     free(array.data);
     return status;
@@ -370,14 +453,14 @@ static int compare(const void *a, const void *b)
 }
 
 /* Two samples to warm up, then `repeat` that count. */
-static kiln_status time_program(const struct bench *b, kiln_program *p, const struct row *row,
+static kiln_status time_program(const struct bench *b, kiln_program *p, const struct row *row, int classes,
                                 struct times *out)
 {
     double *all = calloc((size_t)b->repeat, sizeof *all), unused;
     kiln_status status = all ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "no memory for the times");
 
     for (int i = 0; i < kiln_program_input_count(p) && !status; i++)
-        status = write_input(p, kiln_program_input(p, i), row->size);
+        status = write_input(p, kiln_program_input(p, i), row->size, classes);
     for (int i = 0; i < 2 && !status; i++)
         status = sample(p, row->count, &unused);
     for (int64_t i = 0; i < b->repeat && !status; i++)
@@ -401,7 +484,7 @@ static kiln_status measure(const struct bench *b, const struct row *row, struct 
         !(status = kiln_weights_create(&weights, w.graph, NULL)) &&
         !(status = kiln_program_create(&p, b->dev, w.graph, weights,
                                        &(kiln_program_params){.train = w.train, .run = w.run})))
-        status = time_program(b, p, row, out);
+        status = time_program(b, p, row, w.classes ? w.classes : 10, out);
     kiln_program_destroy(&p);
     kiln_weights_destroy(&weights);
     if (w.net.graph)
