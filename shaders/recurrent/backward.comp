@@ -199,33 +199,51 @@ void rest(cell c)
         extra[c.row * p.hidden + c.unit] = T(0.0);
 }
 
-void clear()
+/* The sums in a copy, which loops that are not unrolled may walk, while the sums themselves stay in registers. */
+float result[MOST_UNITS * MOST_ROWS];
+
+void begin()
 {
     [[unroll]] for (uint i = 0u; i < MOST_UNITS * MOST_ROWS; i++)
         sum[i] = 0.0;
 }
 
+void end()
+{
+    [[unroll]] for (uint i = 0u; i < MOST_UNITS * MOST_ROWS; i++)
+        result[i] = sum[i];
+}
+
+/* Walk what the lane computes: unit `k` and row `r`. */
+#define EACH_RESULT(i)                                                                                               \
+    [[dont_unroll]] for (uint i = 0u; i < UNITS * stored_rows && kiln_is_unit(i / stored_rows); i++)
+cell cell_of(uint i, uint t)
+{
+    const uint r = i % stored_rows;
+    return cell(r, kiln_row(t, r), kiln_unit(i / stored_rows));
+}
+#define RESULT(i) result[(i) / stored_rows * MOST_ROWS + (i) % stored_rows]
+
 /* Add the products of the gates at t to the gradient of the state before. */
 void pull(uint t)
 {
-    clear();
+    begin();
     for (uint gate = 0u; gate < PULLED; gate++)
         product(gate, t);
-    [[unroll]] for (uint i = 0u; i < MOST_UNITS; i++)
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            if (i < UNITS && kiln_is_unit(i) && r < stored_rows && t < until[r]) {
-                const uint at = kiln_state(0u, r) + kiln_unit(i);
-                dstates[at] = T(float(dstates[at]) + SUM(i, r));
-            }
+    end();
+    EACH_RESULT(i) {
+        const uint r = i % stored_rows, at = kiln_state(0u, r) + kiln_unit(i / stored_rows);
+        if (t < until[r])
+            dstates[at] = T(float(dstates[at]) + RESULT(i));
+    }
 }
 
 /* The step's gates but for what waits for another product. */
 void run_first(uint t)
 {
-    [[dont_unroll]] for (uint i = 0u; i < UNITS * stored_rows && kiln_is_unit(i / stored_rows); i++) {
-        const uint r = i % stored_rows;
-        const cell c = cell(r, kiln_row(t, r), kiln_unit(i / stored_rows));
-        if (t >= until[r]) {
+    EACH_RESULT(i) {
+        const cell c = cell_of(i, t);
+        if (t >= until[c.r]) {
             rest(c);
             continue;
         }
@@ -241,15 +259,13 @@ void run_first(uint t)
 
 void run_second(uint t)
 {
-    clear();
+    begin();
     product(2u, t);
-    float drh[MOST_UNITS * MOST_ROWS];
-    [[unroll]] for (uint i = 0u; i < MOST_UNITS * MOST_ROWS; i++)
-        drh[i] = sum[i];
-    [[dont_unroll]] for (uint i = 0u; i < UNITS * stored_rows && kiln_is_unit(i / stored_rows); i++) {
-        const uint r = i % stored_rows, k = i / stored_rows;
-        if (t < until[r])
-            gru_reset(cell(r, kiln_row(t, r), kiln_unit(k)), drh[k * MOST_ROWS + r]);
+    end();
+    EACH_RESULT(i) {
+        const cell c = cell_of(i, t);
+        if (t < until[c.r])
+            gru_reset(c, RESULT(i));
     }
 }
 
@@ -278,10 +294,12 @@ void main()
     for (uint i = LANE; i < ROWS * GATES * FOURS; i += LANES)
         d[i] = vec4(0.0);
     barrier();
-    for (uint s = 0u; s < p.steps; s++) {
+    for (uint s = 0u; s <= p.steps; s++) {
         const uint t = kiln_time(s, true);
         for (first_unit = LANE; s > 0u && first_unit < p.hidden; first_unit += LANES * UNITS)
             pull(kiln_time(s - 1u, true));
+        if (s == p.steps)
+            break;
         barrier();
         for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
             run_first(t);
@@ -292,8 +310,6 @@ void main()
             barrier();
         }
     }
-    for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
-        pull(kiln_time(p.steps - 1u, true));
 }
 
 #endif

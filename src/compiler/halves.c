@@ -32,12 +32,14 @@ static uint32_t reals_of(const struct kiln_plan *plan, const kiln_dispatch *d)
     return reals;
 }
 
-/* The halves that the contract does not allow there, or not beside floats. */
+/* The halves that the contract does not allow there; all where those that must be alike are not: a half variant takes halves in
+ * every one of them, whatever the mixed ones hold. */
 static uint32_t misfits_of(const struct kiln_plan *plan, const kiln_dispatch *d)
 {
-    const uint32_t together = d->kernel->halves & d->halves;
-    const bool all = together == (d->kernel->halves & reals_of(plan, d));
-    return (d->halves & ~(d->kernel->halves | d->kernel->mixed)) | (all ? 0 : together);
+    const uint32_t alike = d->kernel->halves & reals_of(plan, d);
+    if ((alike & d->halves) != alike)
+        return d->halves;
+    return d->halves & ~(d->kernel->halves | d->kernel->mixed);
 }
 
 static void forget(kiln_dispatch *d, uint32_t halves)

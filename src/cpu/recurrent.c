@@ -147,14 +147,12 @@ static void rest(const struct step *s)
 static void run_line(const struct view *v, const struct line *l, const kiln_memory *m)
 {
     const struct kiln_params_recurrent *p = v->p;
-    const size_t hidden = p->hidden, square = hidden * hidden;
-    const size_t packed = v->gates * ((hidden + 3) / 4) * 4 * p->units;
+    const size_t hidden = p->hidden;
     void *initial = v->flags & KILN_RECURRENT_INITIAL ? m->at[4] : NULL;
     real *h_next = state_of(v, l, m->at[5], 0), *c_next = state_of(v, l, m->at[5], 1);
     struct step s = {
         .v = v,
-        .w =
-            (const real *)m->at[1] + l->own * (v->flags & KILN_RECURRENT_PACKED ? packed : v->gates * square),
+        .w = (const real *)m->at[1] + l->own * weights_of(v),
         .vectors = v->flags & KILN_RECURRENT_VECTORS ? (const real *)m->at[2] + l->d * 3 * hidden : NULL,
         .h = state_of(v, l, initial, 0),
         .c = v->cell == KILN_CELL_LSTM ? state_of(v, l, initial, 1) : NULL,

@@ -48,6 +48,7 @@ static size_t slice_of(const struct kiln_params_recurrent *p)
 struct factor {
     const float *w;
     size_t step, step_k, columns, depth;
+    bool by_terms; /* a term's columns lie side by side, else a column's terms do */
     float *packed; /* NULL: not packed */
 };
 
@@ -117,7 +118,7 @@ static void multiply(const struct tools *t, const struct factor *f, const float 
                              depth, c, c_step, add || k > 0);
     }
     for (size_t i = 0; !f->packed && i < count; i++, a += a_step, c += c_step) {
-        if (f->step_k == 1) { /* of the forward direction: nothing is added to */
+        if (!f->by_terms) { /* forward, where nothing is added to */
             dots(a, f->w, f->columns, f->depth, c);
             continue;
         }
@@ -223,6 +224,7 @@ static void set_factors(struct slice *s, const float *w, bool gradient)
         struct factor *f = i ? &s->fresh : &s->all;
         const size_t count = (i ? gates - direct : direct) * hidden;
         f->w = w + (i ? direct * hidden * hidden : 0);
+        f->by_terms = gradient;
         f->step = gradient ? 1 : hidden;
         f->step_k = gradient ? hidden : 1;
         f->columns = gradient ? hidden : count;

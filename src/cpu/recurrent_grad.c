@@ -166,12 +166,11 @@ static void pull(struct step *s, const struct line *l, const kiln_memory *m, siz
 static void run_line(const struct view *v, const struct line *l, const kiln_memory *m)
 {
     const struct kiln_params_recurrent *p = v->p;
-    const size_t hidden = p->hidden, packed = v->gates * ((hidden + 3) / 4) * 4 * p->units;
+    const size_t hidden = p->hidden;
     const bool extra_rows = v->cell == KILN_CELL_GRU && !(v->flags & KILN_RECURRENT_RESET_BEFORE);
     struct step s = {
         .v = v,
-        .w = (const real *)m->at[0] +
-             l->own * (v->flags & KILN_RECURRENT_PACKED ? packed : v->gates * hidden * hidden),
+        .w = (const real *)m->at[0] + l->own * weights_of(v),
         .vectors = v->flags & KILN_RECURRENT_VECTORS ? (const real *)m->at[1] + l->d * 3 * hidden : NULL,
         .dh = state_of(v, l, m->at[5], 0),
         .dc = state_of(v, l, m->at[5], 1),

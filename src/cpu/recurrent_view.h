@@ -122,6 +122,15 @@ static inline double gate_slope(const struct view *v, int which, double saved)
     return slope(v, which, gate_value(v, which, saved));
 }
 
+/* Elements of a direction's weights. */
+static inline size_t weights_of(const struct view *v)
+{
+    const size_t hidden = v->p->hidden, fours = (hidden + 3) / 4;
+    if (!(v->flags & KILN_RECURRENT_PACKED))
+        return v->gates * hidden * hidden;
+    return (v->gates * fours * 4 * v->p->units + 63) / 64 * 64;
+}
+
 /* One sequence in one direction. */
 struct line {
     size_t n, d; /* d of all directions */

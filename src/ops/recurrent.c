@@ -72,8 +72,9 @@ static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     };
     for (int i = 0; i < KILN_RECURRENT_INPUTS; i++) {
         const kiln_spec have = kiln_tensor_spec(g, n->in[i]);
-        const bool real = kiln_type_is_real(have.type);
-        const bool fits = i == KILN_RECURRENT_IN_LENGTHS ? !real && have.type != KILN_BOOL : real;
+        const bool whole = !kiln_type_is_real(have.type) && have.type != KILN_BOOL;
+        const bool fits =
+            i == KILN_RECURRENT_IN_LENGTHS ? whole : have.type == x.type && kiln_type_is_real(x.type);
         if (n->in[i].id && (!fits || !kiln_shape_equal(&have.shape, &wanted[i].shape)))
             return misfit(g, n, wanted[i].what, n->in[i], &wanted[i].shape);
     }
@@ -81,6 +82,7 @@ static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
         out[i] = x;
     out[0].shape.size[2] = p->directions * p->hidden;
     out[1].shape = states_shape(p, sequences);
+    out[2].type = KILN_F32;
     out[2].shape.size[2] = p->directions * kiln_recurrent_saved_width(p->cell) * p->hidden;
     return KILN_OK;
 }
@@ -91,12 +93,14 @@ static kiln_tensor vectors_gradient(kiln_graph *g, const struct kiln_recurrent *
                                     kiln_tensor dx, kiln_tensor extra)
 {
     const kiln_reduce_params each = {.axes = KILN_AXES(1)}, all = {.axes = KILN_AXES(0, 1)};
+    const kiln_type type = kiln_tensor_type(g, vectors);
     if (p->cell == KILN_CELL_LSTM)
-        return kiln_reshape_to(g, kiln_sum(g, extra, &each), vectors);
+        return kiln_reshape_to(g, kiln_cast(g, kiln_sum(g, extra, &each), type), vectors);
     const kiln_shape by_direction = KILN_SHAPE(p->directions, KILN_REST);
     const kiln_tensor gates = kiln_reshape(g, kiln_sum_to(g, dx, vectors), by_direction);
+    const kiln_tensor fresh = kiln_cast(g, kiln_sum(g, extra, &all), type);
     const kiln_tensor part[] = {kiln_slice(g, gates, 1, 0, 2 * p->hidden, 1),
-                                kiln_reshape(g, kiln_sum(g, extra, &all), by_direction)};
+                                kiln_reshape(g, fresh, by_direction)};
     return kiln_reshape_to(g, kiln_concat(g, part, 2, 1), vectors);
 }
 

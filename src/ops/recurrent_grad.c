@@ -27,6 +27,7 @@ static kiln_status grad_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     const int64_t sequences = saved.shape.size[!p->batch_first];
     for (int i = 0; i < 3; i++)
         out[i] = saved;
+    out[0].type = out[1].type = kiln_tensor_type(g, n->in[KILN_RECURRENT_GRAD_W]);
     out[0].shape.size[2] = p->directions * kiln_recurrent_gate_count(p->cell) * p->hidden;
     out[1].shape = KILN_SHAPE(kiln_recurrent_state_count(p->cell) * p->directions, sequences, p->hidden);
     if (kiln_recurrent_resets_after(p))
@@ -75,15 +76,18 @@ static int gates_of(const struct kiln_recurrent *p, struct gates out[2])
     return p->cell == KILN_CELL_GRU ? 2 : 1;
 }
 
-/* The sum over all positions, cut into `count` splits of `length`: a multiple of 64, so that what a split reads begins aligned,
- * and few enough for a binding. `part`: elements from one split's results to the next's. */
+/* Elements, and rows, at whose multiples a binding may begin: 256 bytes of halves. */
+enum { ALIGNED = 128 };
+
+/* The sum over all positions, cut into `count` splits of `length`: few enough for a binding, and aligned. `part`: elements from
+ * one split's results to the next's. */
 struct splits {
     int64_t length, count, part;
 };
 
-static int64_t up_to_64(int64_t x)
+static int64_t aligned(int64_t x)
 {
-    return (x + 63) / 64 * 64;
+    return (x + ALIGNED - 1) / ALIGNED * ALIGNED;
 }
 
 static struct splits splits_of(const kiln_plan *plan, const kiln_node *n,
@@ -92,9 +96,9 @@ static struct splits splits_of(const kiln_plan *plan, const kiln_node *n,
     const int64_t positions = s->steps * s->sequences;
     const int64_t results = s->directions * s->gates * s->hidden * s->hidden;
     const int64_t row = s->directions * s->width * s->hidden * (int64_t)kiln_plan_element(plan, n->in[2]);
-    const int64_t most = (int64_t)kiln_plan_caps(plan)->max_binding / row / 64 * 64;
+    const int64_t most = (int64_t)kiln_plan_caps(plan)->max_binding / row / ALIGNED * ALIGNED;
     const int64_t wanted = positions / (32768 / results + 1);
-    struct splits p = {.length = up_to_64(wanted > 256 ? wanted : 256), .part = up_to_64(results)};
+    struct splits p = {.length = aligned(wanted > 256 ? wanted : 256), .part = aligned(results)};
     if (p.length > most && most > 0)
         p.length = most;
     p.count = (positions + p.length - 1) / p.length;
@@ -115,7 +119,7 @@ static kiln_status multiply(kiln_plan *plan, const kiln_node *n, const struct ki
                             kiln_tensor parts, int64_t to)
 {
     const int64_t square = s->hidden * s->hidden, at = to + (direction * s->gates + gates->first) * square;
-    const int64_t skipped = at / 64 * 64;
+    const int64_t skipped = at / ALIGNED * ALIGNED;
     const uint64_t element = kiln_plan_element(plan, parts);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_matmul,

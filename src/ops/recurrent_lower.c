@@ -19,6 +19,7 @@
 #include "device/caps.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
+#include "ops/lower.h"
 
 struct kiln_recurrent_sizes kiln_recurrent_sizes_of(const kiln_plan *plan, const struct kiln_recurrent *p,
                                                     kiln_tensor t)
@@ -42,10 +43,16 @@ struct work {
     const struct kiln_recurrent *p;
     struct kiln_recurrent_sizes s;
     bool gradient, by_steps;
-    kiln_dispatch d;        /* what all dispatches have in common */
-    kiln_tensor weights;    /* packed; else the node's own */
-    int64_t window_units;   /* that see one piece of the weights */
-    bool together;          /* both directions in one dispatch */
+    kiln_dispatch d;      /* what all dispatches have in common */
+    kiln_tensor weights;  /* packed; else the node's own */
+    int64_t window_units; /* that see one piece of the weights */
+    bool together;        /* both directions in one dispatch */
+    kiln_tensor last;     /* states behind the last dispatch */
+    struct {
+        kiln_tensor from, to;
+    } half[3]; /* results that are stored as halves, and where they are computed */
+    int halves;
+    kiln_status status;
     kiln_tensor between[2]; /* states from a dispatch to the next */
 };
 
@@ -74,8 +81,8 @@ static int64_t packed_count(const struct work *w, int64_t units)
 }
 
 /* Copy the terms [first, first + count) of every sum, a full four or what is left of the last one. */
-static kiln_status pack_terms(const struct work *w, int direction, int64_t first_unit, int64_t units,
-                              int64_t four, int64_t count, int64_t within, int64_t to)
+static kiln_status pack_terms(const struct work *w, kiln_tensor plain, int direction, int64_t first_unit,
+                              int64_t units, int64_t four, int64_t count, int64_t within, int64_t to)
 {
     const int64_t h = w->s.hidden, g = w->s.gates;
     struct kiln_walk walk = {
@@ -93,8 +100,7 @@ static kiln_status pack_terms(const struct work *w, int direction, int64_t first
         walk.x_start = direction * g * h * h + first_unit + four * 4 * h;
         walk.y_start = to + four * units * 4;
     }
-    return kiln_plan_walk(w->plan, w->node->in[w->gradient ? KILN_RECURRENT_GRAD_W : KILN_RECURRENT_IN_W],
-                          w->weights, &walk);
+    return kiln_plan_walk(w->plan, plain, w->weights, &walk);
 }
 
 /* Where the packed weights of a direction's window begin, in elements. */
@@ -103,7 +109,7 @@ static int64_t packed_at(const struct work *w, int direction, int64_t first_unit
     return direction * packed_count(w, w->s.hidden) + packed_count(w, first_unit);
 }
 
-static kiln_status pack_weights(struct work *w)
+static kiln_status pack_weights(struct work *w, kiln_tensor plain)
 {
     const int64_t whole = w->s.hidden / 4, left = w->s.hidden % 4;
     kiln_status status = KILN_OK;
@@ -114,9 +120,9 @@ static kiln_status pack_weights(struct work *w)
         for (int64_t u = 0; u < w->s.hidden && !status; u += w->window_units) {
             const int64_t rest = w->s.hidden - u, units = rest < w->window_units ? rest : w->window_units;
             const int64_t to = packed_at(w, d, u);
-            status = pack_terms(w, d, u, units, 0, whole, 4, to);
+            status = pack_terms(w, plain, d, u, units, 0, whole, 4, to);
             if (left && !status)
-                status = pack_terms(w, d, u, units, whole, 1, left, to);
+                status = pack_terms(w, plain, d, u, units, whole, 1, left, to);
         }
     return status;
 }
@@ -201,7 +207,7 @@ static void bind_states(const struct work *w, int64_t hop, int64_t hops, kiln_di
         d->bind[4].value = w->between[(hop - 1) % 2];
         d->constants[4] |= KILN_RECURRENT_INITIAL;
     }
-    d->bind[5].value = hop + 1 < hops ? w->between[hop % 2] : w->node->out[1];
+    d->bind[5].value = hop + 1 < hops ? w->between[hop % 2] : w->last;
 }
 
 /* `steps` steps from the one at `first` on, in order of execution. */
@@ -386,10 +392,47 @@ static struct work work_of(kiln_plan *plan, const kiln_node *n, bool gradient, b
     return w;
 }
 
+static kiln_binding whole(kiln_tensor t)
+{
+    return (kiln_binding){.value = t};
+}
+
+static uint64_t count_of(const kiln_plan *plan, kiln_tensor t)
+{
+    const kiln_spec spec = kiln_plan_spec(plan, t);
+    return (uint64_t)kiln_shape_count(&spec.shape);
+}
+
+/* Kernels compute with floats: halves are widened once, before the first dispatch, and results become halves at the end. */
+static kiln_tensor floats_like(struct work *w, kiln_tensor t)
+{
+    return t.id && kiln_plan_element(w->plan, t) == 2
+               ? kiln_plan_temporary(w->plan, KILN_F32, (int64_t)count_of(w->plan, t))
+               : t;
+}
+
+static kiln_tensor floats_of(struct work *w, kiln_tensor t)
+{
+    const kiln_tensor wide = floats_like(w, t);
+    if (wide.id != t.id && !w->status)
+        w->status = kiln_lower_copy(w->plan, whole(t), whole(wide), count_of(w->plan, t));
+    return wide;
+}
+
+static kiln_tensor floats_for(struct work *w, kiln_tensor result)
+{
+    const kiln_tensor wide = floats_like(w, result);
+    if (wide.id != result.id) {
+        w->half[w->halves].from = wide;
+        w->half[w->halves++].to = result;
+    }
+    return wide;
+}
+
 /* Bind an input if it is there, and say so. */
 static void bind_optional(struct work *w, int input, int binding, uint32_t flag)
 {
-    w->d.bind[binding].value = w->node->in[input];
+    w->d.bind[binding].value = floats_of(w, w->node->in[input]);
     w->d.constants[4] |= w->node->in[input].id ? flag : 0;
 }
 
@@ -404,27 +447,34 @@ static bool reads_plain(const kiln_plan *plan, kiln_tensor weights)
 
 static kiln_status finish(struct work *w)
 {
-    kiln_status status = KILN_OK;
-    w->weights = w->node->in[w->gradient ? KILN_RECURRENT_GRAD_W : KILN_RECURRENT_IN_W];
+    const kiln_tensor plain =
+        floats_of(w, w->node->in[w->gradient ? KILN_RECURRENT_GRAD_W : KILN_RECURRENT_IN_W]);
+    w->weights = plain;
     choose_units(w);
-    if (!reads_plain(w->plan, w->weights)) {
+    if (!reads_plain(w->plan, plain)) {
         w->d.constants[4] |= KILN_RECURRENT_PACKED;
-        status = pack_weights(w);
+        w->status = w->status ? w->status : pack_weights(w, plain);
     }
-    return status ? status : run_all(w);
+    if (!w->status)
+        w->status = run_all(w);
+    for (int i = 0; i < w->halves && !w->status; i++)
+        w->status = kiln_lower_copy(w->plan, whole(w->half[i].from), whole(w->half[i].to),
+                                    count_of(w->plan, w->half[i].to));
+    return w->status;
 }
 
 static kiln_status fill_zero(kiln_plan *plan, kiln_tensor t)
 {
-    const kiln_spec spec = kiln_plan_spec(plan, t);
-    return kiln_shape_count(&spec.shape) ? kiln_plan_fill(plan, (kiln_binding){.value = t}, 0) : KILN_OK;
+    return count_of(plan, t) ? kiln_plan_fill(plan, whole(t), 0) : KILN_OK;
 }
 
 /* Let `states` begin as `from`, or as zeros. */
 static kiln_status begin_states(kiln_plan *plan, kiln_tensor from, kiln_tensor states)
 {
-    return from.id ? kiln_plan_copy(plan, (kiln_binding){.value = from}, (kiln_binding){.value = states})
-                   : fill_zero(plan, states);
+    const uint64_t count = count_of(plan, states);
+    if (!from.id || !count)
+        return fill_zero(plan, states);
+    return kiln_lower_copy(plan, whole(from), whole(states), count);
 }
 
 static kiln_status lower(kiln_plan *plan, const kiln_node *n, bool by_steps)
@@ -432,11 +482,12 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n, bool by_steps)
     struct work w = work_of(plan, n, false, by_steps, n->in[KILN_RECURRENT_IN_X]);
     if (w.s.steps * w.s.sequences == 0)
         return begin_states(plan, n->in[KILN_RECURRENT_IN_STATES], n->out[1]);
-    w.d.bind[0].value = n->in[KILN_RECURRENT_IN_X];
+    w.d.bind[0].value = floats_of(&w, n->in[KILN_RECURRENT_IN_X]);
     bind_optional(&w, KILN_RECURRENT_IN_VECTORS, 2, KILN_RECURRENT_VECTORS);
     bind_optional(&w, KILN_RECURRENT_IN_LENGTHS, 3, KILN_RECURRENT_LENGTHS);
     bind_optional(&w, KILN_RECURRENT_IN_STATES, 4, KILN_RECURRENT_INITIAL);
-    w.d.bind[6].value = n->out[0];
+    w.d.bind[6].value = floats_for(&w, n->out[0]);
+    w.last = floats_for(&w, n->out[1]);
     if (kiln_plan_used(plan, n->out[2]) || (by_steps && w.p->flags & KILN_RECURRENT_RESET_BEFORE)) {
         w.d.bind[7].value = n->out[2];
         w.d.constants[4] |= KILN_RECURRENT_SAVES;
@@ -447,21 +498,24 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n, bool by_steps)
 static kiln_status grad_lower(kiln_plan *plan, const kiln_node *n, bool by_steps)
 {
     struct work w = work_of(plan, n, true, by_steps, n->in[KILN_RECURRENT_GRAD_SAVED]);
-    kiln_status status = begin_states(plan, n->in[KILN_RECURRENT_GRAD_DSTATES], n->out[1]);
-    if (status || w.s.steps * w.s.sequences == 0)
-        return status ? status : fill_zero(plan, n->out[2]);
+    const bool empty = w.s.steps * w.s.sequences == 0, sums = !kiln_recurrent_resets_after(w.p);
+    if (empty)
+        w.status = begin_states(plan, n->in[KILN_RECURRENT_GRAD_DSTATES], n->out[1]);
+    if (!w.status && (empty || sums))
+        w.status = fill_zero(plan, n->out[2]);
+    if (empty || w.status)
+        return w.status;
     bind_optional(&w, KILN_RECURRENT_GRAD_VECTORS, 1, KILN_RECURRENT_VECTORS);
     bind_optional(&w, KILN_RECURRENT_GRAD_LENGTHS, 2, KILN_RECURRENT_LENGTHS);
     w.d.bind[3].value = n->in[KILN_RECURRENT_GRAD_SAVED];
     bind_optional(&w, KILN_RECURRENT_GRAD_DY, 4, KILN_RECURRENT_DY);
-    w.d.bind[5].value = n->out[1];
-    w.d.bind[6].value = n->out[0];
-    const kiln_spec extra = kiln_plan_spec(plan, n->out[2]);
-    if (kiln_shape_count(&extra.shape))
+    w.d.bind[5].value = floats_for(&w, n->out[1]);
+    w.status =
+        w.status ? w.status : begin_states(plan, n->in[KILN_RECURRENT_GRAD_DSTATES], w.d.bind[5].value);
+    w.d.bind[6].value = floats_for(&w, n->out[0]);
+    if (count_of(plan, n->out[2]))
         w.d.bind[7].value = n->out[2];
-    if (w.d.bind[7].value.id && !kiln_recurrent_resets_after(w.p))
-        status = fill_zero(plan, n->out[2]);
-    return status ? status : finish(&w);
+    return finish(&w);
 }
 
 /* All steps at once: on the CPU; on a GPU where a workgroup holds the states and one step has too little work. */

@@ -7,6 +7,7 @@
 #include "chain/codes.h"
 #include "check/operands.h"
 #include "cumulative/codes.h"
+#include "recurrent/recurrent.h"
 #include "scatter/codes.h"
 
 /* A step or two round beyond what the operands' roundings stand for. Kernels were seen at a third of this. */
@@ -63,6 +64,12 @@ static double means(const struct check_operands *o)
     return isfinite(largest) ? largest : 0;
 }
 
+/* Of a recurrent dispatch. */
+static double steps(const kiln_dispatch *d)
+{
+    return ((const struct kiln_params_recurrent *)d->block.words)->steps;
+}
+
 static const struct check_bound rows[] = {
     MOVES("compact"),
     MOVES("copy"),
@@ -84,6 +91,7 @@ static const struct check_bound rows[] = {
     {"cumulate", 24, 2, 0, "an element stands behind four of its lane, seven of lanes, and blocks"},
     {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},
     {"normalize*", 8, 4, 0, "sums of such quotients"},
+    {"recurrent*", 8, 2, 0, "every step rounds a squashing a gate, of a few ulps each", .steps = steps},
     {"scatter*", 0, 0, 0, "moves values", only_sets},
     {"scatter*", 36, 2, 0, "a place may get 256 in a row, whatever they are on average"},
 };
@@ -96,7 +104,10 @@ const struct check_bound *check_bound_of(const kiln_dispatch *d)
     return &usual;
 }
 
-double check_roundings(const struct check_bound *bound, double n, bool reference)
+double check_roundings(const kiln_dispatch *d, double n, bool reference)
 {
-    return bound->fixed + bound->terms * (reference ? 2 : sqrt(n));
+    const struct check_bound *bound = check_bound_of(d);
+    const double steps = bound->steps ? fmax(1, bound->steps(d)) : 1;
+
+    return (bound->fixed + bound->terms * (reference ? 2 : sqrt(n))) * sqrt(steps);
 }

@@ -8,7 +8,8 @@
  * is taken. So sums that cancel are held to the size of their terms, and others to their own.
  *
  * A sum of n terms rounds at each, in either direction: n roundings add up to about sqrt(n) of them (Higham and Mary
- * 2019). A row says how many roundings a kernel has apart from that, and how many per sqrt(n).
+ * 2019). A row says how many roundings a kernel has apart from that, and how many per sqrt(n). Where each of t steps goes on from
+ * what the last one rounded, sqrt(t) times as many.
  */
 #ifndef KILN_TOOLS_CHECK_BOUNDS_H
 #define KILN_TOOLS_CHECK_BOUNDS_H
@@ -26,12 +27,13 @@ struct check_bound {
     const char *why;
     bool (*applies)(const kiln_dispatch *d);           /* NULL: to every dispatch */
     double (*cancels)(const struct check_operands *o); /* as least, by the values; NULL: nothing more */
+    double (*steps)(const kiln_dispatch *d);           /* that go on from one another; NULL: one */
 };
 
 /** The first row for the dispatch, or the one for all others. */
 const struct check_bound *check_bound_of(const kiln_dispatch *d);
 
 /** Roundings of a dispatch whose sums have n terms. The float32 reference accumulates in double: as if they were four. */
-double check_roundings(const struct check_bound *bound, double n, bool reference);
+double check_roundings(const kiln_dispatch *d, double n, bool reference);
 
 #endif

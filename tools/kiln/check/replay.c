@@ -81,7 +81,7 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
     kiln_dispatch d = *o->dispatch;
     struct check_outcome out = {
         .step = step, .node = r->plan->step.data[step].node, .kernel = d.kernel, .variant = variant};
-    const double roundings = check_roundings(check_bound_of(&d), check_terms_of(o), reference);
+    const double roundings = check_roundings(&d, check_terms_of(o), reference);
     kiln_status status;
 
     d.variant = variant;
