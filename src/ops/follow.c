@@ -12,6 +12,7 @@
 #include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
+#include "ops/narrow.h"
 
 static bool same_shape(const kiln_graph *g, kiln_tensor a, kiln_tensor b)
 {
@@ -129,9 +130,13 @@ const kiln_op kiln_op_sum_to = {
     .sum_cases = sum_to_sum,
 };
 
+/* Sums of narrow integers are those of words, wrapped. */
 kiln_tensor kiln_sum_to(kiln_graph *g, kiln_tensor x, kiln_tensor like)
 {
-    return pair(g, &kiln_op_sum_to, x, like);
+    const kiln_type type = x.id ? kiln_tensor_type(g, x) : KILN_F32;
+    if (!kiln_is_narrow(type))
+        return pair(g, &kiln_op_sum_to, x, like);
+    return kiln_cast(g, pair(g, &kiln_op_sum_to, kiln_cast(g, x, KILN_I32), like), type);
 }
 
 /* expand_to ---------------------------------------------------------------------------------------------- */

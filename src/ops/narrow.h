@@ -1,6 +1,8 @@
 /*
- * narrow.h - integers narrower than a word. A device computes them as words; sums and products of words, brought back to the
- * narrow type, are those of that type, since both wrap.
+ * narrow.h - integers narrower than a word.
+ *
+ * A device computes them as words; sums and products of words, brought back to the narrow type, are those of that type, since
+ * both wrap.
  */
 #ifndef KILN_OPS_NARROW_H
 #define KILN_OPS_NARROW_H

@@ -20,6 +20,7 @@
 #include "ops/cases.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
+#include "ops/narrow.h"
 #include "reduce/codes.h"
 #include "reduce/place.h"
 
@@ -395,7 +396,7 @@ static kiln_tensor reduce(kiln_graph *g, const kiln_op *op, kiln_tensor x, const
 static kiln_tensor total(kiln_graph *g, const kiln_op *op, kiln_tensor x, const kiln_reduce_params *params)
 {
     const kiln_type type = x.id ? kiln_tensor_type(g, x) : KILN_F32;
-    if (kiln_type_is_real(type) || type == KILN_BOOL || kiln_type_size(type) > 2)
+    if (!kiln_is_narrow(type))
         return reduce(g, op, x, params);
     return kiln_cast(g, reduce(g, op, kiln_cast(g, x, KILN_I32), params), type);
 }

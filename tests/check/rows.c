@@ -7,6 +7,9 @@
 
 #include "base/map.h"
 #include "check/case.h"
+#include "graph/graph.h"
+#include "ops/chain.h"
+#include "ops/table.h"
 
 enum { SHAPES = 8 }; /* of each operator and type at the least */
 
@@ -67,5 +70,40 @@ Test(rows, give_each_operator_and_type_eight_shape_classes)
             const int shapes = shapes_like(&cases, &cases.data[i]);
             cr_expect(shapes >= SHAPES, "%s has %d shape classes", cases.data[i].name, shapes);
         }
+    free(cases.data);
+}
+
+/* Which operators nodes of the case are, its gradients' among them. */
+static void mark_operators(const kiln_graph *g, struct kiln_map *seen)
+{
+    for (int i = 0; i < g->node.count; i++) {
+        const char *name = g->node.data[i]->op->name;
+        if (kiln_map_find(seen, name) < 0)
+            cr_assert(kiln_map_put(seen, name, 1));
+    }
+}
+
+/* What no graph that is built has. */
+static bool is_the_compilers(const kiln_op *op)
+{
+    return op == &kiln_op_chain;
+}
+
+Test(rows, reach_every_operator)
+{
+    struct check_cases cases = all_cases();
+    struct kiln_map seen = {0};
+
+    for (int i = 0; i < cases.count; i++) {
+        struct check_graph c;
+        if (check_build(&c, &cases.data[i]))
+            continue;
+        mark_operators(c.g, &seen);
+        kiln_graph_destroy(&c.g);
+    }
+    for (int i = 0; kiln_ops[i]; i++)
+        cr_expect(is_the_compilers(kiln_ops[i]) || kiln_map_find(&seen, kiln_ops[i]->name) >= 0,
+                  "no case has the operator %s", kiln_ops[i]->name);
+    kiln_map_finish(&seen);
     free(cases.data);
 }

@@ -37,10 +37,11 @@ static bool rounds_to_bf16(const kiln_dispatch *d)
     return has_step(d, KILN_STEP_TO_BF16);
 }
 
-#define ROUNDS(kernel)                                                                                       \
-    {kernel, 0x1p14, 2, 0x1p-14, "steps round to F16, half an ulp of which is 2^13 of ours", rounds_to_f16}, \
-    {                                                                                                        \
-        kernel, 0x1p17, 2, 0, "steps round to BF16, half an ulp of which is 2^16 of ours", rounds_to_bf16    \
+#define ROUNDS(kernel)                                                                                   \
+    {kernel, 0x1p17, 2, 0, "steps round to BF16, half an ulp of which is 2^16 of ours", rounds_to_bf16}, \
+    {                                                                                                    \
+        kernel, 0x1p14, 2, 0x1p-14, "steps round to F16, half an ulp of which is 2^13 of ours",          \
+            rounds_to_f16                                                                                \
     }
 
 static bool only_sets(const kiln_dispatch *d)
@@ -80,6 +81,7 @@ static const struct check_bound rows[] = {
     MOVES("radix*"),
     MOVES("search"),
     MOVES("unique*"),
+    MOVES("window"),
     ROUNDS("chain*"),
     ROUNDS("conv*"),
     ROUNDS("matmul"),

@@ -86,6 +86,13 @@ kiln_tensor check_operand(struct check_graph *c, kiln_shape shape)
     return check_operand_in(c, shape, is_unsigned(c->type) ? 0 : -9, 9);
 }
 
+int64_t check_wrapped(int64_t value, kiln_type type)
+{
+    const int bits = kiln_type_size(type) > 4 ? 32 : 8 * (int)kiln_type_size(type);
+    const int64_t values = INT64_C(1) << bits, rest = value & (values - 1);
+    return !kiln_type_is_unsigned(type) && rest >= values / 2 ? rest - values : rest;
+}
+
 /* Results ------------------------------------------------------------------------------------------------- */
 
 void check_add(struct check_graph *c, kiln_tensor value)

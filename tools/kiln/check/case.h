@@ -58,6 +58,10 @@ enum {
     KILN_TYPE(X)
 #undef X
         CHECK_REALS = CHECK_F32 | CHECK_F16, /* what operators on reals claim */
+    CHECK_NARROW = CHECK_I16 | CHECK_I8 | CHECK_U16 | CHECK_U8,
+    CHECK_INTEGERS = CHECK_I64 | CHECK_I32 | CHECK_U32 | CHECK_NARROW,
+    CHECK_NUMERIC = CHECK_REALS | CHECK_INTEGERS,
+    CHECK_ANY = CHECK_NUMERIC | CHECK_BOOL,
 };
 
 /** A shape class. A list ends with {0}. */
@@ -172,6 +176,9 @@ kiln_tensor check_truth(struct check_graph *c, kiln_shape shape);
  */
 kiln_tensor check_operand(struct check_graph *c, kiln_shape shape);
 kiln_tensor check_operand_in(struct check_graph *c, kiln_shape shape, double low, double high);
+
+/** What an integer type has left of a number: of I64 32 bits, with which it is computed. For expectations. */
+int64_t check_wrapped(int64_t value, kiln_type type);
 
 /** A value or an effect that the case's program computes. */
 void check_add(struct check_graph *c, kiln_tensor value);

@@ -119,6 +119,21 @@ static void rotary(struct check_graph *c)
     check_result(c, kiln_rotary(c->g, x, cosine, sine, &p));
 }
 
+/* Positions, width. */
+static const struct check_shape waves[] = {
+    {"1x2", "one pair"},          {"7x14", "primes"},  {"0x8", "no position"},
+    {"1031x4", "many positions"}, {"3x512", "wide"},   {"65x66", "one past a tile"},
+    {"64x64", "whole tiles"},     {"2x1000", "wider"}, {0},
+};
+static const struct check_attributes bases[] = {{"base=10000", {0}}, {"base=50", {50}}, {0}};
+
+/* Of whole positions, and of parts. */
+static void sinusoidal(struct check_graph *c)
+{
+    const kiln_tensor at = check_operand_in(c, KILN_SHAPE(c->n[0]), 0, 100);
+    check_result(c, kiln_sinusoidal(c->g, at, (int)c->n[1], (double)c->a[0]));
+}
+
 /* Rows, their width, indices. */
 static const struct check_shape tables[] = {
     {"1x1x1", "one number"},
@@ -156,6 +171,11 @@ const struct check_op check_attention[] = {
      .low = -2,
      .high = 2},
     {.name = "rotary", .types = CHECK_REALS, .shapes = turned, .attributes = turns, .build = rotary},
+    {.name = "sinusoidal",
+     .types = CHECK_F32 | CHECK_I32 | CHECK_I64,
+     .shapes = waves,
+     .attributes = bases,
+     .build = sinusoidal},
     {.name = "embedding", .types = CHECK_REALS, .shapes = tables, .attributes = padding, .build = embedding},
     {0},
 };

@@ -3,8 +3,6 @@
 
 #include "check/families.h"
 
-#define INTEGERS (CHECK_I32 | CHECK_I64 | CHECK_I16 | CHECK_I8 | CHECK_U32 | CHECK_U16 | CHECK_U8)
-
 /* Three axes, the middle one cumulated. */
 static const struct check_shape shapes[] = {
     {"1x1x1", "one number"},
@@ -35,15 +33,6 @@ static void cumsum(struct check_graph *c)
     check_result(c, kiln_cumsum(c->g, check_operand(c, check_shape_of(c)), 1, &p));
 }
 
-/* What an integer type has left of a number. */
-static int64_t wrapped(int64_t value, kiln_type type)
-{
-    const int bits =
-        type == KILN_I64 ? 32 : 8 * (int)kiln_type_size(type); /* 64-bit integers are computed with 32 */
-    const int64_t rest = value & ((INT64_C(1) << bits) - 1);
-    return !kiln_type_is_unsigned(type) && rest >> (bits - 1) ? rest - (INT64_C(1) << bits) : rest;
-}
-
 typedef int64_t combine_fn(int64_t a, int64_t b);
 
 static int64_t plus(int64_t a, int64_t b)
@@ -65,7 +54,7 @@ static void expect_integers(const struct check_case *one, const struct check_val
         int64_t state = nothing;
         for (int64_t t = 0; t < n[1]; t++) {
             const int64_t at = (r / n[2] * n[1] + (one->a[1] ? n[1] - 1 - t : t)) * n[2] + r % n[2];
-            const int64_t next = wrapped(combine(state, (int64_t)v->whole[0][at]), one->type);
+            const int64_t next = check_wrapped(combine(state, (int64_t)v->whole[0][at]), one->type);
             y[at] = (double)(one->a[0] ? state : next);
             state = next;
         }
@@ -161,26 +150,26 @@ static void linear_scan(struct check_graph *c)
 const struct check_op check_cumulative[] = {
     {.name = "cumsum", .types = CHECK_REALS, .shapes = shapes, .attributes = ways, .build = cumsum},
     {.name = "cumsum",
-     .types = INTEGERS,
+     .types = CHECK_INTEGERS,
      .shapes = shapes,
      .attributes = ways,
      .build = cumsum,
      .expect = expect_sum},
     {.name = "cumprod", .types = CHECK_REALS, .shapes = shapes, .attributes = ways, .build = cumprod},
     {.name = "cumprod",
-     .types = INTEGERS,
+     .types = CHECK_INTEGERS,
      .shapes = shapes,
      .attributes = ways,
      .build = cumprod,
      .expect = expect_product},
     {.name = "cummax",
-     .types = CHECK_REALS | INTEGERS,
+     .types = CHECK_REALS | CHECK_INTEGERS,
      .shapes = shapes,
      .attributes = ways,
      .build = cummax,
      .expect = expect_most},
     {.name = "cummin",
-     .types = CHECK_REALS | INTEGERS,
+     .types = CHECK_REALS | CHECK_INTEGERS,
      .shapes = shapes,
      .attributes = ways,
      .build = cummin,

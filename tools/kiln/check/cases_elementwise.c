@@ -1,8 +1,6 @@
 /* cases_elementwise.c - what maps each element: one operand, two that broadcast, three. */
 #include "check/families.h"
 
-#define INTEGERS (CHECK_I32 | CHECK_I64)
-
 /* One operand --------------------------------------------------------------------------------------------- */
 
 static void unary(struct check_graph *c)
@@ -89,7 +87,9 @@ static void is_nan(struct check_graph *c)
 
 /* a: the type */
 static const struct check_attributes to_types[] = {
-    {"to=f32", {KILN_F32}}, {"to=i32", {KILN_I32}}, {"to=i64", {KILN_I64}}, {"to=bool", {KILN_BOOL}}, {0},
+    {"to=f32", {KILN_F32}}, {"to=f16", {KILN_F16}}, {"to=bf16", {KILN_BF16}}, {"to=i64", {KILN_I64}},
+    {"to=i32", {KILN_I32}}, {"to=i16", {KILN_I16}}, {"to=i8", {KILN_I8}},     {"to=u32", {KILN_U32}},
+    {"to=u16", {KILN_U16}}, {"to=u8", {KILN_U8}},   {"to=bool", {KILN_BOOL}}, {0},
 };
 
 static bool to_another(const struct check_case *one)
@@ -187,8 +187,8 @@ static void where(struct check_graph *c)
 
 #define REALS  CHECK_REALS
 #define WIDE   (CHECK_I32 | CHECK_I64 | CHECK_U32)
-#define NARROW (CHECK_I8 | CHECK_I16 | CHECK_U8 | CHECK_U16)
-#define WHOLE  (WIDE | NARROW)
+#define NARROW CHECK_NARROW
+#define WHOLE  CHECK_INTEGERS
 
 const struct check_op check_elementwise[] = {
     UNARY(abs, REALS | WHOLE, -3, 3),
@@ -256,7 +256,7 @@ const struct check_op check_elementwise[] = {
      .high = 3},
     {.name = "is_nan", .types = REALS, .shapes = check_shapes, .build = is_nan, .low = -3, .high = 3},
     {.name = "cast",
-     .types = CHECK_F32 | WIDE | CHECK_BOOL,
+     .types = REALS | CHECK_BF16 | WHOLE | CHECK_BOOL,
      .shapes = check_shapes,
      .attributes = to_types,
      .fits = to_another,
@@ -271,13 +271,17 @@ const struct check_op check_elementwise[] = {
     BINARY(max, CHECK_F32, 0, 0),
     BINARY(min, CHECK_F32, 0, 0),
     BINARY(less, CHECK_F32 | CHECK_I32, 0, 0),
-    ALIKE(equal, CHECK_F32 | INTEGERS, 0, 0),
-    ALIKE(not_equal, CHECK_F32 | INTEGERS, 0, 0),
-    ALIKE(less_equal, CHECK_F32 | INTEGERS, 0, 0),
-    ALIKE(greater, CHECK_F32 | INTEGERS, 0, 0),
-    ALIKE(greater_equal, CHECK_F32 | INTEGERS, 0, 0),
+    ALIKE(less, CHECK_F16 | CHECK_I64 | CHECK_U32 | NARROW, 0, 0),
+    ALIKE(less_equal, REALS | WHOLE, 0, 0),
+    ALIKE(greater, REALS | WHOLE, 0, 0),
+    ALIKE(greater_equal, REALS | WHOLE, 0, 0),
+    ALIKE(equal, REALS | WHOLE, 0, 0),
+    ALIKE(equal, CHECK_BOOL, 0, 2),
+    ALIKE(not_equal, REALS | WHOLE, 0, 0),
+    ALIKE(not_equal, CHECK_BOOL, 0, 2),
     ALIKE(pow, REALS, 0.5, 2),
     ALIKE(pow, WIDE, 0, 5),
+    ALIKE(pow, NARROW, 0, 4),
     ALIKE(mod, REALS, 0.5, 3),
     ALIKE(mod, WHOLE, 0, 0),
     ALIKE(fmod, REALS, 0.5, 3),
@@ -285,14 +289,11 @@ const struct check_op check_elementwise[] = {
     ALIKE(atan2, REALS, -2, 2),
     ALIKE(prelu, REALS, -1, 1),
     ALIKE(add, NARROW | CHECK_U32 | CHECK_I64, 0, 0),
-    ALIKE(sub, NARROW | CHECK_U32 | INTEGERS, 0, 0),
-    ALIKE(mul, NARROW | CHECK_U32 | INTEGERS, 0, 0),
-    ALIKE(div, NARROW | CHECK_U32 | INTEGERS, 0, 0),
-    ALIKE(max, NARROW | CHECK_U32 | INTEGERS, 0, 0),
-    ALIKE(min, NARROW | CHECK_U32 | INTEGERS, 0, 0),
-    ALIKE(equal, NARROW | CHECK_U32 | CHECK_BOOL, 0, 2),
-    ALIKE(less, NARROW | CHECK_U32, 0, 0),
-    ALIKE(less_equal, NARROW | CHECK_U32, 0, 0),
+    ALIKE(sub, WHOLE, 0, 0),
+    ALIKE(mul, WHOLE, 0, 0),
+    ALIKE(div, WHOLE, 0, 0),
+    ALIKE(max, WHOLE, 0, 0),
+    ALIKE(min, WHOLE, 0, 0),
     HALVES(add, -1, 1),
     HALVES(sub, -1, 1),
     HALVES(mul, -1, 1),
@@ -317,10 +318,10 @@ const struct check_op check_elementwise[] = {
      .attributes = alike,
      .build = shift_bits,
      .call.binary = kiln_shift_right},
-    MANY(add_all, REALS | CHECK_I32),
+    MANY(add_all, REALS | WHOLE),
     MANY(mean_all, REALS),
-    MANY(max_all, REALS | CHECK_I32),
-    MANY(min_all, REALS | CHECK_I32),
+    MANY(max_all, REALS | WHOLE),
+    MANY(min_all, REALS | WHOLE),
     {.name = "where",
      .types = REALS | WHOLE | CHECK_BOOL,
      .shapes = boxes,

@@ -1,8 +1,6 @@
 /* cases_gather.c - elements by their index. */
 #include "check/families.h"
 
-#define ANY (CHECK_REALS | CHECK_I32 | CHECK_I64 | CHECK_BOOL)
-
 /* Outer, rows, inner; indices. */
 static const struct check_shape shapes[] = {
     {"1x1x1,1", "one number"},
@@ -50,7 +48,7 @@ static void one_hot(struct check_graph *c)
 }
 
 const struct check_op check_gather[] = {
-    {.name = "gather", .types = ANY, .shapes = shapes, .build = gather, .expect = expect_gather},
+    {.name = "gather", .types = CHECK_ANY, .shapes = shapes, .build = gather, .expect = expect_gather},
     {.name = "one_hot",
      .types = CHECK_I32 | CHECK_I64,
      .shapes = check_shapes,

@@ -1,8 +1,6 @@
 /* cases_layout.c - what moves elements and computes nothing. */
 #include "check/families.h"
 
-#define ANY (CHECK_REALS | CHECK_I32 | CHECK_I64 | CHECK_BOOL)
-
 /* Three axes. */
 static const struct check_shape shapes[] = {
     {"1x1x1", "one number"},   {"5x7x11", "primes"},      {"33x65x17", "one past a tile"},
@@ -109,7 +107,7 @@ static void squeeze(struct check_graph *c)
     check_result(c, kiln_squeeze(c->g, kiln_unsqueeze(c->g, turned(c), (int)c->a[0]), (int)c->a[0]));
 }
 
-#define MOVE(op) .name = #op, .types = ANY, .shapes = shapes, .build = op
+#define MOVE(op) .name = #op, .types = CHECK_ANY, .shapes = shapes, .build = op
 
 const struct check_op check_layout[] = {
     {MOVE(transpose), .attributes = orders},

@@ -149,63 +149,155 @@ static kiln_tensor zero_points(struct check_graph *c, kiln_type type, int64_t wh
     return which ? bytes(c, type, which == 2 ? KILN_SHAPE(size) : KILN_SCALAR) : KILN_NONE;
 }
 
-static void matmul_integer(struct check_graph *c)
+/* One scale, or one for each of count; of a result 32: then its units are 1024 of the integer product's, or 512, .. */
+static kiln_tensor scale_for(struct check_graph *c, int64_t count)
+{
+    const float one[] = {0.125f, 0.25f, 0.125f, 0.0625f};
+    float all[512];
+
+    for (int64_t i = 0; i < count && i < 512; i++)
+        all[i] = one[i % 4];
+    const kiln_array scale = {.shape = count ? KILN_SHAPE(count) : KILN_SCALAR,
+                              .data = count ? all : (void *)one};
+    return kiln_constant(c->g, &scale);
+}
+
+static kiln_tensor unit(struct check_graph *c)
+{
+    return kiln_scalar(c->g, KILN_F32, 32);
+}
+
+/* Both sides of a product, and their zero points. */
+static void matmul_operands(struct check_graph *c, kiln_quantized *x, kiln_quantized *y)
 {
     const int64_t *n = c->n, *a = c->a;
     const kiln_type right = a[4] ? other_sign(c->type) : c->type;
-    const kiln_matmul_params p = {.transpose_a = a[0], .transpose_b = a[1]};
-    const kiln_tensor x =
-        bytes(c, c->type, a[0] ? KILN_SHAPE(n[0], n[2], n[1]) : KILN_SHAPE(n[0], n[1], n[2]));
-    const kiln_tensor y = bytes(c, right, a[1] ? KILN_SHAPE(n[0], n[3], n[2]) : KILN_SHAPE(n[0], n[2], n[3]));
-    const kiln_tensor x_zero = zero_points(c, c->type, a[2], n[1]),
-                      y_zero = zero_points(c, right, a[3], n[3]);
 
-    check_result(c, kiln_matmul_integer(c->g, x, y, x_zero, y_zero, &p));
+    x->values = bytes(c, c->type, a[0] ? KILN_SHAPE(n[0], n[2], n[1]) : KILN_SHAPE(n[0], n[1], n[2]));
+    y->values = bytes(c, right, a[1] ? KILN_SHAPE(n[0], n[3], n[2]) : KILN_SHAPE(n[0], n[2], n[3]));
+    x->zero = zero_points(c, c->type, a[2], n[1]);
+    y->zero = zero_points(c, right, a[3], n[3]);
+    x->scale = scale_for(c, a[2] == 2 ? n[1] : 0);
+    y->scale = scale_for(c, a[3] == 2 ? n[3] : 0);
 }
 
-/* N, C, H, W; filters and their size */
+static kiln_matmul_params product_of(const struct check_graph *c)
+{
+    return (kiln_matmul_params){.transpose_a = c->a[0], .transpose_b = c->a[1]};
+}
+
+static void matmul_integer(struct check_graph *c)
+{
+    const kiln_matmul_params p = product_of(c);
+    kiln_quantized x, y;
+
+    matmul_operands(c, &x, &y);
+    check_result(c, kiln_matmul_integer(c->g, x.values, y.values, x.zero, y.zero, &p));
+}
+
+static void matmul_quantized(struct check_graph *c)
+{
+    const kiln_matmul_params p = product_of(c);
+    kiln_quantized x, y;
+
+    matmul_operands(c, &x, &y);
+    check_result(c,
+                 kiln_matmul_quantized(c->g, x, y, unit(c), zero_of(c, c->type, KILN_SCALAR), c->type, &p));
+}
+
+/* N, C, sizes; filters and their sizes */
 static const struct check_shape pictures[] = {
     {"1x1x1x1,1x1x1", "one number"},
     {"2x3x7x8,5x3x2", "primes"},
     {"1x4x8x8,8x3x3", "whole words"},
     {"1x5x9x9,67x1x1", "one past a tile"},
-    {"4x2x12x12,3x5x5", "many images"},
-    {"1x130x4x4,3x3x3", "long sums"},
+    {"4x2x12x12,4x5x5", "many images"},
+    {"1x130x4x4,2x3x3", "long sums"},
     {"1x8x1x200,2x1x7", "one row"},
+    {"3x6x131,4x5", "one axis"},
+    {"1x4x5x6x7,6x3x2x3", "three axes"},
     {"0x3x5x5,2x3x3", "no images"},
     {0},
 };
 
-/* a: stride; pad; dilation; zero points of x and w: 0 none, 1 one, 2 a vector; whether w has the other sign */
+/* a: stride; pad; dilation; zero points of x and w: 0 none, 1 one, 2 a vector; whether w has the other sign; groups */
 static const struct check_attributes windows[] = {
-    {"plain", {1, 0, 1, 0, 0}},
-    {"pad=1,zeros", {1, 1, 1, 1, 1}},
-    {"stride=2,zeros=vectors", {2, 0, 1, 1, 2}},
-    {"dilation=2,pad=4,other_sign", {1, 4, 2, 1, 0, 1}},
+    {"plain", {1, 0, 1, 0, 0, 0, 1}},
+    {"pad=1,zeros", {1, 1, 1, 1, 1, 0, 1}},
+    {"stride=2,zeros=vectors", {2, 0, 1, 1, 2, 0, 1}},
+    {"dilation=2,pad=4,other_sign", {1, 4, 2, 1, 0, 1, 1}},
+    {"groups=2,pad=1,zeros=vectors", {1, 1, 1, 1, 2, 0, 2}},
     {0},
 };
 
+static int axes_of(const struct check_case *one)
+{
+    return (one->sizes - 3) / 2;
+}
+
+static const int64_t *filters_of(const struct check_case *one)
+{
+    return &one->n[2 + axes_of(one)];
+}
+
 static bool window_fits(const struct check_case *one)
 {
-    for (int i = 0; i < 2; i++)
-        if (one->n[2 + i] + 2 * one->a[1] < one->a[2] * (one->n[5 + i] - 1) + 1)
-            return false;
-    return true;
+    const int64_t *filters = filters_of(one), groups = one->a[6];
+    bool fits = one->n[1] % groups == 0 && filters[0] % groups == 0;
+
+    for (int i = 0; i < axes_of(one) && fits; i++)
+        fits = one->n[2 + i] + 2 * one->a[1] >= one->a[2] * (filters[1 + i] - 1) + 1;
+    return fits;
+}
+
+static kiln_conv_params window_of(const struct check_graph *c)
+{
+    kiln_conv_params p = {.groups = (int)c->a[6]};
+
+    for (int i = 0; i < axes_of(c->one); i++) {
+        p.stride[i] = (int)c->a[0];
+        p.pad[i][0] = p.pad[i][1] = (int)c->a[1];
+        p.dilation[i] = (int)c->a[2];
+    }
+    return p;
+}
+
+/* x and w with their zero points. */
+static void conv_operands(struct check_graph *c, kiln_quantized *x, kiln_quantized *w)
+{
+    const int64_t *filters = filters_of(c->one), *a = c->a;
+    const int axes = axes_of(c->one);
+    const kiln_type w_type = a[5] ? other_sign(c->type) : c->type;
+    kiln_shape shape = {.rank = 2 + axes, .size = {filters[0], c->n[1] / a[6]}};
+
+    for (int i = 0; i < axes; i++)
+        shape.size[2 + i] = filters[1 + i];
+    x->values = bytes(c, c->type, kiln_shape_of(2 + axes, c->n));
+    w->values = bytes(c, w_type, shape);
+    x->zero = zero_points(c, c->type, a[3], 1);
+    w->zero = zero_points(c, w_type, a[4], filters[0]);
+    x->scale = scale_for(c, 0);
+    w->scale = scale_for(c, a[4] == 2 ? filters[0] : 0);
 }
 
 static void conv_integer(struct check_graph *c)
 {
-    const int64_t *n = c->n, *a = c->a;
-    const int stride = (int)a[0], pad = (int)a[1], dilation = (int)a[2];
-    const kiln_type w_type = a[5] ? other_sign(c->type) : c->type;
-    const kiln_conv_params p = {.stride = {stride, stride},
-                                .pad = {{pad, pad}, {pad, pad}},
-                                .dilation = {dilation, dilation}};
-    const kiln_tensor x = bytes(c, c->type, KILN_SHAPE(n[0], n[1], n[2], n[3]));
-    const kiln_tensor w = bytes(c, w_type, KILN_SHAPE(n[4], n[1], n[5], n[6]));
-    const kiln_tensor x_zero = zero_points(c, c->type, a[3], 1), w_zero = zero_points(c, w_type, a[4], n[4]);
+    const kiln_conv_params p = window_of(c);
+    kiln_quantized x, w;
 
-    check_result(c, kiln_conv_integer(c->g, x, w, x_zero, w_zero, &p));
+    conv_operands(c, &x, &w);
+    check_result(c, kiln_conv_integer(c->g, x.values, w.values, x.zero, w.zero, &p));
+}
+
+static void conv_quantized(struct check_graph *c)
+{
+    const kiln_conv_params p = window_of(c);
+    const kiln_tensor bias = check_whole(c, KILN_SHAPE(filters_of(c->one)[0]), -9000, 9000);
+    kiln_quantized x, w;
+
+    conv_operands(c, &x, &w);
+    check_result(c, kiln_conv_quantized(c->g, x, w, bias, unit(c), zero_of(c, c->type, KILN_SCALAR), c->type,
+                                        &p));
 }
 
 #define BYTES (CHECK_I8 | CHECK_U8)
@@ -228,11 +320,22 @@ const struct check_op check_quantize[] = {
      .shapes = shapes,
      .attributes = sides,
      .build = matmul_integer},
+    {.name = "matmul_quantized",
+     .types = BYTES,
+     .shapes = shapes,
+     .attributes = sides,
+     .build = matmul_quantized},
     {.name = "conv_integer",
      .types = BYTES,
      .shapes = pictures,
      .attributes = windows,
      .fits = window_fits,
      .build = conv_integer},
+    {.name = "conv_quantized",
+     .types = BYTES,
+     .shapes = pictures,
+     .attributes = windows,
+     .fits = window_fits,
+     .build = conv_quantized},
     {0},
 };

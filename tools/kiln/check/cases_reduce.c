@@ -3,8 +3,6 @@
 
 #include "check/families.h"
 
-#define INTEGERS (CHECK_I32 | CHECK_I64)
-
 /* Three axes. */
 static const struct check_shape shapes[] = {
     {"1x1x1", "one number"},
@@ -56,8 +54,9 @@ static double begin(const struct check_case *one)
 {
     const union check_call how = one->op->call;
     const bool real = kiln_type_is_real(one->type), natural = kiln_type_is_unsigned(one->type);
-    const double infinity = INFINITY, most = natural ? UINT32_MAX : INT32_MAX,
-                 least = natural ? 0 : INT32_MIN;
+    const double values = ldexp(1, kiln_type_size(one->type) > 4 ? 32 : 8 * (int)kiln_type_size(one->type));
+    const double infinity = INFINITY, most = natural ? values - 1 : values / 2 - 1,
+                 least = natural ? 0 : -values / 2;
 
     if (how.reduce == kiln_reduce_max)
         return real ? -infinity : least;
@@ -87,8 +86,8 @@ static double end(const struct check_case *one, double y, double count)
     const union check_call how = one->op->call;
     if (how.reduce == kiln_log_sum || how.reduce == kiln_log_sum_exp)
         return log(y);
-    if (one->type == KILN_I8)
-        return (int8_t)(int64_t)y; /* wraps */
+    if (!kiln_type_is_real(one->type) && one->type != KILN_BOOL)
+        return (double)check_wrapped((int64_t)y, one->type);
     return how.reduce == kiln_mean ? y / count : how.reduce == kiln_reduce_l2 ? sqrt(y) : y;
 }
 
@@ -201,23 +200,23 @@ static const struct check_shape estimated[] = {
     }
 
 const struct check_op check_reduce[] = {
-    REDUCE(sum, CHECK_REALS | INTEGERS | CHECK_U32 | CHECK_I8),
+    REDUCE(sum, CHECK_NUMERIC),
     REDUCE(mean, CHECK_REALS),
     REDUCE_IN(product, CHECK_REALS, 0.98, 1.02),
-    REDUCE_IN(product, INTEGERS, 0, 2),
-    REDUCE(reduce_l1, CHECK_REALS | CHECK_I32),
+    REDUCE_IN(product, CHECK_INTEGERS, 0, 2),
+    REDUCE(reduce_l1, CHECK_NUMERIC),
     REDUCE(reduce_l2, CHECK_REALS),
-    REDUCE(sum_square, CHECK_REALS | CHECK_I32),
+    REDUCE(sum_square, CHECK_NUMERIC),
     REDUCE_IN(log_sum, CHECK_REALS, 0.1, 1),
     REDUCE(log_sum_exp, CHECK_REALS),
-    REDUCE(reduce_max, CHECK_REALS | INTEGERS | CHECK_U32),
-    REDUCE(reduce_min, CHECK_REALS | INTEGERS | CHECK_U32),
+    REDUCE(reduce_max, CHECK_NUMERIC),
+    REDUCE(reduce_min, CHECK_NUMERIC),
     REDUCE(any, CHECK_BOOL),
     REDUCE(all, CHECK_BOOL),
-    PLACE(argmax, CHECK_REALS | INTEGERS | CHECK_U32),
-    PLACE(argmin, CHECK_REALS | INTEGERS | CHECK_U32),
-    PLACE(argmax_last, CHECK_REALS | CHECK_I32),
-    PLACE(argmin_last, CHECK_REALS | CHECK_I32),
+    PLACE(argmax, CHECK_NUMERIC),
+    PLACE(argmin, CHECK_NUMERIC),
+    PLACE(argmax_last, CHECK_NUMERIC),
+    PLACE(argmin_last, CHECK_NUMERIC),
     ESTIMATE(variance),
     ESTIMATE(deviation),
     {0},

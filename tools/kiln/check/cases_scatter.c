@@ -1,9 +1,6 @@
 /* cases_scatter.c - slices read and written at places that an index names, in each of its ways, and caches. */
 #include "check/families.h"
 
-#define NUMBERS \
-    (CHECK_REALS | CHECK_I32 | CHECK_I64 | CHECK_I16 | CHECK_I8 | CHECK_U32 | CHECK_U16 | CHECK_U8)
-
 /* Outer, rows, inner; indices. */
 static const struct check_shape shapes[] = {
     {"1x1x1,1", "one number"},
@@ -16,6 +13,13 @@ static const struct check_shape shapes[] = {
     {"4x16x64,16", "whole tiles"},
     {"2x3x5,0", "no index"},
     {0},
+};
+
+/* No more indices than rows. */
+static const struct check_shape once[] = {
+    {"1x1x1,1", "one number"},        {"3x7x5,6", "primes"},      {"1x1000x3,50", "few rows of many"},
+    {"65x3x2,3", "many slabs"},       {"2x3x130,2", "wide rows"}, {"4x16x64,16", "whole tiles"},
+    {"1x3001x1,2999", "a long list"}, {"2x3x5,0", "no index"},    {0},
 };
 
 /* a: the kind */
@@ -91,7 +95,7 @@ static void scatter_distinct(struct check_graph *c)
     check_result(c, kiln_scatter(c->g, x, index, u, 1, &p));
 }
 
-static bool has_rows_enough(const struct check_case *one)
+static bool has_rows(const struct check_case *one)
 {
     return one->n[3] <= one->n[1] && has_kind(one);
 }
@@ -179,35 +183,35 @@ static void histogram(struct check_graph *c)
 }
 
 const struct check_op check_scatter[] = {
-    {.name = "gather_elements", .types = NUMBERS | CHECK_BOOL, .shapes = shapes, .build = gather_elements},
-    {.name = "gather_nd", .types = NUMBERS | CHECK_BOOL, .shapes = shapes, .build = gather_nd},
-    {.name = "gather_batched", .types = NUMBERS | CHECK_BOOL, .shapes = shapes, .build = gather_batched},
+    {.name = "gather_elements", .types = CHECK_ANY, .shapes = shapes, .build = gather_elements},
+    {.name = "gather_nd", .types = CHECK_ANY, .shapes = shapes, .build = gather_nd},
+    {.name = "gather_batched", .types = CHECK_ANY, .shapes = shapes, .build = gather_batched},
     {.name = "scatter",
-     .types = NUMBERS | CHECK_BOOL,
+     .types = CHECK_ANY,
      .shapes = shapes,
      .attributes = kinds,
      .fits = has_kind,
      .build = scatter},
     {.name = "scatter_elements",
-     .types = NUMBERS | CHECK_BOOL,
+     .types = CHECK_ANY,
      .shapes = shapes,
      .attributes = kinds,
      .fits = has_kind,
      .build = scatter_elements},
     {.name = "scatter_nd",
-     .types = NUMBERS | CHECK_BOOL,
+     .types = CHECK_ANY,
      .shapes = shapes,
      .attributes = kinds,
      .fits = has_kind,
      .build = scatter_nd},
     {.name = "scatter_distinct",
-     .types = NUMBERS | CHECK_BOOL,
-     .shapes = shapes,
+     .types = CHECK_ANY,
+     .shapes = once,
      .attributes = kinds,
-     .fits = has_rows_enough,
+     .fits = has_rows,
      .build = scatter_distinct},
     {.name = "tensor_scatter",
-     .types = CHECK_REALS | CHECK_I32 | CHECK_I8 | CHECK_U8,
+     .types = CHECK_ANY,
      .shapes = caches,
      .attributes = ends,
      .build = tensor_scatter},

@@ -1,9 +1,6 @@
 /* cases_select.c - what the data chooses: non-zero, compress, masked select, unique, and axes of sizes that depend on data. */
 #include "check/families.h"
 
-#define NUMBERS \
-    (CHECK_REALS | CHECK_I32 | CHECK_I64 | CHECK_I16 | CHECK_I8 | CHECK_U32 | CHECK_U16 | CHECK_U8)
-
 /* What was chosen, and what flows back from it: gradients need a size that is known. */
 static void chosen(struct check_graph *c, kiln_tensor y, int axis)
 {
@@ -104,20 +101,12 @@ static void first(struct check_graph *c)
 }
 
 const struct check_op check_select[] = {
-    {.name = "non_zero",
-     .types = NUMBERS | CHECK_BOOL,
-     .shapes = check_shapes,
-     .attributes = bounds,
-     .build = non_zero},
-    {.name = "masked_select", .types = NUMBERS | CHECK_BOOL, .shapes = check_shapes, .build = masked_select},
-    {.name = "compress",
-     .types = NUMBERS | CHECK_BOOL,
-     .shapes = tables,
-     .attributes = axes,
-     .build = compress},
-    {.name = "unique", .types = NUMBERS, .shapes = elements, .attributes = orders, .build = unique},
+    {.name = "non_zero", .types = CHECK_ANY, .shapes = check_shapes, .attributes = bounds, .build = non_zero},
+    {.name = "masked_select", .types = CHECK_ANY, .shapes = check_shapes, .build = masked_select},
+    {.name = "compress", .types = CHECK_ANY, .shapes = tables, .attributes = axes, .build = compress},
+    {.name = "unique", .types = CHECK_NUMERIC, .shapes = elements, .attributes = orders, .build = unique},
     {.name = "unique_rows",
-     .types = CHECK_REALS | CHECK_I32 | CHECK_U8,
+     .types = CHECK_NUMERIC,
      .shapes = rows,
      .attributes = orders,
      .build = unique_rows},
