@@ -16,6 +16,7 @@
 #include <kiln/control.h>
 #include <kiln/conv.h>
 #include <kiln/decode.h>
+#include <kiln/detection.h>
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
 #include <kiln/indexing.h>

@@ -76,6 +76,8 @@ static const struct check_bound rows[] = {
     MOVES("copy"),
     MOVES("gather"),
     MOVES("index_fold"),
+    MOVES("nms_mask"),
+    MOVES("nms_scan"),
     MOVES("order*"),
     MOVES("place"),
     MOVES("radix*"),
