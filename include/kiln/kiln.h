@@ -28,6 +28,7 @@
 #include <kiln/quantize.h>
 #include <kiln/recurrent.h>
 #include <kiln/reduce.h>
+#include <kiln/resize.h>
 
 #include <kiln/program.h>
 #include <kiln/weights.h>

@@ -19,6 +19,7 @@ extern const kiln_variant kiln_cpu_normalize_rows, kiln_cpu_normalize_grad_rows,
 extern const kiln_variant kiln_cpu_rotary_rows;
 extern const kiln_variant kiln_cpu_pool_planes, kiln_cpu_pool_grad_planes;
 extern const kiln_variant kiln_cpu_recurrent_slices, kiln_cpu_recurrent_grad_slices;
+extern const kiln_variant kiln_cpu_resize_rows;
 extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows;
 extern const kiln_variant kiln_cpu_matmul_packed;
 extern const kiln_variant kiln_cpu_pack_bytes_rows, kiln_cpu_matmul_bytes_tiles, kiln_cpu_conv_bytes_tiles;
