@@ -3,7 +3,8 @@
  * copied back.
  *
  * Three lists over four buffers: the arrays lie one behind the other, at the same offsets on the host, on
- * the device, and on the way back.
+ * the device, and on the way back. Behind each lies a guard that the dispatch sees as part of its binding: not a
+ * number to what reads there, and what writes there is told.
  */
 #include "recorder/single.h"
 
@@ -14,6 +15,9 @@
 #include "base/threads.h"
 
 enum { UPLOAD, ARRAYS, READBACK, SCRATCH, BUFFERS };
+
+/* A binding may be as long as a device can take: long arrays have none. */
+enum { GUARD = 64, GUARDED = 1 << 18 };
 
 static const char *const names[BUFFERS] = {"upload", "arrays", "readback", "scratch"};
 static const enum kiln_heap heaps[BUFFERS] = {KILN_HEAP_UPLOAD, KILN_HEAP_DEVICE, KILN_HEAP_READBACK,
@@ -29,11 +33,24 @@ struct run {
     struct kiln_baked *in, *body, *out;
 };
 
+/* Of an array with what is behind it, in whole words. */
+static uint64_t length_of(const struct run *r, int binding)
+{
+    const uint64_t bytes = r->arrays->bytes[binding];
+    return bytes > GUARDED ? bytes : kiln_round_up(bytes, 4) + GUARD;
+}
+
+/* Of every byte: no number to what reads floats there, and to what is written another than what may be read elsewhere. */
+static unsigned char guard_of(const struct run *r, int binding)
+{
+    return r->dispatch.kernel->access[binding] < KILN_WRITE ? 0xff : 0xfe;
+}
+
 static struct kiln_span span_of(const struct run *r, int buffer, int binding)
 {
     if (!r->arrays->data[binding])
         return (struct kiln_span){.buffer = -1};
-    return (struct kiln_span){buffer, r->offset[binding], r->arrays->bytes[binding]};
+    return (struct kiln_span){buffer, r->offset[binding], length_of(r, binding)};
 }
 
 /* Lay out the arrays and make the buffers. */
@@ -43,7 +60,7 @@ static kiln_status create_buffers(struct run *r)
     for (int i = 0; i < r->dispatch.kernel->bindings; i++) {
         r->offset[i] = bytes;
         if (r->arrays->data[i])
-            bytes += kiln_round_up(r->arrays->bytes[i], r->dev->caps.alignment);
+            bytes += kiln_round_up(length_of(r, i), r->dev->caps.alignment);
     }
     for (int i = 0; i < BUFFERS; i++) {
         const struct kiln_buffer_params params = {.bytes = i == SCRATCH ? r->scratch : bytes,
@@ -121,17 +138,34 @@ static kiln_status submit(struct run *r, struct kiln_baked *work)
 static kiln_status copy_in(struct run *r)
 {
     for (int i = 0; i < r->dispatch.kernel->bindings; i++)
-        if (r->arrays->data[i])
-            memcpy((char *)r->buffer[UPLOAD]->map + r->offset[i], r->arrays->data[i], r->arrays->bytes[i]);
+        if (r->arrays->data[i]) {
+            char *to = (char *)r->buffer[UPLOAD]->map + r->offset[i];
+            const size_t bytes = r->arrays->bytes[i];
+            memcpy(to, r->arrays->data[i], bytes);
+            memset(to + bytes, guard_of(r, i), length_of(r, i) - bytes);
+        }
     return submit(r, r->in);
+}
+
+/* Whether the guard behind an array that came back is not as it was. A last half shares its word. */
+static bool is_beyond(const struct run *r, int binding)
+{
+    const unsigned char *at = (const unsigned char *)r->buffer[READBACK]->map + r->offset[binding];
+    for (uint64_t i = kiln_round_up(r->arrays->bytes[binding], 4); i < length_of(r, binding); i++)
+        if (at[i] != guard_of(r, binding))
+            return true;
+    return false;
 }
 
 static kiln_status copy_out(struct run *r, void *const *to)
 {
     const kiln_status status = submit(r, r->out);
     for (int i = 0; i < r->dispatch.kernel->bindings && !status; i++)
-        if (to[i] && r->arrays->data[i] && r->dispatch.kernel->access[i] >= KILN_WRITE)
+        if (to[i] && r->arrays->data[i] && r->dispatch.kernel->access[i] >= KILN_WRITE) {
             memcpy(to[i], (char *)r->buffer[READBACK]->map + r->offset[i], r->arrays->bytes[i]);
+            if (r->arrays->beyond)
+                r->arrays->beyond[i] = is_beyond(r, i);
+        }
     return status;
 }
 
@@ -147,11 +181,22 @@ static kiln_status run_again(struct run *r)
     return status;
 }
 
+static bool works_in_place(const kiln_dispatch *d)
+{
+    bool some = false;
+    for (int i = 0; i < d->kernel->bindings; i++)
+        some |= d->kernel->access[i] == KILN_READ_WRITE;
+    return some;
+}
+
+/* What works in place finds its arrays as they were each time: its own results may be none that it can take. */
 static kiln_status run_timed(struct run *r, int repeat, double *seconds)
 {
     for (int i = 0; i < repeat; i++) {
+        kiln_status status = works_in_place(&r->dispatch) ? submit(r, r->in) : KILN_OK;
         const double start = kiln_seconds();
-        const kiln_status status = submit(r, r->body);
+        if (!status)
+            status = submit(r, r->body);
         const double took = kiln_seconds() - start;
         if (status)
             return status;

@@ -58,6 +58,13 @@ static void run_rough(const kiln_dispatch *d, const kiln_memory *m, size_t first
     ((float *)m->at[1])[first] *= 1 + 0x1p-19f;
 }
 
+/* One element too many. */
+static void run_beyond(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)worker;
+    reference_f32(d->block.bytes, d->constants, m, first, count + (first + count == units(d)));
+}
+
 /* Right, within what rounding may do, and not the same twice. */
 static void run_unsteady(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
@@ -71,6 +78,7 @@ static void run_unsteady(const kiln_dispatch *d, const kiln_memory *m, size_t fi
 
 static const kiln_variant right = {.name = "right", .run = run_right},
                           lossy = {.name = "short", .run = run_short, .grain = 1 << 20},
+                          beyond = {.name = "beyond", .run = run_beyond, .grain = 1 << 20},
                           rough = {.name = "rough", .run = run_rough, .grain = 1 << 20},
                           unsteady = {.name = "unsteady", .run = run_unsteady, .grain = 1 << 20};
 
@@ -84,9 +92,9 @@ static const kiln_variant right = {.name = "right", .run = run_right},
         }                                                                              \
     }
 
-static const kiln_kernel with_right = KERNEL(&right), with_short = KERNEL(&right, &lossy),
-                         with_rough = KERNEL(&rough), with_unsteady = KERNEL(&unsteady),
-                         with_none = KERNEL(NULL);
+static const kiln_kernel with_right = KERNEL(&right), with_beyond = KERNEL(&beyond),
+                         with_short = KERNEL(&right, &lossy), with_rough = KERNEL(&rough),
+                         with_unsteady = KERNEL(&unsteady), with_none = KERNEL(NULL);
 
 /* The operators --------------------------------------------------------------------------------------------- */
 
@@ -128,9 +136,10 @@ static const kiln_lowering lowerings[] = {{.name = "twice", .lower = lower}};
         .lowering_count = 1, .extra = &kernel_                                                             \
     }
 
-static const kiln_op op_right = OP(grad, with_right), op_short = OP(grad, with_short),
-                     op_rough = OP(grad, with_rough), op_unsteady = OP(grad, with_unsteady),
-                     op_wrong_grad = OP(wrong_grad, with_right), op_alone = OP(NULL, with_none);
+static const kiln_op op_right = OP(grad, with_right), op_beyond = OP(grad, with_beyond),
+                     op_short = OP(grad, with_short), op_rough = OP(grad, with_rough),
+                     op_unsteady = OP(grad, with_unsteady), op_wrong_grad = OP(wrong_grad, with_right),
+                     op_alone = OP(NULL, with_none);
 
 static void add(struct check_graph *c, const kiln_op *op, bool gradient)
 {
@@ -145,6 +154,7 @@ static void add(struct check_graph *c, const kiln_op *op, bool gradient)
     }
 BUILD(right)
 BUILD(short)
+BUILD(beyond)
 BUILD(rough)
 BUILD(unsteady)
 BUILD(wrong_grad)
@@ -168,6 +178,7 @@ static const struct check_shape shapes[] = {{"1", "one number"}, {"1000", "many"
 static const struct check_op rows[] = {
     {ROW(right)},
     {ROW(short)},
+    {ROW(beyond)},
     {ROW(rough)},
     {ROW(unsteady)},
     {ROW(wrong_grad)},
@@ -220,6 +231,11 @@ Test(planted, what_is_right_passes)
 Test(planted, a_lost_element_is_found_in_the_variant_that_loses_it)
 {
     expect_status("short", CHECK_FAILED, "kernel twice, variant short");
+}
+
+Test(planted, an_element_beyond_the_end_is_found)
+{
+    expect_status("beyond", CHECK_FAILED, "beyond the end of binding 1");
 }
 
 Test(planted, some_roundings_too_many_are_found)

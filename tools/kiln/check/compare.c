@@ -97,6 +97,14 @@ static void compare_runs(const struct check_operands *o, int i, struct check_dis
     snprintf(out->what, sizeof out->what, "binding %d differs from run to run", i);
 }
 
+static void compare_ends(const struct check_operands *o, int i, struct check_distance *out)
+{
+    if (!o->beyond[i] || out->what[0])
+        return;
+    out->share = INFINITY;
+    snprintf(out->what, sizeof out->what, "something is written beyond the end of binding %d", i);
+}
+
 void check_compare(const struct check_operands *o, double roundings, struct check_distance *out)
 {
     *out = (struct check_distance){0};
@@ -108,5 +116,6 @@ void check_compare(const struct check_operands *o, double roundings, struct chec
         else
             compare_words(o, i, out);
         compare_runs(o, i, out);
+        compare_ends(o, i, out);
     }
 }

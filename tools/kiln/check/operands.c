@@ -93,6 +93,8 @@ void check_operands_reset(struct check_operands *o)
     for (int i = 0; i < o->count; i++)
         if (o->device.bytes[i])
             memcpy(o->device.data[i], o->found[i], o->device.bytes[i]);
+    memset(o->beyond, 0, sizeof o->beyond);
+    o->device.beyond = o->beyond;
 }
 
 double check_terms_of(const struct check_operands *o)

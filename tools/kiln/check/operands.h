@@ -21,6 +21,7 @@ struct check_operands {
     kiln_memory exact;                    /* by the float64 reference: reals as double */
     double *magnitude[KILN_MAX_BINDINGS]; /* of each element of a real result (bounds.h) */
     struct kiln_single device;            /* by the device, twice */
+    bool beyond[KILN_MAX_BINDINGS];       /* what the device wrote behind it */
     bool large;                           /* beyond CHECK_LARGE: magnitudes are those of the whole result */
 };
 
