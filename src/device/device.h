@@ -90,6 +90,8 @@ kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out);
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out);
 /** Describe this machine's Vulkan devices in the loader's order; returns how many, 0 without a loader. Silent. */
 int kiln_vulkan_list(kiln_device_info *info, int room);
+/** How many warnings and errors the validation layers have sent in this process. Checks read it. */
+int kiln_vulkan_messages(void);
 
 /* The calls that the rooms above use: arguments checked once, then the backend. */
 kiln_device *kiln_device_retain(kiln_device *dev); /* released by kiln_device_close */

@@ -8,6 +8,11 @@ int kiln_vulkan_list(kiln_device_info *info, int room)
     return 0;
 }
 
+int kiln_vulkan_messages(void)
+{
+    return 0;
+}
+
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out)
 {
     (void)params, (void)index;

@@ -207,9 +207,6 @@ kiln_status kiln_vk_device_create(struct vk_device *dev);
 kiln_status kiln_vk_device_borrow(struct vk_device *dev, const kiln_vulkan_borrow *borrow);
 void kiln_vk_device_destroy(struct vk_device *dev);
 
-/** How many warnings and errors the validation layers have sent in this process. Tests read it. */
-int kiln_vulkan_messages(void);
-
 /* caps.c ------------------------------------------------------------------------------------------------- */
 
 /** A queue family with compute, one without graphics preferred; false if there is none. */

@@ -271,6 +271,35 @@ def test_check_replays_a_model(folder):
     expect_failure(kiln("check", "--model", folder / "nothing.onnx"), 1, "nothing.onnx")
 
 
+def test_check_writes_the_page_of_operators(folder):
+    page = folder / "OPERATORS.md"
+    (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--json").stdout)
+    assert kiln("check", "--operators", page, folder / "a.json", folder / "a.json").returncode == 0
+    lines = page.read_text().splitlines()
+    softmax = next(line for line in lines if line.startswith("| softmax |"))
+    cells = [cell.strip() for cell in softmax.split("|")]
+    report = json.loads((folder / "a.json").read_text())["cases"]
+    assert cells[2] == "yes" and cells[-2] == cells[-3] == str(len(report)), softmax
+    assert sum(case.get("slopes", 0) for case in report) * 2 == int(cells[-5]) > 0, softmax
+    assert kiln("check", "--operators", page).returncode == 0
+    page.write_text(page.read_text().replace(softmax, softmax.replace("yes", "no")))
+    expect_failure(kiln("check", "--operators", page), 1, "softmax")
+    page.write_text("\n".join(line for line in lines if line != softmax))
+    expect_failure(kiln("check", "--operators", page), 1, "softmax", "no such line")
+
+
+def test_check_runs_the_cases_of_a_list(folder):
+    report = json.loads(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)["cases"]
+    assert all("softmax rows" in case["reached"] for case in report if "/f32/0x" not in case["name"])
+    names = [case["name"] for case in report[1:3]]
+    (folder / "names").write_text("\n".join(names))
+    some = json.loads(kiln("check", "--cases", folder / "names", "--fail-fast", "--json").stdout)["cases"]
+    assert [case["name"] for case in some] == names
+    (folder / "names").write_text("")
+    expect_failure(kiln("check", "--cases", folder / "names"), 2, "--cases")
+    expect_failure(kiln("check", "--cases", folder / "nowhere"), 1, "nowhere")
+
+
 def test_check_compares_reports(folder):
     (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)
     report = json.loads((folder / "a.json").read_text())

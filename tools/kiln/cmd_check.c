@@ -7,9 +7,15 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "args.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/text.h"
 #include "check/diff.h"
+#include "check/operators.h"
 #include "check/report.h"
 #include "check/run.h"
 #include "check_model.h"
@@ -17,6 +23,7 @@
 
 struct check {
     struct check_options options;
+    struct kiln_map names; /* of --cases */
     struct check_report report;
     bool json;
     const char *junit, *html; /* files; NULL: none */
@@ -82,6 +89,23 @@ static bool has_cases(const struct check_filter *filter)
     return some;
 }
 
+/* A name a line. */
+static kiln_status read_names(struct kiln_map *names, const char *path)
+{
+    struct kiln_file file = {0};
+    struct kiln_text text = {0};
+    kiln_status status = kiln_file_map(&file, path);
+
+    if (!status)
+        kiln_text_add(&text, "%.*s", (int)file.size, (const char *)file.data);
+    for (char *line = text.data ? strtok(text.data, "\n") : NULL; line && !status; line = strtok(NULL, "\n"))
+        if (!kiln_map_put(names, line, 0))
+            status = kiln_fail(KILN_ERROR_MEMORY, "check: no memory for the names of %s", path);
+    kiln_text_finish(&text);
+    kiln_file_unmap(&file);
+    return status;
+}
+
 /* "2/4" */
 static bool parse_part(const char *text, struct check_filter *filter)
 {
@@ -100,18 +124,28 @@ static int diff(const struct args_list *files)
     return check_diff(files->item[0], files->item[1], &same) || !same ? ARGS_FAILED : ARGS_DONE;
 }
 
+/* Without reports the page is held to the tables in the code. */
+static int operators(const char *page, const struct args_list *files)
+{
+    bool same = true;
+    const kiln_status status = files->count ? check_write_operators(page, files->item, files->count)
+                                            : check_verify_operators(page, &same);
+
+    return status || !same ? ARGS_FAILED : ARGS_DONE;
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check c = {.options = {.tell = tell, .user = &c}};
     struct check_options *o = &c.options;
     struct args_list files = {0};
     struct check_model_options model = {0};
-    const char *part = NULL;
+    const char *part = NULL, *page = NULL, *names = NULL;
     bool compare = false;
     const struct args args = {
         .command = "check",
-        .operands = "[A.json B.json]",
-        .most = 2,
+        .operands = "[A.json B.json ...]",
+        .most = 8,
         .about =
             "Run every operator's cases on a device, over awkward shapes: each kernel that they reach, by each of\n"
             "its variants, against what it means in float64. Ends with 1 if one is off.",
@@ -121,6 +155,7 @@ int cmd_check(int argc, char **argv)
                 {"op", "NAME", ARGS_TEXT, &o->filter.op, "only this operator, as softmax; * and ? match"},
                 {"type", "NAME", ARGS_TEXT, &o->filter.type, "only this element type, as f32; * and ? match"},
                 {"case", "NAME", ARGS_TEXT, &o->filter.name, "only this case, by its name; * and ? match"},
+                {"cases", "FILE", ARGS_TEXT, &names, "only the cases whose names are its lines"},
                 {"seed", "N", ARGS_SEED, &o->filter.seed,
                  "of the operands' values; above 0 random shapes, too (default: 0)"},
                 {"stratified", "SHARE", ARGS_NUMBER, &o->filter.share,
@@ -129,6 +164,7 @@ int cmd_check(int argc, char **argv)
                  "every N-th case from the I-th on, to run parts side by side"},
                 {"probe", NULL, ARGS_FLAG, &o->probe,
                  "what is true of the device as a whole, too; a run of all cases does"},
+                {"fail-fast", NULL, ARGS_FLAG, &o->fail_fast, "end with the first case that fails"},
                 {"bench", NULL, ARGS_FLAG, &o->bench, "time each case too"},
                 {"json", NULL, ARGS_FLAG, &c.json, "print one JSON document"},
                 {"junit", "FILE", ARGS_TEXT, &c.junit, "write a report for build servers"},
@@ -139,7 +175,9 @@ int cmd_check(int argc, char **argv)
                  "of the model: a .npy or .pb file (default: random)"},
                 {"size", "NAME=N", ARGS_LIST, &model.size,
                  "of the model: what a symbolic size is (default: 1)"},
-                {"diff", NULL, ARGS_FLAG, &compare, "run nothing: compare the reports A.json and B.json"},
+                {"diff", NULL, ARGS_FLAG, &compare, "instead: compare the reports A.json and B.json"},
+                {"operators", "FILE", ARGS_TEXT, &page,
+                 "instead: write the page of operators from reports; without any, hold it to the code"},
                 {0}},
         .given = &files,
     };
@@ -149,6 +187,8 @@ int cmd_check(int argc, char **argv)
         return code;
     if (compare)
         return diff(&files);
+    if (page)
+        return operators(page, &files);
     if (model.model) {
         model.device = o->device;
         model.seed = o->filter.seed;
@@ -156,11 +196,16 @@ int cmd_check(int argc, char **argv)
         return check_model(&model);
     }
     if (files.count)
-        return args_wrong("check", "what is \"%s\"? reports are for --diff", files.item[0]);
+        return args_wrong("check", "what is \"%s\"? reports are for --diff and --operators", files.item[0]);
     if (!parse_part(part, &o->filter))
         return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
+    if (names && read_names(&c.names, names))
+        return ARGS_FAILED;
+    if (names)
+        o->filter.names = &c.names;
     o->probe |= check_is_whole(&o->filter);
-    if (!has_cases(&o->filter))
-        return args_wrong("check", "no case has this --op, --type and --case");
-    return run(&c);
+    code = has_cases(&o->filter) ? run(&c)
+                                 : args_wrong("check", "no case has this --op, --type, --case and --cases");
+    kiln_map_finish(&c.names);
+    return code;
 }

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -39,6 +40,11 @@ static bool matches(const char *pattern, const char *text)
     return !pattern || kiln_text_match(pattern, text);
 }
 
+static bool is_wanted(const struct check_filter *filter, const char *name)
+{
+    return matches(filter->name, name) && (!filter->names || kiln_map_find(filter->names, name) >= 0);
+}
+
 /* What is under way. */
 struct listing {
     const struct check_filter *filter;
@@ -61,7 +67,7 @@ static bool add_case(const struct listing *l, const struct check_shape *shape,
         memcpy(one.a, with->a, sizeof one.a);
     snprintf(one.name, sizeof one.name, "%s/%s/%s%s%s", l->op->name, kiln_type_name(l->type), shape->sizes,
              with ? "/" : "", with ? with->text : "");
-    if ((l->op->fits && !l->op->fits(&one)) || !matches(l->filter->name, one.name))
+    if ((l->op->fits && !l->op->fits(&one)) || !is_wanted(l->filter, one.name))
         return true;
     return kiln_vec_push(l->out, one);
 }
@@ -189,7 +195,7 @@ static bool add_op(struct listing *l)
 
 bool check_is_whole(const struct check_filter *f)
 {
-    return !f->op && !f->type && !f->name && !f->families && f->share <= 0 && !f->parts;
+    return !f->op && !f->type && !f->name && !f->names && !f->families && f->share <= 0 && !f->parts;
 }
 
 bool check_list(const struct check_filter *filter, struct check_cases *out)

@@ -76,6 +76,7 @@ struct check_attributes {
     int64_t a[CHECK_NUMBERS];
 };
 
+struct kiln_map;
 struct check_case;
 struct check_graph;
 
@@ -193,6 +194,7 @@ extern const struct check_op *const check_families[];
 /** Which of the cases; {0}: all that rows list. */
 struct check_filter {
     const char *op, *type, *name; /* patterns, in which * is any run of characters and ? any one; NULL: all */
+    const struct kiln_map *names; /* those alone that are its keys; NULL: all */
     uint64_t seed;                /* above 0: some random shapes of each operator and type besides */
     double share;                 /* of each operator's and type's cases, one at the least; 0: all */
     int part, parts;              /* the part'th of so many; 0: all */

@@ -1,6 +1,8 @@
 /* replay.c - see replay.h. */
 #include "check/replay.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,13 +225,70 @@ static kiln_status replay(struct replay *r)
         return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a plan");
     if (!(status = fill_objects(r)))
         status = replay_steps(r, 0, r->plan->step.count);
-    for (int i = 0; i < r->plan->object.count; i++)
-        free(r->object[i]);
-    free(r->object);
     return status;
 }
 
+static void replay_finish(struct replay *r)
+{
+    for (int i = 0; r->object && i < r->plan->object.count; i++)
+        free(r->object[i]);
+    free(r->object);
+}
+
 /* Programs ------------------------------------------------------------------------------------------------- */
+
+/* What rounding may do to a result on its way through a whole plan, over its largest element: far less than what a missing
+ * barrier, a window or a place that is off would do. */
+#define PROGRAM_BOUND 1e-2
+
+static double furthest(const float *got, const float *want, size_t count)
+{
+    double apart = 0, largest = 1e-3;
+
+    for (size_t k = 0; k < count; k++) {
+        if (isfinite(want[k]))
+            largest = fmax(largest, fabs((double)want[k]));
+        if (isfinite(want[k]) && isfinite(got[k]))
+            apart = fmax(apart, fabs((double)got[k] - want[k]));
+        else if (isfinite(got[k]) != isfinite(want[k]))
+            return INFINITY;
+    }
+    return apart / largest;
+}
+
+/* What the program itself computed of a real result, with all its dispatches one after the other. */
+static kiln_status compare_result(struct replay *r, const struct check_graph *c, int i)
+{
+    const struct kiln_place *place = &r->plan->place.data[r->plan->result[i].id - 1];
+    kiln_shape shape;
+    kiln_status status = kiln_program_shape(r->program, c->run[i], &shape);
+    const size_t count = status ? 0 : (size_t)kiln_shape_count(&shape);
+    float *got = malloc((count + 1) * sizeof *got);
+
+    if (!got)
+        return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a result");
+    if (!status)
+        status = kiln_program_read(r->program, c->run[i],
+                                   &(kiln_array){.data = got, .bytes = count * sizeof *got});
+    if (!status && place->object >= 0) {
+        const double apart = furthest(got, (const float *)(r->object[place->object] + place->offset), count);
+        if (!(apart <= PROGRAM_BOUND) && !r->params->surprise[0])
+            snprintf(r->params->surprise, sizeof r->params->surprise,
+                     "the program's result %d is off by %.2g of its largest element", i, apart);
+    }
+    free(got);
+    return status;
+}
+
+static kiln_status compare_results(struct replay *r, const struct check_graph *c)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < c->count && !status; i++)
+        if (kiln_tensor_type(c->g, c->run[i]) == KILN_F32)
+            status = compare_result(r, c, i);
+    return status;
+}
 
 /* Programs that train have both modes' kernels. One run brings weights and inputs to the device. */
 static kiln_status compile_and_replay(struct replay *r, const struct check_graph *c)
@@ -245,6 +304,9 @@ static kiln_status compile_and_replay(struct replay *r, const struct check_graph
         !(status = kiln_program_run(r->program)) && !(status = kiln_program_wait(r->program))) {
         r->plan = r->program->last->plan;
         status = replay(r);
+        if (!status && !r->program->last->writes_weights) /* else what the run began with is gone */
+            status = compare_results(r, c);
+        replay_finish(r);
     }
     r->params->expected = !status && c->one->op->expect;
     if (r->params->expected)
@@ -270,5 +332,8 @@ kiln_status check_replay_program(kiln_program *program, struct check_params *par
 {
     struct replay r = {
         .dev = program->dev, .program = program, .plan = program->last->plan, .params = params};
-    return replay(&r);
+    const kiln_status status = replay(&r);
+
+    replay_finish(&r);
+    return status;
 }

@@ -4,7 +4,8 @@
  * The JSON document is
  *
  *   {"device": {"name", "title", "driver"}, "kiln", "limits", "seed", "seconds",
- *    "cases": [{"name", "op", "type", "status": "pass" | "fail", "runs", "share", "error", "ulp", ..}],
+ *    "cases": [{"name", "op", "type", "status": "pass" | "fail", "runs", "share", "error", "ulp",
+ *               "took", "reached": ["kernel variant"], ..}],
  *    "probes": [{"name", "status": "pass" | "fail" | "n/a", "what"}],
  *    "not_applicable": [{"name", "why"}], "not_counted": ["name"], "not_reached": ["kernel variant"]}
  *

@@ -13,6 +13,18 @@ static void print_device(struct json *j, const kiln_device_info *info)
     json_close(j);
 }
 
+static void print_reach(struct json *j, const struct check_report *r, const struct check_entry *e)
+{
+    json_open(j, "reached", '[');
+    for (int i = 0; i < e->reached; i++) {
+        const struct check_tally *t = &r->tally.data[r->reach.data[e->reach + i]];
+        char text[120];
+        snprintf(text, sizeof text, "%s %s", t->kernel->name, t->variant->name);
+        json_text(j, NULL, text);
+    }
+    json_close(j);
+}
+
 static void print_case(struct json *j, const struct check_report *r, const struct check_entry *e)
 {
     char command[400];
@@ -27,6 +39,7 @@ static void print_case(struct json *j, const struct check_report *r, const struc
     json_number(j, "error", e->error);
     json_number(j, "ulp", e->ulp);
     json_number(j, "took", e->took);
+    print_reach(j, r, e);
     if (e->slopes) {
         json_number(j, "slopes", e->slopes);
         json_number(j, "slope_error", e->slope_error);

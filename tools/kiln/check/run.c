@@ -42,23 +42,33 @@ static void keep_line(void *user, kiln_log_level level, const char *line)
 
 /* Outcomes of variants ------------------------------------------------------------------------------------- */
 
-static struct check_tally *tally_of(struct check_report *r, const kiln_kernel *kernel,
-                                    const kiln_variant *variant)
+/* -1 when out of memory. */
+static int tally_of(struct check_report *r, const kiln_kernel *kernel, const kiln_variant *variant)
 {
     for (int i = 0; i < r->tally.count; i++)
         if (r->tally.data[i].kernel == kernel && r->tally.data[i].variant == variant)
-            return &r->tally.data[i];
+            return i;
     if (!kiln_vec_push(&r->tally, (struct check_tally){.kernel = kernel, .variant = variant}))
-        return NULL;
-    return &r->tally.data[r->tally.count - 1];
+        return -1;
+    return r->tally.count - 1;
 }
 
-static void count_outcome(struct check_report *r, const struct check_outcome *o)
+static void note_reach(struct check_report *r, struct check_entry *now, int tally)
 {
-    struct check_tally *t = tally_of(r, o->kernel, o->variant);
+    for (int i = 0; i < now->reached; i++)
+        if (r->reach.data[now->reach + i] == tally)
+            return;
+    now->reached += kiln_vec_push(&r->reach, tally);
+}
 
-    if (!t)
+static void count_outcome(struct check_report *r, struct check_entry *now, const struct check_outcome *o)
+{
+    const int tally = tally_of(r, o->kernel, o->variant);
+
+    if (tally < 0)
         return;
+    struct check_tally *t = &r->tally.data[tally];
+    note_reach(r, now, tally);
     t->runs++;
     t->failed += !(o->distance.share <= 1);
     t->share = fmax(t->share, o->distance.share);
@@ -86,7 +96,7 @@ static void take_outcome(void *user, const struct check_outcome *o)
     struct run *run = user;
     struct check_entry *now = &run->now;
 
-    count_outcome(run->report, o);
+    count_outcome(run->report, now, o);
     add_time(run, o);
     run->other |= o->variant != &kiln_cpu_reference;
     now->runs++;
@@ -150,9 +160,10 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
                                   .user = run};
     struct check_entry *now = &run->now;
     const double start = kiln_seconds();
+    const int messages = kiln_vulkan_messages();
     kiln_status status;
 
-    *now = (struct check_entry){.one = one};
+    *now = (struct check_entry){.one = one, .reach = run->report->reach.count};
     run->timed = -1;
     run->other = false;
     status = check_replay(run->dev, one, &params);
@@ -166,6 +177,8 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
     }
     if (params.surprise[0])
         fail(now, params.surprise);
+    if (kiln_vulkan_messages() != messages) /* of the validation layers, where they are on */
+        fail(now, last_line);
     judge_oracle(run, params.expected);
     now->took = kiln_seconds() - start;
     run->report->count[now->status]++;
@@ -268,7 +281,7 @@ static kiln_status run_cases(struct run *run)
     kiln_status status = KILN_OK;
 
     r->device = *kiln_device_get_info(run->dev);
-    for (int i = 0; i < r->cases.count && !status; i++)
+    for (int i = 0; i < r->cases.count && !status && !(run->options->fail_fast && r->failed); i++)
         status = run_case(run, &r->cases.data[i]);
     if (run->options->probe && !status)
         status = run_probes(run);
@@ -303,5 +316,6 @@ void check_report_finish(struct check_report *report)
     kiln_vec_finish(&report->entry);
     kiln_vec_finish(&report->probe);
     kiln_vec_finish(&report->tally);
+    kiln_vec_finish(&report->reach);
     kiln_vec_finish(&report->unreached);
 }

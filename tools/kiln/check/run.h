@@ -20,6 +20,7 @@ struct check_entry {
     const struct check_case *one;
     enum check_status status;
     int runs;            /* of a dispatch by a variant */
+    int reach, reached;  /* which variants: so many of the report's reach, from this one on */
     double share;        /* of the bound, the largest; above 1 fails */
     double error, ulp;   /* as in compare.h, the largest */
     int slopes;          /* directions along which the gradient was compared with differences */
@@ -50,7 +51,8 @@ struct check_options {
     const char *device;         /* as kiln_device_params.name */
     struct check_filter filter; /* its seed is that of the operands' values, too */
     bool bench;
-    bool probe; /* the device as a whole, too */
+    bool probe;     /* the device as a whole, too */
+    bool fail_fast; /* end with the first case that fails */
     /** Called as each case ends; may be NULL. */
     void (*tell)(void *user, const struct check_entry *entry);
     void *user;
@@ -65,6 +67,7 @@ struct check_report {
     KILN_VEC(struct check_entry) entry;
     KILN_VEC(struct check_probe) probe;
     KILN_VEC(struct check_tally) tally;
+    KILN_VEC(int) reach;                    /* tallies: the variants of each entry */
     KILN_VEC(struct check_tally) unreached; /* variants that the device accepts and no case has reached */
     int count[CHECK_INAPPLICABLE + 1];      /* entries by status */
     int failed;                             /* entries and probes */
