@@ -175,7 +175,7 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(SIGMOID_GRAD_F, f, y *x *(1 - x))                           \
     X(SOFTPLUS_GRAD_F, f, -y *fast_expm1(-x))                     \
     X(SOFTSIGN_GRAD_F, f, y *softsign_slope(x))                   \
-    X(HARD_SIGMOID_GRAD_F, f, (x > 0) & (x < 1) ? y * z : 0)      \
+    X(HARD_SIGMOID_GRAD_F, f, ((x > 0) & (x < 1)) ? y *z : 0)     \
     X(HARD_SWISH_GRAD_F, f, y *hard_swish_slope(x))               \
     X(ERF_GRAD_F, f, y *erf_slope(x))                             \
     X(GELU_GRAD_F, f, y *gelu_slope(x))                           \

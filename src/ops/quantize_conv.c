@@ -82,7 +82,7 @@ static kiln_status conv_lower(kiln_plan *plan, const kiln_node *n)
     const struct kiln_conv_sizes s = kiln_conv_sizes_of(n->params, &x.shape, &w.shape, &y);
     const kiln_tensor x_zero = kiln_optional_input(n, 2), w_zero = kiln_optional_input(n, 3);
     struct kiln_params_conv_bytes block = block_of(&s);
-    kiln_tensor packed_x, packed_w;
+    kiln_tensor packed_x = {0}, packed_w = {0};
     if (kiln_shape_count(&y) == 0)
         return KILN_OK;
     block.w_step = kiln_zero_step(plan, w_zero);
