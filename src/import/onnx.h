@@ -299,6 +299,25 @@ void kiln_onnx_build_conv_quantized(kiln_onnx_node *n);
 void kiln_onnx_build_reduce(kiln_onnx_node *n);
 void kiln_onnx_build_arg(kiln_onnx_node *n);
 
+/* onnx_indexing.c */
+void kiln_onnx_build_gather(kiln_onnx_node *n);
+void kiln_onnx_build_gather_elements(kiln_onnx_node *n);
+void kiln_onnx_build_gather_nd(kiln_onnx_node *n);
+void kiln_onnx_build_scatter_elements(kiln_onnx_node *n);
+void kiln_onnx_build_scatter_nd(kiln_onnx_node *n);
+void kiln_onnx_build_tensor_scatter(kiln_onnx_node *n);
+void kiln_onnx_build_one_hot(kiln_onnx_node *n);
+void kiln_onnx_build_top_k(kiln_onnx_node *n);
+void kiln_onnx_build_cumulative(kiln_onnx_node *n);
+void kiln_onnx_build_non_zero(kiln_onnx_node *n);
+void kiln_onnx_build_compress(kiln_onnx_node *n);
+void kiln_onnx_build_unique(kiln_onnx_node *n);
+void kiln_onnx_build_range(kiln_onnx_node *n);
+void kiln_onnx_build_eye_like(kiln_onnx_node *n);
+void kiln_onnx_build_triangular(kiln_onnx_node *n);
+void kiln_onnx_build_tile(kiln_onnx_node *n);
+void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n);
+
 /* onnx_layout.c */
 void kiln_onnx_build_reshape(kiln_onnx_node *n);
 void kiln_onnx_build_flatten(kiln_onnx_node *n);
@@ -309,8 +328,6 @@ void kiln_onnx_build_concat(kiln_onnx_node *n);
 void kiln_onnx_build_split(kiln_onnx_node *n);
 void kiln_onnx_build_slice(kiln_onnx_node *n);
 void kiln_onnx_build_pad(kiln_onnx_node *n);
-void kiln_onnx_build_gather(kiln_onnx_node *n);
-void kiln_onnx_build_gather_elements(kiln_onnx_node *n);
 void kiln_onnx_build_expand(kiln_onnx_node *n);
 void kiln_onnx_build_depth_to_space(kiln_onnx_node *n);
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n);

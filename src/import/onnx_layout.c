@@ -2,8 +2,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include <kiln/indexing.h>
-
 #include "import/onnx.h"
 
 /* Axes given by a list, each in 0 .. rank - 1, ascending; false where one is out of range or comes twice. */
@@ -372,20 +370,6 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
         after[i] = after[i] < 0 ? 0 : after[i];
     }
     kiln_onnx_out(n, 0, kiln_pad(n->g, y, before, after, value));
-}
-
-void kiln_onnx_build_gather(kiln_onnx_node *n)
-{
-    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), kiln_onnx_spec(n, 0).shape.rank);
-    if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
-}
-
-void kiln_onnx_build_gather_elements(kiln_onnx_node *n)
-{
-    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), kiln_onnx_spec(n, 0).shape.rank);
-    if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_gather_elements(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
 }
 
 /* Sizes and constants, known while reading --------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  *   onnx_save_node.c   making ONNX nodes, attributes and constants
  *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
  *   onnx_save_math.c   the same for elementwise operators
+ *   onnx_save_indexing.c  and for what names places
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization
  */
 #ifndef KILN_IMPORT_ONNX_SAVE_H
@@ -67,6 +68,8 @@ Onnx__NodeProto *kiln_onnx_write(struct kiln_onnx_writer *w, const char *onnx, c
                                  const char *const *in);
 /** The same with a made-up output name, which is returned. */
 const char *kiln_onnx_step(struct kiln_onnx_writer *w, const char *onnx, int inputs, const char *const *in);
+/** Another output of a node, behind those that it has. */
+void kiln_onnx_put_output(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name);
 void kiln_onnx_put_int(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, int64_t value);
 void kiln_onnx_put_ints(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
                         const int64_t *values, int count);

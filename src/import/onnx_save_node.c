@@ -64,6 +64,16 @@ const char *kiln_onnx_step(struct kiln_onnx_writer *w, const char *onnx, int inp
     return out;
 }
 
+void kiln_onnx_put_output(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name)
+{
+    char **list = n ? take(w, (n->n_output + 1) * sizeof *list) : NULL;
+    if (!list)
+        return;
+    memcpy(list, n->output, n->n_output * sizeof *list);
+    list[n->n_output++] = text(w, name);
+    n->output = list;
+}
+
 static Onnx__AttributeProto *add_attribute(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
                                            int type)
 {

@@ -267,8 +267,7 @@ static void write_moments(writer *w, const kiln_node *n, const row *r)
 
 /* Shapes ------------------------------------------------------------------------------------------------- */
 
-/* The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
-static const char *size_name(writer *w, const kiln_node *n, int64_t size)
+const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
 {
     if (size >= 0)
         return kiln_onnx_new_list(w, &size, 1);
@@ -290,7 +289,7 @@ static const char *sizes_name(writer *w, const kiln_node *n, const kiln_shape *s
 {
     const char *parts[KILN_MAX_RANK], *name = kiln_onnx_new_name(w);
     for (int i = 0; i < shape->rank; i++)
-        parts[i] = size_name(w, n, shape->size[i]);
+        parts[i] = kiln_onnx_size_name(w, n, shape->size[i]);
     kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", name, shape->rank, parts), "axis", 0);
     return name;
 }
@@ -392,8 +391,6 @@ static const row rows[] = {
     {"find_max", "ArgMax", write_find, 0},
     {"find_min", "ArgMin", write_find, 0},
     {"flatten", "Reshape", write_reshape, 0},
-    {"gather", "Gather", write_axis, 0},
-    {"gather_elements", "GatherElements", write_axis, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
     {"log_sum", "ReduceLogSum", write_reduce, 0},
     {"log_sum_exp", "ReduceLogSumExp", write_reduce, 0},
@@ -428,6 +425,9 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].op, op))
             return &rows[i];
+    for (const row *r = kiln_onnx_writer_indexing; r->op; r++)
+        if (!strcmp(r->op, op))
+            return r;
     for (const row *r = kiln_onnx_writer_math; r->op; r++)
         if (!strcmp(r->op, op))
             return r;

@@ -48,7 +48,10 @@ static inline const char *scalar(writer *w, const kiln_node *n, double value)
     return kiln_onnx_new_scalar(w, spec(w, n->in[0]).type, value);
 }
 
+/** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
+const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
+
 /** Rows ended by {0}. */
-extern const struct kiln_onnx_writer_row kiln_onnx_writer_math[];
+extern const struct kiln_onnx_writer_row kiln_onnx_writer_indexing[], kiln_onnx_writer_math[];
 
 #endif

@@ -1,0 +1,225 @@
+/* onnx_save_indexing.c - what reads and writes at places that data names, orders, accumulates and selects. Rows as in onnx_save_ops.c. */
+#include <string.h>
+
+#include <kiln/indexing.h>
+
+#include "import/onnx.h"
+#include "import/onnx_save_row.h"
+
+/* Values beside ------------------------------------------------------------------------------------------ */
+
+static const char *cast(writer *w, const char *from, kiln_type type)
+{
+    const char *name = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", name, IN(from)), "to", kiln_onnx_type_of(type));
+    return name;
+}
+
+/* Output k of n, from one of another type. */
+static void write_as(writer *w, const kiln_node *n, int k, const char *from)
+{
+    Onnx__NodeProto *o = kiln_onnx_write(w, "Cast", kiln_onnx_name(w, n->out[k]), IN(from));
+    kiln_onnx_put_int(w, o, "to", kiln_onnx_type_of(spec(w, n->out[k]).type));
+}
+
+/* A list [size of an axis of input i]. */
+static const char *size_of(writer *w, const kiln_node *n, int i, int64_t axis)
+{
+    const kiln_shape shape = spec(w, n->in[i]).shape;
+    if (shape.size[axis] >= 0)
+        return kiln_onnx_new_list(w, &shape.size[axis], 1);
+    return kiln_onnx_step(w, "Gather",
+                          IN(kiln_onnx_step(w, "Shape", IN(in(w, n, i))), kiln_onnx_new_list(w, &axis, 1)));
+}
+
+/* The one element of a list as a scalar. */
+static const char *element(writer *w, const char *list)
+{
+    return kiln_onnx_step(w, "Squeeze", IN(list));
+}
+
+static bool is_needed(writer *w, const kiln_node *n, int k)
+{
+    return w->needed[n->out[k].id];
+}
+
+/* Gather and scatter ------------------------------------------------------------------------------------- */
+
+/* ONNX gathers along the axis behind batches by tuples of one. */
+static void write_gather(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t axis = integer(n, "axis"), batch = integer(n, "batch"), last = -1;
+    const bool alone = batch == 0;
+    if (!alone && axis != batch)
+        kiln_onnx_writer_refuse(w, n, "axes between those of the batch and the one that is indexed");
+    const char *index =
+        alone ? in(w, n, 1)
+              : kiln_onnx_step(w, "Unsqueeze",
+                               IN(cast(w, in(w, n, 1), KILN_I64), kiln_onnx_new_list(w, &last, 1)));
+    Onnx__NodeProto *o = kiln_onnx_write(w, alone ? r->onnx : "GatherND", out(w, n), IN(in(w, n, 0), index));
+    kiln_onnx_put_int(w, o, alone ? "axis" : "batch_dims", alone ? axis : batch);
+}
+
+static void write_gather_elements(writer *w, const kiln_node *n, const row *r)
+{
+    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "axis",
+                      integer(n, "axis"));
+}
+
+/* Tuples are of 64-bit integers. */
+static void write_gather_nd(writer *w, const kiln_node *n, const row *r)
+{
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), cast(w, in(w, n, 1), KILN_I64)));
+    kiln_onnx_put_int(w, o, "batch_dims", integer(n, "batch"));
+}
+
+static void put_reduction(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    static const char *const names[] = {[KILN_SCATTER_SET] = "none",
+                                        [KILN_SCATTER_ADD] = "add",
+                                        [KILN_SCATTER_MUL] = "mul",
+                                        [KILN_SCATTER_MIN] = "min",
+                                        [KILN_SCATTER_MAX] = "max"};
+    const int64_t kind = integer(n, "kind");
+    if (kind >= KILN_SCATTER_MIN && w->opset < 18)
+        kiln_onnx_writer_refuse(w, n, "least and largest updates need opset 18");
+    kiln_onnx_put_text(w, o, "reduction", names[kind]);
+}
+
+static void write_scatter_elements(writer *w, const kiln_node *n, const row *r)
+{
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1), in(w, n, 2)));
+    kiln_onnx_put_int(w, o, "axis", integer(n, "axis"));
+    put_reduction(w, o, n);
+}
+
+static void write_scatter_nd(writer *w, const kiln_node *n, const row *r)
+{
+    put_reduction(w,
+                  kiln_onnx_write(w, r->onnx, out(w, n),
+                                  IN(in(w, n, 0), cast(w, in(w, n, 1), KILN_I64), in(w, n, 2))),
+                  n);
+}
+
+/* Order, and what accumulates ---------------------------------------------------------------------------- */
+
+/* A sort is the first of an order, as many as there are. */
+static void write_order(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t axis = integer(n, "axis"), k = integer(n, "k");
+    const char *count = strcmp(r->op, "sort") ? kiln_onnx_new_list(w, &k, 1) : size_of(w, n, 0, axis);
+    const char *places = kiln_onnx_new_name(w);
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), count));
+    kiln_onnx_put_output(w, o, places);
+    kiln_onnx_put_int(w, o, "axis", axis);
+    kiln_onnx_put_int(w, o, "largest", integer(n, "descending"));
+    if (is_needed(w, n, 1))
+        write_as(w, n, 1, places);
+}
+
+static void write_cumsum(writer *w, const kiln_node *n, const row *r)
+{
+    enum { EXCLUSIVE = 1, REVERSE = 2 };
+    const int64_t how = integer(n, "how");
+    if (how & ~(EXCLUSIVE | REVERSE))
+        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, r->onnx, out(w, n),
+                        IN(in(w, n, 0), kiln_onnx_new_scalar(w, KILN_I64, (double)integer(n, "axis"))));
+    kiln_onnx_put_int(w, o, "exclusive", (how & EXCLUSIVE) != 0);
+    kiln_onnx_put_int(w, o, "reverse", (how & REVERSE) != 0);
+}
+
+/* Sizes that data decides -------------------------------------------------------------------------------- */
+
+static void write_non_zero(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t turned[] = {1, 0}, first = 0;
+    const char *rows = kiln_onnx_new_name(w);
+    if (integer(n, "bound"))
+        kiln_onnx_writer_refuse(w, n, "ONNX finds all of them");
+    kiln_onnx_put_ints(w,
+                       kiln_onnx_write(w, "Transpose", rows, IN(kiln_onnx_step(w, r->onnx, IN(in(w, n, 0))))),
+                       "perm", turned, 2);
+    write_as(w, n, 0, rows);
+    if (is_needed(w, n, 1))
+        write_as(w, n, 1,
+                 element(w, kiln_onnx_step(w, "Gather",
+                                           IN(kiln_onnx_step(w, "Shape", IN(rows)),
+                                              kiln_onnx_new_list(w, &first, 1)))));
+}
+
+/* Values; where each first stands, which each is, how often it occurs; how many there are. */
+static void write_unique(writer *w, const kiln_node *n, const row *r)
+{
+    enum { PARTS = 4 };
+    const char *part[PARTS];
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0)));
+    kiln_onnx_put_int(w, o, "axis", 0);
+    for (int i = 1; i < PARTS; i++) {
+        part[i] = kiln_onnx_new_name(w);
+        kiln_onnx_put_output(w, o, part[i]);
+    }
+    for (int i = 1; i < PARTS; i++)
+        if (is_needed(w, n, i))
+            write_as(w, n, i, part[i]);
+    if (is_needed(w, n, PARTS))
+        write_as(w, n, PARTS, element(w, kiln_onnx_step(w, "Shape", IN(part[1]))));
+}
+
+static void write_first(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t zero = 0, one = 1, axis = integer(n, "axis");
+    const char *begin = kiln_onnx_new_list(w, &zero, 1), *along = kiln_onnx_new_list(w, &axis, 1);
+    const char *end = kiln_onnx_step(w, "Reshape", IN(in(w, n, 1), kiln_onnx_new_list(w, &one, 1)));
+    kiln_onnx_write(w, r->onnx, out(w, n),
+                    IN(in(w, n, 0), cast(w, begin, KILN_I32), end, cast(w, along, KILN_I32)));
+}
+
+/* Values made of their places ---------------------------------------------------------------------------- */
+
+/* start + delta i for i below a size: a list of one. */
+static void write_places(writer *w, const kiln_node *n, const char *size, double start, double delta)
+{
+    const kiln_type type = spec(w, n->out[0]).type;
+    const char *i = kiln_onnx_step(w, "Range",
+                                   IN(kiln_onnx_new_scalar(w, KILN_I64, 0), element(w, size),
+                                      kiln_onnx_new_scalar(w, KILN_I64, 1)));
+    i = cast(w, i, type);
+    if (delta != 1)
+        i = kiln_onnx_step(w, "Mul", IN(i, kiln_onnx_new_scalar(w, type, delta)));
+    kiln_onnx_write(w, "Add", out(w, n), IN(i, kiln_onnx_new_scalar(w, type, start)));
+}
+
+static void write_sequence(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    write_places(w, n, kiln_onnx_size_name(w, n, spec(w, n->out[0]).shape.size[0]), number(n, "start"),
+                 number(n, "delta"));
+}
+
+static void write_positions(writer *w, const kiln_node *n, const row *r)
+{
+    (void)r;
+    write_places(w, n, size_of(w, n, 0, integer(n, "axis")), 0, 1);
+}
+
+/* The table ---------------------------------------------------------------------------------------------- */
+
+const row kiln_onnx_writer_indexing[] = {
+    {"cumsum", "CumSum", write_cumsum, 0},
+    {"first", "Slice", write_first, 0},
+    {"gather", "Gather", write_gather, 0},
+    {"gather_elements", "GatherElements", write_gather_elements, 0},
+    {"gather_nd", "GatherND", write_gather_nd, 0},
+    {"non_zero", "NonZero", write_non_zero, 0},
+    {"positions", NULL, write_positions, 0},
+    {"scatter_elements", "ScatterElements", write_scatter_elements, 0},
+    {"scatter_nd", "ScatterND", write_scatter_nd, 0},
+    {"sequence", NULL, write_sequence, 0},
+    {"sort", "TopK", write_order, 0},
+    {"top_k", "TopK", write_order, 0},
+    {"unique", "Unique", write_unique, 0},
+    {0},
+};
