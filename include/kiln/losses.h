@@ -55,6 +55,29 @@ KILN_API kiln_tensor kiln_negative_log_likelihood(kiln_graph *g, kiln_tensor log
 KILN_API kiln_tensor kiln_sequence_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target,
                                                  kiln_tensor counts, const kiln_class_loss_params *params);
 
+/* Sequences without an alignment -------------------------------------------------------------------------- */
+
+typedef struct kiln_ctc_params {
+    int blank;     /* the class that is no label */
+    bool logits;   /* x are raw scores: their log-softmax is taken first */
+    bool forgives; /* what cannot be spelled in its frames has loss 0 and no gradient, not an infinite loss */
+    kiln_loss_reduction reduction; /* the mean is of each loss over its labels, at least 1 */
+} kiln_ctc_params;
+
+/**
+ * Connectionist temporal classification (Graves 2006): - log of the probability that frames spell labels, over all alignments. A
+ * frame says a label or blank; what it repeats is one label, unless a blank stands between.
+ *
+ * Shape:    x [T, N, C], logarithms of probabilities; target [N, S], class numbers, padded with anything; frames and labels [N],
+ *           integers: how many of T and of S each sequence has. frames KILN_NONE: all of T. One loss a sequence: [N].
+ * Gradient: by x: - the share of a class in a frame. Not of the gradient itself.
+ * Of no labels the loss is that of blanks alone. Lengths that do not fit, and a label that is no class, give NaN.
+ */
+KILN_API kiln_tensor kiln_ctc_loss(kiln_graph *g, kiln_tensor x, kiln_tensor target, kiln_tensor frames,
+                                   kiln_tensor labels, const kiln_ctc_params *params);
+
+/* Two classes ---------------------------------------------------------------------------------------------- */
+
 /** Mean of max(s, 0) - s t + log(1 + exp(-|s|)): binary cross-entropy from logits, target in 0..1. */
 KILN_API kiln_tensor kiln_binary_cross_entropy(kiln_graph *g, kiln_tensor scores, kiln_tensor target);
 /** The same with the positive part of each target times `positive`, which broadcasts; KILN_NONE means 1. */

@@ -9,6 +9,7 @@ extern const kiln_variant kiln_cpu_attention_panels, kiln_cpu_attention_grad_pan
 extern const kiln_variant kiln_cpu_chain_blocks, kiln_cpu_chain_strided_blocks, kiln_cpu_reduce_lanes;
 extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cpu_dropout_blocks;
 extern const kiln_variant kiln_cpu_cross_entropy_rows, kiln_cpu_cross_entropy_grad_rows;
+extern const kiln_variant kiln_cpu_ctc_rows, kiln_cpu_ctc_grad_frames;
 extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_cumulate_rows;
 extern const kiln_variant kiln_cpu_gather_rows, kiln_cpu_scatter_ranges;
 extern const kiln_variant kiln_cpu_order_rows, kiln_cpu_order_keys_blocks;

@@ -128,6 +128,16 @@ PAIR(cosine, kiln_cosine_loss(c->g, a, b, kiln_golden_fixed(c, "same"), -0.5, KI
         name "_none", build                      \
     }
 
+static kiln_tensor ctc(kiln_golden_case *c)
+{
+    const kiln_tensor x = kiln_golden_leaf(c, "x"), target = kiln_golden_fixed(c, "target");
+    const kiln_ctc_params p = {.blank = !strcmp(c->name, "ctc_last_none") ? 5 : 0,
+                               .logits = true,
+                               .forgives = !strncmp(c->name, "ctc_forgiven", 12),
+                               .reduction = reduction_of(c)};
+    return kiln_ctc_loss(c->g, x, target, kiln_golden_fixed(c, "frames"), kiln_golden_fixed(c, "labels"), &p);
+}
+
 static const kiln_golden_row rows[] = {
     THREE("weights", cross_entropy),
     THREE("ignored", cross_entropy),
@@ -154,6 +164,10 @@ static const kiln_golden_row rows[] = {
     {"triplet", triplet},
     {"contrastive", contrastive},
     {"cosine", cosine},
+    THREE("ctc", ctc),
+    THREE("ctc_forgiven", ctc),
+    {"ctc_last_none", ctc},
+    {"ctc_long_none", ctc},
 };
 
 Test(loss_golden, in_float64_they_are_those_of_pytorch)

@@ -110,10 +110,29 @@ def pairs(r):
         same=torch.tensor([1.0, -1, -1, 1]).double())
 
 
+def alignments(r):
+    """x [8, 5, 6]: repeated labels, none, as many as there are frames, fewer frames; then more than frames can spell."""
+    target = torch.tensor([[1, 1, 2, 3], [2, 4, 2, 0], [0, 0, 0, 0], [5, 5, 5, 5], [3, 2, 0, 0]])
+    frames, labels = torch.tensor([8, 7, 5, 8, 4]), torch.tensor([4, 3, 0, 4, 2])
+    def ctc(blank, forgives, reduction):
+        return lambda x, target, frames, labels: F.ctc_loss(
+            F.log_softmax(x, 2), target, frames, labels, blank=blank, reduction=reduction, zero_infinity=forgives)
+    for reduction in ("mean", "sum", "none"):
+        add(r, f"ctc_{reduction}", {"x": golden.exact(2 * normal(8, 5, 6))}, ctc(0, False, reduction),
+            target=target, frames=frames, labels=labels)
+        add(r, f"ctc_forgiven_{reduction}", {"x": golden.exact(2 * normal(8, 5, 6))}, ctc(0, True, reduction),
+            target=target, frames=torch.tensor([4, 7, 5, 6, 1]), labels=labels)
+    add(r, "ctc_last_none", {"x": golden.exact(2 * normal(8, 5, 6))}, ctc(5, False, "none"),
+        target=torch.where(target == 5, 4, target), frames=frames, labels=labels)
+    long = torch.randint(1, 4, (2, 40))
+    add(r, "ctc_long_none", {"x": normal(100, 2, 4)}, ctc(0, False, "none"), target=long,
+        frames=torch.tensor([100, 91]), labels=torch.tensor([40, 33]))
+
+
 def record():
     torch.manual_seed(SEED)
     recorder = golden.Recorder()
-    for family in (classes, two_classes, numbers, distributions, pairs):
+    for family in (classes, two_classes, numbers, distributions, pairs, alignments):
         family(recorder)
     return recorder.tensors, recorder.metadata
 

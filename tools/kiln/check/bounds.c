@@ -91,6 +91,8 @@ static const struct check_bound rows[] = {
     {"cross_entropy", 4, 2, 1,
      "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
     {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
+    {"ctc", 24, 2, 0, "a row rounds at every frame, of which there are some hundred: about their root"},
+    {"ctc_grad", 10, 2, 0, "an exponent of three terms rounds at each, and once more less the largest"},
     {"cumulate", 181, 2, 0, "every factor of up to 8192 rounds: twice their root", is_product},
     {"cumulate", 24, 2, 0, "an element stands behind four of its lane, seven of lanes, and blocks"},
     {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},

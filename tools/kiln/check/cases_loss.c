@@ -1,4 +1,6 @@
 /* cases_loss.c - losses and the metrics that a program computes. */
+#include <math.h>
+
 #include "check/families.h"
 
 /* Rows, classes. */
@@ -202,6 +204,43 @@ static void top_k_accuracy(struct check_graph *c)
     check_add(c, kiln_top_k_accuracy(c->g, s, classes(c), (int)c->a[0]));
 }
 
+/* Frames, sequences, classes, labels. */
+static const struct check_shape spelled[] = {
+    {"1x1x2x1", "ones"},
+    {"7x3x5x2", "primes"},
+    {"33x2x4x8", "one past two spans"},
+    {"12x2x65x5", "one past a block of classes"},
+    {"64x1x3x32", "one past a block of states"},
+    {"9x70x3x2", "many sequences"},
+    {"300x2x3x9", "many frames"},
+    {"6x2x600x3", "many classes"},
+    {"5x2x3x0", "no labels"},
+    {"20x2x5x515", "more states than a group holds"},
+    {0},
+};
+
+/* a: logits, the last class is blank, full lengths */
+static const struct check_attributes readings[] = {
+    {"logits", {1, 0, 0}}, {"logarithms,blank=last", {0, 1, 0}}, {"logits,full", {1, 1, 1}}, {0}};
+
+/* Labels of which some repeat, often more than the frames can spell. */
+static void ctc_loss(struct check_graph *c)
+{
+    const int64_t frames = c->n[0], sequences = c->n[1], classes = c->n[2], labels = c->n[3];
+    const kiln_tensor x = check_operand_in(c, KILN_SHAPE(frames, sequences, classes), -3, 0);
+    const double first = c->a[1] ? 0 : 1;
+    const kiln_tensor target =
+        check_whole(c, KILN_SHAPE(sequences, labels), first, first + (double)classes - 1);
+    const kiln_tensor spoken = check_whole(c, KILN_SHAPE(sequences), (double)frames / 2, (double)frames + 1);
+    const double most = (double)(labels < frames ? labels : frames);
+    const kiln_tensor count = check_whole(c, KILN_SHAPE(sequences), floor(most / 2), most + 1);
+    const kiln_ctc_params p = {.blank = c->a[1] ? (int)classes - 1 : 0,
+                               .logits = c->a[0],
+                               .forgives = true,
+                               .reduction = c->a[2] ? KILN_LOSS_MEAN : KILN_LOSS_EACH};
+    check_result(c, kiln_ctc_loss(c->g, x, target, c->a[2] ? KILN_NONE : spoken, count, &p));
+}
+
 #define LOSS(op) .name = #op, .types = CHECK_REALS, .shapes = shapes, .build = op
 
 const struct check_op check_loss[] = {
@@ -230,6 +269,7 @@ const struct check_op check_loss[] = {
     {LOSS(triplet_loss), .attributes = reductions},
     {LOSS(contrastive_loss), .attributes = reductions},
     {LOSS(cosine_loss), .attributes = reductions},
+    {.name = "ctc_loss", .types = CHECK_REALS, .shapes = spelled, .attributes = readings, .build = ctc_loss},
     {LOSS(accuracy)},
     {LOSS(top_k_accuracy), .attributes = best, .fits = has_k},
     {0},
