@@ -29,6 +29,7 @@
 #include <kiln/recurrent.h>
 #include <kiln/reduce.h>
 #include <kiln/resize.h>
+#include <kiln/roi.h>
 
 #include <kiln/program.h>
 #include <kiln/weights.h>

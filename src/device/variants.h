@@ -17,6 +17,7 @@ extern const kiln_variant kiln_cpu_radix_count_parts, kiln_cpu_radix_move_parts;
 extern const kiln_variant kiln_cpu_lrn_blocks, kiln_cpu_lrn_grad_blocks;
 extern const kiln_variant kiln_cpu_normalize_rows, kiln_cpu_normalize_grad_rows,
     kiln_cpu_normalize_sums_parts;
+extern const kiln_variant kiln_cpu_roi_boxes, kiln_cpu_roi_grad_planes;
 extern const kiln_variant kiln_cpu_rotary_rows;
 extern const kiln_variant kiln_cpu_pool_planes, kiln_cpu_pool_grad_planes;
 extern const kiln_variant kiln_cpu_recurrent_slices, kiln_cpu_recurrent_grad_slices;

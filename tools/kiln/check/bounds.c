@@ -98,6 +98,8 @@ static const struct check_bound rows[] = {
     {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},
     {"normalize*", 8, 4, 0, "sums of such quotients"},
     {"recurrent*", 8, 2, 0, "every step rounds a squashing a gate, of a few ulps each", .steps = steps},
+    {"roi*", 12, 4, 0,
+     "a sample's place is rounded 8 times, and what it takes of its cells is what is left of that"},
     {"scatter*", 0, 0, 0, "moves values", only_sets},
     {"scatter*", 36, 2, 0, "a place may get 256 in a row, whatever they are on average"},
 };
