@@ -251,9 +251,10 @@ static void copy_planes(const struct taps *t, const struct room *room, const str
     for (size_t s = 0; s < t->sources; s++)
         for (size_t k = 0; k < t->a.taps; k++) {
             const ptrdiff_t at = slice_of(t, u->slice, k);
+            if (at < 0)
+                continue;
             const float *x = from + (s * t->depth_in + (size_t)at) * slice;
-            if (at >= 0)
-                to = t->transposed ? copy_transposed(t, to, x, u->first) : copy_forward(t, to, x, u->first);
+            to = t->transposed ? copy_transposed(t, to, x, u->first) : copy_forward(t, to, x, u->first);
         }
 }
 

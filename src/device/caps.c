@@ -51,6 +51,7 @@ static const struct feature {
     FEATURE("storage8", storage8),
     FEATURE("half", half),
     FEATURE("dot", dot),
+    FEATURE("nan", nan),
     FEATURE("subgroup", subgroup),
     FEATURE("subgroup", subgroup_ops),
     FEATURE("timestamps", timestamps),

@@ -125,6 +125,7 @@ kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out)
         .storage8 = true,
         .half = true,
         .dot = true,
+        .nan = true,
     };
     snprintf(dev->base.info.title, sizeof dev->base.info.title, "null (records, runs nothing)");
     snprintf(dev->base.info.driver, sizeof dev->base.info.driver, "none");

@@ -53,6 +53,17 @@ static bool has_extension(const struct vk_device *dev, const char *name)
     return found;
 }
 
+static bool keeps_nan(const struct vk_device *dev)
+{
+    VkPhysicalDeviceFloatControlsProperties controls = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES,
+    };
+    VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = &controls};
+    dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
+    return controls.shaderSignedZeroInfNanPreserveFloat32;
+}
+
 static void probe_features(struct vk_device *dev)
 {
     VkPhysicalDeviceShaderFloat16Int8Features half = {
@@ -85,6 +96,7 @@ static void probe_features(struct vk_device *dev)
         .storage8 = storage8.storageBuffer8BitAccess,
         .half = half.shaderFloat16 && storage16.storageBuffer16BitAccess,
         .dot = dot.shaderIntegerDotProduct,
+        .nan = has_extension(dev, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME) && keeps_nan(dev),
     };
 }
 
@@ -105,6 +117,7 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) {
             f.storage8 |= ((const VkPhysicalDeviceVulkan12Features *)s)->storageBuffer8BitAccess;
             float16 |= ((const VkPhysicalDeviceVulkan12Features *)s)->shaderFloat16;
+            f.nan = keeps_nan(dev); /* of the core since 1.2 */
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES) {
             f.dot |= ((const VkPhysicalDeviceShaderIntegerDotProductFeatures *)s)->shaderIntegerDotProduct;
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES) {
@@ -187,6 +200,7 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .storage8 = dev->features.storage8,
         .half = dev->features.half,
         .dot = dev->features.dot,
+        .nan = dev->features.nan,
         .timestamps = dev->timestamp_bits > 0 && l->timestampPeriod > 0,
     };
 }

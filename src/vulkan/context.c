@@ -287,6 +287,7 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
         {f->storage8, VK_KHR_8BIT_STORAGE_EXTENSION_NAME, &storage8},
         {f->half, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &half},
         {f->dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &dot},
+        {f->nan, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME, NULL},
     };
     VkBaseOutStructure *chain = (VkBaseOutStructure *)&storage16;
     const char *extensions[sizeof optional / sizeof *optional];
@@ -296,6 +297,8 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
         if (!optional[i].wanted)
             continue;
         extensions[extension_count++] = optional[i].extension;
+        if (!features)
+            continue;
         features->pNext = chain;
         chain = features;
     }

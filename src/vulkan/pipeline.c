@@ -156,6 +156,7 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     const struct spirv_constants constants = {
         .lanes = lanes_of(v),
         .halves = d->halves,
+        .nan = dev->common.caps.nan,
         .meaning = d->constants,
         .meaning_count = d->constant_count,
         .tuning = v->tuning,

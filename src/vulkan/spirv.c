@@ -24,7 +24,9 @@ enum {
     BUILTIN_WORKGROUP_SIZE = 25,
     MODE_LOCAL_SIZE = 17,
     MODE_LOCAL_SIZE_ID = 38,
+    MODE_KEEP_NAN = 4461, /* SignedZeroInfNanPreserve */
     CAPABILITY_INT64 = 11,
+    CAPABILITY_KEEP_NAN = 4466,
 };
 
 /* Reading ------------------------------------------------------------------------------------------------ */
@@ -184,13 +186,19 @@ static uint32_t *write_local_size(const struct spirv_module *m, uint32_t at, con
     return spirv_write(out, words, 6);
 }
 
-static uint32_t *write_mode(const struct spirv_module *m, uint32_t at, uint32_t size, uint32_t *out)
+static uint32_t *write_mode(const struct spirv_module *m, uint32_t at, uint32_t size, bool nan, uint32_t *out)
 {
     const uint32_t *w = m->words + at, length = SPIRV_LENGTH(m, at);
     const uint32_t *composite = m->words + m->id[size].at;
-    if (length == 6 && w[2] == MODE_LOCAL_SIZE_ID)
+    if (length != 6 || (w[2] != MODE_LOCAL_SIZE && w[2] != MODE_LOCAL_SIZE_ID))
+        return spirv_write(out, w, length);
+
+    const uint32_t keep[] = {SPIRV_EXECUTION_MODE | 4u << 16, w[1], MODE_KEEP_NAN, 32};
+    if (nan)
+        out = spirv_write(out, keep, 4);
+    if (w[2] == MODE_LOCAL_SIZE_ID)
         return write_local_size(m, at, w + 3, out);
-    if (length == 6 && w[2] == MODE_LOCAL_SIZE && size && m->id[size].at && composite[0] >> 16 == 6)
+    if (size && m->id[size].at && composite[0] >> 16 == 6)
         return write_local_size(m, at, composite + 3, out);
     return spirv_write(out, w, length);
 }
@@ -210,11 +218,23 @@ static uint32_t *write_spec(const struct spirv_module *m, uint32_t at, uint32_t 
     return end;
 }
 
-/* All before the first function. Names and lines are left out: only people read them. */
-static uint32_t *write_head(const struct spirv_module *m, uint32_t size, uint32_t *out)
+/* Behind the last capability, where the extensions begin: what MODE_KEEP_NAN wants. */
+static uint32_t *write_keep_nan(uint32_t *out)
 {
+    uint32_t words[9] = {SPIRV_CAPABILITY | 2u << 16, CAPABILITY_KEEP_NAN, SPIRV_EXTENSION | 7u << 16};
+    (void)memcpy(words + 3, "SPV_KHR_float_controls", sizeof "SPV_KHR_float_controls");
+    return spirv_write(out, words, 9);
+}
+
+/* All before the first function. Names and lines are left out: only people read them. */
+static uint32_t *write_head(const struct spirv_module *m, uint32_t size, bool nan, uint32_t *out)
+{
+    bool capabilities = true;
     for (uint32_t at = HEADER; at < m->body; at += SPIRV_LENGTH(m, at)) {
         const uint32_t *w = m->words + at;
+        if (nan && capabilities && SPIRV_OP(m, at) != SPIRV_CAPABILITY)
+            out = write_keep_nan(out);
+        capabilities &= SPIRV_OP(m, at) == SPIRV_CAPABILITY;
         switch (SPIRV_OP(m, at)) {
         case SPIRV_SOURCE:
         case SPIRV_SOURCE_CONTINUED:
@@ -231,7 +251,7 @@ static uint32_t *write_head(const struct spirv_module *m, uint32_t size, uint32_
             break;
         case SPIRV_EXECUTION_MODE:
         case SPIRV_EXECUTION_MODE_ID:
-            out = write_mode(m, at, size, out);
+            out = write_mode(m, at, size, nan, out);
             break;
         case SPIRV_SPEC_CONSTANT_TRUE:
         case SPIRV_SPEC_CONSTANT_FALSE:
@@ -263,10 +283,10 @@ static uint32_t *write_functions(struct spirv_module *m, uint32_t *out)
     return out;
 }
 
-static uint32_t write_module(struct spirv_module *m, uint32_t size, uint32_t *out)
+static uint32_t write_module(struct spirv_module *m, uint32_t size, bool nan, uint32_t *out)
 {
     uint32_t *end = spirv_write(out, m->words, HEADER);
-    end = write_head(m, size, end);
+    end = write_head(m, size, nan, end);
     for (uint32_t id = 0, given = m->bound; id < given; id++)
         if (m->id[id].folded)
             end = write_constant(m, id, end);
@@ -294,7 +314,7 @@ bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants 
     m.block = calloc(m.block_count + 1u, sizeof *m.block);
     m.stack = calloc(m.block_count + 1u, sizeof *m.stack);
     m.mark = calloc(m.block_count + 1u, sizeof *m.mark);
-    *out = malloc((2 * code->count + 64) * sizeof **out);
+    *out = malloc((2 * code->count + 96) * sizeof **out);
     if (!m.id || !m.block || !m.stack || !m.mark || !*out)
         goto cleanup;
 
@@ -309,7 +329,7 @@ bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants 
 
     if (!wide) /* a switch over 64 bits has wider literals */
         kiln_spirv_fold(&m);
-    *count = write_module(&m, size, *out);
+    *count = write_module(&m, size, c->nan, *out);
     done = true;
 
 cleanup:

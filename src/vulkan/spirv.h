@@ -16,6 +16,7 @@
 struct spirv_constants {
     uint32_t lanes;
     uint32_t halves; /* bit i: binding i holds halves */
+    bool nan;        /* no constant: ask the driver to keep NaN, infinity and -0 (SPV_KHR_float_controls) */
     const uint32_t *meaning, *tuning;
     int meaning_count, tuning_count;
 };
@@ -43,6 +44,7 @@ enum spirv_op {
     SPIRV_NAME = 5,
     SPIRV_MEMBER_NAME = 6,
     SPIRV_LINE = 8,
+    SPIRV_EXTENSION = 10,
     SPIRV_EXECUTION_MODE = 16,
     SPIRV_CAPABILITY = 17,
     SPIRV_TYPE_BOOL = 20,

@@ -62,7 +62,7 @@ struct vk_instance {
 
 /** Optional features, as the device has them and kiln enables them (or as the application enabled them). */
 struct vk_features {
-    bool storage16, storage8, half, dot;
+    bool storage16, storage8, half, dot, nan;
 };
 
 struct vk_range {

@@ -158,8 +158,12 @@ Test(vulkan_spirv, folded_words_pass_the_validator, .timeout = 120)
     for (uint32_t code = 0; code < 5 * CODES; code++) {
         const uint32_t constants[] = {code % CODES, code * 5 % CODES, code / 5 % CODES, code * 7 % CODES};
         const uint32_t times = 1 + code % 3;
-        const struct spirv_constants c = {
-            .lanes = 64, .meaning = constants, .meaning_count = 4, .tuning = &times, .tuning_count = 1};
+        const struct spirv_constants c = {.lanes = 64,
+                                          .nan = code % 2,
+                                          .meaning = constants,
+                                          .meaning_count = 4,
+                                          .tuning = &times,
+                                          .tuning_count = 1};
         expect_valid(&steps_spirv, &c);
         if (code % 5 == 0)
             expect_valid(&plain_spirv, &c);
@@ -205,10 +209,27 @@ Test(vulkan_spirv, the_workgroup_gets_its_size)
     free(words);
 }
 
+Test(vulkan_spirv, the_driver_is_asked_once_to_keep_nan)
+{
+    const uint32_t constants[4] = {0};
+    for (int nan = 0; nan < 2; nan++) {
+        const struct spirv_constants c = {.lanes = 64, .nan = nan, .meaning = constants, .meaning_count = 4};
+        uint32_t *words;
+        size_t count;
+        int asked = 0;
+        cr_assert(kiln_spirv_specialize(&steps_spirv, &c, &words, &count));
+        for (size_t at = 5; at < count; at += words[at] >> 16)
+            asked +=
+                (words[at] & 0xffff) == SPIRV_EXECUTION_MODE && words[at + 2] == 4461 && words[at + 3] == 32;
+        cr_expect_eq(asked, nan);
+        free(words);
+    }
+}
+
 Test(vulkan_spirv, damaged_words_crash_nothing, .timeout = 60)
 {
     const uint32_t constants[] = {1, 2, 3, 4};
-    const struct spirv_constants c = {.lanes = 64, .meaning = constants, .meaning_count = 4};
+    const struct spirv_constants c = {.lanes = 64, .nan = true, .meaning = constants, .meaning_count = 4};
     uint32_t *copy = malloc(sizeof steps_words), random = 7;
     cr_assert_not_null(copy);
     for (int round = 0; round < 20000; round++) {
