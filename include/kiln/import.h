@@ -33,6 +33,7 @@ typedef struct kiln_onnx_params {
     bool free_batch; /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
     const kiln_onnx_fixed *fixed;
     int fixed_count;
+    int64_t most_steps; /* of a Loop that data ends, which is refused where this is 0 */
 } kiln_onnx_params;
 
 /**

@@ -8,6 +8,7 @@
  *   onnx_node.c       what a builder asks of its node: inputs, attributes, refusals
  *   onnx_table.c      ONNX operator -> builder, a row each
  *   onnx_FAMILY.c     the builders
+ *   onnx_control.c    bodies: graphs within nodes
  *   onnx_fold.c       shape arithmetic, computed while reading
  */
 #ifndef KILN_IMPORT_ONNX_H
@@ -64,6 +65,7 @@ struct kiln_onnx {
     const char *path; /* for messages */
     kiln_graph *g;
     const Onnx__ModelProto *model;
+    const Onnx__GraphProto *graph; /* the model's, or the body that is being read */
     int opset;
     kiln_onnx_params params;
     int inputs;              /* read so far */
@@ -79,6 +81,10 @@ struct kiln_onnx {
 /** As kiln_onnx_load, from a file's bytes. */
 kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
                            size_t size, const kiln_onnx_params *params);
+
+/** The steps of reading m->graph. learned: initializers may be parameters and states. */
+kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned);
+kiln_status kiln_onnx_add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto);
 
 /** Log "PATH: message" and end the reading; the first one sticks. */
 kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
@@ -124,6 +130,7 @@ enum kiln_onnx_operation {
     KILN_ONNX_FLOOR,
     KILN_ONNX_CEIL,
     KILN_ONNX_SQRT,
+    KILN_ONNX_RELU,
     KILN_ONNX_ADD,
     KILN_ONNX_SUB,
     KILN_ONNX_MUL,
@@ -195,6 +202,8 @@ bool kiln_onnx_has_attribute(const kiln_onnx_node *n, const char *name);
 int64_t kiln_onnx_int(kiln_onnx_node *n, const char *name, int64_t otherwise);
 double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise);
 const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *otherwise);
+/** A graph; NULL, and refused, where there is none. */
+const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name);
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count);
 
 /** A list of integers, from an attribute or a known input. */
@@ -335,6 +344,11 @@ void kiln_onnx_build_shape(kiln_onnx_node *n);
 void kiln_onnx_build_size(kiln_onnx_node *n);
 void kiln_onnx_build_constant(kiln_onnx_node *n);
 void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n);
+
+/* onnx_control.c */
+void kiln_onnx_build_if(kiln_onnx_node *n);
+void kiln_onnx_build_loop(kiln_onnx_node *n);
+void kiln_onnx_build_scan(kiln_onnx_node *n);
 
 /* onnx_fold.c */
 bool kiln_onnx_fold_unary(kiln_onnx_node *n);

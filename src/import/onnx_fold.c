@@ -47,6 +47,9 @@ static bool compute_int(enum kiln_onnx_operation op, int64_t a, int64_t b, int64
     case KILN_ONNX_ABS:
         *y = a < 0 ? (int64_t)(0 - (uint64_t)a) : a;
         return true;
+    case KILN_ONNX_RELU:
+        *y = a > 0 ? a : 0;
+        return true;
     case KILN_ONNX_NOT:
         *y = !a;
         return true;
@@ -127,6 +130,9 @@ static bool compute_real(enum kiln_onnx_operation op, double a, double b, struct
         return true;
     case KILN_ONNX_SQRT:
         y->r = sqrt(a);
+        return true;
+    case KILN_ONNX_RELU:
+        y->r = a < 0 ? 0 : a;
         return true;
     case KILN_ONNX_ADD:
         y->r = a + b;

@@ -63,7 +63,7 @@ static bool adds_bias(const struct kiln_onnx *m, const struct roles *r, const On
     if (!n->op_type || strcmp(n->op_type, "Add") || n->n_input != 2)
         return false;
     const int maker = kiln_map_find(&r->maker, n->input[1 - input]);
-    const struct kiln_onnx_row *row = maker < 0 ? NULL : row_of(m, m->model->graph->node[maker]);
+    const struct kiln_onnx_row *row = maker < 0 ? NULL : row_of(m, m->graph->node[maker]);
     return row && (!strcmp(row->name, "MatMul") || !strcmp(row->name, "Conv"));
 }
 
@@ -88,7 +88,7 @@ static bool find_roles_of(const struct kiln_onnx *m, struct roles *r, const Onnx
 
 static kiln_status find_roles(struct kiln_onnx *m, struct roles *r)
 {
-    const Onnx__GraphProto *graph = m->model->graph;
+    const Onnx__GraphProto *graph = m->graph;
     bool kept = true;
     for (size_t i = 0; i < graph->n_node; i++)
         for (size_t k = 0; k < graph->node[i]->n_output; k++)
@@ -117,13 +117,13 @@ static kiln_status add_initializer(struct kiln_onnx *m, const struct roles *r, c
     return KILN_OK;
 }
 
-static kiln_status add_initializers(struct kiln_onnx *m)
+kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 {
-    const Onnx__GraphProto *graph = m->model->graph;
+    const Onnx__GraphProto *graph = m->graph;
     struct roles roles = {{0}};
     if (graph->n_sparse_initializer)
         return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "sparse initializers are not supported");
-    kiln_status status = find_roles(m, &roles);
+    kiln_status status = learned ? find_roles(m, &roles) : KILN_OK;
     for (size_t i = 0; !status && i < graph->n_initializer; i++)
         status = add_initializer(m, &roles, graph->initializer[i]);
     kiln_map_finish(&roles.of);
@@ -312,7 +312,7 @@ static void build(kiln_onnx_node *n)
         name_outputs(n);
 }
 
-static kiln_status add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto)
+kiln_status kiln_onnx_add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto)
 {
     kiln_onnx_node n = {.m = m, .g = m->g, .opset = m->opset, .proto = proto, .row = row_of(m, proto)};
     bool fed = true;
@@ -390,16 +390,16 @@ static kiln_status find_opset(struct kiln_onnx *m)
 
 static kiln_status build_graph(struct kiln_onnx *m)
 {
-    const Onnx__GraphProto *graph = m->model->graph;
+    const Onnx__GraphProto *graph = m->graph = m->model->graph;
     if (!graph || !graph->n_output)
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "no ONNX model: it has no graph with outputs");
     kiln_status status = find_opset(m);
     if (!status)
-        status = add_initializers(m);
+        status = kiln_onnx_add_initializers(m, true);
     for (size_t i = 0; !status && i < graph->n_input; i++)
         status = add_input(m, graph->input[i]);
     for (size_t i = 0; !status && i < graph->n_node; i++)
-        status = add_node(m, graph->node[i]);
+        status = kiln_onnx_add_node(m, graph->node[i]);
     for (size_t i = 0; !status && i < graph->n_output; i++)
         status = add_output(m, graph->output[i]);
     if (!status && m->refused)

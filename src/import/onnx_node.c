@@ -136,6 +136,15 @@ const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *othe
     return text && a->s.len ? memcpy(text, a->s.data, a->s.len) : "";
 }
 
+const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    if (a && a->g)
+        return a->g;
+    kiln_onnx_refuse(n, "attribute %s is no graph", name);
+    return NULL;
+}
+
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
 {
     const Onnx__AttributeProto *a = find(n, name);

@@ -133,7 +133,7 @@ static const struct kiln_onnx_row rows[] = {
      .fold = kiln_onnx_fold_binary,
      .operation = KILN_ONNX_POW},
     UNARY("Reciprocal", kiln_reciprocal),
-    UNARY("Relu", kiln_relu),
+    FOLDED("Relu", kiln_relu, KILN_ONNX_RELU),
     UNARY("Round", kiln_round),
     {.name = "Shrink", .attributes = "bias lambd", .inputs = 1, .build = kiln_onnx_build_shrink},
     UNARY("Sigmoid", kiln_sigmoid),
@@ -301,6 +301,17 @@ static const struct kiln_onnx_row rows[] = {
      .build = kiln_onnx_build_top_k},
     {.name = "Trilu", .attributes = "upper", .inputs = 1, .most = 2, .build = kiln_onnx_build_triangular},
     {.name = "Unique", .attributes = "axis sorted", .inputs = 1, .build = kiln_onnx_build_unique},
+
+    /* Control */
+    {.name = "If", .attributes = "else_branch then_branch", .inputs = 1, .build = kiln_onnx_build_if},
+    {.name = "Loop", .attributes = "body", .inputs = 0, .most = -1, .build = kiln_onnx_build_loop},
+    {.name = "Scan",
+     .first = 9,
+     .attributes = "body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes "
+                   "scan_output_directions",
+     .inputs = 1,
+     .most = -1,
+     .build = kiln_onnx_build_scan},
 
     /* Losses */
     {.name = "NegativeLogLikelihoodLoss",

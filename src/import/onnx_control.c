@@ -1,0 +1,542 @@
+/*
+ * onnx_control.c - If, Loop and Scan: graphs within nodes.
+ *
+ * A body reads values of the graph around it by their names. What is known there is known in the body, too; the rest is listed
+ * before the body is built, and becomes inputs of its own (kiln_scan_params.with). A branch that is known while reading takes
+ * the place of its node, and a loop whose number of steps is known is a scan over their numbers.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <kiln/control.h>
+#include <kiln/indexing.h>
+
+#include "import/onnx.h"
+
+/* What bodies read ----------------------------------------------------------------------------------------------- */
+
+/* Values of the graph around that bodies read: those that are computed, by the order in which they are given; and known ones. */
+struct captured {
+    struct kiln_onnx_value *value[KILN_BODY_VALUES];
+    int count;
+    KILN_VEC(struct kiln_onnx_value *) known; /* one may come again */
+    bool refused, full;
+};
+
+static const char *name_of(const Onnx__ValueInfoProto *info)
+{
+    return info->name ? info->name : "";
+}
+
+static void capture(const struct kiln_onnx *m, struct captured *c, const char *name)
+{
+    struct kiln_onnx_value *v = name[0] ? kiln_onnx_find(m, name) : NULL;
+    if (!v)
+        return; /* the body's own */
+    c->refused |= v->refused;
+    if (v->known && v->role == KILN_ONNX_CONSTANT) {
+        c->full |= !kiln_vec_push(&c->known, v);
+        return;
+    }
+    for (int i = 0; i < c->count; i++)
+        if (c->value[i] == v)
+            return;
+    c->full |= c->count == KILN_BODY_VALUES;
+    if (!c->full)
+        c->value[c->count++] = v;
+}
+
+/* All that the body and bodies within it read. Names are made once, so what the body makes has no name out here. */
+static void capture_all(const struct kiln_onnx *m, struct captured *c, const Onnx__GraphProto *body)
+{
+    for (size_t i = 0; i < body->n_node; i++) {
+        const Onnx__NodeProto *node = body->node[i];
+        for (size_t k = 0; k < node->n_input; k++)
+            capture(m, c, node->input[k]);
+        for (size_t k = 0; k < node->n_attribute; k++)
+            if (node->attribute[k]->g)
+                capture_all(m, c, node->attribute[k]->g);
+    }
+    for (size_t i = 0; i < body->n_output; i++)
+        capture(m, c, name_of(body->output[i]));
+}
+
+static bool has_captured(kiln_onnx_node *n, const struct captured *c)
+{
+    if (c->full)
+        kiln_onnx_refuse(n, "its body reads more than %d values around it, or memory ran out",
+                         KILN_BODY_VALUES);
+    if (c->refused)
+        n->refused = true; /* told already */
+    return !n->refused;
+}
+
+/* The list as it is given: values of the graph around, ended by none. */
+static void give(kiln_onnx_node *n, const struct captured *c, kiln_tensor *to)
+{
+    for (int i = 0; i < c->count; i++)
+        to[i] = kiln_onnx_tensor_of(n->m, c->value[i]);
+    if (c->count < KILN_BODY_VALUES)
+        to[c->count] = KILN_NONE;
+}
+
+/* Bodies ----------------------------------------------------------------------------------------------------------- */
+
+/* A body that is being read, and who reads it. */
+struct body {
+    kiln_onnx_node *n;
+    struct kiln_onnx m;
+};
+
+/* A size of the graph around as one of the body: symbols keep their names, what is computed gets one. */
+static int64_t size_inside(const struct body *b, int64_t size)
+{
+    char text[64];
+    const char *name = size < 0 ? kiln_dim_name(b->n->g, size) : NULL;
+    snprintf(text, sizeof text, "size%lld", (long long)-size);
+    return size < 0 ? kiln_dim(b->m.g, name ? name : text) : size;
+}
+
+static kiln_spec spec_inside(const struct body *b, kiln_spec spec)
+{
+    for (int i = 0; i < spec.shape.rank; i++)
+        spec.shape.size[i] = size_inside(b, spec.shape.size[i]);
+    return spec;
+}
+
+/* An input of the body. */
+static kiln_tensor declare(struct body *b, const char *name, kiln_spec spec)
+{
+    spec = spec_inside(b, spec);
+    return kiln_input(b->m.g, name, spec.type, spec.shape);
+}
+
+/* That a name means this in the body. */
+static struct kiln_onnx_value *mean(struct body *b, const char *name, kiln_tensor t)
+{
+    struct kiln_onnx_value *v = kiln_onnx_add(&b->m, name);
+    if (v)
+        v->tensor = t;
+    return v;
+}
+
+/* Input i of the file's body, whose spec is known from what is given. */
+static void declare_formal(struct body *b, size_t i, kiln_spec spec)
+{
+    const Onnx__GraphProto *g = b->m.graph;
+    if (i >= g->n_input || !name_of(g->input[i])[0])
+        kiln_onnx_refuse(b->n, "its body has no input %zu", i);
+    else if (!b->m.status)
+        mean(b, g->input[i]->name, declare(b, g->input[i]->name, spec));
+}
+
+static void know(struct body *b, const char *name, kiln_spec spec, struct kiln_onnx_item item)
+{
+    struct kiln_onnx_value *v = kiln_onnx_add(&b->m, name);
+    struct kiln_onnx_item *items = v ? kiln_arena_alloc(&b->m.arena, sizeof *items) : NULL;
+    if (items) {
+        *items = item;
+        v->items = items;
+        v->known = true;
+        v->spec = spec;
+    }
+}
+
+static bool open_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto *graph)
+{
+    *b = (struct body){.n = n, .m = *n->m};
+    b->m.g = NULL;
+    b->m.graph = graph;
+    b->m.arena = (struct kiln_arena){0};
+    memset(&b->m.value, 0, sizeof b->m.value);
+    b->m.names = (struct kiln_map){0};
+    b->m.refusals = (struct kiln_text){0};
+    b->m.refused = 0;
+    return !kiln_graph_create(&b->m.g, &(kiln_graph_params){.name = graph->name});
+}
+
+/* A known value of the graph around. Sizes in it that are symbols are those of that graph. */
+static void know_too(struct body *b, const struct kiln_onnx_value *v)
+{
+    struct kiln_onnx_value *own = kiln_onnx_add(&b->m, v->name);
+    const int64_t count = v->items ? kiln_shape_count(&v->spec.shape) : 0;
+    struct kiln_onnx_item *items =
+        own && count ? kiln_arena_alloc(&b->m.arena, (size_t)count * sizeof *items) : NULL;
+    for (int64_t i = 0; items && i < count; i++) {
+        items[i] = v->items[i];
+        if (items[i].symbol)
+            items[i].i = size_inside(b, items[i].i);
+    }
+    if (own)
+        *own = (struct kiln_onnx_value){
+            .name = v->name, .known = true, .spec = v->spec, .data = v->data, .items = items};
+}
+
+/* The values around: those captured as inputs, behind the body's own; the known ones as they are. */
+static void see_around(struct body *b, const struct captured *c)
+{
+    const struct kiln_onnx *around = b->n->m;
+    for (int i = 0; i < c->count; i++) {
+        const struct kiln_onnx_value *v = c->value[i];
+        const kiln_spec spec = v->known ? v->spec : kiln_tensor_spec(around->g, v->tensor);
+        mean(b, v->name, declare(b, v->name, spec));
+    }
+    for (int i = 0; i < c->known.count && !b->m.status; i++)
+        if (!kiln_onnx_find(&b->m, c->known.data[i]->name))
+            know_too(b, c->known.data[i]);
+}
+
+static void read_nodes(struct body *b)
+{
+    kiln_status status = kiln_onnx_add_initializers(&b->m, false);
+    for (size_t i = 0; !status && i < b->m.graph->n_node; i++)
+        status = kiln_onnx_add_node(&b->m, b->m.graph->node[i]);
+}
+
+static struct kiln_onnx_value *result(const struct body *b, size_t i)
+{
+    const Onnx__GraphProto *g = b->m.graph;
+    return i < g->n_output ? kiln_onnx_find(&b->m, name_of(g->output[i])) : NULL;
+}
+
+/* Output i of the file's body becomes the next of the graph's. */
+static void put_result(struct body *b, size_t i)
+{
+    struct kiln_onnx_value *v = result(b, i);
+    char name[32];
+    if (!v)
+        kiln_onnx_refuse(b->n, "its body makes no output %zu", i);
+    if (!v || v->refused)
+        return;
+    kiln_tensor t = kiln_onnx_tensor_of(&b->m, v);
+    if (!t.id && !b->m.status && !kiln_graph_status(b->m.g))
+        kiln_onnx_refuse(b->n, "output \"%s\" of its body depends on a symbolic size", v->name);
+    snprintf(name, sizeof name, "out%zu", i);
+    kiln_output(b->m.g, name,
+                kiln_reshape(b->m.g, t, (kiln_shape){.rank = kiln_tensor_shape(b->m.g, t).rank}));
+}
+
+/* What the body could not do is what its node cannot. */
+static bool is_whole(struct body *b)
+{
+    if (b->m.status)
+        b->n->m->status = b->m.status;
+    if (b->m.refused)
+        kiln_onnx_refuse(b->n, "in its body: %s", kiln_text_get(&b->m.refusals));
+    return !b->n->refused && !b->m.status && !kiln_graph_status(b->m.g);
+}
+
+static void close_body(struct body *b)
+{
+    kiln_graph_destroy(&b->m.g);
+    kiln_vec_finish(&b->m.value);
+    kiln_map_finish(&b->m.names);
+    kiln_text_finish(&b->m.refusals);
+    kiln_arena_finish(&b->m.arena);
+}
+
+/* A value of rank 0 from one of rank 0 or [1]. */
+static kiln_tensor scalar_in(kiln_onnx_node *n, int i)
+{
+    const kiln_tensor t = kiln_onnx_in(n, i);
+    return t.id ? kiln_reshape(n->g, t, KILN_SCALAR) : KILN_NONE;
+}
+
+/* If --------------------------------------------------------------------------------------------------------------- */
+
+/* The branch's nodes as nodes of the graph around. */
+static void take_branch(kiln_onnx_node *n, const Onnx__GraphProto *branch)
+{
+    struct kiln_onnx *m = n->m;
+    const Onnx__GraphProto *around = m->graph;
+    m->graph = branch;
+    kiln_status status = kiln_onnx_add_initializers(m, false);
+    for (size_t i = 0; !status && i < branch->n_node; i++)
+        status = kiln_onnx_add_node(m, branch->node[i]);
+    m->graph = around;
+    for (int i = 0; !status && i < n->outputs; i++) {
+        struct kiln_onnx_value *from =
+            (size_t)i < branch->n_output ? kiln_onnx_find(m, name_of(branch->output[i])) : NULL;
+        if (!from || from->refused) {
+            kiln_onnx_refuse(n, "output %d of its branch could not be built", i);
+            return;
+        }
+        if (n->out[i]) {
+            const char *name = n->out[i]->name;
+            *n->out[i] = *from;
+            n->out[i]->name = name;
+        }
+    }
+}
+
+static bool read_branch(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto *branch,
+                        const struct captured *c)
+{
+    if (!open_body(b, n, branch))
+        return false;
+    see_around(b, c);
+    read_nodes(b);
+    for (int i = 0; i < n->outputs; i++)
+        put_result(b, (size_t)i);
+    return is_whole(b);
+}
+
+static void choose(kiln_onnx_node *n, const Onnx__GraphProto *then, const Onnx__GraphProto *otherwise)
+{
+    struct captured c = {0};
+    struct body a = {0}, b = {0};
+    kiln_tensor in[KILN_BODY_VALUES + 1], out[KILN_ONNX_MOST_INPUTS];
+    capture_all(n->m, &c, then);
+    capture_all(n->m, &c, otherwise);
+    if (has_captured(n, &c) && read_branch(&a, n, then, &c) && read_branch(&b, n, otherwise, &c)) {
+        give(n, &c, in);
+        in[c.count] = KILN_NONE;
+        kiln_if(n->g, scalar_in(n, 0), a.m.g, b.m.g, in, out);
+        for (int i = 0; i < n->outputs; i++)
+            kiln_onnx_out(n, i, out[i]);
+    }
+    close_body(&a);
+    close_body(&b);
+    kiln_vec_finish(&c.known);
+}
+
+void kiln_onnx_build_if(kiln_onnx_node *n)
+{
+    const Onnx__GraphProto *then = kiln_onnx_graph(n, "then_branch"),
+                           *otherwise = kiln_onnx_graph(n, "else_branch");
+    double known;
+    if (n->refused)
+        return;
+    if (kiln_onnx_number(n, 0, &known))
+        take_branch(n, known != 0 ? then : otherwise);
+    else
+        choose(n, then, otherwise);
+}
+
+/* Scan ------------------------------------------------------------------------------------------------------------- */
+
+/* What a Scan or a counted Loop becomes: its steps lie along axis 0 of `each`. */
+struct steps {
+    kiln_scan_params p;
+    int each, carries, stacked;
+};
+
+static int64_t at_or(const int64_t *list, int count, int i, int64_t otherwise)
+{
+    return list && i < count ? list[i] : otherwise;
+}
+
+/* x with axis `from` moved to `to`. */
+static kiln_tensor moved(kiln_graph *g, kiln_tensor x, int from, int to)
+{
+    const int rank = kiln_tensor_shape(g, x).rank;
+    int order[KILN_MAX_RANK];
+    for (int i = 0, next = 0; i < rank; i++) {
+        next += next == from;
+        order[i] = i == to ? from : next++;
+    }
+    return from == to ? x : kiln_transpose(g, x, order);
+}
+
+/* Scan inputs lie behind the states; a step takes a slice of each, along its axis and in its direction. */
+static void take_each(kiln_onnx_node *n, struct steps *s)
+{
+    int axes, directions;
+    const int64_t *axis = kiln_onnx_ints(n, "scan_input_axes", &axes),
+                  *back = kiln_onnx_ints(n, "scan_input_directions", &directions);
+    for (int i = 0; i < s->each && !n->refused; i++) {
+        const kiln_tensor x = kiln_onnx_in(n, s->carries + i);
+        const int from = kiln_onnx_axis(n, at_or(axis, axes, i, 0), kiln_tensor_shape(n->g, x).rank);
+        s->p.each[i] = moved(n->g, x, from, 0);
+        if (at_or(back, directions, i, 0))
+            s->p.each[i] = kiln_flip(n->g, s->p.each[i], 0);
+    }
+}
+
+/* What was stacked, along its axis and in its direction. */
+static kiln_tensor laid_out(kiln_onnx_node *n, kiln_tensor y, int i)
+{
+    int axes, directions;
+    const int64_t *axis = kiln_onnx_ints(n, "scan_output_axes", &axes),
+                  *back = kiln_onnx_ints(n, "scan_output_directions", &directions);
+    const int to = kiln_onnx_axis(n, at_or(axis, axes, i, 0), kiln_tensor_shape(n->g, y).rank);
+    if (at_or(back, directions, i, 0))
+        y = kiln_flip(n->g, y, 0);
+    return n->refused ? y : moved(n->g, y, 0, to);
+}
+
+static kiln_spec slice_of(const kiln_graph *g, kiln_tensor x)
+{
+    const kiln_spec spec = kiln_tensor_spec(g, x);
+    return (kiln_spec){spec.type, kiln_shape_of(spec.shape.rank - 1, &spec.shape.size[1])};
+}
+
+/* ONNX's bodies list states before slices, and new states before what is stacked. */
+static bool read_scan_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto *graph,
+                           const struct steps *s, const struct captured *c)
+{
+    if (!open_body(b, n, graph))
+        return false;
+    for (int i = 0; i < s->each; i++)
+        declare_formal(b, (size_t)(s->carries + i), slice_of(n->g, s->p.each[i]));
+    for (int i = 0; i < s->carries; i++)
+        declare_formal(b, (size_t)i, kiln_tensor_spec(n->g, s->p.carry[i]));
+    see_around(b, c);
+    read_nodes(b);
+    for (int i = 0; i < s->stacked; i++)
+        put_result(b, (size_t)(s->carries + i));
+    for (int i = 0; i < s->carries; i++)
+        put_result(b, (size_t)i);
+    return is_whole(b);
+}
+
+void kiln_onnx_build_scan(kiln_onnx_node *n)
+{
+    const Onnx__GraphProto *graph = kiln_onnx_graph(n, "body");
+    struct steps s = {.each = (int)kiln_onnx_int(n, "num_scan_inputs", 0)};
+    struct captured c = {0};
+    struct body b = {0};
+    kiln_tensor out[KILN_ONNX_MOST_INPUTS];
+    s.carries = n->inputs - s.each;
+    s.stacked = n->outputs - s.carries;
+    if (s.each < 1 || s.carries < 0 || s.stacked < 0 || n->inputs >= KILN_BODY_VALUES ||
+        n->outputs >= KILN_BODY_VALUES)
+        kiln_onnx_refuse(n, "%d of %d inputs are scanned, for %d outputs", s.each, n->inputs, n->outputs);
+    if (n->refused)
+        return;
+    for (int i = 0; i < s.carries; i++)
+        s.p.carry[i] = kiln_onnx_in(n, i);
+    take_each(n, &s);
+    capture_all(n->m, &c, graph);
+    if (has_captured(n, &c) && read_scan_body(&b, n, graph, &s, &c)) {
+        give(n, &c, s.p.with);
+        kiln_scan(n->g, b.m.g, &s.p, out);
+        for (int i = 0; i < s.carries; i++)
+            kiln_onnx_out(n, i, out[s.stacked + i]);
+        for (int i = 0; i < s.stacked; i++)
+            kiln_onnx_out(n, s.carries + i, laid_out(n, out[i], i));
+    }
+    close_body(&b);
+    kiln_vec_finish(&c.known);
+}
+
+/* Loop ------------------------------------------------------------------------------------------------------------- */
+
+/* Its inputs are the number of steps and whether to begin, before the carries; its body's are the step and true. */
+enum { TRIPS, BEGINS, FIRST_CARRY };
+
+struct loop {
+    kiln_loop_params p;
+    int carries, stacked;
+    bool counted; /* the number of steps is known: */
+    double trips;
+};
+
+static kiln_spec scalar_of(kiln_type type)
+{
+    return (kiln_spec){type, KILN_SCALAR};
+}
+
+/* The step is a word in kiln, and the body is entered only where it is to be. */
+static bool read_loop_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto *graph,
+                           const struct loop *l, const struct captured *c)
+{
+    if (graph->n_input < FIRST_CARRY)
+        kiln_onnx_refuse(n, "its body has %zu inputs", graph->n_input);
+    if (n->refused || !open_body(b, n, graph))
+        return false;
+    const kiln_tensor step = declare(b, "step", scalar_of(KILN_I32));
+    mean(b, name_of(graph->input[TRIPS]), kiln_cast(b->m.g, step, KILN_I64));
+    know(b, name_of(graph->input[BEGINS]), scalar_of(KILN_BOOL), (struct kiln_onnx_item){.i = 1});
+    for (int i = 0; i < l->carries; i++)
+        declare_formal(b, (size_t)(FIRST_CARRY + i), kiln_tensor_spec(n->g, l->p.carry[i]));
+    see_around(b, c);
+    read_nodes(b);
+    return !b->m.status;
+}
+
+/* Whether the body always goes on. */
+static bool goes_on(struct body *b)
+{
+    struct kiln_onnx_value *v = result(b, 0);
+    const struct kiln_onnx_item *item = v && v->known ? kiln_onnx_items(&b->m, v) : NULL;
+    return item && item->i;
+}
+
+/* What is stacked, behind whether to go on and the carries, comes before them. */
+static bool put_results(struct body *b, const struct loop *l, bool condition)
+{
+    if (condition)
+        put_result(b, 0);
+    for (int i = 0; i < l->stacked; i++)
+        put_result(b, (size_t)(1 + l->carries + i));
+    for (int i = 0; i < l->carries; i++)
+        put_result(b, (size_t)(1 + i));
+    return is_whole(b);
+}
+
+/* out: what is stacked, then the carries. */
+static void give_outputs(kiln_onnx_node *n, const struct loop *l, const kiln_tensor *out)
+{
+    for (int i = 0; i < l->carries; i++)
+        kiln_onnx_out(n, i, out[l->stacked + i]);
+    for (int i = 0; i < l->stacked; i++)
+        kiln_onnx_out(n, l->carries + i, out[i]);
+}
+
+/* Steps of a known number are a scan over 0, 1, .. */
+static void put_scan(kiln_onnx_node *n, struct body *b, const struct loop *l)
+{
+    kiln_scan_params p = {.length = (int64_t)l->trips};
+    kiln_tensor out[KILN_ONNX_MOST_INPUTS];
+    if (!put_results(b, l, false))
+        return;
+    p.each[0] = kiln_sequence(n->g, KILN_I32, 0, 1, (int64_t)l->trips);
+    memcpy(p.carry, l->p.carry, sizeof p.carry);
+    memcpy(p.with, l->p.with, sizeof p.with);
+    kiln_scan(n->g, b->m.g, &p, out);
+    give_outputs(n, l, out);
+}
+
+static void put_loop(kiln_onnx_node *n, struct body *b, struct loop *l)
+{
+    kiln_tensor out[KILN_ONNX_MOST_INPUTS + 1];
+    l->p.bound = l->counted ? (int64_t)l->trips : n->m->params.most_steps;
+    if (!l->counted && l->p.bound < 1)
+        kiln_onnx_refuse(n,
+                         "data ends it: kiln_onnx_params.most_steps says after how many steps at the most");
+    if (n->refused || !put_results(b, l, true))
+        return;
+    l->p.trips = scalar_in(n, TRIPS);
+    l->p.condition = kiln_onnx_has(n, BEGINS) ? scalar_in(n, BEGINS) : KILN_NONE;
+    kiln_loop(n->g, b->m.g, &l->p, out);
+    give_outputs(n, l, out + 1);
+}
+
+void kiln_onnx_build_loop(kiln_onnx_node *n)
+{
+    const Onnx__GraphProto *graph = kiln_onnx_graph(n, "body");
+    struct loop l = {.carries = n->inputs > FIRST_CARRY ? n->inputs - FIRST_CARRY : 0};
+    struct captured c = {0};
+    struct body b = {0};
+    double begins = 1;
+    l.stacked = n->outputs - l.carries;
+    if (l.stacked < 0 || n->inputs >= KILN_BODY_VALUES || n->outputs >= KILN_BODY_VALUES)
+        kiln_onnx_refuse(n, "%d inputs and %d outputs", n->inputs, n->outputs);
+    for (int i = 0; i < l.carries && !n->refused; i++)
+        l.p.carry[i] = kiln_onnx_in(n, FIRST_CARRY + i);
+    if (n->refused)
+        return;
+    capture_all(n->m, &c, graph);
+    l.counted = kiln_onnx_number(n, TRIPS, &l.trips) && l.trips >= 0 && l.trips <= INT32_MAX;
+    const bool begun = !kiln_onnx_has(n, BEGINS) || (kiln_onnx_number(n, BEGINS, &begins) && begins != 0);
+    if (has_captured(n, &c) && read_loop_body(&b, n, graph, &l, &c)) {
+        give(n, &c, l.p.with);
+        if (l.counted && begun && goes_on(&b))
+            put_scan(n, &b, &l);
+        else
+            put_loop(n, &b, &l);
+    }
+    close_body(&b);
+    kiln_vec_finish(&c.known);
+}
