@@ -1,0 +1,558 @@
+#!/usr/bin/env python3
+"""mutate.py - plants faults into shaders and CPU kernels, one at a time, and says which of them are found.
+
+    tools/mutate.py --count 200 --record docs/MUTANTS.md      plant 200 and write what came of them
+    tools/mutate.py --draw 10                                 plant 10 of them; fails if faults go unseen
+
+A mutant is one small change of one line: an operator swapped, a bound off by one, a barrier dropped, a term lost, an
+accumulator narrowed. They are drawn by a seed, evenly over families (a folder of shaders, a stem of src/cpu) and kinds. Each is
+compiled beside the build folder's objects and linked before them, so that nothing else is built and no file of the tree is touched.
+What compiles to the same code is no mutant, nor what does not compile: others are drawn in their place.
+
+Then cases of `kiln check` that reach the family's kernels run, few before many, until one fails: on the CPU, on lavapipe, on
+SwiftShader and at the floor's limits; at last the family's tests. What passes all of that has survived.
+"""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LAVAPIPE = f"/usr/share/vulkan/icd.d/lvp_icd.{os.uname().machine}.json"
+SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json"
+NO_KERNELS = {"backend", "cpu"}             # of src/cpu
+MOST_OBJECTS = 6                            # of those that a mutant in a header changes
+FEW, MANY = 24, 250                         # cases
+PATIENCE = 60                               # seconds a stage, and what it took before the mutant
+
+
+# Mutants ----------------------------------------------------------------------------------------------------------
+
+OPERAND = r"[A-Za-z_]\w*(?:\.\w+|\[[^][]*\]|\([^()]*\))*"
+SWAPS = {"+": "-", "-": "+", "*": "+", "/": "*", "%": "/", "&&": "||", "||": "&&", "==": "!=", "!=": "==", "&": "|", "|": "&",
+         "^": "&", "<<": ">>", ">>": "<<", "+=": "-=", "-=": "+=", "*=": "+=", "|=": "&=", "&=": "|="}
+NAMES = {"min": "max", "max": "min", "fmin": "fmax", "fmax": "fmin", "fminf": "fmaxf", "fmaxf": "fminf", "kiln_min": "kiln_max",
+         "kiln_max": "kiln_min", "smaller": "larger", "larger": "smaller", "exp": "log", "sin": "cos", "cos": "sin"}
+BOUNDS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+
+
+def swap(match):
+    return f" {SWAPS[match[1]]} "
+
+
+def name(match):
+    return NAMES[match[1]] + "("
+
+
+def bound(match):
+    return f" {BOUNDS[match[1]]} "
+
+
+def nothing(_):
+    return ""
+
+
+def one(match):
+    return match[1] + "1" + match[2]
+
+
+def lost(match):
+    return match[1] + ";"
+
+
+def narrowed(match):
+    line, value = match[0], match[1]
+    return f"{{ {line} {value} = NARROW({value}); }}"
+
+
+def single(match):
+    return "float " + match[1]
+
+
+# kind: [(pattern, what the match becomes)]
+KINDS = {
+    "swap": [(r" ([-+*/%&|^]|&&|\|\||==|!=|<<|>>|[-+*|&]=) (?=[\w(~!])", swap),
+             (r"(?<![\w.])(" + "|".join(NAMES) + r")\(", name)],
+    "bound": [(r" (<|<=|>|>=) (?=[\w(-])", bound), (r" [-+] 1u?(?=[\s;,)\]])", nothing),
+              (r"(for \([^;=]*= )0(u?;)", one)],
+    "barrier": [(r"\bbarrier\(\);", nothing)],
+    "term": [(rf"( )(?:{OPERAND}) [-+|]= [^;=]+;", lost), (rf"(?<=[\w)\]]) [-+] {OPERAND}(?=[;,)\]])", nothing)],
+    "narrow": [(rf"\b({OPERAND}) \+= [^;=]+;", narrowed), (r"\bdouble (\w+(?:\[\w+\])?(?: = |;|, ))", single)],
+}
+NARROW = {
+    "shader": "#define NARROW(v) unpackHalf2x16(packHalf2x16(vec2(v, 0.0))).x\n",
+    "cpu": "#define NARROW(v) _Generic((v), float: (float)(_Float16)(v), double: (double)(float)(v))\n",
+}
+
+Mutant = collections.namedtuple("Mutant", "path family kind line before after function")
+
+
+def identity(mutant):
+    return f"{mutant.path}, {mutant.function}: `{mutant.before}` to `{mutant.after}`"
+
+
+def family_of(path):
+    parts = path.split("/")
+    return f"shaders/{parts[1]}" if parts[0] == "shaders" else "cpu/" + re.split(r"[._]", parts[2])[0]
+
+
+def sources():
+    shaders = [*ROOT.glob("shaders/*/*.comp"), *ROOT.glob("shaders/*/*.glsl")]
+    kernels = [file for file in ROOT.glob("src/cpu/*.[ch]") if file.stem not in NO_KERNELS]
+    return [str(file.relative_to(ROOT)) for file in sorted(shaders + kernels) if file.parent.name != "truth"]
+
+
+def code_of(text):
+    """The text without comments, and without directives but macros: blanks in their place."""
+    blank = lambda match: re.sub(r"[^\n]", " ", match[0])
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", blank, text, flags=re.S)
+    text = re.sub(r'"[^"\n]*"', blank, text)
+    return re.sub(r"^[ \t]*#[ \t]*(?!define \w+\().*$", blank, text, flags=re.M)
+
+
+def in_functions(code):
+    """(number, line, function) of each line in a function's body or a macro's; initialisers are tables."""
+    depth, function, macro, table = 0, "", False, False
+    for number, line in enumerate(code.split("\n")):
+        start = re.match(r"(?:#\s*define )?\w[^=;]*?\b(?:KILN_REFERENCE\()?(\w+)[()]", line)
+        if depth == 0 and start:
+            function, table = start[1], False
+        if depth == 0 and re.search(r"= *\{|^(enum|struct|layout)\b", line):
+            table = True
+        macro = macro or line.startswith("#")
+        if (depth > 0 or macro) and not table:
+            yield number, line, function
+        depth += line.count("{") - line.count("}")
+        macro = macro and line.endswith("\\")
+        if macro or depth < 0:
+            depth = 0
+
+
+def mutants_of(path):
+    lines = (ROOT / path).read_text().split("\n")
+    for number, line, function in in_functions(code_of("\n".join(lines))):
+        for kind, patterns in KINDS.items():
+            for pattern, becomes in patterns:
+                for match in re.finditer(pattern, line):
+                    after = line[:match.start()] + becomes(match) + line[match.end():]
+                    whole = lines[number][:match.start()] + becomes(match) + lines[number][match.end():]
+                    if after != line:
+                        yield Mutant(path, family_of(path), kind, number, lines[number].strip(" \\"),
+                                     whole.strip(" \\"), function), whole
+
+
+def draw(seed):
+    """All mutants in the order in which they are planted: families in turn, and in each the kinds in turn."""
+    rng = random.Random(seed)
+    families = collections.defaultdict(lambda: collections.defaultdict(list))
+    for path in sources():
+        for mutant, line in mutants_of(path):
+            families[mutant.family][mutant.kind].append((mutant, line))
+    for kinds in families.values():
+        for some in kinds.values():
+            rng.shuffle(some)
+    order = list(families)
+    rng.shuffle(order)
+    turn = 0
+    while any(families.values()):
+        for place, family in enumerate(order):
+            kinds = families[family]
+            if not kinds:
+                continue
+            present = [kind for kind in KINDS if kind in kinds]
+            kind = "barrier" if not turn and "barrier" in kinds else present[(turn + place) % len(present)]
+            yield kinds[kind].pop()
+            if not kinds[kind]:
+                del kinds[kind]
+        turn += 1
+
+
+# The build -----------------------------------------------------------------------------------------------------------
+
+def output_of(*command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options).stdout
+
+
+class Build:
+    """What a finished build folder says: its commands, and what its objects are made from."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        rules = json.loads(output_of("ninja", "-C", folder, "-t", "compdb", "-x"))
+        self.command = {rule["output"]: rule["command"] for rule in rules}
+        self.users = collections.defaultdict(list)      # file: objects and shaders
+        for block in output_of("ninja", "-C", folder, "-t", "deps").split("\n\n"):
+            output, *inputs = [line.split(": #deps")[0].strip() for line in block.strip().split("\n")]
+            for file in inputs:
+                self.users[os.path.relpath(folder / file, ROOT)].append(output)
+        self.kernels = self.read_kernels()
+
+    def read_kernels(self):
+        """What each object of src/ops knows: names of shaders and of CPU kernels, and the kernels that it defines."""
+        known = collections.defaultdict(set)
+        for file in (self.folder / "src").glob("libkiln_core.a.p/ops_*.o"):
+            symbols = output_of("nm", file)
+            defined = set(re.findall(r" [DRBdrb] kiln_kernel_(\w+)", symbols))
+            for used in re.findall(r" U (kiln_\w+)", symbols):
+                known[used] |= defined
+        return known
+
+    def outputs(self, path):
+        """Shaders and library objects that the file is part of."""
+        return [output for output in self.users[path]
+                if output.endswith(".spv") or re.match(r"src/libkiln_\w+\.a\.p/cpu_", output)]
+
+    def reached_by(self, symbols, seen=None):
+        """Kernels behind symbols: those of the objects of src/ops that use them, be it by way of others in src/cpu."""
+        return set().union(*(self.kernels[symbol] for symbol in symbols))
+
+    def symbols_behind(self, objects):
+        """What the objects define, and what those of src/cpu that use it define."""
+        every = {}
+        for file in (self.folder / "src").glob("libkiln_*.a.p/cpu_*.o"):
+            symbols = output_of("nm", file)
+            every[str(file.relative_to(self.folder))] = (set(re.findall(r" [TDRBi] (\w+)", symbols)),
+                                                         set(re.findall(r" U (\w+)", symbols)))
+        found, grown = set(), {object for object in objects if object in every}
+        while grown:
+            found |= grown
+            names = set().union(*(every[object][0] for object in found))
+            grown = {object for object, (_, uses) in every.items() if uses & names} - found
+        return set().union(*(every[object][0] for object in found)) if found else set()
+
+
+class Workshop:
+    """A folder in which one mutant after another is made: copies of what may change, objects, programs."""
+
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "out").mkdir(parents=True)
+        for part in ("shaders", "src/cpu"):
+            shutil.copytree(ROOT / part, folder / "tree" / part)
+
+    def run(self, command):
+        return subprocess.run(command, cwd=self.build.folder, shell=True, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def compile(self, output):
+        """The mutated file of that object or shader; None where it does not compile."""
+        made = self.folder / "out" / output.replace("/", "_")
+        words = shlex.split(self.build.command[output])
+        tree, rest = self.folder / "tree", []
+        up = os.path.relpath(ROOT, self.build.folder)
+        skip = 0
+        for word in words:
+            if skip or word in ("-MD", "-MMD"):
+                skip = 0
+                continue
+            if word in ("-MQ", "-MF"):
+                skip = 1
+                continue
+            for part in ("shaders", "src/cpu"):
+                for base in (str(ROOT), up):
+                    if word == f"{base}/{part}" or word.startswith(f"{base}/{part}/"):
+                        word = str(tree) + word[len(base):]
+            rest.append(str(made) if word == output else word)
+        first = [] if output.endswith(".spv") else ["-I", str(tree / "src"), "-I", str(tree / "shaders"), "-w", "-Wno-error"]
+        at = next(i for i, word in enumerate(rest) if word.startswith("-"))
+        return made if self.run(shlex.join(rest[:at] + first + rest[at:])) else None
+
+    def plant(self, mutant, line):
+        """What the mutant changes: (objects to link first, outputs); a verdict in place of them where it is none."""
+        file = self.folder / "tree" / mutant.path
+        original = (ROOT / mutant.path).read_text()
+        lines = original.split("\n")
+        lines[mutant.line] = line
+        text = "\n".join(lines)
+        if mutant.kind == "narrow":
+            narrow = NARROW["shader" if mutant.path.startswith("shaders") else "cpu"]
+            head = re.search(r"^#include", text, re.M) if mutant.path.endswith(".comp") else None
+            text = text[:head.start()] + narrow + text[head.start():] if head else narrow + text
+        for old in (self.folder / "out").iterdir():
+            old.unlink()
+        try:
+            file.write_text(text)
+            return self.make(mutant, [*self.build.outputs(mutant.path)])
+        finally:
+            file.write_text(original)
+
+    def make(self, mutant, outputs):
+        random.Random(mutant.line).shuffle(outputs)
+        changed = []
+        for output in outputs:
+            made = self.compile(output)
+            if not made:
+                return "not built", []
+            if made.read_bytes() != (self.build.folder / output).read_bytes():
+                changed.append((output, made))
+            if len(changed) == MOST_OBJECTS:
+                break
+        if not changed:
+            return "equivalent", []
+        shaders = [(output, made) for output, made in changed if output.endswith(".spv")]
+        objects = [made for output, made in changed if not output.endswith(".spv")]
+        if shaders:
+            objects.append(self.embed(shaders))
+        return objects, [output for output, _ in changed]
+
+    def embed(self, shaders):
+        out = self.folder / "out"
+        pairs = [f"{pathlib.Path(output).stem}={made}" for output, made in shaders]
+        subprocess.run([ROOT / "tools/embed_shaders.py", out / "shaders.h", out / "shaders.c", *pairs], check=True)
+        subprocess.run(["gcc", "-std=c11", "-c", "-I", ROOT / "include", "-o", out / "shaders.o", out / "shaders.c"], check=True)
+        return out / "shaders.o"
+
+    def link(self, program, objects):
+        made = self.folder / "out" / pathlib.Path(program).name
+        first = shlex.join(["-o", str(made), *map(str, objects), "-Wl,--allow-multiple-definition"])
+        command = self.build.command[program].replace(f"-o {program}", first, 1)
+        subprocess.run(command, cwd=self.build.folder, shell=True, check=True)
+        return made
+
+
+# Finding -------------------------------------------------------------------------------------------------------------
+
+DEVICES = {
+    "cpu": ("cpu", {"VK_DRIVER_FILES": "none"}),
+    "lavapipe": ("vulkan", {"VK_DRIVER_FILES": LAVAPIPE}),
+    "swiftshader": ("vulkan", {"VK_DRIVER_FILES": SWIFTSHADER}),
+    "floor": ("vulkan", {"VK_DRIVER_FILES": LAVAPIPE, "KILN_LIMITS": "floor"}),
+}
+
+
+def bounded():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def passes(command, environment, patience):
+    """Whether it ends with 0 in time."""
+    child = subprocess.Popen(list(map(str, command)), env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, preexec_fn=bounded, start_new_session=True)
+    try:
+        return child.wait(patience) == 0
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, 9)
+        child.wait()
+        return False
+
+
+class Cases:
+    """Which cases reach which kernels, and how long they take: what a run without a mutant says."""
+
+    def __init__(self, build, share):
+        command = [build.folder / "tools/kiln/kiln", "check", "--device", "cpu", "--json", "--stratified", str(share)]
+        report = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **DEVICES["cpu"][1]})
+        self.cases = [case for case in json.loads(report.stdout)["cases"] if case["status"] == "pass"]
+        self.by_kernel = collections.defaultdict(list)
+        for case in self.cases:
+            for kernel in {reached.split(" ")[0] for reached in case["reached"]}:
+                self.by_kernel[kernel].append(case)
+
+    def reaching(self, kernels, most):
+        """At most so many, evenly over the kernels and over operators and types, short ones first."""
+        groups = collections.defaultdict(list)
+        for kernel in kernels:
+            for case in self.by_kernel[kernel]:
+                groups[kernel, case["op"], case["type"]].append(case)
+        for group in groups.values():
+            random.Random(len(group)).shuffle(group)
+        names, turn = {}, 0
+        while len(names) < most and any(len(group) > turn for group in groups.values()):
+            for group in groups.values():
+                if len(group) > turn and len(names) < most:
+                    names[group[turn]["name"]] = group[turn]["took"]
+            turn += 1
+        return names
+
+
+def stages_of(mutant):
+    """Where it may be found, the cheapest first."""
+    vulkan = [("lavapipe", FEW), ("lavapipe", MANY), ("swiftshader", FEW), ("floor", FEW), ("swiftshader", MANY),
+              ("floor", MANY)]
+    if mutant.path.startswith("shaders"):
+        return vulkan
+    return [("cpu", FEW), ("cpu", MANY), ("lavapipe", FEW), ("lavapipe", MANY)]
+
+
+def suites_of(kernels):
+    """Suites of tests/ops that are about the kernels, by the names of the files that define them."""
+    stems = set()
+    for file in ROOT.glob("src/ops/*.c"):
+        if set(re.findall(r"\bkiln_kernel kiln_kernel_(\w+)", file.read_text())) & kernels:
+            stems.add(file.stem.split("_")[0])
+    found = set()
+    for file in ROOT.glob("tests/ops/*.c"):
+        if file.stem.split("_")[0] in stems:
+            found |= set(re.findall(r"^Test\((\w+),", file.read_text(), re.M))
+    return sorted(found)
+
+
+class Finder:
+    def __init__(self, build, cases, shop):
+        self.build, self.cases, self.shop = build, cases, shop
+        self.cache = shop.folder / "cache"
+
+    def kernels_of(self, outputs):
+        symbols = {f"kiln_spirv_{pathlib.Path(output).stem}" for output in outputs if output.endswith(".spv")}
+        return self.build.reached_by(symbols | self.build.symbols_behind(outputs))
+
+    def check(self, kiln, device, names):
+        title, environment = DEVICES[device]
+        file = self.shop.folder / "out/cases"
+        file.write_text("\n".join(names))
+        for mask in self.cache.glob("**/*mask*"):       # a mutant may have failed a truth test
+            mask.unlink()
+        return passes([kiln, "check", "--device", title, "--cases", file, "--fail-fast"],
+                      {**environment, "XDG_CACHE_HOME": str(self.cache)}, PATIENCE + 3 * sum(names.values()))
+
+    def test(self, objects, kernels, mutant):
+        tests = self.shop.link("tests/test_ops", objects)
+        vulkan = mutant.path.startswith("shaders")
+        environment = {"KILN_TEST_ROOT": str(ROOT / "tests"), "KILN_TEST_CACHE": str(self.build.folder / "external"),
+                       "KILN_TEST_DEVICES": "lavapipe" if vulkan else "cpu", "XDG_CACHE_HOME": str(self.cache),
+                       "VK_DRIVER_FILES": LAVAPIPE if vulkan else "none"}
+        for suite in suites_of(kernels):
+            if not passes([tests, "--filter", f"{suite}/*", "-j1", "--timeout", "120"], environment, 5 * PATIENCE):
+                return f"tests/ops, {suite}"
+        return None
+
+    def verdict(self, mutant, line):
+        """(verdict, by what) of a mutant."""
+        objects, outputs = self.shop.plant(mutant, line)
+        if isinstance(objects, str):
+            return objects, ""
+        kernels = self.kernels_of(outputs)
+        kiln = self.shop.link("tools/kiln/kiln", objects)
+        for device, most in stages_of(mutant):
+            names = self.cases.reaching(kernels, most)
+            if names and not self.check(kiln, device, names):
+                return "caught", f"kiln check, {device}"
+        suite = self.test(objects, kernels, mutant)
+        return ("caught", suite) if suite else ("survived", "")
+
+
+# The record ----------------------------------------------------------------------------------------------------------
+
+def explanations(record):
+    """Survivors that a record explains: identity to why."""
+    if not record.exists():
+        return {}
+    return dict(re.findall(r"^\* (.*`)\n  (.+)$", record.read_text(), re.M))
+
+
+def write_record(record, seed, results):
+    why = explanations(record)
+    families = collections.defaultdict(collections.Counter)
+    kinds = collections.defaultdict(collections.Counter)
+    for mutant, verdict, _ in results:
+        families[mutant.family][verdict] += 1
+        kinds[mutant.kind][verdict] += 1
+    caught = sum(1 for _, verdict, _ in results if verdict == "caught")
+    planted = sum(1 for _, verdict, _ in results if verdict in ("caught", "survived"))
+    lines = ["# Mutants", "", f"Written by `tools/mutate.py --count {planted} --seed {seed} --record {record.relative_to(ROOT)}`, "
+             "which says what a mutant is and how it is", f"sought. {caught} of {planted} were caught, "
+             f"{100 * caught / max(1, planted):.1f} %. Those that compile to the same code, or not at all, are not among them.", ""]
+    for title, table in (("family", families), ("kind", kinds)):
+        lines += [f"| {title} | planted | caught | survived | same code | not built |", "|---|--:|--:|--:|--:|--:|"]
+        for key in sorted(table):
+            c = table[key]
+            lines.append(f"| {key} | {c['caught'] + c['survived']} | {c['caught']} | {c['survived']} | {c['equivalent']} | "
+                         f"{c['not built']} |")
+        lines.append("")
+    lines += ["Found by: " + ", ".join(f"{by} {count}" for by, count in collections.Counter(
+        by for _, verdict, by in results if verdict == "caught").most_common()), "", "## Survivors", ""]
+    for mutant, verdict, _ in results:
+        if verdict == "survived":
+            lines += [f"* {identity(mutant)}", f"  {why.get(identity(mutant), 'NOT EXPLAINED')}"]
+    record.write_text("\n".join(lines) + "\n")
+
+
+# The run -------------------------------------------------------------------------------------------------------------
+
+class Run:
+    def __init__(self, options, build, cases):
+        self.options = options
+        self.order = draw(options.seed)
+        self.lock = threading.Lock()
+        self.results, self.wanted = [], options.draw or options.count
+        self.under_way = 0
+        self.why = explanations(ROOT / options.record)
+        self.build, self.cases = build, cases
+
+    def next(self):
+        """Another mutant, while those under way may not be enough."""
+        with self.lock:
+            if self.planted() + self.under_way >= self.wanted:
+                return None
+            self.under_way += 1
+            return next(self.order, None)
+
+    def planted(self):
+        return sum(verdict in ("caught", "survived") for _, verdict, _ in self.results)
+
+    def tell(self, mutant, verdict, by, took):
+        with self.lock:
+            self.under_way -= 1
+            self.results.append((mutant, verdict, by))
+            print(f"{self.planted():4} {took:6.1f} s  {verdict:10} {mutant.kind:8} {identity(mutant)}{', by ' + by if by else ''}",
+                  flush=True)
+            if not self.options.draw:
+                write_record(ROOT / self.options.record, self.options.seed, self.results)
+
+    def work(self, number):
+        finder = Finder(self.build, self.cases, Workshop(self.build, self.build.folder / f"mutants/{number}"))
+        while self.planted() < self.wanted:
+            drawn = self.next()
+            if drawn is None:
+                if not self.under_way:
+                    return
+                time.sleep(0.2)
+                continue
+            start = time.monotonic()
+            verdict, by = finder.verdict(*drawn)
+            self.tell(drawn[0], verdict, by, time.monotonic() - start)
+
+    def finish(self):
+        """Whether what survived is explained, or little enough."""
+        survived = [mutant for mutant, verdict, _ in self.results if verdict == "survived"]
+        unexplained = [mutant for mutant in survived if identity(mutant) not in self.why]
+        for mutant in unexplained:
+            print(f"survived: {identity(mutant)}")
+        print(f"{self.planted()} mutants, {self.planted() - len(survived)} caught, {len(survived)} survived")
+        return len(unexplained) <= max(1, self.planted() // 20)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default="build-gcc", help="a finished build folder (default: build-gcc)")
+    parser.add_argument("--count", type=int, default=200, help="mutants to plant (default: 200)")
+    parser.add_argument("--draw", type=int, help="plant only so many, and write no record")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--share", type=float, default=0.2, help="of all cases, to take from (default: 0.2)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--record", default="docs/MUTANTS.md", help="what to write, and to take explanations from")
+    options = parser.parse_args()
+
+    build = Build((ROOT / options.build).resolve())
+    cases = Cases(build, options.share)
+    run = Run(options, build, cases)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for worker in [pool.submit(run.work, number) for number in range(options.jobs)]:
+            worker.result()
+    sys.exit(0 if run.finish() else 1)
+
+
+if __name__ == "__main__":
+    main()
