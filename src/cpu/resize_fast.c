@@ -186,9 +186,11 @@ static void resize_row(const kiln_dispatch *d, const kiln_memory *m, size_t row,
     spread(p, d->constants[1], table, whole ? line : room, y);
 }
 
+/* Floats for a blended line: none where x has but one row, which is whole. */
 static size_t room_of(const params *p)
 {
-    return ((size_t)p->j * p->inner + 15) / 16 * 16;
+    const bool line = p->a == 1 && p->oa == 1 && p->i == 1 && p->oi == 1;
+    return line ? 0 : ((size_t)p->j * p->inner + 15) / 16 * 16;
 }
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)

@@ -205,6 +205,7 @@ const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *othe
 /** A graph; NULL, and refused, where there is none. */
 const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name);
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count);
+const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count);
 
 /** A list of integers, from an attribute or a known input. */
 struct kiln_onnx_list {
@@ -326,6 +327,9 @@ void kiln_onnx_build_eye_like(kiln_onnx_node *n);
 void kiln_onnx_build_triangular(kiln_onnx_node *n);
 void kiln_onnx_build_tile(kiln_onnx_node *n);
 void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n);
+
+/* onnx_resize.c */
+void kiln_onnx_build_resize(kiln_onnx_node *n);
 
 /* onnx_layout.c */
 void kiln_onnx_build_reshape(kiln_onnx_node *n);

@@ -159,6 +159,16 @@ const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
     return a->ints;
 }
 
+const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    *count = 0;
+    if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, a && a->n_floats))
+        return NULL;
+    *count = a->n_floats > KILN_ONNX_MOST_ITEMS ? -1 : (int)a->n_floats;
+    return a->floats;
+}
+
 /* Lists: an attribute in old models, an input in new ones ------------------------------------------------ */
 
 static bool list_of_attribute(kiln_onnx_node *n, const char *name, struct kiln_onnx_list *out)

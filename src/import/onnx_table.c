@@ -194,6 +194,19 @@ static const struct kiln_onnx_row rows[] = {
      .attributes = WINDOW "ceil_mode storage_order",
      .inputs = 1,
      .build = kiln_onnx_build_max_pool},
+    {.name = "Resize",
+     .attributes =
+         "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
+         "keep_aspect_ratio_policy mode nearest_mode",
+     .inputs = 1,
+     .most = 4,
+     .build = kiln_onnx_build_resize},
+    {.name = "Upsample",
+     .last = 9,
+     .attributes = "mode scales",
+     .inputs = 1,
+     .most = 2,
+     .build = kiln_onnx_build_resize},
 
     /* Normalization and probabilities */
     {.name = "BatchNormalization",

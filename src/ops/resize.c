@@ -86,7 +86,9 @@ static const kiln_field fields[] = {
     {"mode", KILN_FIELD_INT, offsetof(struct kiln_resize, mode), 1},
     {"places", KILN_FIELD_INT, offsetof(struct kiln_resize, places), 1},
     {"rounding", KILN_FIELD_INT, offsetof(struct kiln_resize, rounding), 1},
-    {"axes", KILN_FIELD_UINT, offsetof(struct kiln_resize, axes), 1},
+    {"aspect", KILN_FIELD_INT, offsetof(struct kiln_resize, aspect), 1},
+    {"axes", KILN_FIELD_I64, offsetof(struct kiln_resize, axes), 1},
+    {"asked", KILN_FIELD_I64, offsetof(struct kiln_resize, asked), KILN_MAX_RANK},
     {"size", KILN_FIELD_I64, offsetof(struct kiln_resize, size), KILN_MAX_RANK},
     {"up", KILN_FIELD_I64, offsetof(struct kiln_resize, up), KILN_MAX_RANK},
     {"down", KILN_FIELD_I64, offsetof(struct kiln_resize, down), KILN_MAX_RANK},
@@ -164,7 +166,7 @@ static int axes_of(kiln_graph *g, const kiln_resize_params *given, int rank, str
                             given->axes.axis[i], rank);
             return -1;
         }
-        p->axes |= 1u << axes[i];
+        p->axes |= INT64_C(1) << axes[i];
     }
     return count;
 }
@@ -195,6 +197,7 @@ static kiln_status keep_aspect(kiln_graph *g, struct kiln_resize *p, const kiln_
     }
     for (int i = 0; i < count; i++) {
         p->up[axes[i]] = up, p->down[axes[i]] = down;
+        p->asked[axes[i]] = p->size[axes[i]];
         p->size[axes[i]] = (2 * x->size[axes[i]] * up + down) / (2 * down); /* halves up */
     }
     return KILN_OK;
@@ -215,6 +218,7 @@ kiln_tensor kiln_resize(kiln_graph *g, kiln_tensor x, const kiln_resize_params *
     struct kiln_resize p = {.mode = given->mode,
                             .places = given->places,
                             .rounding = given->rounding,
+                            .aspect = given->aspect,
                             .cubic = kiln_real_or(given->cubic, -0.75),
                             .outside = given->outside,
                             .exclude_outside = given->exclude_outside,

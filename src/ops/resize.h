@@ -12,10 +12,11 @@
 struct kiln_resize {
     int64_t size[KILN_MAX_RANK];                    /* of y; 0: x's times the scale, rounded down */
     int64_t up[KILN_MAX_RANK], down[KILN_MAX_RANK]; /* the scale, up / down; up 0: y's size over x's */
+    int64_t asked[KILN_MAX_RANK];                   /* the size before the aspect was kept */
+    int64_t axes;                                   /* bit i: axis i is resized */
     double crop[KILN_MAX_RANK][2];
     double cubic, outside;
-    int mode, places, rounding, exclude_outside, antialias;
-    uint32_t axes; /* bit i: axis i is resized */
+    int mode, places, rounding, aspect, exclude_outside, antialias;
 };
 
 /**

@@ -140,41 +140,59 @@ static void needs(const struct kiln_bands *b, int64_t q, int64_t end, int64_t *f
         *from = 0, *to = 1;
 }
 
-/* One image of d, which is more than the device binds, along its first axis of more than one element. */
-static kiln_status bands_of(const struct work *w, const struct pass *s, const kiln_dispatch *whole,
-                            int64_t image, int64_t limit)
+/* Rows [q, end) of an axis, as an axis. */
+static struct part rows_of(const struct part *part, int64_t q, int64_t end)
+{
+    struct part rows = {.x = part->x, .y = end - q, .bands = part->bands};
+    rows.bands.rows = end - q;
+    rows.bands.first += q;
+    rows.bands.count += q;
+    rows.bands.weight += q * part->bands.taps;
+    return rows;
+}
+
+/* Rows from q on that a dispatch may have: that many, and what they need of x and of the table, is within the limit. */
+static int64_t end_of_band(const struct part *part, int64_t q, int64_t x_row, int64_t y_row, int64_t limit,
+                           int64_t *x0, int64_t *x1)
+{
+    int64_t end = q + 1;
+    needs(&part->bands, q, end, x0, x1);
+    for (; end < part->y; end++) {
+        int64_t from, to;
+        needs(&part->bands, end, end + 1, &from, &to);
+        from = from < *x0 ? from : *x0, to = to > *x1 ? to : *x1;
+        if ((to - from) * x_row > limit || (end + 1 - q) * y_row > limit ||
+            (end + 1 - q) * (part->bands.taps + KILN_RESIZE_HEAD) > limit)
+            break;
+        *x0 = from, *x1 = to;
+    }
+    return end;
+}
+
+/* One image, which is more than the device binds, along its first axis of more than one element. */
+static kiln_status bands_of(const struct work *w, const struct pass *s, int64_t image, int64_t limit)
 {
     int axis = 0;
     while (axis < AXES - 1 && s->part[axis]->x == 1 && s->part[axis]->y == 1)
         axis++;
     const struct part *part = s->part[axis];
-    const int64_t x_row = volume_of(s, false) / part->x, y_row = volume_of(s, true) / part->y;
+    const int64_t x = image * volume_of(s, false), x_row = volume_of(s, false) / part->x,
+                  y = image * volume_of(s, true), y_row = volume_of(s, true) / part->y;
     kiln_status status = KILN_OK;
     for (int64_t q = 0, end, x0, x1; q < part->y && !status; q = end) {
-        needs(&part->bands, q, q + 1, &x0, &x1);
-        for (end = q + 1; end < part->y; end++) {
-            int64_t from, to;
-            needs(&part->bands, end, end + 1, &from, &to);
-            from = from < x0 ? from : x0, to = to > x1 ? to : x1;
-            if ((to - from) * x_row > limit || (end + 1 - q) * y_row > limit)
-                break;
-            x0 = from, x1 = to;
-        }
-        kiln_dispatch d = *whole;
-        struct kiln_params_resize *p = (struct kiln_params_resize *)d.block.words;
-        uint32_t *rows[AXES] = {&p->rows_a, &p->rows_i, &p->rows_j};
-        *rows[axis] += (uint32_t)(q * (part->bands.taps + KILN_RESIZE_HEAD));
-        p->results = (uint32_t)((end - q) * y_row);
-        KILN_DIVISOR_SET(p, oa, axis == 0 ? (uint32_t)(end - q) : p->oa);
-        KILN_DIVISOR_SET(p, oi, axis == 1 ? (uint32_t)(end - q) : p->oi);
-        KILN_DIVISOR_SET(p, oj, axis == 2 ? (uint32_t)(end - q) : p->oj);
-        if (axis == 2)
-            d.constants[1] = KILN_RESIZE_ANY;
+        end = end_of_band(part, q, x_row, y_row, limit, &x0, &x1);
+        const struct part rows = rows_of(part, q, end);
+        struct pass band = *s;
+        kiln_dispatch d;
+        band.outer = 1;
+        band.part[axis] = &rows;
+        if ((status = dispatch_of(w, &band, &d)))
+            return status;
         for (int i = 0; i < 2; i++) {
             d.element[i] = (uint8_t)kiln_plan_element(w->plan, d.bind[i].value);
             d.halves |= (uint32_t)(d.element[i] == 2) << i;
         }
-        const int64_t x = image * volume_of(s, false), y = image * volume_of(s, true);
+        struct kiln_params_resize *p = (struct kiln_params_resize *)d.block.words;
         kiln_bind_elements(&d, 0, &p->x_first, (uint64_t)(x + x0 * x_row), (uint64_t)(x + x1 * x_row));
         p->x_first += (uint32_t)x;
         p->y_first = kiln_bind_window(&d, 1, (uint64_t)(y + q * y_row), (uint64_t)((end - q) * y_row));
@@ -186,12 +204,17 @@ static kiln_status bands_of(const struct work *w, const struct pass *s, const ki
 static kiln_status run_pass(const struct work *w, const struct pass *s)
 {
     const int64_t limit = (int64_t)(kiln_plan_caps(w->plan)->max_binding / sizeof(double)) - 128;
-    kiln_dispatch d;
-    kiln_status status = dispatch_of(w, s, &d);
-    if (status || (volume_of(s, false) <= limit && volume_of(s, true) <= limit))
+    int64_t words = 0;
+    for (int i = 0; i < AXES; i++)
+        words += words_of(&s->part[i]->bands);
+    kiln_status status = KILN_OK;
+    if (volume_of(s, false) <= limit && volume_of(s, true) <= limit && words <= limit) {
+        kiln_dispatch d;
+        status = dispatch_of(w, s, &d);
         return status ? status : kiln_plan_dispatch(w->plan, &d);
+    }
     for (int64_t n = 0; n < s->outer && !status; n++)
-        status = bands_of(w, s, &d, n, limit);
+        status = bands_of(w, s, n, limit);
     return status;
 }
 

@@ -88,10 +88,11 @@ static kiln_status compare(const kiln_array *got, const kiln_array *want, int in
 
 /* Running ------------------------------------------------------------------------------------------------ */
 
-/* What may say a shape: integers of rank 0 or 1, and single numbers. */
+/* What may say a shape: integers of rank 0 or 1, single numbers, and the scales and regions of axes. */
 static bool may_be_fixed(const kiln_array *a)
 {
-    return a->shape.rank == 0 || (a->shape.rank == 1 && !kiln_type_is_real(a->type));
+    return a->shape.rank == 0 ||
+           (a->shape.rank == 1 && (!kiln_type_is_real(a->type) || a->shape.size[0] <= 2 * KILN_MAX_RANK));
 }
 
 static kiln_status load_model(kiln_graph **g, kiln_weights **w, const char *path, const struct tensors *in,

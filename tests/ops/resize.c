@@ -84,6 +84,22 @@ Test(resize, gradients_have_gradients)
         kiln_expect_gradient(build_gradient, &cases[i], cases[i].why);
 }
 
+/* Planes beyond a binding of 1 MiB, which KILN_LIMITS=tiny has: bands of rows, of slices, of a line. */
+static const struct resize_case large[] = {
+    {{4, {1, 2, 531, 601}}, {.scale = {1.5, 0.75}, .mode = KILN_RESIZE_LINEAR}, "bands of rows"},
+    {{5, {1, 1, 9, 150, 161}}, {.scale = {0.6, 1, 1.1}, .mode = KILN_RESIZE_CUBIC}, "bands of slices"},
+    {{3, {2, 1, 400003}}, {.scale = {1.25}}, "bands of a line"},
+    {{3, {1001, 401, 2}},
+     {.axes = {2, {0, 1}}, .size = {333, 801}, .mode = KILN_RESIZE_LINEAR, .antialias = true},
+     "bands of rows, channels behind them"},
+};
+
+Test(resize, large_pictures_on_every_device)
+{
+    for (size_t i = 0; i < KILN_COUNT(large); i++)
+        kiln_expect_devices_agree(build, &large[i], true, 0, large[i].why);
+}
+
 /* Sizes -------------------------------------------------------------------------------------------------- */
 
 static void expect_shape(kiln_shape x, kiln_resize_params p, kiln_shape y)
