@@ -26,6 +26,7 @@
 #include <kiln/ops.h>
 #include <kiln/pool.h>
 #include <kiln/quantize.h>
+#include <kiln/random.h>
 #include <kiln/recurrent.h>
 #include <kiln/reduce.h>
 #include <kiln/resize.h>

@@ -20,10 +20,15 @@ float kiln_row_peak(uint start)
     return MAX(peak);
 }
 
+/* A long row is summed in parts: a sorted one has its largest terms first, and the many small ones would be lost beside them. */
 float kiln_row_total(uint start, float peak)
 {
     float total = 0.0;
-    for (uint c = FIRST; c < p.cols; c += STEP)
-        total += kiln_exp(float(x[start + c * p.step]) - peak);
+    for (uint first = FIRST; first < p.cols; first += 32u * STEP) {
+        float part = 0.0;
+        for (uint c = first; c < min(first + 32u * STEP, p.cols); c += STEP)
+            part += kiln_exp(float(x[start + c * p.step]) - peak);
+        total += part;
+    }
     return SUM(total);
 }
