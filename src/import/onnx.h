@@ -20,6 +20,7 @@
 #include <kiln/import.h>
 #include <kiln/ops.h>
 #include <kiln/pool.h>
+#include <kiln/recurrent.h>
 
 #include "base/arena.h"
 #include "base/map.h"
@@ -163,6 +164,7 @@ struct kiln_onnx_row {
     kiln_onnx_binary_fn *binary;
     kiln_onnx_reduce_fn *reduce;
     kiln_onnx_axis_fn *softmax;
+    const struct kiln_onnx_cell *cell;
     enum kiln_onnx_operation operation; /* for folds that many rows share */
 };
 
@@ -206,6 +208,7 @@ const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *othe
 const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name);
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count);
 const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count);
+const char *const *kiln_onnx_texts(kiln_onnx_node *n, const char *name, int *count);
 
 /** A list of integers, from an attribute or a known input. */
 struct kiln_onnx_list {
@@ -304,6 +307,12 @@ void kiln_onnx_build_matmul_integer(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_quantized(kiln_onnx_node *n);
 void kiln_onnx_build_conv_integer(kiln_onnx_node *n);
 void kiln_onnx_build_conv_quantized(kiln_onnx_node *n);
+
+/* onnx_recurrent.c */
+extern const struct kiln_onnx_cell kiln_onnx_rnn, kiln_onnx_lstm, kiln_onnx_gru;
+void kiln_onnx_build_recurrent(kiln_onnx_node *n);
+/** ONNX's name of a squashing, and how many of alpha and beta it has. */
+const char *kiln_onnx_squash_name(kiln_squash by, int *numbers);
 
 /* onnx_reduce.c */
 void kiln_onnx_build_reduce(kiln_onnx_node *n);

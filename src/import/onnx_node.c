@@ -127,13 +127,28 @@ double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise)
                                                                                     : otherwise;
 }
 
+/* Bytes in the file, without an end. */
+static const char *text_of(kiln_onnx_node *n, ProtobufCBinaryData s)
+{
+    char *text = kiln_arena_alloc(&n->m->arena, s.len + 1);
+    return text && s.len ? memcpy(text, s.data, s.len) : "";
+}
+
 const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *otherwise)
 {
     const Onnx__AttributeProto *a = find(n, name);
     if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, a && a->has_s))
         return otherwise;
-    char *text = kiln_arena_alloc(&n->m->arena, a->s.len + 1); /* bytes in the file, without an end */
-    return text && a->s.len ? memcpy(text, a->s.data, a->s.len) : "";
+    return text_of(n, a->s);
+}
+
+/* How many values a list has: 0, and refused, where there are too many. */
+static int counted(kiln_onnx_node *n, const char *name, size_t count)
+{
+    if (count <= KILN_ONNX_MOST_ITEMS)
+        return (int)count;
+    kiln_onnx_refuse(n, "attribute %s has %zu values", name, count);
+    return 0;
 }
 
 const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name)
@@ -148,25 +163,29 @@ const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name)
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
 {
     const Onnx__AttributeProto *a = find(n, name);
-    *count = 0;
-    if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, a && a->n_ints))
-        return NULL;
-    if (a->n_ints > KILN_ONNX_MOST_ITEMS) {
-        kiln_onnx_refuse(n, "attribute %s has %zu values", name, a->n_ints);
-        return NULL;
-    }
-    *count = (int)a->n_ints;
-    return a->ints;
+    const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, a && a->n_ints);
+    *count = there ? counted(n, name, a->n_ints) : 0;
+    return *count ? a->ints : NULL;
 }
 
 const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count)
 {
     const Onnx__AttributeProto *a = find(n, name);
-    *count = 0;
-    if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, a && a->n_floats))
-        return NULL;
-    *count = a->n_floats > KILN_ONNX_MOST_ITEMS ? -1 : (int)a->n_floats;
-    return a->floats;
+    const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, a && a->n_floats);
+    *count = there ? counted(n, name, a->n_floats) : 0;
+    return *count ? a->floats : NULL;
+}
+
+const char *const *kiln_onnx_texts(kiln_onnx_node *n, const char *name, int *count)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, a && a->n_strings);
+    *count = there ? counted(n, name, a->n_strings) : 0;
+    const char **texts = *count ? kiln_arena_alloc(&n->m->arena, (size_t)*count * sizeof *texts) : NULL;
+    for (int i = 0; texts && i < *count; i++)
+        texts[i] = text_of(n, a->strings[i]);
+    *count = texts ? *count : 0;
+    return texts;
 }
 
 /* Lists: an attribute in old models, an input in new ones ------------------------------------------------ */

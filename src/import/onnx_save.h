@@ -7,6 +7,7 @@
  *   onnx_save_math.c   the same for elementwise operators
  *   onnx_save_indexing.c  and for what names places
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization
+ *   onnx_save_recurrent.c  and recurrent cells
  */
 #ifndef KILN_IMPORT_ONNX_SAVE_H
 #define KILN_IMPORT_ONNX_SAVE_H
@@ -74,7 +75,11 @@ void kiln_onnx_put_int(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const cha
 void kiln_onnx_put_ints(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
                         const int64_t *values, int count);
 void kiln_onnx_put_real(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, double value);
+void kiln_onnx_put_reals(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         const double *values, int count);
 void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, const char *value);
+void kiln_onnx_put_texts(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         const char *const *values, int count);
 
 /** Names of new constants: a list of int64; one number of a type, of rank 0. */
 const char *kiln_onnx_new_list(struct kiln_onnx_writer *w, const int64_t *values, int count);
@@ -87,16 +92,25 @@ void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_ty
 
 /** Nodes that are written as one. */
 struct kiln_onnx_match {
-    enum kiln_onnx_match_kind { KILN_ONNX_ALONE, KILN_ONNX_BIAS, KILN_ONNX_BATCH_NORM } kind;
+    enum kiln_onnx_match_kind {
+        KILN_ONNX_ALONE,
+        KILN_ONNX_BIAS,
+        KILN_ONNX_BATCH_NORM,
+        KILN_ONNX_RECURRENT
+    } kind;
     const kiln_node *main; /* of a bias: the convolution or product */
-    kiln_tensor in[5];     /* x, w, bias; or x, scale, bias, mean, variance */
+    kiln_tensor in[8]; /* x, w, bias; or x, scale, bias, mean, variance; or as onnx_save_recurrent.c says */
     int inputs;
     double epsilon;
 };
 
 /** What node n ends, by the uses that are known; kind ALONE if nothing. */
 struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const kiln_node *n);
+bool kiln_onnx_match_recurrent(const struct kiln_onnx_writer *w, const kiln_node *n,
+                               struct kiln_onnx_match *m);
 /** Write it. */
+void kiln_onnx_write_recurrent(struct kiln_onnx_writer *w, const kiln_node *n,
+                               const struct kiln_onnx_match *m);
 void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_match *m);
 /** Convolution or product n, with that bias or "". */
 void kiln_onnx_write_conv(struct kiln_onnx_writer *w, const kiln_node *n, const char *bias, const char *out);

@@ -4,6 +4,7 @@
  *   add(conv(x, w), reshape(b))                                    Conv(x, w, b)
  *   add(matmul(x, w), b)                                           Gemm(x, w, b), of rank 2
  *   add(mul(x, up(a)), up(b - mean a)), a = scale rsqrt(v + e)     BatchNormalization(x, scale, b, mean, v)
+ *   recurrent(..)                                                  RNN, LSTM, GRU (onnx_save_recurrent.c)
  *
  * A value within a group must have no reader outside of it. Graphs stay right without these; they read better, and what is
  * imported again can be trained like the original.
@@ -109,15 +110,19 @@ struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const k
     struct kiln_onnx_match m = {.kind = KILN_ONNX_ALONE};
     if (!strcmp(n->op->name, "add") && (match_bias(w, n, &m) || match_batch_norm(w, n, &m)))
         return m;
+    if (!strcmp(n->op->name, "recurrent") && kiln_onnx_match_recurrent(w, n, &m))
+        return m;
     return (struct kiln_onnx_match){.kind = KILN_ONNX_ALONE};
 }
 
 void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_match *m)
 {
-    const char *in[5], *out = kiln_onnx_name(w, n->out[0]);
+    const char *in[8], *out = kiln_onnx_name(w, n->out[0]);
     for (int i = 0; i < m->inputs; i++)
         in[i] = kiln_onnx_name(w, m->in[i]);
-    if (m->kind == KILN_ONNX_BATCH_NORM)
+    if (m->kind == KILN_ONNX_RECURRENT)
+        kiln_onnx_write_recurrent(w, n, m);
+    else if (m->kind == KILN_ONNX_BATCH_NORM)
         kiln_onnx_put_real(w, kiln_onnx_write(w, "BatchNormalization", out, 5, in), "epsilon", m->epsilon);
     else if (!strcmp(m->main->op->name, "matmul"))
         kiln_onnx_write_matmul(w, m->main, in[2], out);

@@ -119,6 +119,15 @@ void kiln_onnx_put_real(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const ch
     }
 }
 
+void kiln_onnx_put_reals(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         const double *values, int count)
+{
+    Onnx__AttributeProto *a = add_attribute(w, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
+    if (a && (a->floats = take(w, (size_t)count * sizeof *a->floats)))
+        for (; a->n_floats < (size_t)count; a->n_floats++)
+            a->floats[a->n_floats] = (float)values[a->n_floats];
+}
+
 void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name, const char *value)
 {
     Onnx__AttributeProto *a = add_attribute(w, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
@@ -127,6 +136,18 @@ void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const ch
         a->s.data = (uint8_t *)text(w, value);
         a->s.len = a->s.data ? strlen(value) : 0;
     }
+}
+
+void kiln_onnx_put_texts(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         const char *const *values, int count)
+{
+    Onnx__AttributeProto *a = add_attribute(w, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+    if (a && (a->strings = take(w, (size_t)count * sizeof *a->strings)))
+        for (; a->n_strings < (size_t)count; a->n_strings++) {
+            const char *value = values[a->n_strings];
+            a->strings[a->n_strings] =
+                (ProtobufCBinaryData){.len = strlen(value), .data = (uint8_t *)text(w, value)};
+        }
 }
 
 /* Constants ---------------------------------------------------------------------------------------------- */

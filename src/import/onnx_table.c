@@ -38,6 +38,15 @@
         .operation = operation_                                                                    \
     }
 
+#define RECURRENT(name_, own, inputs_, cell_)                                                           \
+    {                                                                                                   \
+        .name = name_,                                                                                  \
+        .attributes = "activation_alpha activation_beta activations clip direction hidden_size layout " \
+                      "output_sequence " own,                                                           \
+        .inputs = 3, .most = inputs_, .build = kiln_onnx_build_recurrent,                               \
+        .parameters = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7, .cell = cell_                                  \
+    }
+
 #define WINDOW "auto_pad dilations kernel_shape pads strides "
 
 static const struct kiln_onnx_row rows[] = {
@@ -357,6 +366,11 @@ static const struct kiln_onnx_row rows[] = {
     REDUCE("ReduceProd", kiln_product, KILN_ONNX_MUL),
     REDUCE("ReduceSum", kiln_sum, KILN_ONNX_ADD),
     REDUCE("ReduceSumSquare", kiln_sum_square, 0),
+
+    /* Sequences */
+    RECURRENT("GRU", "linear_before_reset", 6, &kiln_onnx_gru),
+    RECURRENT("LSTM", "input_forget", 8, &kiln_onnx_lstm),
+    RECURRENT("RNN", "", 6, &kiln_onnx_rnn),
 
     /* Shape */
     {.name = "Concat",
