@@ -262,6 +262,9 @@ void kiln_onnx_build_cast_like(kiln_onnx_node *n);
 void kiln_onnx_build_identity(kiln_onnx_node *n);
 void kiln_onnx_build_dropout(kiln_onnx_node *n);
 
+/* onnx_attention.c */
+void kiln_onnx_build_rotary(kiln_onnx_node *n);
+
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
@@ -298,6 +301,11 @@ void kiln_onnx_build_softmax(kiln_onnx_node *n);
 void kiln_onnx_build_softmax_flat(kiln_onnx_node *n);
 void kiln_onnx_build_layer_norm(kiln_onnx_node *n);
 void kiln_onnx_build_instance_norm(kiln_onnx_node *n);
+void kiln_onnx_build_group_norm(kiln_onnx_node *n);
+void kiln_onnx_build_rms_norm(kiln_onnx_node *n);
+void kiln_onnx_build_lp_norm(kiln_onnx_node *n);
+void kiln_onnx_build_mean_variance_norm(kiln_onnx_node *n);
+void kiln_onnx_build_lrn(kiln_onnx_node *n);
 
 /* onnx_quantize.c */
 void kiln_onnx_build_quantize(kiln_onnx_node *n);

@@ -1,4 +1,6 @@
 /* onnx_norm.c - normalization and softmax. */
+#include <kiln/norm.h>
+
 #include "import/onnx.h"
 
 /* A vector [C] as [C, 1, ..] to go with axis 1 of a tensor of that rank. */
@@ -81,6 +83,13 @@ void kiln_onnx_build_batch_norm(kiln_onnx_node *n)
                                       rank));
 }
 
+/* An epsilon of 0 means none. */
+static double epsilon_of(kiln_onnx_node *n)
+{
+    const double epsilon = kiln_onnx_real(n, "epsilon", 1e-5);
+    return epsilon > 0 ? epsilon : KILN_ZERO;
+}
+
 void kiln_onnx_build_instance_norm(kiln_onnx_node *n)
 {
     const kiln_tensor x = kiln_onnx_in(n, 0);
@@ -89,36 +98,105 @@ void kiln_onnx_build_instance_norm(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "x has rank %d, wanted 3 or more", rank);
         return;
     }
-    kiln_axes axes = {.count = rank - 2};
-    for (int i = 0; i < axes.count; i++)
-        axes.axis[i] = i + 2;
-    kiln_tensor variance;
-    const kiln_tensor mean = kiln_moments(n->g, x, axes, &variance);
+    kiln_onnx_out(n, 0, kiln_instance_norm(n->g, x, kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), epsilon_of(n)));
+}
+
+/* A vector of the groups as one of the channels. */
+static kiln_tensor each_channel(kiln_onnx_node *n, int i, int64_t groups, int64_t channels)
+{
+    const kiln_tensor t = kiln_onnx_in(n, i);
+    if (kiln_onnx_spec(n, i).shape.size[0] != groups || groups == channels)
+        return t;
+    const kiln_shape apart = KILN_SHAPE(groups, channels / groups);
+    return kiln_reshape(n->g, kiln_expand(n->g, kiln_unsqueeze(n->g, t, 1), apart), KILN_SHAPE(channels));
+}
+
+/* Until opset 20 scale and bias were the groups', since then they are the channels'. */
+void kiln_onnx_build_group_norm(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    const int64_t groups = kiln_onnx_int(n, "num_groups", 0);
+    if (x.rank < 2 || x.size[1] < 1 || groups < 1 || x.size[1] % groups) {
+        kiln_onnx_refuse(n, "%lld groups of the channels of x, of rank %d", (long long)groups, x.rank);
+        return;
+    }
     kiln_onnx_out(n, 0,
-                  scale_and_shift(n, normalize(n->g, x, mean, variance, kiln_onnx_real(n, "epsilon", 1e-5)),
-                                  rank));
+                  kiln_group_norm(n->g, kiln_onnx_in(n, 0), (int)groups,
+                                  each_channel(n, 1, groups, x.size[1]),
+                                  each_channel(n, 2, groups, x.size[1]), epsilon_of(n)));
 }
 
 void kiln_onnx_build_layer_norm(kiln_onnx_node *n)
 {
-    const kiln_tensor x = kiln_onnx_in(n, 0);
-    const int rank = kiln_onnx_spec(n, 0).shape.rank,
-              first = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), rank);
-    const double epsilon = kiln_onnx_real(n, "epsilon", 1e-5);
-    kiln_axes axes = {.count = rank - first};
-    for (int i = 0; i < axes.count; i++)
-        axes.axis[i] = first + i;
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), kiln_onnx_spec(n, 0).shape.rank);
     if (n->refused)
         return;
-    kiln_tensor variance;
-    const kiln_tensor mean = kiln_moments(n->g, x, axes, &variance);
-    kiln_tensor y = kiln_mul(n->g, normalize(n->g, x, mean, variance, epsilon), kiln_onnx_in(n, 1));
-    if (kiln_onnx_has(n, 2))
-        y = kiln_add(n->g, y, kiln_onnx_in(n, 2));
-    kiln_onnx_out(n, 0, y);
-    kiln_onnx_out(n, 1, mean);
-    if (n->outputs > 2)
-        kiln_onnx_out(n, 2, kiln_rsqrt(n->g, kiln_shift(n->g, variance, epsilon)));
+    const kiln_tensor y = kiln_layer_norm(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_in(n, 1),
+                                          kiln_onnx_in(n, 2), epsilon_of(n));
+    for (int i = 0; i < 3 && y.id; i++)
+        kiln_onnx_out(n, i, kiln_node_output(n->g, y, i));
+}
+
+void kiln_onnx_build_rms_norm(kiln_onnx_node *n)
+{
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), kiln_onnx_spec(n, 0).shape.rank);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_rms_norm(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_in(n, 1), epsilon_of(n)));
+}
+
+/* Vectors of length 0 stay as they are. */
+void kiln_onnx_build_lp_norm(kiln_onnx_node *n)
+{
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), kiln_onnx_spec(n, 0).shape.rank);
+    const int64_t power = kiln_onnx_int(n, "p", 2);
+    const double least = 1e-30;
+    if (power != 1 && power != 2)
+        kiln_onnx_refuse(n, "p is %lld, wanted 1 or 2", (long long)power);
+    if (n->refused)
+        return;
+    if (power == 2) {
+        kiln_onnx_out(n, 0, kiln_l2_normalize(n->g, x, axis, least));
+        return;
+    }
+    const kiln_reduce_params params = {.axes = KILN_AXES(axis), .keep = true};
+    const kiln_tensor length = kiln_reduce_l1(n->g, x, &params);
+    kiln_onnx_out(
+        n, 0, kiln_div(n->g, x, kiln_max(n->g, length, kiln_scalar(n->g, kiln_onnx_spec(n, 0).type, least))));
+}
+
+void kiln_onnx_build_mean_variance_norm(kiln_onnx_node *n)
+{
+    const int rank = kiln_onnx_spec(n, 0).shape.rank;
+    kiln_axes axes = KILN_AXES(0, 2, 3);
+    int count;
+    const int64_t *given = kiln_onnx_ints(n, "axes", &count);
+    if (count > KILN_MAX_RANK)
+        kiln_onnx_refuse(n, "%d axes", count);
+    for (int i = 0; given && !n->refused && i < count; i++)
+        axes.axis[i] = (int)given[i];
+    axes.count = given ? count : axes.count;
+    for (int i = 0; i < axes.count && !n->refused; i++)
+        axes.axis[i] = kiln_onnx_axis(n, axes.axis[i], rank);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_mean_variance_norm(n->g, kiln_onnx_in(n, 0), axes));
+}
+
+static double or_zero(double value)
+{
+    return value == 0 ? KILN_ZERO : value;
+}
+
+void kiln_onnx_build_lrn(kiln_onnx_node *n)
+{
+    const kiln_local_response_norm_params params = {.size = (int)kiln_onnx_int(n, "size", 0),
+                                                    .alpha = or_zero(kiln_onnx_real(n, "alpha", 1e-4)),
+                                                    .beta = or_zero(kiln_onnx_real(n, "beta", 0.75)),
+                                                    .bias = or_zero(kiln_onnx_real(n, "bias", 1))};
+    if (params.size < 1)
+        kiln_onnx_refuse(n, "size is %d", params.size);
+    else
+        kiln_onnx_out(n, 0, kiln_local_response_norm(n->g, kiln_onnx_in(n, 0), &params));
 }
 
 void kiln_onnx_build_softmax(kiln_onnx_node *n)

@@ -304,7 +304,7 @@ static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_
     opset.has_version = true;
     opset.version = w->opset;
     model.has_ir_version = true;
-    model.ir_version = w->opset < 19 ? 8 : w->opset < 21 ? 9 : 10;
+    model.ir_version = w->opset < 19 ? 8 : w->opset < 21 ? 9 : w->opset < 23 ? 10 : 11;
     model.n_opset_import = 1;
     model.opset_import = opsets;
     model.producer_name = (char *)(uintptr_t)(p->producer ? p->producer : "kiln");
