@@ -83,20 +83,6 @@ kiln_tensor kiln_stacked(kiln_graph *g, const kiln_tensor *x, int64_t count)
     return KILN_NONE;
 }
 
-/* Whether t is known while compiling, and what it is. */
-static bool is_known(const kiln_graph *g, kiln_tensor t, int64_t *value)
-{
-    const kiln_node *n = kiln_graph_node(g, t);
-    if (!n || n->op != &kiln_op_constant || kiln_type_is_real(kiln_tensor_type(g, t)))
-        return false;
-    const struct kiln_constant_params *p = n->params;
-    int64_t wide = 0; /* the low bytes come first */
-    memcpy(&wide, kiln_constant_data(p), p->bytes < sizeof wide ? p->bytes : sizeof wide);
-    const int unused = 64 - 8 * (int)kiln_type_size(p->stored);
-    *value = (int64_t)((uint64_t)wide << unused) >> unused;
-    return kiln_shape_count(&p->spec.shape) == 1;
-}
-
 /* Loop ------------------------------------------------------------------------------------------------------- */
 
 struct loop {
@@ -160,9 +146,9 @@ static kiln_tensor find_turns(struct loop *l)
     const kiln_tensor trips = kiln_expansion_value(l->e, l->n->in[0]),
                       begins = kiln_expansion_value(l->e, l->n->in[1]);
     int64_t most = l->bound, begin = 1, goes_on = 0;
-    const bool counted = !trips.id || is_known(g, trips, &most),
-               asked = begins.id && !is_known(g, begins, &begin);
-    const bool stays = is_known(l->body.graph, l->body.out[0], &goes_on) && goes_on;
+    const bool counted = !trips.id || kiln_constant_integer(g, trips, &most),
+               asked = begins.id && !kiln_constant_integer(g, begins, &begin);
+    const bool stays = kiln_constant_integer(l->body.graph, l->body.out[0], &goes_on) && goes_on;
     most = !begin || most < 0 ? 0 : most;
     if (counted)
         l->bound = most < l->bound ? most : l->bound;
@@ -384,7 +370,7 @@ static kiln_status put_branches(struct branches *b, const struct kiln_if_node *p
     const kiln_tensor condition = kiln_expansion_value(b->e, b->n->in[0]);
     int64_t known = 0;
     kiln_status status = KILN_OK;
-    if (is_known(b->to, condition, &known)) {
+    if (kiln_constant_integer(b->to, condition, &known)) {
         status = prepare_branch(b, known ? p->then : p->otherwise, 0);
         if (!status)
             put_plainly(b, 0, b->out);

@@ -122,6 +122,8 @@ kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored,
                                 size_t bytes);
 /** The bytes of a constant. */
 const void *kiln_constant_data(const struct kiln_constant_params *p);
+/** Whether t is a constant of one integer or truth value, and which. */
+bool kiln_constant_integer(const kiln_graph *g, kiln_tensor t, int64_t *value);
 
 /**
  * The number of a size, given the symbols' numbers by `lookup` (negative: unknown); negative if it stays unknown. Asked of what

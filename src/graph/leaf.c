@@ -42,6 +42,19 @@ const void *kiln_constant_data(const struct kiln_constant_params *p)
     return p->data ? p->data : &p->inline_data;
 }
 
+bool kiln_constant_integer(const kiln_graph *g, kiln_tensor t, int64_t *value)
+{
+    const kiln_node *n = kiln_graph_node(g, t);
+    const struct kiln_constant_params *p = n && n->op == &kiln_op_constant ? n->params : NULL;
+    int64_t wide = 0; /* the low bytes come first */
+    if (!p || kiln_type_is_real(p->spec.type) || kiln_shape_count(&p->spec.shape) != 1)
+        return false;
+    memcpy(&wide, kiln_constant_data(p), p->bytes);
+    const int unused = 64 - 8 * (int)p->bytes;
+    *value = (int64_t)((uint64_t)wide << unused) >> unused;
+    return true;
+}
+
 kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored, const void *data,
                                 size_t bytes)
 {

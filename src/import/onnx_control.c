@@ -3,7 +3,7 @@
  *
  * A body reads values of the graph around it by their names. What is known there is known in the body, too; the rest is listed
  * before the body is built, and becomes inputs of its own (kiln_scan_params.with). A branch that is known while reading takes
- * the place of its node, and a loop whose number of steps is known is a scan over their numbers.
+ * the place of its node.
  */
 #include <stdio.h>
 #include <string.h>
@@ -315,7 +315,7 @@ void kiln_onnx_build_if(kiln_onnx_node *n)
 
 /* Scan ------------------------------------------------------------------------------------------------------------- */
 
-/* What a Scan or a counted Loop becomes: its steps lie along axis 0 of `each`. */
+/* What a Scan becomes: its steps lie along axis 0 of `each`. */
 struct steps {
     kiln_scan_params p;
     int each, carries, stacked;
@@ -428,8 +428,6 @@ enum { TRIPS, BEGINS, FIRST_CARRY };
 struct loop {
     kiln_loop_params p;
     int carries, stacked;
-    bool counted; /* the number of steps is known: */
-    double trips;
 };
 
 static kiln_spec scalar_of(kiln_type type)
@@ -463,10 +461,12 @@ static bool goes_on(struct body *b)
     return item && item->i;
 }
 
-/* What is stacked, behind whether to go on and the carries, comes before them. */
-static bool put_results(struct body *b, const struct loop *l, bool condition)
+/* Whether to go on; then what is stacked, which comes before the carries in kiln. */
+static bool put_results(struct body *b, const struct loop *l)
 {
-    if (condition)
+    if (goes_on(b))
+        kiln_output(b->m.g, "more", kiln_scalar(b->m.g, KILN_BOOL, 1));
+    else
         put_result(b, 0);
     for (int i = 0; i < l->stacked; i++)
         put_result(b, (size_t)(1 + l->carries + i));
@@ -475,42 +475,26 @@ static bool put_results(struct body *b, const struct loop *l, bool condition)
     return is_whole(b);
 }
 
-/* out: what is stacked, then the carries. */
-static void give_outputs(kiln_onnx_node *n, const struct loop *l, const kiln_tensor *out)
-{
-    for (int i = 0; i < l->carries; i++)
-        kiln_onnx_out(n, i, out[l->stacked + i]);
-    for (int i = 0; i < l->stacked; i++)
-        kiln_onnx_out(n, l->carries + i, out[i]);
-}
-
-/* Steps of a known number are a scan over 0, 1, .. */
-static void put_scan(kiln_onnx_node *n, struct body *b, const struct loop *l)
-{
-    kiln_scan_params p = {.length = (int64_t)l->trips};
-    kiln_tensor out[KILN_ONNX_MOST_INPUTS];
-    if (!put_results(b, l, false))
-        return;
-    p.each[0] = kiln_sequence(n->g, KILN_I32, 0, 1, (int64_t)l->trips);
-    memcpy(p.carry, l->p.carry, sizeof p.carry);
-    memcpy(p.with, l->p.with, sizeof p.with);
-    kiln_scan(n->g, b->m.g, &p, out);
-    give_outputs(n, l, out);
-}
-
+/* Numbers that are known are constants, so that a loop whose body always goes on is a scan (kiln_loop). */
 static void put_loop(kiln_onnx_node *n, struct body *b, struct loop *l)
 {
     kiln_tensor out[KILN_ONNX_MOST_INPUTS + 1];
-    l->p.bound = l->counted ? (int64_t)l->trips : n->m->params.most_steps;
-    if (!l->counted && l->p.bound < 1)
+    double trips, begins;
+    const bool counted = kiln_onnx_number(n, TRIPS, &trips) && trips >= 0 && trips <= INT32_MAX;
+    l->p.bound = !counted ? n->m->params.most_steps : trips > 1 ? (int64_t)trips : 1;
+    if (!counted && l->p.bound < 1)
         kiln_onnx_refuse(n,
                          "data ends it: kiln_onnx_params.most_steps says after how many steps at the most");
-    if (n->refused || !put_results(b, l, true))
+    if (n->refused || !put_results(b, l))
         return;
-    l->p.trips = scalar_in(n, TRIPS);
-    l->p.condition = kiln_onnx_has(n, BEGINS) ? scalar_in(n, BEGINS) : KILN_NONE;
+    l->p.trips = counted ? kiln_scalar(n->g, KILN_I64, trips) : scalar_in(n, TRIPS);
+    l->p.condition =
+        kiln_onnx_number(n, BEGINS, &begins) ? kiln_scalar(n->g, KILN_BOOL, begins) : scalar_in(n, BEGINS);
     kiln_loop(n->g, b->m.g, &l->p, out);
-    give_outputs(n, l, out + 1);
+    for (int i = 0; i < l->carries; i++)
+        kiln_onnx_out(n, i, out[1 + l->stacked + i]);
+    for (int i = 0; i < l->stacked; i++)
+        kiln_onnx_out(n, l->carries + i, out[1 + i]);
 }
 
 void kiln_onnx_build_loop(kiln_onnx_node *n)
@@ -519,7 +503,6 @@ void kiln_onnx_build_loop(kiln_onnx_node *n)
     struct loop l = {.carries = n->inputs > FIRST_CARRY ? n->inputs - FIRST_CARRY : 0};
     struct captured c = {0};
     struct body b = {0};
-    double begins = 1;
     l.stacked = n->outputs - l.carries;
     if (l.stacked < 0 || n->inputs >= KILN_BODY_VALUES || n->outputs >= KILN_BODY_VALUES)
         kiln_onnx_refuse(n, "%d inputs and %d outputs", n->inputs, n->outputs);
@@ -528,14 +511,9 @@ void kiln_onnx_build_loop(kiln_onnx_node *n)
     if (n->refused)
         return;
     capture_all(n->m, &c, graph);
-    l.counted = kiln_onnx_number(n, TRIPS, &l.trips) && l.trips >= 0 && l.trips <= INT32_MAX;
-    const bool begun = !kiln_onnx_has(n, BEGINS) || (kiln_onnx_number(n, BEGINS, &begins) && begins != 0);
     if (has_captured(n, &c) && read_loop_body(&b, n, graph, &l, &c)) {
         give(n, &c, l.p.with);
-        if (l.counted && begun && goes_on(&b))
-            put_scan(n, &b, &l);
-        else
-            put_loop(n, &b, &l);
+        put_loop(n, &b, &l);
     }
     close_body(&b);
     kiln_vec_finish(&c.known);

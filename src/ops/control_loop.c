@@ -136,31 +136,16 @@ static bool count_values(struct builder *b)
     return !b->g->status;
 }
 
-/* Whether t is an integer or truth value known while building. */
-static bool is_known(const kiln_graph *g, kiln_tensor t, int64_t *value)
-{
-    const kiln_node *n = kiln_graph_node(g, t);
-    if (!n || n->op != &kiln_op_constant || kiln_type_is_real(kiln_tensor_type(g, t)) ||
-        kiln_tensor_shape(g, t).rank)
-        return false;
-    const struct kiln_constant_params *p = n->params;
-    int64_t wide = 0; /* the low bytes come first */
-    memcpy(&wide, kiln_constant_data(p), p->bytes);
-    const int unused = 64 - 8 * (int)p->bytes;
-    *value = (int64_t)((uint64_t)wide << unused) >> unused;
-    return true;
-}
-
 /* How many steps there are, a number or a symbol, where the body always goes on; false: data decides. */
 static bool known_length(const struct builder *b, int64_t *length)
 {
     const int64_t bound = b->p->bound;
     int64_t begins = 1, goes_on = 0, trips = bound;
-    if (b->p->condition.id && !is_known(b->g, b->p->condition, &begins))
+    if (b->p->condition.id && !kiln_constant_integer(b->g, b->p->condition, &begins))
         return false;
-    if (!is_known(b->body, b->body->output.data[0], &goes_on) || !goes_on)
+    if (!kiln_constant_integer(b->body, b->body->output.data[0], &goes_on) || !goes_on)
         return false;
-    if (b->p->trips.id && (!is_known(b->g, b->p->trips, &trips) || bound < 0))
+    if (b->p->trips.id && (!kiln_constant_integer(b->g, b->p->trips, &trips) || bound < 0))
         return false;
     if (b->p->trips.id)
         trips = trips < 0 ? 0 : bound && trips > bound ? bound : trips;

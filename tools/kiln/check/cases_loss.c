@@ -5,9 +5,18 @@
 
 /* Rows, classes. */
 static const struct check_shape shapes[] = {
-    {"1x2", "one row"},       {"7x10", "ten classes"}, {"65x257", "one past a block"},
-    {"1000x3", "many rows"},  {"2x1000", "long rows"}, {"3x1", "one class"},
-    {"64x64", "whole tiles"}, {"13x129", "primes"},    {0},
+    {"1x2", "one row"},
+    {"7x10", "ten classes"},
+    {"65x257", "one past a block"},
+    {"1000x3", "many rows"},
+    {"2x1000", "long rows"},
+    {"3x1", "one class"},
+    {"64x64", "whole tiles"},
+    {"13x129", "primes"},
+    {"129x2", "two classes"},
+    {"5x31", "few of each"},
+    {"257x5", "one past a block of rows"},
+    {0},
 };
 
 static kiln_tensor scores(struct check_graph *c)
