@@ -286,6 +286,7 @@ bool kiln_onnx_take_window(kiln_onnx_node *n, const int64_t *size, struct kiln_o
 
 /* onnx_pool.c */
 void kiln_onnx_build_max_pool(kiln_onnx_node *n);
+void kiln_onnx_build_max_unpool(kiln_onnx_node *n);
 void kiln_onnx_build_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);

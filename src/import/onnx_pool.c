@@ -1,6 +1,8 @@
 /* onnx_pool.c - pooling. */
 #include <string.h>
 
+#include <kiln/indexing.h>
+
 #include "import/onnx.h"
 
 static bool take_params(kiln_onnx_node *n, kiln_pool_params *p)
@@ -35,12 +37,58 @@ static void real_out(kiln_onnx_node *n, kiln_tensor y)
     kiln_onnx_out(n, 0, kiln_type_is_real(type) ? y : kiln_cast(n->g, y, type));
 }
 
-/* Where the largest stands, the second output, is not imported. */
+/* Where the first element of each plane of [N, C, sizes] lies in the whole, I32: ONNX counts from there, kiln within planes. */
+static kiln_tensor planes(kiln_onnx_node *n, kiln_tensor x, const kiln_shape *shape)
+{
+    int64_t plane = 1;
+    for (int i = 2; i < shape->rank; i++)
+        plane = shape->size[i] < 0 ? -1 : plane * shape->size[i];
+    if (plane < 0 || shape->size[1] < 0 || plane > INT32_MAX) {
+        kiln_onnx_refuse(n, "places in planes of unknown size");
+        return KILN_NONE;
+    }
+    const kiln_tensor channels = kiln_scalar(n->g, KILN_I32, (double)shape->size[1]);
+    const kiln_tensor first = kiln_mul(n->g, kiln_unsqueeze(n->g, kiln_positions(n->g, x, 0), 1), channels);
+    kiln_tensor at = kiln_add(n->g, first, kiln_positions(n->g, x, 1));
+    for (int i = 2; i < shape->rank; i++)
+        at = kiln_unsqueeze(n->g, at, -1);
+    return kiln_mul(n->g, at, kiln_scalar(n->g, KILN_I32, (double)plane));
+}
+
 void kiln_onnx_build_max_pool(kiln_onnx_node *n)
 {
+    const kiln_shape shape = kiln_onnx_spec(n, 0).shape;
     kiln_pool_params p;
-    if (take_params(n, &p))
-        real_out(n, kiln_max_pool(n->g, real_in(n), &p));
+    kiln_tensor index;
+    if (!take_params(n, &p))
+        return;
+    const kiln_tensor x = real_in(n);
+    if (n->outputs < 2 || !n->out[1]) {
+        real_out(n, kiln_max_pool(n->g, x, &p));
+        return;
+    }
+    p.column_major = kiln_onnx_int(n, "storage_order", 0) != 0;
+    real_out(n, kiln_max_pool_index(n->g, x, &p, &index));
+    kiln_onnx_out(n, 1, kiln_cast(n->g, kiln_add(n->g, index, planes(n, x, &shape)), KILN_I64));
+}
+
+/* Indices are of the shape that follows from the window. */
+void kiln_onnx_build_max_unpool(kiln_onnx_node *n)
+{
+    kiln_shape y = kiln_onnx_spec(n, 0).shape;
+    kiln_pool_params p;
+    if (kiln_onnx_has(n, 2))
+        kiln_onnx_refuse(n, "an output shape of its own is not supported");
+    if (n->refused || !take_params(n, &p))
+        return;
+    for (int i = 2; i < y.rank; i++)
+        if (y.size[i] >= 0)
+            y.size[i] = (y.size[i] - 1) * p.stride[i - 2] - p.pad[i - 2][0] - p.pad[i - 2][1] + p.size[i - 2];
+    const kiln_tensor x = kiln_onnx_in(n, 0), at = planes(n, x, &y);
+    if (n->refused)
+        return;
+    const kiln_tensor index = kiln_sub(n->g, kiln_cast(n->g, kiln_onnx_in(n, 1), KILN_I32), at);
+    kiln_onnx_out(n, 0, kiln_max_unpool(n->g, x, index, &p, NULL));
 }
 
 void kiln_onnx_build_average_pool(kiln_onnx_node *n)

@@ -203,6 +203,11 @@ static const struct kiln_onnx_row rows[] = {
      .attributes = WINDOW "ceil_mode storage_order",
      .inputs = 1,
      .build = kiln_onnx_build_max_pool},
+    {.name = "MaxUnpool",
+     .attributes = "kernel_shape pads strides",
+     .inputs = 2,
+     .most = 3,
+     .build = kiln_onnx_build_max_unpool},
     {.name = "Resize",
      .attributes =
          "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
