@@ -33,6 +33,25 @@ static int64_t divide(int64_t a, int64_t b, bool modulo)
     return !modulo ? a / b : rest && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
+/* Of two numbers that are less, equal or greater; where one is NaN they are none of it. */
+static bool compare(enum kiln_onnx_operation op, bool less, bool equal, bool greater)
+{
+    switch (op) {
+    case KILN_ONNX_EQUAL:
+        return equal;
+    case KILN_ONNX_NOT_EQUAL:
+        return !equal;
+    case KILN_ONNX_LESS:
+        return less;
+    case KILN_ONNX_LESS_EQUAL:
+        return less || equal;
+    case KILN_ONNX_GREATER:
+        return greater;
+    default:
+        return greater || equal;
+    }
+}
+
 static bool compute_int(enum kiln_onnx_operation op, int64_t a, int64_t b, int64_t *y)
 {
     switch (op) {
@@ -87,22 +106,12 @@ static bool compute_int(enum kiln_onnx_operation op, int64_t a, int64_t b, int64
         *y = a || b;
         return true;
     case KILN_ONNX_EQUAL:
-        *y = a == b;
-        return true;
     case KILN_ONNX_NOT_EQUAL:
-        *y = a != b;
-        return true;
     case KILN_ONNX_LESS:
-        *y = a < b;
-        return true;
     case KILN_ONNX_LESS_EQUAL:
-        *y = a <= b;
-        return true;
     case KILN_ONNX_GREATER:
-        *y = a > b;
-        return true;
     case KILN_ONNX_GREATER_EQUAL:
-        *y = a >= b;
+        *y = compare(op, a<b, a == b, a> b);
         return true;
     case KILN_ONNX_SQRT:
         break;
@@ -159,22 +168,12 @@ static bool compute_real(enum kiln_onnx_operation op, double a, double b, struct
         y->r = isnan(a) || a > b ? a : b;
         return true;
     case KILN_ONNX_EQUAL:
-        y->i = a == b;
-        return true;
     case KILN_ONNX_NOT_EQUAL:
-        y->i = a != b;
-        return true;
     case KILN_ONNX_LESS:
-        y->i = a < b;
-        return true;
     case KILN_ONNX_LESS_EQUAL:
-        y->i = a <= b;
-        return true;
     case KILN_ONNX_GREATER:
-        y->i = a > b;
-        return true;
     case KILN_ONNX_GREATER_EQUAL:
-        y->i = a >= b;
+        y->i = compare(op, a<b, a == b, a> b);
         return true;
     case KILN_ONNX_NOT:
     case KILN_ONNX_AND:
