@@ -1,10 +1,12 @@
 /*
- * decode.h - sequences a token at a time: one step of a beam search, between a model's scores and the states that go on.
+ * decode.h - sequences a token at a time: one step, by beam or by chance, between a model's scores and the states
+ * that go on.
  */
 #ifndef KILN_DECODE_H
 #define KILN_DECODE_H
 
 #include <kiln/graph.h>
+#include <kiln/random.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +37,30 @@ typedef struct kiln_beam_params {
  */
 KILN_API kiln_beam kiln_beam_step(kiln_graph *g, kiln_tensor scores, kiln_tensor score,
                                   const kiln_beam_params *params);
+
+/** What a step of sampling chose for each of N sequences. */
+typedef struct kiln_sample {
+    kiln_tensor token; /* [N] I32: what comes next */
+    kiln_tensor
+        score; /* [N]: sums of log-probabilities, as the model says, whatever was kept and at which temperature */
+} kiln_sample;
+
+typedef struct kiln_sample_params {
+    kiln_choice_params
+        choice; /* temperature, top_k, top_p, and the source of draws: in a session, one of the session */
+    kiln_tensor last; /* as kiln_beam_params */
+    int end;
+} kiln_sample_params;
+
+/**
+ * Continue N sequences by one token each, drawn by kiln_multinomial on the device. A loop on the host, or a kiln_loop, feeds the
+ * token back; kiln_random_advance in the run list, or a step that the loop counts, makes the next draws others.
+ *
+ * Shape:   scores [N, V], a model's raw ones; score [N], the sums so far, or KILN_NONE: 0.
+ * Gradient: by scores and score, of what was chosen.
+ */
+KILN_API kiln_sample kiln_sample_step(kiln_graph *g, kiln_tensor scores, kiln_tensor score,
+                                      const kiln_sample_params *params);
 
 #ifdef __cplusplus
 }

@@ -296,6 +296,12 @@ void kiln_onnx_build_global_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_cross_entropy(kiln_onnx_node *n);
 void kiln_onnx_build_likelihood(kiln_onnx_node *n);
 
+/* onnx_random.c */
+void kiln_onnx_build_random_uniform(kiln_onnx_node *n);
+void kiln_onnx_build_random_normal(kiln_onnx_node *n);
+void kiln_onnx_build_bernoulli(kiln_onnx_node *n);
+void kiln_onnx_build_multinomial(kiln_onnx_node *n);
+
 /* onnx_norm.c */
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n);
 void kiln_onnx_build_softmax(kiln_onnx_node *n);

@@ -388,6 +388,27 @@ static const struct kiln_onnx_row rows[] = {
     REDUCE("ReduceSum", kiln_sum, KILN_ONNX_ADD),
     REDUCE("ReduceSumSquare", kiln_sum_square, 0),
 
+    /* Random */
+    {.name = "Bernoulli", .attributes = "dtype seed", .inputs = 1, .build = kiln_onnx_build_bernoulli},
+    {.name = "Multinomial",
+     .attributes = "dtype sample_size seed",
+     .inputs = 1,
+     .build = kiln_onnx_build_multinomial},
+    {.name = "RandomNormal",
+     .attributes = "dtype mean scale seed shape",
+     .build = kiln_onnx_build_random_normal},
+    {.name = "RandomNormalLike",
+     .attributes = "dtype mean scale seed",
+     .inputs = 1,
+     .build = kiln_onnx_build_random_normal},
+    {.name = "RandomUniform",
+     .attributes = "dtype high low seed shape",
+     .build = kiln_onnx_build_random_uniform},
+    {.name = "RandomUniformLike",
+     .attributes = "dtype high low seed",
+     .inputs = 1,
+     .build = kiln_onnx_build_random_uniform},
+
     /* Sequences */
     RECURRENT("GRU", "linear_before_reset", 6, &kiln_onnx_gru),
     RECURRENT("LSTM", "input_forget", 8, &kiln_onnx_lstm),

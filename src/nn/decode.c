@@ -1,5 +1,5 @@
 /*
- * decode.c - a step of a beam search, composed: log-probabilities, sums, the best of all continuations.
+ * decode.c - a step of decoding, composed: log-probabilities, sums, the best of all continuations, or one that is drawn.
  *
  *   c[n, w V + v] = score[n, w] + log softmax(scores[n W + w])[v],  of a sequence that has ended 0 for `end` and -infinity else
  */
@@ -80,4 +80,34 @@ kiln_beam kiln_beam_step(kiln_graph *g, kiln_tensor scores, kiln_tensor score, c
     beam.token = kiln_reshape(g, kiln_sub(g, index, kiln_mul(g, from, count)), KILN_SHAPE(x.size[0]));
     beam.parent = kiln_reshape(g, kiln_add(g, from, first_rows(g, score, width)), KILN_SHAPE(x.size[0]));
     return beam;
+}
+
+/* Sampling ------------------------------------------------------------------------------------------------ */
+
+kiln_sample kiln_sample_step(kiln_graph *g, kiln_tensor scores, kiln_tensor score,
+                             const kiln_sample_params *params)
+{
+    static const kiln_sample_params usual;
+    const kiln_sample_params *p = params ? params : &usual;
+    const kiln_tensor drawn = kiln_multinomial(g, scores, 1, &p->choice); /* [N, 1] */
+    kiln_sample sample = {KILN_NONE, KILN_NONE};
+    if (!drawn.id)
+        return sample;
+    const int64_t tokens = kiln_tensor_shape(g, scores).size[1];
+    if (p->last.id && (p->end < 0 || (tokens >= 0 && p->end >= tokens))) {
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "sample step: token %d ends a sequence, there are %lld",
+                        p->end, (long long)tokens);
+        return sample;
+    }
+    sample.token = kiln_squeeze(g, drawn, 1);
+    sample.score = kiln_squeeze(g, kiln_gather_elements(g, kiln_log_softmax(g, scores, 1), drawn, 1), 1);
+    if (p->last.id) {
+        const kiln_tensor end = kiln_scalar(g, KILN_I32, p->end), ended = kiln_equal(g, p->last, end);
+        sample.token = kiln_where(g, ended, end, sample.token);
+        sample.score =
+            kiln_where(g, ended, kiln_scalar(g, kiln_tensor_type(g, sample.score), 0), sample.score);
+    }
+    if (score.id)
+        sample.score = kiln_add(g, score, sample.score);
+    return sample;
 }

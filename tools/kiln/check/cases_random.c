@@ -128,6 +128,20 @@ static void multinomial(struct check_graph *c)
     check_add(c, kiln_multinomial(c->g, check_operand_in(c, check_shape_of(c), -9, 9), c->a[3], &p));
 }
 
+/* a: top_k; whether some have ended */
+static const struct check_attributes steps[] = {{"plain", {0, 0}}, {"top_k=4,last", {4, 1}}, {0}};
+
+static void sample_step(struct check_graph *c)
+{
+    const kiln_tensor last = check_whole(c, KILN_SHAPE(c->n[0]), 0, 2);
+    const kiln_sample_params p = {.choice = {.top_k = c->a[0], .random = source(c, KILN_F32)},
+                                  .last = c->a[1] ? last : KILN_NONE};
+    const kiln_tensor scores = check_operand_in(c, check_shape_of(c), -3, 3);
+    const kiln_sample sample = kiln_sample_step(c->g, scores, KILN_NONE, &p);
+    check_add(c, sample.token);
+    check_result(c, sample.score);
+}
+
 #define DRAWS(op) .name = #op, .types = CHECK_REALS, .shapes = check_shapes, .build = op
 
 const struct check_op check_random[] = {
@@ -149,6 +163,7 @@ const struct check_op check_random[] = {
      .attributes = choices,
      .fits = has_choices,
      .build = multinomial},
+    {.name = "sample_step", .types = CHECK_REALS, .shapes = rows, .attributes = steps, .build = sample_step},
     {.name = "dropout", .types = CHECK_REALS, .shapes = check_shapes, .attributes = rates, .build = dropout},
     {.name = "dropout_mask",
      .types = CHECK_REALS,
