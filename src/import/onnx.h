@@ -21,6 +21,7 @@
 #include <kiln/ops.h>
 #include <kiln/pool.h>
 #include <kiln/recurrent.h>
+#include <kiln/roi.h>
 
 #include "base/arena.h"
 #include "base/map.h"
@@ -291,6 +292,8 @@ void kiln_onnx_build_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_lp_pool(kiln_onnx_node *n);
+void kiln_onnx_build_roi_align(kiln_onnx_node *n);
+void kiln_onnx_build_roi_pool(kiln_onnx_node *n);
 
 /* onnx_loss.c */
 void kiln_onnx_build_cross_entropy(kiln_onnx_node *n);

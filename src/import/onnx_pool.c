@@ -1,4 +1,4 @@
-/* onnx_pool.c - pooling. */
+/* onnx_pool.c - pooling, of windows and of regions. */
 #include <string.h>
 
 #include <kiln/indexing.h>
@@ -114,4 +114,52 @@ void kiln_onnx_build_global_pool(kiln_onnx_node *n)
 void kiln_onnx_build_global_lp_pool(kiln_onnx_node *n)
 {
     real_out(n, kiln_global_lp_pool(n->g, real_in(n), (double)kiln_onnx_int(n, "p", 2)));
+}
+
+static void take_bins(kiln_onnx_node *n, kiln_roi_params *p, int64_t high, int64_t wide)
+{
+    if (high < 1 || wide < 1 || high > INT16_MAX || wide > INT16_MAX)
+        kiln_onnx_refuse(n, "%lld x %lld bins", (long long)high, (long long)wide);
+    p->size[0] = (int)high;
+    p->size[1] = (int)wide;
+    p->scale = kiln_onnx_real(n, "spatial_scale", 1);
+}
+
+/* Before opset 16 there was no half pixel. */
+void kiln_onnx_build_roi_align(kiln_onnx_node *n)
+{
+    const char *mode = kiln_onnx_text(n, "mode", "avg"),
+               *places = kiln_onnx_text(n, "coordinate_transformation_mode",
+                                        n->opset < 16 ? "output_half_pixel" : "half_pixel");
+    const int64_t samples = kiln_onnx_int(n, "sampling_ratio", 0);
+    kiln_roi_params p = {.half_pixel = !strcmp(places, "half_pixel"), .largest = !strcmp(mode, "max")};
+    if ((!p.largest && strcmp(mode, "avg")) || (!p.half_pixel && strcmp(places, "output_half_pixel")))
+        kiln_onnx_refuse(n, "mode %s, coordinates %s", mode, places);
+    if (samples < 0 || samples > INT16_MAX)
+        kiln_onnx_refuse(n, "sampling_ratio %lld", (long long)samples);
+    p.samples = (int)samples;
+    take_bins(n, &p, kiln_onnx_int(n, "output_height", 1), kiln_onnx_int(n, "output_width", 1));
+    if (!n->refused)
+        kiln_onnx_out(n, 0,
+                      kiln_roi_align(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
+}
+
+/* Boxes are [R, 5], the number of their map before the corners. */
+void kiln_onnx_build_roi_pool(kiln_onnx_node *n)
+{
+    int sizes;
+    const int64_t *size = kiln_onnx_ints(n, "pooled_shape", &sizes);
+    kiln_roi_params p = {.scale = 1};
+    if (sizes != 2 || kiln_onnx_spec(n, 1).shape.rank != 2)
+        kiln_onnx_refuse(n, "pooled_shape has %d values, wanted 2; boxes rank %d, wanted 2", sizes,
+                         kiln_onnx_spec(n, 1).shape.rank);
+    if (n->refused)
+        return;
+    take_bins(n, &p, size[0], size[1]);
+    if (n->refused)
+        return;
+    const kiln_tensor rows = kiln_onnx_in(n, 1), boxes = kiln_slice(n->g, rows, 1, 1, 5, 1),
+                      map = kiln_squeeze(n->g, kiln_slice(n->g, rows, 1, 0, 1, 1), 1);
+    kiln_onnx_out(n, 0,
+                  kiln_roi_pool(n->g, kiln_onnx_in(n, 0), boxes, kiln_cast(n->g, map, KILN_I32), &p, NULL));
 }

@@ -178,6 +178,51 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
         kiln_onnx_put_ints(w, o, "dilations", dilation, axes_behind(w, n));
 }
 
+/* The maps' numbers in another type. */
+static const char *maps_as(writer *w, const kiln_node *n, kiln_type type)
+{
+    const char *name = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", name, IN(in(w, n, 2))), "to", kiln_onnx_type_of(type));
+    return name;
+}
+
+static Onnx__NodeProto *write_roi_pool(writer *w, const kiln_node *n, const int64_t *size)
+{
+    const char *column = kiln_onnx_step(w, "Unsqueeze",
+                                        IN(maps_as(w, n, spec(w, n->in[1]).type),
+                                           kiln_onnx_new_list(w, (const int64_t[]){1}, 1)));
+    const char *boxes = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", boxes, IN(column, in(w, n, 1))), "axis", 1);
+    Onnx__NodeProto *o = kiln_onnx_write(w, "MaxRoiPool", out(w, n), IN(in(w, n, 0), boxes));
+    kiln_onnx_put_ints(w, o, "pooled_shape", size, 2);
+    return o;
+}
+
+static Onnx__NodeProto *write_roi_align(writer *w, const kiln_node *n, const int64_t *size, bool largest)
+{
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, "RoiAlign", out(w, n), IN(in(w, n, 0), in(w, n, 1), maps_as(w, n, KILN_I64)));
+    kiln_onnx_put_int(w, o, "output_height", size[0]);
+    kiln_onnx_put_int(w, o, "output_width", size[1]);
+    kiln_onnx_put_int(w, o, "sampling_ratio", integer(n, "samples"));
+    kiln_onnx_put_text(w, o, "mode", largest ? "max" : "avg");
+    kiln_onnx_put_text(w, o, "coordinate_transformation_mode",
+                       integer(n, "half_pixel") ? "half_pixel" : "output_half_pixel");
+    return o;
+}
+
+static void write_roi(writer *w, const kiln_node *n, const row *r)
+{
+    enum { AVERAGE, LARGEST, CELLS };
+    const int64_t mode = integer(n, "mode");
+    int64_t size[2] = {0};
+    (void)r;
+    kiln_node_integers(n, "size", size, 2);
+    Onnx__NodeProto *o =
+        mode == CELLS ? write_roi_pool(w, n, size) : write_roi_align(w, n, size, mode == LARGEST);
+    kiln_onnx_put_real(w, o, "spatial_scale", number(n, "scale"));
+}
+
 /* Reductions and probabilities --------------------------------------------------------------------------- */
 
 static void write_axis(writer *w, const kiln_node *n, const row *r)
@@ -532,6 +577,7 @@ static const row rows[] = {
     {"reshape", "Reshape", write_reshape, 0},
     {"reshape_to", "Reshape", write_reshape, 1},
     {"resize", "Resize", write_resize, 0},
+    {"roi", NULL, write_roi, 0},
     {"slice", "Slice", write_slice, 0},
     {"softmax", "Softmax", write_axis, 0},
     {"squeeze", "Reshape", write_reshape, 0},

@@ -208,6 +208,10 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 2,
      .most = 3,
      .build = kiln_onnx_build_max_unpool},
+    {.name = "MaxRoiPool",
+     .attributes = "pooled_shape spatial_scale",
+     .inputs = 2,
+     .build = kiln_onnx_build_roi_pool},
     {.name = "Resize",
      .attributes =
          "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
@@ -215,6 +219,11 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 1,
      .most = 4,
      .build = kiln_onnx_build_resize},
+    {.name = "RoiAlign",
+     .attributes = "coordinate_transformation_mode mode output_height output_width sampling_ratio "
+                   "spatial_scale",
+     .inputs = 3,
+     .build = kiln_onnx_build_roi_align},
     {.name = "Upsample",
      .last = 9,
      .attributes = "mode scales",

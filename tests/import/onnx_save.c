@@ -196,6 +196,46 @@ Test(onnx_save, what_names_places_comes_back_at_symbolic_sizes)
     comes_back(arranged, 21);
 }
 
+/* Boxes of the maps, cut out in every way: [batch, 2, 6, 6] -> [batch, 3]. */
+static kiln_tensor regions(kiln_graph *g, kiln_tensor x)
+{
+    const float box[] = {1, 0.5f, 9, 10};
+    const kiln_tensor one = kiln_constant(g, &(kiln_array){.data = (void *)box, .shape = KILN_SHAPE(4)});
+    const kiln_tensor boxes = kiln_expand(g, one, KILN_SHAPE(kiln_tensor_shape(g, x).size[0], 4));
+    const kiln_roi_params p = {.size = {1, 3}, .scale = 0.5, .samples = 2},
+                          half = {.size = {1, 3}, .scale = 0.4, .half_pixel = true},
+                          most = {.size = {1, 3}, .scale = 0.5, .largest = true};
+    const kiln_tensor map = kiln_positions(g, x, 0);
+    const kiln_tensor all[] = {kiln_roi_align(g, x, boxes, map, &p), kiln_roi_align(g, x, boxes, map, &half),
+                               kiln_roi_align(g, x, boxes, map, &most),
+                               kiln_roi_pool(g, x, boxes, map, &p, NULL)};
+    const kiln_tensor sum = kiln_add_all(g, all, 4);
+    return kiln_reshape(g, kiln_slice(g, sum, 1, 1, 2, 1), KILN_SHAPE(KILN_REST, 3));
+}
+
+Test(onnx_save, regions_come_back)
+{
+    kiln_graph *g = NULL, *again = NULL;
+    kiln_weights *w = NULL, *read = NULL;
+    float want[OUTPUTS], got[OUTPUTS];
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    kiln_output(g, "y", regions(g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 2, 6, 6))));
+    ok(kiln_weights_create(&w, g, NULL));
+    run(g, w, want);
+    ok(kiln_onnx_save(g, w, path, NULL));
+    ok(kiln_onnx_load(&again, &read, path, NULL));
+    run(again, read, got);
+    for (int i = 0; i < OUTPUTS; i++)
+        cr_expect(got[i] - want[i] < 1e-6f && want[i] - got[i] < 1e-6f, "%d: %g, wanted %g", i,
+                  (double)got[i], (double)want[i]);
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_weights_destroy(&read);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&again);
+}
+
 /* What only a later opset has raises it, unless one is asked for. */
 Test(onnx_save, the_opset_follows_the_network)
 {
