@@ -12,6 +12,7 @@
 
 #include <kiln/device.h>
 
+#include <kiln/arrange.h>
 #include <kiln/assign.h>
 #include <kiln/attention.h>
 #include <kiln/control.h>

@@ -6,6 +6,7 @@
 
 extern const kiln_variant kiln_cpu_attention_panels, kiln_cpu_attention_grad_panels,
     kiln_cpu_attention_delta_rows;
+extern const kiln_variant kiln_cpu_border_rows, kiln_cpu_border_grad_rows;
 extern const kiln_variant kiln_cpu_chain_blocks, kiln_cpu_chain_strided_blocks, kiln_cpu_reduce_lanes;
 extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cpu_dropout_blocks,
     kiln_cpu_random_blocks;

@@ -14,6 +14,7 @@
 #ifndef KILN_IMPORT_ONNX_H
 #define KILN_IMPORT_ONNX_H
 
+#include <kiln/arrange.h>
 #include <kiln/conv.h>
 #include <kiln/extend.h>
 #include <kiln/graph.h>

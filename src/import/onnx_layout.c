@@ -145,49 +145,30 @@ void kiln_onnx_build_expand(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_expand(n->g, kiln_onnx_in(n, 0), shape));
 }
 
-/* x [N, C, H, W] with one of C, H and W known to be cut into blocks of b; refuses what is not. */
-static bool take_blocks(kiln_onnx_node *n, kiln_shape *x, int64_t *b)
+/* A block's size; refuses what is none. */
+static int block_of(kiln_onnx_node *n)
 {
-    *x = kiln_onnx_spec(n, 0).shape;
-    *b = kiln_onnx_int(n, "blocksize", 0);
-    if (x->rank != 4 || *b < 1 || *b > INT16_MAX || x->size[1] < 0)
-        kiln_onnx_refuse(n, "x has rank %d, and blocks are of %lld", x->rank, (long long)*b);
-    return !n->refused;
+    const int64_t size = kiln_onnx_int(n, "blocksize", 0);
+    if (size < 1 || size > INT16_MAX)
+        kiln_onnx_refuse(n, "blocks of %lld", (long long)size);
+    return (int)size;
 }
 
-/* [N, C b b, H, W] -> [N, C, H b, W b]: mode DCR has the blocks before the channels, CRD behind them. */
+/* Mode DCR has the blocks before the channels, CRD behind them. */
 void kiln_onnx_build_depth_to_space(kiln_onnx_node *n)
 {
     const bool behind = !strcmp(kiln_onnx_text(n, "mode", "DCR"), "CRD");
-    kiln_shape x;
-    int64_t b;
-    if (!take_blocks(n, &x, &b))
-        return;
-    if (x.size[1] % (b * b)) {
-        kiln_onnx_refuse(n, "%lld channels in blocks of %lld", (long long)x.size[1], (long long)b);
-        return;
-    }
-    const int64_t c = x.size[1] / (b * b), h = x.size[2], w = x.size[3];
-    const kiln_shape apart =
-        behind ? KILN_SHAPE(x.size[0], c, b, b, h, w) : KILN_SHAPE(x.size[0], b, b, c, h, w);
-    const int order[2][6] = {{0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}};
-    const kiln_tensor y = kiln_transpose(n->g, kiln_reshape(n->g, kiln_onnx_in(n, 0), apart), order[behind]);
-    const int64_t high = kiln_dim_mul(n->g, h, b), wide = kiln_dim_mul(n->g, w, b);
-    kiln_onnx_out(n, 0, kiln_reshape(n->g, y, KILN_SHAPE(x.size[0], c, high, wide)));
+    const int size = block_of(n);
+    if (!n->refused)
+        kiln_onnx_out(n, 0,
+                      (behind ? kiln_pixel_shuffle : kiln_depth_to_space)(n->g, kiln_onnx_in(n, 0), size));
 }
 
-/* [N, C, H b, W b] -> [N, b b C, H, W] */
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n)
 {
-    kiln_shape x;
-    int64_t b;
-    if (!take_blocks(n, &x, &b))
-        return;
-    const int64_t c = x.size[1], h = kiln_dim_div(n->g, x.size[2], b), w = kiln_dim_div(n->g, x.size[3], b);
-    const kiln_shape apart = KILN_SHAPE(x.size[0], c, h, b, w, b);
-    const kiln_tensor y =
-        kiln_transpose(n->g, kiln_reshape(n->g, kiln_onnx_in(n, 0), apart), (const int[]){0, 3, 5, 1, 2, 4});
-    kiln_onnx_out(n, 0, kiln_reshape(n->g, y, KILN_SHAPE(x.size[0], kiln_dim_mul(n->g, c, b * b), h, w)));
+    const int size = block_of(n);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_space_to_depth(n->g, kiln_onnx_in(n, 0), size));
 }
 
 /* Parts -------------------------------------------------------------------------------------------------- */
@@ -340,13 +321,27 @@ static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, i
     return true;
 }
 
+static bool border_of(const char *mode, kiln_border *border)
+{
+    static const char *const names[] = {
+        [KILN_BORDER_EDGE] = "edge", [KILN_BORDER_REFLECT] = "reflect", [KILN_BORDER_WRAP] = "wrap"};
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (names[i] && !strcmp(mode, names[i])) {
+            *border = (kiln_border)i;
+            return true;
+        }
+    return false;
+}
+
 void kiln_onnx_build_pad(kiln_onnx_node *n)
 {
     const kiln_spec x = kiln_onnx_spec(n, 0);
     const char *mode = kiln_onnx_text(n, "mode", "constant");
     int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
     double value = n->opset < 11 ? kiln_onnx_real(n, "value", 0) : 0;
-    if (strcmp(mode, "constant")) {
+    kiln_border border = KILN_BORDER_EDGE;
+    const bool constant = !strcmp(mode, "constant");
+    if (!constant && !border_of(mode, &border)) {
         kiln_onnx_refuse(n, "mode %s is not supported", mode);
         return;
     }
@@ -369,7 +364,9 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
         before[i] = before[i] < 0 ? 0 : before[i];
         after[i] = after[i] < 0 ? 0 : after[i];
     }
-    kiln_onnx_out(n, 0, kiln_pad(n->g, y, before, after, value));
+    kiln_onnx_out(n, 0,
+                  constant ? kiln_pad(n->g, y, before, after, value)
+                           : kiln_pad_border(n->g, y, before, after, border));
 }
 
 /* Sizes and constants, known while reading --------------------------------------------------------------- */

@@ -541,11 +541,32 @@ static void write_resize(writer *w, const kiln_node *n, const row *r)
     put_places(w, o, n);
 }
 
+/* An axis a node. */
+static void write_border(writer *w, const kiln_node *n, const row *r)
+{
+    enum { EDGE, REFLECT, SYMMETRIC, WRAP };
+    static const char *const modes[] = {[EDGE] = "edge", [REFLECT] = "reflect", [WRAP] = "wrap"};
+    const int rank = spec(w, n->in[0]).shape.rank;
+    const int64_t kind = integer(n, "kind"), axis = integer(n, "axis");
+    int64_t pads[2 * KILN_MAX_RANK] = {0};
+    pads[axis] = integer(n, "before");
+    pads[rank + axis] = integer(n, "after");
+    if (kind == SYMMETRIC)
+        kiln_onnx_writer_refuse(w, n, "ONNX has no symmetric border");
+    else if (kind == WRAP && w->opset < 19)
+        kiln_onnx_writer_refuse(w, n, "a border that wraps needs opset 19");
+    else
+        kiln_onnx_put_text(
+            w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), kiln_onnx_new_list(w, pads, 2 * rank))),
+            "mode", modes[kind]);
+}
+
 /* The table ---------------------------------------------------------------------------------------------- */
 
 static const row rows[] = {
     {"all", "ReduceMin", write_truth, 0},
     {"any", "ReduceMax", write_truth, 0},
+    {"border", "Pad", write_border, 0},
     {"by_mode", NULL, write_alias, 2},
     {"concat", "Concat", write_axis, 0},
     {"conv", "Conv", write_conv, 0},

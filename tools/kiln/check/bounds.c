@@ -73,6 +73,7 @@ static double steps(const kiln_dispatch *d)
 
 static const struct check_bound rows[] = {
     MOVES("compact"),
+    MOVES("border"),
     MOVES("claim"),
     MOVES("copy"),
     MOVES("gather"),
