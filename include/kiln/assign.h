@@ -67,8 +67,9 @@ typedef struct kiln_balance_params {
  * Choose anchors at random: positives up to their fraction, then negatives up to the count.
  *
  * Shape:   match [N, A]; draw as match, F32: what decides, the least first of each kind, as of a uniform distribution over
- *          [0, 1); y BOOL, as match. *index [N, count], where index is not NULL, I32: the places of those chosen, positives first;
- *          KILN_NOWHERE (indexing.h) behind the last. With it, A is at least 1.
+ *          [0, 1), or KILN_NONE for kiln_random_uniform (random.h), by the weights' own source; y BOOL, as match. *index
+ *          [N, count], where index is not NULL, I32: the places of those chosen, positives first; KILN_NOWHERE (indexing.h) behind
+ *          the last. With it, A is at least 1.
  */
 KILN_API kiln_tensor kiln_sample_balanced(kiln_graph *g, kiln_tensor match, kiln_tensor draw,
                                           const kiln_balance_params *params, kiln_tensor *index);

@@ -14,6 +14,7 @@
 #include <kiln/elementwise.h>
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
+#include <kiln/random.h>
 
 #include "assign/claim.h"
 #include "device/caps.h"
@@ -294,7 +295,11 @@ kiln_tensor kiln_sample_balanced(kiln_graph *g, kiln_tensor match, kiln_tensor d
     const kiln_balance_params none = {0}, *p = params ? params : &none;
     if (index)
         *index = KILN_NONE;
-    if (!has_rank(g, "sample_balanced: match", match, 2) || !has_rank(g, "sample_balanced: draw", draw, 2))
+    if (!has_rank(g, "sample_balanced: match", match, 2))
+        return KILN_NONE;
+    if (!draw.id)
+        draw = kiln_random_uniform_like(g, match, 0, 1, NULL);
+    if (!has_rank(g, "sample_balanced: draw", draw, 2))
         return KILN_NONE;
     if (p->count < 1 || !(p->fraction >= 0 && p->fraction <= 1)) {
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT,

@@ -329,6 +329,35 @@ Test(assign, samples_are_balanced_and_listed)
     }
 }
 
+/* Without a draw the weights' own source draws: in turns of the same seed the same on every device, and not the first ones. */
+Test(assign, samples_are_drawn)
+{
+    enum { ANCHORS = 300, COUNT = 20 };
+    int32_t match[ANCHORS];
+    int64_t first[COUNT], got[COUNT];
+    kiln_graph *g = NULL;
+    kiln_tensor index;
+    for (int i = 0; i < ANCHORS; i++)
+        match[i] = i % 3 ? KILN_ASSIGN_NEGATIVE : 0;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    kiln_sample_balanced(g, kiln_input(g, "match", KILN_I32, KILN_SHAPE(ANCHORS)), KILN_NONE,
+                         &(kiln_balance_params){.count = COUNT}, &index);
+    const kiln_array in[] = {{.data = match, .type = KILN_I32, .shape = KILN_SHAPE(ANCHORS)}};
+    for (int i = 0; kiln_test_device(i); i++) {
+        int far = 0;
+        kiln_test_run(g, index, kiln_test_device(i), in, i ? got : first);
+        for (int k = 0; k < COUNT; k++) {
+            const int64_t at = (i ? got : first)[k];
+            cr_assert(at >= 0 && at < ANCHORS && at == first[k], "%d on %s: %lld", k, kiln_test_device(i),
+                      (long long)at);
+            cr_expect_eq(match[at] == 0, k < COUNT / 2, "%d of the list is %lld", k, (long long)at);
+            far += at > ANCHORS / 2;
+        }
+        cr_expect(far > 0 && far < COUNT, "%d of %d in the second half", far, COUNT);
+    }
+    kiln_graph_destroy(&g);
+}
+
 Test(assign, says_what_does_not_fit)
 {
     kiln_graph *g = NULL;
