@@ -105,12 +105,12 @@ static const char *const pytorch[] = {"pytorch-converted", "pytorch-operator", "
 
 Test(onnx_public, single_operators)
 {
-    run_all("onnx_node_public", node, false, 793);
+    run_all("onnx_node_public", node, false, 823);
 }
 
 Test(onnx_public, networks_from_pytorch)
 {
-    run_all("onnx_pytorch_public", pytorch, false, 87);
+    run_all("onnx_pytorch_public", pytorch, false, 89);
 }
 
 Test(onnx_public, single_operators_saved_and_loaded_again)
