@@ -10,7 +10,7 @@ compiled beside the build folder's objects and linked before them, so that nothi
 What compiles to the same code is no mutant, nor what does not compile: others are drawn in their place.
 
 Then cases of `kiln check` that reach the family's kernels run, few before many, until one fails: on the CPU, on lavapipe, on
-SwiftShader and at the floor's limits; at last the family's tests. What passes all of that has survived.
+SwiftShader and at the floor's limits; then all cases of the operators that it is most about; at last the family's tests. What passes all of that has survived.
 """
 import argparse
 import collections
@@ -34,6 +34,7 @@ SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json"
 NO_KERNELS = {"backend", "cpu"}             # of src/cpu
 MOST_OBJECTS = 6                            # of those that a mutant in a header changes
 FEW, MANY = 24, 250                         # cases
+OPERATORS = 5                               # whose cases all run, of those that are about a kernel
 PATIENCE = 60                               # seconds a stage, and what it took before the mutant
 
 
@@ -84,7 +85,7 @@ def single(match):
 KINDS = {
     "swap": [(r" ([-+*/%&|^]|&&|\|\||==|!=|<<|>>|[-+*|&]=) (?=[\w(~!])", swap),
              (r"(?<![\w.])(" + "|".join(NAMES) + r")\(", name)],
-    "bound": [(r" (<|<=|>|>=) (?=[\w(-])", bound), (r" [-+] 1u?(?=[\s;,)\]])", nothing),
+    "bound": [(r" (<|<=|>|>=) (?=[\w(-])(?![^;?]*\?)", bound), (r" [-+] 1u?(?=[\s;,)\]])", nothing),
               (r"(for \([^;=]*= )0(u?;)", one)],
     "barrier": [(r"\bbarrier\(\);", nothing)],
     "term": [(rf"( )(?:{OPERAND}) [-+|]= [^;=]+;", lost), (rf"(?<=[\w)\]]) [-+] {OPERAND}(?=[;,)\]])", nothing)],
@@ -95,11 +96,15 @@ NARROW = {
     "cpu": "#define NARROW(v) _Generic((v), float: (float)(_Float16)(v), double: (double)(float)(v))\n",
 }
 
-Mutant = collections.namedtuple("Mutant", "path family kind line before after function")
+Mutant = collections.namedtuple("Mutant", "path family kind line before after function turn")
+
+Outcome = collections.namedtuple("Outcome", "identity family kind verdict by")
 
 
 def identity(mutant):
-    return f"{mutant.path}, {mutant.function}: `{mutant.before}` to `{mutant.after}`"
+    """What it is, apart from line numbers, which move."""
+    turn = f" (the {mutant.turn}.)" if mutant.turn > 1 else ""
+    return f"{mutant.path}, {mutant.function}{turn}: `{mutant.before}` to `{mutant.after}`"
 
 
 def family_of(path):
@@ -141,7 +146,9 @@ def in_functions(code):
 
 def mutants_of(path):
     lines = (ROOT / path).read_text().split("\n")
+    turns = collections.Counter()               # of lines that a function has several times
     for number, line, function in in_functions(code_of("\n".join(lines))):
+        turns[function, line] += 1
         for kind, patterns in KINDS.items():
             for pattern, becomes in patterns:
                 for match in re.finditer(pattern, line):
@@ -149,7 +156,7 @@ def mutants_of(path):
                     whole = lines[number][:match.start()] + becomes(match) + lines[number][match.end():]
                     if after != line:
                         yield Mutant(path, family_of(path), kind, number, lines[number].strip(" \\"),
-                                     whole.strip(" \\"), function), whole
+                                     whole.strip(" \\"), function, turns[function, line]), whole
 
 
 def draw(seed):
@@ -196,7 +203,7 @@ class Build:
             output, *inputs = [line.split(": #deps")[0].strip() for line in block.strip().split("\n")]
             for file in inputs:
                 self.users[os.path.relpath(folder / file, ROOT)].append(output)
-        self.kernels = self.read_kernels()
+        self.kernels, self.code = self.read_kernels(), self.read_kernel_code()
 
     def read_kernels(self):
         """What each object of src/ops knows: names of shaders and of CPU kernels, and the kernels that it defines."""
@@ -213,23 +220,28 @@ class Build:
         return [output for output in self.users[path]
                 if output.endswith(".spv") or re.match(r"src/libkiln_\w+\.a\.p/cpu_", output)]
 
-    def reached_by(self, symbols, seen=None):
-        """Kernels behind symbols: those of the objects of src/ops that use them, be it by way of others in src/cpu."""
-        return set().union(*(self.kernels[symbol] for symbol in symbols))
+    def read_kernel_code(self):
+        """What each object of src/cpu defines and uses."""
+        known = {}
+        for file in (self.folder / "src").glob("libkiln_*.a.p/cpu_*.o"):
+            symbols = output_of("nm", file)
+            known[str(file.relative_to(self.folder))] = (set(re.findall(r" [TDRBi] (\w+)", symbols)),
+                                                         set(re.findall(r" U (\w+)", symbols)))
+        return known
 
     def symbols_behind(self, objects):
         """What the objects define, and what those of src/cpu that use it define."""
-        every = {}
-        for file in (self.folder / "src").glob("libkiln_*.a.p/cpu_*.o"):
-            symbols = output_of("nm", file)
-            every[str(file.relative_to(self.folder))] = (set(re.findall(r" [TDRBi] (\w+)", symbols)),
-                                                         set(re.findall(r" U (\w+)", symbols)))
-        found, grown = set(), {object for object in objects if object in every}
+        found, grown, names = set(), set(objects) & set(self.code), set()
         while grown:
             found |= grown
-            names = set().union(*(every[object][0] for object in found))
-            grown = {object for object, (_, uses) in every.items() if uses & names} - found
-        return set().union(*(every[object][0] for object in found)) if found else set()
+            names |= set().union(*(self.code[object][0] for object in grown))
+            grown = {object for object, (_, uses) in self.code.items() if uses & names} - found
+        return names
+
+    def reached_by(self, outputs):
+        """Kernels behind shaders and objects: those of the objects of src/ops that use them."""
+        shaders = {f"kiln_spirv_{pathlib.Path(output).stem}" for output in outputs if output.endswith(".spv")}
+        return set().union(*(self.kernels[symbol] for symbol in shaders | self.symbols_behind(outputs)))
 
 
 class Workshop:
@@ -352,9 +364,13 @@ class Cases:
     """Which cases reach which kernels, and how long they take: what a run without a mutant says."""
 
     def __init__(self, build, share):
-        command = [build.folder / "tools/kiln/kiln", "check", "--device", "cpu", "--json", "--stratified", str(share)]
-        report = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **DEVICES["cpu"][1]})
-        self.cases = [case for case in json.loads(report.stdout)["cases"] if case["status"] == "pass"]
+        kiln, report = build.folder / "tools/kiln/kiln", build.folder / f"mutants/cases-{share}.json"
+        report.parent.mkdir(exist_ok=True)
+        if not report.exists() or report.stat().st_mtime < kiln.stat().st_mtime:
+            command = [kiln, "check", "--device", "cpu", "--json", "--stratified", str(share)]
+            report.write_text(subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                                             env={**os.environ, **DEVICES["cpu"][1]}).stdout)
+        self.cases = [case for case in json.loads(report.read_text())["cases"] if case["status"] == "pass"]
         self.by_kernel = collections.defaultdict(list)
         for case in self.cases:
             for kernel in {reached.split(" ")[0] for reached in case["reached"]}:
@@ -375,6 +391,15 @@ class Cases:
                     names[group[turn]["name"]] = group[turn]["took"]
             turn += 1
         return names
+
+
+    def operators(self, kernels):
+        """Those that are about the kernels most: the fewest others are reached besides."""
+        reach = collections.defaultdict(set)
+        for case in self.cases:
+            reach[case["op"]] |= {reached.split(" ")[0] for reached in case["reached"]}
+        about = [op for op in reach if reach[op] & kernels]
+        return sorted(about, key=lambda op: (len(reach[op] - kernels), op))[:OPERATORS]
 
 
 def stages_of(mutant):
@@ -404,18 +429,17 @@ class Finder:
         self.build, self.cases, self.shop = build, cases, shop
         self.cache = shop.folder / "cache"
 
-    def kernels_of(self, outputs):
-        symbols = {f"kiln_spirv_{pathlib.Path(output).stem}" for output in outputs if output.endswith(".spv")}
-        return self.build.reached_by(symbols | self.build.symbols_behind(outputs))
-
-    def check(self, kiln, device, names):
+    def check(self, kiln, device, *which, patience):
         title, environment = DEVICES[device]
-        file = self.shop.folder / "out/cases"
-        file.write_text("\n".join(names))
         for mask in self.cache.glob("**/*mask*"):       # a mutant may have failed a truth test
             mask.unlink()
-        return passes([kiln, "check", "--device", title, "--cases", file, "--fail-fast"],
-                      {**environment, "XDG_CACHE_HOME": str(self.cache)}, PATIENCE + 3 * sum(names.values()))
+        return passes([kiln, "check", "--device", title, *which, "--fail-fast"],
+                      {**environment, "XDG_CACHE_HOME": str(self.cache)}, patience)
+
+    def check_some(self, kiln, device, names):
+        file = self.shop.folder / "out/cases"
+        file.write_text("\n".join(names))
+        return self.check(kiln, device, "--cases", file, patience=PATIENCE + 3 * sum(names.values()))
 
     def test(self, objects, kernels, mutant):
         tests = self.shop.link("tests/test_ops", objects)
@@ -433,12 +457,15 @@ class Finder:
         objects, outputs = self.shop.plant(mutant, line)
         if isinstance(objects, str):
             return objects, ""
-        kernels = self.kernels_of(outputs)
+        kernels = self.build.reached_by(outputs)
         kiln = self.shop.link("tools/kiln/kiln", objects)
         for device, most in stages_of(mutant):
             names = self.cases.reaching(kernels, most)
-            if names and not self.check(kiln, device, names):
+            if names and not self.check_some(kiln, device, names):
                 return "caught", f"kiln check, {device}"
+        for op in self.cases.operators(kernels):
+            if not self.check(kiln, "lavapipe", "--op", op, patience=10 * PATIENCE):
+                return "caught", f"kiln check, all cases of {op}"
         suite = self.test(objects, kernels, mutant)
         return ("caught", suite) if suite else ("survived", "")
 
@@ -452,30 +479,33 @@ def explanations(record):
     return dict(re.findall(r"^\* (.*`)\n  (.+)$", record.read_text(), re.M))
 
 
-def write_record(record, seed, results):
+def table(title, outcomes, key):
+    """How many of each came to what."""
+    counts = collections.defaultdict(collections.Counter)
+    for outcome in outcomes:
+        counts[key(outcome)][outcome.verdict] += 1
+    yield from [f"| {title} | planted | caught | survived | same code | not built |", "|---|--:|--:|--:|--:|--:|"]
+    for name, c in sorted(counts.items()):
+        yield (f"| {name} | {c['caught'] + c['survived']} | {c['caught']} | {c['survived']} | {c['equivalent']} | "
+               f"{c['not built']} |")
+    yield ""
+
+
+def write_record(record, seed, outcomes):
     why = explanations(record)
-    families = collections.defaultdict(collections.Counter)
-    kinds = collections.defaultdict(collections.Counter)
-    for mutant, verdict, _ in results:
-        families[mutant.family][verdict] += 1
-        kinds[mutant.kind][verdict] += 1
-    caught = sum(1 for _, verdict, _ in results if verdict == "caught")
-    planted = sum(1 for _, verdict, _ in results if verdict in ("caught", "survived"))
-    lines = ["# Mutants", "", f"Written by `tools/mutate.py --count {planted} --seed {seed} --record {record.relative_to(ROOT)}`, "
-             "which says what a mutant is and how it is", f"sought. {caught} of {planted} were caught, "
-             f"{100 * caught / max(1, planted):.1f} %. Those that compile to the same code, or not at all, are not among them.", ""]
-    for title, table in (("family", families), ("kind", kinds)):
-        lines += [f"| {title} | planted | caught | survived | same code | not built |", "|---|--:|--:|--:|--:|--:|"]
-        for key in sorted(table):
-            c = table[key]
-            lines.append(f"| {key} | {c['caught'] + c['survived']} | {c['caught']} | {c['survived']} | {c['equivalent']} | "
-                         f"{c['not built']} |")
-        lines.append("")
-    lines += ["Found by: " + ", ".join(f"{by} {count}" for by, count in collections.Counter(
-        by for _, verdict, by in results if verdict == "caught").most_common()), "", "## Survivors", ""]
-    for mutant, verdict, _ in results:
-        if verdict == "survived":
-            lines += [f"* {identity(mutant)}", f"  {why.get(identity(mutant), 'NOT EXPLAINED')}"]
+    verdicts = collections.Counter(outcome.verdict for outcome in outcomes)
+    planted = verdicts["caught"] + verdicts["survived"]
+    found = collections.Counter(outcome.by for outcome in outcomes if outcome.verdict == "caught")
+    lines = ["# Mutants", "",
+             f"Written by `tools/mutate.py --count {planted} --seed {seed}`, which says what a mutant is and how it is sought.",
+             f"{verdicts['caught']} of {planted} were caught, {100 * verdicts['caught'] / max(1, planted):.1f} %. Those that "
+             "compile to the same code, or not at all, are not among them.", "",
+             *table("family", outcomes, lambda outcome: outcome.family),
+             *table("kind", outcomes, lambda outcome: outcome.kind),
+             "Found by: " + ", ".join(f"{by} ({count})" for by, count in found.most_common()) + ".", "", "## Survivors", ""]
+    for outcome in outcomes:
+        if outcome.verdict == "survived":
+            lines += [f"* {outcome.identity}", f"  {why.get(outcome.identity, 'NOT EXPLAINED')}"]
     record.write_text("\n".join(lines) + "\n")
 
 
@@ -483,53 +513,67 @@ def write_record(record, seed, results):
 
 class Run:
     def __init__(self, options, build, cases):
-        self.options = options
-        self.order = draw(options.seed)
-        self.lock = threading.Lock()
-        self.results, self.wanted = [], options.draw or options.count
-        self.under_way = 0
+        self.options, self.build, self.cases = options, build, cases
+        self.order, self.wanted = draw(options.seed), options.draw or options.count
+        self.state = build.folder / "mutants/outcomes.json"
+        self.outcomes = []
+        if options.again:
+            self.take_survivors()
+        self.lock, self.under_way = threading.Lock(), 0
         self.why = explanations(ROOT / options.record)
-        self.build, self.cases = build, cases
+
+    def take_survivors(self):
+        """Those of the last run are planted again; the others' outcomes stay."""
+        last = [Outcome(*outcome) for outcome in json.loads(self.state.read_text())]
+        survived = {outcome.identity for outcome in last if outcome.verdict == "survived"}
+        again = [drawn for drawn in self.order if identity(drawn[0]) in survived]
+        here = {identity(mutant) for mutant, _ in again}
+        self.outcomes = [outcome for outcome in last if outcome.identity not in survived]
+        self.order, self.wanted = iter(again), self.planted() + len(again)
+        for gone in survived - here:
+            print(f"gone: {gone}")
 
     def next(self):
         """Another mutant, while those under way may not be enough."""
         with self.lock:
             if self.planted() + self.under_way >= self.wanted:
                 return None
-            self.under_way += 1
-            return next(self.order, None)
+            drawn = next(self.order, None)
+            self.under_way += drawn is not None
+            return drawn
 
     def planted(self):
-        return sum(verdict in ("caught", "survived") for _, verdict, _ in self.results)
+        return sum(outcome.verdict in ("caught", "survived") for outcome in self.outcomes)
 
     def tell(self, mutant, verdict, by, took):
         with self.lock:
             self.under_way -= 1
-            self.results.append((mutant, verdict, by))
-            print(f"{self.planted():4} {took:6.1f} s  {verdict:10} {mutant.kind:8} {identity(mutant)}{', by ' + by if by else ''}",
-                  flush=True)
+            self.outcomes.append(Outcome(identity(mutant), mutant.family, mutant.kind, verdict, by))
+            print(f"{self.planted():4} {took:6.1f} s  {verdict:10} {mutant.kind:8} {mutant.line + 1:4} {identity(mutant)}"
+                  f"{', by ' + by if by else ''}", flush=True)
             if not self.options.draw:
-                write_record(ROOT / self.options.record, self.options.seed, self.results)
+                self.state.write_text(json.dumps(self.outcomes, indent=1))
+                write_record(ROOT / self.options.record, self.options.seed, self.outcomes)
 
     def work(self, number):
         finder = Finder(self.build, self.cases, Workshop(self.build, self.build.folder / f"mutants/{number}"))
-        while self.planted() < self.wanted:
+        while True:
             drawn = self.next()
-            if drawn is None:
-                if not self.under_way:
-                    return
+            if drawn:
+                start = time.monotonic()
+                verdict, by = finder.verdict(*drawn)
+                self.tell(drawn[0], verdict, by, time.monotonic() - start)
+            elif self.under_way:            # what becomes of those may be no mutant
                 time.sleep(0.2)
-                continue
-            start = time.monotonic()
-            verdict, by = finder.verdict(*drawn)
-            self.tell(drawn[0], verdict, by, time.monotonic() - start)
+            else:
+                return
 
     def finish(self):
         """Whether what survived is explained, or little enough."""
-        survived = [mutant for mutant, verdict, _ in self.results if verdict == "survived"]
-        unexplained = [mutant for mutant in survived if identity(mutant) not in self.why]
-        for mutant in unexplained:
-            print(f"survived: {identity(mutant)}")
+        survived = [outcome.identity for outcome in self.outcomes if outcome.verdict == "survived"]
+        unexplained = [one for one in survived if one not in self.why]
+        for one in unexplained:
+            print(f"survived: {one}")
         print(f"{self.planted()} mutants, {self.planted() - len(survived)} caught, {len(survived)} survived")
         return len(unexplained) <= max(1, self.planted() // 20)
 
@@ -539,6 +583,7 @@ def main():
     parser.add_argument("--build", default="build-gcc", help="a finished build folder (default: build-gcc)")
     parser.add_argument("--count", type=int, default=200, help="mutants to plant (default: 200)")
     parser.add_argument("--draw", type=int, help="plant only so many, and write no record")
+    parser.add_argument("--again", action="store_true", help="plant what survived the last run in this build folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=0.2, help="of all cases, to take from (default: 0.2)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

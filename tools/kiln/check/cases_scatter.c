@@ -11,6 +11,7 @@ static const struct check_shape shapes[] = {
     {"2x3x130,4", "wide rows"},
     {"1x40x3,2500", "a long list with long runs"},
     {"4x16x64,16", "whole tiles"},
+    {"1x9x300,150", "wide rows of a long list"},
     {"2x3x5,0", "no index"},
     {0},
 };
