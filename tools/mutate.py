@@ -399,7 +399,7 @@ class Cases:
         for case in self.cases:
             reach[case["op"]] |= {reached.split(" ")[0] for reached in case["reached"]}
         about = [op for op in reach if reach[op] & kernels]
-        return sorted(about, key=lambda op: (len(reach[op] - kernels), op))[:OPERATORS]
+        return sorted(about, key=lambda op: (len(reach[op] - kernels), op))[:OPERATORS] or rows_of(kernels)
 
 
 def stages_of(mutant):
@@ -411,17 +411,25 @@ def stages_of(mutant):
     return [("cpu", FEW), ("cpu", MANY), ("lavapipe", FEW), ("lavapipe", MANY)]
 
 
+def stems_of(kernels):
+    """The families of the kernels, by the names of the files that define them."""
+    return {file.stem.split("_")[0] for file in ROOT.glob("src/ops/*.c")
+            if set(re.findall(r"\bkiln_kernel kiln_kernel_(\w+)", file.read_text())) & kernels}
+
+
+def of_families(kernels, folder, pattern, stem_of):
+    """What the pattern finds in the files of a folder that are about the kernels' families."""
+    stems = stems_of(kernels)
+    return sorted({found for file in ROOT.glob(f"{folder}/*.c") if stem_of(file.stem) in stems
+                   for found in re.findall(pattern, file.read_text(), re.M)})
+
+
 def suites_of(kernels):
-    """Suites of tests/ops that are about the kernels, by the names of the files that define them."""
-    stems = set()
-    for file in ROOT.glob("src/ops/*.c"):
-        if set(re.findall(r"\bkiln_kernel kiln_kernel_(\w+)", file.read_text())) & kernels:
-            stems.add(file.stem.split("_")[0])
-    found = set()
-    for file in ROOT.glob("tests/ops/*.c"):
-        if file.stem.split("_")[0] in stems:
-            found |= set(re.findall(r"^Test\((\w+),", file.read_text(), re.M))
-    return sorted(found)
+    return of_families(kernels, "tests/ops", r"^Test\((\w+),", lambda stem: stem.split("_")[0])
+
+
+def rows_of(kernels):
+    return of_families(kernels, "tools/kiln/check", r"\.name = \"(\w+)\"", lambda stem: stem.removeprefix("cases_"))
 
 
 class Finder:

@@ -10,6 +10,7 @@ static const struct check_shape shapes[] = {
     {"3x2x4x65", "a state one past a tile"},
     {"50x2x1x8", "many steps"},
     {"2x37x3x5", "many sequences"},
+    {"2x130x2x3", "sequences for many workgroups of eight"},
     {"3x16x8x64", "whole tiles"},
     {"2x3x2x300", "a state wider than a workgroup"},
     {0},
