@@ -41,7 +41,8 @@ typedef struct kiln_onnx_params {
  *
  * Inputs, outputs and the values between keep their names (kiln_find). Sizes that the file names become symbols of those
  * names, "batch" KILN_BATCH; sizes that it leaves out become symbols "INPUT.AXIS". F32 initializers that feed the weights of
- * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants.
+ * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants, and
+ * within the bodies of If, Loop and Scan (control.h) all are.
  *
  * Owns:    *graph and *weights are yours; both are NULL on failure. The file is not needed any more.
  * Errors:  ERROR_FILE for a damaged model; ERROR_UNSUPPORTED naming, in one line, every node that cannot be built and why, or
