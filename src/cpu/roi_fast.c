@@ -4,7 +4,7 @@
  *   y = down x across' / samples,   dx = down' dy across / samples,
  *
  * down [high, h] and across [wide, w] of how much of a cell the samples of a bin hold; each bin's row is 0 outside a short span.
- * Rows of the map meet a bin row by vectors, and only then are columns told apart.
+ * Rows of the map meet a bin row by vectors, and only then are columns told apart. Of CELLS a bin's are looked through.
  *
  * Units are boxes forward and maps backward, by BLOCK channels: a map's elements get what the boxes hand to them in their order.
  */
@@ -141,6 +141,32 @@ static bool take_region(const params *p, uint32_t flags, const kiln_memory *m, s
     return take_side(p, flags, box[1], box[3], &r->down) && take_side(p, flags, box[0], box[2], &r->across);
 }
 
+static int cell_of(float corner)
+{
+    const float most = KILN_ROI_FARTHEST, cell = roundf(corner);
+    return (int)(cell > most ? most : cell < -most ? -most : cell);
+}
+
+/* Of CELLS: the cells of each bin. */
+static bool take_cells(const params *p, float from, float to, struct side *s)
+{
+    const float low = from * p->scale, high = to * p->scale;
+    if (!isfinite(low) || !isfinite(high - low))
+        return false;
+    const int first = cell_of(low), last = cell_of(high), size = last > first ? last - first + 1 : 1;
+    for (int b = 0; b < s->bins; b++) {
+        const int begin = first + b * size / s->bins, end = first + ((b + 1) * size + s->bins - 1) / s->bins;
+        s->span[b] = (struct span){begin > 0 ? begin : 0, end < s->cells ? end : s->cells};
+    }
+    return true;
+}
+
+static bool take_cell_region(const params *p, const kiln_memory *m, size_t roi, struct room *r)
+{
+    const float *box = (const float *)m->at[1] + at(p->box_first, 4 * roi);
+    return take_cells(p, box[1], box[3], &r->down) && take_cells(p, box[0], box[2], &r->across);
+}
+
 static float samples_in(const struct room *r)
 {
     const double all = (double)r->down.grid * (double)r->across.grid;
@@ -210,6 +236,33 @@ KILN_CLONES(average, (const struct room *r, float samples, const float *plane, f
 KILN_CLONES(spread, (const struct room *r, float samples, const float *dy, struct span rows, float *plane),
             (r, samples, dy, rows, plane))
 
+/* The largest cell of one bin, the first of equals, and where it stands. */
+static float largest(const struct span *rows, const struct span *columns, const float *plane, int wide,
+                     int32_t *place)
+{
+    float peak = 0;
+    *place = INT32_MIN;
+    for (int i = rows->first; i < rows->end; i++)
+        for (int j = columns->first; j < columns->end; j++) {
+            const float value = plane[(ptrdiff_t)i * wide + j];
+            if (*place < 0 || value > peak || (isnan(value) && !isnan(peak))) {
+                peak = value;
+                *place = i * wide + j;
+            }
+        }
+    return peak;
+}
+
+/* All bins of one channel; place may be NULL. */
+static void largest_cells(const struct room *r, const float *plane, float *y, int32_t *place)
+{
+    int32_t unused;
+    for (int b = 0, u = 0; u < r->down.bins; u++)
+        for (int v = 0; v < r->across.bins; v++, b++)
+            y[b] = largest(&r->down.span[u], &r->across.span[v], plane, r->across.cells,
+                           place ? &place[b] : &unused);
+}
+
 /* Variants ----------------------------------------------------------------------------------------------- */
 
 static uint64_t blocks_of(const params *p)
@@ -229,10 +282,15 @@ static struct span channels_of(const params *p, size_t unit)
     return (struct span){(int)first, (int)(first + (left < BLOCK ? left : BLOCK))};
 }
 
-static bool averages(const kiln_caps *caps, const kiln_dispatch *d)
+static bool fits(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return d->constants[0] == KILN_ROI_AVERAGE && room_floats((const params *)d->block.words) <= MOST;
+    return room_floats((const params *)d->block.words) <= MOST;
+}
+
+static bool by_boxes(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return d->constants[0] != KILN_ROI_LARGEST && fits(caps, d);
 }
 
 static uint64_t box_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -241,23 +299,36 @@ static uint64_t box_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return ((const params *)d->block.words)->rois * blocks_of((const params *)d->block.words);
 }
 
-static void run_box(const params *p, uint32_t flags, const kiln_memory *m, size_t roi, struct span channels,
+/* What becomes of one channel of a box that is of no map. */
+static void clear_bins(const params *p, const kiln_memory *m, ptrdiff_t bins)
+{
+    memset((float *)m->at[3] + bins, 0, p->bins * sizeof(float));
+    for (size_t b = 0; m->at[4] && b < p->bins; b++)
+        ((int32_t *)m->at[4])[bins + (ptrdiff_t)b] = INT32_MIN;
+}
+
+static void run_box(const kiln_dispatch *d, const kiln_memory *m, size_t roi, struct span channels,
                     struct room *r)
 {
+    const params *p = (const params *)d->block.words;
+    const bool cells = d->constants[0] == KILN_ROI_CELLS;
     int64_t map = map_of(p, m, roi);
-    if (map >= 0 && !take_region(p, flags, m, roi, r))
+    if (map >= 0 && !(cells ? take_cell_region(p, m, roi, r) : take_region(p, d->constants[1], m, roi, r)))
         map = -1;
     const int64_t owner = map < 0 ? 0 : map;
     if (owner < p->first_image || (map >= 0 && owner >= (int64_t)p->first_image + p->images))
         return;
     for (int c = channels.first; c < channels.end; c++) {
         const size_t channel = p->first_channel + (size_t)c;
-        float *y = (float *)m->at[3] + at(p->y_first, (roi * p->all_channels + channel) * p->bins);
+        const ptrdiff_t bins = at(p->y_first, (roi * p->all_channels + channel) * p->bins);
         const size_t plane = ((size_t)owner * p->all_channels + channel) * p->h * p->w;
+        const float *x = (const float *)m->at[0] + at(p->x_first, plane);
         if (map < 0)
-            memset(y, 0, p->bins * sizeof *y);
+            clear_bins(p, m, bins);
+        else if (cells)
+            largest_cells(r, x, (float *)m->at[3] + bins, m->at[4] ? (int32_t *)m->at[4] + bins : NULL);
         else
-            average(r, samples_in(r), (const float *)m->at[0] + at(p->x_first, plane), y);
+            average(r, samples_in(r), x, (float *)m->at[3] + bins);
     }
 }
 
@@ -266,13 +337,7 @@ static void run_boxes(const kiln_dispatch *d, const kiln_memory *m, size_t first
     const params *p = (const params *)d->block.words;
     struct room r = room_of(p, m, worker);
     for (size_t unit = first; unit < first + count; unit++)
-        run_box(p, d->constants[1], m, p->first_roi + unit / blocks_of(p), channels_of(p, unit), &r);
-}
-
-static bool fits(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return room_floats((const params *)d->block.words) <= MOST;
+        run_box(d, m, p->first_roi + unit / blocks_of(p), channels_of(p, unit), &r);
 }
 
 static uint64_t plane_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -333,6 +398,6 @@ static void run_maps(const kiln_dispatch *d, const kiln_memory *m, size_t first,
 }
 
 const kiln_variant kiln_cpu_roi_boxes = {
-    .name = "boxes", .accepts = averages, .groups = box_groups, .scratch = scratch, .run = run_boxes};
+    .name = "boxes", .accepts = by_boxes, .groups = box_groups, .scratch = scratch, .run = run_boxes};
 const kiln_variant kiln_cpu_roi_grad_planes = {
     .name = "planes", .accepts = fits, .groups = plane_groups, .scratch = scratch, .run = run_maps};
