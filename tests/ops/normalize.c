@@ -128,10 +128,22 @@ static kiln_tensor weight(kiln_golden_case *c)
     return kiln_weight_norm(c->g, v, kiln_golden_leaf(c, "w"));
 }
 
+static kiln_tensor rms(kiln_golden_case *c)
+{
+    const kiln_tensor x = kiln_golden_leaf(c, "x"), w = kiln_golden_leaf(c, "w");
+    return kiln_rms_norm(c->g, x, -kiln_tensor_shape(c->g, w).rank, w, 0);
+}
+
+static kiln_tensor mean_variance(kiln_golden_case *c)
+{
+    return kiln_mean_variance_norm(c->g, kiln_golden_leaf(c, "x"), KILN_AXES(0, 2, 3));
+}
+
 static const kiln_golden_row rows[] = {
     {"layer_norm", layer}, {"layer_norm_two_axes", layer},     {"layer_norm_plain", layer_plain},
     {"group_norm", group}, {"group_norm_no_positions", group}, {"instance_norm", instance},
     {"normalize", l2},     {"normalize_clamped", l2_clamped},  {"weight_norm", weight},
+    {"rms_norm", rms},     {"rms_norm_two_axes", rms},         {"mean_variance_norm", mean_variance},
 };
 
 Test(normalize, in_float64_is_that_of_pytorch)

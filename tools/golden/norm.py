@@ -38,10 +38,20 @@ def weights(r):
     r.add("weight_norm", {"x": normal(4, 3, 2), "w": normal(4, 1, 1)}, lambda v, g: torch._weight_norm(v, g, 0))
 
 
+def formulas(r):
+    """What this PyTorch has no function for, written down."""
+    for case, x, w in (("rms_norm", (3, 4, 7), (7,)), ("rms_norm_two_axes", (3, 4, 5), (4, 5))):
+        axes = tuple(range(-len(w), 0))
+        r.add(case, {"x": normal(*x), "w": normal(*w)},
+              lambda x, w: x * torch.rsqrt((x * x).mean(axes, keepdim=True) + 1e-5) * w)
+    r.add("mean_variance_norm", {"x": golden.exact(2 * normal(2, 3, 4, 2) + 1)},
+          lambda x: (x - x.mean((0, 2, 3), True)) / (x.var((0, 2, 3), unbiased=False, keepdim=True).sqrt() + 1e-9))
+
+
 def record():
     torch.manual_seed(SEED)
     recorder = golden.Recorder()
-    for family in (rows, channels, weights):
+    for family in (rows, channels, weights, formulas):
         family(recorder)
     return recorder.tensors, recorder.metadata
 
