@@ -300,6 +300,9 @@ void kiln_onnx_build_roi_pool(kiln_onnx_node *n);
 void kiln_onnx_build_cross_entropy(kiln_onnx_node *n);
 void kiln_onnx_build_likelihood(kiln_onnx_node *n);
 
+/* onnx_nms.c */
+void kiln_onnx_build_nms(kiln_onnx_node *n);
+
 /* onnx_random.c */
 void kiln_onnx_build_random_uniform(kiln_onnx_node *n);
 void kiln_onnx_build_random_normal(kiln_onnx_node *n);

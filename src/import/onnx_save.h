@@ -6,7 +6,7 @@
  *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
  *   onnx_save_math.c   the same for elementwise operators
  *   onnx_save_indexing.c  and for what names places
- *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization
+ *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization, suppression
  *   onnx_save_recurrent.c  and recurrent cells
  */
 #ifndef KILN_IMPORT_ONNX_SAVE_H
@@ -96,10 +96,12 @@ struct kiln_onnx_match {
         KILN_ONNX_ALONE,
         KILN_ONNX_BIAS,
         KILN_ONNX_BATCH_NORM,
+        KILN_ONNX_NMS,
         KILN_ONNX_RECURRENT
     } kind;
-    const kiln_node *main; /* of a bias: the convolution or product */
-    kiln_tensor in[8]; /* x, w, bias; or x, scale, bias, mean, variance; or as onnx_save_recurrent.c says */
+    const kiln_node *main; /* of a bias: the convolution or product; of suppression: nms */
+    /* x, w, bias; or x, scale, bias, mean, variance; or boxes, scores; or as onnx_save_recurrent.c says */
+    kiln_tensor in[8];
     int inputs;
     double epsilon;
 };

@@ -5,10 +5,12 @@
  *   add(matmul(x, w), b)                                           Gemm(x, w, b), of rank 2
  *   add(mul(x, up(a)), up(b - mean a)), a = scale rsqrt(v + e)     BatchNormalization(x, scale, b, mean, v)
  *   recurrent(..)                                                  RNN, LSTM, GRU (onnx_save_recurrent.c)
+ *   what kiln_nms_by_class appends                                 NonMaxSuppression(boxes, scores, ..)
  *
  * A value within a group must have no reader outside of it. Graphs stay right without these; they read better, and what is
  * imported again can be trained like the original.
  */
+#include <math.h>
 #include <string.h>
 
 #include "import/onnx_save.h"
@@ -105,12 +107,55 @@ static bool match_batch_norm(const struct kiln_onnx_writer *w, const kiln_node *
     return leaves;
 }
 
+/* concat(slice(where), unsqueeze(gather_nd(nms, where))), where = non_zero(0 <= nms), nms of gathered boxes and sorted scores */
+static bool match_nms(const struct kiln_onnx_writer *w, const kiln_node *n, struct kiln_onnx_match *m)
+{
+    const kiln_node *slice = made_by(w, n->in[0], "slice"), *column = made_by(w, n->in[1], "unsqueeze");
+    const kiln_node *where = slice ? made_by(w, slice->in[0], "non_zero") : NULL;
+    const kiln_node *picked = column ? made_by(w, column->in[0], "gather_nd") : NULL;
+    const kiln_node *nms = picked ? made_by(w, picked->in[0], "nms") : NULL;
+    const kiln_node *kept = where ? made_by(w, where->in[0], "less_equal") : NULL;
+    if (!nms || !kept || picked->in[1].id != where->out[0].id || kept->in[1].id != nms->out[0].id)
+        return false;
+    const kiln_node *boxes = made_by(w, nms->in[0], "gather"), *sorted = made_by(w, nms->in[1], "sort");
+    int64_t method = 1;
+    kiln_node_integers(nms, "method", &method, 1);
+    if (!boxes || !sorted || nms->in[2].id != sorted->out[1].id || boxes->in[1].id != sorted->out[1].id ||
+        method || shape_of(w, boxes->in[0]).rank != 3 || shape_of(w, sorted->in[0]).rank != 3)
+        return false;
+    *m = (struct kiln_onnx_match){
+        .kind = KILN_ONNX_NMS, .main = nms, .in = {boxes->in[0], sorted->in[0]}, .inputs = 2};
+    return true;
+}
+
+/* ONNX's is of int64. */
+static void write_nms(struct kiln_onnx_writer *w, const kiln_node *nms, const char *const *in,
+                      const char *out)
+{
+    int64_t most = 0, centres = 0;
+    double overlap = 0, score = 0;
+    kiln_node_integers(nms, "most", &most, 1);
+    kiln_node_integers(nms, "centres", &centres, 1);
+    kiln_node_reals(nms, "overlap", &overlap, 1);
+    kiln_node_reals(nms, "score", &score, 1);
+    const char *all[] = {in[0], in[1], kiln_onnx_new_scalar(w, KILN_I64, most ? (double)most : INT32_MAX),
+                         kiln_onnx_new_scalar(w, KILN_F32, overlap),
+                         isinf(score) ? "" : kiln_onnx_new_scalar(w, KILN_F32, score)};
+    const char *wide = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "NonMaxSuppression", wide, isinf(score) ? 4 : 5, all),
+                      "center_point_box", centres);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out, 1, &wide), "to",
+                      ONNX__TENSOR_PROTO__DATA_TYPE__INT32);
+}
+
 struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const kiln_node *n)
 {
     struct kiln_onnx_match m = {.kind = KILN_ONNX_ALONE};
     if (!strcmp(n->op->name, "add") && (match_bias(w, n, &m) || match_batch_norm(w, n, &m)))
         return m;
     if (!strcmp(n->op->name, "recurrent") && kiln_onnx_match_recurrent(w, n, &m))
+        return m;
+    if (!strcmp(n->op->name, "concat") && n->inputs == 2 && match_nms(w, n, &m))
         return m;
     return (struct kiln_onnx_match){.kind = KILN_ONNX_ALONE};
 }
@@ -124,6 +169,8 @@ void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const
         kiln_onnx_write_recurrent(w, n, m);
     else if (m->kind == KILN_ONNX_BATCH_NORM)
         kiln_onnx_put_real(w, kiln_onnx_write(w, "BatchNormalization", out, 5, in), "epsilon", m->epsilon);
+    else if (m->kind == KILN_ONNX_NMS)
+        write_nms(w, m->main, in, out);
     else if (!strcmp(m->main->op->name, "matmul"))
         kiln_onnx_write_matmul(w, m->main, in[2], out);
     else

@@ -365,6 +365,13 @@ static const struct kiln_onnx_row rows[] = {
      .most = -1,
      .build = kiln_onnx_build_scan},
 
+    /* Detection */
+    {.name = "NonMaxSuppression",
+     .attributes = "center_point_box",
+     .inputs = 2,
+     .most = 5,
+     .build = kiln_onnx_build_nms},
+
     /* Losses */
     {.name = "NegativeLogLikelihoodLoss",
      .attributes = "ignore_index reduction",
