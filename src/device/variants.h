@@ -17,6 +17,7 @@ extern const kiln_variant kiln_cpu_gather_rows, kiln_cpu_scatter_ranges;
 extern const kiln_variant kiln_cpu_order_rows, kiln_cpu_order_keys_blocks;
 extern const kiln_variant kiln_cpu_radix_count_parts, kiln_cpu_radix_move_parts;
 extern const kiln_variant kiln_cpu_lrn_blocks, kiln_cpu_lrn_grad_blocks;
+extern const kiln_variant kiln_cpu_nms_mask_words, kiln_cpu_nms_scan_rows;
 extern const kiln_variant kiln_cpu_normalize_rows, kiln_cpu_normalize_grad_rows,
     kiln_cpu_normalize_sums_parts;
 extern const kiln_variant kiln_cpu_roi_boxes, kiln_cpu_roi_grad_planes;

@@ -1,4 +1,5 @@
 /* nms_kernel.c - the contracts of non-maximum suppression: rows may be cut anywhere. */
+#include "device/variants.h"
 #include "nms/nms.h"
 #include "ops/kernels.h"
 #include "ops/window.h"
@@ -87,6 +88,7 @@ const kiln_kernel kiln_kernel_nms_mask = {
     .reference = kiln_reference_nms_mask_f32,
     .reference_f64 = kiln_reference_nms_mask_f64,
     .gpu = (const kiln_variant *const[]){&mask_tiles, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_nms_mask_words, NULL},
     .cuts = (const kiln_cut[]){{rows, take_masks, kiln_cut_anywhere}},
     .cut_count = 1,
     .flops = mask_flops,
@@ -101,6 +103,7 @@ const kiln_kernel kiln_kernel_nms_scan = {
     .reference = kiln_reference_nms_scan_f32,
     .reference_f64 = kiln_reference_nms_scan_f64,
     .gpu = (const kiln_variant *const[]){&scan_rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_nms_scan_rows, NULL},
     .cuts = (const kiln_cut[]){{rows, take_scans, kiln_cut_anywhere}},
     .cut_count = 1,
 };

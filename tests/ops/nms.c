@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EXACT 1e-30
 
@@ -89,11 +90,25 @@ static kiln_tensor degenerate(kiln_graph *g, const void *params)
                     kiln_test_values(g, KILN_SHAPE(6), scores), KILN_NONE, params, NULL);
 }
 
+/* NaN comes first in the order, and candidates behind whole words of it. */
+static kiln_tensor behind_nan(kiln_graph *g, const void *params)
+{
+    float boxes[4 * 70], scores[70];
+    for (int i = 0; i < 70; i++) {
+        const float box[] = {(float)i, 0, (float)i + 1, 1};
+        memcpy(&boxes[4 * i], box, sizeof box);
+        scores[i] = i < 66 ? NAN : (float)i;
+    }
+    return kiln_nms(g, kiln_test_values(g, KILN_SHAPE(70, 4), boxes),
+                    kiln_test_values(g, KILN_SHAPE(70), scores), KILN_NONE, params, NULL);
+}
+
 Test(nms, edges)
 {
     kiln_nms_params p = {0};
     EXPECT(at_the_threshold, 0, 1);
     EXPECT(degenerate, 5, 4, 1, 0);
+    EXPECT(behind_nan, 69, 68, 67, 66);
     EXPECT(of_centres, 0, 1, 2);
     p.centres = true;
     EXPECT(of_centres, 0, 2);
