@@ -21,6 +21,7 @@
 #include <kiln/detection.h>
 #include <kiln/elementwise.h>
 #include <kiln/graph.h>
+#include <kiln/grid.h>
 #include <kiln/indexing.h>
 #include <kiln/losses.h>
 #include <kiln/nn.h>

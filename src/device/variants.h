@@ -13,6 +13,7 @@ extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cp
 extern const kiln_variant kiln_cpu_cross_entropy_rows, kiln_cpu_cross_entropy_grad_rows;
 extern const kiln_variant kiln_cpu_ctc_rows, kiln_cpu_ctc_grad_frames;
 extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_cumulate_rows;
+extern const kiln_variant kiln_cpu_grid_sample_blocks;
 extern const kiln_variant kiln_cpu_gather_rows, kiln_cpu_scatter_ranges;
 extern const kiln_variant kiln_cpu_order_rows, kiln_cpu_order_keys_blocks;
 extern const kiln_variant kiln_cpu_radix_count_parts, kiln_cpu_radix_move_parts;

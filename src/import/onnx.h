@@ -361,6 +361,8 @@ void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n);
 
 /* onnx_resize.c */
 void kiln_onnx_build_resize(kiln_onnx_node *n);
+void kiln_onnx_build_grid_sample(kiln_onnx_node *n);
+void kiln_onnx_build_affine_grid(kiln_onnx_node *n);
 
 /* onnx_layout.c */
 void kiln_onnx_build_reshape(kiln_onnx_node *n);

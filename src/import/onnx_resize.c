@@ -1,6 +1,7 @@
-/* onnx_resize.c - Resize, and Upsample before it. */
+/* onnx_resize.c - Resize, and Upsample before it; GridSample and AffineGrid. */
 #include <string.h>
 
+#include <kiln/grid.h>
 #include <kiln/resize.h>
 
 #include "import/onnx.h"
@@ -120,4 +121,36 @@ void kiln_onnx_build_resize(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_resize(n->g, x, &p));
     else
         kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_resize(n->g, kiln_cast(n->g, x, KILN_F32), &p), type));
+}
+
+/* Grids -------------------------------------------------------------------------------------------------- */
+
+/* Before opset 20 the modes had other names. */
+void kiln_onnx_build_grid_sample(kiln_onnx_node *n)
+{
+    static const char *const modes[] = {"linear", "nearest", "cubic", NULL};
+    static const char *const old_modes[] = {"bilinear", "nearest", "bicubic", NULL};
+    static const char *const paddings[] = {"zeros", "border", "reflection", NULL};
+    const bool old = n->opset < 20;
+    const kiln_grid_params p = {.mode = (kiln_grid_mode)choice(n, "mode", old ? "bilinear" : "linear",
+                                                               old ? old_modes : modes),
+                                .padding = (kiln_grid_padding)choice(n, "padding_mode", "zeros", paddings),
+                                .align_corners = kiln_onnx_int(n, "align_corners", 0)};
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_grid_sample(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), &p));
+}
+
+/* The size lists images and channels too. */
+void kiln_onnx_build_affine_grid(kiln_onnx_node *n)
+{
+    struct kiln_onnx_list list;
+    kiln_shape shape;
+    if (!kiln_onnx_list(n, "size", 1, 1, &list) || !kiln_onnx_shape(n, &list, &shape))
+        return;
+    if (shape.rank != 4 && shape.rank != 5)
+        kiln_onnx_refuse(n, "a size of %d numbers, wanted 4 or 5", shape.rank);
+    else
+        kiln_onnx_out(n, 0,
+                      kiln_affine_grid(n->g, kiln_onnx_in(n, 0), shape.size + 2,
+                                       kiln_onnx_int(n, "align_corners", 0)));
 }

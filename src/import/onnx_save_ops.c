@@ -561,6 +561,21 @@ static void write_border(writer *w, const kiln_node *n, const row *r)
             "mode", modes[kind]);
 }
 
+/* Before opset 20 the modes had other names, and pictures alone were sampled. */
+static void write_grid_sample(writer *w, const kiln_node *n, const row *r)
+{
+    static const char *const modes[] = {"linear", "nearest", "cubic"};
+    static const char *const old_modes[] = {"bilinear", "nearest", "bicubic"};
+    static const char *const paddings[] = {"zeros", "border", "reflection"};
+    const int64_t mode = integer(n, "mode");
+    if (w->opset < 20 && axes_behind(w, n) > 2)
+        kiln_onnx_writer_refuse(w, n, "volumes are sampled from opset 20 on");
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1)));
+    kiln_onnx_put_text(w, o, "mode", w->opset < 20 ? old_modes[mode] : modes[mode]);
+    kiln_onnx_put_text(w, o, "padding_mode", paddings[integer(n, "padding")]);
+    kiln_onnx_put_int(w, o, "align_corners", integer(n, "align_corners"));
+}
+
 /* The table ---------------------------------------------------------------------------------------------- */
 
 static const row rows[] = {
@@ -580,6 +595,7 @@ static const row rows[] = {
     {"find_max", "ArgMax", write_find, 0},
     {"find_min", "ArgMin", write_find, 0},
     {"flatten", "Reshape", write_reshape, 0},
+    {"grid_sample", "GridSample", write_grid_sample, 0},
     {"log_softmax", "LogSoftmax", write_axis, 0},
     {"log_sum", "ReduceLogSum", write_reduce, 0},
     {"log_sum_exp", "ReduceLogSumExp", write_reduce, 0},

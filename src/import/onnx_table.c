@@ -212,6 +212,11 @@ static const struct kiln_onnx_row rows[] = {
      .attributes = "pooled_shape spatial_scale",
      .inputs = 2,
      .build = kiln_onnx_build_roi_pool},
+    {.name = "AffineGrid", .attributes = "align_corners", .inputs = 2, .build = kiln_onnx_build_affine_grid},
+    {.name = "GridSample",
+     .attributes = "align_corners mode padding_mode",
+     .inputs = 2,
+     .build = kiln_onnx_build_grid_sample},
     {.name = "Resize",
      .attributes =
          "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "

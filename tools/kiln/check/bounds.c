@@ -7,6 +7,7 @@
 #include "chain/codes.h"
 #include "check/operands.h"
 #include "cumulative/codes.h"
+#include "grid/grid.h"
 #include "recurrent/recurrent.h"
 #include "scatter/codes.h"
 
@@ -71,6 +72,29 @@ static double steps(const kiln_dispatch *d)
     return ((const struct kiln_params_recurrent *)d->block.words)->steps;
 }
 
+/* The longest axis that coordinates lie on. */
+static double longest(const struct check_operands *o)
+{
+    const struct kiln_params_grid *p = (const struct kiln_params_grid *)o->dispatch->block.words;
+    return fmax(p->d, fmax(p->h, p->w));
+}
+
+static double largest_of(const struct check_operands *o, int binding)
+{
+    const double *value = o->exact.at[binding];
+    double largest = 0;
+
+    for (size_t k = 0; value && k < o->elements[binding]; k++)
+        largest = fmax(largest, fabs(value[k]));
+    return largest;
+}
+
+/* What one element of x has to do with a coordinate: its own part, and dy's. */
+static double pulls(const struct check_operands *o)
+{
+    return longest(o) / 2 * largest_of(o, 0) * largest_of(o, 3);
+}
+
 static const struct check_bound rows[] = {
     MOVES("compact"),
     MOVES("border"),
@@ -97,6 +121,10 @@ static const struct check_bound rows[] = {
     {"ctc_grad", 24, 2, 0, "an exponent of three terms rounds at each, and once more less the largest"},
     {"cumulate", 181, 2, 0, "every factor of up to 8192 rounds: twice their root", is_product},
     {"cumulate", 24, 2, 0, "an element stands behind four of its lane, seven of lanes, and blocks"},
+    {"grid_sample_grad", 4, 2, 0, "slopes of neighbours cancel, all of them where they are one element",
+     .cancels = pulls},
+    {"grid_taps", 4, 2, 0, "a place rounds as the last element's does, and a weight is what is left of it",
+     .cancels = longest},
     {"normalize", 4, 2, 0, "divides by deviations what a rounded mean was taken from", .cancels = means},
     {"normalize*", 8, 4, 0, "sums of such quotients"},
     {"random", 8, 2, 4, "a logarithm, a root and a sine of a few units, added to a mean"},
