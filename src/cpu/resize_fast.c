@@ -54,17 +54,30 @@ KILN_CLONES(blend, (const params *p, const struct run *a, const struct run *i, c
 
 /* Spread ------------------------------------------------------------------------------------------------- */
 
-/* Rows [q, end) of axis j, elements side by side. */
-KILN_INLINE void spread_any(const params *p, const uint32_t *table, const float *line, size_t q, size_t end,
-                            float *y)
+/* Rows [q, end) of axis j, elements side by side; `taps` is p->taps_j, and known to the compiler where it is 1 or 2. */
+KILN_INLINE void spread_some(const params *p, uint32_t taps, const uint32_t *table, const float *line,
+                             size_t q, size_t end, float *y)
 {
     for (; q < end; q++) {
-        const struct run j = run_of(table, p->rows_j, p->taps_j, q);
+        const struct run j = run_of(table, p->rows_j, taps, q);
         float sum = j.count ? j.weight[0] * line[j.first] : p->outside;
-        for (size_t u = 1; u < j.count; u++)
+        if (taps == 2)
+            sum += j.count > 1 ? j.weight[1] * line[j.first + 1] : 0;
+        for (size_t u = 1; taps > 2 && u < j.count; u++)
             sum += j.weight[u] * line[j.first + u];
         y[q] = sum;
     }
+}
+
+KILN_INLINE void spread_any(const params *p, const uint32_t *table, const float *line, size_t q, size_t end,
+                            float *y)
+{
+    if (p->taps_j == 1)
+        spread_some(p, 1, table, line, q, end, y);
+    else if (p->taps_j == 2)
+        spread_some(p, 2, table, line, q, end, y);
+    else
+        spread_some(p, p->taps_j, table, line, q, end, y);
 }
 
 KILN_INLINE kiln_four times(float weight, kiln_four x)
@@ -160,9 +173,10 @@ static void resize_row(const kiln_dispatch *d, const kiln_memory *m, size_t row,
 {
     const params *p = block_of(d);
     const uint32_t *table = m->at[2];
-    const size_t slice = row / p->oi, n = slice / p->oa, width = (size_t)p->oj * p->inner;
-    const struct run a = run_of(table, p->rows_a, p->taps_a, slice % p->oa),
-                     i = run_of(table, p->rows_i, p->taps_i, row % p->oi),
+    const uint32_t slice = (uint32_t)row / p->oi, n = slice / p->oa; /* 32 bits divide faster */
+    const size_t width = (size_t)p->oj * p->inner;
+    const struct run a = run_of(table, p->rows_a, p->taps_a, slice - n * p->oa),
+                     i = run_of(table, p->rows_i, p->taps_i, (uint32_t)row - slice * p->oi),
                      j = run_of(table, p->rows_j, p->taps_j, 0);
     const ptrdiff_t image = (ptrdiff_t)n * p->a * p->i * p->j * p->inner;
     const float *x = (const float *)m->at[0] + (int32_t)p->x_first + image;
@@ -213,4 +227,4 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
 }
 
 const kiln_variant kiln_cpu_resize_rows = {
-    .name = "rows", .groups = rows, .scratch = scratch, .run = run, .grain = 16};
+    .name = "rows", .groups = rows, .scratch = scratch, .run = run, .grain = 32};

@@ -258,6 +258,49 @@ static kiln_status build_embedding(struct work *w, int64_t size)
     return keep(w, gradient);
 }
 
+/* Eight pictures of 48 x 64 with so many channels, resized; with `train` the gradient by them. */
+static kiln_status build_resize(struct work *w, int64_t channels, const kiln_resize_params *p, bool train)
+{
+    kiln_graph *g = w->graph;
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(8, channels, 48, 64));
+    const kiln_tensor y = kiln_resize(g, x, p);
+    kiln_tensor dx;
+
+    if (!train)
+        return keep(w, y);
+    kiln_gradient(g, y, kiln_input(g, "dy", KILN_F32, kiln_tensor_shape(g, y)), &x, 1, &dx);
+    return keep(w, dx);
+}
+
+static kiln_status build_resize_nearest(struct work *w, int64_t channels)
+{
+    return build_resize(w, channels, &(kiln_resize_params){.scale = {2, 2}}, false);
+}
+
+static kiln_status build_resize_bilinear(struct work *w, int64_t channels)
+{
+    return build_resize(w, channels, &(kiln_resize_params){.scale = {2, 2}, .mode = KILN_RESIZE_LINEAR},
+                        false);
+}
+
+static kiln_status build_resize_training(struct work *w, int64_t channels)
+{
+    return build_resize(w, channels, &(kiln_resize_params){.scale = {2, 2}, .mode = KILN_RESIZE_LINEAR},
+                        true);
+}
+
+static kiln_status build_resize_odd(struct work *w, int64_t channels)
+{
+    return build_resize(w, channels, &(kiln_resize_params){.size = {75, 111}, .mode = KILN_RESIZE_LINEAR},
+                        false);
+}
+
+static kiln_status build_resize_cubic(struct work *w, int64_t channels)
+{
+    return build_resize(w, channels, &(kiln_resize_params){.size = {75, 111}, .mode = KILN_RESIZE_CUBIC},
+                        false);
+}
+
 static kiln_status build_vision_transformer(struct work *w, int64_t size)
 {
     (void)size;
@@ -376,6 +419,11 @@ static const struct row rows[] = {
     {"train attention 1024 h8 d64", build_attention_training, 1024, 1, 0, 0},
     {"train layer norm 4096x768", build_layer_norm, 768, 1, 0, 0},
     {"train embedding 30000x256, 2048 rows", build_embedding, 2048, 1, 0, 0},
+    {"resize nearest x2 8x64x48x64", build_resize_nearest, 64, 4, 0, 5 * 6 * MIB},
+    {"resize bilinear x2 8x64x48x64", build_resize_bilinear, 64, 4, 0, 5 * 6 * MIB},
+    {"train resize bilinear x2 8x64x48x64", build_resize_training, 64, 4, 0, 5 * 6 * MIB},
+    {"resize bilinear 75x111 8x64x48x64", build_resize_odd, 64, 4, 0, 0},
+    {"resize bicubic 75x111 8x64x48x64", build_resize_cubic, 64, 4, 0, 0},
     {"forward resnet18 b1", build_resnet18, 1, 1, 0, 0},
     {"forward resnet18 b8", build_resnet18, 8, 1, 0, 0},
     {"forward resnet50 b1", build_resnet50, 1, 1, 0, 0},

@@ -103,6 +103,17 @@ def picking(rows, width, count):
     return Row(lambda: [torch.randint(0, rows, (count,))], prepare)
 
 
+def resizing(train=False, **p):
+    """Eight pictures of 48 x 64 with 64 channels at another size, or the gradient by them: its backward alone."""
+    def prepare(device, x, dy):
+        if not train:
+            return torch.no_grad()(lambda: F.interpolate(x.to(device), **p))
+        x = x.to(device).requires_grad_()
+        y = F.interpolate(x, **p)
+        return lambda: torch.autograd.grad(y, x, dy.to(device), retain_graph=True)
+    return Row(lambda: [torch.rand(8, 64, 48, 64), torch.rand(8, 64, 96, 128) if train else torch.zeros(1)], prepare, 4)
+
+
 def normalizing(rows, width):
     """Layer normalization there and back."""
     def prepare(device, x):
@@ -139,6 +150,11 @@ def rows():
         "train attention 1024 h8 d64": attending(8, 1024, train=True),
         "train embedding 30000x256, 2048 rows": picking(30000, 256, 2048),
         "train layer norm 4096x768": normalizing(4096, 768),
+        "resize nearest x2 8x64x48x64": resizing(scale_factor=2, mode="nearest"),
+        "resize bilinear x2 8x64x48x64": resizing(scale_factor=2, mode="bilinear"),
+        "train resize bilinear x2 8x64x48x64": resizing(train=True, scale_factor=2, mode="bilinear"),
+        "resize bilinear 75x111 8x64x48x64": resizing(size=(75, 111), mode="bilinear"),
+        "resize bicubic 75x111 8x64x48x64": resizing(size=(75, 111), mode="bicubic"),
         **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048)},
     }
 
