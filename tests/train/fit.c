@@ -78,11 +78,11 @@ Test(fit, stops_early_when_validation_gets_no_better)
     struct seen seen = {0};
     const char *best = toy_path("best.safetensors");
     toy_open(&t, "cpu", KILN_ZERO);
-    cr_assert_eq(kiln_dataset_set_params(t.data, NULL),
-                 KILN_OK); /* in another order the mean rounds otherwise */
+    cr_assert_eq(kiln_dataset_set_params(t.data, NULL), KILN_OK);
     cr_assert_eq(kiln_fit(t.learn, t.data,
                           &(kiln_fit_params){.epochs = 50,
                                              .batch = 64,
+                                             .in_order = true, /* in another the mean rounds otherwise */
                                              .validation = t.data,
                                              .grade = t.grade,
                                              .watch = t.loss,
