@@ -9,9 +9,11 @@
 
 /* Pictures, boxes */
 static const struct check_shape lists[] = {
-    {"1x1", "a lone box"},        {"2x7", "primes"},   {"1x64", "a group"},
-    {"3x65", "one past a group"}, {"1x1031", "many"},  {"131x3", "many lists"},
-    {"0x5", "no lists"},          {"3x0", "no boxes"}, {0},
+    {"1x1", "a lone box"},        {"2x7", "primes"},
+    {"1x64", "a group"},          {"3x65", "one past a group"},
+    {"1x1031", "many"},           {"131x3", "many lists"},
+    {"5x130", "past two groups"}, {"0x5", "no lists"},
+    {"3x0", "no boxes"},          {0},
 };
 
 static kiln_tensor any_boxes(struct check_graph *c)
