@@ -145,7 +145,7 @@ int cmd_check(int argc, char **argv)
     const struct args args = {
         .command = "check",
         .operands = "[A.json B.json ...]",
-        .most = 8,
+        .most = 24,
         .about =
             "Run every operator's cases on a device, over awkward shapes: each kernel that they reach, by each of\n"
             "its variants, against what it means in float64. Ends with 1 if one is off.",

@@ -15,7 +15,7 @@
 #include "check/document.h"
 #include "check/markup.h"
 
-enum { TYPES = 16, MOST_REPORTS = 8 };
+enum { TYPES = 16, MOST_REPORTS = 24 };
 
 /* A line of the table: an operator, whose cases may be listed in several rows. */
 struct line {
@@ -28,7 +28,8 @@ struct page {
     KILN_VEC(struct line) line;
     uint32_t types; /* that any operator claims */
     struct check_document report[MOST_REPORTS];
-    int reports;
+    int reports, column[MOST_REPORTS],
+        columns; /* the first report of each device; others are more parts of its run */
     struct kiln_text text;
 };
 
@@ -132,21 +133,34 @@ static void add_gradient(struct page *p, const char *op)
         kiln_text_add(&p->text, " | |");
 }
 
-static void add_outcome(struct page *p, int report, const char *op)
+static const char *device_of(const struct page *p, int report, const char *key)
 {
-    const struct outcome o = outcome_of(&p->report[report], op);
+    return check_text_of(cJSON_GetObjectItemCaseSensitive(p->report[report].root, "device"), key);
+}
 
+static bool is_same_device(const struct page *p, int a, int b)
+{
+    return !strcmp(device_of(p, a, "title"), device_of(p, b, "title"));
+}
+
+static void add_outcome(struct page *p, int column, const char *op)
+{
+    struct outcome o = {0};
+
+    for (int i = 0; i < p->reports; i++) {
+        const struct outcome part = outcome_of(&p->report[i], op);
+        if (!is_same_device(p, i, column))
+            continue;
+        o.passed += part.passed;
+        o.failed += part.failed;
+        o.skipped += part.skipped;
+    }
     kiln_text_add(&p->text, " %d", o.passed);
     if (o.failed)
         kiln_text_add(&p->text, ", **%d failed**", o.failed);
     if (o.skipped)
         kiln_text_add(&p->text, ", %d n/a", o.skipped);
     kiln_text_add(&p->text, " |");
-}
-
-static const char *device_of(const struct page *p, int report, const char *key)
-{
-    return check_text_of(cJSON_GetObjectItemCaseSensitive(p->report[report].root, "device"), key);
 }
 
 /* The page --------------------------------------------------------------------------------------------------- */
@@ -160,23 +174,26 @@ static void add_head(struct page *p)
         "# Operators\n\nGenerated from the tables in the code and from reports of whole runs:\n\n"
         "    kiln check --device NAME --json > A.json\n"
         "    kiln check --operators docs/OPERATORS.md A.json B.json ...\n\n"
+        "A run may be parted: reports of one device are added up.\n"
         "Numbers below a type are cases: shape classes x attributes. A device's number is how many of an\n"
         "operator's cases passed there. Gradients are compared with central differences in float64 along so\n"
-        "many directions; the error is relative to the gradient's norm.\n\n");
-    for (int i = 0; i < p->reports; i++)
-        kiln_text_add(to, "- **%c** %s, %s\n", 'A' + i, device_of(p, i, "title"), device_of(p, i, "driver"));
+        "many directions; the error is relative to the gradient's norm, less what the differences' own rounding\n"
+        "can be.\n\n");
+    for (int i = 0; i < p->columns; i++)
+        kiln_text_add(to, "- **%c** %s, %s\n", 'A' + i, device_of(p, p->column[i], "title"),
+                      device_of(p, p->column[i], "driver"));
     kiln_text_add(to, "\n| operator | gradient |");
     for (int type = 0; type < TYPES; type++)
         if (p->types >> type & 1)
             kiln_text_add(to, " %s |", kiln_type_name((kiln_type)type));
     kiln_text_add(to, " differences | worst error |");
-    for (int i = 0; i < p->reports; i++)
+    for (int i = 0; i < p->columns; i++)
         kiln_text_add(to, " %c |", 'A' + i);
     kiln_text_add(to, "\n|---|---|");
     for (int type = 0; type < TYPES; type++)
         if (p->types >> type & 1)
             kiln_text_add(to, "--:|");
-    for (int i = 0; i < p->reports + 2; i++)
+    for (int i = 0; i < p->columns + 2; i++)
         kiln_text_add(to, "--:|");
     kiln_text_add(to, "\n");
 }
@@ -187,8 +204,8 @@ static void add_lines(struct page *p)
         const struct line *line = &p->line.data[i];
         add_static(p, line, &p->text);
         add_gradient(p, line->op);
-        for (int r = 0; r < p->reports; r++)
-            add_outcome(p, r, line->op);
+        for (int k = 0; k < p->columns; k++)
+            add_outcome(p, p->column[k], line->op);
         kiln_text_add(&p->text, "\n");
     }
 }
@@ -215,6 +232,19 @@ static void finish(struct page *p)
     kiln_text_finish(&p->text);
 }
 
+static kiln_status add_report(struct page *p, const char *path)
+{
+    const int at = p->reports++;
+    const kiln_status status = check_document_load(&p->report[at], path);
+    bool known = false;
+
+    for (int i = 0; i < at && !status; i++)
+        known |= is_same_device(p, i, at);
+    if (!status && !known)
+        p->column[p->columns++] = at;
+    return status;
+}
+
 kiln_status check_write_operators(const char *path, const char *const *reports, int count)
 {
     struct page p = {0};
@@ -224,7 +254,7 @@ kiln_status check_write_operators(const char *path, const char *const *reports, 
         status =
             kiln_fail(KILN_ERROR_ARGUMENT, "check: %d reports, at most %d make a page", count, MOST_REPORTS);
     for (int i = 0; i < count && !status; i++)
-        status = check_document_load(&p.report[p.reports++], reports[i]);
+        status = add_report(&p, reports[i]);
     if (!status) {
         add_head(&p);
         add_lines(&p);
