@@ -233,6 +233,7 @@ def test_check(folder):
     assert len(json.loads(kiln("check", "--op", "add", "--type", "i*", "--json").stdout)["cases"]) >= 16
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
     expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
+    expect_failure(kiln("check", "--stratified", 2), 2, "--stratified 2")
 
 
 def names_of(*arguments):

@@ -134,6 +134,32 @@ static int operators(const char *page, const struct args_list *files)
     return status || !same ? ARGS_FAILED : ARGS_DONE;
 }
 
+/* `part` and the file of `names` are NULL where not given. */
+static int check_cases(struct check *c, const char *part, const char *names)
+{
+    struct check_options *o = &c->options;
+    const struct check_filter *f = &o->filter;
+    int code;
+
+    if (!parse_part(part, &o->filter))
+        return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
+    if (!(f->share >= 0 && f->share <= 1))
+        return args_wrong("check", "--stratified %g: wanted a share above 0, up to 1", f->share);
+    if (names && read_names(&c->names, names))
+        return ARGS_FAILED;
+    if (names)
+        o->filter.names = &c->names;
+    o->probe |= check_is_whole(f);
+    if (has_cases(f))
+        code = run(c);
+    else
+        code = args_wrong("check", "no case is of --op \"%s\", --type \"%s\" and --case \"%s\"%s",
+                          f->op ? f->op : "*", f->type ? f->type : "*", f->name ? f->name : "*",
+                          names ? " and in --cases" : "");
+    kiln_map_finish(&c->names);
+    return code;
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check c = {.options = {.tell = tell, .user = &c}};
@@ -197,15 +223,5 @@ int cmd_check(int argc, char **argv)
     }
     if (files.count)
         return args_wrong("check", "what is \"%s\"? reports are for --diff and --operators", files.item[0]);
-    if (!parse_part(part, &o->filter))
-        return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
-    if (names && read_names(&c.names, names))
-        return ARGS_FAILED;
-    if (names)
-        o->filter.names = &c.names;
-    o->probe |= check_is_whole(&o->filter);
-    code = has_cases(&o->filter) ? run(&c)
-                                 : args_wrong("check", "no case has this --op, --type, --case and --cases");
-    kiln_map_finish(&c.names);
-    return code;
+    return check_cases(&c, part, names);
 }
