@@ -155,7 +155,8 @@ static void add_outcome(struct page *p, int column, const char *op)
         o.failed += part.failed;
         o.skipped += part.skipped;
     }
-    kiln_text_add(&p->text, " %d", o.passed);
+    if (o.passed)
+        kiln_text_add(&p->text, " %d", o.passed);
     if (o.failed)
         kiln_text_add(&p->text, ", **%d failed**", o.failed);
     if (o.skipped)
@@ -176,9 +177,9 @@ static void add_head(struct page *p)
         "    kiln check --operators docs/OPERATORS.md A.json B.json ...\n\n"
         "A run may be parted: reports of one device are added up.\n"
         "Numbers below a type are cases: shape classes x attributes. A device's number is how many of an\n"
-        "operator's cases passed there. Gradients are compared with central differences in float64 along so\n"
-        "many directions; the error is relative to the gradient's norm, less what the differences' own rounding\n"
-        "can be.\n\n");
+        "operator's cases passed there, as far as a run came; runs may be of different days.\n"
+        "Gradients are compared with central differences in float64 along so many directions; the error is\n"
+        "relative to the gradient's norm, less what the differences' own rounding can be.\n\n");
     for (int i = 0; i < p->columns; i++)
         kiln_text_add(to, "- **%c** %s, %s\n", 'A' + i, device_of(p, p->column[i], "title"),
                       device_of(p, p->column[i], "driver"));
