@@ -33,7 +33,7 @@ LAVAPIPE = f"/usr/share/vulkan/icd.d/lvp_icd.{os.uname().machine}.json"
 SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json"
 NO_KERNELS = {"backend", "cpu"}             # of src/cpu
 MOST_OBJECTS = 6                            # of those that a mutant in a header changes
-FEW, MANY = 24, 250                         # cases
+FEW, MANY, ALL = 24, 250, 1 << 30           # cases
 OPERATORS = 5                               # whose cases all run, of those that are about a kernel
 PATIENCE = 60                               # seconds of computing a stage, and what it took before the mutant
 
@@ -344,20 +344,20 @@ DEVICES = {
 }
 
 
-def passes(command, environment, patience):
-    """Whether it ends with 0 within so many seconds of computing; a machine that is busy with other things does not count."""
+def failure(command, environment, patience):
+    """None where it ends with 0 within so many seconds of computing (a machine that is busy does not count); else what it said."""
     def bound():
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(patience), int(patience)))
 
     child = subprocess.Popen(list(map(str, command)), env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, preexec_fn=bound, start_new_session=True)
+                             stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=bound, start_new_session=True)
     try:
-        return child.wait(20 * patience) == 0
+        said = child.communicate(timeout=20 * patience)[1]
     except subprocess.TimeoutExpired:       # it waits for itself
         os.killpg(child.pid, 9)
-        child.wait()
-        return False
+        said = child.communicate()[1]
+    return said if child.returncode else None
 
 
 class Cases:
@@ -376,22 +376,27 @@ class Cases:
             for kernel in {reached.split(" ")[0] for reached in case["reached"]}:
                 self.by_kernel[kernel].append(case)
 
-    def reaching(self, kernels, most):
-        """At most so many, evenly over the kernels and over operators and types, short ones first."""
+    def queue(self, kernel, kernels):
+        """Cases that reach a kernel: one of each operator and type before another, those before that reach little else."""
         groups = collections.defaultdict(list)
-        for kernel in kernels:
-            for case in self.by_kernel[kernel]:
-                groups[kernel, case["op"], case["type"]].append(case)
+        for case in self.by_kernel[kernel]:
+            groups[case["op"], case["type"]].append(case)
+        rng, order = random.Random(kernel), []
         for group in groups.values():
-            random.Random(len(group)).shuffle(group)
-        names, turn = {}, 0
-        while len(names) < most and any(len(group) > turn for group in groups.values()):
-            for group in groups.values():
-                if len(group) > turn and len(names) < most:
-                    names[group[turn]["name"]] = group[turn]["took"]
-            turn += 1
-        return names
+            rng.shuffle(group)
+            for turn, case in enumerate(group):
+                others = {reached.split(" ")[0] for reached in case["reached"]} - kernels
+                order.append((turn, len(others), rng.random(), case))
+        return [case for *_, case in sorted(order, key=lambda item: item[:3])]
 
+    def reaching(self, kernels, most):
+        """At most so many, evenly over the kernels: names and what they take."""
+        queues, names = [self.queue(kernel, kernels) for kernel in sorted(kernels)], {}
+        for turn in range(max(map(len, queues), default=0)):
+            for queue in queues:
+                if turn < len(queue) and len(names) < most:
+                    names[queue[turn]["name"]] = queue[turn]["took"]
+        return names
 
     def operators(self, kernels):
         """Those that are about the kernels most: the fewest others are reached besides."""
@@ -402,13 +407,13 @@ class Cases:
         return sorted(about, key=lambda op: (len(reach[op] - kernels), op))[:OPERATORS] or rows_of(kernels)
 
 
-def stages_of(mutant):
-    """Where it may be found, the cheapest first."""
-    vulkan = [("lavapipe", FEW), ("lavapipe", MANY), ("swiftshader", FEW), ("floor", FEW), ("swiftshader", MANY),
-              ("floor", MANY)]
+def stages_of(mutant, outputs):
+    """Where it may be found, the cheapest first. What only the CPU runs shows nowhere else."""
     if mutant.path.startswith("shaders"):
-        return vulkan
-    return [("cpu", FEW), ("cpu", MANY), ("lavapipe", FEW), ("lavapipe", MANY)]
+        return [("lavapipe", FEW), ("lavapipe", MANY), ("swiftshader", FEW), ("floor", FEW), ("swiftshader", MANY),
+                ("floor", MANY)]
+    meaning = any("reference" in output for output in outputs)
+    return [("cpu", FEW), ("cpu", MANY), *([("lavapipe", FEW), ("lavapipe", MANY)] if meaning else []), ("cpu", ALL)]
 
 
 def stems_of(kernels):
@@ -442,18 +447,22 @@ class Finder:
         for mask in self.cache.glob("**/*mask*"):       # a mutant may have failed a truth test
             mask.unlink()
         environment = {**environment, "XDG_CACHE_HOME": str(self.cache)}
-        return not passes([program, *arguments], environment, patience) and (
-            clean is None or passes([clean, *arguments], environment, patience))
+        said = failure([program, *arguments], environment, patience)
+        if said is None:
+            return False
+        case = re.search(r"^FAILED  (\S+) ", said, re.M)
+        again = ["check", *arguments[1:3], "--case", case[1]] if case else arguments
+        return failure([clean, *again], environment, patience) is None
 
     def check(self, kiln, device, *which, patience):
         title, environment = DEVICES[device]
-        clean = None if device == "cpu" else self.build.folder / "tools/kiln/kiln"      # a case that fails there is not among ours
-        return self.fails(kiln, clean, ["check", "--device", title, *which, "--fail-fast"], environment, patience)
+        arguments = ["check", "--device", title, *which, "--fail-fast"]
+        return self.fails(kiln, self.build.folder / "tools/kiln/kiln", arguments, environment, patience)
 
     def check_some(self, kiln, device, names):
         file = self.shop.folder / "out/cases"
         file.write_text("\n".join(names))
-        return self.check(kiln, device, "--cases", file, patience=PATIENCE + 3 * sum(names.values()))
+        return self.check(kiln, device, "--cases", file, patience=PATIENCE * (1 + len(names) // FEW) + 3 * sum(names.values()))
 
     def test(self, objects, kernels, mutant):
         tests, clean = self.shop.link("tests/test_ops", objects), self.build.folder / "tests/test_ops"
@@ -474,11 +483,12 @@ class Finder:
             return objects, ""
         kernels = self.build.reached_by(outputs)
         kiln = self.shop.link("tools/kiln/kiln", objects)
-        for device, most in stages_of(mutant):
+        on_gpus = any("fast" not in output for output in outputs)
+        for device, most in stages_of(mutant, outputs):
             names = self.cases.reaching(kernels, most)
             if names and self.check_some(kiln, device, names):
                 return "caught", f"kiln check, {device}"
-        for op in self.cases.operators(kernels):
+        for op in self.cases.operators(kernels) if on_gpus else []:
             if self.check(kiln, "lavapipe", "--op", op, patience=10 * PATIENCE):
                 return "caught", f"kiln check, all cases of {op}"
         suite = self.test(objects, kernels, mutant)
@@ -507,20 +517,24 @@ def table(title, outcomes, key):
 
 
 def write_record(record, seed, outcomes):
+    """An explanation that begins with "Equivalent" says that the mutant means the same: no test can catch it."""
     why = explanations(record)
     verdicts = collections.Counter(outcome.verdict for outcome in outcomes)
     planted = verdicts["caught"] + verdicts["survived"]
+    survivors = [outcome for outcome in outcomes if outcome.verdict == "survived"]
+    same = sum(why.get(outcome.identity, "").startswith("Equivalent") for outcome in survivors)
     found = collections.Counter(outcome.by for outcome in outcomes if outcome.verdict == "caught")
     lines = ["# Mutants", "",
              f"Written by `tools/mutate.py --count {planted} --seed {seed}`, which says what a mutant is and how it is sought.",
-             f"{verdicts['caught']} of {planted} were caught, {100 * verdicts['caught'] / max(1, planted):.1f} %. Those that "
-             "compile to the same code, or not at all, are not among them.", "",
+             f"Of {planted} planted, {verdicts['caught']} were caught and {len(survivors)} survived; {same} of these mean the same as "
+             "what they replace. Of the others",
+             f"{100 * verdicts['caught'] / max(1, planted - same):.1f} % were caught. Those that compile to the same code, or not "
+             "at all, are not among them.", "",
              *table("family", outcomes, lambda outcome: outcome.family),
              *table("kind", outcomes, lambda outcome: outcome.kind),
              "Found by: " + ", ".join(f"{by} ({count})" for by, count in found.most_common()) + ".", "", "## Survivors", ""]
-    for outcome in outcomes:
-        if outcome.verdict == "survived":
-            lines += [f"* {outcome.identity}", f"  {why.get(outcome.identity, 'NOT EXPLAINED')}"]
+    for outcome in survivors:
+        lines += [f"* {outcome.identity}", f"  {why.get(outcome.identity, 'NOT EXPLAINED')}"]
     record.write_text("\n".join(lines) + "\n")
 
 
@@ -539,13 +553,11 @@ class Run:
 
     def take_survivors(self):
         """Those of the last run are planted again; the others' outcomes stay."""
-        last = [Outcome(*outcome) for outcome in json.loads(self.state.read_text())]
-        survived = {outcome.identity for outcome in last if outcome.verdict == "survived"}
-        again = [drawn for drawn in self.order if identity(drawn[0]) in survived]
-        here = {identity(mutant) for mutant, _ in again}
-        self.outcomes = [outcome for outcome in last if outcome.identity not in survived]
-        self.order, self.wanted = iter(again), self.planted() + len(again)
-        for gone in survived - here:
+        self.outcomes = [Outcome(*outcome) for outcome in json.loads(self.state.read_text())]
+        survived = {outcome.identity for outcome in self.outcomes if outcome.verdict == "survived"}
+        again = {identity(drawn[0]): drawn for drawn in self.order if identity(drawn[0]) in survived}
+        self.order, self.wanted = iter(again.values()), self.planted() + len(again)
+        for gone in survived - set(again):
             print(f"gone: {gone}")
 
     def next(self):
@@ -560,10 +572,14 @@ class Run:
     def planted(self):
         return sum(outcome.verdict in ("caught", "survived") for outcome in self.outcomes)
 
+    def note(self, outcome):
+        """In place of what the same mutant came to before, if it did."""
+        self.outcomes = [*(o for o in self.outcomes if o.identity != outcome.identity), outcome]
+
     def tell(self, mutant, verdict, by, took):
         with self.lock:
             self.under_way -= 1
-            self.outcomes.append(Outcome(identity(mutant), mutant.family, mutant.kind, verdict, by))
+            self.note(Outcome(identity(mutant), mutant.family, mutant.kind, verdict, by))
             print(f"{self.planted():4} {took:6.1f} s  {verdict:10} {mutant.kind:8} {mutant.line + 1:4} {identity(mutant)}"
                   f"{', by ' + by if by else ''}", flush=True)
             if not self.options.draw:
