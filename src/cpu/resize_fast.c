@@ -221,7 +221,8 @@ static uint64_t rows(const kiln_caps *caps, const kiln_dispatch *d)
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
-    float *room = (float *)m->scratch + (size_t)worker * room_of(block_of(d));
+    const size_t floats = room_of(block_of(d));
+    float *room = floats ? (float *)m->scratch + (size_t)worker * floats : NULL;
     for (size_t row = first; row < first + count; row++)
         resize_row(d, m, row, room);
 }
