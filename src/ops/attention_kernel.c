@@ -9,6 +9,7 @@
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "shaders.h"
 
 static const struct kiln_params_attention *block_of(const kiln_dispatch *d)
@@ -96,9 +97,7 @@ static uint64_t unit(const kiln_dispatch *d)
 {
     uint64_t most = 1;
     for (int i = 0; i < d->kernel->bindings; i++) {
-        uint64_t units = 128;
-        for (uint64_t left = pair_of(d, i) * pairs_a_unit(d); units > 1 && left % 2 == 0; left /= 2)
-            units /= 2;
+        const uint64_t units = kiln_value_unit(pair_of(d, i) * pairs_a_unit(d));
         most = units > most ? units : most;
     }
     return most;

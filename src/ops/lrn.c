@@ -14,6 +14,7 @@
 #include "base/number.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "shaders.h"
 
 struct params {
@@ -153,13 +154,9 @@ static uint64_t extent(const kiln_dispatch *d)
     return block_of(d)->outer;
 }
 
-/* Images behind which elements are at a multiple of 256 bytes, be they halves. */
 static uint64_t unit(const kiln_dispatch *d)
 {
-    uint64_t images = 128;
-    for (uint64_t left = image_of(d); images > 1 && left % 2 == 0; left /= 2)
-        images /= 2;
-    return images;
+    return kiln_value_unit(image_of(d));
 }
 
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)

@@ -4,6 +4,7 @@
 #include "normalize/sums.h"
 #include "ops/kernels.h"
 #include "ops/rows.h"
+#include "ops/window.h"
 #include "shaders.h"
 
 static const struct kiln_params_normalize *block_of(const kiln_dispatch *d)
@@ -28,17 +29,6 @@ static uint64_t extent(const kiln_dispatch *d)
     return p->rows / p->step / p->groups;
 }
 
-/* Units behind which as many values as `each` of them has are at a multiple of 256 bytes, be they halves. */
-static uint64_t aligned(uint64_t each)
-{
-    uint64_t unit = 128;
-    while (unit > 1 && each % 2 == 0) {
-        unit /= 2;
-        each /= 2;
-    }
-    return unit;
-}
-
 /* Values of x that belong to a unit of the cut. */
 static uint64_t values_of(const struct kiln_params_normalize *p)
 {
@@ -47,7 +37,7 @@ static uint64_t values_of(const struct kiln_params_normalize *p)
 
 static uint64_t unit(const kiln_dispatch *d)
 {
-    return aligned(values_of(block_of(d)));
+    return kiln_value_unit(values_of(block_of(d)));
 }
 
 /* x and what has its shape; mean and inverse stay whole. */
@@ -155,7 +145,7 @@ static uint64_t sums_extent(const kiln_dispatch *d)
 static uint64_t sums_unit(const kiln_dispatch *d)
 {
     const struct kiln_params_normalize_sums *p = sums_of(d);
-    return aligned((uint64_t)p->part_length * p->channels * p->inner);
+    return kiln_value_unit((uint64_t)p->part_length * p->channels * p->inner);
 }
 
 static void sums_take(kiln_dispatch *d, uint64_t first, uint64_t count)

@@ -17,6 +17,7 @@
 #include "device/variants.h"
 #include "graph/graph.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "shaders.h"
 
 /* Tables ------------------------------------------------------------------------------------------------- */
@@ -221,13 +222,9 @@ static uint64_t extent(const kiln_dispatch *d)
     return units(d) * block_of(d)->depth / batch_of(d);
 }
 
-/* Batches behind which elements are at a multiple of 256 bytes, be they halves. */
 static uint64_t unit(const kiln_dispatch *d)
 {
-    uint64_t batches = 128;
-    for (uint64_t left = batch_of(d); batches > 1 && left % 2 == 0; left /= 2)
-        batches /= 2;
-    return batches;
+    return kiln_value_unit(batch_of(d));
 }
 
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)

@@ -26,6 +26,15 @@ static inline uint64_t kiln_narrow_unit(const kiln_dispatch *d, const uint64_t *
     return least;
 }
 
+/** The fewest units, of so many values each, behind which values are at a multiple of 256 bytes, be they halves. */
+static inline uint64_t kiln_value_unit(uint64_t values)
+{
+    uint64_t least = 128;
+    for (; least > 1 && values % 2 == 0; values /= 2)
+        least /= 2;
+    return least;
+}
+
 /**
  * Let binding i cover `span` elements from the one on that lies `skip` behind its beginning; returns how many elements behind
  * its new beginning that one lies: for equal skips the same in every binding. An unbound one stays so.

@@ -31,7 +31,8 @@
 /* What a row runs. */
 struct work {
     kiln_graph *graph;
-    kiln_tensor run[3]; /* the list, ended by none */
+    kiln_tensor run[3];       /* the list, ended by none */
+    picture_network *network; /* the row's */
     bool train;
     int classes;           /* that its labels are below; 0 means 10 */
     struct classifier net; /* of LeNet's rows: owns the graph */
@@ -41,9 +42,10 @@ struct row {
     const char *name;
     kiln_status (*build)(struct work *w, int64_t size);
     int64_t size;
-    int count;    /* runs a sample */
-    double flops; /* of a run; 0: not what the row is about */
-    double bytes; /* that a run must move; 0: likewise */
+    int count;                /* runs a sample */
+    double flops;             /* of a run; 0: not what the row is about */
+    double bytes;             /* that a run must move; 0: likewise */
+    picture_network *network; /* of build_prediction */
 };
 
 static kiln_tensor matrix(kiln_graph *g, const char *name, int64_t rows, int64_t columns)
@@ -331,12 +333,6 @@ static kiln_tensor pictures(struct work *w, picture_network *network, int64_t ro
                    kiln_input(w->graph, "image", KILN_F32, KILN_SHAPE(KILN_BATCH, 3, rows, columns)));
 }
 
-static kiln_status predict(struct work *w, picture_network *network, int64_t rows, int64_t columns)
-{
-    w->run[0] = pictures(w, network, rows, columns);
-    return kiln_graph_status(w->graph);
-}
-
 static kiln_status learn(struct work *w, kiln_tensor scores, kiln_tensor label)
 {
     w->train = true;
@@ -345,40 +341,12 @@ static kiln_status learn(struct work *w, kiln_tensor scores, kiln_tensor label)
     return kiln_graph_status(w->graph);
 }
 
-static kiln_status build_resnet18(struct work *w, int64_t size)
+/* The row's network on pictures of ImageNet's size. */
+static kiln_status build_prediction(struct work *w, int64_t size)
 {
     (void)size;
-    return predict(w, resnet18, 224, 224);
-}
-
-static kiln_status build_resnet50(struct work *w, int64_t size)
-{
-    (void)size;
-    return predict(w, resnet50, 224, 224);
-}
-
-static kiln_status build_vgg16(struct work *w, int64_t size)
-{
-    (void)size;
-    return predict(w, vgg16, 224, 224);
-}
-
-static kiln_status build_mobilenet_v1(struct work *w, int64_t size)
-{
-    (void)size;
-    return predict(w, mobilenet_v1, 224, 224);
-}
-
-static kiln_status build_mobilenet_v2(struct work *w, int64_t size)
-{
-    (void)size;
-    return predict(w, mobilenet_v2, 224, 224);
-}
-
-static kiln_status build_squeezenet(struct work *w, int64_t size)
-{
-    (void)size;
-    return predict(w, squeezenet, 224, 224);
+    w->run[0] = pictures(w, w->network, 224, 224);
+    return kiln_graph_status(w->graph);
 }
 
 static kiln_status build_resnet20(struct work *w, int64_t size)
@@ -424,13 +392,13 @@ static const struct row rows[] = {
     {"train resize bilinear x2 8x64x48x64", build_resize_training, 64, 4, 0, 5 * 6 * MIB},
     {"resize bilinear 75x111 8x64x48x64", build_resize_odd, 64, 4, 0, 0},
     {"resize bicubic 75x111 8x64x48x64", build_resize_cubic, 64, 4, 0, 0},
-    {"forward resnet18 b1", build_resnet18, 1, 1, 0, 0},
-    {"forward resnet18 b8", build_resnet18, 8, 1, 0, 0},
-    {"forward resnet50 b1", build_resnet50, 1, 1, 0, 0},
-    {"forward vgg16 b1", build_vgg16, 1, 1, 0, 0},
-    {"forward mobilenet_v1 b1", build_mobilenet_v1, 1, 1, 0, 0},
-    {"forward mobilenet_v2 b1", build_mobilenet_v2, 1, 1, 0, 0},
-    {"forward squeezenet b1", build_squeezenet, 1, 1, 0, 0},
+    {"forward resnet18 b1", build_prediction, 1, 1, 0, 0, resnet18},
+    {"forward resnet18 b8", build_prediction, 8, 1, 0, 0, resnet18},
+    {"forward resnet50 b1", build_prediction, 1, 1, 0, 0, resnet50},
+    {"forward vgg16 b1", build_prediction, 1, 1, 0, 0, vgg16},
+    {"forward mobilenet_v1 b1", build_prediction, 1, 1, 0, 0, mobilenet_v1},
+    {"forward mobilenet_v2 b1", build_prediction, 1, 1, 0, 0, mobilenet_v2},
+    {"forward squeezenet b1", build_prediction, 1, 1, 0, 0, squeezenet},
     {"train resnet20 cifar b128", build_resnet20, 128, 1, 0, 0},
     {"train unet 96x128 b8", build_unet, 8, 1, 0, 0},
     {"matmul 256", build_matmul, 256, 64, GFLOP(256.0), 0},
@@ -523,7 +491,7 @@ static kiln_status time_program(const struct bench *b, kiln_program *p, const st
 
 static kiln_status measure(const struct bench *b, const struct row *row, struct times *out)
 {
-    struct work w = {0};
+    struct work w = {.network = row->network};
     kiln_weights *weights = NULL;
     kiln_program *p = NULL;
     kiln_status status;
