@@ -24,8 +24,15 @@ extern "C" {
 typedef struct kiln_onnx_fixed {
     const char *input; /* NULL: by its place, `index`, among the inputs that are no initializers */
     int index;
-    kiln_array value; /* of the input's type */
+    kiln_array
+        value; /* of the input's type; data NULL: it stays an input, of which only the shape is given */
 } kiln_onnx_fixed;
+
+/** A size that the file names, or leaves out ("INPUT.AXIS"), given while the model is read. */
+typedef struct kiln_onnx_size {
+    const char *name;
+    int64_t value;
+} kiln_onnx_size;
 
 typedef struct kiln_onnx_params {
     /* Dropout and BatchNormalization learn in programs that train; else they do as the file says */
@@ -33,6 +40,8 @@ typedef struct kiln_onnx_params {
     bool free_batch; /* axis 0 of every input is KILN_BATCH, whatever size the file gives it */
     const kiln_onnx_fixed *fixed;
     int fixed_count;
+    const kiln_onnx_size *sizes;
+    int size_count;
     int64_t most_steps; /* of a Loop that data ends, which is refused where this is 0 */
 } kiln_onnx_params;
 

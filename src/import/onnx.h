@@ -397,6 +397,7 @@ bool kiln_onnx_fold_squeeze(kiln_onnx_node *n);
 bool kiln_onnx_fold_unsqueeze(kiln_onnx_node *n);
 bool kiln_onnx_fold_concat(kiln_onnx_node *n);
 bool kiln_onnx_fold_slice(kiln_onnx_node *n);
+bool kiln_onnx_fold_transpose(kiln_onnx_node *n);
 bool kiln_onnx_fold_gather(kiln_onnx_node *n);
 bool kiln_onnx_fold_expand(kiln_onnx_node *n);
 bool kiln_onnx_fold_range(kiln_onnx_node *n);

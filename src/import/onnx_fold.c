@@ -430,38 +430,116 @@ bool kiln_onnx_fold_unsqueeze(kiln_onnx_node *n)
     return reshaped(n, shape);
 }
 
-/* Lists end to end: along axis 0, where each input lies whole. */
+/* Whether the inputs are alike but for their sizes on that axis; shape receives that of all of them end to end. */
+static bool joined(kiln_onnx_node *n, int axis, kiln_shape *shape)
+{
+    const kiln_spec first = kiln_onnx_spec(n, 0);
+    *shape = first.shape;
+    for (int i = 1; i < n->inputs; i++) {
+        const kiln_spec x = kiln_onnx_spec(n, i);
+        kiln_shape own = x.shape;
+        if (x.type != first.type || own.rank != shape->rank)
+            return false;
+        own.size[axis] = shape->size[axis];
+        if (!kiln_shape_equal(&own, shape))
+            return false;
+        shape->size[axis] += x.shape.size[axis];
+    }
+    return true;
+}
+
 bool kiln_onnx_fold_concat(kiln_onnx_node *n)
 {
     const kiln_spec first = kiln_onnx_spec(n, 0);
-    const int64_t axis = kiln_onnx_int(n, "axis", 1);
-    int64_t total = 0, at = 0;
-    for (int i = 0; i < n->inputs; i++) {
-        const kiln_spec x = kiln_onnx_spec(n, i);
-        if (x.shape.rank != 1 || x.type != first.type || (axis != 0 && axis != -1))
-            return false;
-        total += x.shape.size[0];
+    const int64_t given = kiln_onnx_int(n, "axis", 1);
+    const int axis = (int)(given < 0 ? given + first.shape.rank : given);
+    kiln_shape shape;
+    if (axis < 0 || axis >= first.shape.rank || !joined(n, axis, &shape))
+        return false;
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, first.type, shape);
+    int64_t rows = 1;
+    for (int i = 0; i < axis; i++)
+        rows *= shape.size[i];
+    const int64_t length = rows ? kiln_shape_count(&shape) / rows : 0; /* of a row, in all of them */
+    int64_t at = 0;
+    for (int i = 0; to && rows && i < n->inputs; i++) {
+        const kiln_shape own = kiln_onnx_spec(n, i).shape;
+        const int64_t part = kiln_shape_count(&own) / rows;
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(to + r * length + at, kiln_onnx_items(n->m, n->in[i]) + r * part,
+                   (size_t)part * sizeof *to);
+        at += part;
     }
-    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, first.type, KILN_SHAPE(total));
-    for (int i = 0; to && i < n->inputs; i++) {
-        const int64_t count = kiln_onnx_spec(n, i).shape.size[0];
-        memcpy(to + at, kiln_onnx_items(n->m, n->in[i]), (size_t)count * sizeof *to);
-        at += count;
+    return to != NULL;
+}
+
+/* How the elements of an output lie in its input: index i of axis k is `step[k]` times i further. */
+struct view {
+    kiln_shape shape;
+    int64_t first, step[KILN_MAX_RANK];
+};
+
+static struct view whole(kiln_shape x)
+{
+    struct view v = {.shape = x};
+    int64_t step = 1;
+    for (int i = x.rank - 1; i >= 0; i--) {
+        v.step[i] = step;
+        step *= x.size[i];
+    }
+    return v;
+}
+
+static bool viewed(kiln_onnx_node *n, const struct view *v)
+{
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, kiln_onnx_spec(n, 0).type, v->shape);
+    for (int64_t i = 0; to && i < kiln_shape_count(&v->shape); i++) {
+        int64_t rest = i, at = v->first;
+        for (int k = v->shape.rank - 1; k >= 0; k--) {
+            at += rest % v->shape.size[k] * v->step[k];
+            rest /= v->shape.size[k];
+        }
+        to[i] = from[at];
     }
     return to != NULL;
 }
 
 bool kiln_onnx_fold_slice(kiln_onnx_node *n)
 {
-    const kiln_spec x = kiln_onnx_spec(n, 0);
+    struct view v = whole(kiln_onnx_spec(n, 0).shape);
     struct kiln_onnx_range r[KILN_MAX_RANK];
-    if (x.shape.rank != 1 || kiln_onnx_slices(n, r) != 1 || r->count < 0)
+    bool cut[KILN_MAX_RANK] = {0};
+    const int count = kiln_onnx_slices(n, r);
+    for (int i = 0; i < count; i++) {
+        if (r[i].count < 0 || cut[r[i].axis])
+            return false;
+        cut[r[i].axis] = true;
+        v.first += r[i].first * v.step[r[i].axis];
+        v.step[r[i].axis] *= r[i].step;
+        v.shape.size[r[i].axis] = r[i].count;
+    }
+    return count >= 0 && viewed(n, &v);
+}
+
+bool kiln_onnx_fold_transpose(kiln_onnx_node *n)
+{
+    const struct view x = whole(kiln_onnx_spec(n, 0).shape);
+    struct view v = x;
+    bool there[KILN_MAX_RANK] = {0};
+    int count;
+    const int64_t *perm = kiln_onnx_ints(n, "perm", &count);
+    if (perm && count != x.shape.rank)
         return false;
-    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
-    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, KILN_SHAPE(r->count));
-    for (int64_t i = 0; to && i < r->count; i++)
-        to[i] = from[r->first + i * r->step];
-    return to != NULL;
+    for (int i = 0; i < x.shape.rank; i++) {
+        const int64_t from = perm ? perm[i] : x.shape.rank - 1 - i;
+        if (from < 0 || from >= x.shape.rank || there[from])
+            return false;
+        there[from] = true;
+        v.shape.size[i] = x.shape.size[from];
+        v.step[i] = x.step[from];
+    }
+    return viewed(n, &v);
 }
 
 /* Along axis 0: each index takes a row. */

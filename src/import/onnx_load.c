@@ -133,6 +133,17 @@ kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 
 /* Inputs ---------------------------------------------------------------------------------------------------------- */
 
+/* What the caller gave for a size of that name; else a symbol of the graph. */
+static int64_t given_size(const struct kiln_onnx *m, const char *name)
+{
+    for (int i = 0; i < m->params.size_count; i++) {
+        const kiln_onnx_size *s = &m->params.sizes[i];
+        if (!strcmp(s->name, name) && s->value >= 0 && s->value <= KILN_ONNX_MOST_SIZE)
+            return s->value;
+    }
+    return kiln_dim(m->g, name);
+}
+
 static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__TensorShapeProto__Dimension *dim,
                        int axis)
 {
@@ -148,10 +159,10 @@ static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__Tenso
         m->old_batch = known ? dim->dim_value : m->old_batch;
         return KILN_BATCH;
     }
-    return known ? dim->dim_value : kiln_dim(m->g, named ? dim->dim_param : unnamed);
+    return known ? dim->dim_value : given_size(m, named ? dim->dim_param : unnamed);
 }
 
-/* The value that the caller fixed an input to; NULL if none. */
+/* What the caller fixed of an input; NULL if nothing. */
 static const kiln_array *fixed_value(const struct kiln_onnx *m, const char *input)
 {
     for (int i = 0; i < m->params.fixed_count; i++) {
@@ -176,6 +187,19 @@ static kiln_status add_fixed(struct kiln_onnx *m, const char *name, kiln_type ty
     return KILN_OK;
 }
 
+/* The shape that the caller gave, where it is one that the file allows. */
+static kiln_shape given_shape(struct kiln_onnx *m, const char *name, kiln_shape own, kiln_shape given)
+{
+    if (given.rank != own.rank)
+        kiln_onnx_fail(m, KILN_ERROR_SHAPE, "input \"%s\" has rank %d, given %d", name, own.rank, given.rank);
+    for (int i = 0; i < own.rank && !m->status; i++)
+        if (given.size[i] < 0 || given.size[i] > KILN_ONNX_MOST_SIZE ||
+            (own.size[i] >= 0 && own.size[i] != given.size[i]))
+            kiln_onnx_fail(m, KILN_ERROR_SHAPE, "input \"%s\": axis %d has %lld, given %lld", name, i,
+                           (long long)own.size[i], (long long)given.size[i]);
+    return given;
+}
+
 static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
 {
     kiln_spec spec = {0};
@@ -189,7 +213,7 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
                               "input \"%s\" is no tensor of a type that is supported", info->name);
     const kiln_array *fixed = fixed_value(m, info->name);
     m->inputs++;
-    if (fixed)
+    if (fixed && fixed->data)
         return add_fixed(m, info->name, spec.type, fixed);
     const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
     if (!shape || shape->n_dim > KILN_MAX_RANK)
@@ -199,6 +223,8 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
     spec.shape.rank = (int)shape->n_dim;
     for (int i = 0; i < spec.shape.rank && !m->status; i++)
         spec.shape.size[i] = size_of(m, info->name, shape->dim[i], i);
+    if (fixed && !m->status)
+        spec.shape = given_shape(m, info->name, spec.shape, fixed->shape);
     struct kiln_onnx_value *v = m->status ? NULL : kiln_onnx_add(m, info->name);
     if (v)
         v->tensor = kiln_input(m->g, info->name, spec.type, spec.shape);

@@ -49,7 +49,8 @@ kiln_tensor kiln_onnx_in(kiln_onnx_node *n, int i)
         return KILN_NONE;
     const kiln_tensor t = kiln_onnx_tensor_of(n->m, n->in[i]);
     if (!t.id && !kiln_graph_status(n->g) && !n->m->status)
-        kiln_onnx_refuse(n, "input \"%s\" depends on a symbolic size", n->in[i]->name);
+        kiln_onnx_refuse(n, "input \"%s\" depends on a symbolic size; it may be given when the model is read",
+                         n->in[i]->name);
     return t;
 }
 

@@ -1,18 +1,11 @@
-"""What the golden scripts share: their options, the safetensors writer, parameters as text.
-
-A safetensors file is a little-endian 64-bit length, that many bytes of JSON, and the raw values. The JSON gives
-each tensor's type, shape and byte range behind the header; "__metadata__" maps names to text.
-"""
+"""What the golden scripts that use PyTorch share: their options, recording, parameters as text."""
 import argparse
 import json
 import pathlib
-import struct
 
-import numpy
 import torch
 
-FOLDER = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"
-TYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "int32": "I32"}
+from tensors import FOLDER, write
 
 
 def main(record, name, doc):
@@ -24,25 +17,8 @@ def main(record, name, doc):
     torch.set_num_threads(1)                    # one order of summation, so that every run writes the same bytes
     torch.use_deterministic_algorithms(True)
     tensors, metadata = record()
-    size = write(path, tensors, metadata)
+    size = write(path, {name: t.detach() if torch.is_tensor(t) else t for name, t in tensors.items()}, metadata)
     print(f"{path}: {len(tensors)} tensors, {size} bytes")
-
-
-def write(path, tensors, metadata):
-    """Write arrays or PyTorch tensors by name; the widest types come first, so that each value lies aligned."""
-    arrays = {name: numpy.asarray(t.detach() if torch.is_tensor(t) else t, order="C") for name, t in tensors.items()}
-    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
-
-    header, end = {"__metadata__": metadata}, 0
-    for name, a in arrays.items():
-        header[name] = {"dtype": TYPES[a.dtype.name], "shape": a.shape, "data_offsets": [end, end + a.nbytes]}
-        end += a.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in arrays.values()))
-    return 8 + len(text) + end
 
 
 def exact(t):
