@@ -27,6 +27,7 @@ typedef struct kiln_grid_params {
     kiln_grid_mode mode;
     kiln_grid_padding padding;
     bool align_corners; /* -1 and 1 are the outermost elements' centres; else x's edges */
+    bool elements;      /* coordinates count elements instead, from 0 at the first one's centre */
 } kiln_grid_params;
 
 /**

@@ -12,6 +12,7 @@
 
 #include <kiln/device.h>
 
+#include <kiln/algebra.h>
 #include <kiln/arrange.h>
 #include <kiln/assign.h>
 #include <kiln/attention.h>
@@ -20,6 +21,7 @@
 #include <kiln/decode.h>
 #include <kiln/detection.h>
 #include <kiln/elementwise.h>
+#include <kiln/fold.h>
 #include <kiln/graph.h>
 #include <kiln/grid.h>
 #include <kiln/indexing.h>

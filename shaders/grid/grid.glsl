@@ -3,6 +3,7 @@ KILN_CONSTANT(0, MODE);
 KILN_CONSTANT(1, PADDING);
 KILN_CONSTANT(2, FLAGS);
 #define ALIGN ((FLAGS & KILN_GRID_ALIGN) != 0u)
+#define ELEMENTS ((FLAGS & KILN_GRID_ELEMENTS) != 0u)
 #define VOLUME ((FLAGS & KILN_GRID_VOLUME) != 0u)
 #define AXES (VOLUME ? 3u : 2u)
 #define TAPS (MODE == KILN_GRID_MODE_NEAREST ? 1u : MODE == KILN_GRID_MODE_LINEAR ? 2u : 4u)
@@ -47,8 +48,8 @@ int element(float u, uint size)
 
 kiln_taps taps_of(float v, uint size)
 {
-    const float n = float(size), scale = 0.5 * (ALIGN ? n - 1.0 : n);
-    const float plain = (v + 1.0) * scale - (ALIGN ? 0.0 : 0.5);
+    const float n = float(size), scale = ELEMENTS ? 1.0 : 0.5 * (ALIGN ? n - 1.0 : n);
+    const float plain = ELEMENTS ? v : (v + 1.0) * scale - (ALIGN ? 0.0 : 0.5);
     vec2 u = vec2(kiln_is_nan(plain) ? -100.0 : clamp(plain, -1e9, 1e9), 1.0);
     if (MODE != KILN_GRID_MODE_CUBIC && PADDING != KILN_GRID_PAD_ZEROS)
         u = inside(u.x, n);

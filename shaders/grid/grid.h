@@ -7,7 +7,7 @@
  *                      x have KILN_GRID_NOWHERE
  *
  * x [images, channels, d, h, w], grid [images, places, 2 or 3]. Along an axis of n elements coordinate v lies at
- * u = ((v + 1) n - 1) / 2, or (v + 1) (n - 1) / 2 with ALIGN. NaN lies at -100; u is brought into [-10^9, 10^9]. With border
+ * u = ((v + 1) n - 1) / 2, or (v + 1) (n - 1) / 2 with ALIGN, or v with ELEMENTS. NaN lies at -100; u is brought into [-10^9, 10^9]. With border
  * or reflection u is brought into x, or, where taps are four, each tap is. Taps are the nearest element; the two around u, 1 - t
  * and t; or four, by the curve of Keys with a = -0.75. They count the last axis fastest.
  *
@@ -30,6 +30,7 @@
 
 #define KILN_GRID_ALIGN 1u
 #define KILN_GRID_VOLUME 2u     /* three coordinates */
+#define KILN_GRID_ELEMENTS 4u   /* u = v */
 
 #define KILN_GRID_NOWHERE 0x80000000u
 

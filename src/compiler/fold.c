@@ -70,7 +70,8 @@ static bool evaluate(struct kiln_rewrite *r, const kiln_node *n, const kiln_tens
                        : kiln_interpret_node(r->from, n, wide, y) == KILN_OK;
 }
 
-bool kiln_fold(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in, const kiln_spec *out)
+bool kiln_fold_constant(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in,
+                        const kiln_spec *out)
 {
     if (!foldable(r, n, in, out))
         return false;

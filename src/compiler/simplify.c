@@ -289,7 +289,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
         r->map[n->out[0].id] = passed;
         return KILN_OK;
     }
-    if (r->size && kiln_fold(r, n, in, &out))
+    if (r->size && kiln_fold_constant(r, n, in, &out))
         return r->to->status;
     for (int i = 0; i < n->inputs; i++)
         in[i] = kiln_rewrite_input(r, n, i);

@@ -14,7 +14,7 @@ struct grid {
     const struct kiln_params_grid *p;
     uint32_t mode, padding;
     int axes, taps; /* taps of an axis */
-    bool align;
+    bool align, elements;
 };
 
 static struct grid grid_of(const void *block, const uint32_t *constants)
@@ -26,7 +26,8 @@ static struct grid grid_of(const void *block, const uint32_t *constants)
                          .padding = constants[1],
                          .axes = constants[2] & KILN_GRID_VOLUME ? 3 : 2,
                          .taps = taps[constants[0]],
-                         .align = constants[2] & KILN_GRID_ALIGN};
+                         .align = constants[2] & KILN_GRID_ALIGN,
+                         .elements = constants[2] & KILN_GRID_ELEMENTS};
 }
 
 /* u brought into x by its padding; *sign becomes 0 where it was clamped, and changes where it runs back. */
@@ -69,7 +70,8 @@ static struct taps taps_of(const struct grid *g, double v, uint32_t size)
 {
     struct taps k = {.weight = {1}};
     const double n = size;
-    double scale = (g->align ? n - 1 : n) / 2, u = (v + 1) * scale - (g->align ? 0 : 0.5);
+    double scale = g->elements ? 1 : (g->align ? n - 1 : n) / 2;
+    double u = g->elements ? v : (v + 1) * scale - (g->align ? 0 : 0.5);
     u = isnan(u) ? -100 : fmin(fmax(u, -1e9), 1e9);
     if (g->mode != KILN_GRID_MODE_CUBIC && g->padding != KILN_GRID_PAD_ZEROS)
         u = bring_inside(g, u, n, &scale);

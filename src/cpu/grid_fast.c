@@ -16,7 +16,7 @@ typedef struct kiln_params_grid params;
 /* How an axis is looked at. */
 struct axis {
     uint32_t mode, padding;
-    bool align;
+    bool align, elements;
     float size;
 };
 
@@ -56,7 +56,7 @@ static float far_curve(float t)
 static void find(const struct axis *a, float v, struct taps *k)
 {
     const float scale = 0.5f * (a->align ? a->size - 1 : a->size);
-    float u = (v + 1) * scale - (a->align ? 0 : 0.5f);
+    float u = a->elements ? v : (v + 1) * scale - (a->align ? 0 : 0.5f);
     u = isnan(u) ? -100 : fminf(fmaxf(u, -1e9f), 1e9f);
     if (a->mode != KILN_GRID_MODE_CUBIC && a->padding != KILN_GRID_PAD_ZEROS)
         u = brought_inside(a, u);
@@ -95,7 +95,8 @@ static void add_place(struct block *b, const params *p, const struct taps *axis,
 static void fill(struct block *b, const kiln_dispatch *d, const float *grid, int count)
 {
     const params *p = (const params *)d->block.words;
-    const bool volume = d->constants[2] & KILN_GRID_VOLUME, align = d->constants[2] & KILN_GRID_ALIGN;
+    const bool volume = d->constants[2] & KILN_GRID_VOLUME, align = d->constants[2] & KILN_GRID_ALIGN,
+               elements = d->constants[2] & KILN_GRID_ELEMENTS;
     const uint32_t mode = d->constants[0], sizes[] = {p->d, p->h, p->w};
     const int taps = mode == KILN_GRID_MODE_NEAREST  ? 1
                      : mode == KILN_GRID_MODE_LINEAR ? 2
@@ -106,7 +107,7 @@ static void fill(struct block *b, const kiln_dispatch *d, const float *grid, int
     for (int q = 0; q < count; q++) {
         struct taps axis[3] = {{{0}, {1}}};
         for (int i = 3 - axes; i < 3; i++) {
-            const struct axis a = {mode, d->constants[1], align, (float)sizes[i]};
+            const struct axis a = {mode, d->constants[1], align, elements, (float)sizes[i]};
             find(&a, grid[q * axes + 2 - i], &axis[i]);
         }
         add_place(b, p, axis, taps, volume, q);

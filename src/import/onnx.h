@@ -272,6 +272,9 @@ void kiln_onnx_build_matmul(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
 void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);
+void kiln_onnx_build_einsum(kiln_onnx_node *n);
+void kiln_onnx_build_col2im(kiln_onnx_node *n);
+void kiln_onnx_build_deform_conv(kiln_onnx_node *n);
 
 enum { KILN_ONNX_WINDOW_AXES = 3 };
 
@@ -320,6 +323,7 @@ void kiln_onnx_build_rms_norm(kiln_onnx_node *n);
 void kiln_onnx_build_lp_norm(kiln_onnx_node *n);
 void kiln_onnx_build_mean_variance_norm(kiln_onnx_node *n);
 void kiln_onnx_build_lrn(kiln_onnx_node *n);
+void kiln_onnx_build_hardmax(kiln_onnx_node *n);
 
 /* onnx_quantize.c */
 void kiln_onnx_build_quantize(kiln_onnx_node *n);
@@ -374,6 +378,7 @@ void kiln_onnx_build_concat(kiln_onnx_node *n);
 void kiln_onnx_build_split(kiln_onnx_node *n);
 void kiln_onnx_build_slice(kiln_onnx_node *n);
 void kiln_onnx_build_pad(kiln_onnx_node *n);
+void kiln_onnx_build_center_crop_pad(kiln_onnx_node *n);
 void kiln_onnx_build_expand(kiln_onnx_node *n);
 void kiln_onnx_build_depth_to_space(kiln_onnx_node *n);
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n);
@@ -381,6 +386,14 @@ void kiln_onnx_build_shape(kiln_onnx_node *n);
 void kiln_onnx_build_size(kiln_onnx_node *n);
 void kiln_onnx_build_constant(kiln_onnx_node *n);
 void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n);
+
+/* onnx_signal.c */
+void kiln_onnx_build_blackman(kiln_onnx_node *n);
+void kiln_onnx_build_hamming(kiln_onnx_node *n);
+void kiln_onnx_build_hann(kiln_onnx_node *n);
+void kiln_onnx_build_dft(kiln_onnx_node *n);
+void kiln_onnx_build_stft(kiln_onnx_node *n);
+void kiln_onnx_build_mel(kiln_onnx_node *n);
 
 /* onnx_control.c */
 void kiln_onnx_build_if(kiln_onnx_node *n);

@@ -369,6 +369,44 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
                            : kiln_pad_border(n->g, y, before, after, border));
 }
 
+/* The axis cut, or with zeros around it, to that size: an odd element is cut, or added, behind. */
+static kiln_tensor centred(kiln_graph *g, kiln_tensor x, int axis, int64_t size)
+{
+    const int64_t given = kiln_tensor_shape(g, x).size[axis];
+    int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
+    if (size == given)
+        return x;
+    if (size < given)
+        return kiln_slice(g, x, axis, (given - size) / 2, (given - size) / 2 + size, 1);
+    before[axis] = (size - given) / 2;
+    after[axis] = size - given - before[axis];
+    return kiln_pad(g, x, before, after, 0);
+}
+
+void kiln_onnx_build_center_crop_pad(kiln_onnx_node *n)
+{
+    const kiln_shape x = kiln_onnx_spec(n, 0).shape;
+    struct kiln_onnx_list sizes;
+    kiln_shape wanted;
+    int count;
+    const int64_t *axes = kiln_onnx_ints(n, "axes", &count);
+    if (!kiln_onnx_list(n, "shape", 1, 1, &sizes) || !kiln_onnx_shape(n, &sizes, &wanted))
+        return;
+    if (wanted.rank != (axes ? count : x.rank)) {
+        kiln_onnx_refuse(n, "a shape of %d sizes for %d axes", wanted.rank, axes ? count : x.rank);
+        return;
+    }
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    for (int i = 0; i < wanted.rank && !n->refused; i++) {
+        const int axis = axes ? kiln_onnx_axis(n, axes[i], x.rank) : i;
+        if (!n->refused && x.size[axis] != wanted.size[i] && (x.size[axis] < 0 || wanted.size[i] < 0))
+            kiln_onnx_refuse(n, "the size of axis %d is not known", axis);
+        if (!n->refused)
+            y = centred(n->g, y, axis, wanted.size[i]);
+    }
+    kiln_onnx_out(n, 0, y);
+}
+
 /* Sizes and constants, known while reading --------------------------------------------------------------- */
 
 void kiln_onnx_build_shape(kiln_onnx_node *n)

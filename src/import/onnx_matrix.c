@@ -1,6 +1,9 @@
 /* onnx_matrix.c - matrix products and convolution, and the attributes of windows. */
 #include <string.h>
 
+#include <kiln/algebra.h>
+#include <kiln/fold.h>
+
 #include "import/onnx.h"
 
 /* Products ----------------------------------------------------------------------------------------------- */
@@ -30,6 +33,16 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
     if (kiln_onnx_has(n, 2) && beta != 0)
         y = kiln_add(n->g, y, scaled(n->g, kiln_onnx_in(n, 2), beta));
     kiln_onnx_out(n, 0, y);
+}
+
+/* Alike for whole numbers; of truths there is no such sum. */
+void kiln_onnx_build_einsum(kiln_onnx_node *n)
+{
+    kiln_tensor in[KILN_ONNX_MOST_INPUTS];
+    for (int i = 0; i < n->inputs; i++)
+        in[i] = kiln_onnx_in(n, i);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_einsum(n->g, kiln_onnx_text(n, "equation", ""), in, n->inputs));
 }
 
 /* Windows ------------------------------------------------------------------------------------------------ */
@@ -149,4 +162,59 @@ void kiln_onnx_build_conv_transpose(kiln_onnx_node *n)
     if (!n->refused)
         kiln_onnx_out(
             n, 0, kiln_conv_transpose(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
+}
+
+/* Columns and offsets ------------------------------------------------------------------------------------ */
+
+/* A list as up to three sizes; how many, 0 after a refusal. */
+static int take_sizes(kiln_onnx_node *n, const char *name, int input, int64_t *size)
+{
+    struct kiln_onnx_list list;
+    if (!kiln_onnx_list(n, name, 1, input, &list))
+        return 0;
+    if (list.count < 1 || list.count > KILN_ONNX_WINDOW_AXES)
+        kiln_onnx_refuse(n, "%s has %d axes, supported are 1 to %d", name, list.count, KILN_ONNX_WINDOW_AXES);
+    for (int i = 0; i < list.count && !n->refused; i++) {
+        size[i] = list.item[i].i;
+        if (list.item[i].symbol || size[i] < 1 || size[i] > INT32_MAX)
+            kiln_onnx_refuse(n, "%s holds a size that is not known, or none", name);
+    }
+    return n->refused ? 0 : list.count;
+}
+
+/* Whole numbers are added up as reals: up to 24 bits they are exact. */
+void kiln_onnx_build_col2im(kiln_onnx_node *n)
+{
+    const kiln_type type = kiln_onnx_spec(n, 0).type, work = kiln_type_is_real(type) ? type : KILN_F32;
+    int64_t image[KILN_ONNX_WINDOW_AXES], block[KILN_ONNX_WINDOW_AXES];
+    const int axes = take_sizes(n, "image_shape", 1, image);
+    kiln_fold_params p = {{0}};
+    int pads[2 * KILN_ONNX_WINDOW_AXES] = {0};
+    if (!axes || take_sizes(n, "block_shape", 2, block) != axes) {
+        kiln_onnx_refuse(n, "block_shape and image_shape differ in rank");
+        return;
+    }
+    take_ints(n, "strides", axes, 1, p.stride);
+    take_ints(n, "dilations", axes, 1, p.dilation);
+    take_ints(n, "pads", 2 * axes, 0, pads);
+    for (int i = 0; i < axes; i++) {
+        p.size[i] = block[i] > INT16_MAX ? 0 : (int)block[i];
+        p.pad[i][0] = pads[i];
+        p.pad[i][1] = pads[axes + i];
+    }
+    const kiln_tensor x = kiln_cast(n->g, kiln_onnx_in(n, 0), work);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_fold(n->g, x, image, axes, &p), type));
+}
+
+void kiln_onnx_build_deform_conv(kiln_onnx_node *n)
+{
+    const int64_t groups = kiln_onnx_int(n, "offset_group", 1);
+    kiln_conv_params p;
+    if (groups < 1 || groups > INT16_MAX)
+        kiln_onnx_refuse(n, "offset_group is %lld", (long long)groups);
+    if (!n->refused && kiln_onnx_take_conv(n, 1, &p))
+        kiln_onnx_out(n, 0,
+                      kiln_deform_conv(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 3),
+                                       kiln_onnx_in(n, 2), kiln_onnx_in(n, 4), (int)groups, &p));
 }

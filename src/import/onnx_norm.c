@@ -1,4 +1,5 @@
 /* onnx_norm.c - normalization and softmax. */
+#include <kiln/indexing.h>
 #include <kiln/norm.h>
 
 #include "import/onnx.h"
@@ -150,7 +151,7 @@ void kiln_onnx_build_lp_norm(kiln_onnx_node *n)
     const kiln_tensor x = kiln_onnx_in(n, 0);
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), kiln_onnx_spec(n, 0).shape.rank);
     const int64_t power = kiln_onnx_int(n, "p", 2);
-    const double least = 1e-30;
+    const double least = 1e-25; /* what is shorter counts as 0 */
     if (power != 1 && power != 2)
         kiln_onnx_refuse(n, "p is %lld, wanted 1 or 2", (long long)power);
     if (n->refused)
@@ -216,4 +217,31 @@ void kiln_onnx_build_softmax_flat(kiln_onnx_node *n)
         return;
     const kiln_tensor y = n->row->softmax(n->g, axis == rank - 1 ? x : kiln_flatten(n->g, x, axis), -1);
     kiln_onnx_out(n, 0, axis == rank - 1 ? y : kiln_reshape_to(n->g, y, x));
+}
+
+/* 1 at the first of the largest along an axis, else 0. */
+static kiln_tensor hardmax(kiln_graph *g, kiln_tensor x, int axis)
+{
+    const int rank = kiln_tensor_shape(g, x).rank;
+    kiln_tensor place = kiln_positions(g, x, axis);
+    for (int i = axis + 1; i < rank; i++)
+        place = kiln_unsqueeze(g, place, -1);
+    const kiln_tensor first = kiln_argmax(g, x, axis, true);
+    return kiln_cast(g, kiln_equal(g, place, first), kiln_tensor_type(g, x));
+}
+
+/* Before opset 13: over all axes from `axis` on, as one. */
+void kiln_onnx_build_hardmax(kiln_onnx_node *n)
+{
+    const bool flat = n->opset < 13;
+    const int rank = kiln_onnx_spec(n, 0).shape.rank;
+    const int64_t given = kiln_onnx_int(n, "axis", flat ? 1 : -1);
+    const int axis = flat && rank == 1 && given == 1 ? 0 : kiln_onnx_axis(n, given, rank);
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    if (n->refused)
+        return;
+    if (flat && axis < rank - 1)
+        kiln_onnx_out(n, 0, kiln_reshape_to(n->g, hardmax(n->g, kiln_flatten(n->g, x, axis), 1), x));
+    else
+        kiln_onnx_out(n, 0, hardmax(n->g, x, axis));
 }

@@ -568,6 +568,8 @@ static void write_grid_sample(writer *w, const kiln_node *n, const row *r)
     static const char *const old_modes[] = {"bilinear", "nearest", "bicubic"};
     static const char *const paddings[] = {"zeros", "border", "reflection"};
     const int64_t mode = integer(n, "mode");
+    if (integer(n, "elements"))
+        kiln_onnx_writer_refuse(w, n, "coordinates that count elements");
     if (w->opset < 20 && axes_behind(w, n) > 2)
         kiln_onnx_writer_refuse(w, n, "volumes are sampled from opset 20 on");
     Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1)));

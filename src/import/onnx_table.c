@@ -6,6 +6,8 @@
  */
 #include <string.h>
 
+#include <kiln/algebra.h>
+
 #include "import/onnx.h"
 
 /* Rows of families of operators that differ in one function. */
@@ -170,6 +172,7 @@ static const struct kiln_onnx_row rows[] = {
      .attributes = WINDOW "ceil_mode count_include_pad",
      .inputs = 1,
      .build = kiln_onnx_build_average_pool},
+    {.name = "Col2Im", .attributes = "dilations pads strides", .inputs = 3, .build = kiln_onnx_build_col2im},
     {.name = "Conv",
      .attributes = WINDOW "group",
      .inputs = 2,
@@ -182,6 +185,14 @@ static const struct kiln_onnx_row rows[] = {
      .most = 3,
      .build = kiln_onnx_build_conv_transpose,
      .parameters = 6},
+    {.name = "DeformConv",
+     .attributes = "dilations group kernel_shape offset_group pads strides",
+     .inputs = 3,
+     .most = 5,
+     .build = kiln_onnx_build_deform_conv,
+     .parameters = 10},
+    UNARY("Det", kiln_determinant),
+    {.name = "Einsum", .attributes = "equation", .inputs = 1, .most = -1, .build = kiln_onnx_build_einsum},
     {.name = "Gemm",
      .attributes = "alpha beta broadcast transA transB",
      .inputs = 2,
@@ -248,6 +259,7 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 3,
      .build = kiln_onnx_build_group_norm,
      .parameters = 6},
+    {.name = "Hardmax", .attributes = "axis", .inputs = 1, .build = kiln_onnx_build_hardmax},
     {.name = "InstanceNormalization",
      .attributes = "consumed_inputs epsilon",
      .inputs = 3,
@@ -440,7 +452,29 @@ static const struct kiln_onnx_row rows[] = {
      .most = 4,
      .build = kiln_onnx_build_rotary},
 
+    /* Signals */
+    {.name = "BlackmanWindow",
+     .attributes = "output_datatype periodic",
+     .inputs = 1,
+     .build = kiln_onnx_build_blackman},
+    {.name = "DFT",
+     .attributes = "axis inverse onesided",
+     .inputs = 1,
+     .most = 3,
+     .build = kiln_onnx_build_dft},
+    {.name = "HammingWindow",
+     .attributes = "output_datatype periodic",
+     .inputs = 1,
+     .build = kiln_onnx_build_hamming},
+    {.name = "HannWindow",
+     .attributes = "output_datatype periodic",
+     .inputs = 1,
+     .build = kiln_onnx_build_hann},
+    {.name = "MelWeightMatrix", .attributes = "output_datatype", .inputs = 5, .build = kiln_onnx_build_mel},
+    {.name = "STFT", .attributes = "onesided", .inputs = 2, .most = 4, .build = kiln_onnx_build_stft},
+
     /* Shape */
+    {.name = "CenterCropPad", .attributes = "axes", .inputs = 2, .build = kiln_onnx_build_center_crop_pad},
     {.name = "Concat",
      .attributes = "axis",
      .inputs = 1,

@@ -123,6 +123,7 @@ static const kiln_field fields[] = {
     {"mode", KILN_FIELD_INT, offsetof(struct kiln_grid, mode), 1},
     {"padding", KILN_FIELD_INT, offsetof(struct kiln_grid, padding), 1},
     {"align_corners", KILN_FIELD_INT, offsetof(struct kiln_grid, align_corners), 1},
+    {"elements", KILN_FIELD_INT, offsetof(struct kiln_grid, elements), 1},
     {0},
 };
 
@@ -164,7 +165,8 @@ const kiln_op kiln_op_grid_taps = {
 kiln_tensor kiln_grid_sample(kiln_graph *g, kiln_tensor x, kiln_tensor grid, const kiln_grid_params *params)
 {
     const kiln_grid_params none = {0}, *given = params ? params : &none;
-    const struct kiln_grid p = {(int32_t)given->mode, (int32_t)given->padding, given->align_corners};
+    const struct kiln_grid p = {(int32_t)given->mode, (int32_t)given->padding, given->align_corners,
+                                given->elements};
     return x.id && grid.id
                ? kiln_append(g, &kiln_op_grid_sample, (const kiln_tensor[]){x, grid}, 2, &p, sizeof p)
                : KILN_NONE;

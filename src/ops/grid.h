@@ -10,7 +10,7 @@
 
 /** kiln_grid_params without padding bytes. */
 struct kiln_grid {
-    int32_t mode, padding, align_corners;
+    int32_t mode, padding, align_corners, elements;
 };
 
 /** Taps of an axis. */

@@ -15,6 +15,7 @@ static kiln_dispatch dispatch_of(const kiln_kernel *kernel, const struct kiln_gr
     kiln_dispatch d = {.kernel = kernel,
                        .constants = {(uint32_t)p->mode, (uint32_t)p->padding,
                                      (p->align_corners ? KILN_GRID_ALIGN : 0) |
+                                         (p->elements ? KILN_GRID_ELEMENTS : 0) |
                                          (volume ? KILN_GRID_VOLUME : 0)},
                        .constant_count = 3,
                        .block_size = sizeof(struct kiln_params_grid)};

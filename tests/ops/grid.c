@@ -33,6 +33,7 @@ static const struct grid_case {
      {5, {2, 2, 1, 3, 3}},
      {.mode = KILN_GRID_CUBIC, .padding = KILN_GRID_BORDER},
      "between sixty-four"},
+    {{4, {2, 3, 2, 3}}, {4, {2, 4, 3, 2}}, {.mode = KILN_GRID_LINEAR, .elements = true}, "by elements"},
     {{4, {1, 2, 1, 1}},
      {4, {1, 2, 2, 2}},
      {.padding = KILN_GRID_BORDER, .align_corners = true},

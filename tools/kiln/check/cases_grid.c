@@ -30,7 +30,7 @@ static const struct check_shape affine_shapes[] = {
     {0},
 };
 
-/* a: mode, padding, align_corners */
+/* a: mode, padding, align_corners, elements */
 static const struct check_attributes ways[] = {
     {"linear,zeros", {KILN_GRID_LINEAR, KILN_GRID_ZEROS}},
     {"linear,border,corners", {KILN_GRID_LINEAR, KILN_GRID_BORDER, 1}},
@@ -41,6 +41,8 @@ static const struct check_attributes ways[] = {
     {"cubic,zeros", {KILN_GRID_CUBIC, KILN_GRID_ZEROS}},
     {"cubic,border", {KILN_GRID_CUBIC, KILN_GRID_BORDER}},
     {"cubic,reflection,corners", {KILN_GRID_CUBIC, KILN_GRID_REFLECTION, 1}},
+    {"linear,zeros,elements", {KILN_GRID_LINEAR, KILN_GRID_ZEROS, 0, 1}},
+    {"cubic,reflection,elements", {KILN_GRID_CUBIC, KILN_GRID_REFLECTION, 0, 1}},
     {0},
 };
 
@@ -51,14 +53,15 @@ static void grid_sample(struct check_graph *c)
     const int axes = c->one->sizes == 6 ? 2 : 3;
     const kiln_grid_params p = {.mode = (kiln_grid_mode)c->a[0],
                                 .padding = (kiln_grid_padding)c->a[1],
-                                .align_corners = c->a[2]};
+                                .align_corners = c->a[2],
+                                .elements = c->a[3]};
     kiln_shape grid = {.rank = axes + 2, .size = {c->n[0]}};
 
     for (int i = 0; i < axes; i++)
         grid.size[i + 1] = c->n[axes + 2 + i];
     grid.size[axes + 1] = axes;
     const kiln_tensor x = check_operand(c, kiln_shape_of(axes + 2, c->n));
-    check_result(c, kiln_grid_sample(c->g, x, check_real_in(c, grid, -1.4, 1.4), &p));
+    check_result(c, kiln_grid_sample(c->g, x, check_real_in(c, grid, -1.4, c->a[3] ? 6.5 : 1.4), &p));
 }
 
 static void affine_grid(struct check_graph *c)
