@@ -265,6 +265,7 @@ void kiln_onnx_build_identity(kiln_onnx_node *n);
 void kiln_onnx_build_dropout(kiln_onnx_node *n);
 
 /* onnx_attention.c */
+void kiln_onnx_build_attention(kiln_onnx_node *n);
 void kiln_onnx_build_rotary(kiln_onnx_node *n);
 
 /* onnx_matrix.c */

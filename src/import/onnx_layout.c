@@ -333,6 +333,14 @@ static bool border_of(const char *mode, kiln_border *border)
     return false;
 }
 
+/* Pads of a value that the run computes: zeros first, which are then told from what was there. */
+static kiln_tensor pad_computed(kiln_onnx_node *n, kiln_tensor x, const int64_t *before, const int64_t *after)
+{
+    const kiln_tensor inside = kiln_pad(n->g, kiln_ones_like(n->g, x), before, after, 0);
+    const kiln_tensor value = kiln_reshape(n->g, kiln_onnx_in(n, 2), KILN_SCALAR);
+    return kiln_where(n->g, kiln_cast(n->g, inside, KILN_BOOL), kiln_pad(n->g, x, before, after, 0), value);
+}
+
 void kiln_onnx_build_pad(kiln_onnx_node *n)
 {
     const kiln_spec x = kiln_onnx_spec(n, 0);
@@ -347,10 +355,7 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
     }
     if (!take_pads(n, &x.shape, before, after))
         return;
-    if (n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value)) {
-        kiln_onnx_refuse(n, "the value must be known before anything runs");
-        return;
-    }
+    const bool computed = n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value);
     kiln_tensor y = kiln_onnx_in(n, 0);
     for (int i = 0; i < x.shape.rank; i++) {
         const int64_t size = x.shape.size[i], front = before[i] < 0 ? -before[i] : 0,
@@ -365,8 +370,9 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
         after[i] = after[i] < 0 ? 0 : after[i];
     }
     kiln_onnx_out(n, 0,
-                  constant ? kiln_pad(n->g, y, before, after, value)
-                           : kiln_pad_border(n->g, y, before, after, border));
+                  !constant  ? kiln_pad_border(n->g, y, before, after, border)
+                  : computed ? pad_computed(n, y, before, after)
+                             : kiln_pad(n->g, y, before, after, value));
 }
 
 /* The axis cut, or with zeros around it, to that size: an odd element is cut, or added, behind. */

@@ -634,8 +634,8 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].op, op))
             return &rows[i];
-    static const row *const families[] = {kiln_onnx_writer_indexing, kiln_onnx_writer_math,
-                                          kiln_onnx_writer_norm};
+    static const row *const families[] = {kiln_onnx_writer_attention, kiln_onnx_writer_indexing,
+                                          kiln_onnx_writer_math, kiln_onnx_writer_norm};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const row *r = families[i]; r->op; r++)
             if (!strcmp(r->op, op))

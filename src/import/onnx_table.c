@@ -443,6 +443,13 @@ static const struct kiln_onnx_row rows[] = {
      .build = kiln_onnx_build_random_uniform},
 
     /* Sequences */
+    {.name = "Attention",
+     .first = 23,
+     .attributes = "is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode "
+                   "right_window_size scale softcap softmax_precision",
+     .inputs = 3,
+     .most = 7,
+     .build = kiln_onnx_build_attention},
     RECURRENT("GRU", "linear_before_reset", 6, &kiln_onnx_gru),
     RECURRENT("LSTM", "input_forget", 8, &kiln_onnx_lstm),
     RECURRENT("RNN", "", 6, &kiln_onnx_rnn),
