@@ -310,6 +310,26 @@ KILN_API kiln_status kiln_constant_read(const kiln_graph *g, kiln_tensor t, kiln
 /** The name of a symbol; NULL for a number or an expression of symbols. A loan. */
 KILN_API const char *kiln_dim_name(const kiln_graph *g, int64_t size);
 
+/** What a size is that is no number: a symbol, an operation on two sizes, or as many as data counts. */
+typedef enum kiln_dim_op {
+    KILN_DIM_SYMBOL,
+    KILN_DIM_ADD,
+    KILN_DIM_SUB,
+    KILN_DIM_MUL,
+    KILN_DIM_DIV,      /* rounded down */
+    KILN_DIM_CEIL_DIV, /* rounded up */
+    KILN_DIM_BOUNDED,  /* `count`, at most a */
+} kiln_dim_op;
+
+typedef struct kiln_dim_parts {
+    kiln_dim_op op;
+    int64_t a, b;
+    kiln_tensor count; /* of BOUNDED: an I32 scalar */
+} kiln_dim_parts;
+
+/** Take a size apart; false, and {0}, for a number. */
+KILN_API bool kiln_dim_read(const kiln_graph *g, int64_t size, kiln_dim_parts *out);
+
 /** Type and shape of t. */
 KILN_API kiln_spec kiln_tensor_spec(const kiln_graph *g, kiln_tensor t);
 

@@ -43,7 +43,7 @@ bool kiln_dim_is_symbol(const kiln_graph *g, int64_t size)
 }
 
 /* a op b for numbers; negative where there is no such size. */
-static int64_t compute(enum kiln_dim_op op, int64_t a, int64_t b)
+static int64_t compute(kiln_dim_op op, int64_t a, int64_t b)
 {
     switch (op) {
     case KILN_DIM_ADD:
@@ -64,7 +64,7 @@ static int64_t compute(enum kiln_dim_op op, int64_t a, int64_t b)
 static const char *const signs[] = {"", "+", "-", "*", "/", "ceil/", ""};
 
 /* The unit laws, so that x * 1 and x + 0 stay x. */
-static bool trivial(enum kiln_dim_op op, int64_t a, int64_t b, int64_t *out)
+static bool trivial(kiln_dim_op op, int64_t a, int64_t b, int64_t *out)
 {
     const bool sum = op == KILN_DIM_ADD || op == KILN_DIM_SUB, product = !sum;
     *out = a;
@@ -74,7 +74,7 @@ static bool trivial(enum kiln_dim_op op, int64_t a, int64_t b, int64_t *out)
     return (op == KILN_DIM_SUB && a == b) || (op == KILN_DIM_ADD && a == 0) || (op == KILN_DIM_MUL && a == 1);
 }
 
-static int64_t combine(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b)
+static int64_t combine(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b)
 {
     int64_t result;
     if (g->status)
@@ -135,7 +135,7 @@ int64_t kiln_dim_ceil_div(kiln_graph *g, int64_t a, int64_t b)
     return combine(g, KILN_DIM_CEIL_DIV, a, b);
 }
 
-int64_t kiln_dim_apply(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b)
+int64_t kiln_dim_apply(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b)
 {
     static int64_t (*const make[])(kiln_graph *, int64_t, int64_t) = {
         [KILN_DIM_ADD] = kiln_dim_add, [KILN_DIM_SUB] = kiln_dim_sub,           [KILN_DIM_MUL] = kiln_dim_mul,
@@ -161,6 +161,20 @@ int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void
     }
     const int64_t b = kiln_dim_value(g, e->b, lookup, user);
     return a < 0 || b < 0 ? -1 : compute(e->op, a, b);
+}
+
+bool kiln_dim_read(const kiln_graph *g, int64_t size, kiln_dim_parts *out)
+{
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
+    *out = (kiln_dim_parts){0};
+    if (!e)
+        return false;
+    *out = (kiln_dim_parts){.op = e->op, .a = e->a, .b = e->b};
+    if (e->op == KILN_DIM_BOUNDED) {
+        out->b = 0;
+        out->count = (kiln_tensor){g->tag, e->b > 0 ? (uint32_t)e->b : 0};
+    }
+    return true;
 }
 
 /* Counts ------------------------------------------------------------------------------------------------- */

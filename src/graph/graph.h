@@ -27,15 +27,7 @@ struct kiln_value {
  * counts. While a graph is rewritten, b is -id of a value of the old one until its successor is known.
  */
 struct kiln_dim_expression {
-    enum kiln_dim_op {
-        KILN_DIM_SYMBOL,
-        KILN_DIM_ADD,
-        KILN_DIM_SUB,
-        KILN_DIM_MUL,
-        KILN_DIM_DIV,
-        KILN_DIM_CEIL_DIV,
-        KILN_DIM_BOUNDED
-    } op;
+    kiln_dim_op op;
     int64_t a, b;
     const char *name; /* of a symbol */
 };
@@ -132,7 +124,7 @@ bool kiln_constant_integer(const kiln_graph *g, kiln_tensor t, int64_t *value);
 int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
                        void *user);
 /** a op b, for one of ADD to CEIL_DIV. */
-int64_t kiln_dim_apply(kiln_graph *g, enum kiln_dim_op op, int64_t a, int64_t b);
+int64_t kiln_dim_apply(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b);
 /** The name of a symbol, "batch * 2" for an expression, digits for a number; written to text. */
 char *kiln_dim_text(const kiln_graph *g, int64_t size, char *text, size_t bytes);
 /** As kiln_shape_text, with the symbols' names. */

@@ -15,13 +15,23 @@
 #include "import/onnx.h"
 #include "import/onnx_save.h"
 
-enum { MOST_TOLD = 20 };
+enum { MOST_TOLD = 20, FIRST_OPSET = 17, LAST_OPSET = 27 };
 
 void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, const char *why)
 {
     if (w->refused++ < MOST_TOLD)
         kiln_text_add(&w->refusals, "%s%s \"%s\": %s", w->refused > 1 ? "; " : "", n->op->name,
                       n->name && n->name[0] ? n->name : kiln_onnx_name(w, n->out[0]), why);
+}
+
+bool kiln_onnx_writer_needs(struct kiln_onnx_writer *w, const kiln_node *n, int opset)
+{
+    char why[64];
+    snprintf(why, sizeof why, "opset %d has it, this is %d", opset, w->opset);
+    w->wanted = opset > w->wanted ? opset : w->wanted;
+    if (w->opset < opset)
+        kiln_onnx_writer_refuse(w, n, why);
+    return w->opset >= opset;
 }
 
 /* What is needed ----------------------------------------------------------------------------------------- */
@@ -87,25 +97,31 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
 /* What a node without a name of its own hands on; KILN_NONE where it makes something. */
 static kiln_tensor handed_on(const struct kiln_onnx_writer *w, const kiln_node *n)
 {
-    const bool named = kiln_tensor_name(w->g, n->out[0])[0];
+    const bool named = !w->within && kiln_tensor_name(w->g, n->out[0])[0];
     return named ? KILN_NONE : is(n, "by_mode") ? n->in[1] : is(n, "stop_gradient") ? n->in[0] : KILN_NONE;
+}
+
+/* Of a graph within another all names are made up, but for those that are given. */
+static const char *name_of(struct kiln_onnx_writer *w, kiln_tensor t)
+{
+    char number[32];
+    const char *own = kiln_tensor_name(w->g, t);
+    snprintf(number, sizeof number, "kiln.v%u", t.id);
+    if (w->within)
+        return kiln_onnx_new_name(w);
+    const char *name = kiln_arena_text(&w->arena, own[0] ? own : number);
+    w->full = w->full || !name;
+    return name;
 }
 
 static void name_values(struct kiln_onnx_writer *w)
 {
-    char number[32];
     for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
         const kiln_node *n = kiln_graph_node_at(w->g, i);
         const kiln_tensor same = handed_on(w, n);
-        if (same.id)
-            w->name[n->out[0].id] = w->name[same.id];
-        for (int k = 0; k < n->outputs && !same.id; k++) {
-            const char *own = kiln_tensor_name(w->g, n->out[k]);
-            snprintf(number, sizeof number, "kiln.v%u", n->out[k].id);
-            const char *name = kiln_arena_text(&w->arena, own[0] ? own : number);
-            w->full = w->full || !name;
-            w->name[n->out[k].id] = name;
-        }
+        for (int k = 0; k < n->outputs; k++)
+            if (!w->name[n->out[k].id])
+                w->name[n->out[k].id] = same.id ? w->name[same.id] : name_of(w, n->out[k]);
     }
 }
 
@@ -124,7 +140,7 @@ static bool put_size(struct kiln_onnx_writer *w, Onnx__TensorShapeProto *shape, 
     if (!d)
         return false;
     onnx__tensor_shape_proto__dimension__init(d);
-    const char *symbol = size < 0 ? kiln_dim_name(w->g, size) : NULL;
+    const char *symbol = size < 0 && !w->within ? kiln_dim_name(w->g, size) : NULL;
     if (size >= 0) {
         d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         d->dim_value = size;
@@ -137,7 +153,7 @@ static bool put_size(struct kiln_onnx_writer *w, Onnx__TensorShapeProto *shape, 
 }
 
 /* Name, type and shape of an input or output; NULL out of memory. */
-static Onnx__ValueInfoProto *describe(struct kiln_onnx_writer *w, kiln_tensor t, const char *name)
+static Onnx__ValueInfoProto *describe(struct kiln_onnx_writer *w, const kiln_spec *spec, const char *name)
 {
     struct {
         Onnx__ValueInfoProto info;
@@ -146,7 +162,6 @@ static Onnx__ValueInfoProto *describe(struct kiln_onnx_writer *w, kiln_tensor t,
         Onnx__TensorShapeProto shape;
         Onnx__TensorShapeProto__Dimension *dim[KILN_MAX_RANK];
     } *all = take(w, sizeof *all);
-    const kiln_spec spec = kiln_tensor_spec(w->g, t);
     if (!all)
         return NULL;
     onnx__value_info_proto__init(&all->info);
@@ -158,24 +173,32 @@ static Onnx__ValueInfoProto *describe(struct kiln_onnx_writer *w, kiln_tensor t,
     all->type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
     all->type.tensor_type = &all->tensor;
     all->tensor.has_elem_type = true;
-    all->tensor.elem_type = kiln_onnx_type_of(spec.type);
+    all->tensor.elem_type = kiln_onnx_type_of(spec->type);
     all->tensor.shape = &all->shape;
     all->shape.dim = all->dim;
-    for (int i = 0; i < spec.shape.rank; i++)
-        if (!put_size(w, &all->shape, spec.shape.size[i]))
+    for (int i = 0; i < spec->shape.rank; i++)
+        if (!put_size(w, &all->shape, spec->shape.size[i]))
             return NULL;
     return &all->info;
 }
 
-static kiln_status write_leaf(struct kiln_onnx_writer *w, const kiln_node *n)
+void kiln_onnx_put_input(struct kiln_onnx_writer *w, const char *name, const kiln_spec *spec)
+{
+    Onnx__ValueInfoProto *info = describe(w, spec, name);
+    w->full = w->full || !info || !kiln_vec_push(&w->input, info);
+}
+
+void kiln_onnx_put_result(struct kiln_onnx_writer *w, const char *name, const kiln_spec *spec)
+{
+    Onnx__ValueInfoProto *info = describe(w, spec, name);
+    w->full = w->full || !info || !kiln_vec_push(&w->result, info);
+}
+
+/* The values of a constant, parameter or state. */
+static kiln_status write_values(struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const char *name = kiln_onnx_name(w, n->out[0]);
     const kiln_spec spec = kiln_tensor_spec(w->g, n->out[0]);
-    if (is(n, "input")) {
-        Onnx__ValueInfoProto *info = describe(w, n->out[0], name);
-        w->full = w->full || !kiln_vec_push(&w->input, info);
-        return KILN_OK;
-    }
     kiln_array to = {.type = spec.type, .shape = spec.shape};
     to.data = kiln_onnx_new_tensor(w, name, spec.type, &spec.shape);
     to.bytes = (size_t)kiln_shape_count(&spec.shape) * kiln_type_size(spec.type);
@@ -187,56 +210,76 @@ static kiln_status write_leaf(struct kiln_onnx_writer *w, const kiln_node *n)
 
 /* Nodes -------------------------------------------------------------------------------------------------- */
 
-/* Where no opset is asked for, the first that has every operator. */
-static void raise_opset(struct kiln_onnx_writer *w)
+static void write_alone(struct kiln_onnx_writer *w, const kiln_node *n)
 {
-    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
-        const kiln_node *n = kiln_graph_node_at(w->g, i);
-        const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
-        if (row && n->outputs && w->needed[n->out[0].id] && row->since > w->opset)
-            w->opset = row->since;
-    }
+    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    if (!row)
+        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+    else if (row->compose)
+        kiln_onnx_write_composed(w, n, row->compose);
+    else if (kiln_onnx_writer_needs(w, n, row->since))
+        row->write(w, n, row);
 }
 
 static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
 {
-    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
     const struct kiln_onnx_match m = kiln_onnx_match(w, n);
-    if (handed_on(w, n).id)
+    const kiln_spec spec = kiln_tensor_spec(w->g, n->out[0]);
+    if (is(n, "input") && !w->within) /* whoever writes a body says what its inputs are */
+        kiln_onnx_put_input(w, kiln_onnx_name(w, n->out[0]), &spec);
+    else if (is(n, "input"))
         return KILN_OK;
-    if (is(n, "input") || is(n, "constant") || is(n, "parameter") || is(n, "state"))
-        return write_leaf(w, n);
-    if (m.kind != KILN_ONNX_ALONE)
+    else if (is(n, "constant") || is(n, "parameter") || is(n, "state"))
+        return write_values(w, n);
+    else if (!handed_on(w, n).id && m.kind != KILN_ONNX_ALONE)
         kiln_onnx_write_match(w, n, &m);
-    else if (row && row->since <= w->opset)
-        row->write(w, n, row);
-    else
-        kiln_onnx_writer_refuse(w, n, row ? "a later opset has it" : "ONNX has nothing like it");
+    else if (!handed_on(w, n).id)
+        write_alone(w, n);
     return KILN_OK;
 }
 
-static kiln_status write_nodes(struct kiln_onnx_writer *w)
-{
-    kiln_status status = KILN_OK;
-    for (int i = 0; !status && i < kiln_graph_node_count(w->g); i++)
-        if (node_needed(w, kiln_graph_node_at(w->g, i)))
-            status = write_node(w, kiln_graph_node_at(w->g, i));
-    if (!status && w->refused)
-        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be written, %d node%s: %s", w->path,
-                           w->refused, w->refused > 1 ? "s" : "", kiln_text_get(&w->refusals));
-    return status;
-}
-
-/* An output that is a leaf, or an unnamed value that only hands one on, gets a name of its own. */
-static const char *output_name(struct kiln_onnx_writer *w, kiln_tensor t)
+/* Whether a node makes output t, so that it may be called as one likes; not twice. */
+static bool is_made(const struct kiln_onnx_writer *w, kiln_tensor t)
 {
     const kiln_node *n = kiln_node_of(w->g, t);
-    const char *name = kiln_onnx_name(w, t);
-    if (n->inputs && !handed_on(w, n).id)
-        return name;
-    const char *copy = kiln_onnx_new_name(w);
-    kiln_onnx_write(w, "Identity", copy, 1, &name);
-    return copy;
+    const bool leaf = is(n, "input") || is(n, "constant") || is(n, "parameter") || is(n, "state");
+    return !leaf && !handed_on(w, n).id;
+}
+
+static bool comes_before(const kiln_tensor *outputs, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (outputs[k].id == outputs[i].id)
+            return true;
+    return false;
+}
+
+/* Leaves, what is handed on and what is an output already get a name of their own. */
+static void name_output(struct kiln_onnx_writer *w, const kiln_tensor *outputs, const char **names, int i)
+{
+    const char *from = kiln_onnx_name(w, outputs[i]);
+    if (is_made(w, outputs[i]) && !comes_before(outputs, i)) {
+        names[i] = from;
+        return;
+    }
+    names[i] = names[i] ? names[i] : kiln_onnx_new_name(w);
+    kiln_onnx_write(w, "Identity", names[i], 1, &from);
+}
+
+void kiln_onnx_write_graph(struct kiln_onnx_writer *w, const kiln_tensor *outputs, const char **names,
+                           int count)
+{
+    for (int i = 0; i < count; i++)
+        if (names[i] && is_made(w, outputs[i]) && !comes_before(outputs, i))
+            w->name[outputs[i].id] = names[i];
+    name_values(w);
+    mark(w, outputs, count, false);
+    mark(w, outputs, count, true);
+    for (int i = 0; !w->status && i < kiln_graph_node_count(w->g); i++)
+        if (node_needed(w, kiln_graph_node_at(w->g, i)))
+            w->status = write_node(w, kiln_graph_node_at(w->g, i));
+    for (int i = 0; i < count; i++)
+        name_output(w, outputs, names, i);
 }
 
 /* The file ----------------------------------------------------------------------------------------------- */
@@ -280,15 +323,23 @@ static kiln_status put_metadata(struct kiln_onnx_writer *w, const kiln_onnx_save
     return w->full ? kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", w->path) : KILN_OK;
 }
 
+/* IR versions came with opsets. */
+static int64_t ir_version_of(int opset)
+{
+    static const int64_t versions[] = {8, 8, 9, 9, 10, 10, 11, 12, 13, 13, 13};
+    return versions[opset - FIRST_OPSET];
+}
+
 static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p,
-                               const kiln_tensor *outputs, int count)
+                               const kiln_tensor *outputs, const char *const *names, int count)
 {
     Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
     Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
-    Onnx__ValueInfoProto **out = take(w, (size_t)count * sizeof *out);
-    for (int i = 0; out && i < count; i++)
-        out[i] = describe(w, outputs[i], output_name(w, outputs[i]));
+    for (int i = 0; i < count; i++) {
+        const kiln_spec spec = kiln_tensor_spec(w->g, outputs[i]);
+        kiln_onnx_put_result(w, names[i], &spec);
+    }
 
     graph.name = (char *)(uintptr_t)(p->name ? p->name : "kiln");
     graph.n_node = (size_t)w->node.count;
@@ -297,14 +348,14 @@ static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_
     graph.initializer = w->initializer.data;
     graph.n_input = (size_t)w->input.count;
     graph.input = w->input.data;
-    graph.n_output = (size_t)count;
-    graph.output = out;
+    graph.n_output = (size_t)w->result.count;
+    graph.output = w->result.data;
 
     opset.domain = (char *)(uintptr_t) "";
     opset.has_version = true;
     opset.version = w->opset;
     model.has_ir_version = true;
-    model.ir_version = w->opset < 19 ? 8 : w->opset < 21 ? 9 : w->opset < 23 ? 10 : 11;
+    model.ir_version = ir_version_of(w->opset);
     model.n_opset_import = 1;
     model.opset_import = opsets;
     model.producer_name = (char *)(uintptr_t)(p->producer ? p->producer : "kiln");
@@ -313,25 +364,27 @@ static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_
     return status ? status : pack(w, &model);
 }
 
-static kiln_status begin(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p)
+bool kiln_onnx_begin_graph(struct kiln_onnx_writer *w, const kiln_graph *g)
 {
-    kiln_status status = kiln_graph_status(w->g);
-    if (status)
-        return kiln_fail(status, "%s: the graph has failed: %s", w->path, kiln_graph_error(w->g));
-    w->opset = p->opset ? p->opset : 17;
-    if (w->opset < 17 || w->opset > 21)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: opset %d, wanted 17 to 21", w->path, w->opset);
-    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
-        const kiln_node *n = kiln_graph_node_at(w->g, i);
+    w->g = g;
+    w->values = 0;
+    for (int i = 0; i < kiln_graph_node_count(g); i++) {
+        const kiln_node *n = kiln_graph_node_at(g, i);
         for (int k = 0; k < n->outputs; k++)
             w->values = n->out[k].id > w->values ? n->out[k].id : w->values;
     }
     w->needed = calloc(w->values + 1, sizeof *w->needed);
     w->uses = calloc(w->values + 1, sizeof *w->uses);
     w->name = calloc(w->values + 1, sizeof *w->name);
-    if (!w->needed || !w->uses || !w->name)
-        return kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", w->path);
-    return KILN_OK;
+    w->full = w->full || !w->needed || !w->uses || !w->name;
+    return !w->full;
+}
+
+void kiln_onnx_finish_graph(struct kiln_onnx_writer *w)
+{
+    free(w->needed);
+    free(w->uses);
+    free(w->name);
 }
 
 static int count_outputs(const kiln_graph *g, const kiln_tensor *outputs)
@@ -342,40 +395,80 @@ static int count_outputs(const kiln_graph *g, const kiln_tensor *outputs)
     return outputs ? count : kiln_graph_output_count(g);
 }
 
+static kiln_status check(const kiln_graph *g, const char *path, const kiln_onnx_save_params *p)
+{
+    const int count = count_outputs(g, p->outputs);
+    if (kiln_graph_status(g))
+        return kiln_fail(kiln_graph_status(g), "%s: the graph has failed: %s", path, kiln_graph_error(g));
+    if (p->opset && (p->opset < FIRST_OPSET || p->opset > LAST_OPSET))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: opset %d, wanted %d to %d", path, p->opset, FIRST_OPSET,
+                         LAST_OPSET);
+    if (!count)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s: the graph has no output to write", path);
+    for (int i = 0; i < count; i++)
+        if (!kiln_node_of(g, p->outputs ? p->outputs[i] : kiln_graph_output(g, i)))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "%s: output %d is a value of another graph", path, i);
+    return KILN_OK;
+}
+
+/* Unless memory ran out: what could not be written, or the file. */
+static kiln_status conclude(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p,
+                            const kiln_tensor *outputs, const char *const *names, int count)
+{
+    if (w->status)
+        return w->status;
+    if (w->full)
+        return kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", w->path);
+    if (w->refused)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be written, %d node%s: %s", w->path, w->refused,
+                         w->refused > 1 ? "s" : "", kiln_text_get(&w->refusals));
+    return write_model(w, p, outputs, names, count);
+}
+
+/* Write by w's opset; where none was asked for, and a later one has all, by that. */
+static kiln_status save(struct kiln_onnx_writer *w, const kiln_onnx_save_params *p, kiln_tensor *outputs,
+                        const char **names, int count)
+{
+    kiln_status status = KILN_ERROR_MEMORY;
+    if (kiln_onnx_begin_graph(w, w->g))
+        kiln_onnx_write_graph(w, outputs, names, count);
+    const bool again = !p->opset && !w->status && !w->full && w->wanted > w->opset;
+    if (!again)
+        status = conclude(w, p, outputs, names, count);
+    kiln_onnx_finish_graph(w);
+    kiln_vec_finish(&w->node);
+    kiln_vec_finish(&w->initializer);
+    kiln_vec_finish(&w->input);
+    kiln_vec_finish(&w->result);
+    kiln_text_finish(&w->refusals);
+    kiln_arena_finish(&w->arena);
+    if (!again)
+        return status;
+    for (int i = 0; i < count; i++)
+        names[i] = NULL;
+    *w = (struct kiln_onnx_writer){
+        .path = w->path, .g = w->g, .weights = w->weights, .opset = w->wanted, .wanted = w->wanted};
+    return save(w, p, outputs, names, count);
+}
+
 kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const char *path,
                            const kiln_onnx_save_params *params)
 {
     const kiln_onnx_save_params p = params ? *params : (kiln_onnx_save_params){0};
-    struct kiln_onnx_writer w = {.path = path, .g = graph, .weights = weights};
+    struct kiln_onnx_writer w = {
+        .path = path, .g = graph, .weights = weights, .opset = p.opset ? p.opset : FIRST_OPSET};
+    kiln_status status = check(graph, path, &p);
+    if (status)
+        return status;
     const int count = count_outputs(graph, p.outputs);
-    kiln_tensor *outputs = calloc((size_t)count + 1, sizeof *outputs);
-    kiln_status status = begin(&w, &p);
-    if (!status && (!outputs || !count))
-        status = kiln_fail(KILN_ERROR_ARGUMENT, "%s: the graph has no output to write", path);
-    for (int i = 0; !status && i < count; i++) {
+    kiln_tensor *outputs = calloc((size_t)count, sizeof *outputs);
+    const char **names = calloc((size_t)count, sizeof *names);
+    status = outputs && names ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", path);
+    for (int i = 0; !status && i < count; i++)
         outputs[i] = p.outputs ? p.outputs[i] : kiln_graph_output(graph, i);
-        if (!kiln_node_of(graph, outputs[i]))
-            status = kiln_fail(KILN_ERROR_ARGUMENT, "%s: output %d is a value of another graph", path, i);
-    }
-    if (!status) {
-        name_values(&w);
-        mark(&w, outputs, count, false);
-        mark(&w, outputs, count, true);
-        if (!p.opset)
-            raise_opset(&w);
-        status = write_nodes(&w);
-    }
     if (!status)
-        status = write_model(&w, &p, outputs, count);
-
+        status = save(&w, &p, outputs, names, count);
     free(outputs);
-    free(w.needed);
-    free(w.uses);
-    free(w.name);
-    kiln_vec_finish(&w.node);
-    kiln_vec_finish(&w.initializer);
-    kiln_vec_finish(&w.input);
-    kiln_text_finish(&w.refusals);
-    kiln_arena_finish(&w.arena);
+    free(names);
     return status;
 }

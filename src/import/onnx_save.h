@@ -6,6 +6,8 @@
  *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
  *   onnx_save_math.c   the same for elementwise operators
  *   onnx_save_indexing.c  and for what names places
+ *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
+ *   onnx_save_control.c  loops and branches
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization, suppression
  *   onnx_save_recurrent.c  and recurrent cells
  */
@@ -25,7 +27,8 @@ struct kiln_onnx_writer {
     const char *path; /* for messages */
     const kiln_graph *g;
     kiln_weights *weights;
-    int opset;
+    int opset, wanted;       /* the one that is written, and the least that has all that was met */
+    bool within;             /* of another graph: its names are made up */
     struct kiln_arena arena; /* of everything that is written */
     uint32_t values;         /* ids run from 1 to it */
     bool *needed;            /* by id */
@@ -34,11 +37,16 @@ struct kiln_onnx_writer {
     KILN_VEC(Onnx__NodeProto *) node;
     KILN_VEC(Onnx__TensorProto *) initializer;
     KILN_VEC(Onnx__ValueInfoProto *) input;
-    int made_up; /* names so far */
+    KILN_VEC(Onnx__ValueInfoProto *) result; /* of a body */
+    kiln_status status;                      /* of what was read or built; sticks */
+    int made_up;                             /* names so far */
     struct kiln_text refusals;
     int refused;
     bool full; /* memory ran out */
 };
+
+/** Builds what node n computes, of inputs of its inputs' types and shapes, and stores its outputs; those not needed may be none. */
+typedef void kiln_onnx_compose_fn(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out);
 
 /** A row: how an operator is written. */
 struct kiln_onnx_writer_row {
@@ -47,6 +55,7 @@ struct kiln_onnx_writer_row {
     void (*write)(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_writer_row *row);
     uint32_t reads; /* bit i: input i is read; 0: all are */
     int since;      /* the first opset that has it, where that is beyond the least one written */
+    kiln_onnx_compose_fn *compose; /* in place of `write` */
 };
 
 /** The row of an operator; NULL where ONNX has nothing for it. */
@@ -54,6 +63,9 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op);
 
 /** Note that a node cannot be written, for one message about all. */
 void kiln_onnx_writer_refuse(struct kiln_onnx_writer *w, const kiln_node *n, const char *why);
+
+/** Whether the opset is at least that one. If not, and none was asked for, the file is written by a later one. */
+bool kiln_onnx_writer_needs(struct kiln_onnx_writer *w, const kiln_node *n, int opset);
 
 /* Names -------------------------------------------------------------------------------------------------- */
 
@@ -81,12 +93,47 @@ void kiln_onnx_put_text(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const ch
 void kiln_onnx_put_texts(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
                          const char *const *values, int count);
 
+void kiln_onnx_put_graph(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         Onnx__GraphProto *value);
+
 /** Names of new constants: a list of int64; one number of a type, of rank 0. */
 const char *kiln_onnx_new_list(struct kiln_onnx_writer *w, const int64_t *values, int count);
 const char *kiln_onnx_new_scalar(struct kiln_onnx_writer *w, kiln_type type, double value);
 /** An initializer of that name with room for its values; NULL out of memory. */
 void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_type type,
                            const kiln_shape *shape);
+
+/* Graphs within ------------------------------------------------------------------------------------------ */
+
+/**
+ * Begin to write a graph within the one of w: nodes for its values lie behind those of w or, of a body, in a graph of their own.
+ * Until kiln_onnx_close_inner w is not to be used. False out of memory.
+ */
+bool kiln_onnx_open_inner(struct kiln_onnx_writer *inner, const struct kiln_onnx_writer *w,
+                          const kiln_graph *g, bool body);
+void kiln_onnx_close_inner(struct kiln_onnx_writer *inner, struct kiln_onnx_writer *w);
+
+/** Make room for what is known of a graph's values, and free it. */
+bool kiln_onnx_begin_graph(struct kiln_onnx_writer *w, const kiln_graph *g);
+void kiln_onnx_finish_graph(struct kiln_onnx_writer *w);
+
+/** What input i of the inner graph is called: a name around it, or that of an input of the body. */
+void kiln_onnx_call_input(struct kiln_onnx_writer *inner, int i, const char *name);
+
+/** Write the nodes that the outputs need. names[i] is what output i is to be called; NULL: receives a name that is made up. */
+void kiln_onnx_write_graph(struct kiln_onnx_writer *w, const kiln_tensor *outputs, const char **names,
+                           int count);
+
+/** Declare an input or output of a body; they keep this order. */
+void kiln_onnx_put_input(struct kiln_onnx_writer *body, const char *name, const kiln_spec *spec);
+void kiln_onnx_put_result(struct kiln_onnx_writer *body, const char *name, const kiln_spec *spec);
+
+/** Give the body to a node of the graph around it, closing it. */
+void kiln_onnx_finish_body(struct kiln_onnx_writer *body, struct kiln_onnx_writer *w, Onnx__NodeProto *n,
+                           const char *attribute);
+
+/** Write a node as what `compose` builds of other operators. Symbols among the node's sizes are others in g. */
+void kiln_onnx_write_composed(struct kiln_onnx_writer *w, const kiln_node *n, kiln_onnx_compose_fn *compose);
 
 /* Groups ------------------------------------------------------------------------------------------------- */
 

@@ -150,6 +150,14 @@ void kiln_onnx_put_texts(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const c
         }
 }
 
+void kiln_onnx_put_graph(struct kiln_onnx_writer *w, Onnx__NodeProto *n, const char *name,
+                         Onnx__GraphProto *value)
+{
+    Onnx__AttributeProto *a = add_attribute(w, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
+    if (a)
+        a->g = value;
+}
+
 /* Constants ---------------------------------------------------------------------------------------------- */
 
 void *kiln_onnx_new_tensor(struct kiln_onnx_writer *w, const char *name, kiln_type type,

@@ -314,10 +314,8 @@ static void write_moments(writer *w, const kiln_node *n, const row *r)
 
 /* Shapes ------------------------------------------------------------------------------------------------- */
 
-const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
+static const char *size_of_input(writer *w, int64_t size)
 {
-    if (size >= 0)
-        return kiln_onnx_new_list(w, &size, 1);
     for (int i = 0; i < kiln_graph_input_count(w->g); i++) {
         const kiln_tensor input = kiln_graph_input(w->g, i);
         const kiln_shape shape = kiln_tensor_shape(w->g, input);
@@ -327,8 +325,50 @@ const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
                                       IN(kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, input))),
                                          kiln_onnx_new_list(w, &axis, 1)));
     }
-    kiln_onnx_writer_refuse(w, n, "its size is computed from symbols");
-    return "";
+    return NULL;
+}
+
+/* As many as a value counts. */
+static const char *size_counted(writer *w, const kiln_node *n, kiln_tensor count)
+{
+    const int64_t one = 1;
+    const char *wide = kiln_onnx_new_name(w);
+    if (!count.id || !w->needed[count.id])
+        kiln_onnx_writer_refuse(w, n, "its size is counted by what is not written");
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", wide, IN(kiln_onnx_name(w, count))), "to",
+                      kiln_onnx_type_of(KILN_I64));
+    return kiln_onnx_step(w, "Reshape", IN(wide, kiln_onnx_new_list(w, &one, 1)));
+}
+
+/* a op b; sizes are not negative, so that division rounds down. */
+static const char *size_computed(writer *w, const kiln_node *n, const kiln_dim_parts *e)
+{
+    static const char *const onnx[] = {
+        [KILN_DIM_ADD] = "Add", [KILN_DIM_SUB] = "Sub",      [KILN_DIM_MUL] = "Mul",
+        [KILN_DIM_DIV] = "Div", [KILN_DIM_CEIL_DIV] = "Div",
+    };
+    const int64_t one = 1;
+    const char *a = kiln_onnx_size_name(w, n, e->a), *b = kiln_onnx_size_name(w, n, e->b);
+    if (e->op == KILN_DIM_CEIL_DIV) {
+        const char *less = kiln_onnx_step(w, "Sub", IN(b, kiln_onnx_new_list(w, &one, 1)));
+        a = kiln_onnx_step(w, "Add", IN(a, less));
+    }
+    return kiln_onnx_step(w, onnx[e->op], IN(a, b));
+}
+
+const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
+{
+    kiln_dim_parts e;
+    if (size >= 0)
+        return kiln_onnx_new_list(w, &size, 1);
+    const char *of_input = size_of_input(w, size);
+    if (of_input)
+        return of_input;
+    if (!kiln_dim_read(w->g, size, &e) || e.op == KILN_DIM_SYMBOL) {
+        kiln_onnx_writer_refuse(w, n, "no input that is written has its size");
+        return "";
+    }
+    return e.op == KILN_DIM_BOUNDED ? size_counted(w, n, e.count) : size_computed(w, n, &e);
 }
 
 /* The name of a list of sizes, some of which are symbols. */
@@ -634,8 +674,9 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].op, op))
             return &rows[i];
-    static const row *const families[] = {kiln_onnx_writer_attention, kiln_onnx_writer_indexing,
-                                          kiln_onnx_writer_math, kiln_onnx_writer_norm};
+    static const row *const families[] = {kiln_onnx_writer_attention, kiln_onnx_writer_control,
+                                          kiln_onnx_writer_indexing, kiln_onnx_writer_math,
+                                          kiln_onnx_writer_norm};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const row *r = families[i]; r->op; r++)
             if (!strcmp(r->op, op))

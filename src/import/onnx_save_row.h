@@ -52,7 +52,7 @@ static inline const char *scalar(writer *w, const kiln_node *n, double value)
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
 
 /** Rows ended by {0}. */
-extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_indexing[],
-    kiln_onnx_writer_math[], kiln_onnx_writer_norm[];
+extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_control[],
+    kiln_onnx_writer_indexing[], kiln_onnx_writer_math[], kiln_onnx_writer_norm[];
 
 #endif

@@ -6,6 +6,7 @@
  *
  * Lowering: src/compiler/control.c.   Tests: tests/ops/control.c.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,14 @@ static void loop_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, 
         p->body->name);
 }
 
+static const kiln_field fields[] = {
+    {"bound", KILN_FIELD_I64, offsetof(struct kiln_loop_node, bound), 1},
+    {"carry", KILN_FIELD_I64, offsetof(struct kiln_loop_node, carry), 1},
+    {"with", KILN_FIELD_I64, offsetof(struct kiln_loop_node, with), 1},
+    {"stacked", KILN_FIELD_I64, offsetof(struct kiln_loop_node, stacked), 1},
+    {0},
+};
+
 const kiln_op kiln_op_loop = {
     .name = "loop",
     .inputs = 2,
@@ -101,6 +110,7 @@ const kiln_op kiln_op_loop = {
     .grad = loop_grad,
     .sizes = loop_sizes,
     .body = loop_body,
+    .fields = fields,
 };
 
 /* The builder -------------------------------------------------------------------------------------------- */

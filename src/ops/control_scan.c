@@ -97,6 +97,7 @@ static const kiln_field scan_fields[] = {
     {"carry", KILN_FIELD_I64, offsetof(struct kiln_scan_node, carry), 1},
     {"with", KILN_FIELD_I64, offsetof(struct kiln_scan_node, with), 1},
     {"reverse", KILN_FIELD_I64, offsetof(struct kiln_scan_node, reverse), 1},
+    {"length", KILN_FIELD_I64, offsetof(struct kiln_scan_node, length), 1},
     {0},
 };
 

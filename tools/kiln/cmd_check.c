@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "check/diff.h"
+#include "check/export.h"
 #include "check/operators.h"
 #include "check/report.h"
 #include "check/run.h"
@@ -27,6 +28,7 @@ struct check {
     struct check_report report;
     bool json;
     const char *junit, *html; /* files; NULL: none */
+    const char *models;       /* a folder to write instead of running; NULL: none */
 };
 
 static void print_failure(const struct check_report *r, const struct check_entry *e)
@@ -150,7 +152,9 @@ static int check_cases(struct check *c, const char *part, const char *names)
     if (names)
         o->filter.names = &c->names;
     o->probe |= check_is_whole(f);
-    if (has_cases(f))
+    if (has_cases(f) && c->models)
+        code = check_export(f, c->models) ? ARGS_FAILED : ARGS_DONE;
+    else if (has_cases(f))
         code = run(c);
     else
         code = args_wrong("check", "no case is of --op \"%s\", --type \"%s\" and --case \"%s\"%s",
@@ -195,6 +199,8 @@ int cmd_check(int argc, char **argv)
                 {"json", NULL, ARGS_FLAG, &c.json, "print one JSON document"},
                 {"junit", "FILE", ARGS_TEXT, &c.junit, "write a report for build servers"},
                 {"html", "FILE", ARGS_TEXT, &c.html, "write a page"},
+                {"export", "DIR", ARGS_TEXT, &c.models,
+                 "instead: write the cases as ONNX models with operands and results"},
                 {"model", "M.onnx", ARGS_TEXT, &model.model,
                  "instead: every dispatch of a model's plan, to name the first that is off"},
                 {"input", "NAME=FILE", ARGS_LIST, &model.input,

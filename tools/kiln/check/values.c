@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <kiln/extend.h>
+
 #include "base/log.h"
 #include "base/rng.h"
 #include "compiler/convert.h"
@@ -30,23 +32,33 @@ void check_draw_input(const struct check_graph *c, int i, uint64_t seed, int64_t
         values[k] = (int64_t)floor(in->low + (in->high - in->low) * kiln_rng_uniform(&rng));
 }
 
-static kiln_status write_input(kiln_program *program, const struct check_graph *c, int i, uint64_t seed)
+kiln_status check_input_values(const struct check_graph *c, int i, uint64_t seed, kiln_array *out)
 {
     const kiln_tensor in = c->input[i].tensor;
-    kiln_array array = {.type = kiln_tensor_type(c->g, in), .shape = kiln_tensor_shape(c->g, in)};
-    const size_t count = (size_t)kiln_shape_count(&array.shape);
+    const kiln_spec spec = kiln_tensor_spec(c->g, in);
+    const size_t count = (size_t)kiln_shape_count(&spec.shape);
     int64_t *values = malloc((count + 1) * sizeof *values);
     kiln_status status;
 
-    array.data = malloc((count + 1) * sizeof *values);
-    status = values && array.data ? KILN_OK : out_of_memory();
+    *out = (kiln_array){.type = spec.type, .shape = spec.shape};
+    out->data = malloc((count + 1) * sizeof *values);
+    status = values && out->data ? KILN_OK : out_of_memory();
     if (!status) {
         check_draw_input(c, i, seed, values);
-        kiln_convert(array.data, array.type, values, KILN_I64, count);
-        status = kiln_program_write(program, in, &array);
+        kiln_convert(out->data, out->type, values, KILN_I64, count);
     }
     free(values);
-    free(array.data);
+    return status;
+}
+
+static kiln_status write_input(kiln_program *program, const struct check_graph *c, int i, uint64_t seed)
+{
+    kiln_array values;
+    kiln_status status = check_input_values(c, i, seed, &values);
+
+    if (!status)
+        status = kiln_program_write(program, c->input[i].tensor, &values);
+    kiln_array_free(&values);
     return status;
 }
 

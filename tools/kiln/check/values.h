@@ -10,6 +10,9 @@ uint64_t check_seed_of(const struct check_case *one, uint64_t seed);
 /** The whole numbers of input i. */
 void check_draw_input(const struct check_graph *c, int i, uint64_t seed, int64_t *values);
 
+/** The same as an array of its type and shape. Owns: out->data is yours: give it to kiln_array_free. */
+kiln_status check_input_values(const struct check_graph *c, int i, uint64_t seed, kiln_array *out);
+
 /** Write whole numbers to the inputs of a program of the case. */
 kiln_status check_write_inputs(kiln_program *program, const struct check_graph *c, uint64_t seed);
 

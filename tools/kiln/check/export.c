@@ -1,0 +1,196 @@
+/* export.c - see export.h. */
+#include "check/export.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "check/values.h"
+#include "graph/body.h"
+
+struct export
+{
+    kiln_device *dev;
+    const char *dir;
+    FILE *refused;
+    uint64_t seed;
+    int cases, written;
+};
+
+/* Why a case is refused: the last line of the log. */
+static char last_line[2000];
+
+static void keep_line(void *user, kiln_log_level level, const char *line)
+{
+    (void)user;
+    if (level == KILN_LOG_ERROR)
+        snprintf(last_line, sizeof last_line, "%s", line);
+}
+
+/* What is written ------------------------------------------------------------------------------------------ */
+
+static bool is_slope(const struct check_graph *c, kiln_tensor t)
+{
+    for (int i = 0; i < c->gradients; i++)
+        for (int k = 0; k < c->gradient[i].count; k++)
+            if (c->gradient[i].dx[k].id == t.id)
+                return true;
+    return false;
+}
+
+/* The case's values, neither gradients nor effects; returns how many. */
+static int results_of(const struct check_graph *c, kiln_tensor *out)
+{
+    int count = 0;
+
+    for (int i = 0; i < c->count; i++)
+        if (!kiln_is_effect(c->g, c->run[i]) && !is_slope(c, c->run[i]))
+            out[count++] = c->run[i];
+    out[count] = KILN_NONE;
+    return count;
+}
+
+/* Values --------------------------------------------------------------------------------------------------- */
+
+static kiln_status make_folder(const char *path)
+{
+    if (mkdir(path, 0777) && errno != EEXIST)
+        return kiln_fail(KILN_ERROR_FILE, "check: %s: %s", path, strerror(errno));
+    return KILN_OK;
+}
+
+static kiln_status write_result(kiln_program *p, kiln_tensor t, const char *path)
+{
+    kiln_array values = {.type = kiln_program_tensor_type(p, t)};
+    kiln_status status = kiln_program_shape(p, t, &values.shape);
+
+    if (status)
+        return status;
+    values.bytes = ((size_t)kiln_shape_count(&values.shape) + 1) * 8;
+    values.data = malloc(values.bytes);
+    status = values.data ? kiln_program_read(p, t, &values)
+                         : kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a result");
+    if (!status)
+        status = kiln_npy_save(path, &values);
+    free(values.data);
+    return status;
+}
+
+static kiln_status write_results(const struct check_graph *c, kiln_program *p, const kiln_tensor *results,
+                                 const char *folder)
+{
+    char path[1024];
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; results[i].id && !status; i++) {
+        snprintf(path, sizeof path, "%s/out_%d.npy", folder, i);
+        status = write_result(p, results[i], path);
+    }
+    for (int i = 0; i < c->inputs && !status; i++) {
+        kiln_array values;
+        snprintf(path, sizeof path, "%s/in_%s.npy", folder, kiln_tensor_name(c->g, c->input[i].tensor));
+        status = check_input_values(c, i, check_seed_of(c->one, 0), &values);
+        if (!status)
+            status = kiln_npy_save(path, &values);
+        kiln_array_free(&values);
+    }
+    return status;
+}
+
+/* Cases ---------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct export *e, const struct check_case *one)
+{
+    fprintf(e->refused, "%s\t%s\n", one->name, last_line);
+}
+
+static void folder_of(const struct export *e, const struct check_case *one, char *path, size_t bytes)
+{
+    const size_t at = strlen(e->dir) + 1;
+
+    snprintf(path, bytes, "%s/%s", e->dir, one->name);
+    for (char *c = path + at; *c; c++)
+        if (*c == '/')
+            *c = ';';
+}
+
+/* A case that cannot be written leaves no folder. */
+static kiln_status write_case(struct export *e, const struct check_graph *c, const kiln_tensor *results)
+{
+    char folder[512], path[1024];
+    const uint64_t seed = check_seed_of(c->one, e->seed);
+    const kiln_onnx_save_params how = {.outputs = results, .name = c->one->name};
+    kiln_weights *weights = NULL;
+    kiln_program *p = NULL;
+    kiln_status status = kiln_weights_create(&weights, c->g, &(kiln_weights_params){.seed = seed});
+
+    folder_of(e, c->one, folder, sizeof folder);
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    if (!status)
+        status = make_folder(folder);
+    if (!status && kiln_onnx_save(c->g, weights, path, &how)) {
+        refuse(e, c->one);
+        remove(folder);
+    } else if (!status) {
+        e->written++;
+        status = kiln_program_create(&p, e->dev, c->g, weights, &(kiln_program_params){.run = results});
+        if (!status && !(status = check_write_inputs(p, c, seed)) && !(status = kiln_program_run(p)))
+            status = write_results(c, p, results, folder);
+    }
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&weights);
+    return status;
+}
+
+/* What only has effects, an optimizer, is no model. */
+static kiln_status export_case(struct export *e, const struct check_case *one)
+{
+    struct check_graph c;
+    kiln_tensor results[CHECK_VALUES + 1];
+    kiln_status status = check_build(&c, one);
+
+    if (!status && results_of(&c, results)) {
+        e->cases++;
+        status = write_case(e, &c, results);
+    }
+    kiln_graph_destroy(&c.g);
+    return status;
+}
+
+static kiln_status export_cases(struct export *e, const struct check_cases *cases)
+{
+    kiln_status status = kiln_device_open(&e->dev, &(kiln_device_params){.name = "cpu"});
+
+    kiln_log_to(keep_line, NULL, KILN_LOG_ERROR);
+    for (int i = 0; i < cases->count && !status; i++)
+        if ((status = export_case(e, &cases->data[i])))
+            fprintf(stderr, "%s: %s\n", cases->data[i].name, last_line);
+    kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
+    kiln_device_close(&e->dev);
+    printf("%d models written of %d cases; %s/refused.txt says why the others are not\n", e->written,
+           e->cases, e->dir);
+    return status;
+}
+
+kiln_status check_export(const struct check_filter *filter, const char *dir)
+{
+    char path[512];
+    struct export e = {.dir = dir, .seed = filter->seed};
+    struct check_cases cases = {0};
+    kiln_status status = make_folder(dir);
+
+    snprintf(path, sizeof path, "%s/refused.txt", dir);
+    if (!status && !(e.refused = fopen(path, "w")))
+        status = kiln_fail(KILN_ERROR_FILE, "check: %s: %s", path, strerror(errno));
+    if (!status && !check_list(filter, &cases))
+        status = kiln_fail(KILN_ERROR_MEMORY, "check: no memory for the cases");
+    if (!status)
+        status = export_cases(&e, &cases);
+    if (e.refused)
+        fclose(e.refused);
+    kiln_vec_finish(&cases);
+    return status;
+}

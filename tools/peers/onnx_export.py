@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""What kiln writes as ONNX, checked by the onnx package and run in ONNX Runtime.
+
+    tools/peers/onnx_export.py                    a tenth of each operator's cases
+    tools/peers/onnx_export.py --share 1          all of them
+    tools/peers/onnx_export.py --op softmax       one operator's
+    tools/peers/onnx_export.py --models DIR       models that lie there (kiln check --export wrote them)
+
+`kiln check --export` writes a model, its operands and its results for each case. Each model goes through onnx.checker with
+full shape inference, and then through ONNX Runtime, whose outputs must be kiln's. Where ONNX Runtime lacks something (it has no kernels for
+many operators on narrow integers), onnx's own reference evaluator runs the model instead, and the last line counts these. Random draws are compared by type and shape.
+
+The packages come from PyPI into a virtual environment in the build folder (BUILD/venv-onnx). Ends with 1 if a model is
+wrong, and with 77 if the packages cannot be had.
+"""
+import argparse
+import collections
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PACKAGES = ["onnx", "onnxruntime", "numpy"]
+SKIPPED = 77
+
+# Of the largest element of an output. Sums are taken in another order, and functions come from another library.
+TOLERANCE = {"float64": 1e-5, "float32": 2e-5, "float16": 4e-3, "bfloat16": 2e-2}
+# What ONNX Runtime's code refuses although the standard has it: the reference evaluator runs these.
+LIMITS = [
+    "NOT_IMPLEMENTED",
+    "not implemented",
+    "MLFloat16 data type is not supported",
+    "No corresponding Numpy type",  # bfloat16 results
+    "ort_value_tensor_slicer",  # a Scan over no step
+    "lrn.h",  # LRN over an even number of channels
+    "upsamplebase.h",  # cubic resizing of volumes
+    "conv_integer.cc",  # a zero point for each filter
+]
+# What the standard leaves open: there is nothing to compare.
+UNDEFINED = ["Integer division by zero", "Integer modulo by zero"]
+RANDOM = {"RandomUniform", "RandomUniformLike", "RandomNormal", "RandomNormalLike", "Bernoulli", "Multinomial"}
+
+
+def enter_environment(build):
+    """Run this script again by the environment's Python, made first if it is not there."""
+    venv = build / "venv-onnx"
+    python = venv / "bin/python3"
+    if pathlib.Path(sys.prefix) == venv:
+        return
+    if subprocess.run([python, "-c", "import onnx, onnxruntime"], capture_output=True).returncode if python.exists() else True:
+        made = subprocess.run([sys.executable, "-m", "venv", venv]).returncode == 0
+        if not made or subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES]).returncode:
+            print(f"SKIPPED: {', '.join(PACKAGES)} cannot be had from PyPI")
+            sys.exit(SKIPPED)
+    os.execv(python, [python, __file__, *sys.argv[1:]])
+
+
+class Wrong(Exception):
+    pass
+
+
+class Undefined(Exception):
+    pass
+
+
+def narrow(values):
+    """64-bit integers as kiln computes them: in 32 bits."""
+    return values.astype("int32") if values.dtype.name in ("int64", "uint64") else values
+
+
+def compare(got, want, which, random):
+    import numpy
+
+    if want.dtype.kind == "V":  # bfloat16 has no name in a .npy file
+        want = want.view(got.dtype)
+    if got.dtype != want.dtype or got.shape != want.shape:
+        raise Wrong(f"output {which} is {got.dtype} {list(got.shape)}, kiln's {want.dtype} {list(want.shape)}")
+    if random or not want.size:
+        return
+    if want.dtype.kind not in "fV":
+        if not numpy.array_equal(narrow(got), narrow(want)):
+            raise Wrong(f"output {which} differs in {numpy.count_nonzero(got != want)} of {want.size} elements")
+        return
+    got, want = got.astype("float64"), want.astype("float64")
+    finite = numpy.isfinite(want)
+    if not numpy.array_equal(numpy.where(finite, 0, want), numpy.where(numpy.isfinite(got), 0, got), equal_nan=True):
+        raise Wrong(f"output {which} has other infinities or not-a-numbers")
+    largest = max(1e-3, numpy.abs(want[finite]).max(initial=0))
+    apart = numpy.abs(got - want)[finite].max(initial=0) / largest
+    if apart > TOLERANCE[str(got.dtype)] and apart > TOLERANCE.get(compare.type, 0):
+        raise Wrong(f"output {which} is off by {apart:.2g} of its largest element")
+
+
+def run(model, path, inputs):
+    """The outputs, and who computed them."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return session.run(None, inputs), "ONNX Runtime"
+    except Exception as why:  # its classes have no common base
+        if any(text in str(why) for text in UNDEFINED):
+            raise Undefined
+        if not any(text in str(why) for text in LIMITS):
+            raise Wrong(f"ONNX Runtime: {str(why).strip().splitlines()[0][:300]}")
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        return ReferenceEvaluator(model).run(None, inputs), "reference"
+    except Exception as why:
+        raise Wrong(f"onnx.reference: {type(why).__name__}: {str(why)[:300]}")
+
+
+def ops_of(graph):
+    for node in graph.node:
+        yield node.op_type
+        for attribute in node.attribute:
+            for body in [attribute.g, *attribute.graphs]:
+                yield from ops_of(body)
+
+
+def check(folder):
+    """Raises Wrong; returns who ran it."""
+    import numpy
+    import onnx
+
+    path = folder / "model.onnx"
+    model = onnx.load(str(path))
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as why:
+        raise Wrong(f"onnx.checker: {str(why).strip().splitlines()[0][:300]}")
+    named = {p.name[len("in_"):-len(".npy")]: p for p in folder.glob("in_*.npy")}
+    inputs = {i.name: numpy.load(named[i.name]) for i in model.graph.input}
+    outputs, who = run(model, path, inputs)
+    random = not RANDOM.isdisjoint(ops_of(model.graph))
+    compare.type = {"f16": "float16", "bf16": "bfloat16"}.get(folder.name.split(";")[1] if ";" in folder.name else "", "")
+    for i, got in enumerate(outputs):
+        got = numpy.asarray(got)
+        want = numpy.load(folder / f"out_{i}.npy")
+        if who == "reference" and want.dtype.kind in "iu":  # NumPy's sums are wider than their terms
+            got = got.astype(want.dtype)
+        compare(got, want, i, random)
+    return who
+
+
+def check_all(folders, verbose):
+    tally, wrong = collections.Counter(), []
+    for folder in folders:
+        try:
+            who = check(folder)
+            tally[who] += 1
+            if verbose:
+                print(f"{folder.name}: right, by {who}")
+        except Undefined:
+            tally["undefined"] += 1
+        except Wrong as why:
+            wrong.append(folder.name)
+            print(f"WRONG  {folder.name}: {why}", flush=True)
+    print(f"{len(folders)} models: {tally['ONNX Runtime']} right by ONNX Runtime, {tally['reference']} by onnx's reference "
+          f"where that lacks something, {tally['undefined']} that the standard leaves open, {len(wrong)} wrong")
+    return not wrong
+
+
+def print_refused(path):
+    by_op = collections.Counter()
+    for line in path.read_text().splitlines():
+        by_op[line.split("/", 1)[0]] += 1
+    if by_op:
+        print("not written: " + ", ".join(f"{op} ({count})" for op, count in sorted(by_op.items())))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=ROOT / "build-gcc", type=pathlib.Path, help="the build folder")
+    parser.add_argument("--share", default=0.1, type=float, help="of the cases")
+    parser.add_argument("--op", default="*", help="only this operator; * and ? match")
+    parser.add_argument("--models", type=pathlib.Path, help="a folder of models")
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    build = args.build.resolve()
+    enter_environment(build)
+    with tempfile.TemporaryDirectory() as scratch:
+        models = args.models or pathlib.Path(scratch)
+        if not args.models:
+            subprocess.run([build / "tools/kiln/kiln", "check", "--export", models, "--op", args.op, "--stratified",
+                            str(args.share)], check=True)
+        folders = sorted(p.parent for p in models.glob("*/model.onnx"))
+        right = check_all(folders, args.verbose)
+        if (models / "refused.txt").exists():
+            print_refused(models / "refused.txt")
+    sys.exit(0 if right and folders else 1)
+
+
+main()
