@@ -268,6 +268,10 @@ void kiln_onnx_build_dropout(kiln_onnx_node *n);
 void kiln_onnx_build_attention(kiln_onnx_node *n);
 void kiln_onnx_build_rotary(kiln_onnx_node *n);
 
+/* onnx_linear.c */
+void kiln_onnx_build_linear_attention(kiln_onnx_node *n);
+void kiln_onnx_build_causal_conv(kiln_onnx_node *n);
+
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);

@@ -17,7 +17,7 @@
 
 #include "import/onnx.h"
 
-/* Rotary embedding --------------------------------------------------------------------------------------- */
+/* Rotary embedding -------------------------------------------------------------------------------------- */
 
 enum { X, COSINE, SINE, POSITIONS };
 
@@ -38,7 +38,7 @@ void kiln_onnx_build_rotary(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_rotary(n->g, kiln_onnx_in(n, X), cosine, sine, &params));
 }
 
-/* Attention ---------------------------------------------------------------------------------------------- */
+/* Attention --------------------------------------------------------------------------------------------- */
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };

@@ -3,8 +3,8 @@
  *
  *   y = softmax(softcap(scale q k^T) + bias) v
  *
- * The bias is -infinity where a query does not see a key. A query that sees none gets 0 in kiln, and in the standard since
- * opset 24; a Softmax gives it NaN, so its row is taken out before, and made zeros behind. Rows as in onnx_save_ops.c.
+ * The bias is -infinity where a query does not see a key. A query that sees none gets 0, which the standard says, too;
+ * a Softmax gives it NaN, so its row is taken out before, and made zeros behind. Rows as in onnx_save_ops.c.
  */
 #include <math.h>
 
@@ -86,7 +86,7 @@ static struct operands operands_of(writer *w, const kiln_node *n, bool whole)
     return o;
 }
 
-/* What a query sees -------------------------------------------------------------------------------------- */
+/* What a query sees ------------------------------------------------------------------------------------- */
 
 static const char *length_of(writer *w, const struct operands *o, const char *x)
 {
@@ -148,7 +148,7 @@ static const char *bias_of(writer *w, const kiln_node *n, const char *seen)
     return kiln_onnx_step(w, "Where", IN(seen, bias ? bias : scalar(w, n, 0), scalar(w, n, -INFINITY)));
 }
 
-/* Step by step ------------------------------------------------------------------------------------------- */
+/* Step by step ------------------------------------------------------------------------------------------ */
 
 /* Each of k's or v's heads as often as queries share it. */
 static const char *shared(writer *w, const struct operands *o, const char *x, int64_t width)
@@ -231,7 +231,7 @@ static void write_steps(writer *w, const kiln_node *n)
     write_joined(w, n, &o, y);
 }
 
-/* One node -------------------------------------------------------------------------------------------------- */
+/* One node ---------------------------------------------------------------------------------------------- */
 
 /* Its own causal mask counts from the first key; where queries stand elsewhere, a mask says so. */
 static void write_whole(writer *w, const kiln_node *n)

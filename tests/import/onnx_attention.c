@@ -79,35 +79,18 @@ static const struct attention_case {
 static const char *const output_names[] = {"", ", key, value", ", key, value", ", , , scores"};
 static const char *const output_list[] = {"y", "key", "value", "scores"};
 
-/* Values that look random: of stream k, element i, in [-1, 1). */
-static float value_of(int k, int64_t i)
-{
-    const uint32_t bits = (uint32_t)(i + 1) * 2654435761u + (uint32_t)(k + 1) * 2246822519u;
-    return (float)((bits ^ bits >> 15) * 2654435761u >> 8) / 8388608 - 1;
-}
-
 static int64_t length_of(const struct attention_case *c, int64_t n)
 {
     return n == 0 ? c->s : n == 1 ? c->l - 2 : c->l + n; /* all; fewer than queries; some more */
 }
 
-/* Operands ------------------------------------------------------------------------------------------------- */
-
-static kiln_tensor operand(kiln_graph *g, int k, kiln_shape shape)
-{
-    const int64_t count = kiln_shape_count(&shape);
-    float *values = malloc((size_t)count * sizeof *values + 1);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = value_of(k, i);
-    const kiln_tensor t = kiln_test_values(g, shape, values);
-    free(values);
-    return t;
-}
+/* Operands ---------------------------------------------------------------------------------------------- */
 
 static kiln_tensor keys_or_values(kiln_graph *g, const struct attention_case *c, int k, int64_t width)
 {
-    return operand(g, k,
-                   c->rows ? KILN_SHAPE(c->n, c->s, c->g * width) : KILN_SHAPE(c->n, c->g, c->s, width));
+    return kiln_test_onnx_operand(g, k,
+                                  c->rows ? KILN_SHAPE(c->n, c->s, c->g * width)
+                                          : KILN_SHAPE(c->n, c->g, c->s, width));
 }
 
 static kiln_shape mask_shape(const struct attention_case *c)
@@ -138,8 +121,9 @@ static double mask_value(const struct attention_case *c, int64_t i)
 {
     const kiln_shape shape = mask_shape(c);
     if (is_truth(c))
-        return value_of(7, i) > -0.4 ? 0 : -INFINITY;
-    return c->mask == DEAD_ROWS && i / shape.size[shape.rank - 1] % 2 ? -INFINITY : (double)value_of(7, i);
+        return kiln_test_onnx_value(7, i) > -0.4 ? 0 : -INFINITY;
+    return c->mask == DEAD_ROWS && i / shape.size[shape.rank - 1] % 2 ? -INFINITY
+                                                                      : (double)kiln_test_onnx_value(7, i);
 }
 
 static kiln_tensor mask(kiln_graph *g, const struct attention_case *c)
@@ -174,16 +158,16 @@ static kiln_tensor build(kiln_graph *g, const void *one_case)
     const struct attention_case *c = one_case;
     const int64_t past = c->past;
     char inputs[64] = "q k v", heads[64] = "", nodes[320];
-    kiln_tensor out[4],
-        in[8] = {operand(g, 0,
-                         c->rows ? KILN_SHAPE(c->n, c->l, c->h * c->d) : KILN_SHAPE(c->n, c->h, c->l, c->d)),
-                 keys_or_values(g, c, 1, c->d), keys_or_values(g, c, 2, c->v)};
+    kiln_tensor out[4], in[8] = {kiln_test_onnx_operand(g, 0,
+                                                        c->rows ? KILN_SHAPE(c->n, c->l, c->h * c->d)
+                                                                : KILN_SHAPE(c->n, c->h, c->l, c->d)),
+                                 keys_or_values(g, c, 1, c->d), keys_or_values(g, c, 2, c->v)};
     int count = 3;
     if (c->mask)
         in[count++] = mask(g, c), strcat(inputs, " mask");
     if (past) {
-        in[count++] = operand(g, 3, KILN_SHAPE(c->n, c->g, past, c->d));
-        in[count++] = operand(g, 4, KILN_SHAPE(c->n, c->g, past, c->v));
+        in[count++] = kiln_test_onnx_operand(g, 3, KILN_SHAPE(c->n, c->g, past, c->d));
+        in[count++] = kiln_test_onnx_operand(g, 4, KILN_SHAPE(c->n, c->g, past, c->v));
         strcat(inputs, " pk pv");
     }
     if (c->lengths)
@@ -198,14 +182,14 @@ static kiln_tensor build(kiln_graph *g, const void *one_case)
     return out[0];
 }
 
-/* The standard's pattern ----------------------------------------------------------------------------------- */
+/* The standard's pattern -------------------------------------------------------------------------------- */
 
 /* Element (n, head, i, e) of an operand that is [N, heads, L, E], or [N, L, heads E]. */
 static double element(const struct attention_case *c, int k, int64_t heads, int64_t length, int64_t width,
                       int64_t n, int64_t head, int64_t i, int64_t e)
 {
-    return value_of(k, c->rows ? ((n * length + i) * heads + head) * width + e
-                               : ((n * heads + head) * length + i) * width + e);
+    return kiln_test_onnx_value(k, c->rows ? ((n * length + i) * heads + head) * width + e
+                                           : ((n * heads + head) * length + i) * width + e);
 }
 
 /* Of keys (k 1, past 3) or values (2, 4), at a place among old and new ones. */
@@ -213,7 +197,7 @@ static double cached(const struct attention_case *c, int k, int64_t n, int64_t h
                      int64_t e)
 {
     if (j < c->past)
-        return value_of(k + 2, ((n * c->g + head) * c->past + j) * width + e);
+        return kiln_test_onnx_value(k + 2, ((n * c->g + head) * c->past + j) * width + e);
     return element(c, k, c->g, c->s, width, n, head, j - c->past, e);
 }
 

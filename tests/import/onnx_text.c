@@ -22,7 +22,7 @@ static void *take(struct reader *r, size_t bytes)
     return memory;
 }
 
-/* Words ---------------------------------------------------------------------------------------------------- */
+/* Words ------------------------------------------------------------------------------------------------- */
 
 static void skip_blanks(struct reader *r)
 {
@@ -62,7 +62,7 @@ static size_t words(struct reader *r, char ***out)
     return count == 1 && !(*out)[0][0] ? 0 : count;
 }
 
-/* Attributes ----------------------------------------------------------------------------------------------- */
+/* Attributes -------------------------------------------------------------------------------------------- */
 
 static void value(struct reader *r, Onnx__AttributeProto *a)
 {
@@ -124,7 +124,7 @@ static Onnx__AttributeProto *attribute(struct reader *r)
     return a;
 }
 
-/* Nodes and the rest --------------------------------------------------------------------------------------- */
+/* Nodes and the rest ------------------------------------------------------------------------------------ */
 
 static Onnx__NodeProto *node(struct reader *r)
 {
@@ -249,4 +249,21 @@ void kiln_test_onnx_call(kiln_graph *g, const struct kiln_test_onnx *model, cons
     kiln_call(g, body, in, out);
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&body);
+}
+
+float kiln_test_onnx_value(int k, int64_t i)
+{
+    const uint32_t bits = (uint32_t)(i + 1) * 2654435761u + (uint32_t)(k + 1) * 2246822519u;
+    return (float)((bits ^ bits >> 15) * 2654435761u >> 8) / 8388608 - 1;
+}
+
+kiln_tensor kiln_test_onnx_operand(kiln_graph *g, int k, kiln_shape shape)
+{
+    const int64_t count = kiln_shape_count(&shape);
+    float *values = malloc((size_t)count * sizeof *values + 1);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = kiln_test_onnx_value(k, i);
+    const kiln_tensor t = kiln_test_values(g, shape, values);
+    free(values);
+    return t;
 }

@@ -30,4 +30,8 @@ kiln_status kiln_test_onnx_load(kiln_graph **g, kiln_weights **w, const struct k
 void kiln_test_onnx_call(kiln_graph *g, const struct kiln_test_onnx *model, const kiln_tensor *in,
                          kiln_tensor *out);
 
+/** Element i of operand k: values that look random, in [-1, 1); and the operand itself, as kiln_test_values. */
+float kiln_test_onnx_value(int k, int64_t i);
+kiln_tensor kiln_test_onnx_operand(kiln_graph *g, int k, kiln_shape shape);
+
 #endif
