@@ -167,6 +167,8 @@ KILN_API kiln_tensor kiln_softsign(kiln_graph *g, kiln_tensor x);
  * ties to even (in float64 programs reals stay doubles). Gradients pass between reals.
  */
 KILN_API kiln_tensor kiln_cast(kiln_graph *g, kiln_tensor x, kiln_type type);
+/** The bits of x as those of another type of its size; F64 is none of them. No gradient. */
+KILN_API kiln_tensor kiln_bitcast(kiln_graph *g, kiln_tensor x, kiln_type type);
 
 #ifdef __cplusplus
 }

@@ -260,6 +260,7 @@ void kiln_onnx_build_shrink(kiln_onnx_node *n);
 void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n);
 void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n);
 void kiln_onnx_build_cast(kiln_onnx_node *n);
+void kiln_onnx_build_bitcast(kiln_onnx_node *n);
 void kiln_onnx_build_cast_like(kiln_onnx_node *n);
 void kiln_onnx_build_identity(kiln_onnx_node *n);
 void kiln_onnx_build_dropout(kiln_onnx_node *n);
@@ -404,12 +405,16 @@ void kiln_onnx_build_mel(kiln_onnx_node *n);
 void kiln_onnx_build_if(kiln_onnx_node *n);
 void kiln_onnx_build_loop(kiln_onnx_node *n);
 void kiln_onnx_build_scan(kiln_onnx_node *n);
+void kiln_onnx_build_scan_batched(kiln_onnx_node *n);
 
 /* onnx_fold.c */
 bool kiln_onnx_fold_unary(kiln_onnx_node *n);
 bool kiln_onnx_fold_binary(kiln_onnx_node *n);
 bool kiln_onnx_fold_where(kiln_onnx_node *n);
 bool kiln_onnx_fold_cast(kiln_onnx_node *n);
+/** As elements of that type; input 0 alone need be known. */
+bool kiln_onnx_fold_to(kiln_onnx_node *n, kiln_type type);
+bool kiln_onnx_fold_split(kiln_onnx_node *n);
 bool kiln_onnx_fold_reshape(kiln_onnx_node *n);
 bool kiln_onnx_fold_squeeze(kiln_onnx_node *n);
 bool kiln_onnx_fold_unsqueeze(kiln_onnx_node *n);

@@ -390,33 +390,96 @@ static bool read_scan_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphP
     return is_whole(b);
 }
 
+/* Counts them, inputs from `first` on; false after a refusal. */
+static bool count_steps(kiln_onnx_node *n, int first, struct steps *s)
+{
+    *s = (struct steps){.each = (int)kiln_onnx_int(n, "num_scan_inputs", 0)};
+    s->carries = n->inputs - first - s->each;
+    s->stacked = n->outputs - s->carries;
+    if (s->each < 1 || s->carries < 0 || s->stacked < 0 || n->inputs >= KILN_BODY_VALUES ||
+        n->outputs >= KILN_BODY_VALUES)
+        kiln_onnx_refuse(n, "%d of %d inputs are scanned, for %d outputs", s->each, n->inputs, n->outputs);
+    return !n->refused;
+}
+
+/* What is stacked comes first in `out`. */
+static void scan(kiln_onnx_node *n, const Onnx__GraphProto *graph, struct steps *s, struct captured *c,
+                 kiln_tensor *out)
+{
+    struct body b = {0};
+    if (read_scan_body(&b, n, graph, s, c)) {
+        give(n, c, s->p.with);
+        kiln_scan(n->g, b.m.g, &s->p, out);
+    }
+    close_body(&b);
+}
+
 void kiln_onnx_build_scan(kiln_onnx_node *n)
 {
     const Onnx__GraphProto *graph = kiln_onnx_graph(n, "body");
-    struct steps s = {.each = (int)kiln_onnx_int(n, "num_scan_inputs", 0)};
     struct captured c = {0};
-    struct body b = {0};
-    kiln_tensor out[KILN_ONNX_MOST_INPUTS];
-    s.carries = n->inputs - s.each;
-    s.stacked = n->outputs - s.carries;
-    if (s.each < 1 || s.carries < 0 || s.stacked < 0 || n->inputs >= KILN_BODY_VALUES ||
-        n->outputs >= KILN_BODY_VALUES)
-        kiln_onnx_refuse(n, "%d of %d inputs are scanned, for %d outputs", s.each, n->inputs, n->outputs);
-    if (n->refused)
+    struct steps s;
+    kiln_tensor out[KILN_ONNX_MOST_INPUTS] = {KILN_NONE};
+    if (!graph || !count_steps(n, 0, &s))
         return;
     for (int i = 0; i < s.carries; i++)
         s.p.carry[i] = kiln_onnx_in(n, i);
     take_each(n, &s);
     capture_all(n->m, &c, graph);
-    if (has_captured(n, &c) && read_scan_body(&b, n, graph, &s, &c)) {
-        give(n, &c, s.p.with);
-        kiln_scan(n->g, b.m.g, &s.p, out);
+    if (has_captured(n, &c))
+        scan(n, graph, &s, &c, out);
+    for (int i = 0; i < s.carries; i++)
+        kiln_onnx_out(n, i, out[s.stacked + i]);
+    for (int i = 0; i < s.stacked && !n->refused; i++)
+        kiln_onnx_out(n, s.carries + i, laid_out(n, out[i], i));
+    kiln_vec_finish(&c.known);
+}
+
+/* Element `at` of axis 0. */
+static kiln_tensor member(kiln_graph *g, kiln_tensor x, int64_t at)
+{
+    return x.id ? kiln_squeeze(g, kiln_slice(g, x, 0, at, at + 1, 1), 0) : KILN_NONE;
+}
+
+/* x with `part` behind it along a new axis 0. */
+static kiln_tensor gathered(kiln_graph *g, kiln_tensor x, kiln_tensor part)
+{
+    part = kiln_unsqueeze(g, part, 0);
+    return x.id ? kiln_concat(g, (const kiln_tensor[]){x, part}, 2, 0) : part;
+}
+
+/*
+ * Before opset 9 a batch lies before the steps, and the lengths of its sequences come first: a body knows neither, so each
+ * sequence is scanned by itself.
+ */
+void kiln_onnx_build_scan_batched(kiln_onnx_node *n)
+{
+    const Onnx__GraphProto *graph = kiln_onnx_graph(n, "body");
+    kiln_tensor out[KILN_ONNX_MOST_INPUTS] = {KILN_NONE}, all[KILN_ONNX_MOST_INPUTS] = {KILN_NONE};
+    struct captured c = {0};
+    struct steps s;
+    int directions;
+    if (!graph || !count_steps(n, 1, &s))
+        return;
+    const int64_t *back = kiln_onnx_ints(n, "directions", &directions);
+    const kiln_shape first = kiln_onnx_spec(n, 1).shape;
+    if (kiln_onnx_has(n, 0) || first.rank < 1 || first.size[0] < 1)
+        kiln_onnx_refuse(n, "lengths of sequences, or a batch of unknown size");
+    capture_all(n->m, &c, graph);
+    for (int64_t k = 0; !n->refused && has_captured(n, &c) && k < first.size[0]; k++) {
         for (int i = 0; i < s.carries; i++)
-            kiln_onnx_out(n, i, out[s.stacked + i]);
-        for (int i = 0; i < s.stacked; i++)
-            kiln_onnx_out(n, s.carries + i, laid_out(n, out[i], i));
+            s.p.carry[i] = member(n->g, kiln_onnx_in(n, 1 + i), k);
+        for (int i = 0; i < s.each; i++) {
+            s.p.each[i] = member(n->g, kiln_onnx_in(n, 1 + s.carries + i), k);
+            if (at_or(back, directions, i, 0))
+                s.p.each[i] = kiln_flip(n->g, s.p.each[i], 0);
+        }
+        scan(n, graph, &s, &c, out);
+        for (int i = 0; i < n->outputs; i++)
+            all[i] = gathered(n->g, all[i], out[i < s.carries ? s.stacked + i : i - s.carries]);
     }
-    close_body(&b);
+    for (int i = 0; i < n->outputs; i++)
+        kiln_onnx_out(n, i, all[i]);
     kiln_vec_finish(&c.known);
 }
 
@@ -497,6 +560,153 @@ static void put_loop(kiln_onnx_node *n, struct body *b, struct loop *l)
         kiln_onnx_out(n, l->carries + i, out[1 + i]);
 }
 
+/* Steps one behind the other, as nodes of the graph around ------------------------------------------------------------ */
+
+/*
+ * Where the number of steps is known, a body may be read anew for each: then the step is a number in it, and what is handed on may
+ * change in shape or be known, as sizes and lists that grow.
+ */
+struct unrolled {
+    struct kiln_onnx_value state[KILN_BODY_VALUES];
+    kiln_tensor stacked[KILN_BODY_VALUES];
+    bool more;
+};
+
+enum { MOST_UNROLLED = 1 << 14 }; /* nodes */
+
+static void adopt(struct kiln_onnx *m, struct kiln_onnx_value *v)
+{
+    if (kiln_onnx_find(m, v->name))
+        return;
+    if (!kiln_map_put(&m->names, v->name, m->value.count) || !kiln_vec_push(&m->value, v))
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+}
+
+/* A formal of the body, by its name, means what v is. */
+static void become(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i,
+                   const struct kiln_onnx_value *v)
+{
+    const char *name = i < graph->n_input ? name_of(graph->input[i]) : "";
+    struct kiln_onnx_value *own = name[0] ? kiln_onnx_add(n->m, name) : NULL;
+    if (!own) {
+        kiln_onnx_refuse(n, "its body has no input %zu", i);
+        return;
+    }
+    *own = *v;
+    own->name = name;
+}
+
+static void become_number(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i, kiln_type type,
+                          int64_t number)
+{
+    struct kiln_onnx_item *item = kiln_arena_alloc(&n->m->arena, sizeof *item);
+    if (item)
+        *item = (struct kiln_onnx_item){.i = number};
+    become(n, graph, i, &(struct kiln_onnx_value){.known = item, .spec = scalar_of(type), .items = item});
+}
+
+/* What a step made: whether to go on, states, and rows. */
+static void take_results(kiln_onnx_node *n, const Onnx__GraphProto *graph, const struct loop *l,
+                         struct unrolled *u)
+{
+    struct kiln_onnx_value *made[KILN_BODY_VALUES];
+    for (int i = 0; i < 1 + l->carries + l->stacked; i++) {
+        made[i] = (size_t)i < graph->n_output ? kiln_onnx_find(n->m, name_of(graph->output[i])) : NULL;
+        if (!made[i] || made[i]->refused)
+            kiln_onnx_refuse(n, "its body makes no output %d", i);
+    }
+    if (n->refused)
+        return;
+    const struct kiln_onnx_item *more = kiln_onnx_items(n->m, made[0]);
+    if (!more)
+        kiln_onnx_refuse(n, "data ends it, and its steps differ in shape");
+    u->more = more && more->i;
+    for (int i = 0; i < l->carries; i++)
+        u->state[i] = *made[1 + i];
+    for (int i = 0; i < l->stacked; i++) {
+        const kiln_tensor row = kiln_onnx_tensor_of(n->m, made[1 + l->carries + i]);
+        u->stacked[i] = gathered(n->g, u->stacked[i], row);
+    }
+}
+
+/* The body's names mean something in its step alone. */
+static void unroll_step(kiln_onnx_node *n, const Onnx__GraphProto *graph, const struct loop *l,
+                        const struct captured *c, int64_t step, struct unrolled *u)
+{
+    struct kiln_onnx *m = n->m;
+    const struct kiln_onnx around = *m;
+    memset(&m->value, 0, sizeof m->value);
+    m->names = (struct kiln_map){0};
+    m->graph = graph;
+    become_number(n, graph, TRIPS, KILN_I64, step);
+    become_number(n, graph, BEGINS, KILN_BOOL, 1);
+    for (int i = 0; i < l->carries; i++)
+        become(n, graph, (size_t)(FIRST_CARRY + i), &u->state[i]);
+    for (int i = 0; i < c->count; i++)
+        adopt(m, c->value[i]);
+    for (int i = 0; i < c->known.count; i++)
+        adopt(m, c->known.data[i]);
+    kiln_status status = n->refused ? KILN_OK : kiln_onnx_add_initializers(m, false);
+    for (size_t i = 0; !status && !n->refused && i < graph->n_node; i++)
+        status = kiln_onnx_add_node(m, graph->node[i]);
+    if (!status && !n->refused)
+        take_results(n, graph, l, u);
+    kiln_vec_finish(&m->value);
+    kiln_map_finish(&m->names);
+    memcpy(&m->value, &around.value, sizeof m->value);
+    m->names = around.names;
+    m->graph = around.graph;
+}
+
+/* How often, where it is known and not too often; -1 where it is not. */
+static int64_t known_steps(kiln_onnx_node *n, const Onnx__GraphProto *graph)
+{
+    const double most = (double)(MOST_UNROLLED / (graph->n_node + 1));
+    double trips = 0, begins = 1;
+    if ((kiln_onnx_has(n, BEGINS) && !kiln_onnx_number(n, BEGINS, &begins)) ||
+        !kiln_onnx_number(n, TRIPS, &trips) || !(trips <= most))
+        return -1;
+    return begins != 0 && trips > 0 ? (int64_t)trips : 0;
+}
+
+static void unroll(kiln_onnx_node *n, const Onnx__GraphProto *graph, const struct loop *l,
+                   const struct captured *c)
+{
+    const int64_t steps = known_steps(n, graph);
+    struct unrolled *u = kiln_arena_alloc(&n->m->arena, sizeof *u);
+    if (!u)
+        return;
+    *u = (struct unrolled){.more = true};
+    for (int i = 0; i < l->carries; i++)
+        if (n->in[FIRST_CARRY + i])
+            u->state[i] = *n->in[FIRST_CARRY + i];
+    for (int64_t step = 0; step < steps && u->more && !n->refused && !n->m->status; step++)
+        unroll_step(n, graph, l, c, step, u);
+    for (int i = 0; i < l->carries && !n->refused; i++)
+        if (n->out[i]) {
+            const char *name = n->out[i]->name;
+            *n->out[i] = u->state[i];
+            n->out[i]->name = name;
+        }
+    for (int i = 0; i < l->stacked && !n->refused; i++)
+        kiln_onnx_out(n, l->carries + i, u->stacked[i]);
+}
+
+/* Whether a body, once read, can be one for all steps: all of it is built, and hands on what it gets by type and shape. */
+static bool is_alike(struct body *b, const struct loop *l)
+{
+    if (b->m.refused || kiln_graph_status(b->m.g))
+        return false;
+    for (int i = 0; i < l->carries; i++) {
+        struct kiln_onnx_value *v = result(b, (size_t)(1 + i));
+        const kiln_spec given = spec_inside(b, kiln_tensor_spec(b->n->g, l->p.carry[i]));
+        const kiln_spec made = !v ? (kiln_spec){0} : v->known ? v->spec : kiln_tensor_spec(b->m.g, v->tensor);
+        if (made.type != given.type || !kiln_shape_equal(&made.shape, &given.shape))
+            return false;
+    }
+    return true;
+}
+
 void kiln_onnx_build_loop(kiln_onnx_node *n)
 {
     const Onnx__GraphProto *graph = kiln_onnx_graph(n, "body");
@@ -512,8 +722,12 @@ void kiln_onnx_build_loop(kiln_onnx_node *n)
         return;
     capture_all(n->m, &c, graph);
     if (has_captured(n, &c) && read_loop_body(&b, n, graph, &l, &c)) {
-        give(n, &c, l.p.with);
-        put_loop(n, &b, &l);
+        if (known_steps(n, graph) > 0 && !is_alike(&b, &l)) {
+            unroll(n, graph, &l, &c);
+        } else {
+            give(n, &c, l.p.with);
+            put_loop(n, &b, &l);
+        }
     }
     close_body(&b);
     kiln_vec_finish(&c.known);

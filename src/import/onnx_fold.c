@@ -330,13 +330,14 @@ static struct kiln_onnx_item converted(struct kiln_onnx_item item, kiln_type fro
     return rounded(to, y);
 }
 
-bool kiln_onnx_fold_cast(kiln_onnx_node *n)
+/* Halves are taken as they are, and not made: what the graph makes of them is rounded. */
+bool kiln_onnx_fold_to(kiln_onnx_node *n, kiln_type type)
 {
     const kiln_spec x = kiln_onnx_spec(n, 0);
-    kiln_type type;
-    if (!kiln_onnx_type((int)kiln_onnx_int(n, "to", 0), &type) || !foldable(type) || !foldable(x.type))
+    const struct kiln_onnx_item *from = kiln_onnx_has(n, 0) ? kiln_onnx_items(n->m, n->in[0]) : NULL;
+    if (!from || n->in[0]->role != KILN_ONNX_CONSTANT || !foldable(type) ||
+        (!foldable(x.type) && !kiln_type_is_real(x.type)))
         return false;
-    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
     const int64_t count = kiln_shape_count(&x.shape);
     for (int64_t i = 0; i < count; i++)
         if (from[i].symbol && (kiln_type_is_real(type) || type == KILN_BOOL))
@@ -345,6 +346,12 @@ bool kiln_onnx_fold_cast(kiln_onnx_node *n)
     for (int64_t i = 0; to && i < count; i++)
         to[i] = converted(from[i], x.type, type);
     return to != NULL;
+}
+
+bool kiln_onnx_fold_cast(kiln_onnx_node *n)
+{
+    kiln_type type;
+    return kiln_onnx_type((int)kiln_onnx_int(n, "to", 0), &type) && kiln_onnx_fold_to(n, type);
 }
 
 /* Layout ------------------------------------------------------------------------------------------------- */
@@ -540,6 +547,32 @@ bool kiln_onnx_fold_transpose(kiln_onnx_node *n)
         v.step[i] = x.step[from];
     }
     return viewed(n, &v);
+}
+
+/* A list in parts. */
+bool kiln_onnx_fold_split(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const int64_t count = x.shape.rank == 1 ? x.shape.size[0] : -1,
+                  each = (count + n->outputs - 1) / (n->outputs ? n->outputs : 1);
+    struct kiln_onnx_list parts;
+    if (count < 0 || !kiln_onnx_list(n, "split", n->opset < 2 && kiln_onnx_has(n, 1) ? 1 : 13, 1, &parts) ||
+        (parts.given && parts.count != n->outputs))
+        return false;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    int64_t first = 0;
+    for (int i = 0; i < n->outputs; i++) {
+        const int64_t rest = count - first, length = parts.given   ? parts.item[i].i
+                                                     : each < rest ? each
+                                                                   : rest;
+        if (length < 0 || length > rest)
+            return false;
+        struct kiln_onnx_item *to = kiln_onnx_out_items(n, i, x.type, KILN_SHAPE(length));
+        if (to)
+            memcpy(to, from + first, (size_t)length * sizeof *to);
+        first += length;
+    }
+    return true;
 }
 
 /* Along axis 0: each index takes a row. */

@@ -166,9 +166,11 @@ void kiln_onnx_build_depth_to_space(kiln_onnx_node *n)
 
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n)
 {
+    const bool behind = !strcmp(kiln_onnx_text(n, "mode", "DCR"), "CRD");
     const int size = block_of(n);
     if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_space_to_depth(n->g, kiln_onnx_in(n, 0), size));
+        kiln_onnx_out(n, 0,
+                      (behind ? kiln_pixel_unshuffle : kiln_space_to_depth)(n->g, kiln_onnx_in(n, 0), size));
 }
 
 /* Parts -------------------------------------------------------------------------------------------------- */

@@ -304,7 +304,8 @@ static void name_outputs(kiln_onnx_node *n)
 {
     for (int i = 0; i < n->outputs && !kiln_graph_status(n->g); i++) {
         const struct kiln_onnx_value *v = n->out[i];
-        if (v && v->tensor.id)
+        if (v && v->tensor.id &&
+            !kiln_find(n->g, v->name).id) /* a step of a loop has the first one's names */
             kiln_name(n->g, v->tensor, v->name);
         else if (v && !v->known)
             kiln_onnx_refuse(n, "output %d is not supported", i);

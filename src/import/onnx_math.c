@@ -191,9 +191,25 @@ void kiln_onnx_build_cast(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), type));
 }
 
+void kiln_onnx_build_bitcast(kiln_onnx_node *n)
+{
+    const kiln_type from = kiln_onnx_spec(n, 0).type;
+    kiln_type type;
+    const int64_t to = kiln_onnx_int(n, "to", 0);
+    if (to < 0 || to > INT16_MAX || !kiln_onnx_type((int)to, &type))
+        kiln_onnx_refuse(n, "bits as ONNX type %lld are not supported", (long long)to);
+    else if (from != type && kiln_type_size(type) == 8 &&
+             (kiln_type_is_real(from) || kiln_type_is_real(type)))
+        kiln_onnx_refuse(n, "bits of %s as %s", kiln_type_name(from), kiln_type_name(type));
+    else
+        kiln_onnx_out(n, 0, kiln_bitcast(n->g, kiln_onnx_in(n, 0), type));
+}
+
 void kiln_onnx_build_cast_like(kiln_onnx_node *n)
 {
-    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), kiln_onnx_spec(n, 1).type));
+    const kiln_type type = kiln_onnx_spec(n, 1).type;
+    if (!kiln_onnx_fold_to(n, type))
+        kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), type));
 }
 
 void kiln_onnx_build_identity(kiln_onnx_node *n)

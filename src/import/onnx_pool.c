@@ -72,23 +72,45 @@ void kiln_onnx_build_max_pool(kiln_onnx_node *n)
     kiln_onnx_out(n, 1, kiln_cast(n->g, kiln_add(n->g, index, planes(n, x, &shape)), KILN_I64));
 }
 
+/* y with zeros behind each axis, or cut, to the shape that input 2 lists. */
+static kiln_tensor to_shape(kiln_onnx_node *n, kiln_tensor y)
+{
+    const kiln_shape shape = kiln_tensor_shape(n->g, y);
+    struct kiln_onnx_list list;
+    kiln_shape wanted;
+    if (!kiln_onnx_list(n, "output_shape", 1, 2, &list) || !kiln_onnx_shape(n, &list, &wanted))
+        return y;
+    if (wanted.rank != shape.rank)
+        kiln_onnx_refuse(n, "output_shape has %d sizes, x rank %d", wanted.rank, shape.rank);
+    for (int i = 2; i < shape.rank && !n->refused; i++) {
+        int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
+        after[i] = wanted.size[i] - shape.size[i];
+        if (wanted.size[i] < 0 || shape.size[i] < 0)
+            kiln_onnx_refuse(n, "the size of axis %d is not known", i);
+        else
+            y = after[i] < 0 ? kiln_slice(n->g, y, i, 0, wanted.size[i], 1)
+                             : kiln_pad(n->g, y, before, after, 0);
+    }
+    return y;
+}
+
 /* Indices are of the shape that follows from the window. */
 void kiln_onnx_build_max_unpool(kiln_onnx_node *n)
 {
-    kiln_shape y = kiln_onnx_spec(n, 0).shape;
+    kiln_shape shape = kiln_onnx_spec(n, 0).shape;
     kiln_pool_params p;
-    if (kiln_onnx_has(n, 2))
-        kiln_onnx_refuse(n, "an output shape of its own is not supported");
-    if (n->refused || !take_params(n, &p))
+    if (!take_params(n, &p))
         return;
-    for (int i = 2; i < y.rank; i++)
-        if (y.size[i] >= 0)
-            y.size[i] = (y.size[i] - 1) * p.stride[i - 2] - p.pad[i - 2][0] - p.pad[i - 2][1] + p.size[i - 2];
-    const kiln_tensor x = kiln_onnx_in(n, 0), at = planes(n, x, &y);
+    for (int i = 2; i < shape.rank; i++)
+        if (shape.size[i] >= 0)
+            shape.size[i] =
+                (shape.size[i] - 1) * p.stride[i - 2] - p.pad[i - 2][0] - p.pad[i - 2][1] + p.size[i - 2];
+    const kiln_tensor x = kiln_onnx_in(n, 0), at = planes(n, x, &shape);
     if (n->refused)
         return;
     const kiln_tensor index = kiln_sub(n->g, kiln_cast(n->g, kiln_onnx_in(n, 1), KILN_I32), at);
-    kiln_onnx_out(n, 0, kiln_max_unpool(n->g, x, index, &p, NULL));
+    const kiln_tensor y = kiln_max_unpool(n->g, x, index, &p, NULL);
+    kiln_onnx_out(n, 0, kiln_onnx_has(n, 2) ? to_shape(n, y) : y);
 }
 
 void kiln_onnx_build_average_pool(kiln_onnx_node *n)

@@ -75,6 +75,13 @@ static void write_cast(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(x)), "to", kiln_onnx_type_of(type));
 }
 
+static void write_bits(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_type type = spec(w, n->out[0]).type;
+    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0))), "to",
+                      kiln_onnx_type_of(type));
+}
+
 /* Zero steps where ONNX drops fractions: sign(x) floor(|x|). */
 static void write_trunc(writer *w, const kiln_node *n, const row *r)
 {
@@ -214,6 +221,7 @@ const row kiln_onnx_writer_math[] = {
     {"bit_not", "BitwiseNot", write_same, 0, 18},
     {"bit_or", "BitwiseOr", write_same, 0, 18},
     {"bit_xor", "BitwiseXor", write_same, 0, 18},
+    {"bits", "BitCast", write_bits, 0, 26},
     {"cast_integer", "Cast", write_cast, 0},
     {"cast_natural", "Cast", write_cast, 0},
     {"cast_real", "Cast", write_cast, 0},

@@ -97,6 +97,14 @@ static bool to_another(const struct check_case *one)
     return one->a[0] != (int64_t)one->type;
 }
 
+/* Words as reals are words again: small ones are subnormal as reals. */
+static void bitcast(struct check_graph *c)
+{
+    const kiln_tensor x = check_operand(c, check_shape_of(c));
+    const kiln_tensor y = kiln_bitcast(c->g, x, c->type == KILN_F32 ? KILN_I32 : KILN_F32);
+    check_result(c, c->type == KILN_F32 ? y : kiln_bitcast(c->g, y, c->type));
+}
+
 static void cast(struct check_graph *c)
 {
     check_result(c, kiln_cast(c->g, check_operand(c, check_shape_of(c)), (kiln_type)c->a[0]));
@@ -255,6 +263,7 @@ const struct check_op check_elementwise[] = {
      .low = -3,
      .high = 3},
     {.name = "is_nan", .types = REALS, .shapes = check_shapes, .build = is_nan, .low = -3, .high = 3},
+    {.name = "bitcast", .types = CHECK_F32 | CHECK_I32, .shapes = check_shapes, .build = bitcast},
     {.name = "cast",
      .types = REALS | CHECK_BF16 | WHOLE | CHECK_BOOL,
      .shapes = check_shapes,
