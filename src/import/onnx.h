@@ -156,6 +156,7 @@ enum kiln_onnx_operation {
 /** A row of the table. */
 struct kiln_onnx_row {
     const char *name;
+    const char *domain;               /* NULL: the standard's own */
     int first, last;                  /* opsets; 0: from the first, to the newest */
     const char *attributes;           /* that the builder honours or may pass over; NULL: none */
     int inputs, most;                 /* how many it takes; most 0: as many as inputs, -1: any number */
@@ -182,8 +183,8 @@ struct kiln_onnx_node {
     bool refused;
 };
 
-/** The row of an operator at an opset; NULL if there is none. */
-const struct kiln_onnx_row *kiln_onnx_row_of(const char *name, int opset);
+/** The row of an operator of a domain, "" the standard's own, at an opset; NULL if there is none. */
+const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *name, int opset);
 
 /** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */
 void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...) KILN_FORMAT(2, 3);
@@ -308,6 +309,12 @@ void kiln_onnx_build_roi_pool(kiln_onnx_node *n);
 /* onnx_loss.c */
 void kiln_onnx_build_cross_entropy(kiln_onnx_node *n);
 void kiln_onnx_build_likelihood(kiln_onnx_node *n);
+
+/* onnx_training.c */
+void kiln_onnx_build_gradient(kiln_onnx_node *n);
+void kiln_onnx_build_adagrad(kiln_onnx_node *n);
+void kiln_onnx_build_adam(kiln_onnx_node *n);
+void kiln_onnx_build_momentum(kiln_onnx_node *n);
 
 /* onnx_nms.c */
 void kiln_onnx_build_nms(kiln_onnx_node *n);

@@ -37,7 +37,7 @@ static bool standard_domain(const Onnx__NodeProto *n)
 
 static const struct kiln_onnx_row *row_of(const struct kiln_onnx *m, const Onnx__NodeProto *n)
 {
-    return n->op_type && standard_domain(n) ? kiln_onnx_row_of(n->op_type, m->opset) : NULL;
+    return n->op_type ? kiln_onnx_row_of(standard_domain(n) ? "" : n->domain, n->op_type, m->opset) : NULL;
 }
 
 struct roles {
@@ -255,7 +255,7 @@ static void check_attributes(kiln_onnx_node *n)
 
 static void check_row(kiln_onnx_node *n)
 {
-    if (!standard_domain(n->proto))
+    if (!n->row && !standard_domain(n->proto))
         kiln_onnx_refuse(n, "operators of domain %s are not supported", n->proto->domain);
     else if (!n->row)
         kiln_onnx_refuse(n, "no such operator at opset %d", n->opset);

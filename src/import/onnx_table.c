@@ -49,6 +49,8 @@
         .parameters = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7, .cell = cell_                                  \
     }
 
+#define TRAINING "ai.onnx.preview.training"
+
 #define WINDOW "auto_pad dilations kernel_shape pads strides "
 
 static const struct kiln_onnx_row rows[] = {
@@ -407,6 +409,32 @@ static const struct kiln_onnx_row rows[] = {
      .most = 3,
      .build = kiln_onnx_build_cross_entropy},
 
+    /* Training */
+    {.name = "Adagrad",
+     .domain = TRAINING,
+     .attributes = "decay_factor epsilon norm_coefficient",
+     .inputs = 2,
+     .most = -1,
+     .build = kiln_onnx_build_adagrad},
+    {.name = "Adam",
+     .domain = TRAINING,
+     .attributes = "alpha beta epsilon norm_coefficient norm_coefficient_post",
+     .inputs = 2,
+     .most = -1,
+     .build = kiln_onnx_build_adam},
+    {.name = "Gradient",
+     .domain = TRAINING,
+     .attributes = "xs y zs",
+     .inputs = 1,
+     .most = -1,
+     .build = kiln_onnx_build_gradient},
+    {.name = "Momentum",
+     .domain = TRAINING,
+     .attributes = "alpha beta mode norm_coefficient",
+     .inputs = 2,
+     .most = -1,
+     .build = kiln_onnx_build_momentum},
+
     /* Reductions */
     {.name = "ArgMax",
      .attributes = "axis keepdims select_last_index",
@@ -568,10 +596,11 @@ static const struct kiln_onnx_row rows[] = {
      .fold = kiln_onnx_fold_unsqueeze},
 };
 
-const struct kiln_onnx_row *kiln_onnx_row_of(const char *name, int opset)
+const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *name, int opset)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!strcmp(rows[i].name, name) && opset >= rows[i].first && (!rows[i].last || opset <= rows[i].last))
+        if (!strcmp(rows[i].name, name) && !strcmp(rows[i].domain ? rows[i].domain : "", domain) &&
+            opset >= rows[i].first && (!rows[i].last || opset <= rows[i].last))
             return &rows[i];
     return NULL;
 }
