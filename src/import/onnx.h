@@ -106,6 +106,10 @@ int kiln_onnx_type_of(kiln_type type);
 kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
                              kiln_array *out);
 
+/** The same of a sparse one, with its zeros. */
+kiln_status kiln_onnx_sparse_tensor(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
+                                    kiln_array *out);
+
 /** The value of that name, NULL if there is none; and a new one, NULL (and failed) if the name is taken. */
 struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name);
 struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name);
@@ -260,6 +264,8 @@ void kiln_onnx_build_gelu(kiln_onnx_node *n);
 void kiln_onnx_build_shrink(kiln_onnx_node *n);
 void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n);
 void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n);
+void kiln_onnx_build_relu(kiln_onnx_node *n);
+bool kiln_onnx_cast_type(kiln_onnx_node *n, kiln_type *type);
 void kiln_onnx_build_cast(kiln_onnx_node *n);
 void kiln_onnx_build_bitcast(kiln_onnx_node *n);
 void kiln_onnx_build_cast_like(kiln_onnx_node *n);

@@ -351,7 +351,7 @@ bool kiln_onnx_fold_to(kiln_onnx_node *n, kiln_type type)
 bool kiln_onnx_fold_cast(kiln_onnx_node *n)
 {
     kiln_type type;
-    return kiln_onnx_type((int)kiln_onnx_int(n, "to", 0), &type) && kiln_onnx_fold_to(n, type);
+    return kiln_onnx_cast_type(n, &type) && kiln_onnx_fold_to(n, type);
 }
 
 /* Layout ------------------------------------------------------------------------------------------------- */
@@ -556,7 +556,7 @@ bool kiln_onnx_fold_split(kiln_onnx_node *n)
     const int64_t count = x.shape.rank == 1 ? x.shape.size[0] : -1,
                   each = (count + n->outputs - 1) / (n->outputs ? n->outputs : 1);
     struct kiln_onnx_list parts;
-    if (count < 0 || !kiln_onnx_list(n, "split", n->opset < 2 && kiln_onnx_has(n, 1) ? 1 : 13, 1, &parts) ||
+    if (count < 0 || n->opset < 2 || !kiln_onnx_list(n, "split", 13, 1, &parts) ||
         (parts.given && parts.count != n->outputs))
         return false;
     const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);

@@ -39,11 +39,25 @@ void kiln_onnx_build_gather(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
 }
 
+/* The first axis but one of which the index has fewer elements than x; -1 where there is none. */
+static int shorter_axis(kiln_graph *g, kiln_tensor x, const kiln_shape *index, int but)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, x);
+    for (int i = 0; i < shape.rank && i < index->rank; i++)
+        if (i != but && index->size[i] >= 0 && index->size[i] < shape.size[i])
+            return i;
+    return -1;
+}
+
 void kiln_onnx_build_gather_elements(kiln_onnx_node *n)
 {
     const int axis = axis_of(n, 0);
+    const kiln_shape index = kiln_onnx_spec(n, 1).shape;
+    kiln_tensor x = kiln_onnx_in(n, 0);
+    for (int i; !n->refused && (i = shorter_axis(n->g, x, &index, axis)) >= 0;)
+        x = kiln_slice(n->g, x, i, 0, index.size[i], 1);
     if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_gather_elements(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
+        kiln_onnx_out(n, 0, kiln_gather_elements(n->g, x, kiln_onnx_in(n, 1), axis));
 }
 
 void kiln_onnx_build_gather_nd(kiln_onnx_node *n)
@@ -71,14 +85,27 @@ static kiln_scatter_params meeting(kiln_onnx_node *n)
     return (kiln_scatter_params){0};
 }
 
+/* Only the part of x that the index has elements for changes. */
+static kiln_tensor scatter_within(kiln_graph *g, kiln_tensor x, kiln_tensor index, kiln_tensor updates,
+                                  int axis, const kiln_scatter_params *p)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, index);
+    const int i = shorter_axis(g, x, &shape, axis);
+    if (i < 0)
+        return kiln_scatter_elements(g, x, index, updates, axis, p);
+    const kiln_tensor first = kiln_slice(g, x, i, 0, shape.size[i], 1);
+    const kiln_tensor parts[] = {scatter_within(g, first, index, updates, axis, p),
+                                 kiln_slice(g, x, i, shape.size[i], KILN_END, 1)};
+    return kiln_concat(g, parts, 2, i);
+}
+
 void kiln_onnx_build_scatter_elements(kiln_onnx_node *n)
 {
     const int axis = axis_of(n, 0);
     const kiln_scatter_params p = meeting(n);
     if (!n->refused)
-        kiln_onnx_out(n, 0,
-                      kiln_scatter_elements(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2),
-                                            axis, &p));
+        kiln_onnx_out(
+            n, 0, scatter_within(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), axis, &p));
 }
 
 void kiln_onnx_build_scatter_nd(kiln_onnx_node *n)

@@ -185,12 +185,27 @@ void kiln_onnx_build_concat(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_concat(n->g, in, n->inputs, axis));
 }
 
+/* How long each part is: an attribute, or an input; in the first opset one of the type of x. */
+static bool take_parts(kiln_onnx_node *n, struct kiln_onnx_list *parts)
+{
+    const bool first = n->opset < 2 && kiln_onnx_has(n, 1);
+    const kiln_spec spec = kiln_onnx_spec(n, 1);
+    const struct kiln_onnx_item *item = first ? kiln_onnx_items(n->m, n->in[1]) : NULL;
+    if (!item || !kiln_type_is_real(spec.type) || spec.shape.rank != 1)
+        return kiln_onnx_list(n, "split", first ? 1 : 13, 1, parts);
+    *parts = (struct kiln_onnx_list){.given = true, .count = (int)spec.shape.size[0]};
+    parts->item = kiln_arena_alloc(&n->m->arena, ((size_t)parts->count + 1) * sizeof *parts->item);
+    for (int i = 0; parts->item && i < parts->count; i++)
+        parts->item[i].i = item[i].r >= 0 && item[i].r <= INT32_MAX ? (int64_t)item[i].r : -1;
+    return parts->item != NULL;
+}
+
 void kiln_onnx_build_split(kiln_onnx_node *n)
 {
     const kiln_shape x = kiln_onnx_spec(n, 0).shape;
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), x.rank);
     struct kiln_onnx_list parts;
-    if (n->refused || !kiln_onnx_list(n, "split", n->opset < 2 && kiln_onnx_has(n, 1) ? 1 : 13, 1, &parts))
+    if (n->refused || !take_parts(n, &parts))
         return;
     const int64_t size = x.size[axis], each = size < 0 ? size : (size + n->outputs - 1) / n->outputs;
     if ((size < 0 && !parts.given) || (parts.given && parts.count != n->outputs)) {
@@ -461,6 +476,16 @@ static bool take_tensor(kiln_onnx_node *n, const Onnx__TensorProto *t, struct ki
     return true;
 }
 
+static void take_sparse(kiln_onnx_node *n, const Onnx__SparseTensorProto *t)
+{
+    kiln_array array;
+    if (kiln_onnx_sparse_tensor(n->m, t, n->out[0]->name, &array))
+        return;
+    n->out[0]->known = true;
+    n->out[0]->spec = (kiln_spec){array.type, array.shape};
+    n->out[0]->data = array.data;
+}
+
 /* value_int, value_ints, value_float, value_floats: what values of shape and type the attribute holds. */
 static void constant_of_numbers(kiln_onnx_node *n, const Onnx__AttributeProto *a)
 {
@@ -485,6 +510,8 @@ void kiln_onnx_build_constant(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "wanted one value");
     else if (!strcmp(a->name, "value"))
         take_tensor(n, a->t, n->out[0]);
+    else if (a->sparse_tensor)
+        take_sparse(n, a->sparse_tensor);
     else
         constant_of_numbers(n, a);
 }

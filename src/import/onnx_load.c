@@ -98,34 +98,44 @@ static kiln_status find_roles(struct kiln_onnx *m, struct roles *r)
     return kept ? KILN_OK : kiln_onnx_fail(m, KILN_ERROR_MEMORY, "out of memory");
 }
 
-static kiln_status add_initializer(struct kiln_onnx *m, const struct roles *r, const Onnx__TensorProto *t)
+static kiln_status keep_initializer(struct kiln_onnx *m, const struct roles *r, const char *name,
+                                    const kiln_array *array)
+{
+    struct kiln_onnx_value *v = kiln_onnx_add(m, name);
+    if (!v)
+        return m->status;
+    const int role = kiln_map_find(&r->of, name);
+    v->known = true;
+    v->spec = (kiln_spec){array->type, array->shape};
+    v->data = array->data;
+    v->role = role > 0 && array->type == KILN_F32 ? (enum kiln_onnx_role)role : KILN_ONNX_CONSTANT;
+    return KILN_OK;
+}
+
+/* The dense tensor t, or the sparse one, which has the name of its values. */
+static kiln_status add_initializer(struct kiln_onnx *m, const struct roles *r, const Onnx__TensorProto *t,
+                                   const Onnx__SparseTensorProto *sparse)
 {
     char what[160];
     kiln_array array;
-    if (!t->name || !t->name[0])
+    if (!t || !t->name || !t->name[0])
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "an initializer has no name");
     snprintf(what, sizeof what, "initializer \"%s\"", t->name);
-    const kiln_status status = kiln_onnx_tensor(m, t, what, &array);
-    struct kiln_onnx_value *v = status ? NULL : kiln_onnx_add(m, t->name);
-    if (!v)
-        return m->status;
-    const int role = kiln_map_find(&r->of, t->name);
-    v->known = true;
-    v->spec = (kiln_spec){array.type, array.shape};
-    v->data = array.data;
-    v->role = role > 0 && array.type == KILN_F32 ? (enum kiln_onnx_role)role : KILN_ONNX_CONSTANT;
-    return KILN_OK;
+    const kiln_status status =
+        sparse ? kiln_onnx_sparse_tensor(m, sparse, what, &array) : kiln_onnx_tensor(m, t, what, &array);
+    return status ? status : keep_initializer(m, r, t->name, &array);
 }
 
 kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 {
     const Onnx__GraphProto *graph = m->graph;
     struct roles roles = {{0}};
-    if (graph->n_sparse_initializer)
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "sparse initializers are not supported");
     kiln_status status = learned ? find_roles(m, &roles) : KILN_OK;
     for (size_t i = 0; !status && i < graph->n_initializer; i++)
-        status = add_initializer(m, &roles, graph->initializer[i]);
+        status = add_initializer(m, &roles, graph->initializer[i], NULL);
+    for (size_t i = 0; !status && i < graph->n_sparse_initializer; i++)
+        status =
+            add_initializer(m, &roles, graph->sparse_initializer[i]->values, graph->sparse_initializer[i]);
     kiln_map_finish(&roles.of);
     kiln_map_finish(&roles.maker);
     return status;

@@ -122,6 +122,16 @@ void kiln_onnx_build_leaky_relu(kiln_onnx_node *n)
     kiln_onnx_out(n, 0, kiln_leaky_relu(n->g, kiln_onnx_in(n, 0), kiln_onnx_real(n, "alpha", 0.01)));
 }
 
+/* Whole numbers, too. */
+void kiln_onnx_build_relu(kiln_onnx_node *n)
+{
+    const kiln_type type = kiln_onnx_spec(n, 0).type;
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    kiln_onnx_out(n, 0,
+                  kiln_type_is_real(type) ? kiln_relu(n->g, x)
+                                          : kiln_max(n->g, x, kiln_scalar(n->g, type, 0)));
+}
+
 /* Before opset 7, a list of slopes is one a channel (axis 1). */
 void kiln_onnx_build_prelu(kiln_onnx_node *n)
 {
@@ -129,7 +139,14 @@ void kiln_onnx_build_prelu(kiln_onnx_node *n)
     if (n->opset < 7 && kiln_onnx_spec(n, 1).shape.rank == 1)
         for (int axis = 2; axis < kiln_onnx_spec(n, 0).shape.rank; axis++)
             slope = kiln_unsqueeze(n->g, slope, -1);
-    kiln_onnx_out(n, 0, kiln_prelu(n->g, kiln_onnx_in(n, 0), slope));
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    const kiln_type type = kiln_onnx_spec(n, 0).type;
+    if (kiln_type_is_real(type)) {
+        kiln_onnx_out(n, 0, kiln_prelu(n->g, x, slope));
+        return;
+    }
+    const kiln_tensor negative = kiln_less(n->g, x, kiln_scalar(n->g, type, 0));
+    kiln_onnx_out(n, 0, kiln_where(n->g, negative, kiln_mul(n->g, x, slope), x));
 }
 
 void kiln_onnx_build_elu(kiln_onnx_node *n)
@@ -164,7 +181,9 @@ void kiln_onnx_build_gelu(kiln_onnx_node *n)
 void kiln_onnx_build_shrink(kiln_onnx_node *n)
 {
     const double edge = kiln_onnx_real(n, "lambd", 0.5), bias = kiln_onnx_real(n, "bias", 0);
-    kiln_onnx_out(n, 0, kiln_shrink(n->g, kiln_onnx_in(n, 0), edge, bias));
+    const kiln_type type = kiln_onnx_spec(n, 0).type, real = kiln_type_is_real(type) ? type : KILN_F32;
+    const kiln_tensor x = kiln_cast(n->g, kiln_onnx_in(n, 0), real);
+    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_shrink(n->g, x, edge, bias), type));
 }
 
 void kiln_onnx_build_thresholded_relu(kiln_onnx_node *n)
@@ -180,15 +199,29 @@ void kiln_onnx_build_hard_sigmoid(kiln_onnx_node *n)
 
 /* What hands values on ----------------------------------------------------------------------------------- */
 
+/* The type that a cast is to: before opset 6 by its name. */
+bool kiln_onnx_cast_type(kiln_onnx_node *n, kiln_type *type)
+{
+    int64_t to = 0;
+    if (n->opset < 6) {
+        const char *name = kiln_onnx_text(n, "to", "");
+        const ProtobufCEnumValue *value =
+            protobuf_c_enum_descriptor_get_value_by_name(&onnx__tensor_proto__data_type__descriptor, name);
+        to = value ? value->value : 0;
+    } else {
+        to = kiln_onnx_int(n, "to", 0);
+    }
+    if (to > 0 && to <= INT16_MAX && kiln_onnx_type((int)to, type))
+        return true;
+    kiln_onnx_refuse(n, "a cast to ONNX type %lld is not supported", (long long)to);
+    return false;
+}
+
 void kiln_onnx_build_cast(kiln_onnx_node *n)
 {
     kiln_type type;
-    const int64_t to = kiln_onnx_int(n, "to", 0);
-    if (!kiln_onnx_type((int)to, &type)) {
-        kiln_onnx_refuse(n, "a cast to ONNX type %lld is not supported", (long long)to);
-        return;
-    }
-    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), type));
+    if (kiln_onnx_cast_type(n, &type))
+        kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_onnx_in(n, 0), type));
 }
 
 void kiln_onnx_build_bitcast(kiln_onnx_node *n)

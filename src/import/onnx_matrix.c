@@ -3,14 +3,65 @@
 
 #include <kiln/algebra.h>
 #include <kiln/fold.h>
+#include <kiln/quantize.h>
 
 #include "import/onnx.h"
 
 /* Products ----------------------------------------------------------------------------------------------- */
 
+/* Byte i of each element. */
+static kiln_tensor byte_of(kiln_graph *g, kiln_tensor x, int i)
+{
+    const kiln_tensor at = kiln_shift_right(g, x, kiln_scalar(g, KILN_U32, 8 * i));
+    return kiln_cast(g, kiln_bit_and(g, at, kiln_scalar(g, KILN_U32, 255)), KILN_U8);
+}
+
+/* The product of whole numbers, modulo 2^32: of their bytes, exact in 32 bits, each at its place. */
+static kiln_tensor whole_product(kiln_graph *g, kiln_tensor a, kiln_tensor b)
+{
+    const kiln_type type = kiln_tensor_type(g, a);
+    const kiln_tensor left = kiln_cast(g, a, KILN_U32), right = kiln_cast(g, b, KILN_U32);
+    kiln_tensor y = KILN_NONE;
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; i + k < 4; k++) {
+            const kiln_tensor part =
+                kiln_shift_left(g,
+                                kiln_matmul_integer(g, byte_of(g, left, i), byte_of(g, right, k), KILN_NONE,
+                                                    KILN_NONE, NULL),
+                                kiln_scalar(g, KILN_I32, 8 * (i + k)));
+            y = y.id ? kiln_add(g, y, part) : part;
+        }
+    return kiln_cast(g, y, type);
+}
+
 void kiln_onnx_build_matmul(kiln_onnx_node *n)
 {
-    kiln_onnx_out(n, 0, kiln_matmul(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), NULL));
+    const kiln_tensor a = kiln_onnx_in(n, 0), b = kiln_onnx_in(n, 1);
+    kiln_onnx_out(n, 0,
+                  kiln_type_is_real(kiln_onnx_spec(n, 0).type) ? kiln_matmul(n->g, a, b, NULL)
+                                                               : whole_product(n->g, a, b));
+}
+
+static kiln_tensor turned_if(kiln_graph *g, kiln_tensor x, bool turn)
+{
+    return turn ? kiln_transpose(g, x, (const int[]){1, 0}) : x;
+}
+
+/* Of whole numbers the factors are applied as reals, unless they are 1. */
+static kiln_tensor scaled_whole(kiln_graph *g, kiln_tensor x, double factor)
+{
+    const kiln_type type = kiln_tensor_type(g, x);
+    return factor == 1 ? x : kiln_cast(g, kiln_scale(g, kiln_cast(g, x, KILN_F32), factor), type);
+}
+
+static void whole_gemm(kiln_onnx_node *n, const kiln_matmul_params *p, double alpha, double beta)
+{
+    const kiln_tensor a = turned_if(n->g, kiln_onnx_in(n, 0), p->transpose_a),
+                      b = turned_if(n->g, kiln_onnx_in(n, 1), p->transpose_b);
+    kiln_tensor y = scaled_whole(n->g, whole_product(n->g, a, b), alpha);
+    if (kiln_onnx_has(n, 2) && beta != 0)
+        y = kiln_add(n->g, y, scaled_whole(n->g, kiln_onnx_in(n, 2), beta));
+    kiln_onnx_out(n, 0, y);
 }
 
 static kiln_tensor scaled(kiln_graph *g, kiln_tensor x, double factor)
@@ -27,6 +78,10 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
     if (kiln_onnx_spec(n, 0).shape.rank != 2 || kiln_onnx_spec(n, 1).shape.rank != 2) {
         kiln_onnx_refuse(n, "operands have ranks %d and %d, wanted 2", kiln_onnx_spec(n, 0).shape.rank,
                          kiln_onnx_spec(n, 1).shape.rank);
+        return;
+    }
+    if (!kiln_type_is_real(kiln_onnx_spec(n, 0).type)) {
+        whole_gemm(n, &p, alpha, beta);
         return;
     }
     kiln_tensor y = scaled(n->g, kiln_matmul(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), &p), alpha);

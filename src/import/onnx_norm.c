@@ -56,13 +56,37 @@ static void batch_norm_training(kiln_onnx_node *n, int rank, double epsilon, dou
         kiln_onnx_out(n, 2, blend(n, 4, variance, momentum));
 }
 
+/*
+ * Statistics of a type of their own, or one for each element of an image instead of a channel (spatial 0, which opset 9 gave up):
+ * as the formula says, for prediction.
+ */
+static void batch_norm_plain(kiln_onnx_node *n, int rank, double epsilon)
+{
+    const bool each = kiln_onnx_int(n, "spatial", 1) == 0;
+    kiln_tensor in[5];
+    if (kiln_onnx_int(n, "training_mode", 0) || n->outputs > 1)
+        kiln_onnx_refuse(n, each ? "spatial = 0 in training" : "statistics of another type in training");
+    for (int i = 0; i < 5 && !n->refused; i++) {
+        in[i] = kiln_cast(n->g, kiln_onnx_in(n, i), KILN_F32);
+        if (i && !each)
+            in[i] = along_channels(n->g, in[i], rank);
+    }
+    if (n->refused)
+        return;
+    const kiln_tensor y = kiln_mul(n->g, normalize(n->g, in[0], in[3], in[4], epsilon), in[1]);
+    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_add(n->g, y, in[2]), kiln_onnx_spec(n, 0).type));
+}
+
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n)
 {
     const double epsilon = kiln_onnx_real(n, "epsilon", 1e-5), momentum = kiln_onnx_real(n, "momentum", 0.9);
     const int rank = kiln_onnx_spec(n, 0).shape.rank;
-    if (rank < 2 || kiln_onnx_int(n, "spatial", 1) != 1) {
-        kiln_onnx_refuse(n, rank < 2 ? "x has rank %d, wanted 2 or more" : "spatial = 0 is not supported",
-                         rank);
+    if (rank < 2) {
+        kiln_onnx_refuse(n, "x has rank %d, wanted 2 or more", rank);
+        return;
+    }
+    if (kiln_onnx_spec(n, 0).type != kiln_onnx_spec(n, 3).type || kiln_onnx_int(n, "spatial", 1) == 0) {
+        batch_norm_plain(n, rank, epsilon);
         return;
     }
     if (kiln_onnx_int(n, "training_mode", 0)) {

@@ -58,6 +58,7 @@ static const struct kiln_onnx_item *numbers(kiln_onnx_node *n, int i, int wanted
 struct said {
     int axes, axis[KILN_MAX_RANK];
     const float *attribute; /* scales of Upsample's first opsets */
+    float picture[4];       /* those of its very first: of height and width */
     const struct kiln_onnx_item *scale, *size, *region;
 };
 
@@ -74,6 +75,12 @@ static void listen(kiln_onnx_node *n, bool crop, struct said *s)
         s->axis[i] = i;
     s->axes = axes ? s->axes : rank;
     s->attribute = kiln_onnx_reals(n, "scales", &count);
+    if (kiln_onnx_has_attribute(n, "height_scale") && rank == 4) {
+        s->picture[2] = (float)kiln_onnx_real(n, "height_scale", 1);
+        s->picture[3] = (float)kiln_onnx_real(n, "width_scale", 1);
+        s->attribute = s->picture;
+        count = rank;
+    }
     if (s->attribute && count != s->axes)
         kiln_onnx_refuse(n, "%d scales of rank %d", count, s->axes);
     s->scale = numbers(n, scales, s->axes);
@@ -106,7 +113,7 @@ static void take_axis(kiln_onnx_node *n, const struct said *s, int i, kiln_resiz
 void kiln_onnx_build_resize(kiln_onnx_node *n)
 {
     kiln_resize_params p = {0};
-    struct said s = {0};
+    struct said s = {.picture = {1, 1, 1, 1}};
     const kiln_type type = kiln_onnx_spec(n, 0).type;
     const kiln_tensor x = kiln_onnx_in(n, 0);
     take_modes(n, &p);

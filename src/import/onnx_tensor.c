@@ -163,6 +163,63 @@ kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, co
     return status;
 }
 
+/* Where element i of the values lies: one place of all, or one along each axis. -1: nowhere. */
+static int64_t sparse_place(const kiln_shape *shape, const kiln_array *indices, int64_t i)
+{
+    const int64_t *at = indices->data, count = kiln_shape_count(shape);
+    if (indices->shape.rank == 1)
+        return at[i] >= 0 && at[i] < count ? at[i] : -1;
+    int64_t place = 0;
+    for (int axis = 0; axis < shape->rank; axis++) {
+        const int64_t along = at[i * shape->rank + axis];
+        if (along < 0 || along >= shape->size[axis])
+            return -1;
+        place = place * shape->size[axis] + along;
+    }
+    return place;
+}
+
+static kiln_status fill_sparse(struct kiln_onnx *m, const char *what, const kiln_array *values,
+                               const kiln_array *indices, size_t count, kiln_array *out)
+{
+    const size_t size = kiln_type_size(out->type);
+    const int64_t given = kiln_shape_count(&values->shape);
+    const kiln_shape *i = &indices->shape;
+    if (values->shape.rank != 1 || indices->type != KILN_I64 || i->rank < 1 || i->rank > 2 ||
+        i->size[0] != given || (i->rank == 2 && i->size[1] != out->shape.rank))
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: its values and indices do not fit", what);
+    unsigned char *data = kiln_arena_alloc(&m->arena, count * size + 1);
+    if (!data)
+        return kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
+    for (int64_t k = 0; k < given; k++) {
+        const int64_t place = sparse_place(&out->shape, indices, k);
+        if (place < 0)
+            return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: index %lld is out of range", what, (long long)k);
+        memcpy(data + (size_t)place * size, (const unsigned char *)values->data + (size_t)k * size, size);
+    }
+    out->data = data;
+    return KILN_OK;
+}
+
+kiln_status kiln_onnx_sparse_tensor(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
+                                    kiln_array *out)
+{
+    kiln_array values, indices;
+    size_t count;
+    *out = (kiln_array){0};
+    if (!t->values || !t->indices)
+        return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: it lacks values or indices", what);
+    kiln_status status = kiln_onnx_tensor(m, t->values, what, &values);
+    if (!status)
+        status = kiln_onnx_tensor(m, t->indices, what, &indices);
+    if (status)
+        return status;
+    out->type = values.type;
+    const Onnx__TensorProto shape = {.n_dims = t->n_dims, .dims = t->dims};
+    status = take_shape(m, &shape, what, out, &count);
+    return status ? status : fill_sparse(m, what, &values, &indices, count, out);
+}
+
 kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)
 {
     struct kiln_onnx m = {.path = path};
