@@ -38,6 +38,9 @@ layout(local_size_x_id = 0) in;
     layout(std430, set = 0, binding = slot) buffer kiln_inout_##name { type name[]; }
 /* A read through a texel buffer (kiln_variant.texels): texelFetch(name, int(i)). */
 #define KILN_TEXELS(slot, name) layout(set = 0, binding = slot) uniform textureBuffer name
+/* The scratch through an image of four floats an element (kiln_variant.scratch_fours). What one lane stores another may load behind
+ * memoryBarrierImage() and barrier(). */
+#define KILN_SCRATCH_FOURS(name) layout(rgba32f, set = 0, binding = 9) coherent uniform imageBuffer name
 
 /* A binding whose elements are halves in one dispatch and 32-bit words in the next, whatever the others are: bit `slot` of
  * KILN_HALVES says which. KILN_LOAD gives an element as the 32 bits of a float or a word, and KILN_SAVE takes them. */

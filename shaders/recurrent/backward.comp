@@ -9,7 +9,7 @@
  *
  * bindings   0: w, packed    1: vectors    2: lengths    3: saved    4: dy    5: dstates    6: dx    7: extra
  * dispatch   a workgroup a slice of ROWS sequences, all units and steps; with STEP a slice and LANES units, one step
- * variants   -DTEXELS: w through a texel buffer
+ * variants   -DTEXELS: w through a texel buffer    -DIMAGE: what all lanes read in an image instead of shared memory
  */
 #include "kiln.glsl"
 #include "recurrent.h"
@@ -37,38 +37,17 @@ KILN_INOUT(7, T, extra);
 #define RESETS_AFTER (IS(GRU) && !HAS(RESET_BEFORE))
 #define PULLED (HAS(RESET_BEFORE) ? 2u : GATES)         /* gates whose product goes to the state before */
 
-#define ROOM 1024u                      /* fours of shared memory */
-#define CHUNK 64u                       /* fours of a row that are there at a time, with STEP */
-shared vec4 d[ROOM];
-
-#define MOST_ROWS 8u
-#define MOST_UNITS 4u
-float sum[MOST_UNITS * MOST_ROWS];      /* the product for unit i of the lane and row r */
-#define SUM(i, r) sum[(i) * MOST_ROWS + (r)]
-
-uint first_unit;                        /* of this lane; its others lie LANES apart */
-uint kiln_unit(uint i) { return first_unit + i * LANES; }
-bool kiln_is_unit(uint i) { return kiln_unit(i) < p.first_unit + p.units; }
+#define COLUMNS UNITS
+#define GATE(c) 0u
+#include "product.glsl"
 
 /* Add fours [begin, begin + count) of the product of a gate's gradients, which lie at `at`, row after row. */
 void multiply(uint gate, uint at, uint row_fours, uint begin, uint count)
 {
-    uint from[MOST_UNITS];
-    [[unroll]] for (uint i = 0u; i < MOST_UNITS; i++)
-        from[i] = kiln_weights() + (gate * FOURS + begin) * p.units +
-                  min(kiln_unit(kiln_is_unit(i) ? i : 0u) - p.first_unit, p.units - 1u);
-    for (uint q = 0u; q < count; q++) {
-        vec4 four[ROWS];
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            four[r] = d[at + r * row_fours + q];
-        [[unroll]] for (uint i = 0u; i < MOST_UNITS; i++) {
-            if (i >= UNITS)
-                continue;
-            const vec4 weights = W(from[i] + q * p.units);
-            [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                SUM(i, r) += dot(weights, four[r]);
-        }
-    }
+    uint from[MOST_COLUMNS];
+    EACH_COLUMN(c)
+        from[c] = kiln_weights() + (gate * FOURS + begin) * p.units + kiln_column(c);
+    add_products(0u, 1u, at, row_fours, from, p.units, count);
 }
 
 #ifdef STEP
@@ -87,7 +66,7 @@ void product(uint gate, uint t)
     for (uint begin = 0u; begin < FOURS; begin += CHUNK) {
         barrier();
         for (uint i = LANE; i < ROWS * CHUNK * 4u; i += LANES)
-            d[i / 4u][i & 3u] = operand(gate, t, i / (CHUNK * 4u), begin * 4u + i % (CHUNK * 4u));
+            fours[i / 4u][i & 3u] = operand(gate, t, i / (CHUNK * 4u), begin * 4u + i % (CHUNK * 4u));
         barrier();
         multiply(gate, 0u, CHUNK, begin, min(CHUNK, FOURS - begin));
     }
@@ -99,10 +78,15 @@ void share(uint gate, uint r, uint unit, float value) {}
 
 void product(uint gate, uint t) { multiply(gate, gate * FOURS, GATES * FOURS, 0u, FOURS); }
 
+#ifdef IMAGE
+vec4 coming[MOST_GATES];                /* gates of the lane's units of the row, as they are computed */
+void share(uint gate, uint r, uint unit, float value) { coming[gate][unit & 3u] = value; }
+#else
 void share(uint gate, uint r, uint unit, float value)
 {
-    d[(r * GATES + gate) * FOURS + unit / 4u][unit & 3u] = value;
+    fours[(r * GATES + gate) * FOURS + unit / 4u][unit & 3u] = value;
 }
+#endif
 
 #endif
 
@@ -200,72 +184,89 @@ void rest(cell c)
 }
 
 /* The sums in a copy, which loops that are not unrolled may walk, while the sums themselves stay in registers. */
-float result[MOST_UNITS * MOST_ROWS];
-
-void begin()
-{
-    [[unroll]] for (uint i = 0u; i < MOST_UNITS * MOST_ROWS; i++)
-        sum[i] = 0.0;
-}
+float result[MOST_COLUMNS * MOST_ROWS];
 
 void end()
 {
-    [[unroll]] for (uint i = 0u; i < MOST_UNITS * MOST_ROWS; i++)
-        result[i] = sum[i];
+    EACH_COLUMN(c)
+        EACH_ROW(r)
+            result[c * MOST_ROWS + r] = SUM(c, r);
 }
 
-/* Walk what the lane computes: unit `k` and row `r`. */
-#define EACH_RESULT(i)                                                                                               \
-    [[dont_unroll]] for (uint i = 0u; i < UNITS * stored_rows && kiln_is_unit(i / stored_rows); i++)
-cell cell_of(uint i, uint t)
+/* Walk what the lane computes: its units of a row. */
+#define EACH_UNIT(i) [[dont_unroll]] for (uint i = 0u; i < UNITS && kiln_is_unit(i); i++)
+cell cell_of(uint r, uint i, uint t) { return cell(r, kiln_row(t, r), kiln_unit(i)); }
+
+void begin_row()
 {
-    const uint r = i % stored_rows;
-    return cell(r, kiln_row(t, r), kiln_unit(i / stored_rows));
+#ifdef IMAGE
+    [[unroll]] for (uint g = 0u; g < MOST_GATES; g++)
+        coming[g] = vec4(0.0);
+#endif
 }
-#define RESULT(i) result[(i) / stored_rows * MOST_ROWS + (i) % stored_rows]
+
+/* Let all lanes see gates [first, end) of the row. */
+void end_row(uint r, uint first, uint end)
+{
+#ifdef IMAGE
+    [[unroll]] for (uint g = 0u; g < MOST_GATES; g++)
+        if (g >= first && g < end)
+            SET_FOUR((r * GATES + g) * FOURS + first_unit / 4u, coming[g]);
+#endif
+}
 
 /* Add the products of the gates at t to the gradient of the state before. */
 void pull(uint t)
 {
-    begin();
+    clear();
     for (uint gate = 0u; gate < PULLED; gate++)
         product(gate, t);
     end();
-    EACH_RESULT(i) {
-        const uint r = i % stored_rows, at = kiln_state(0u, r) + kiln_unit(i / stored_rows);
-        if (t < until[r])
-            dstates[at] = T(float(dstates[at]) + RESULT(i));
-    }
+    [[dont_unroll]] for (uint r = 0u; r < stored_rows; r++)
+        EACH_UNIT(i) {
+            const uint at = kiln_state(0u, r) + kiln_unit(i);
+            if (t < until[r])
+                dstates[at] = T(float(dstates[at]) + result[i * MOST_ROWS + r]);
+        }
+}
+
+void run_unit(cell c)
+{
+    const float dh = float(dstates[state_of(c, 0u)]) + (HAS(DY) ? float(dy[c.row * p.hidden + c.unit]) : 0.0);
+    if (IS(RNN))
+        rnn(c, dh);
+    else if (IS(LSTM))
+        lstm(c, dh);
+    else
+        gru(c, dh);
 }
 
 /* The step's gates but for what waits for another product. */
 void run_first(uint t)
 {
-    EACH_RESULT(i) {
-        const cell c = cell_of(i, t);
-        if (t >= until[c.r]) {
-            rest(c);
-            continue;
+    [[dont_unroll]] for (uint r = 0u; r < stored_rows; r++) {
+        begin_row();
+        EACH_UNIT(i) {
+            if (t < until[r])
+                run_unit(cell_of(r, i, t));
+            else
+                rest(cell_of(r, i, t));
         }
-        const float dh = float(dstates[state_of(c, 0u)]) + (HAS(DY) ? float(dy[c.row * p.hidden + c.unit]) : 0.0);
-        if (IS(RNN))
-            rnn(c, dh);
-        else if (IS(LSTM))
-            lstm(c, dh);
-        else
-            gru(c, dh);
+        end_row(r, HAS(RESET_BEFORE) ? 1u : 0u, GATES);
     }
 }
 
 void run_second(uint t)
 {
-    begin();
+    clear();
     product(2u, t);
     end();
-    EACH_RESULT(i) {
-        const cell c = cell_of(i, t);
-        if (t < until[c.r])
-            gru_reset(c, RESULT(i));
+    [[dont_unroll]] for (uint r = 0u; r < stored_rows; r++) {
+        begin_row();
+        EACH_UNIT(i)
+            if (t < until[r])
+                gru_reset(cell_of(r, i, t), result[i * MOST_ROWS + r]);
+        end_row(r, 0u, 1u);
     }
 }
 
@@ -291,23 +292,27 @@ void main()
 {
     KILN_GROUP(group);
     KILN_TAKE_ROWS(group, lengths);
+#ifdef IMAGE
+    own_fours = group * ROWS * GATES * FOURS;
+#endif
     for (uint i = LANE; i < ROWS * GATES * FOURS; i += LANES)
-        d[i] = vec4(0.0);
-    barrier();
+        SET_FOUR(i, vec4(0.0));
+    MEET();
     for (uint s = 0u; s <= p.steps; s++) {
         const uint t = kiln_time(s, true);
-        for (first_unit = LANE; s > 0u && first_unit < p.hidden; first_unit += LANES * UNITS)
-            pull(kiln_time(s - 1u, true));
+        EACH_SHARE
+            if (s > 0u)
+                pull(kiln_time(s - 1u, true));
         if (s == p.steps)
             break;
-        barrier();
-        for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
+        MEET();
+        EACH_SHARE
             run_first(t);
-        barrier();
+        MEET();
         if (HAS(SECOND)) {
-            for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
+            EACH_SHARE
                 run_second(t);
-            barrier();
+            MEET();
         }
     }
 }

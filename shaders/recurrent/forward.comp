@@ -8,13 +8,13 @@
  *
  * bindings   0: x    1: w, packed    2: vectors    3: lengths    4: states before    5: states behind    6: y    7: saved
  * dispatch   a workgroup a slice of ROWS sequences, all units and steps; with STEP a slice and LANES units, one step
- * variants   -DTEXELS: w through a texel buffer
+ * variants   -DTEXELS: w through a texel buffer    -DIMAGE: states in an image, which all lanes read, instead of shared memory
  */
 #include "kiln.glsl"
 #include "recurrent.h"
 
 KILN_TUNING(0, ROWS, 1);
-KILN_TUNING(1, UNITS, 1);               /* more than one: of cells with one gate alone */
+KILN_TUNING(1, UNITS, 1);
 
 #include "cell.glsl"
 
@@ -33,39 +33,17 @@ KILN_INOUT(5, T, states);
 KILN_OUT(6, T, y);
 KILN_INOUT(7, T, saved);
 
-#define ROOM 1024u                      /* fours of shared memory */
-#define CHUNK 64u                       /* fours of a row that are there at a time, with STEP */
-shared vec4 h[ROOM];
-
-#define MOST_ROWS 8u
-#define MOST_COLUMNS 4u                 /* gates of a unit, or units */
-float sum[MOST_COLUMNS * MOST_ROWS];    /* what the weights add to column c of row r */
-#define SUM(c, r) sum[(c) * MOST_ROWS + (r)]
-
-uint first_unit;                        /* of this lane; its others lie LANES apart */
-uint kiln_unit(uint i) { return first_unit + i * LANES; }
-bool kiln_is_unit(uint i) { return kiln_unit(i) < p.first_unit + p.units; }
+#define COLUMNS (UNITS * GATES)         /* unit after unit */
+#define GATE(c) ((c) % GATES)
+#include "product.glsl"
 
 /* Add fours [begin, begin + count) of the products of gates [first, end); the state's fours lie at `at`, row after row. */
 void multiply(uint first, uint end, uint at, uint row_fours, uint begin, uint count)
 {
     uint from[MOST_COLUMNS];
-    [[unroll]] for (uint c = 0u; c < MOST_COLUMNS; c++) {
-        const uint unit = kiln_unit(UNITS > 1u && kiln_is_unit(c) ? c : 0u), gate = UNITS > 1u ? 0u : c;
-        from[c] = kiln_weights() + (begin * GATES + gate) * p.units + min(unit - p.first_unit, p.units - 1u);
-    }
-    for (uint q = 0u; q < count; q++) {
-        vec4 four[ROWS];
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            four[r] = h[at + r * row_fours + q];
-        [[unroll]] for (uint c = 0u; c < MOST_COLUMNS; c++) {
-            if (UNITS > 1u ? c >= UNITS : c < first || c >= end)
-                continue;
-            const vec4 weights = W(from[c] + q * GATES * p.units);
-            [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                SUM(c, r) += dot(weights, four[r]);
-        }
-    }
+    EACH_COLUMN(c)
+        from[c] = kiln_weights() + (begin * GATES + GATE(c)) * p.units + kiln_column(c / GATES);
+    add_products(first, end, at, row_fours, from, GATES * p.units, count);
 }
 
 float initial(uint kind, uint r, uint unit)
@@ -88,7 +66,7 @@ void product(uint first, uint end, uint t, bool after_reset)
     for (uint begin = 0u; begin < FOURS; begin += CHUNK) {
         barrier();
         for (uint i = LANE; i < ROWS * CHUNK * 4u; i += LANES)
-            h[i / 4u][i & 3u] = operand(after_reset, t, i / (CHUNK * 4u), begin * 4u + i % (CHUNK * 4u));
+            fours[i / 4u][i & 3u] = operand(after_reset, t, i / (CHUNK * 4u), begin * 4u + i % (CHUNK * 4u));
         barrier();
         multiply(first, end, 0u, CHUNK, begin, min(CHUNK, FOURS - begin));
     }
@@ -108,9 +86,16 @@ void product(uint first, uint end, uint t, bool after_reset)
     multiply(first, end, after_reset ? reset : now, FOURS, 0u, FOURS);
 }
 
-float h_before(uint r, uint unit) { return h[now + r * FOURS + unit / 4u][unit & 3u]; }
-void store_reset(uint r, uint unit, float value) { h[reset + r * FOURS + unit / 4u][unit & 3u] = value; }
-void store_next(uint r, uint unit, float value) { h[next + r * FOURS + unit / 4u][unit & 3u] = value; }
+float h_before(uint r, uint unit) { return FOUR(now + r * FOURS + unit / 4u)[unit & 3u]; }
+
+#ifdef IMAGE
+vec4 coming;                            /* the lane's units of the row, as they are computed */
+void store_reset(uint r, uint unit, float value) { coming[unit & 3u] = value; }
+void store_next(uint r, uint unit, float value) { coming[unit & 3u] = value; }
+#else
+void store_reset(uint r, uint unit, float value) { fours[reset + r * FOURS + unit / 4u][unit & 3u] = value; }
+void store_next(uint r, uint unit, float value) { fours[next + r * FOURS + unit / 4u][unit & 3u] = value; }
+#endif
 
 #endif
 
@@ -210,33 +195,35 @@ void finish_reset(cell c)
     store_reset(c.r, c.unit, value);
 }
 
-void clear()
-{
-    [[unroll]] for (uint i = 0u; i < MOST_COLUMNS * MOST_ROWS; i++)
-        sum[i] = 0.0;
-}
-
 /* One part of a step for the lane's units and all rows. What it does is long: it stands in a loop over a copy of the sums, so
  * that these stay in registers and drivers compile it once. */
 void finish_all(uint s, uint t, bool is_reset)
 {
     float given[MOST_COLUMNS * MOST_ROWS];
-    [[unroll]] for (uint i = 0u; i < MOST_COLUMNS * MOST_ROWS; i++)
-        given[i] = sum[i];
-    [[dont_unroll]] for (uint i = 0u; i < UNITS * stored_rows; i++) {
-        const uint k = UNITS > 1u ? i / stored_rows : 0u, r = UNITS > 1u ? i % stored_rows : i, at = k * MOST_ROWS + r;
-        if (!kiln_is_unit(k))
-            return;
-        const cell c = cell(r, kiln_row(t, r), kiln_unit(k), s == 0u,
-                            float[](given[at], given[MOST_ROWS + r], given[2u * MOST_ROWS + r], given[3u * MOST_ROWS + r]));
+    EACH_COLUMN(c)
+        EACH_ROW(r)
+            given[c * MOST_ROWS + r] = SUM(c, r);
+    [[dont_unroll]] for (uint r = 0u; r < stored_rows; r++) {
         const bool runs = t < until[r];
-        if (is_reset) {
-            if (runs)
-                finish_reset(c);
-        } else if (runs)
-            finish(c);
-        else
-            rest(c);
+#ifdef IMAGE
+        coming = vec4(0.0);
+#endif
+        [[dont_unroll]] for (uint i = 0u; i < UNITS && kiln_is_unit(i); i++) {
+            const uint at = i * GATES * MOST_ROWS + r;
+            cell c = cell(r, kiln_row(t, r), kiln_unit(i), s == 0u, float[](given[at], 0.0, 0.0, 0.0));
+            [[unroll]] for (uint g = 1u; g < GATES; g++)
+                c.given[g] = given[at + g * MOST_ROWS];
+            if (is_reset) {
+                if (runs)
+                    finish_reset(c);
+            } else if (runs)
+                finish(c);
+            else
+                rest(c);
+        }
+#ifdef IMAGE
+        SET_FOUR((is_reset ? reset : next) + r * FOURS + first_unit / 4u, coming);
+#endif
     }
 }
 
@@ -276,13 +263,17 @@ void main()
 /* Every buffer of h begins with the state before, and zeros behind it. */
 void load()
 {
+    const uint buffers = HAS(RESET_BEFORE) ? 3u : 2u;
     now = 0u;
     next = ROWS * FOURS;
     reset = 2u * ROWS * FOURS;
-    const uint width = FOURS * 4u, buffers = HAS(RESET_BEFORE) ? 3u : 2u;
-    for (uint i = LANE; i < buffers * ROWS * width; i += LANES) {
-        const uint k = i % width, r = i / width % ROWS;
-        h[i / 4u][i & 3u] = k < p.hidden ? initial(0u, r, k) : 0.0;
+    for (uint i = LANE; i < buffers * ROWS * FOURS; i += LANES) {
+        const uint r = i / FOURS % ROWS, k = i % FOURS * 4u;
+        vec4 four = vec4(0.0);
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            if (k + j < p.hidden)
+                four[j] = initial(0u, r, k + j);
+        SET_FOUR(i, four);
     }
 }
 
@@ -297,18 +288,21 @@ void main()
 {
     KILN_GROUP(group);
     KILN_TAKE_ROWS(group, lengths);
+#ifdef IMAGE
+    own_fours = group * (HAS(RESET_BEFORE) ? 3u : 2u) * ROWS * FOURS;
+#endif
     load();
-    barrier();
+    MEET();
     for (uint s = 0u; s < p.steps; s++) {
         const uint t = kiln_time(s, false);
         if (HAS(FIRST)) {
-            for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
+            EACH_SHARE
                 run_reset(s, t);
-            barrier();
+            MEET();
         }
-        for (first_unit = LANE; first_unit < p.hidden; first_unit += LANES * UNITS)
+        EACH_SHARE
             run(s, t);
-        barrier();
+        MEET();
         const uint swap = now;
         now = next;
         next = swap;

@@ -88,7 +88,7 @@ static kiln_status check_binding(const struct check *c, const struct kiln_span *
 static kiln_status check_bindings(const struct check *c, const struct kiln_dispatch_command *d)
 {
     const kiln_variant *variant = d->dispatch->variant;
-    uint32_t storage = d->scratch.buffer >= 0; /* buffers bound as such */
+    uint32_t storage = d->scratch.buffer >= 0 && !variant->scratch_fours; /* buffers bound as such */
     kiln_status status;
 
     for (int i = 0; i < d->dispatch->kernel->bindings; i++) {
@@ -100,7 +100,8 @@ static kiln_status check_bindings(const struct check *c, const struct kiln_dispa
             return status;
         storage += !texels;
     }
-    if (d->scratch.buffer >= 0 && (status = check_binding(c, &d->scratch, KILN_MAX_BINDINGS, 0)))
+    if (d->scratch.buffer >= 0 &&
+        (status = check_binding(c, &d->scratch, KILN_MAX_BINDINGS, variant->scratch_fours ? 16 : 0)))
         return status;
     if (c->caps->backend != KILN_BACKEND_CPU && storage > c->caps->max_bindings)
         return refuse(c, KILN_ERROR_UNSUPPORTED, "it binds %u buffers, the device allows %u", storage,

@@ -44,7 +44,7 @@ struct kiln_baked {
 
 /* What a list needs. */
 struct needs {
-    uint32_t sets, storage, texels, blocks, slots, indirect;
+    uint32_t sets, storage, texels, images, blocks, slots, indirect;
 };
 
 struct baker {
@@ -132,7 +132,7 @@ static void count_dispatch(struct needs *n, const struct kiln_dispatch_command *
         n->slots += !is_bound(&d->bind[i]);
     }
     if (d->dispatch->variant->scratch) {
-        n->storage++;
+        ++*(d->dispatch->variant->scratch_fours ? &n->images : &n->storage);
         n->slots += !is_bound(&d->scratch);
     }
     if (kernel->block_size > KILN_PUSH_BYTES) {
@@ -158,11 +158,12 @@ static kiln_status create_sets(struct vk_device *dev, struct kiln_baked *work, c
     const VkDescriptorPoolSize wanted[] = {
         {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n->storage},
         {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, n->texels},
+        {VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER, n->images},
         {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, n->blocks},
     };
-    VkDescriptorPoolSize sizes[3];
+    VkDescriptorPoolSize sizes[sizeof wanted / sizeof *wanted];
     uint32_t count = 0;
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         if (wanted[i].descriptorCount > 0)
             sizes[count++] = wanted[i];
     const VkDescriptorPoolCreateInfo info = {
@@ -282,7 +283,7 @@ static kiln_status add_binding(struct baker *b, struct writes *w, uint32_t bindi
         return KILN_OK;
     }
     const kiln_status status = create_view(b, &at, texel, half, &w->view[w->count]);
-    add_write(w, binding, VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, at);
+    add_write(w, binding, kiln_vk_texels(binding), at);
     return status;
 }
 
@@ -296,7 +297,7 @@ static kiln_status add_bindings(struct baker *b, struct writes *w, const struct 
             status = add_binding(b, w, (uint32_t)i, &d->bind[i], texel_of(d->dispatch, i),
                                  d->dispatch->halves >> i & 1);
     if (variant->scratch && !status)
-        status = add_binding(b, w, VK_BINDING_SCRATCH, &d->scratch, 0, false);
+        status = add_binding(b, w, VK_BINDING_SCRATCH, &d->scratch, variant->scratch_fours ? 16 : 0, false);
     if (kernel->block_size > KILN_PUSH_BYTES && !status) {
         memcpy((unsigned char *)b->work->slots->map + b->next_slot * SLOT, d->dispatch->block.bytes,
                kernel->block_size);

@@ -56,7 +56,7 @@ static struct vk_pipeline_key key_of(const kiln_dispatch *d)
             *(texels ? &key.texels : &key.storage) |= 1u << i;
     }
     if (v->scratch)
-        key.storage |= 1u << VK_BINDING_SCRATCH;
+        *(v->scratch_fours ? &key.texels : &key.storage) |= 1u << VK_BINDING_SCRATCH;
     return key;
 }
 
@@ -95,7 +95,7 @@ static kiln_status create_layout(struct vk_device *dev, struct vk_pipeline *p)
             bindings[count++] = (VkDescriptorSetLayoutBinding){
                 .binding = i,
                 .descriptorType = storage  ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
-                                  : texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                  : texels ? kiln_vk_texels(i)
                                            : VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
                 .descriptorCount = 1,
                 .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,

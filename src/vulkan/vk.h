@@ -31,6 +31,13 @@
 /* Binding numbers behind the kernel's own: see KILN_END_UNIFORM in interface.h for the first. */
 enum { VK_BINDING_BLOCK = KILN_MAX_BINDINGS, VK_BINDING_SCRATCH };
 
+/** What a binding is that goes through a view of texels: the scratch is written, too. */
+static inline VkDescriptorType kiln_vk_texels(uint32_t binding)
+{
+    return binding == VK_BINDING_SCRATCH ? VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER
+                                         : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+}
+
 enum {
     VK_HEAPS = KILN_HEAP_READBACK + 1,
     VK_FENCES = 32,          /* submissions in flight */
