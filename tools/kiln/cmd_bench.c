@@ -33,6 +33,7 @@ struct work {
     kiln_graph *graph;
     kiln_tensor run[3];       /* the list, ended by none */
     picture_network *network; /* the row's */
+    recurrent_layer *layer;   /* likewise */
     bool train;
     int classes;           /* that its labels are below; 0 means 10 */
     struct classifier net; /* of LeNet's rows: owns the graph */
@@ -46,6 +47,7 @@ struct row {
     double flops;             /* of a run; 0: not what the row is about */
     double bytes;             /* that a run must move; 0: likewise */
     picture_network *network; /* of build_prediction */
+    recurrent_layer *layer;   /* of texts and sequences */
 };
 
 static kiln_tensor matrix(kiln_graph *g, const char *name, int64_t rows, int64_t columns)
@@ -130,12 +132,12 @@ static kiln_status build_forward(struct work *w, int64_t size)
 }
 
 /* Characters of 60 symbols, texts of 40, a state of 256. */
-static kiln_status build_text(struct work *w, recurrent_layer *layer, bool train)
+static kiln_status build_text(struct work *w, bool train)
 {
     enum { SYMBOLS = 60, LENGTH = 40, WIDTH = 256 };
     kiln_graph *g = w->graph;
     const kiln_tensor text = kiln_input(g, "text", KILN_I32, KILN_SHAPE(KILN_BATCH, LENGTH));
-    const kiln_tensor scores = characters(g, text, layer, SYMBOLS, WIDTH);
+    const kiln_tensor scores = characters(g, text, w->layer, SYMBOLS, WIDTH);
 
     w->train = train;
     w->run[0] = scores;
@@ -147,53 +149,53 @@ static kiln_status build_text(struct work *w, recurrent_layer *layer, bool train
     return kiln_graph_status(g);
 }
 
-static kiln_status build_rnn_text(struct work *w, int64_t size)
+static kiln_status build_text_training(struct work *w, int64_t size)
 {
     (void)size;
-    return build_text(w, kiln_nn_rnn, true);
+    return build_text(w, true);
 }
 
-static kiln_status build_gru_text(struct work *w, int64_t size)
+static kiln_status build_text_forward(struct work *w, int64_t size)
 {
     (void)size;
-    return build_text(w, kiln_nn_gru, true);
+    return build_text(w, false);
 }
 
-static kiln_status build_lstm_text(struct work *w, int64_t size)
-{
-    (void)size;
-    return build_text(w, kiln_nn_lstm, true);
-}
-
-static kiln_status build_lstm_forward(struct work *w, int64_t size)
-{
-    (void)size;
-    return build_text(w, kiln_nn_lstm, false);
-}
-
-/* An LSTM of `size` units through 40 steps of 16 sequences and back; what it takes comes from no input. */
-static kiln_status build_sequence(struct work *w, int64_t size, bool by_steps)
+/* `size` units through 40 steps of 16 sequences, and with `train` back; what they take comes from no input. */
+static kiln_status build_sequence(struct work *w, int64_t size, bool train, bool by_steps)
 {
     kiln_graph *g = w->graph;
     const kiln_nn_recurrent_params params = {.units = (int)size,
                                              .cell = {.by_steps = by_steps},
-                                             .name = "lstm"};
+                                             .name = "layer"};
     const kiln_tensor x = kiln_parameter(g, "x", KILN_SHAPE(40, 16, 1), NULL);
-    const kiln_tensor y = kiln_nn_lstm(g, x, &params, NULL), hidden = kiln_find(g, "lstm.weight_hh_l0");
+    const kiln_tensor y = w->layer(g, x, &params, NULL), hidden = kiln_find(g, "layer.weight_hh_l0");
     kiln_tensor gradient;
 
+    if (!train)
+        return keep(w, y);
     kiln_gradient(g, kiln_sum(g, kiln_square(g, y), NULL), KILN_NONE, &hidden, 1, &gradient);
     return keep(w, gradient);
 }
 
 static kiln_status build_whole(struct work *w, int64_t size)
 {
-    return build_sequence(w, size, false);
+    return build_sequence(w, size, false, false);
 }
 
 static kiln_status build_by_steps(struct work *w, int64_t size)
 {
-    return build_sequence(w, size, true);
+    return build_sequence(w, size, false, true);
+}
+
+static kiln_status build_whole_training(struct work *w, int64_t size)
+{
+    return build_sequence(w, size, true, false);
+}
+
+static kiln_status build_by_steps_training(struct work *w, int64_t size)
+{
+    return build_sequence(w, size, true, true);
 }
 
 /* One batch of attention of `length` tokens, and with `train` back to its operands. */
@@ -367,18 +369,29 @@ static kiln_status build_unet(struct work *w, int64_t size)
 #define GFLOP(n) (2e-9 * (n) * (n) * (n))
 #define MIB      (1024.0 * 1024.0)
 
+/* All steps in one dispatch, where the device's choice is that, beside one dispatch a step. */
+#define SEQUENCE(name, of, size)                                                                   \
+    {"forward " name " t40 b16, all steps at once", build_whole, size, 4, .layer = of},            \
+        {"forward " name " t40 b16, step by step", build_by_steps, size, 4, .layer = of},          \
+        {"train " name " t40 b16, all steps at once", build_whole_training, size, 4, .layer = of}, \
+    {                                                                                              \
+        "train " name " t40 b16, step by step", build_by_steps_training, size, 4, .layer = of      \
+    }
+
 static const struct row rows[] = {
     {"train lenet mnist b128", build_training, 128, 1, 0, 0},
     {"forward lenet mnist b128", build_forward, 128, 1, 0, 0},
     {"forward lenet mnist b1", build_forward, 1, 16, 0, 0},
-    {"train rnn 256 t40 b64", build_rnn_text, 64, 1, 0, 0},
-    {"train gru 256 t40 b64", build_gru_text, 64, 1, 0, 0},
-    {"train lstm 256 t40 b64", build_lstm_text, 64, 1, 0, 0},
-    {"forward lstm 256 t40 b1", build_lstm_forward, 1, 16, 0, 0},
-    {"lstm 64 t40 b16, all steps at once", build_whole, 64, 4, 0, 0},
-    {"lstm 64 t40 b16, step by step", build_by_steps, 64, 4, 0, 0},
-    {"lstm 128 t40 b16, all steps at once", build_whole, 128, 4, 0, 0},
-    {"lstm 128 t40 b16, step by step", build_by_steps, 128, 4, 0, 0},
+    {"train rnn 256 t40 b64", build_text_training, 64, 1, .layer = kiln_nn_rnn},
+    {"train gru 256 t40 b64", build_text_training, 64, 1, .layer = kiln_nn_gru},
+    {"train lstm 256 t40 b64", build_text_training, 64, 1, .layer = kiln_nn_lstm},
+    {"forward lstm 256 t40 b1", build_text_forward, 1, 16, .layer = kiln_nn_lstm},
+    SEQUENCE("rnn 64", kiln_nn_rnn, 64),
+    SEQUENCE("rnn 128", kiln_nn_rnn, 128),
+    SEQUENCE("gru 64", kiln_nn_gru, 64),
+    SEQUENCE("gru 128", kiln_nn_gru, 128),
+    SEQUENCE("lstm 64", kiln_nn_lstm, 64),
+    SEQUENCE("lstm 128", kiln_nn_lstm, 128),
     {"train transformer 2+2 d128 t32 b64", build_translator, 64, 1, 0, 0},
     {"forward vit_tiny b1", build_vision_transformer, 1, 1, 0, 0},
     {"attention 197 h3 d64", build_attention_197, 197, 16, 0, 0},
@@ -491,7 +504,7 @@ static kiln_status time_program(const struct bench *b, kiln_program *p, const st
 
 static kiln_status measure(const struct bench *b, const struct row *row, struct times *out)
 {
-    struct work w = {.network = row->network};
+    struct work w = {.network = row->network, .layer = row->layer};
     kiln_weights *weights = NULL;
     kiln_program *p = NULL;
     kiln_status status;
