@@ -117,6 +117,9 @@ struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name);
 /** The value in the graph: a constant, parameter or state is declared at its first use. KILN_NONE where it has failed. */
 kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v);
 
+/** A size, a number or a symbol, as a scalar: how many places there are, up to 2^24. */
+kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type);
+
 /** The elements of a known value; NULL for an unknown or a larger one. */
 struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_value *v);
 
@@ -231,6 +234,7 @@ bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out);
 /** One axis of a Slice, as kiln_slice takes it; count: of elements, -1 where the axis has a symbolic size. */
 struct kiln_onnx_range {
     int axis;
+    bool by_sizes; /* first and end are sizes of the graph, within the axis */
     int64_t first, end, step, count;
 };
 /** The slices of a Slice node: how many, or -1 where a start or an end is not known. */

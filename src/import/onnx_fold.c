@@ -193,8 +193,8 @@ static bool compute_size(kiln_graph *g, enum kiln_onnx_operation op, struct kiln
     *y = (struct kiln_onnx_item){.symbol = true};
     if (op == KILN_ONNX_SAME || ((op == KILN_ONNX_MIN || op == KILN_ONNX_MAX) && alike))
         *y = a;
-    else if (op == KILN_ONNX_EQUAL && alike)
-        *y = (struct kiln_onnx_item){.i = 1};
+    else if (op == KILN_ONNX_EQUAL && (alike || negative))
+        *y = (struct kiln_onnx_item){.i = alike};
     else if ((op == KILN_ONNX_ADD || op == KILN_ONNX_SUB) && number && b.i < 0 && b.i > INT64_MIN)
         y->i = (op == KILN_ONNX_ADD ? kiln_dim_sub : kiln_dim_add)(g, a.i, -b.i);
     else if (negative)

@@ -2,6 +2,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include <kiln/control.h>
+
 #include "import/onnx.h"
 
 /* Axes given by a list, each in 0 .. rank - 1, ascending; false where one is out of range or comes twice. */
@@ -185,6 +187,27 @@ void kiln_onnx_build_concat(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, kiln_concat(n->g, in, n->inputs, axis));
 }
 
+/* `count` elements of an axis from `first` on: numbers or symbols. */
+static kiln_tensor part_of(kiln_onnx_node *n, kiln_tensor x, int axis, int64_t first, int64_t count)
+{
+    if (first >= 0 && count >= 0)
+        return kiln_slice(n->g, x, axis, first, first + count, 1);
+    return kiln_slice_at(n->g, x, axis, kiln_onnx_size_value(n->g, first, KILN_I32), count);
+}
+
+/* Equal parts of an axis whose size is a symbol; since opset 18 the last may be less. */
+static void split_unknown(kiln_onnx_node *n, int axis, int64_t size)
+{
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    const bool less = n->opset >= 18;
+    const int64_t each = (less ? kiln_dim_ceil_div : kiln_dim_div)(n->g, size, n->outputs);
+    for (int i = 0; i < n->outputs; i++) {
+        const int64_t first = i ? kiln_dim_mul(n->g, each, i) : 0;
+        const bool last = less && i && i == n->outputs - 1;
+        kiln_onnx_out(n, i, part_of(n, x, axis, first, last ? kiln_dim_sub(n->g, size, first) : each));
+    }
+}
+
 /* How long each part is: an attribute, or an input; in the first opset one of the type of x. */
 static bool take_parts(kiln_onnx_node *n, struct kiln_onnx_list *parts)
 {
@@ -208,9 +231,12 @@ void kiln_onnx_build_split(kiln_onnx_node *n)
     if (n->refused || !take_parts(n, &parts))
         return;
     const int64_t size = x.size[axis], each = size < 0 ? size : (size + n->outputs - 1) / n->outputs;
-    if ((size < 0 && !parts.given) || (parts.given && parts.count != n->outputs)) {
-        kiln_onnx_refuse(n, parts.given ? "%d parts for %d outputs" : "equal parts of an unknown size",
-                         parts.count, n->outputs);
+    if (parts.given && parts.count != n->outputs) {
+        kiln_onnx_refuse(n, "%d parts for %d outputs", parts.count, n->outputs);
+        return;
+    }
+    if (size < 0 && !parts.given) {
+        split_unknown(n, axis, size);
         return;
     }
     const kiln_tensor t = kiln_onnx_in(n, 0);
@@ -251,6 +277,16 @@ static bool symbolic_range(struct kiln_onnx_item first, struct kiln_onnx_item en
 {
     const bool whole =
         step > 0 ? (end.symbol ? end.i == size : end.i >= INT32_MAX) : !end.symbol && end.i <= INT32_MIN;
+    if ((first.symbol || end.symbol) && !(whole && !first.symbol) && step == 1 && (end.symbol || whole) &&
+        (first.symbol || first.i >= 0)) {
+        *out = (struct kiln_onnx_range){.axis = out->axis,
+                                        .by_sizes = true,
+                                        .first = first.i,
+                                        .end = whole ? size : end.i,
+                                        .step = 1,
+                                        .count = -1};
+        return true;
+    }
     if (first.symbol || (end.symbol && !whole) || first.i <= INT32_MIN || first.i >= INT32_MAX)
         return false;
     *out = (struct kiln_onnx_range){
@@ -298,7 +334,8 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     kiln_tensor y = kiln_onnx_in(n, 0);
     for (int i = 0; i < count; i++) {
         const struct kiln_onnx_range r = range[i];
-        y = kiln_slice(n->g, y, r.axis, r.first, r.end, r.step);
+        y = r.by_sizes ? part_of(n, y, r.axis, r.first, kiln_dim_sub(n->g, r.end, r.first))
+                       : kiln_slice(n->g, y, r.axis, r.first, r.end, r.step);
     }
     kiln_onnx_out(n, 0, y);
 }

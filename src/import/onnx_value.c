@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include <kiln/indexing.h>
+
 #include "base/half.h"
 #include "import/onnx.h"
 
@@ -27,6 +29,8 @@ struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name)
     v->name = name;
     return v;
 }
+
+enum { MOST_SIZES = 16 }; /* of a value that holds sizes which are not known */
 
 /* Elements while reading --------------------------------------------------------------------------------- */
 
@@ -130,6 +134,31 @@ static kiln_tensor declare(struct kiln_onnx *m, const struct kiln_onnx_value *v)
                          &(kiln_array){.data = (void *)(uintptr_t)v->data, .type = s.type, .shape = s.shape});
 }
 
+kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type)
+{
+    if (size >= 0)
+        return kiln_scalar(g, type, (double)size);
+    const kiln_tensor places = kiln_sequence(g, KILN_I32, 0, 1, size);
+    return kiln_cast(g, kiln_count_of(g, places, (kiln_axes){0}), type);
+}
+
+/* Whole numbers of which some are sizes that are not known yet. */
+static kiln_tensor join_sizes(struct kiln_onnx *m, const struct kiln_onnx_value *v)
+{
+    const int64_t count = kiln_shape_count(&v->spec.shape);
+    kiln_tensor *part =
+        count <= MOST_SIZES ? kiln_arena_alloc(&m->arena, (size_t)count * sizeof *part) : NULL;
+    for (int64_t i = 0; part && i < count; i++) {
+        const struct kiln_onnx_item item = v->items[i];
+        part[i] = item.symbol ? kiln_onnx_size_value(m->g, item.i, v->spec.type)
+                              : kiln_scalar(m->g, v->spec.type, (double)item.i);
+        part[i] = kiln_reshape(m->g, part[i], KILN_SHAPE(1));
+    }
+    if (!part || kiln_type_is_real(v->spec.type) || v->spec.type == KILN_BOOL)
+        return KILN_NONE;
+    return kiln_reshape(m->g, count == 1 ? *part : kiln_concat(m->g, part, (int)count, 0), v->spec.shape);
+}
+
 kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v)
 {
     if (v->tensor.id || !v->known)
@@ -138,5 +167,7 @@ kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v)
         v->data = pack(m, v);
     if (v->data)
         v->tensor = declare(m, v);
+    else if (!m->status)
+        v->tensor = join_sizes(m, v);
     return v->tensor;
 }

@@ -128,6 +128,47 @@ static bool add_input(kiln_program *p, kiln_tensor user, kiln_tensor own)
     return whole;
 }
 
+struct sought {
+    int64_t symbol;
+    bool found;
+};
+
+static int64_t seek(void *user, int64_t symbol)
+{
+    struct sought *s = user;
+    s->found |= symbol == s->symbol;
+    return -1;
+}
+
+/* Whether a value's size needs a symbol to which no input of the program gives a number. */
+static bool is_missing(kiln_program *p, int64_t symbol)
+{
+    struct sought s = {.symbol = symbol};
+    for (int i = 0; i < p->symbol.count; i++)
+        if (p->symbol.data[i] == symbol)
+            return false;
+    for (int i = 0; i < p->graph->value.count && !s.found; i++) {
+        const kiln_shape shape = p->graph->value.data[i].spec.shape;
+        for (int k = 0; k < shape.rank; k++)
+            if (shape.size[k] < 0)
+                kiln_dim_resolve(p->graph, shape.size[k], seek, &s);
+    }
+    return s.found;
+}
+
+/* An input that nothing reads, but whose sizes others are made of: as where a shape alone was taken from it. */
+static bool add_unread_input(kiln_program *p, const kiln_graph *g, kiln_tensor user)
+{
+    const kiln_spec spec = kiln_tensor_spec(g, user);
+    bool missing = false;
+    for (int i = 0; i < spec.shape.rank; i++)
+        missing |= kiln_dim_is_symbol(g, spec.shape.size[i]) && is_missing(p, spec.shape.size[i]);
+    if (!missing)
+        return true;
+    const kiln_tensor own = kiln_input(p->graph, kiln_tensor_name(g, user), spec.type, spec.shape);
+    return own.id && add_input(p, user, own);
+}
+
 static bool add_result(kiln_program *p, kiln_tensor user, kiln_tensor own, int index)
 {
     const struct kiln_program_result r = {
@@ -198,6 +239,9 @@ static kiln_status snapshot(kiln_program *p, const kiln_graph *g)
     for (int i = 0; i < g->input.count && !status && whole; i++)
         if (r.map[g->input.data[i].id].id)
             whole = add_input(p, g->input.data[i], r.map[g->input.data[i].id]);
+    for (int i = 0; i < g->input.count && !status && whole; i++)
+        if (!r.map[g->input.data[i].id].id)
+            whole = add_unread_input(p, g, g->input.data[i]);
     for (int i = 0; i < asked && !status && whole; i++) {
         keep_name(p, g, p->run.data[i], run[i]);
         whole = add_result(p, p->run.data[i], run[i], i);

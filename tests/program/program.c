@@ -50,6 +50,34 @@ Test(program, an_input_keeps_what_was_last_written)
     finish(&n);
 }
 
+/* Nothing reads `like`, but the sum is over as many copies of s as it has rows; `other` is not asked for. */
+Test(program, an_input_whose_size_alone_is_wanted_gives_it)
+{
+    kiln_graph *g = new_graph();
+    const int64_t rows = kiln_dim(g, "rows");
+    const kiln_tensor s = kiln_input(g, "s", KILN_F32, KILN_SHAPE(1));
+    const kiln_tensor like = kiln_input(g, "like", KILN_F32, KILN_SHAPE(rows, 2));
+    kiln_input(g, "other", KILN_F32, KILN_SHAPE(kiln_dim(g, "more")));
+    const kiln_tensor y = kiln_sum(g, kiln_expand(g, s, KILN_SHAPE(rows)), NULL);
+    const float three[] = {3}, many_rows[10] = {0};
+    kiln_weights *w = new_weights(g, 1);
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        kiln_program *p = new_program(dev, g, w, KILN_RUN(y), false);
+        cr_expect_eq(kiln_program_input_count(p), 2);
+        TRY(kiln_program_write(p, s, FLOATS(three, 1)));
+        for (int count = 5; count > 0; count -= 3) {
+            TRY(kiln_program_write(p, like, FLOATS(many_rows, count, 2)));
+            TRY(kiln_program_run(p));
+            cr_expect_eq(result(p, y), 3 * count);
+        }
+        kiln_program_destroy(&p);
+        kiln_test_close(&dev);
+    }
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
 Test(program, the_next_batch_can_be_written_while_one_runs)
 {
     struct net n = make();

@@ -1,0 +1,280 @@
+/*
+ * onnx_forms.c - forms of operators that ONNX's public cases leave out: first opsets, whole numbers, odd attributes, and shapes
+ * made of sizes that are known when data arrives. Values by hand.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "onnx_text.h"
+#include "support/support.h"
+
+enum { MOST = 24, INPUTS = 3 };
+
+struct operand {
+    kiln_type type;
+    kiln_shape shape;
+    double v[MOST];
+};
+
+static const struct form {
+    int opset;
+    const char *nodes, *inputs;
+    struct operand in[INPUTS], initializer[2]; /* the latter are named c and d */
+    double want[MOST];
+    const char *why;
+} forms[] = {
+    {13,
+     "y = MatMul(a, b)",
+     "a b",
+     {{KILN_I64, {2, {1, 2}}, {40000, -3}}, {KILN_I64, {2, {2, 2}}, {50000, 1, 2, -1}}},
+     .want = {1999999994, 40003},
+     .why = "whole numbers beyond 24 bits"},
+    {13,
+     "y = Gemm <transB=1> (a, b, c)",
+     "a b",
+     {{KILN_I32, {2, {2, 2}}, {1, 2, 3, -4}}, {KILN_I32, {2, {1, 2}}, {5, 7}}},
+     {{KILN_I32, {1, {1}}, {100}}},
+     {119, 87},
+     "a product of whole numbers and a sum"},
+    {14, "y = Relu(a)", "a", {{KILN_I32, {1, {3}}, {-2, 0, 5}}}, .want = {0, 0, 5}, .why = "whole"},
+    {9,
+     "y = PRelu(a, b)",
+     "a b",
+     {{KILN_I32, {1, {3}}, {-2, 0, 5}}, {KILN_I32, {1, {1}}, {3}}},
+     .want = {-6, 0, 5},
+     .why = "whole"},
+    {9,
+     "y = Shrink <lambd=1.5, bias=1.0> (a)",
+     "a",
+     {{KILN_I32, {1, {4}}, {-2, 1, 2, -1}}},
+     .want = {-1, 0, 1, 0},
+     .why = "whole"},
+    {13,
+     "y = ReduceMean <axes=[1], keepdims=0> (a)",
+     "a",
+     {{KILN_I32, {2, {2, 2}}, {7, 8, -3, -4}}},
+     .want = {7, -3},
+     .why = "whole: towards zero"},
+    {13,
+     "y = ReduceL2 <axes=[1], keepdims=0> (a)",
+     "a",
+     {{KILN_I64, {2, {2, 2}}, {3, 4, -6, 8}}},
+     .want = {5, 10},
+     .why = "whole"},
+    {18,
+     "y = ReduceL1 <noop_with_empty_axes=1> (a)",
+     "a",
+     {{KILN_F32, {1, {2}}, {-3, 4}}},
+     .want = {3, 4},
+     .why = "over no axis"},
+    {18,
+     "y = ReduceSumSquare <noop_with_empty_axes=1> (a)",
+     "a",
+     {{KILN_F32, {1, {2}}, {-3, 4}}},
+     .want = {9, 16},
+     .why = "over no axis"},
+    {18,
+     "y = ReduceLogSum <noop_with_empty_axes=1> (a)",
+     "a",
+     {{KILN_F32, {1, {2}}, {1, M_E}}},
+     .want = {0, 1},
+     .why = "over no axis"},
+    {18,
+     "y = ReduceLogSumExp <noop_with_empty_axes=1> (a)",
+     "a",
+     {{KILN_F32, {1, {2}}, {-3, 4}}},
+     .want = {-3, 4},
+     .why = "over no axis"},
+    {7,
+     "y = BatchNormalization <spatial=0, epsilon=0.0> (a, b, v, b, v)",
+     "a b v",
+     {{KILN_F32, {3, {2, 1, 2}}, {1, 2, 3, 4}},
+      {KILN_F32, {2, {1, 2}}, {1, 3}},
+      {KILN_F32, {2, {1, 2}}, {4, 1}}},
+     .want = {4, -2, 5, 4},
+     .why = "one of each element"},
+    {15,
+     "y = BatchNormalization <epsilon=0.0> (a, b, b, v, v)",
+     "a b v",
+     {{KILN_F16, {2, {2, 1}}, {3, 8}}, {KILN_F32, {1, {1}}, {2}}, {KILN_F32, {1, {1}}, {4}}},
+     .want = {1, 6},
+     .why = "of halves by floats"},
+    {18,
+     "y = ScatterElements <axis=1> (a, c, b)",
+     "a b",
+     {{KILN_F32, {2, {2, 3}}, {1, 2, 3, 4, 5, 6}}, {KILN_F32, {2, {1, 2}}, {8, 9}}},
+     {{KILN_I64, {2, {1, 2}}, {2, 0}}},
+     {9, 2, 8, 4, 5, 6},
+     "fewer rows than there are"},
+    {13,
+     "y = GatherElements <axis=1> (a, c)",
+     "a",
+     {{KILN_F32, {2, {2, 3}}, {1, 2, 3, 4, 5, 6}}},
+     {{KILN_I64, {2, {1, 2}}, {-1, 0}}},
+     {3, 1},
+     "fewer rows than there are"},
+    {1,
+     "y = Cast <to=\"INT32\"> (a)",
+     "a",
+     {{KILN_F32, {1, {2}}, {1.5, -2.5}}},
+     .want = {1, -2},
+     .why = "by a name"},
+    {1,
+     "y = Upsample <height_scale=2.0, width_scale=3.0> (a)",
+     "a",
+     {{KILN_F32, {4, {1, 1, 1, 2}}, {1, 2}}},
+     .want = {1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2},
+     .why = "factors of a picture"},
+    {1,
+     "x, y = Split(a, c)",
+     "a",
+     {{KILN_F32, {1, {4}}, {1, 2, 3, 4}}},
+     {{KILN_F32, {1, {2}}, {1, 3}}},
+     {2, 3, 4},
+     "lengths that are reals"},
+    {11,
+     "y = Hardmax <axis=1> (a)",
+     "a",
+     {{KILN_F32, {3, {2, 2, 2}}, {1, 2, 5, 3, 4, 4, 4, 1}}},
+     .want = {0, 0, 1, 0, 1, 0, 0, 0},
+     .why = "over several axes as one"},
+    {13,
+     "y = Hardmax <axis=0> (a)",
+     "a",
+     {{KILN_F32, {2, {2, 2}}, {1, 7, 5, 3}}},
+     .want = {0, 1, 1, 0},
+     .why = "over one"},
+    {22,
+     "y = MaxUnpool <kernel_shape=[2], strides=[2]> (a, b, c)",
+     "a b",
+     {{KILN_F32, {3, {1, 1, 2}}, {5, 6}}, {KILN_I64, {3, {1, 1, 2}}, {1, 2}}},
+     {{KILN_I64, {1, {3}}, {1, 1, 6}}},
+     {0, 5, 6, 0, 0, 0},
+     "a shape of its own"},
+    {13,
+     "y = SpaceToDepth <blocksize=2, mode=\"CRD\"> (a)",
+     "a",
+     {{KILN_F32, {4, {1, 2, 2, 2}}, {1, 2, 3, 4, 5, 6, 7, 8}}},
+     .want = {1, 2, 3, 4, 5, 6, 7, 8},
+     .why = "the channels before the blocks"},
+    {22,
+     "y = LpNormalization <axis=0> (a)",
+     "a",
+     {{KILN_F32, {2, {2, 2}}, {3, 0, 4, 0}}},
+     .want = {0.6, 0, 0.8, 0},
+     .why = "a column of zeros"},
+    {18,
+     "y = CenterCropPad <axes=[-1]> (a, c)",
+     "a",
+     {{KILN_F32, {2, {1, 4}}, {1, 2, 3, 4}}},
+     {{KILN_I64, {1, {1}}, {1}}},
+     {2},
+     "the odd element goes at the end"},
+    {26,
+     "y = BitCast <to=1> (a)",
+     "a",
+     {{KILN_I32, {1, {2}}, {0x40400000, 0}}},
+     .want = {3, 0},
+     .why = "words as reals"},
+    {12,
+     "y = Einsum <equation=\"ij,kj\"> (a, b)",
+     "a b",
+     {{KILN_I32, {2, {2, 2}}, {1, 2, 3, 4}}, {KILN_I32, {2, {1, 2}}, {5, -1}}},
+     .want = {3, 11},
+     .why = "an implied result of whole numbers"},
+    {6,
+     "y = Tile(a, c)",
+     "a",
+     {{KILN_BOOL, {1, {2}}, {1, 0}}},
+     {{KILN_I64, {1, {1}}, {2}}},
+     {1, 0, 1, 0},
+     "truths"},
+    /* Sizes: -1 is known when data arrives. */
+    {17,
+     "s = Size(a)\nf = Cast <to=1> (s)\ny = Div(a, f)",
+     "a",
+     {{KILN_F32, {2, {-1, 2}}, {4, 8, 12, 16}}},
+     .want = {1, 2, 3, 4},
+     .why = "a size as a number"},
+    {17,
+     "s = Shape <start=1> (a)\nh = Div(s, c)\ny = Slice(a, h, s, d)",
+     "a",
+     {{KILN_F32, {2, {1, -1}}, {1, 2, 3, 4}}},
+     {{KILN_I64, {1, {1}}, {2}}, {KILN_I64, {1, {1}}, {1}}},
+     {3, 4},
+     "the latter half"},
+    {13,
+     "p, q = Split <axis=1> (a)\ny = Sub(q, p)",
+     "a",
+     {{KILN_F32, {2, {1, -1}}, {1, 2, 5, 9}}},
+     .want = {4, 7},
+     .why = "halves of a size"},
+    {17,
+     "s = Shape(b)\ny = Expand(a, s)",
+     "a b",
+     {{KILN_F32, {2, {2, 1}}, {1, 2}}, {KILN_F32, {2, {2, -1}}, {0}}},
+     .want = {1, 1, 2, 2},
+     .why = "a shape that is all that is read of an input"},
+};
+
+/* The elements of an operand in its own type; sizes that are symbols are what the case's number of values makes them. */
+static kiln_array array_of(const struct operand *o, void *data)
+{
+    kiln_array a = {.data = data, .type = o->type, .shape = o->shape};
+    for (int i = 0; i < a.shape.rank; i++)
+        a.shape.size[i] =
+            a.shape.size[i] < 0 ? (a.shape.rank == 2 && i && a.shape.size[0] == 1 ? 4 : 2) : a.shape.size[i];
+    for (int64_t i = 0; i < kiln_shape_count(&a.shape); i++) {
+        const float real = (float)o->v[i];
+        const int64_t whole = (int64_t)o->v[i];
+        const uint16_t half = kiln_half_from(real);
+        const void *from = o->type == KILN_F32   ? (const void *)&real
+                           : o->type == KILN_F16 ? (const void *)&half
+                                                 : (const void *)&whole; /* little-endian */
+        memcpy((char *)data + (size_t)i * kiln_type_size(o->type), from, kiln_type_size(o->type));
+    }
+    return a;
+}
+
+static void expect_form(const struct form *f, const char *device)
+{
+    double data[INPUTS + 2][MOST], got[MOST] = {0};
+    kiln_array in[INPUTS], given[2];
+    kiln_spec spec[INPUTS];
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    for (int i = 0; i < INPUTS; i++) {
+        in[i] = array_of(&f->in[i], data[i]);
+        spec[i] = (kiln_spec){f->in[i].type, f->in[i].shape};
+    }
+    for (int i = 0; i < 2; i++)
+        given[i] = array_of(&f->initializer[i], data[INPUTS + i]);
+    const struct kiln_test_onnx model = {.opset = f->opset,
+                                         .inputs = f->inputs,
+                                         .outputs = "y",
+                                         .nodes = f->nodes,
+                                         .initializers = "c d",
+                                         .initializer = given};
+    cr_assert_eq(kiln_test_onnx_load(&g, &w, &model, spec, NULL), KILN_OK, "%s: %s", f->nodes, f->why);
+    const kiln_tensor y = kiln_graph_output(g, 0);
+    union {
+        int64_t whole[MOST];
+        double real[MOST];
+    } result = {{0}};
+    kiln_test_run(g, y, device, in, &result);
+    const bool real = kiln_type_is_real(kiln_tensor_type(g, y));
+    for (int i = 0; i < MOST; i++)
+        got[i] = real ? result.real[i] : (double)result.whole[i];
+    kiln_expect_close(got, f->want, MOST, 1e-6, f->nodes); /* what is not there is 0 in both */
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
+Test(onnx_forms, have_their_values_on_every_device)
+{
+    for (int d = 0; kiln_test_device(d); d++)
+        for (size_t i = 0; i < KILN_COUNT(forms); i++)
+            expect_form(&forms[i], kiln_test_device(d));
+}
