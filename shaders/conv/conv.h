@@ -7,8 +7,9 @@
  *   conv, TRANSPOSED      x[n, g, c, a', i', j']  = sum over o t u v of y[n, g, o, a, i, j] * w[g, o, c, t, u, v]
  *   conv_grad_filter      w[s, g, o, c, t, u, v]  = sum over n of split s, a, i, j of y[n, g, o, a, i, j] * x[n, g, c, a', i', j']
  *
- * Each is linear in both operands and the gradient of the other two. Split s holds `per_split` images from s * per_split on,
- * the last one what is left; splits lie `part` elements apart.
+ * Each is linear in both operands and the gradient of the other two. A split of conv_grad_filter holds the next `per_split` images,
+ * the last one what is left, or one of `pieces` equal parts of an image's positions; conv sums its c (o) in `pieces` equal parts.
+ * Something else adds them up: results of one are `part` elements behind those of the one before.
  *
  * bindings   conv                0: x (TRANSPOSED: y)    1: w    2: y (x)    3, 4: operands of the epilogue
  *            conv_grad_filter    0: y                    1: x    2: w
@@ -34,7 +35,8 @@ KILN_PARAMS(conv)
     uint x_image, y_image, w_filter; /* elements from one image, or filter, to the next */
     uint x_first, y_first, w_first;  /* element of the binding at which the operand begins */
     uint column_first; /* channel of the whole result that is the first one here: the epilogue's */
-    uint per_split, part;
+    uint per_split; /* conv_grad_filter: images of a split; 1 where there are pieces */
+    uint pieces, part;
     KILN_EPILOGUE;
 }
 KILN_END_UNIFORM;

@@ -5,7 +5,7 @@
  * the results of a phase, summed over sources and places of the filter.
  *
  * bindings   0: read    1: w    2: written    3, 4: operands of the epilogue
- * dispatch   a workgroup of 128 a tile of 64 rows and 64 results, which count through all images
+ * dispatch   a workgroup a tile (tiled.glsl) of rows and of results, which count through all images
  */
 #include "kiln.glsl"
 #include "conv.h"
@@ -18,7 +18,8 @@ KILN_IN(1, T, w);
 KILN_OUT_ANY(2, y);
 
 uint first_row, first_position, conv_group;     /* of the tile; the row within the group */
-uint in_at;                                     /* source 0 of the group in this invocation's image */
+uint split, first_source;                       /* its part of the sum */
+uint in_at;                                     /* the part's first source in this invocation's image */
 ivec3 origin;                                   /* where its result meets place 0 */
 uint taps;                                      /* places that meet the results of this phase */
 float inverse_taps, inverse_i, inverse_j;
@@ -38,9 +39,9 @@ uvec3 place_of(uint tap)
 float load_a(uint row, uint term)
 {
     if (!TRANSPOSED)
-        return float(w[p.w_first + (conv_group * p.filters + first_row + row) * p.w_filter + term]);
-    const uint o = kiln_quotient(term, taps, inverse_taps), tap = kiln_tap(place_of(term - o * taps));
-    return float(w[p.w_first + (conv_group * p.filters + o) * p.w_filter + (first_row + row) * p.t * p.u * p.v + tap]);
+        return float(w[p.w_first + (conv_group * p.filters + first_row + row) * p.w_filter + first_source * taps + term]);
+    const uint part = kiln_quotient(term, taps, inverse_taps), tap = kiln_tap(place_of(term - part * taps));
+    return float(w[p.w_first + (conv_group * p.filters + first_source + part) * p.w_filter + (first_row + row) * p.t * p.u * p.v + tap]);
 }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */
@@ -49,7 +50,9 @@ float load_b(uint term, uint column)
     const uint source = kiln_quotient(term, taps, inverse_taps);
     const ivec3 at = origin + kiln_further(place_of(term - source * taps));
     const uvec3 size = kiln_in_size();
-    return kiln_inside(at, size) ? float(x[in_at + source * kiln_volume(size) + kiln_ravel(uvec3(at), size)]) : 0.0;
+    const bool inside = kiln_inside(at, size);
+    const float value = float(x[inside ? in_at + source * kiln_volume(size) + kiln_ravel(uvec3(at), size) : in_at]);
+    return inside ? value : 0.0;
 }
 
 void store_at(uint row, uint column, float sum)
@@ -64,7 +67,7 @@ void store_at(uint row, uint column, float sum)
         place = kiln_ravel(at, size);
     }
     const uint channel = conv_group * kiln_rows() + first_row + row;
-    const uint at = kiln_out_first() + image * kiln_out_image() + channel * kiln_volume(size) + place;
+    const uint at = split * p.part + kiln_out_first() + image * kiln_out_image() + channel * kiln_volume(size) + place;
     KILN_SAVE(2, y, at, kiln_epilogue(sum, at, 0u, p.column_first + channel));
 }
 
@@ -76,18 +79,21 @@ void main()
     KILN_GROUP(tile);
     const uvec3 counts = kiln_counts();
     const uint plane = kiln_volume(counts), positions = p.images * plane;
-    const uint across = (positions + TILE - 1) / TILE, down = (kiln_rows() + TILE - 1) / TILE;
-    first_position = tile % across * TILE;
-    first_row = tile / across % down * TILE;
+    const uint across = (positions + TILE_COLUMNS - 1) / TILE_COLUMNS, down = (kiln_rows() + TILE_ROWS - 1) / TILE_ROWS;
+    first_position = tile % across * TILE_COLUMNS;
+    first_row = tile / across % down * TILE_ROWS;
     kiln_set_axes(tile / across / down % kiln_phases());
-    conv_group = tile / across / down / kiln_phases();
+    conv_group = tile / across / down / kiln_phases() % p.groups;
+    split = tile / across / down / kiln_phases() / p.groups;
+    const uint sources = kiln_sources() / p.pieces;
+    first_source = split * sources;
 
-    const uint position = first_position + LANE % TILE, image = position / plane;
-    in_at = kiln_in_first() + image * kiln_in_image() + conv_group * kiln_sources() * kiln_volume(kiln_in_size());
+    const uint position = min(first_position + LANE % TILE_COLUMNS, positions - 1u), image = position / plane;
+    in_at = kiln_in_first() + image * kiln_in_image() + (conv_group * kiln_sources() + first_source) * kiln_volume(kiln_in_size());
     origin = kiln_origin(kiln_unravel(position - image * plane, counts));
     taps = (VOLUME ? axis_a.taps : 1u) * axis_i.taps * axis_j.taps;
     inverse_taps = 1.0 / float(taps);
     inverse_i = 1.0 / float(axis_i.taps);
     inverse_j = 1.0 / float(axis_j.taps);
-    kiln_tile(kiln_rows() - first_row, positions - first_position, kiln_sources() * taps);
+    kiln_tile(kiln_rows() - first_row, positions - first_position, sources * taps);
 }

@@ -1,6 +1,6 @@
 /*
  * epilogue.glsl - what is done to a result before it is stored (src/ops/chain.h): constants 0 to 4 are the epilogue's, bindings
- * 3 and 4 its operands. The steps are specialization constants, so that drivers fold all that is not asked for.
+ * 3 and 4 its operands unless the shader names others. The steps are specialization constants, so that drivers fold all that is not asked for.
  */
 #include "chain.glsl"
 
@@ -10,8 +10,12 @@ KILN_CONSTANT(2, EPILOGUE_STEP1);
 KILN_CONSTANT(3, EPILOGUE_STEP2);
 KILN_CONSTANT(4, EPILOGUE_STEP3);
 
-KILN_IN_ANY(3, first_operand);
-KILN_IN_ANY(4, second_operand);
+#ifndef KILN_EPILOGUE_SLOT0
+#define KILN_EPILOGUE_SLOT0 3
+#define KILN_EPILOGUE_SLOT1 4
+#endif
+KILN_IN_ANY(KILN_EPILOGUE_SLOT0, first_operand);
+KILN_IN_ANY(KILN_EPILOGUE_SLOT1, second_operand);
 
 const uint EPILOGUE_OPERANDS = EPILOGUE & 15u;
 const uint EPILOGUE_STEPS = (EPILOGUE >> 8) & 255u;
@@ -39,8 +43,8 @@ uint kiln_epilogue(float value, uint flat_index, uint row, uint column)
     r[0] = floatBitsToUint(value);
     const uint first = kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column);
     const uint second = kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column);
-    r[1] = EPILOGUE_OPERANDS > 1 ? KILN_LOAD(3, first_operand, first) : 0u;
-    r[2] = EPILOGUE_OPERANDS > 2 ? KILN_LOAD(4, second_operand, second) : 0u;
+    r[1] = EPILOGUE_OPERANDS > 1 ? KILN_LOAD(KILN_EPILOGUE_SLOT0, first_operand, first) : 0u;
+    r[2] = EPILOGUE_OPERANDS > 2 ? KILN_LOAD(KILN_EPILOGUE_SLOT1, second_operand, second) : 0u;
     r[KILN_REGISTER_IMMEDIATE + 0] = p.immediate0;
     r[KILN_REGISTER_IMMEDIATE + 1] = p.immediate1;
     r[KILN_REGISTER_IMMEDIATE + 2] = p.immediate2;

@@ -4,7 +4,7 @@
  * matmul, tiled - c[b, m, n] = epilogue(sum over k of a[b, m, k] * b[b, k, n]) through shared memory.
  *
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
- * dispatch   a workgroup of 128 a tile of 64 x 64
+ * dispatch   a workgroup a tile (tiled.glsl)
  */
 #include "kiln.glsl"
 #include "matmul.h"
@@ -35,9 +35,9 @@ void store_at(uint row, uint column, float sum)
 void main()
 {
     KILN_GROUP(tile);
-    const uint across = (p.n + TILE - 1) / TILE, down = (p.m + TILE - 1) / TILE;
-    first_column = tile % across * TILE;
-    first_row = tile / across % down * TILE;
+    const uint across = (p.n + TILE_COLUMNS - 1) / TILE_COLUMNS, down = (p.m + TILE_ROWS - 1) / TILE_ROWS;
+    first_column = tile % across * TILE_COLUMNS;
+    first_row = tile / across % down * TILE_ROWS;
     const uint batch = tile / across / down;
 
     const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;

@@ -74,9 +74,9 @@ static double meet(const struct axes *x, bool transposed, const real *from, cons
     return sum;
 }
 
-/* One result: the sum over the sources of its group. */
-static double result(const struct kiln_params_conv *p, bool transposed, const kiln_memory *m, size_t n,
-                     size_t channel, const ptrdiff_t at[3])
+/* One result: the sum over a part of the sources of its group. */
+static double result(const struct kiln_params_conv *p, bool transposed, const kiln_memory *m, size_t split,
+                     size_t n, size_t channel, const ptrdiff_t at[3])
 {
     const struct axes x = axes_of(p);
     const size_t rows = transposed ? p->channels : p->filters,
@@ -86,7 +86,7 @@ static double result(const struct kiln_params_conv *p, bool transposed, const ki
         (const real *)m->at[0] + (transposed ? p->y_first + n * p->y_image : p->x_first + n * p->x_image);
     const real *w = (const real *)m->at[1] + p->w_first;
     double sum = 0;
-    for (size_t s = 0; s < sources; s++) {
+    for (size_t s = split * (sources / p->pieces); s < (split + 1) * (sources / p->pieces); s++) {
         const size_t o = transposed ? group * sources + s : channel, c = transposed ? channel % rows : s;
         sum += meet(&x, transposed, from + (group * sources + s) * volume,
                     w + o * p->w_filter + c * taps_of(p), at);
@@ -104,31 +104,33 @@ void KILN_REFERENCE(conv)(const void *block, const uint32_t *constants, const ki
     const size_t rows = transposed ? p->h : p->oh, columns = transposed ? p->w : p->ow;
     const size_t volume = transposed ? x_volume(p) : y_volume(p);
     for (size_t unit = first; unit < first + count; unit++) {
-        const size_t n = unit / channels, channel = unit % channels;
-        const size_t start =
-            (transposed ? p->x_first + n * p->x_image : p->y_first + n * p->y_image) + channel * volume;
+        const size_t split = unit / channels / p->images, n = unit / channels % p->images,
+                     channel = unit % channels;
+        const size_t start = split * p->part +
+                             (transposed ? p->x_first + n * p->x_image : p->y_first + n * p->y_image) +
+                             channel * volume;
         for (size_t k = 0; k < volume; k++) {
             const ptrdiff_t at[3] = {(ptrdiff_t)(k / columns / rows), (ptrdiff_t)(k / columns % rows),
                                      (ptrdiff_t)(k % columns)};
-            const double sum = result(p, transposed, m, n, channel, at);
+            const double sum = result(p, transposed, m, split, n, channel, at);
             ((real *)m->at[2])[start + k] =
                 epilogue_apply(&e, (real)sum, start + k, 0, p->column_first + channel);
         }
     }
 }
 
-/* The sum over positions for one place of one channel of a filter, in one image: y and x begin at their volumes. */
-static double correlate(const struct axes *x, const real *y, const real *from, const ptrdiff_t tap[3])
+/* The sum over positions [begin, end) for one place of one channel of a filter, in one image: y and x begin at their volumes. */
+static double correlate(const struct axes *x, size_t begin, size_t end, const real *y, const real *from,
+                        const ptrdiff_t tap[3])
 {
     double sum = 0;
-    for (ptrdiff_t a = 0; a < x->a.y; a++)
-        for (ptrdiff_t i = 0; i < x->i.y; i++)
-            for (ptrdiff_t j = 0; j < x->j.y; j++, y++) {
-                const ptrdiff_t d = forward(&x->a, a, tap[0]), h = forward(&x->i, i, tap[1]),
-                                w = forward(&x->j, j, tap[2]);
-                if (d >= 0 && h >= 0 && w >= 0)
-                    sum += (double)*y * (double)from[(d * x->i.x + h) * x->j.x + w];
-            }
+    for (size_t at = begin; at < end; at++) {
+        const ptrdiff_t row = (ptrdiff_t)at / x->j.y;
+        const ptrdiff_t d = forward(&x->a, row / x->i.y, tap[0]), h = forward(&x->i, row % x->i.y, tap[1]),
+                        w = forward(&x->j, (ptrdiff_t)at % x->j.y, tap[2]);
+        if (d >= 0 && h >= 0 && w >= 0)
+            sum += (double)y[at] * (double)from[(d * x->i.x + h) * x->j.x + w];
+    }
     return sum;
 }
 
@@ -141,19 +143,20 @@ void KILN_REFERENCE(conv_grad_filter)(const void *block, const uint32_t *constan
     (void)constants;
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t split = unit / all, filter = unit % all, channel = filter / p->filters * p->channels;
-        const size_t begin = split * p->per_split;
+        const size_t begin = split / p->pieces * p->per_split;
         const size_t end = begin + p->per_split < p->images ? begin + p->per_split : p->images;
+        const size_t piece = y_volume(p) / p->pieces, from = split % p->pieces * piece;
         real *w = (real *)m->at[2] + p->w_first + split * p->part + filter * p->w_filter;
         for (size_t k = 0; k < p->channels * taps; k++) {
             const ptrdiff_t tap[3] = {(ptrdiff_t)(k % taps / p->v / p->u),
                                       (ptrdiff_t)(k % taps / p->v % p->u), (ptrdiff_t)(k % p->v)};
             double sum = 0;
             for (size_t n = begin; n < end; n++)
-                sum +=
-                    correlate(&x, (const real *)m->at[0] + p->y_first + n * p->y_image + filter * y_volume(p),
-                              (const real *)m->at[1] + p->x_first + n * p->x_image +
-                                  (channel + k / taps) * x_volume(p),
-                              tap);
+                sum += correlate(&x, from, from + piece,
+                                 (const real *)m->at[0] + p->y_first + n * p->y_image + filter * y_volume(p),
+                                 (const real *)m->at[1] + p->x_first + n * p->x_image +
+                                     (channel + k / taps) * x_volume(p),
+                                 tap);
             w[k] = (real)sum;
         }
     }

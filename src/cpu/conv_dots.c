@@ -236,8 +236,15 @@ static void dots_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     }
 }
 
+static bool dots_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return ((const struct kiln_params_conv *)d->block.words)->pieces == 1;
+}
+
 const kiln_variant kiln_cpu_conv_grad_filter_dots = {
     .name = "dots",
+    .accepts = dots_accepts,
     .groups = dots_units,
     .scratch = dots_scratch,
     .run = dots_run,

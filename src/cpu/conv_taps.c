@@ -464,8 +464,15 @@ static uint64_t taps_scratch(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)caps->threads * room_size(&t);
 }
 
+static bool taps_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return ((const struct kiln_params_conv *)d->block.words)->pieces == 1;
+}
+
 const kiln_variant kiln_cpu_conv_taps = {
     .name = "taps",
+    .accepts = taps_accepts,
     .groups = taps_units,
     .scratch = taps_scratch,
     .run = taps_run,

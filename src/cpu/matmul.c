@@ -33,13 +33,14 @@ void KILN_REFERENCE(split_sum)(const void *block, const uint32_t *constants, con
                                size_t first, size_t count)
 {
     const struct kiln_params_split_sum *p = block;
+    const struct epilogue e = epilogue_of(constants, p->immediate, m, 2);
     const real *x = m->at[0];
     real *y = m->at[1];
-    (void)constants;
     for (size_t i = first; i < first + count; i++) {
         double sum = 0;
         for (size_t s = 0; s < p->splits; s++)
             sum += (double)x[s * p->part + i];
-        y[i] = (real)sum;
+        y[i] =
+            epilogue_apply(&e, (real)sum, i, i / p->row_length % p->rows, i / p->column_length % p->columns);
     }
 }

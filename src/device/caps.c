@@ -1,5 +1,5 @@
 /*
- * caps.c - KILN_LIMITS and masks: a device that pretends to be less than it is.
+ * caps.c - KILN_LIMITS and masks: a device that pretends to be less than it is, or a software driver to be a GPU.
  *
  * A limit is a row: its name, where it lies in the caps, and what "floor" and "tiny" make of it. So is an optional feature,
  * which is hidden by zeros.
@@ -150,9 +150,13 @@ static kiln_status apply_part(struct kiln_caps *caps, const char *part)
 
     if (equals)
         return apply_pair(caps, part, equals);
+    if (strcmp(part, "gpu") == 0) {
+        caps->software = false;
+        return KILN_OK;
+    }
     if (!tiny && strcmp(part, "floor") != 0)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "KILN_LIMITS: \"%s\" is neither floor, tiny nor name=value",
-                         part);
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "KILN_LIMITS: \"%s\" is neither floor, tiny, gpu nor name=value", part);
 
     for (size_t i = 0; i < LIMITS; i++) {
         const uint64_t value = tiny ? limits[i].tiny : limits[i].floor;

@@ -53,6 +53,7 @@ struct kiln_caps {
  *   floor        the portability floor, optional features hidden
  *   tiny         the floor, and below any device: 1 MiB ranges, 64 groups an axis, 0.1 ms a submission, no
  *                texels: what tests use so that windows, folding and slicing run
+ *   gpu          a driver on the CPU is taken for a GPU: what tests use so that the kernels and splits that GPUs get run there
  *   name=value   max_binding, max_allocation, max_texels, max_groups, max_invocations, max_shared,
  *                max_bindings, memory (the budget, too), slice_us; sizes may end in K, M or G
  *

@@ -6,7 +6,6 @@
 #include <kiln/extend.h>
 
 #include "conv/conv.h"
-#include "matmul/split_sum.h"
 #include "ops/kernels.h"
 
 enum { KILN_CONV_AXES = 3 };
@@ -47,10 +46,6 @@ uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
 /** Whether no window of a dispatch's operands, of either kernel, is short enough to be bound: then it is done in bands. */
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
-
-/** Plan sum = the splits in parts, added up in order. */
-kiln_status kiln_conv_sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum,
-                                 const struct kiln_params_split_sum *block);
 
 extern const kiln_lowering kiln_conv_lowerings[2], kiln_conv_grad_filter_lowerings[1];
 

@@ -11,8 +11,10 @@
 
 #include "base/number.h"
 #include "device/caps.h"
+#include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/copy.h"
+#include "ops/splits.h"
 
 /* A dispatch to be done in bands. */
 struct banded {
@@ -196,9 +198,10 @@ static kiln_status all_bands(struct banded *b, int64_t bands)
         }
     if (status || !b->by_filters)
         return status;
-    return kiln_conv_sum_splits(b->plan, parts, b->d->bind[2].value,
-                                &(struct kiln_params_split_sum){count, (uint32_t)(images * bands),
-                                                                b->block.part});
+    return kiln_plan_split_sum(b->plan, parts, b->d->bind[2].value,
+                               &(struct kiln_params_split_sum){.count = count,
+                                                               .splits = (uint32_t)(images * bands),
+                                                               .part = b->block.part});
 }
 
 /* The axis along which there are the most results. */

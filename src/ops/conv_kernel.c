@@ -1,7 +1,7 @@
 /*
  * conv_kernel.c - the contracts of convolution: units, windows and variants.
  *
- * On a GPU both kernels are implicit products of matrices in tiles of 64 x 64; on drivers that run on the CPU, and for few
+ * On a GPU both kernels are implicit products of matrices in tiles (ops/tiles.h); on drivers that run on the CPU, and for few
  * rows, each invocation keeps 8 x 8 results in registers, as for matmul. Groups of one channel have no matrix to share and
  * kernels of their own.
  *
@@ -16,6 +16,7 @@
 #include "device/variants.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/tiles.h"
 #include "ops/window.h"
 #include "shaders.h"
 
@@ -31,7 +32,7 @@ static bool is_transposed(const kiln_dispatch *d)
 
 static uint64_t splits_of(const struct kiln_params_conv *p)
 {
-    return p->per_split ? ((uint64_t)p->images + p->per_split - 1) / p->per_split : 1;
+    return p->per_split ? ((uint64_t)p->images + p->per_split - 1) / p->per_split * p->pieces : 1;
 }
 
 static uint64_t taps_of(const struct kiln_params_conv *p)
@@ -195,7 +196,7 @@ static uint64_t rows_of(const kiln_dispatch *d)
 /* Volumes of the result. */
 static uint64_t conv_units(const kiln_dispatch *d)
 {
-    return (uint64_t)block_of(d)->images * block_of(d)->groups * rows_of(d);
+    return (uint64_t)block_of(d)->pieces * block_of(d)->images * block_of(d)->groups * rows_of(d);
 }
 
 /* Filters of all splits. */
@@ -205,33 +206,39 @@ static uint64_t grad_filter_units(const kiln_dispatch *d)
     return splits_of(p) * p->groups * p->filters;
 }
 
-/* Tiles of `size` x `size` results: the images count as one row of columns, groups, phases and splits apart. */
-static uint64_t conv_tiles(const kiln_dispatch *d, uint32_t size)
+/* The products of matrices that a dispatch is: how many at once, and their size. */
+struct product {
+    uint64_t count, rows, columns;
+};
+
+/* The images count as one row of columns; groups, phases and splits apart. */
+static struct product conv_product(const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
-    const uint64_t rows = p->groups * parts(rows_of(d), size);
     if (!is_transposed(d))
-        return rows * parts(p->images * y_volume(p), size);
+        return (struct product){(uint64_t)p->pieces * p->groups, rows_of(d), p->images * y_volume(p)};
     const uint64_t phase = parts(p->d, p->stride_a) * parts(p->h, p->stride_i) * parts(p->w, p->stride_j);
-    return rows * parts(p->images * phase, size) * p->stride_a * p->stride_i * p->stride_j;
+    return (struct product){(uint64_t)p->pieces * p->groups * p->stride_a * p->stride_i * p->stride_j,
+                            rows_of(d), p->images * phase};
 }
 
-static uint64_t grad_filter_tiles(const kiln_dispatch *d, uint32_t size)
+static struct product grad_filter_product(const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
-    return splits_of(p) * p->groups * parts(p->filters, size) * parts(p->channels * taps_of(p), size);
+    return (struct product){splits_of(p) * p->groups, p->filters, p->channels * taps_of(p)};
+}
+
+/* Tiles of 8 x 8 results. */
+static uint64_t small_tiles(struct product x)
+{
+    return x.count * parts(x.rows, 8) * parts(x.columns, 8);
 }
 
 #define GROUPS(kernel)                                                                    \
     static uint64_t kernel##_direct_groups(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                     \
         (void)caps;                                                                       \
-        return parts(kernel##_tiles(d, 8), 64);                                           \
-    }                                                                                     \
-    static uint64_t kernel##_tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)  \
-    {                                                                                     \
-        (void)caps;                                                                       \
-        return kernel##_tiles(d, 64);                                                     \
+        return parts(small_tiles(kernel##_product(d)), 64);                               \
     }
 GROUPS(conv)
 GROUPS(grad_filter)
@@ -258,19 +265,19 @@ static bool is_depthwise(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
     (void)caps;
-    return p->groups > 1 && p->channels == 1 && p->filters <= 8;
+    return p->groups > 1 && p->channels == 1 && p->filters <= 8 && p->pieces == 1;
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+static bool software_and_whole(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)d;
-    return caps->software;
+    return caps->software && block_of(d)->pieces == 1;
 }
 
 /* Few rows would leave most of a large tile empty; but there must be work for many invocations. */
 static bool software_or_few_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return caps->software || (rows_of(d) <= 8 && conv_tiles(d, 8) >= 32768);
+    return block_of(d)->pieces == 1 &&
+           (caps->software || (rows_of(d) <= 8 && small_tiles(conv_product(d)) >= 32768));
 }
 
 static bool texels(const kiln_caps *caps, uint64_t a, uint64_t b)
@@ -282,13 +289,13 @@ static bool conv_texels(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
     const uint64_t in = is_transposed(d) ? p->y_first + y_span(p) : p->x_first + x_span(p);
-    return texels(caps, in, p->w_first + w_span(p));
+    return p->pieces == 1 && texels(caps, in, p->w_first + w_span(p));
 }
 
 static bool grad_filter_texels(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
-    return p->images > 0 && texels(caps, p->y_first + y_span(p), p->x_first + x_span(p));
+    return p->images > 0 && p->pieces == 1 && texels(caps, p->y_first + y_span(p), p->x_first + x_span(p));
 }
 
 static const kiln_variant conv_depthwise = {
@@ -313,14 +320,6 @@ static const kiln_variant conv_direct = {
     .spirv = &kiln_spirv_conv_direct,
     .half = &kiln_spirv_conv_direct_half,
 };
-static const kiln_variant conv_tiled = {
-    .name = "tiled_64",
-    .groups = conv_tiled_groups,
-    .spirv = &kiln_spirv_conv_tiled,
-    .half = &kiln_spirv_conv_tiled_half,
-    .lanes = 128,
-};
-
 static const kiln_variant grad_filter_depthwise = {
     .name = "depthwise",
     .accepts = is_depthwise,
@@ -338,18 +337,43 @@ static const kiln_variant grad_filter_direct_texels = {
 };
 static const kiln_variant grad_filter_direct = {
     .name = "direct",
-    .accepts = software,
+    .accepts = software_and_whole,
     .groups = grad_filter_direct_groups,
     .spirv = &kiln_spirv_conv_grad_filter_direct,
     .half = &kiln_spirv_conv_grad_filter_direct_half,
 };
-static const kiln_variant grad_filter_tiled = {
-    .name = "tiled_64",
-    .groups = grad_filter_tiled_groups,
-    .spirv = &kiln_spirv_conv_grad_filter_tiled,
-    .half = &kiln_spirv_conv_grad_filter_tiled_half,
-    .lanes = 128,
-};
+/* Through shared memory, by the tiles of ops/tiles.h. */
+#define TILED(kernel, tile, name_, accepts_, spirv_, lanes_)                                \
+    static uint64_t kernel##_##tile##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                       \
+        const struct product x = kernel##_product(d);                                       \
+        (void)caps;                                                                         \
+        return kiln_tile_count(&kiln_tile_##tile, x.count, x.rows, x.columns);              \
+    }                                                                                       \
+    static const kiln_variant kernel##_tiled_##tile = {.name = name_,                       \
+                                                       .accepts = accepts_,                 \
+                                                       .groups = kernel##_##tile##_groups,  \
+                                                       .spirv = &kiln_spirv_##spirv_,       \
+                                                       .half = &kiln_spirv_##spirv_##_half, \
+                                                       .lanes = lanes_}
+#define TILED_ALL(kernel, spirv)                                                                   \
+    static bool kernel##_large_suits(const kiln_caps *caps, const kiln_dispatch *d)                \
+    {                                                                                              \
+        const struct product x = kernel##_product(d);                                              \
+        return kiln_tile_large_suits(caps, x.count, x.rows, x.columns);                            \
+    }                                                                                              \
+    static bool kernel##_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)                 \
+    {                                                                                              \
+        (void)caps;                                                                                \
+        return kiln_tile_flat_suits(kernel##_product(d).rows, kernel##_product(d).columns);        \
+    }                                                                                              \
+    TILED(kernel, large, "tiled_128", kernel##_large_suits, spirv##_large, KILN_LARGE_TILE_LANES); \
+    TILED(kernel, flat, "tiled_32", kernel##_flat_suits, spirv##_flat, KILN_TILE_LANES);           \
+    TILED(kernel, usual, "tiled_64", NULL, spirv, KILN_TILE_LANES)
+TILED_ALL(conv, conv_tiled);
+TILED_ALL(grad_filter, conv_grad_filter_tiled);
+#undef TILED_ALL
+#undef TILED
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
 
@@ -363,8 +387,8 @@ const kiln_kernel kiln_kernel_conv = {
     .units = conv_units,
     .reference = kiln_reference_conv_f32,
     .reference_f64 = kiln_reference_conv_f64,
-    .gpu =
-        (const kiln_variant *const[]){&conv_depthwise, &conv_direct_texels, &conv_direct, &conv_tiled, NULL},
+    .gpu = (const kiln_variant *const[]){&conv_depthwise, &conv_direct_texels, &conv_direct,
+                                         &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_taps, NULL},
     .cuts = cuts,
     .cut_count = 4,
@@ -382,7 +406,8 @@ const kiln_kernel kiln_kernel_conv_grad_filter = {
     .reference = kiln_reference_conv_grad_filter_f32,
     .reference_f64 = kiln_reference_conv_grad_filter_f64,
     .gpu = (const kiln_variant *const[]){&grad_filter_depthwise, &grad_filter_direct_texels,
-                                         &grad_filter_direct, &grad_filter_tiled, NULL},
+                                         &grad_filter_direct, &grad_filter_tiled_large,
+                                         &grad_filter_tiled_flat, &grad_filter_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_grad_filter_dots, NULL},
     .cuts = cuts,
     .cut_count = 4,

@@ -14,7 +14,10 @@
 #include "base/number.h"
 #include "device/caps.h"
 #include "matmul/matmul.h"
+#include "matmul/split_sum.h"
 #include "ops/chain.h"
+#include "ops/splits.h"
+#include "ops/tiles.h"
 
 /* Sizes -------------------------------------------------------------------------------------------------- */
 
@@ -106,6 +109,7 @@ struct kiln_params_conv kiln_conv_block(const struct kiln_conv_sizes *s)
         .y_image = (uint32_t)(s->groups * s->filters * a->y * i->y * j->y),
         .w_filter = (uint32_t)(s->channels * a->taps * i->taps * j->taps),
         .per_split = (uint32_t)s->images,
+        .pieces = 1,
     };
 }
 
@@ -132,6 +136,30 @@ static bool is_empty(const kiln_plan *plan, kiln_tensor t)
 
 /* Convolution and its transpose -------------------------------------------------------------------------- */
 
+/* One dispatch; of few results and many sources, one that sums these in parts. */
+static kiln_status in_parts(kiln_plan *plan, kiln_dispatch *d)
+{
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
+    const bool transposed = d->constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED;
+    const uint32_t plane = transposed ? p->d * p->h * p->w : p->od * p->oh * p->ow,
+                   rows = transposed ? p->channels : p->filters;
+    const uint64_t splits =
+        kiln_tile_splits(kiln_plan_caps(plan), p->groups, rows, (uint64_t)p->images * plane,
+                         transposed ? p->filters : p->channels, (uint64_t)p->t * p->u * p->v);
+    const uint64_t count = (uint64_t)p->images * p->groups * rows * plane;
+    if (splits == 1 || !kiln_plan_binds_whole(plan, d, splits * count))
+        return kiln_plan_dispatch(plan, d);
+
+    p->pieces = (uint32_t)splits;
+    p->part = (uint32_t)count;
+    return kiln_plan_splits(plan, d, p->immediate,
+                            &(struct kiln_params_split_sum){.count = (uint32_t)count,
+                                                            .splits = (uint32_t)splits,
+                                                            .part = (uint32_t)count,
+                                                            .column_length = plane,
+                                                            .columns = p->groups * rows});
+}
+
 static kiln_status implicit_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = sizes_of(plan, n);
@@ -150,7 +178,7 @@ static kiln_status implicit_lower(kiln_plan *plan, const kiln_node *n)
     memcpy(d.block.bytes, &block, sizeof block);
     if (status)
         return status;
-    return kiln_conv_needs_bands(plan, &d) ? kiln_conv_bands(plan, &d) : kiln_plan_dispatch(plan, &d);
+    return kiln_conv_needs_bands(plan, &d) ? kiln_conv_bands(plan, &d) : in_parts(plan, &d);
 }
 
 /* As a product of matrices ------------------------------------------------------------------------------- */
@@ -229,7 +257,7 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
         set_planes(block, &s, transposed);
         turn_walks(&d.constants[0]);
     }
-    return status ? status : kiln_plan_dispatch(plan, &d);
+    return status ? status : kiln_plan_product(plan, &d);
 }
 
 const kiln_lowering kiln_conv_lowerings[] = {
@@ -258,29 +286,22 @@ static uint32_t images_of_split(const struct kiln_params_conv *p, uint64_t resul
     return images;
 }
 
-kiln_status kiln_conv_sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum,
-                                 const struct kiln_params_split_sum *block)
+/* Cut the images, and if need be the positions of each, until there is work for all of a GPU; false where that is not wanted. */
+static bool fill_device(kiln_plan *plan, kiln_dispatch *d)
 {
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_split_sum,
-        .bind = {{.value = parts}, {.value = sum}},
-        .block_size = sizeof *block,
-    };
-    memcpy(d.block.bytes, block, sizeof *block);
-    return kiln_plan_dispatch(plan, &d);
-}
-
-/* Let a dispatch write splits apart, and add them up. */
-static kiln_status in_splits(kiln_plan *plan, kiln_dispatch *d, uint32_t count, uint32_t splits)
-{
-    struct kiln_params_conv *block = (struct kiln_params_conv *)d->block.words;
-    const kiln_tensor sum = d->bind[2].value;
-    block->part = (uint32_t)kiln_round_up(count, 64);
-    d->bind[2].value = kiln_plan_temporary(plan, KILN_F32, (int64_t)splits * block->part);
-    const kiln_status status = kiln_plan_dispatch(plan, d);
-    return status ? status
-                  : kiln_conv_sum_splits(plan, d->bind[2].value, sum,
-                                         &(struct kiln_params_split_sum){count, splits, block->part});
+    struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
+    const kiln_caps *caps = kiln_plan_caps(plan);
+    const uint64_t positions = (uint64_t)p->od * p->oh * p->ow, columns = p->w_filter;
+    const uint64_t splits = kiln_tile_splits(caps, p->groups, p->filters, columns, p->images, positions);
+    const uint64_t pieces = splits < p->images ? 1
+                                               : kiln_tile_splits(caps, (uint64_t)p->groups * p->images,
+                                                                  p->filters, columns, positions, 1);
+    const uint64_t count = (uint64_t)p->groups * p->filters * columns;
+    if (splits * pieces == 1 || !kiln_plan_binds_whole(plan, d, splits * pieces * (count + 64)))
+        return false;
+    p->per_split = p->images / (uint32_t)splits;
+    p->pieces = (uint32_t)pieces;
+    return true;
 }
 
 static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
@@ -304,10 +325,15 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
         return kiln_plan_dispatch(plan, &d);
     if (kiln_conv_needs_bands(plan, &d))
         return kiln_conv_bands(plan, &d);
-    const uint32_t images = images_of_split(&block, count, limit),
-                   splits = (block.images + images - 1) / images;
-    ((struct kiln_params_conv *)d.block.words)->per_split = images;
-    return splits > 1 ? in_splits(plan, &d, count, splits) : kiln_plan_dispatch(plan, &d);
+    struct kiln_params_conv *cut = (struct kiln_params_conv *)d.block.words;
+    if (!fill_device(plan, &d))
+        cut->per_split = images_of_split(&block, count, limit);
+    const uint32_t splits = (block.images + cut->per_split - 1) / cut->per_split * cut->pieces;
+    if (splits == 1)
+        return kiln_plan_dispatch(plan, &d);
+    cut->part = (uint32_t)kiln_round_up(count, 64);
+    return kiln_plan_splits(
+        plan, &d, NULL, &(struct kiln_params_split_sum){.count = count, .splits = splits, .part = cut->part});
 }
 
 const kiln_lowering kiln_conv_grad_filter_lowerings[] = {{.name = "implicit", .lower = grad_filter_lower}};

@@ -46,7 +46,7 @@ struct kiln_view {
 bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out);
 
 /** Into how many parts a reduction of `length` values to each of `results` is split: by sizes alone. */
-int64_t kiln_parts_of(int64_t length, int64_t results);
+int64_t kiln_parts_of(const kiln_caps *caps, int64_t length, int64_t results, bool columns);
 
 /** The bits of axes of a value of that rank ({0}: all); all bits where one is out of range. */
 uint32_t kiln_axes_mask(const kiln_axes *axes, int rank);

@@ -17,6 +17,7 @@
 #include "ops/cases.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/splits.h"
 
 /* The operator ------------------------------------------------------------------------------------------- */
 
@@ -244,7 +245,7 @@ static kiln_status dispatch_outer(kiln_plan *plan, kiln_dispatch *d, const struc
 {
     struct kiln_params_matmul *block = (struct kiln_params_matmul *)d->block.words;
     if (count <= 0)
-        return kiln_plan_dispatch(plan, d);
+        return kiln_plan_product(plan, d);
 
     uint64_t inner = block->batch;
     for (const struct kiln_batch_axis *x = axis + 1; x < axis + count; x++)

@@ -1,7 +1,7 @@
 /*
  * matmul_kernel.c - the contract of matmul: its units, its windows and its variants.
  *
- * On a GPU a workgroup shares tiles of 64 x 64 results through its own memory. Drivers that run on the CPU
+ * On a GPU a workgroup shares tiles of results through its own memory (ops/tiles.h). Drivers that run on the CPU
  * have no such memory: there each invocation keeps 8 x 8 results in registers, and reads through texel
  * buffers where they are large enough, since those skip the driver's range check of every load.
  */
@@ -11,6 +11,7 @@
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/tiles.h"
 #include "shaders.h"
 
 static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
@@ -140,12 +141,6 @@ static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (tiles(block_of(d), 8, 8) + 63) / 64;
 }
 
-static uint64_t tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return tiles(block_of(d), 64, 64);
-}
-
 static bool software(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)d;
@@ -176,13 +171,35 @@ static const kiln_variant direct = {
     .half = &kiln_spirv_matmul_direct_half,
 };
 
-static const kiln_variant tiled = {
-    .name = "tiled_64",
-    .groups = tiled_groups,
-    .spirv = &kiln_spirv_matmul_tiled,
-    .half = &kiln_spirv_matmul_tiled_half,
-    .lanes = 128,
-};
+static bool tiled_large_suits(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    return kiln_tile_large_suits(caps, p->batch, p->m, p->n);
+}
+
+static bool tiled_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_tile_flat_suits(block_of(d)->m, block_of(d)->n);
+}
+
+#define TILED(tile, name_, accepts_, spirv_, lanes_)                                      \
+    static uint64_t tile##_groups(const kiln_caps *caps, const kiln_dispatch *d)          \
+    {                                                                                     \
+        const struct kiln_params_matmul *p = block_of(d);                                 \
+        (void)caps;                                                                       \
+        return kiln_tile_count(&kiln_tile_##tile, p->batch, p->m, p->n);                  \
+    }                                                                                     \
+    static const kiln_variant tiled_##tile = {.name = name_,                              \
+                                              .accepts = accepts_,                        \
+                                              .groups = tile##_groups,                    \
+                                              .spirv = &kiln_spirv_matmul_##spirv_,       \
+                                              .half = &kiln_spirv_matmul_##spirv_##_half, \
+                                              .lanes = lanes_}
+TILED(large, "tiled_128", tiled_large_suits, tiled_large, KILN_LARGE_TILE_LANES);
+TILED(flat, "tiled_32", tiled_flat_suits, tiled_flat, KILN_TILE_LANES);
+TILED(usual, "tiled_64", NULL, tiled, KILN_TILE_LANES);
+#undef TILED
 
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
@@ -194,7 +211,8 @@ const kiln_kernel kiln_kernel_matmul = {
     .units = matmul_units,
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
-    .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &tiled, NULL},
+    .gpu =
+        (const kiln_variant *const[]){&direct_texels, &direct, &tiled_large, &tiled_flat, &tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_packed, NULL},
     .cuts =
         (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},
@@ -225,9 +243,9 @@ static const kiln_variant sum_flat = {
 const kiln_kernel kiln_kernel_split_sum = {
     .name = "split_sum",
     .block_size = sizeof(struct kiln_params_split_sum),
-    .bindings = 2,
-    .access = {KILN_READ, KILN_WRITE},
-    .mixed = 1 << 0 | 1 << 1,
+    .bindings = 4,
+    .access = {KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .mixed = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3,
     .units = sum_units,
     .reference = kiln_reference_split_sum_f32,
     .reference_f64 = kiln_reference_split_sum_f64,

@@ -104,7 +104,7 @@ static kiln_status moments_lower(kiln_plan *plan, const kiln_node *n)
         const kiln_status status = kiln_lower_constant(plan, n->out[0], NAN);
         return status ? status : kiln_lower_constant(plan, n->out[1], NAN);
     }
-    int64_t parts = kiln_parts_of(length, results);
+    int64_t parts = kiln_parts_of(kiln_plan_caps(plan), length, results, v.inner > 1);
     const int64_t part = (length + parts - 1) / parts;
     parts = part ? (length + part - 1) / part : 1;
 

@@ -17,6 +17,7 @@
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/splits.h"
 
 /* Back through time -------------------------------------------------------------------------------------- */
 
@@ -151,19 +152,6 @@ static kiln_status multiply(kiln_plan *plan, const kiln_node *n, const struct ki
     return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
-static kiln_status sum_splits(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum, const struct splits *p,
-                              int64_t results)
-{
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_split_sum,
-        .bind = {{.value = parts}, {.value = sum}},
-        .block_size = sizeof(struct kiln_params_split_sum),
-    };
-    *(struct kiln_params_split_sum *)d.block.words =
-        (struct kiln_params_split_sum){(uint32_t)results, (uint32_t)p->count, (uint32_t)p->part};
-    return kiln_plan_dispatch(plan, &d);
-}
-
 static kiln_status weight_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_recurrent_sizes s = kiln_recurrent_sizes_of(plan, n->params, n->in[2]);
@@ -182,7 +170,12 @@ static kiln_status weight_lower(kiln_plan *plan, const kiln_node *n)
             for (int k = 0; k < kinds && !status; k++)
                 status = multiply(plan, n, &s, &gates[k], d, first, count, parts, i * p.part);
     }
-    return status || p.count == 1 ? status : sum_splits(plan, parts, n->out[0], &p, results);
+    return status || p.count == 1
+               ? status
+               : kiln_plan_split_sum(plan, parts, n->out[0],
+                                     &(struct kiln_params_split_sum){.count = (uint32_t)results,
+                                                                     .splits = (uint32_t)p.count,
+                                                                     .part = (uint32_t)p.part});
 }
 
 const kiln_op kiln_op_recurrent_grad_weight = {

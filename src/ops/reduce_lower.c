@@ -64,12 +64,15 @@ bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out)
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-enum { PART = 4096, MOST_PARTS = 512, MANY_RESULTS = 2048 };
+enum { PART = 4096, SHORT_PART = 64, MOST_PARTS = 512, MANY_RESULTS = 2048, MANY_COLUMNS = 32768 };
 
-int64_t kiln_parts_of(int64_t length, int64_t results)
+/* Where a lane adds up a column by itself, a GPU has lanes for many short parts. */
+int64_t kiln_parts_of(const kiln_caps *caps, int64_t length, int64_t results, bool columns)
 {
-    const int64_t parts = (length + PART - 1) / PART;
-    return results >= MANY_RESULTS ? 1 : parts < MOST_PARTS ? parts : MOST_PARTS;
+    const bool lanes = columns && caps->backend == KILN_BACKEND_VULKAN && !caps->software;
+    const int64_t part = lanes ? SHORT_PART : PART, many = lanes ? MANY_COLUMNS : MANY_RESULTS;
+    const int64_t parts = (length + part - 1) / part;
+    return results >= many ? 1 : parts < MOST_PARTS ? parts : MOST_PARTS;
 }
 
 /* What is done with the results: parts are put together, then finished. */
@@ -135,7 +138,9 @@ static kiln_status reduce_view(kiln_plan *plan, uint32_t code, const struct kiln
     const bool place = KILN_REDUCE_IS_PLACE(code);
     if (beyond && v->first > 1 && !place)
         return reduce_twice(plan, code, v, x, type, y, end);
-    int64_t parts = place || (beyond && many_rows) ? 1 : kiln_parts_of(length, results);
+    int64_t parts = place || (beyond && many_rows)
+                        ? 1
+                        : kiln_parts_of(kiln_plan_caps(plan), length, results, v->inner > 1);
     if (parts == 1)
         return dispatch(plan, code, v, 1, x, y, end);
     const int64_t part = (length + parts - 1) / parts;

@@ -336,6 +336,32 @@ fail:
 
 enum { KERNELS = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT };
 
+/* Whether only dispatches lie between the barrier at `index` and its neighbours; a list's ends count as barriers. */
+static bool between_dispatches(const struct kiln_commands *list, int index)
+{
+    for (int step = -1; step <= 1; step += 2)
+        for (int i = index + step; i >= 0 && i < list->count; i += step) {
+            if (list->command[i].kind == KILN_COMMAND_BARRIER)
+                break;
+            if (list->command[i].kind != KILN_COMMAND_DISPATCH)
+                return false;
+        }
+    return true;
+}
+
+/* Between dispatches alone: to name copies, too, makes some drivers wait several times as long. */
+static void dispatch_barrier(struct baker *b)
+{
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+    };
+    b->dev->api.vkCmdPipelineBarrier(b->now, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
+    b->fresh = true;
+}
+
 /* KERNELS, and where groups are read from memory, what reads them. */
 static VkPipelineStageFlags stages(const struct baker *b, VkPipelineStageFlags side)
 {
@@ -484,7 +510,9 @@ static kiln_status record_kind(struct baker *b, const struct kiln_command *c)
         record_fill(b, c);
         break;
     case KILN_COMMAND_BARRIER:
-        if (!b->fresh)
+        if (!b->fresh && !b->indirect && between_dispatches(b->list, (int)(c - b->list->command)))
+            dispatch_barrier(b);
+        else if (!b->fresh)
             barrier(b, KERNELS, KERNELS);
         break;
     case KILN_COMMAND_REPEAT:

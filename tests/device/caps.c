@@ -99,6 +99,17 @@ Test(caps, pairs_add_to_a_profile_and_raise_nothing)
     cr_expect_float_eq(caps.slice, 5e-5, 1e-12);
 }
 
+Test(caps, a_software_driver_can_pass_for_a_gpu)
+{
+    struct kiln_caps caps = wide;
+
+    caps.software = true;
+    cr_assert_eq(kiln_caps_limit(&caps, "gpu,max_groups=100"), KILN_OK);
+    cr_expect_not(caps.software);
+    cr_expect_eq(caps.max_groups, 100);
+    cr_expect_eq(caps.max_shared, wide.max_shared);
+}
+
 Test(caps, memory_bounds_what_was_unknown)
 {
     struct kiln_caps caps = wide;

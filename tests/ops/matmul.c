@@ -103,6 +103,7 @@ static const struct size {
     {1, 7, 9, 300, "a long sum"},      {1, 150, 70, 33, "several blocks"},
     {5, 13, 11, 5, "a batch"},         {1, 1, 200, 64, "a row"},
     {1, 200, 1, 64, "a column"},       {1, 150, 530, 260, "blocks in all directions"},
+    {1, 32, 300, 40, "few rows"},      {140, 120, 125, 9, "many large tiles"},
 };
 
 /* A matrix product of that size; bit 0 of `transposed` for a, bit 1 for b. */
@@ -194,9 +195,17 @@ Test(matmul, every_variant_applies_epilogues)
 
 Test(split_sum, every_variant_matches_the_reference)
 {
-    const struct kiln_params_split_sum block = {.count = 150, .splits = 7, .part = 192};
+    const struct kiln_params_split_sum block = {.count = 150,
+                                                .splits = 7,
+                                                .part = 192,
+                                                .row_length = 10,
+                                                .rows = 15,
+                                                .column_length = 1,
+                                                .columns = 10};
     struct kiln_test_dispatch t = {
-        .dispatch = {.kernel = &kiln_kernel_split_sum, .block_size = sizeof block},
+        .dispatch = {.kernel = &kiln_kernel_split_sum,
+                     .block_size = sizeof block,
+                     .constant_count = KILN_EPILOGUE_CONSTANTS},
         .count = {7 * 192, 150},
         .roundings = 8,
         .why = "seven parts with room between",

@@ -13,6 +13,7 @@ static const struct conv_size {
     kiln_conv_params p;
     uint32_t per_split;
     const char *why;
+    uint32_t pieces; /* 0: one */
 } conv_sizes[] = {
     {{4, {1, 1, 1, 1}}, {4, {1, 1, 1, 1}}, {.groups = 1}, 1, "one product"},
     {{4, {3, 1, 28, 28}},
@@ -71,6 +72,13 @@ static const struct conv_size {
      {.stride = {3, 1, 1}, .pad = {{1, 1}}},
      1,
      "nothing but padding"},
+    {{4, {2, 6, 9, 8}}, {4, {4, 6, 3, 3}}, {.pad = {{1, 1}, {1, 1}}}, 1, "sums in two pieces", 2},
+    {{4, {1, 140, 11, 13}},
+     {4, {70, 70, 2, 2}},
+     {.stride = {2, 2}, .groups = 2},
+     1,
+     "groups in five pieces, more than a tile of each",
+     5},
 };
 
 #define CONV_SIZES (sizeof conv_sizes / sizeof *conv_sizes)
@@ -111,8 +119,9 @@ static inline struct kiln_test_dispatch conv_dispatch(const struct conv_size *s,
     struct kiln_params_conv p = kiln_conv_block(&sizes);
     const size_t x = (size_t)kiln_shape_count(&s->x), y = (size_t)kiln_shape_count(&shape),
                  w = (size_t)kiln_shape_count(&s->w);
-    p.part = (uint32_t)(w + 63) / 64 * 64;
+    p.part = side == CONV_Y ? (uint32_t)y : side == CONV_X ? (uint32_t)x : (uint32_t)(w + 63) / 64 * 64;
     p.per_split = s->per_split;
+    p.pieces = s->pieces ? s->pieces : 1;
     struct kiln_test_dispatch t = {
         .dispatch = {.kernel = side == CONV_W ? &kiln_kernel_conv_grad_filter : &kiln_kernel_conv,
                      .block_size = sizeof p,
@@ -123,11 +132,12 @@ static inline struct kiln_test_dispatch conv_dispatch(const struct conv_size *s,
     memcpy(t.dispatch.block.bytes, &p, sizeof p);
     const double taps = (double)p.t * p.u * p.v;
     if (side == CONV_Y)
-        t.count[0] = x, t.count[1] = w, t.count[2] = y, t.roundings = p.channels * taps + 2;
+        t.count[0] = x, t.count[1] = w, t.count[2] = y * p.pieces, t.roundings = p.channels * taps + 2;
     else if (side == CONV_X)
-        t.count[0] = y, t.count[1] = w, t.count[2] = x, t.roundings = p.filters * taps + 2;
+        t.count[0] = y, t.count[1] = w, t.count[2] = x * p.pieces, t.roundings = p.filters * taps + 2;
     else
-        t.count[0] = y, t.count[1] = x, t.count[2] = (p.images + p.per_split - 1) / p.per_split * p.part,
+        t.count[0] = y, t.count[1] = x,
+        t.count[2] = (p.images + p.per_split - 1) / p.per_split * p.pieces * p.part,
         t.roundings = (double)p.per_split * p.od * p.oh * p.ow + 2;
     return t;
 }

@@ -21,6 +21,7 @@
 #include "json.h"
 #include "networks.h"
 #include "pictures.h"
+#include "profile.h"
 
 #if KILN_HAVE_JSON
 #include <cjson/cJSON.h>
@@ -418,6 +419,7 @@ static const struct row rows[] = {
     {"matmul 512", build_matmul, 512, 8, GFLOP(512.0), 0},
     {"matmul 1024", build_matmul, 1024, 1, GFLOP(1024.0), 0},
     {"matmul 2048", build_matmul, 2048, 1, GFLOP(2048.0), 0},
+    {"matmul 4096", build_matmul, 4096, 1, GFLOP(4096.0), 0},
     {"add 1024x4096", build_add, 4096, 4, 0, 3 * 16 * MIB},
     {"tanh 1024x4096", build_tanh, 4096, 4, 0, 2 * 16 * MIB},
     {"sum rows 1024x4096", build_sum, 4096, 4, 0, 16 * MIB},
@@ -436,6 +438,7 @@ struct times {
 struct bench {
     kiln_device *dev;
     int64_t repeat;
+    bool profile;
 };
 
 /* Random values in [0, 1), or classes. */
@@ -481,7 +484,13 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Two samples to warm up, then `repeat` that count. */
+/* Seconds to warm up: a GPU's clocks rise only under load, and fall while the host prepares the next row. */
+static double warm_up(const kiln_device_info *info)
+{
+    return info->backend == KILN_BACKEND_VULKAN && !info->software ? 0.5 : 0;
+}
+
+/* Two samples at the least to warm up, then `repeat` that count. */
 static kiln_status time_program(const struct bench *b, kiln_program *p, const struct row *row, int classes,
                                 struct times *out)
 {
@@ -491,6 +500,9 @@ static kiln_status time_program(const struct bench *b, kiln_program *p, const st
     for (int i = 0; i < kiln_program_input_count(p) && !status; i++)
         status = write_input(p, kiln_program_input(p, i), row->size, classes);
     for (int i = 0; i < 2 && !status; i++)
+        status = sample(p, row->count, &unused);
+    for (double spent = 0; spent < warm_up(kiln_device_get_info(b->dev)) && !status;
+         spent += unused * row->count)
         status = sample(p, row->count, &unused);
     for (int64_t i = 0; i < b->repeat && !status; i++)
         status = sample(p, row->count, &all[i]);
@@ -511,9 +523,12 @@ static kiln_status measure(const struct bench *b, const struct row *row, struct 
 
     if (!(status = kiln_graph_create(&w.graph, NULL)) && !(status = row->build(&w, row->size)) &&
         !(status = kiln_weights_create(&weights, w.graph, NULL)) &&
-        !(status = kiln_program_create(&p, b->dev, w.graph, weights,
-                                       &(kiln_program_params){.train = w.train, .run = w.run})))
+        !(status = kiln_program_create(
+              &p, b->dev, w.graph, weights,
+              &(kiln_program_params){.train = w.train, .profile = b->profile, .run = w.run})))
         status = time_program(b, p, row, w.classes ? w.classes : 10, out);
+    if (!status && b->profile)
+        status = profile_print(p);
     kiln_program_destroy(&p);
     kiln_weights_destroy(&weights);
     if (w.net.graph)
@@ -649,6 +664,8 @@ int cmd_bench(int argc, char **argv)
                 {"repeat", "N", ARGS_COUNT, &b.repeat, "samples a row (default: 7)"},
                 {"compare", "FILE", ARGS_TEXT, &other,
                  "show ratios to rows that --json, or tools/peers/torch.py --json, wrote"},
+                {"profile", NULL, ARGS_FLAG, &b.profile,
+                 "print what each command of a row took, before the row"},
                 {"json", NULL, ARGS_FLAG, &json, "print one JSON object a row"},
                 {"list", NULL, ARGS_FLAG, &list, "print the rows' names"},
                 {0}},

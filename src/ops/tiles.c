@@ -1,0 +1,57 @@
+/* tiles.c - which tile suits a product of matrices. */
+#include "ops/tiles.h"
+
+#include "device/caps.h"
+
+const struct kiln_tile kiln_tile_usual = {64, 64}, kiln_tile_flat = {32, 128}, kiln_tile_large = {128, 128};
+
+enum {
+    LARGE_SHARED = 17 << 10, /* bytes of shared memory that the large tile takes, rounded up */
+    BUSY = 128,              /* large tiles that keep a large device busy */
+    WANTED = 512,            /* usual tiles that do */
+    LEAST_TERMS = 96,        /* of a part, so that adding up is little beside it */
+    MANY_TERMS = 384,        /* fewer take less time than one more dispatch */
+};
+
+static uint64_t parts(uint64_t count, uint64_t size)
+{
+    return (count + size - 1) / size;
+}
+
+uint64_t kiln_tile_count(const struct kiln_tile *tile, uint64_t products, uint64_t rows, uint64_t columns)
+{
+    return products * parts(rows, tile->rows) * parts(columns, tile->columns);
+}
+
+/* Results that are computed, those beyond the edges too. */
+static double area(const struct kiln_tile *tile, uint64_t rows, uint64_t columns)
+{
+    return (double)kiln_tile_count(tile, 1, rows, columns) * tile->rows * tile->columns;
+}
+
+bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns)
+{
+    return caps->max_invocations >= KILN_LARGE_TILE_LANES && caps->max_shared >= LARGE_SHARED &&
+           kiln_tile_count(&kiln_tile_large, products, rows, columns) >= BUSY &&
+           area(&kiln_tile_large, rows, columns) <= 1.15 * area(&kiln_tile_usual, rows, columns);
+}
+
+bool kiln_tile_flat_suits(uint64_t rows, uint64_t columns)
+{
+    return area(&kiln_tile_flat, rows, columns) <= 0.75 * area(&kiln_tile_usual, rows, columns);
+}
+
+uint64_t kiln_tile_splits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns,
+                          uint64_t terms, uint64_t weight)
+{
+    const uint64_t tiles = kiln_tile_count(&kiln_tile_usual, products, rows, columns);
+    if (caps->backend == KILN_BACKEND_CPU || caps->software || tiles == 0 || tiles >= WANTED / 2 ||
+        terms * weight < MANY_TERMS)
+        return 1;
+    uint64_t splits = WANTED / tiles;
+    if (splits > terms * weight / LEAST_TERMS)
+        splits = terms * weight / LEAST_TERMS;
+    while (splits > 1 && terms % splits)
+        splits--;
+    return splits > 1 ? splits : 1;
+}
