@@ -210,15 +210,37 @@ static kiln_status write_values(struct kiln_onnx_writer *w, const kiln_node *n)
 
 /* Nodes -------------------------------------------------------------------------------------------------- */
 
-static void write_alone(struct kiln_onnx_writer *w, const kiln_node *n)
+static void write_by_row(struct kiln_onnx_writer *w, const kiln_node *n,
+                         const struct kiln_onnx_writer_row *row)
 {
-    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
-    if (!row)
-        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
-    else if (row->compose)
+    if (row->compose)
         kiln_onnx_write_composed(w, n, row->compose);
     else if (kiln_onnx_writer_needs(w, n, row->since))
         row->write(w, n, row);
+}
+
+/* The type of the first input that the operator lacks; false: it has all. */
+static bool lacks(const struct kiln_onnx_writer *w, const kiln_node *n,
+                  const struct kiln_onnx_writer_row *row, kiln_type *type)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i].id) {
+            *type = kiln_tensor_spec(w->g, n->in[i]).type;
+            return row->lacks >> *type & 1;
+        }
+    return false;
+}
+
+static void write_alone(struct kiln_onnx_writer *w, const kiln_node *n)
+{
+    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    kiln_type type;
+    if (!row)
+        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
+    else if (lacks(w, n, row, &type))
+        kiln_onnx_write_widened(w, n, type, row, write_by_row);
+    else
+        write_by_row(w, n, row);
 }
 
 static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)

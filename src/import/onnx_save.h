@@ -27,7 +27,9 @@ struct kiln_onnx_writer {
     const char *path; /* for messages */
     const kiln_graph *g;
     kiln_weights *weights;
-    int opset, wanted;       /* the one that is written, and the least that has all that was met */
+    int opset, wanted; /* the one that is written, and the least that has all that was met */
+    bool widens;       /* values of type narrow are written as values of type wide */
+    kiln_type narrow, wide;
     bool within;             /* of another graph: its names are made up */
     struct kiln_arena arena; /* of everything that is written */
     uint32_t values;         /* ids run from 1 to it */
@@ -55,8 +57,15 @@ struct kiln_onnx_writer_row {
     void (*write)(struct kiln_onnx_writer *w, const kiln_node *n, const struct kiln_onnx_writer_row *row);
     uint32_t reads; /* bit i: input i is read; 0: all are */
     int since;      /* the first opset that has it, where that is beyond the least one written */
+    uint32_t lacks; /* types that ONNX's or ONNX Runtime's operator lacks: 1 << KILN_F16 | ... */
     kiln_onnx_compose_fn *compose; /* in place of `write` */
 };
+
+/** Let a node be written with its values of that type cast to a wider one, and what it gives cast back. */
+void kiln_onnx_write_widened(struct kiln_onnx_writer *w, const kiln_node *n, kiln_type type,
+                             const struct kiln_onnx_writer_row *row,
+                             void (*write)(struct kiln_onnx_writer *w, const kiln_node *n,
+                                           const struct kiln_onnx_writer_row *row));
 
 /** The row of an operator; NULL where ONNX has nothing for it. */
 const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op);

@@ -33,13 +33,6 @@ static const char *reshaped(writer *w, const char *x, const int64_t *shape, int 
     return kiln_onnx_step(w, "Reshape", IN(x, kiln_onnx_new_list(w, shape, rank)));
 }
 
-static const char *cast(writer *w, const char *from, kiln_type type)
-{
-    const char *name = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", name, IN(from)), "to", kiln_onnx_type_of(type));
-    return name;
-}
-
 /* Input i with its heads as an axis. */
 static const char *split(writer *w, const kiln_node *n, int i, int64_t heads)
 {
@@ -104,7 +97,7 @@ static const char *places(writer *w, const char *length)
 static const char *by_batch(writer *w, const kiln_node *n, int i)
 {
     const int64_t shape[] = {-1, 1, 1, 1};
-    return reshaped(w, cast(w, in(w, n, i), KILN_I64), shape, 4);
+    return reshaped(w, cast(w, in(w, n, i), NULL, KILN_I64), shape, 4);
 }
 
 static const char *both(writer *w, const char *a, const char *b)
@@ -142,7 +135,7 @@ static const char *bias_of(writer *w, const kiln_node *n, const char *seen)
 {
     const kiln_type type = spec(w, n->in[Q]).type, mask = spec(w, n->in[MASK]).type;
     const bool real = n->in[MASK].id && mask != KILN_BOOL;
-    const char *bias = !real ? NULL : mask == type ? in(w, n, MASK) : cast(w, in(w, n, MASK), type);
+    const char *bias = !real ? NULL : mask == type ? in(w, n, MASK) : cast(w, in(w, n, MASK), NULL, type);
     if (!seen)
         return bias;
     return kiln_onnx_step(w, "Where", IN(seen, bias ? bias : scalar(w, n, 0), scalar(w, n, -INFINITY)));

@@ -24,12 +24,6 @@ static kiln_spec input_spec(const kiln_graph *body, int i)
     return kiln_tensor_spec(body, kiln_graph_input(body, i));
 }
 
-static const char *cast(writer *w, const char *from, const char *to, kiln_type type)
-{
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", to, IN(from)), "to", kiln_onnx_type_of(type));
-    return to;
-}
-
 /* Input i of the body, declared next; returns its name. */
 static const char *declare(writer *body, int i)
 {
@@ -157,7 +151,7 @@ static void write_loop_body(writer *w, const kiln_node *n, Onnx__NodeProto *o)
         const char *step = kiln_onnx_new_name(&body), *before = kiln_onnx_new_name(&body);
         kiln_onnx_put_input(&body, step, &number);
         kiln_onnx_put_input(&body, kiln_onnx_new_name(&body), &truth);
-        kiln_onnx_call_input(&body, 0, cast(&body, step, kiln_onnx_new_name(&body), KILN_I32));
+        kiln_onnx_call_input(&body, 0, cast(&body, step, NULL, KILN_I32));
         for (int i = 0; i < carry; i++)
             declare(&body, 1 + i);
         kiln_onnx_put_input(&body, before, &number);
@@ -178,7 +172,7 @@ static const char *trips_of(writer *w, const kiln_node *n)
     const char *bound = kiln_onnx_step(w, "Squeeze", IN(kiln_onnx_size_name(w, n, integer(n, "bound"))));
     if (!n->in[0].id)
         return bound;
-    return kiln_onnx_step(w, "Min", IN(cast(w, in(w, n, 0), kiln_onnx_new_name(w), KILN_I64), bound));
+    return kiln_onnx_step(w, "Min", IN(cast(w, in(w, n, 0), NULL, KILN_I64), bound));
 }
 
 static void write_loop(writer *w, const kiln_node *n, const row *r)

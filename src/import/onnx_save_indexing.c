@@ -8,13 +8,6 @@
 
 /* Values beside ------------------------------------------------------------------------------------------ */
 
-static const char *cast(writer *w, const char *from, kiln_type type)
-{
-    const char *name = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", name, IN(from)), "to", kiln_onnx_type_of(type));
-    return name;
-}
-
 /* Output k of n, from one of another type. */
 static void write_as(writer *w, const kiln_node *n, int k, const char *from)
 {
@@ -43,34 +36,82 @@ static bool is_needed(writer *w, const kiln_node *n, int k)
     return w->needed[n->out[k].id];
 }
 
+/* Places that are none ----------------------------------------------------------------------------------- */
+
+static bool holds_nowhere(writer *w, kiln_tensor t)
+{
+    int32_t some[64] = {0};
+    kiln_array values = {.data = some, .bytes = sizeof some};
+    const kiln_spec s = spec(w, t);
+    if (s.type != KILN_I32 || kiln_shape_count(&s.shape) > 64 || kiln_constant_read(w->g, t, &values))
+        return false;
+    for (int64_t i = 0; i < kiln_shape_count(&s.shape); i++)
+        if (some[i] == KILN_NOWHERE)
+            return true;
+    return false;
+}
+
+/* Whether an index may name no place: of kiln's own operators some say so; what a model is given does not. */
+static bool may_be_nowhere(writer *w, kiln_tensor t, int depth)
+{
+    static const char *const sources[] = {"claim", "nms"};
+    const kiln_node *n = kiln_node_of(w->g, t);
+    const kiln_type type = spec(w, t).type;
+    if (kiln_type_is_real(type) || type == KILN_BOOL || depth > 16)
+        return false;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (!strcmp(n->op->name, sources[i]))
+            return true;
+    if (!strcmp(n->op->name, "constant"))
+        return holds_nowhere(w, t);
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i].id && may_be_nowhere(w, n->in[i], depth + 1))
+            return true;
+    return false;
+}
+
+/* Written in another way, if the index may name no place. */
+static bool write_guarded(writer *w, const kiln_node *n)
+{
+    const bool guarded = may_be_nowhere(w, n->in[1], 0);
+    if (guarded)
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_gather);
+    return guarded;
+}
+
 /* Gather and scatter ------------------------------------------------------------------------------------- */
 
 /* ONNX gathers along the axis behind batches by tuples of one. */
 static void write_gather(writer *w, const kiln_node *n, const row *r)
 {
     const int64_t axis = integer(n, "axis"), batch = integer(n, "batch"), last = -1;
+    if (write_guarded(w, n))
+        return;
     const bool alone = batch == 0;
     if (!alone && axis != batch)
         kiln_onnx_writer_refuse(w, n, "axes between those of the batch and the one that is indexed");
     const char *index =
         alone ? in(w, n, 1)
               : kiln_onnx_step(w, "Unsqueeze",
-                               IN(cast(w, in(w, n, 1), KILN_I64), kiln_onnx_new_list(w, &last, 1)));
+                               IN(cast(w, in(w, n, 1), NULL, KILN_I64), kiln_onnx_new_list(w, &last, 1)));
     Onnx__NodeProto *o = kiln_onnx_write(w, alone ? r->onnx : "GatherND", out(w, n), IN(in(w, n, 0), index));
     kiln_onnx_put_int(w, o, alone ? "axis" : "batch_dims", alone ? axis : batch);
 }
 
 static void write_gather_elements(writer *w, const kiln_node *n, const row *r)
 {
-    kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "axis",
-                      integer(n, "axis"));
+    if (!write_guarded(w, n))
+        kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "axis",
+                          integer(n, "axis"));
 }
 
 /* Tuples are of 64-bit integers. */
 static void write_gather_nd(writer *w, const kiln_node *n, const row *r)
 {
+    if (write_guarded(w, n))
+        return;
     Onnx__NodeProto *o =
-        kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), cast(w, in(w, n, 1), KILN_I64)));
+        kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), cast(w, in(w, n, 1), NULL, KILN_I64)));
     kiln_onnx_put_int(w, o, "batch_dims", integer(n, "batch"));
 }
 
@@ -82,9 +123,8 @@ static void put_reduction(writer *w, Onnx__NodeProto *o, const kiln_node *n)
                                         [KILN_SCATTER_MIN] = "min",
                                         [KILN_SCATTER_MAX] = "max"};
     const int64_t kind = integer(n, "kind");
-    if (kind >= KILN_SCATTER_MIN && w->opset < 18)
-        kiln_onnx_writer_refuse(w, n, "least and largest updates need opset 18");
-    kiln_onnx_put_text(w, o, "reduction", names[kind]);
+    if (kind < KILN_SCATTER_MIN || kiln_onnx_writer_needs(w, n, 18))
+        kiln_onnx_put_text(w, o, "reduction", names[kind]);
 }
 
 static void write_scatter_elements(writer *w, const kiln_node *n, const row *r)
@@ -98,7 +138,7 @@ static void write_scatter_nd(writer *w, const kiln_node *n, const row *r)
 {
     put_reduction(w,
                   kiln_onnx_write(w, r->onnx, out(w, n),
-                                  IN(in(w, n, 0), cast(w, in(w, n, 1), KILN_I64), in(w, n, 2))),
+                                  IN(in(w, n, 0), cast(w, in(w, n, 1), NULL, KILN_I64), in(w, n, 2))),
                   n);
 }
 
@@ -136,12 +176,15 @@ static void write_cumsum(writer *w, const kiln_node *n, const row *r)
 static void write_non_zero(writer *w, const kiln_node *n, const row *r)
 {
     const int64_t turned[] = {1, 0}, first = 0;
+    const int64_t bound = integer(n, "bound");
     const char *rows = kiln_onnx_new_name(w);
-    if (integer(n, "bound"))
-        kiln_onnx_writer_refuse(w, n, "ONNX finds all of them");
     kiln_onnx_put_ints(w,
                        kiln_onnx_write(w, "Transpose", rows, IN(kiln_onnx_step(w, r->onnx, IN(in(w, n, 0))))),
                        "perm", turned, 2);
+    if (bound)
+        rows = kiln_onnx_step(w, "Slice",
+                              IN(rows, kiln_onnx_new_list(w, &first, 1), kiln_onnx_size_name(w, n, bound),
+                                 kiln_onnx_new_list(w, &first, 1)));
     write_as(w, n, 0, rows);
     if (is_needed(w, n, 1))
         write_as(w, n, 1,
@@ -174,7 +217,21 @@ static void write_first(writer *w, const kiln_node *n, const row *r)
     const char *begin = kiln_onnx_new_list(w, &zero, 1), *along = kiln_onnx_new_list(w, &axis, 1);
     const char *end = kiln_onnx_step(w, "Reshape", IN(in(w, n, 1), kiln_onnx_new_list(w, &one, 1)));
     kiln_onnx_write(w, r->onnx, out(w, n),
-                    IN(in(w, n, 0), cast(w, begin, KILN_I32), end, cast(w, along, KILN_I32)));
+                    IN(in(w, n, 0), cast(w, begin, NULL, KILN_I32), end, cast(w, along, NULL, KILN_I32)));
+}
+
+/* As many as there may be: what is not there is `fill`. */
+static void write_whole(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t axis = integer(n, "axis"), none[KILN_MAX_RANK] = {0};
+    const int rank = spec(w, n->in[0]).shape.rank;
+    const char *size = kiln_onnx_size_name(w, n, spec(w, n->out[0]).shape.size[axis]);
+    const char *parts[] = {kiln_onnx_new_list(w, none, rank + (int)axis),
+                           kiln_onnx_step(w, "Sub", IN(size, size_of(w, n, 0, axis))),
+                           kiln_onnx_new_list(w, none, rank - 1 - (int)axis)};
+    const char *pads = kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", pads, 3, parts), "axis", 0);
+    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), pads, scalar(w, n, number(n, "fill"))));
 }
 
 /* Values made of their places ---------------------------------------------------------------------------- */
@@ -186,7 +243,7 @@ static void write_places(writer *w, const kiln_node *n, const char *size, double
     const char *i = kiln_onnx_step(w, "Range",
                                    IN(kiln_onnx_new_scalar(w, KILN_I64, 0), element(w, size),
                                       kiln_onnx_new_scalar(w, KILN_I64, 1)));
-    i = cast(w, i, type);
+    i = cast(w, i, NULL, type);
     if (delta != 1)
         i = kiln_onnx_step(w, "Mul", IN(i, kiln_onnx_new_scalar(w, type, delta)));
     kiln_onnx_write(w, "Add", out(w, n), IN(i, kiln_onnx_new_scalar(w, type, start)));
@@ -205,9 +262,62 @@ static void write_positions(writer *w, const kiln_node *n, const row *r)
     write_places(w, n, size_of(w, n, 0, integer(n, "axis")), 0, 1);
 }
 
+/* How many elements along axes. */
+static void write_count_of(writer *w, const kiln_node *n, const row *r)
+{
+    const int64_t axes = integer(n, "axes"), one = 1;
+    const char *product = kiln_onnx_new_list(w, &one, 1);
+    (void)r;
+    for (int64_t i = 0; i < KILN_MAX_RANK; i++)
+        if (axes >> i & 1)
+            product = kiln_onnx_step(w, "Mul", IN(product, size_of(w, n, 0, i)));
+    cast(w, element(w, product), out(w, n), KILN_F32);
+}
+
+/* Numbers that are drawn --------------------------------------------------------------------------------- */
+
+/* Of a value's shape. */
+static const char *drawn(writer *w, const kiln_node *n, const char *onnx, const char *first, double a,
+                         const char *second, double b)
+{
+    const char *name = kiln_onnx_new_name(w);
+    Onnx__NodeProto *o = kiln_onnx_write(w, onnx, name, IN(in(w, n, 1)));
+    kiln_onnx_put_int(w, o, "dtype", kiln_onnx_type_of(KILN_F32));
+    kiln_onnx_put_real(w, o, first, a);
+    kiln_onnx_put_real(w, o, second, b);
+    return name;
+}
+
+/* Gumbel's distribution: - log(- log u). Whole numbers, and bits, are uniform ones rounded down. */
+static void write_random(writer *w, const kiln_node *n, const row *r)
+{
+    enum { BITS, WHOLE, UNIFORM, NORMAL, GUMBEL };
+    const double a = number(n, "a"), b = number(n, "b"), low = (double)integer(n, "low"),
+                 count = (double)integer(n, "count");
+    const int64_t code = integer(n, "code");
+    const char *x;
+    (void)r;
+    if (code == NORMAL)
+        x = drawn(w, n, "RandomNormalLike", "mean", a, "scale", b);
+    else if (code == UNIFORM)
+        x = drawn(w, n, "RandomUniformLike", "low", a, "high", a + b);
+    else if (code == GUMBEL) {
+        const char *u = drawn(w, n, "RandomUniformLike", "low", 1e-7, "high", 1 - 1e-7);
+        x = kiln_onnx_step(w, "Neg", IN(kiln_onnx_step(w, "Log", IN(u))));
+        x = kiln_onnx_step(w, "Neg", IN(kiln_onnx_step(w, "Log", IN(x))));
+    } else {
+        const double from = code == WHOLE ? low : INT32_MIN, values = code == WHOLE ? count : 4294967040.0;
+        x = kiln_onnx_step(w, "Floor",
+                           IN(drawn(w, n, "RandomUniformLike", "low", from, "high", from + values)));
+    }
+    cast(w, cast(w, x, NULL, kiln_type_is_real(spec(w, n->out[0]).type) ? KILN_F32 : KILN_I64), out(w, n),
+         spec(w, n->out[0]).type);
+}
+
 /* The table ---------------------------------------------------------------------------------------------- */
 
 const row kiln_onnx_writer_indexing[] = {
+    {"count_of", NULL, write_count_of, 0},
     {"cumsum", "CumSum", write_cumsum, 0},
     {"first", "Slice", write_first, 0},
     {"gather", "Gather", write_gather, 0},
@@ -215,11 +325,13 @@ const row kiln_onnx_writer_indexing[] = {
     {"gather_nd", "GatherND", write_gather_nd, 0},
     {"non_zero", "NonZero", write_non_zero, 0},
     {"positions", NULL, write_positions, 0},
+    {"random", NULL, write_random, 2},
     {"scatter_elements", "ScatterElements", write_scatter_elements, 0},
     {"scatter_nd", "ScatterND", write_scatter_nd, 0},
     {"sequence", NULL, write_sequence, 0},
-    {"sort", "TopK", write_order, 0},
-    {"top_k", "TopK", write_order, 0},
+    {"sort", "TopK", write_order, 0, .lacks = SMALL | IS_U32 | IS_BOOL},
+    {"top_k", "TopK", write_order, 0, .lacks = SMALL | IS_U32 | IS_BOOL},
     {"unique", "Unique", write_unique, 0},
+    {"whole", "Pad", write_whole, 0},
     {0},
 };

@@ -87,6 +87,51 @@ void kiln_onnx_finish_body(writer *body, writer *w, Onnx__NodeProto *n, const ch
     kiln_onnx_finish_graph(body);
 }
 
+/* Types -------------------------------------------------------------------------------------------------- */
+
+static kiln_type wider(kiln_type type)
+{
+    return kiln_type_is_real(type) ? KILN_F32 : kiln_type_size(type) < 4 ? KILN_I32 : KILN_I64;
+}
+
+static bool is_of(const writer *w, kiln_tensor t, kiln_type type)
+{
+    return t.id && w->needed[t.id] && kiln_tensor_spec(w->g, t).type == type;
+}
+
+void kiln_onnx_write_widened(writer *w, const kiln_node *n, kiln_type type, const row *r,
+                             void (*write)(writer *w, const kiln_node *n, const row *r))
+{
+    enum { MOST = 64 };
+    const char *before[2 * MOST];
+    if (n->inputs > MOST || n->outputs > MOST) {
+        kiln_onnx_writer_refuse(w, n, "it has more than 64 inputs or outputs");
+        return;
+    }
+    for (int i = 0; i < n->inputs; i++) {
+        before[i] = w->name[n->in[i].id];
+        if (is_of(w, n->in[i], type))
+            w->name[n->in[i].id] = cast(w, before[i], NULL, wider(type));
+    }
+    for (int i = 0; i < n->outputs; i++) {
+        before[MOST + i] = w->name[n->out[i].id];
+        if (is_of(w, n->out[i], type))
+            w->name[n->out[i].id] = kiln_onnx_new_name(w);
+    }
+    w->narrow = type;
+    w->wide = wider(type);
+    w->widens = true;
+    write(w, n, r);
+    w->widens = false;
+    for (int i = 0; i < n->outputs; i++) {
+        if (is_of(w, n->out[i], type))
+            cast(w, w->name[n->out[i].id], before[MOST + i], type);
+        w->name[n->out[i].id] = before[MOST + i];
+    }
+    for (int i = n->inputs; i-- > 0;)
+        w->name[n->in[i].id] = before[i];
+}
+
 /* Composed operators ------------------------------------------------------------------------------------- */
 
 /* An input of g like one of the node: symbols, and what is computed of them, are symbols there. */

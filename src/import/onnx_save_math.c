@@ -72,6 +72,12 @@ static void write_cast(writer *w, const kiln_node *n, const row *r)
         const double high = ldexp(1, 8 * (int)kiln_type_size(type) - whole) - 1, low = whole ? -high - 1 : 0;
         x = kiln_onnx_step(w, "Clip", IN(x, scalar(w, n, low), scalar(w, n, high)));
     }
+    if (type == KILN_U32 && kiln_type_is_real(spec(w, n->in[0]).type)) {
+        const char *wide = cast(w, x, NULL, KILN_I64);
+        x = kiln_onnx_step(w, "Clip",
+                           IN(wide, kiln_onnx_new_scalar(w, KILN_I64, 0),
+                              kiln_onnx_new_scalar(w, KILN_I64, UINT32_MAX)));
+    }
     kiln_onnx_put_int(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(x)), "to", kiln_onnx_type_of(type));
 }
 
@@ -106,8 +112,10 @@ static void write_mod(writer *w, const kiln_node *n, const row *r)
 
 static void write_bit_shift(writer *w, const kiln_node *n, const row *r)
 {
-    if (!kiln_type_is_unsigned(spec(w, n->in[0]).type))
-        kiln_onnx_writer_refuse(w, n, "ONNX shifts unsigned integers only");
+    if (!kiln_type_is_unsigned(spec(w, n->in[0]).type)) {
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_shift);
+        return;
+    }
     kiln_onnx_put_text(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "direction",
                        !strcmp(r->op, "shift_left") ? "LEFT" : "RIGHT");
 }
@@ -231,7 +239,7 @@ const row kiln_onnx_writer_math[] = {
     {"cos", "Cos", write_same, 0},
     {"cosh", "Cosh", write_same, 0},
     {"div", "Div", write_same, 0},
-    {"elu", "Elu", write_elu, 0},
+    {"elu", "Elu", write_elu, 0, .lacks = HALVES},
     {"equal", "Equal", write_same, 0},
     {"erf", "Erf", write_same, 0},
     {"exp", "Exp", write_same, 0},
@@ -242,23 +250,23 @@ const row kiln_onnx_writer_math[] = {
     {"gelu_tanh", "Gelu", write_gelu, 0},
     {"hard_sigmoid", "HardSigmoid", write_hard_sigmoid, 0},
     {"hard_swish", "HardSwish", write_same, 0},
-    {"is_infinite", "IsInf", write_same, 0},
+    {"is_infinite", "IsInf", write_same, 0, .lacks = HALVES},
     {"is_nan", "IsNaN", write_same, 0},
     {"leaky_relu", "LeakyRelu", write_leaky_relu, 0},
     {"less", "Less", write_same, 0},
     {"less_equal", "LessOrEqual", write_same, 0},
     {"log", "Log", write_same, 0},
     {"log1p", NULL, write_log1p, 0},
-    {"max", "Max", write_same, 0},
-    {"min", "Min", write_same, 0},
+    {"max", "Max", write_same, 0, .lacks = SMALL},
+    {"min", "Min", write_same, 0, .lacks = SMALL},
     {"mish", "Mish", write_mish, 0},
     {"mod", "Mod", write_mod, 0},
     {"mul", "Mul", write_same, 0},
-    {"neg", "Neg", write_same, 0},
+    {"neg", "Neg", write_same, 0, .lacks = NATURALS},
     {"not", "Not", write_same, 0},
     {"not_equal", NULL, write_not_equal, 0},
     {"or", "Or", write_same, 0},
-    {"pow", "Pow", write_same, 0},
+    {"pow", "Pow", write_same, 0, .lacks = NATURALS | SMALL},
     {"prelu", "PRelu", write_prelu, 0},
     {"reciprocal", "Reciprocal", write_same, 0},
     {"relu", "Relu", write_same, 0},

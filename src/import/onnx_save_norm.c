@@ -90,11 +90,11 @@ static void write_rotary(writer *w, const kiln_node *n, const row *r)
 }
 
 const row kiln_onnx_writer_norm[] = {
-    {"group_norm", "GroupNormalization", write_groups, 0, 21},
-    {"l2_normalize", "LpNormalization", write_length, 0},
-    {"layer_norm", "LayerNormalization", write_rows, 0},
-    {"lrn", "LRN", write_responses, 0},
-    {"rms_norm", "RMSNormalization", write_rows, 0, 23},
-    {"rotary", "RotaryEmbedding", write_rotary, 0, 23},
+    {"group_norm", "GroupNormalization", write_groups, 0, 21, .lacks = HALVES},
+    {"l2_normalize", "LpNormalization", write_length, 0, .lacks = HALVES},
+    {"layer_norm", "LayerNormalization", write_rows, 0, .lacks = HALVES},
+    {"lrn", "LRN", write_responses, 0, .lacks = HALVES},
+    {"rms_norm", "RMSNormalization", write_rows, 0, 23, .lacks = HALVES},
+    {"rotary", "RotaryEmbedding", write_rotary, 0, 23, .lacks = HALVES},
     {0},
 };

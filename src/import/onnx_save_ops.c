@@ -59,16 +59,40 @@ static void put_conv(writer *w, Onnx__NodeProto *o, const kiln_node *n)
     put_padding(w, o, n);
 }
 
+/* Of a shape that follows another value's: what is missing behind it. */
+static void put_following(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, filter = spec(w, n->in[1]).shape,
+                     y = spec(w, n->out[0]).shape;
+    int64_t stride[3], dilation[3], pad[6], behind[3] = {0};
+    kiln_node_integers(n, "stride", stride, 3);
+    kiln_node_integers(n, "dilation", dilation, 3);
+    kiln_node_integers(n, "pad", pad, 6);
+    if (integer(n, "same")) {
+        kiln_onnx_put_ints(w, o, "output_shape", &y.size[2], x.rank - 2);
+        return;
+    }
+    for (int i = 0; i < x.rank - 2; i++) {
+        const int64_t window = (filter.size[2 + i] - 1) * dilation[i] + 1;
+        behind[i] = y.size[2 + i] - stride[i] * (x.size[2 + i] - 1) - window + pad[2 * i] + pad[2 * i + 1];
+        if (x.size[2 + i] < 0 || y.size[2 + i] < 0)
+            kiln_onnx_writer_refuse(w, n, "its shape follows another value, and sizes are symbols");
+        else if (behind[i] >= stride[i] && behind[i] >= dilation[i])
+            kiln_onnx_writer_refuse(w, n, "its shape is larger than that of any convolution's input");
+    }
+    kiln_onnx_put_ints(w, o, "output_padding", behind, x.rank - 2);
+}
+
 void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
 {
     const bool transposed = !strcmp(n->op->name, "conv_transpose");
     Onnx__NodeProto *o = kiln_onnx_write(w, transposed ? "ConvTranspose" : "Conv", name, bias[0] ? 3 : 2,
                                          (const char *[]){in(w, n, 0), in(w, n, 1), bias});
     put_conv(w, o, n);
-    if (transposed)
+    if (transposed && n->inputs > 2 && n->in[2].id)
+        put_following(w, o, n);
+    else if (transposed)
         put_field(w, o, n, "output_pad", "output_padding");
-    if (n->inputs > 2 && n->in[2].id)
-        kiln_onnx_writer_refuse(w, n, "its shape follows another value");
 }
 
 static void write_conv(writer *w, const kiln_node *n, const row *r)
@@ -131,19 +155,38 @@ static void write_matmul_integer(writer *w, const kiln_node *n, const row *r)
                        in(w, n, 2), in(w, n, 3)));
 }
 
-/* Windows that divide x's sizes evenly, as windows of a size; false where they do not. */
-static bool put_even_windows(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+/* Whether windows divide x's sizes evenly, so that they are windows of a size. */
+static bool has_even_windows(writer *w, const kiln_node *n)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    for (int i = 2; i < x.rank; i++)
+        if (x.size[i] < 0 || y.size[i] < 1 || x.size[i] % y.size[i])
+            return false;
+    return true;
+}
+
+static void put_even_windows(writer *w, Onnx__NodeProto *o, const kiln_node *n)
 {
     const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
     int64_t size[KILN_MAX_RANK];
-    for (int i = 2; i < x.rank; i++) {
-        if (x.size[i] < 0 || y.size[i] < 1 || x.size[i] % y.size[i])
-            return false;
+    for (int i = 2; i < x.rank; i++)
         size[i - 2] = x.size[i] / y.size[i];
-    }
     kiln_onnx_put_ints(w, o, "kernel_shape", size, x.rank - 2);
     kiln_onnx_put_ints(w, o, "strides", size, x.rank - 2);
-    return true;
+}
+
+/* ONNX counts places through the whole tensor, kiln through each map. */
+static void write_places(writer *w, const kiln_node *n, const char *places)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape;
+    const char *map = NULL;
+    for (int i = 2; i < x.rank; i++) {
+        const char *size = kiln_onnx_size_name(w, n, x.size[i]);
+        map = map ? kiln_onnx_step(w, "Mul", IN(map, size)) : size;
+    }
+    const char *rest = kiln_onnx_new_name(w);
+    kiln_onnx_write(w, "Mod", rest, IN(places, map));
+    cast(w, rest, kiln_onnx_name(w, n->out[1]), KILN_I32);
 }
 
 /* A sum, of what is not negative, is a norm. */
@@ -155,16 +198,26 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
     int64_t dilation[3] = {1, 1, 1};
     (void)r;
     kiln_node_integers(n, "dilation", dilation, 3);
+    if (integer(n, "adaptive") && !has_even_windows(w, n)) {
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
+        return;
+    }
+    const char *places = n->outputs > 1 ? kiln_onnx_new_name(w) : NULL;
     Onnx__NodeProto *o = kiln_onnx_write(w, names[mode], out(w, n), IN(in(w, n, 0)));
+    if (places) {
+        kiln_onnx_put_output(w, o, places);
+        kiln_onnx_put_int(w, o, "storage_order", integer(n, "column_major"));
+        write_places(w, n, places);
+    }
     if (integer(n, "adaptive")) {
-        if (!put_even_windows(w, o, n))
-            kiln_onnx_writer_refuse(w, n, "its windows divide x unevenly");
+        put_even_windows(w, o, n);
         return;
     }
     put_field(w, o, n, "size", "kernel_shape");
     put_field(w, o, n, "stride", "strides");
     put_padding(w, o, n);
-    kiln_onnx_put_int(w, o, "ceil_mode", integer(n, "ceil"));
+    if (integer(n, "ceil") && (mode != SUM || kiln_onnx_writer_needs(w, n, 18)))
+        kiln_onnx_put_int(w, o, "ceil_mode", 1);
     if (mode == MEAN_PADDED)
         kiln_onnx_put_int(w, o, "count_include_pad", 1);
     if (mode == SUM)
@@ -172,9 +225,7 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
     bool dilated = false;
     for (int i = 0; i < axes_behind(w, n); i++)
         dilated |= dilation[i] != 1;
-    if (dilated && mode != MAX && w->opset < (mode == SUM ? 18 : 19))
-        kiln_onnx_writer_refuse(w, n, "means over dilated windows need opset 19, norms 18");
-    else if (dilated)
+    if (dilated && kiln_onnx_writer_needs(w, n, mode == MAX ? 17 : mode == SUM ? 18 : 19))
         kiln_onnx_put_ints(w, o, "dilations", dilation, axes_behind(w, n));
 }
 
@@ -218,6 +269,9 @@ static void write_roi(writer *w, const kiln_node *n, const row *r)
     int64_t size[2] = {0};
     (void)r;
     kiln_node_integers(n, "size", size, 2);
+    for (int i = 1; i < n->outputs; i++)
+        if (w->needed[n->out[i].id])
+            kiln_onnx_writer_refuse(w, n, "the places of the largest are for its gradient alone");
     Onnx__NodeProto *o =
         mode == CELLS ? write_roi_pool(w, n, size) : write_roi_align(w, n, size, mode == LARGEST);
     kiln_onnx_put_real(w, o, "spatial_scale", number(n, "scale"));
@@ -253,14 +307,17 @@ static void reduce(writer *w, const kiln_node *n, const char *onnx, const char *
                    bool keep)
 {
     int64_t axes[KILN_MAX_RANK];
-    const int count = axes_of(n, axes);
+    int count = axes_of(n, axes);
     const bool input = w->opset >= 18 || !strcmp(onnx, "ReduceSum");
+    if (count == 0) { /* ONNX would take all: take one that is there for that */
+        axes[count++] = spec(w, n->in[0]).shape.rank;
+        from = kiln_onnx_step(w, "Unsqueeze", IN(from, kiln_onnx_new_list(w, axes, 1)));
+        keep = false;
+    }
     Onnx__NodeProto *o = input ? kiln_onnx_write(w, onnx, to, IN(from, kiln_onnx_new_list(w, axes, count)))
                                : kiln_onnx_write(w, onnx, to, IN(from));
-    if (!input && count)
+    if (!input)
         kiln_onnx_put_ints(w, o, "axes", axes, count);
-    if (count == 0)
-        kiln_onnx_writer_refuse(w, n, "a reduction over no axis");
     kiln_onnx_put_int(w, o, "keepdims", keep);
 }
 
@@ -298,9 +355,10 @@ static void write_find(writer *w, const kiln_node *n, const row *r)
 static void write_cross_entropy(writer *w, const kiln_node *n, const row *r)
 {
     if (number(n, "smoothing") != 0 || integer(n, "axis") != 1)
-        kiln_onnx_writer_refuse(w, n, "ONNX neither smooths targets nor has classes but on axis 1");
-    kiln_onnx_put_text(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))), "reduction",
-                       "none");
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_cross_entropy);
+    else
+        kiln_onnx_put_text(w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1))),
+                           "reduction", "none");
 }
 
 /* mean, and mean((x - mean)^2) */
@@ -394,8 +452,11 @@ static void write_reshape(writer *w, const kiln_node *n, const row *r)
         left += target[i] == -1;
         plain = plain && (y.size[i] != 0 || copied);
     }
-    const char *shape = plain && left <= 1 ? kiln_onnx_new_list(w, target, y.rank) : sizes_name(w, n, &y);
-    kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), shape));
+    plain = plain && left <= 1;
+    const char *shape = plain ? kiln_onnx_new_list(w, target, y.rank) : sizes_name(w, n, &y);
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), shape));
+    if (!plain)
+        kiln_onnx_put_int(w, o, "allowzero", 1);
 }
 
 /* Expand leaves an axis alone where it is told 1. */
@@ -406,20 +467,12 @@ static void write_expand(writer *w, const kiln_node *n, const row *r)
     bool plain = true;
     for (int i = 0; i < y.rank; i++) {
         const int own = i - (y.rank - x.rank);
-        target[i] = y.size[i] >= 0 ? y.size[i] : 1;
-        plain = plain && (y.size[i] >= 0 || (own >= 0 && x.size[own] == y.size[i]));
+        const bool same = own >= 0 && x.size[own] == y.size[i];
+        target[i] = same ? 1 : y.size[i];
+        plain = plain && (same || y.size[i] >= 0);
     }
     const char *shape = plain ? kiln_onnx_new_list(w, target, y.rank) : sizes_name(w, n, &y);
     kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), shape));
-}
-
-/* sum_to undoes a broadcast; in inference it is rare, and only the one that undoes nothing is written. */
-static void write_sum_to(writer *w, const kiln_node *n, const row *r)
-{
-    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
-    if (!kiln_shape_equal(&x, &y))
-        kiln_onnx_writer_refuse(w, n, "ONNX has nothing like it");
-    write_alias(w, n, r);
 }
 
 static void write_filled(writer *w, const kiln_node *n, const row *r)
@@ -581,21 +634,43 @@ static void write_resize(writer *w, const kiln_node *n, const row *r)
     put_places(w, o, n);
 }
 
+/* The border as a list of places, one an element of the axis: what ONNX lacks, or ONNX Runtime refuses. */
+static const char *border_places(writer *w, int64_t kind, int64_t size, int64_t before, int64_t total)
+{
+    enum { EDGE, REFLECT, SYMMETRIC, WRAP };
+    const char *name = kiln_onnx_new_name(w);
+    int64_t *at = kiln_onnx_new_tensor(w, name, KILN_I64, &KILN_SHAPE(total));
+    const int64_t period = kind == WRAP ? size : kind == SYMMETRIC ? 2 * size : size > 1 ? 2 * size - 2 : 1;
+    for (int64_t i = 0; at && i < total; i++) {
+        int64_t place = (i - before) % period;
+        place += place < 0 ? period : 0;
+        at[i] = kind == EDGE   ? (i < before          ? 0
+                                  : i - before < size ? i - before
+                                                      : size - 1)
+                : place < size ? place
+                               : period - place - (kind == SYMMETRIC);
+    }
+    return name;
+}
+
 /* An axis a node. */
 static void write_border(writer *w, const kiln_node *n, const row *r)
 {
     enum { EDGE, REFLECT, SYMMETRIC, WRAP };
     static const char *const modes[] = {[EDGE] = "edge", [REFLECT] = "reflect", [WRAP] = "wrap"};
     const int rank = spec(w, n->in[0]).shape.rank;
-    const int64_t kind = integer(n, "kind"), axis = integer(n, "axis");
+    const int64_t kind = integer(n, "kind"), axis = integer(n, "axis"), before = integer(n, "before"),
+                  after = integer(n, "after"), size = spec(w, n->in[0]).shape.size[axis];
+    const bool beyond = kind == REFLECT && size >= 0 && (before >= size || after >= size);
     int64_t pads[2 * KILN_MAX_RANK] = {0};
-    pads[axis] = integer(n, "before");
-    pads[rank + axis] = integer(n, "after");
-    if (kind == SYMMETRIC)
-        kiln_onnx_writer_refuse(w, n, "ONNX has no symmetric border");
-    else if (kind == WRAP && w->opset < 19)
-        kiln_onnx_writer_refuse(w, n, "a border that wraps needs opset 19");
-    else
+    pads[axis] = before;
+    pads[rank + axis] = after;
+    if (size > 0 && (beyond || kind == SYMMETRIC || (kind == WRAP && w->opset < 19))) {
+        const char *places = border_places(w, kind, size, before, before + size + after);
+        kiln_onnx_put_int(w, kiln_onnx_write(w, "Gather", out(w, n), IN(in(w, n, 0), places)), "axis", axis);
+    } else if (kind == SYMMETRIC)
+        kiln_onnx_writer_refuse(w, n, "a symmetric border of a symbolic size");
+    else if (kind != WRAP || kiln_onnx_writer_needs(w, n, 19))
         kiln_onnx_put_text(
             w, kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), kiln_onnx_new_list(w, pads, 2 * rank))),
             "mode", modes[kind]);
@@ -610,8 +685,8 @@ static void write_grid_sample(writer *w, const kiln_node *n, const row *r)
     const int64_t mode = integer(n, "mode");
     if (integer(n, "elements"))
         kiln_onnx_writer_refuse(w, n, "coordinates that count elements");
-    if (w->opset < 20 && axes_behind(w, n) > 2)
-        kiln_onnx_writer_refuse(w, n, "volumes are sampled from opset 20 on");
+    if (axes_behind(w, n) > 2 && !kiln_onnx_writer_needs(w, n, 20))
+        return;
     Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1)));
     kiln_onnx_put_text(w, o, "mode", w->opset < 20 ? old_modes[mode] : modes[mode]);
     kiln_onnx_put_text(w, o, "padding_mode", paddings[integer(n, "padding")]);
@@ -644,26 +719,26 @@ static const row rows[] = {
     {"matmul", "MatMul", write_matmul, 0},
     {"matmul_integer", "MatMulInteger", write_matmul_integer, 0},
     {"mean", "ReduceMean", write_reduce, 0},
-    {"moments", NULL, write_moments, 0},
+    {"moments", NULL, write_moments, 0, .lacks = HALVES},
     {"ones_like", NULL, write_filled, 0},
     {"pad", "Pad", write_pad, 0},
     {"pool", NULL, write_pool, 0},
+    {"pool_index", NULL, write_pool, 0},
     {"product", "ReduceProd", write_reduce, 0},
     {"reduce_l1", "ReduceL1", write_reduce, 0},
     {"reduce_l2", "ReduceL2", write_reduce, 0},
-    {"reduce_max", "ReduceMax", write_reduce, 0},
-    {"reduce_min", "ReduceMin", write_reduce, 0},
+    {"reduce_max", "ReduceMax", write_reduce, 0, .lacks = IS_I16 | IS_U16},
+    {"reduce_min", "ReduceMin", write_reduce, 0, .lacks = IS_I16 | IS_U16},
     {"reshape", "Reshape", write_reshape, 0},
     {"reshape_to", "Reshape", write_reshape, 1},
     {"resize", "Resize", write_resize, 0},
-    {"roi", NULL, write_roi, 0},
+    {"roi", NULL, write_roi, 0, .lacks = HALVES},
     {"slice", "Slice", write_slice, 0},
     {"softmax", "Softmax", write_axis, 0},
     {"squeeze", "Reshape", write_reshape, 0},
     {"stop_gradient", NULL, write_alias, 1},
     {"sum", "ReduceSum", write_reduce, 0},
     {"sum_square", "ReduceSumSquare", write_reduce, 0},
-    {"sum_to", NULL, write_sum_to, 1},
     {"transpose", "Transpose", write_transpose, 0},
     {"unsqueeze", "Reshape", write_reshape, 0},
     {"zeros_like", NULL, write_filled, 0},
@@ -674,9 +749,9 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].op, op))
             return &rows[i];
-    static const row *const families[] = {kiln_onnx_writer_attention, kiln_onnx_writer_control,
-                                          kiln_onnx_writer_indexing, kiln_onnx_writer_math,
-                                          kiln_onnx_writer_norm};
+    static const row *const families[] = {kiln_onnx_writer_attention, kiln_onnx_writer_composed,
+                                          kiln_onnx_writer_control,   kiln_onnx_writer_indexing,
+                                          kiln_onnx_writer_math,      kiln_onnx_writer_norm};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const row *r = families[i]; r->op; r++)
             if (!strcmp(r->op, op))

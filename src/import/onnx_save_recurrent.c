@@ -76,10 +76,10 @@ static const char *reshaped(writer *w, const char *x, const int64_t *shape, int 
 
 /* [D, parts H, rest] from [D parts H, rest], or [D, parts H] from [D parts H], the parts in the given order. */
 static const char *reordered(writer *w, const struct cell *c, const char *x, int64_t parts,
-                             const int64_t *order, int rank)
+                             const int64_t *order, int rank, int64_t width)
 {
-    const int64_t apart[] = {c->directions, parts, c->hidden, -1},
-                  together[] = {c->directions, parts * c->hidden, -1};
+    const int64_t apart[] = {c->directions, parts, c->hidden, width},
+                  together[] = {c->directions, parts * c->hidden, width};
     if (parts == 1)
         return reshaped(w, x, together, rank);
     x = reshaped(w, x, apart, rank + 1);
@@ -110,7 +110,7 @@ static const char *biases(writer *w, const kiln_node *n, const struct kiln_onnx_
         const char *flat = part[i].id
                                ? kiln_onnx_name(w, part[i])
                                : zeros(w, spec(w, n->out[0]).type, c->directions * c->gates * c->hidden);
-        in[i] = reordered(w, c, flat, c->gates, c->order, 2);
+        in[i] = reordered(w, c, flat, c->gates, c->order, 2, 1);
     }
     kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", name, 2, in), "axis", 1);
     return name;
@@ -188,7 +188,8 @@ static void put_attributes(writer *w, Onnx__NodeProto *o, const kiln_node *n, co
 static void write_results(writer *w, Onnx__NodeProto *o, const kiln_node *n, const struct cell *c,
                           const char *y)
 {
-    static const int64_t rows[] = {0, 2, 1, 3}, batches[] = {2, 0, 1, 3}, flat[] = {0, 0, -1};
+    static const int64_t rows[] = {0, 2, 1, 3}, batches[] = {2, 0, 1, 3};
+    const int64_t flat[] = {0, 0, c->directions * c->hidden};
     const char *h = kiln_onnx_new_name(w), *cells = kiln_onnx_new_name(w),
                *last = kiln_onnx_name(w, n->out[1]);
     kiln_onnx_put_output(w, o, h);
@@ -211,13 +212,13 @@ void kiln_onnx_write_recurrent(writer *w, const kiln_node *n, const struct kiln_
     const char *y = kiln_onnx_new_name(w), *p = kiln_onnx_name(w, m->in[VECTORS]);
     const char *in[] = {
         c.batch_first ? transposed(w, x, turn, 3) : x,
-        reordered(w, &c, kiln_onnx_name(w, m->in[W]), c.gates, c.order, 3),
-        reordered(w, &c, kiln_onnx_name(w, m->in[R]), c.gates, c.order, 3),
+        reordered(w, &c, kiln_onnx_name(w, m->in[W]), c.gates, c.order, 3, spec(w, m->in[W]).shape.size[1]),
+        reordered(w, &c, kiln_onnx_name(w, m->in[R]), c.gates, c.order, 3, c.hidden),
         biases(w, n, m, &c),
         lengths(w, m->in[LENGTHS]),
         initial[0] && lstm ? states(w, initial, &c, 0) : initial,
         initial[0] && lstm ? states(w, initial, &c, c.directions) : "",
-        lstm && p[0] ? reordered(w, &c, p, 3, peepholes, 2) : "",
+        lstm && p[0] ? reordered(w, &c, p, 3, peepholes, 2, 1) : "",
     };
     Onnx__NodeProto *o = kiln_onnx_write(w, c.onnx, y, lstm ? 8 : 6, in);
     put_attributes(w, o, n, &c);

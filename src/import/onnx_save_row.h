@@ -2,6 +2,7 @@
 #ifndef KILN_IMPORT_ONNX_SAVE_ROW_H
 #define KILN_IMPORT_ONNX_SAVE_ROW_H
 
+#include "import/onnx.h"
 #include "import/onnx_save.h"
 
 typedef struct kiln_onnx_writer writer;
@@ -13,6 +14,16 @@ typedef struct kiln_onnx_writer_row row;
         __VA_ARGS__                                                                 \
     }
 
+/* Sets of types. */
+enum {
+#define X(name, text, bytes) IS_##name = 1 << KILN_##name,
+    KILN_TYPE(X)
+#undef X
+        HALVES = IS_F16 | IS_BF16,
+    SMALL = IS_I8 | IS_I16 | IS_U8 | IS_U16,
+    NATURALS = IS_U8 | IS_U16 | IS_U32
+};
+
 static inline const char *in(writer *w, const kiln_node *n, int i)
 {
     return i < n->inputs ? kiln_onnx_name(w, n->in[i]) : "";
@@ -23,9 +34,13 @@ static inline const char *out(writer *w, const kiln_node *n)
     return kiln_onnx_name(w, n->out[0]);
 }
 
+/* As the value is written: one of a type that an operator lacks is computed in a wider one. */
 static inline kiln_spec spec(writer *w, kiln_tensor t)
 {
-    return kiln_tensor_spec(w->g, t);
+    kiln_spec s = kiln_tensor_spec(w->g, t);
+    if (w->widens && s.type == w->narrow)
+        s.type = w->wide;
+    return s;
 }
 
 static inline int64_t integer(const kiln_node *n, const char *field)
@@ -48,11 +63,23 @@ static inline const char *scalar(writer *w, const kiln_node *n, double value)
     return kiln_onnx_new_scalar(w, spec(w, n->in[0]).type, value);
 }
 
+/** A value as one of that type: a name, `to` or, where that is NULL, a new one. */
+static inline const char *cast(writer *w, const char *from, const char *to, kiln_type type)
+{
+    to = to ? to : kiln_onnx_new_name(w);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", to, IN(from)), "to", kiln_onnx_type_of(type));
+    return to;
+}
+
 /** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
 
+/** What kiln_onnx_write_composed takes, for rows that compose at times. */
+kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy,
+    kiln_onnx_compose_gather, kiln_onnx_compose_shift;
+
 /** Rows ended by {0}. */
-extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_control[],
-    kiln_onnx_writer_indexing[], kiln_onnx_writer_math[], kiln_onnx_writer_norm[];
+extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
+    kiln_onnx_writer_control[], kiln_onnx_writer_indexing[], kiln_onnx_writer_math[], kiln_onnx_writer_norm[];
 
 #endif

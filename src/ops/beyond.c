@@ -10,6 +10,7 @@
 #include "ops/beyond.h"
 
 #include <math.h>
+#include <stddef.h>
 
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
@@ -241,7 +242,9 @@ const kiln_op kiln_op_whole = {
     .infer = whole_infer,
     .grad = whole_grad,
     .beyond = whole_beyond,
-    .fields = (const kiln_field[]){{"axis", KILN_FIELD_I64, 0, 1}, {0}},
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_I64, offsetof(struct ends, axis), 1},
+                                   {"fill", KILN_FIELD_REAL, offsetof(struct ends, fill), 1},
+                                   {0}},
 };
 
 kiln_tensor kiln_whole(kiln_graph *g, kiln_tensor x, int axis, double fill)

@@ -238,6 +238,7 @@ const kiln_op kiln_op_count_of = {
     .beyond = count_of_beyond,
     .counted = count_of_counted,
     .fold = count_of_fold,
+    .fields = (const kiln_field[]){{"axes", KILN_FIELD_UINT, 0, 1}, {0}}, /* bit i: axis i */
 };
 
 kiln_tensor kiln_count_of(kiln_graph *g, kiln_tensor x, kiln_axes axes)

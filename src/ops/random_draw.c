@@ -5,6 +5,8 @@
  *
  * Kernel: shaders/random/random.comp, src/cpu/random.c, src/cpu/random_fast.c.   Tests: tests/ops/random_draw.c.
  */
+#include <stddef.h>
+
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
 #include <kiln/random.h>
@@ -26,6 +28,15 @@ struct draws {
     int64_t low, count; /* of WHOLE */
     uint32_t code, stream;
     int64_t type;
+};
+
+static const kiln_field fields[] = {
+    {"a", KILN_FIELD_REAL, offsetof(struct draws, a), 1},
+    {"b", KILN_FIELD_REAL, offsetof(struct draws, b), 1},
+    {"low", KILN_FIELD_I64, offsetof(struct draws, low), 1},
+    {"count", KILN_FIELD_I64, offsetof(struct draws, count), 1},
+    {"code", KILN_FIELD_UINT, offsetof(struct draws, code), 1},
+    {0},
 };
 
 static kiln_status infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -79,6 +90,7 @@ const kiln_op kiln_op_random = {
     .beyond = kiln_beyond_ignored,
     .lowerings = (const kiln_lowering[]){{.name = "philox", .lower = lower}},
     .lowering_count = 1,
+    .fields = fields,
 };
 
 /* Builders ------------------------------------------------------------------------------------------------ */

@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <kiln/arrange.h>
+#include <kiln/control.h>
+#include <kiln/detection.h>
+
 #include "onnx_case.h"
 #include "support/support.h"
 
@@ -194,6 +198,41 @@ Test(onnx_save, what_names_places_comes_back_at_symbolic_sizes)
 {
     comes_back(arranged, 17);
     comes_back(arranged, 21);
+}
+
+/* What ONNX lacks, composed of what it has: [batch, 3], by sequences, borders, windows and boxes. */
+static kiln_tensor composed(kiln_graph *g, kiln_tensor x)
+{
+    const int64_t two[2] = {0, 2}, size[] = {4, 1};
+    const kiln_tensor rows = kiln_slice(g, kiln_flatten(g, x, 1), 1, 0, 3, 1); /* [batch, 3] */
+    const kiln_tensor border = kiln_pad_border(g, rows, two, two, KILN_BORDER_SYMMETRIC);
+    const kiln_tensor pool = kiln_adaptive_average_pool(g, x, size); /* [batch, 2, 4, 1] */
+    const kiln_tensor four = kiln_slice(g, kiln_flatten(g, pool, 1), 1, 0, 4, 1);
+    const kiln_tensor fit = kiln_box_overlap(g, four, kiln_slice(g, four, 0, 0, 1, 1), KILN_CIOU);
+    const kiln_tensor at = kiln_search_sorted(g, kiln_sequence(g, KILN_F32, -1, 0.25, 8), rows, false);
+    const kiln_tensor one = kiln_scalar(g, KILN_I32, -1);
+    const kiln_tensor cut = kiln_slice_at(g, border, 1, one, 3);
+    kiln_tensor where;
+    const kiln_tensor most = kiln_cummax(g, rows, 0, NULL, &where);
+    const kiln_tensor all[] = {
+        kiln_cumprod(g, rows, 0, NULL),
+        kiln_linear_scan(g, rows, rows, 1, true),
+        most,
+        kiln_cast(g, where, KILN_F32),
+        kiln_atan2(g, rows, kiln_cumsum(g, rows, 1, NULL)),
+        kiln_cast(g, at, KILN_F32),
+        cut,
+        kiln_put_at(g, rows, kiln_square(g, rows), 0, one),
+        kiln_sum_to(g, kiln_add(g, kiln_unsqueeze(g, rows, 0), rows), rows),
+        kiln_add(g, rows, fit),
+    };
+    return kiln_add_all(g, all, (int)(sizeof all / sizeof *all));
+}
+
+Test(onnx_save, what_onnx_lacks_comes_back_composed)
+{
+    comes_back(composed, 17);
+    comes_back(composed, 21);
 }
 
 /* Boxes of the maps, cut out in every way: [batch, 2, 6, 6] -> [batch, 3]. */
