@@ -53,9 +53,13 @@ typedef struct kiln_onnx_params {
  * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants, and
  * within the bodies of If, Loop and Scan (control.h) all are.
  *
- * Owns:    *graph and *weights are yours; both are NULL on failure. The file is not needed any more.
- * Errors:  ERROR_FILE for a damaged model; ERROR_UNSUPPORTED naming, in one line, every node that cannot be built and why, or
- *          for a kiln without protobuf-c.
+ * Functions of the model's own are opened where they are called. Data in other files is read where it lies, within the model's
+ * folder alone; sparse tensors become dense.
+ *
+ * Owns:    *graph and *weights are yours; both are NULL on failure. The files are not needed any more.
+ * Errors:  ERROR_FILE for a damaged model, a function that calls itself, or data that is missing, short, or outside the folder;
+ *          ERROR_UNSUPPORTED naming, in one line, every node, input and initializer that cannot be had and why, or for a kiln
+ *          without protobuf-c.
  */
 KILN_API kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
                                     const kiln_onnx_params *params);

@@ -4,12 +4,17 @@
  *   onnx_load.c       kiln_onnx_load: the file, inputs, weights, nodes one after another, outputs
  *   onnx_read.c       bytes -> protobuf-c's structures, within limits
  *   onnx_tensor.c     TensorProto -> arrays
+ *   onnx_external.c   elements in files beside the model
+ *   onnx_sparse.c     SparseTensorProto -> arrays
  *   onnx_value.c      values: known while reading ("host"), or computed by the graph
  *   onnx_node.c       what a builder asks of its node: inputs, attributes, refusals
  *   onnx_table.c      ONNX operator -> builder, a row each
  *   onnx_FAMILY.c     the builders
  *   onnx_control.c    bodies: graphs within nodes
  *   onnx_fold.c       shape arithmetic, computed while reading
+ *   onnx_function.c   functions of the model's own
+ *   onnx_roles.c      which initializers are learned
+ *   onnx_survey.c     what kiln leaves out by its kind
  */
 #ifndef KILN_IMPORT_ONNX_H
 #define KILN_IMPORT_ONNX_H
@@ -25,6 +30,7 @@
 #include <kiln/roi.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -37,6 +43,8 @@ enum {
     KILN_ONNX_NEWEST_OPSET = 27,
     KILN_ONNX_MOST_ITEMS = 1 << 16, /* of a value that is computed while reading */
     KILN_ONNX_MOST_INPUTS = 256,    /* of a node */
+    KILN_ONNX_ALL_ITEMS = 1 << 22,  /* of all such values together */
+    KILN_ONNX_MOST_DENSE = 1 << 28, /* bytes that a model's sparse tensors become */
 };
 
 /* Values -------------------------------------------------------------------------------------------------------- */
@@ -53,7 +61,9 @@ enum kiln_onnx_role { KILN_ONNX_CONSTANT, KILN_ONNX_PARAMETER, KILN_ONNX_STATE }
 
 struct kiln_onnx_value {
     const char *name;
+    int index;          /* in kiln_onnx.value, where it may stand again under other names */
     bool refused;       /* made by a node that could not be built */
+    bool absent;        /* an input of a function that its call leaves out */
     kiln_tensor tensor; /* KILN_NONE until a node needs it in the graph */
     bool known;         /* its elements are known while reading: */
     kiln_spec spec;
@@ -62,13 +72,49 @@ struct kiln_onnx_value {
     enum kiln_onnx_role role;     /* of an initializer */
 };
 
+/* Functions of the model's own ------------------------------------------------------------------------------------ */
+
+struct kiln_onnx_function {
+    const Onnx__FunctionProto *proto;
+    int opset;
+    enum kiln_onnx_role *roles;   /* of its inputs */
+    Onnx__AttributeProto **value; /* attributes with a default, so many: */
+    int defaults;
+    int64_t weight; /* nodes that a call becomes */
+    bool weighed, open;
+};
+
+/** What the readers of a model and of the bodies in it share. */
+struct kiln_onnx_shared {
+    struct kiln_onnx_function *function;
+    int functions;
+    struct kiln_map names;           /* "DOMAIN:NAME:OVERLOAD" -> index in function */
+    KILN_VEC(struct kiln_file) file; /* of external data */
+    struct kiln_map locations;       /* -> index in file */
+    size_t dense_left;               /* bytes that sparse tensors may still become */
+    int64_t items_left;              /* of values that are computed while reading */
+};
+
+/** A call that is being read. */
+struct kiln_onnx_call {
+    const struct kiln_onnx_function *function;
+    struct kiln_onnx_passed {
+        const char *name;
+        const Onnx__AttributeProto *value;
+    } * attribute; /* that the call gives */
+    int count;
+    char name[256];
+};
+
 /* The model ----------------------------------------------------------------------------------------------------- */
 
 struct kiln_onnx {
     const char *path; /* for messages */
     kiln_graph *g;
     const Onnx__ModelProto *model;
-    const Onnx__GraphProto *graph; /* the model's, or the body that is being read */
+    const Onnx__GraphProto *graph;     /* the model's, or the body that is being read */
+    struct kiln_onnx_shared *shared;   /* NULL where a tensor is read on its own */
+    const struct kiln_onnx_call *call; /* the function that is being read; NULL: none */
     int opset;
     kiln_onnx_params params;
     int inputs;              /* read so far */
@@ -89,6 +135,18 @@ kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const cha
 kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned);
 kiln_status kiln_onnx_add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto);
 
+/** Learn the model's functions. Errors: ERROR_FILE for one that calls itself; ERROR_UNSUPPORTED for too much of them. */
+kiln_status kiln_onnx_find_functions(struct kiln_onnx *m);
+void kiln_onnx_finish_functions(struct kiln_onnx_shared *s);
+/** The function that a node calls, NULL if none. */
+struct kiln_onnx_function *kiln_onnx_function_for(const struct kiln_onnx *m, const Onnx__NodeProto *n);
+/** The attribute that a call gives its function, or the function's default; NULL if neither. */
+const Onnx__AttributeProto *kiln_onnx_passed(const struct kiln_onnx_call *call, const char *name);
+
+/** Say of names what they are to nodes that read them: name -> enum kiln_onnx_role, constants left out. */
+kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, Onnx__NodeProto *const *node, size_t count,
+                                 struct kiln_map *of);
+
 /** Log "PATH: message" and end the reading; the first one sticks. */
 kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
     KILN_FORMAT(3, 4);
@@ -106,19 +164,32 @@ int kiln_onnx_type_of(kiln_type type);
 kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
                              kiln_array *out);
 
-/** The same of a sparse one, with its zeros. */
-kiln_status kiln_onnx_sparse_tensor(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
-                                    kiln_array *out);
+/** The same of a sparse tensor: made dense, in arena. */
+kiln_status kiln_onnx_sparse(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
+                             kiln_array *out);
+/** Parts of them: the shape, and how many elements it has; and `bytes` of elements from another file. */
+kiln_status kiln_onnx_take_shape(struct kiln_onnx *m, const int64_t *dims, size_t rank, const char *what,
+                                 kiln_array *out, size_t *count);
+kiln_status kiln_onnx_take_external(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
+                                    size_t bytes, kiln_array *out);
 
 /** The value of that name, NULL if there is none; and a new one, NULL (and failed) if the name is taken. */
 struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name);
 struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name);
+
+/** A second name of a value. */
+void kiln_onnx_alias(struct kiln_onnx *m, const char *name, struct kiln_onnx_value *v);
+/** A value is another one from now on, under its own name. */
+void kiln_onnx_become(struct kiln_onnx *m, struct kiln_onnx_value *v, struct kiln_onnx_value *from);
 
 /** The value in the graph: a constant, parameter or state is declared at its first use. KILN_NONE where it has failed. */
 kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v);
 
 /** A size, a number or a symbol, as a scalar: how many places there are, up to 2^24. */
 kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type);
+
+/** Room for items; NULL where they are too many, alone or with all others, or memory ran out. */
+struct kiln_onnx_item *kiln_onnx_new_items(struct kiln_onnx *m, int64_t count);
 
 /** The elements of a known value; NULL for an unknown or a larger one. */
 struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_value *v);
@@ -184,14 +255,34 @@ struct kiln_onnx_node {
     int opset;
     const Onnx__NodeProto *proto;
     const struct kiln_onnx_row *row;
+    const struct kiln_onnx_function *function;          /* that it calls; NULL: none */
     struct kiln_onnx_value *in[KILN_ONNX_MOST_INPUTS];  /* NULL: left out */
     struct kiln_onnx_value *out[KILN_ONNX_MOST_INPUTS]; /* NULL: left out */
     int inputs, outputs;
     bool refused;
 };
 
+/** What kind of thing, of those that kiln leaves out, an element type, a value or a node is: "texts", or NULL. */
+const char *kiln_onnx_type_kind(int onnx);
+const char *kiln_onnx_value_kind(const Onnx__TypeProto *type);
+const char *kiln_onnx_node_kind(const Onnx__NodeProto *n);
+
+/** Whether a domain is ONNX's own. */
+bool kiln_onnx_standard_domain(const char *domain);
+
 /** The row of an operator of a domain, "" the standard's own, at an opset; NULL if there is none. */
 const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *name, int opset);
+/** The row of a node's operator; NULL if there is none. */
+const struct kiln_onnx_row *kiln_onnx_row_for(const struct kiln_onnx *m, const Onnx__NodeProto *n);
+/** Open a call: the nodes of the function, in its place. */
+void kiln_onnx_build_call(kiln_onnx_node *n);
+
+/** A value of the file, `what` ("input"), is refused: say why. It stays a name, so that what reads it is refused in silence. */
+void kiln_onnx_refuse_value(struct kiln_onnx *m, const char *what, const char *name, const char *format, ...)
+    KILN_FORMAT(4, 5);
+/** Why elements of an ONNX type are refused: "texts are not supported". */
+const char *kiln_onnx_type_refusal(int onnx, char *text, size_t bytes);
+const char *kiln_onnx_kind_refusal(const char *kind, char *text, size_t bytes);
 
 /** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */
 void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...) KILN_FORMAT(2, 3);
@@ -206,10 +297,13 @@ int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank);
 
 /** Set output i. */
 void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t);
+/** Name a value in the graph: its own name, or in a function the call's and its own, if that is free. */
+void kiln_onnx_name_value(kiln_onnx_node *n, const struct kiln_onnx_value *v);
 /** Output i becomes a known value of that type and shape; its items are returned to be filled. NULL: no memory, or too many. */
 struct kiln_onnx_item *kiln_onnx_out_items(kiln_onnx_node *n, int i, kiln_type type, kiln_shape shape);
 
 /** Attributes; the default where there is none, and of another type a refusal. */
+const Onnx__AttributeProto *kiln_onnx_attribute(const kiln_onnx_node *n, const char *name);
 bool kiln_onnx_has_attribute(const kiln_onnx_node *n, const char *name);
 int64_t kiln_onnx_int(kiln_onnx_node *n, const char *name, int64_t otherwise);
 double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise);

@@ -15,11 +15,17 @@
 
 /* What bodies read ----------------------------------------------------------------------------------------------- */
 
+/* A value of the graph around, and its name there: a function's input has another than its own. */
+struct outer {
+    const char *name;
+    struct kiln_onnx_value *value;
+};
+
 /* Values of the graph around that bodies read: those that are computed, by the order in which they are given; and known ones. */
 struct captured {
-    struct kiln_onnx_value *value[KILN_BODY_VALUES];
+    struct outer item[KILN_BODY_VALUES];
     int count;
-    KILN_VEC(struct kiln_onnx_value *) known; /* one may come again */
+    KILN_VEC(struct outer) known; /* one may come again */
     bool refused, full;
 };
 
@@ -34,16 +40,16 @@ static void capture(const struct kiln_onnx *m, struct captured *c, const char *n
     if (!v)
         return; /* the body's own */
     c->refused |= v->refused;
-    if (v->known && v->role == KILN_ONNX_CONSTANT) {
-        c->full |= !kiln_vec_push(&c->known, v);
+    if (v->absent || (v->known && v->role == KILN_ONNX_CONSTANT)) {
+        c->full |= !kiln_vec_push(&c->known, ((struct outer){name, v}));
         return;
     }
     for (int i = 0; i < c->count; i++)
-        if (c->value[i] == v)
+        if (!strcmp(c->item[i].name, name))
             return;
     c->full |= c->count == KILN_BODY_VALUES;
     if (!c->full)
-        c->value[c->count++] = v;
+        c->item[c->count++] = (struct outer){name, v};
 }
 
 /* All that the body and bodies within it read. Names are made once, so what the body makes has no name out here. */
@@ -75,7 +81,7 @@ static bool has_captured(kiln_onnx_node *n, const struct captured *c)
 static void give(kiln_onnx_node *n, const struct captured *c, kiln_tensor *to)
 {
     for (int i = 0; i < c->count; i++)
-        to[i] = kiln_onnx_tensor_of(n->m, c->value[i]);
+        to[i] = kiln_onnx_tensor_of(n->m, c->item[i].value);
     if (c->count < KILN_BODY_VALUES)
         to[c->count] = KILN_NONE;
 }
@@ -156,9 +162,9 @@ static bool open_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto 
 }
 
 /* A known value of the graph around. Sizes in it that are symbols are those of that graph. */
-static void know_too(struct body *b, const struct kiln_onnx_value *v)
+static void know_too(struct body *b, const char *name, const struct kiln_onnx_value *v)
 {
-    struct kiln_onnx_value *own = kiln_onnx_add(&b->m, v->name);
+    struct kiln_onnx_value *own = kiln_onnx_add(&b->m, name);
     const int64_t count = v->items ? kiln_shape_count(&v->spec.shape) : 0;
     struct kiln_onnx_item *items =
         own && count ? kiln_arena_alloc(&b->m.arena, (size_t)count * sizeof *items) : NULL;
@@ -167,9 +173,13 @@ static void know_too(struct body *b, const struct kiln_onnx_value *v)
         if (items[i].symbol)
             items[i].i = size_inside(b, items[i].i);
     }
-    if (own)
-        *own = (struct kiln_onnx_value){
-            .name = v->name, .known = true, .spec = v->spec, .data = v->data, .items = items};
+    if (!own)
+        return;
+    own->known = v->known;
+    own->absent = v->absent;
+    own->spec = v->spec;
+    own->data = v->data;
+    own->items = items;
 }
 
 /* The values around: those captured as inputs, behind the body's own; the known ones as they are. */
@@ -177,13 +187,13 @@ static void see_around(struct body *b, const struct captured *c)
 {
     const struct kiln_onnx *around = b->n->m;
     for (int i = 0; i < c->count; i++) {
-        const struct kiln_onnx_value *v = c->value[i];
+        const struct kiln_onnx_value *v = c->item[i].value;
         const kiln_spec spec = v->known ? v->spec : kiln_tensor_spec(around->g, v->tensor);
-        mean(b, v->name, declare(b, v->name, spec));
+        mean(b, c->item[i].name, declare(b, c->item[i].name, spec));
     }
     for (int i = 0; i < c->known.count && !b->m.status; i++)
-        if (!kiln_onnx_find(&b->m, c->known.data[i]->name))
-            know_too(b, c->known.data[i]);
+        if (!kiln_onnx_find(&b->m, c->known.data[i].name))
+            know_too(b, c->known.data[i].name, c->known.data[i].value);
 }
 
 static void read_nodes(struct body *b)
@@ -261,11 +271,8 @@ static void take_branch(kiln_onnx_node *n, const Onnx__GraphProto *branch)
             kiln_onnx_refuse(n, "output %d of its branch could not be built", i);
             return;
         }
-        if (n->out[i]) {
-            const char *name = n->out[i]->name;
-            *n->out[i] = *from;
-            n->out[i]->name = name;
-        }
+        if (n->out[i])
+            kiln_onnx_become(m, n->out[i], from);
     }
 }
 
@@ -574,17 +581,15 @@ struct unrolled {
 
 enum { MOST_UNROLLED = 1 << 14 }; /* nodes */
 
-static void adopt(struct kiln_onnx *m, struct kiln_onnx_value *v)
+/* A value of the graph around, in a step. */
+static void adopt(struct kiln_onnx *m, const struct outer *o)
 {
-    if (kiln_onnx_find(m, v->name))
-        return;
-    if (!kiln_map_put(&m->names, v->name, m->value.count) || !kiln_vec_push(&m->value, v))
-        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+    if (!kiln_onnx_find(m, o->name))
+        kiln_onnx_alias(m, o->name, o->value);
 }
 
 /* A formal of the body, by its name, means what v is. */
-static void become(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i,
-                   const struct kiln_onnx_value *v)
+static void become(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i, struct kiln_onnx_value *v)
 {
     const char *name = i < graph->n_input ? name_of(graph->input[i]) : "";
     struct kiln_onnx_value *own = name[0] ? kiln_onnx_add(n->m, name) : NULL;
@@ -592,8 +597,7 @@ static void become(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i,
         kiln_onnx_refuse(n, "its body has no input %zu", i);
         return;
     }
-    *own = *v;
-    own->name = name;
+    kiln_onnx_become(n->m, own, v);
 }
 
 static void become_number(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i, kiln_type type,
@@ -643,9 +647,9 @@ static void unroll_step(kiln_onnx_node *n, const Onnx__GraphProto *graph, const 
     for (int i = 0; i < l->carries; i++)
         become(n, graph, (size_t)(FIRST_CARRY + i), &u->state[i]);
     for (int i = 0; i < c->count; i++)
-        adopt(m, c->value[i]);
+        adopt(m, &c->item[i]);
     for (int i = 0; i < c->known.count; i++)
-        adopt(m, c->known.data[i]);
+        adopt(m, &c->known.data[i]);
     kiln_status status = n->refused ? KILN_OK : kiln_onnx_add_initializers(m, false);
     for (size_t i = 0; !status && !n->refused && i < graph->n_node; i++)
         status = kiln_onnx_add_node(m, graph->node[i]);
@@ -683,11 +687,8 @@ static void unroll(kiln_onnx_node *n, const Onnx__GraphProto *graph, const struc
     for (int64_t step = 0; step < steps && u->more && !n->refused && !n->m->status; step++)
         unroll_step(n, graph, l, c, step, u);
     for (int i = 0; i < l->carries && !n->refused; i++)
-        if (n->out[i]) {
-            const char *name = n->out[i]->name;
-            *n->out[i] = u->state[i];
-            n->out[i]->name = name;
-        }
+        if (n->out[i])
+            kiln_onnx_become(n->m, n->out[i], &u->state[i]);
     for (int i = 0; i < l->stacked && !n->refused; i++)
         kiln_onnx_out(n, l->carries + i, u->stacked[i]);
 }

@@ -493,19 +493,18 @@ void kiln_onnx_build_size(kiln_onnx_node *n)
         *item = (struct kiln_onnx_item){.i = count, .symbol = count < 0};
 }
 
-static const Onnx__AttributeProto *tensor_attribute(kiln_onnx_node *n)
+/* A tensor attribute, dense or sparse, as a known value. */
+static bool take_tensor(kiln_onnx_node *n, const Onnx__AttributeProto *a, struct kiln_onnx_value *v)
 {
-    for (size_t i = 0; i < n->proto->n_attribute; i++)
-        if (!strcmp(n->proto->attribute[i]->name, "value") && n->proto->attribute[i]->t)
-            return n->proto->attribute[i];
-    return NULL;
-}
-
-/* A tensor attribute as a known value. */
-static bool take_tensor(kiln_onnx_node *n, const Onnx__TensorProto *t, struct kiln_onnx_value *v)
-{
+    const Onnx__TensorProto *t = a->t ? a->t : a->sparse_tensor->values;
+    const char *what = n->proto->n_output ? n->proto->output[0] : "constant";
+    char text[96];
     kiln_array array;
-    if (kiln_onnx_tensor(n->m, t, n->proto->n_output ? n->proto->output[0] : "constant", &array))
+    kiln_type type;
+    if (t && !kiln_onnx_type(t->data_type, &type))
+        kiln_onnx_refuse(n, "%s", kiln_onnx_type_refusal(t->data_type, text, sizeof text));
+    if (n->refused || (a->t ? kiln_onnx_tensor(n->m, t, what, &array)
+                            : kiln_onnx_sparse(n->m, a->sparse_tensor, what, &array)))
         return false;
     v->known = true;
     v->spec = (kiln_spec){array.type, array.shape};
@@ -513,20 +512,10 @@ static bool take_tensor(kiln_onnx_node *n, const Onnx__TensorProto *t, struct ki
     return true;
 }
 
-static void take_sparse(kiln_onnx_node *n, const Onnx__SparseTensorProto *t)
+/* value_int, value_ints, value_float, value_floats: what values of shape and type the attribute of that name holds. */
+static void constant_of_numbers(kiln_onnx_node *n, const char *name, const Onnx__AttributeProto *a)
 {
-    kiln_array array;
-    if (kiln_onnx_sparse_tensor(n->m, t, n->out[0]->name, &array))
-        return;
-    n->out[0]->known = true;
-    n->out[0]->spec = (kiln_spec){array.type, array.shape};
-    n->out[0]->data = array.data;
-}
-
-/* value_int, value_ints, value_float, value_floats: what values of shape and type the attribute holds. */
-static void constant_of_numbers(kiln_onnx_node *n, const Onnx__AttributeProto *a)
-{
-    const char *kind = a->name + strlen("value_");
+    const char *kind = name + strlen("value_");
     const bool real = !strncmp(kind, "float", 5), many = kind[strlen(kind) - 1] == 's';
     const size_t count = many ? real ? a->n_floats : a->n_ints : 1;
     struct kiln_onnx_item *item = count > KILN_ONNX_MOST_ITEMS
@@ -542,25 +531,25 @@ static void constant_of_numbers(kiln_onnx_node *n, const Onnx__AttributeProto *a
 
 void kiln_onnx_build_constant(kiln_onnx_node *n)
 {
-    const Onnx__AttributeProto *a = n->proto->n_attribute == 1 ? n->proto->attribute[0] : NULL;
-    if (!a || !n->outputs || !n->out[0] || (!strcmp(a->name, "value") && !a->t))
+    const char *name = n->proto->n_attribute == 1 ? n->proto->attribute[0]->name : NULL;
+    const Onnx__AttributeProto *a = name ? kiln_onnx_attribute(n, name) : NULL;
+    const bool tensor = a && !strcmp(name, "value"), sparse = a && !strcmp(name, "sparse_value");
+    if (!a || !n->outputs || !n->out[0] || (tensor && !a->t) || (sparse && !a->sparse_tensor))
         kiln_onnx_refuse(n, "wanted one value");
-    else if (!strcmp(a->name, "value"))
-        take_tensor(n, a->t, n->out[0]);
-    else if (a->sparse_tensor)
-        take_sparse(n, a->sparse_tensor);
+    else if (tensor || sparse)
+        take_tensor(n, a, n->out[0]);
     else
-        constant_of_numbers(n, a);
+        constant_of_numbers(n, name, a);
 }
 
 void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n)
 {
-    const Onnx__AttributeProto *a = tensor_attribute(n);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, "value");
     struct kiln_onnx_value fill = {
         .name = "value", .known = true, .spec = {KILN_F32, KILN_SHAPE(1)}, .data = (float[]){0}};
     struct kiln_onnx_list list;
     kiln_shape shape;
-    if ((a && !take_tensor(n, a->t, &fill)) || !kiln_onnx_list(n, "shape", 1, 0, &list) ||
+    if ((a && a->t && !take_tensor(n, a, &fill)) || !kiln_onnx_list(n, "shape", 1, 0, &list) ||
         !kiln_onnx_shape(n, &list, &shape))
         return;
     const int64_t count = kiln_shape_count(&shape);

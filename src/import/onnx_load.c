@@ -28,116 +28,62 @@ kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *
     return kiln_fail(status, "%s: %s", m->path, text);
 }
 
-/* What an initializer is ------------------------------------------------------------------------------------------ */
-
-static bool standard_domain(const Onnx__NodeProto *n)
+bool kiln_onnx_standard_domain(const char *domain)
 {
-    return !n->domain || !n->domain[0] || !strcmp(n->domain, "ai.onnx");
+    return !domain || !domain[0] || !strcmp(domain, "ai.onnx");
 }
 
-static const struct kiln_onnx_row *row_of(const struct kiln_onnx *m, const Onnx__NodeProto *n)
+const struct kiln_onnx_row *kiln_onnx_row_for(const struct kiln_onnx *m, const Onnx__NodeProto *n)
 {
-    return n->op_type ? kiln_onnx_row_of(standard_domain(n) ? "" : n->domain, n->op_type, m->opset) : NULL;
+    const char *domain = kiln_onnx_standard_domain(n->domain) ? "" : n->domain;
+    return n->op_type ? kiln_onnx_row_of(domain, n->op_type, m->opset) : NULL;
 }
 
-struct roles {
-    struct kiln_map of;    /* name -> enum kiln_onnx_role */
-    struct kiln_map maker; /* name -> node */
-};
+/* Initializers ---------------------------------------------------------------------------------------------------- */
 
-/* The nodes that hand a weight on in another shape. */
-static bool hands_on(const Onnx__NodeProto *n)
-{
-    static const char *const names[] = {"Identity", "Reshape",   "Transpose",
-                                        "Squeeze",  "Unsqueeze", "Flatten"};
-    for (size_t i = 0; n->op_type && n->n_input && i < sizeof names / sizeof *names; i++)
-        if (!strcmp(n->op_type, names[i]))
-            return true;
-    return false;
-}
-
-/* y = Add(MatMul(x, w), b): b is learned like the biases that Gemm and Conv take themselves. */
-static bool adds_bias(const struct kiln_onnx *m, const struct roles *r, const Onnx__NodeProto *n,
-                      size_t input)
-{
-    if (!n->op_type || strcmp(n->op_type, "Add") || n->n_input != 2)
-        return false;
-    const int maker = kiln_map_find(&r->maker, n->input[1 - input]);
-    const struct kiln_onnx_row *row = maker < 0 ? NULL : row_of(m, m->graph->node[maker]);
-    return row && (!strcmp(row->name, "MatMul") || !strcmp(row->name, "Conv"));
-}
-
-static bool put_role(struct roles *r, const char *name, enum kiln_onnx_role role)
-{
-    return kiln_map_find(&r->of, name) >= 0 || kiln_map_put(&r->of, name, role);
-}
-
-static bool find_roles_of(const struct kiln_onnx *m, struct roles *r, const Onnx__NodeProto *n)
-{
-    const struct kiln_onnx_row *row = row_of(m, n);
-    bool kept = true;
-    for (size_t i = 0; row && i < n->n_input && i < 32; i++) {
-        if (row->parameters >> i & 1 || adds_bias(m, r, n, i))
-            kept = kept && put_role(r, n->input[i], KILN_ONNX_PARAMETER);
-        if (row->states >> i & 1)
-            kept = kept && put_role(r, n->input[i], KILN_ONNX_STATE);
-    }
-    const int handed = hands_on(n) && n->n_output ? kiln_map_find(&r->of, n->output[0]) : -1;
-    return kept && (handed < 0 || put_role(r, n->input[0], (enum kiln_onnx_role)handed));
-}
-
-static kiln_status find_roles(struct kiln_onnx *m, struct roles *r)
-{
-    const Onnx__GraphProto *graph = m->graph;
-    bool kept = true;
-    for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t k = 0; k < graph->node[i]->n_output; k++)
-            kept = kept && kiln_map_put(&r->maker, graph->node[i]->output[k], (int)i);
-    for (size_t i = graph->n_node; i-- > 0;)
-        kept = kept && find_roles_of(m, r, graph->node[i]);
-    return kept ? KILN_OK : kiln_onnx_fail(m, KILN_ERROR_MEMORY, "out of memory");
-}
-
-static kiln_status keep_initializer(struct kiln_onnx *m, const struct roles *r, const char *name,
-                                    const kiln_array *array)
+static void keep(struct kiln_onnx *m, const struct kiln_map *roles, const char *name, const kiln_array *array)
 {
     struct kiln_onnx_value *v = kiln_onnx_add(m, name);
+    const int role = kiln_map_find(roles, name);
     if (!v)
-        return m->status;
-    const int role = kiln_map_find(&r->of, name);
+        return;
     v->known = true;
     v->spec = (kiln_spec){array->type, array->shape};
     v->data = array->data;
     v->role = role > 0 && array->type == KILN_F32 ? (enum kiln_onnx_role)role : KILN_ONNX_CONSTANT;
-    return KILN_OK;
 }
 
-/* The dense tensor t, or the sparse one, which has the name of its values. */
-static kiln_status add_initializer(struct kiln_onnx *m, const struct roles *r, const Onnx__TensorProto *t,
-                                   const Onnx__SparseTensorProto *sparse)
+static kiln_status add_initializer(struct kiln_onnx *m, const struct kiln_map *roles,
+                                   const Onnx__TensorProto *t, const Onnx__SparseTensorProto *sparse)
 {
-    char what[160];
+    char what[160], text[96];
     kiln_array array;
+    kiln_type type;
+    const size_t rank = sparse ? sparse->n_dims : t ? t->n_dims : 0;
     if (!t || !t->name || !t->name[0])
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "an initializer has no name");
     snprintf(what, sizeof what, "initializer \"%s\"", t->name);
-    const kiln_status status =
-        sparse ? kiln_onnx_sparse_tensor(m, sparse, what, &array) : kiln_onnx_tensor(m, t, what, &array);
-    return status ? status : keep_initializer(m, r, t->name, &array);
+    if (!kiln_onnx_type(t->data_type, &type))
+        kiln_onnx_refuse_value(m, "initializer", t->name, "%s",
+                               kiln_onnx_type_refusal(t->data_type, text, sizeof text));
+    else if (rank > KILN_MAX_RANK)
+        kiln_onnx_refuse_value(m, "initializer", t->name, "rank %zu, the largest is %d", rank, KILN_MAX_RANK);
+    else if (!(sparse ? kiln_onnx_sparse(m, sparse, what, &array) : kiln_onnx_tensor(m, t, what, &array)))
+        keep(m, roles, t->name, &array);
+    return m->status;
 }
 
 kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 {
     const Onnx__GraphProto *graph = m->graph;
-    struct roles roles = {{0}};
-    kiln_status status = learned ? find_roles(m, &roles) : KILN_OK;
+    struct kiln_map roles = {0};
+    kiln_status status = learned ? kiln_onnx_find_roles(m, graph->node, graph->n_node, &roles) : KILN_OK;
     for (size_t i = 0; !status && i < graph->n_initializer; i++)
         status = add_initializer(m, &roles, graph->initializer[i], NULL);
     for (size_t i = 0; !status && i < graph->n_sparse_initializer; i++)
         status =
             add_initializer(m, &roles, graph->sparse_initializer[i]->values, graph->sparse_initializer[i]);
-    kiln_map_finish(&roles.of);
-    kiln_map_finish(&roles.maker);
+    kiln_map_finish(&roles);
     return status;
 }
 
@@ -210,6 +156,23 @@ static kiln_shape given_shape(struct kiln_onnx *m, const char *name, kiln_shape 
     return given;
 }
 
+/* Whether the input is of a type that kiln has nothing for; else its type. */
+static bool refuse_type(struct kiln_onnx *m, const Onnx__ValueInfoProto *info, kiln_type *type)
+{
+    const bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    const char *kind = kiln_onnx_value_kind(info->type);
+    char text[96];
+    if (tensor && kiln_onnx_type(info->type->tensor_type->elem_type, type))
+        return false;
+    if (tensor)
+        kiln_onnx_refuse_value(m, "input", info->name, "%s",
+                               kiln_onnx_type_refusal(info->type->tensor_type->elem_type, text, sizeof text));
+    else
+        kiln_onnx_refuse_value(m, "input", info->name, "%s",
+                               kind ? kiln_onnx_kind_refusal(kind, text, sizeof text) : "no tensor");
+    return true;
+}
+
 static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
 {
     kiln_spec spec = {0};
@@ -217,19 +180,18 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "an input has no name");
     if (kiln_onnx_find(m, info->name))
         return KILN_OK; /* an initializer: the input is a default that older files declare */
-    const bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
-    if (!tensor || !kiln_onnx_type(info->type->tensor_type->elem_type, &spec.type))
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
-                              "input \"%s\" is no tensor of a type that is supported", info->name);
     const kiln_array *fixed = fixed_value(m, info->name);
     m->inputs++;
+    if (refuse_type(m, info, &spec.type))
+        return m->status;
     if (fixed && fixed->data)
         return add_fixed(m, info->name, spec.type, fixed);
     const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
-    if (!shape || shape->n_dim > KILN_MAX_RANK)
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
-                              "input \"%s\": its rank must be known, and at most %d", info->name,
-                              KILN_MAX_RANK);
+    if (!shape || shape->n_dim > KILN_MAX_RANK) {
+        kiln_onnx_refuse_value(m, "input", info->name, "its rank must be known, and at most %d",
+                               KILN_MAX_RANK);
+        return m->status;
+    }
     spec.shape.rank = (int)shape->n_dim;
     for (int i = 0; i < spec.shape.rank && !m->status; i++)
         spec.shape.size[i] = size_of(m, info->name, shape->dim[i], i);
@@ -252,20 +214,30 @@ static bool word_in(const char *words, const char *word)
     return false;
 }
 
+/* All that the row does not name, in one refusal. */
 static void check_attributes(kiln_onnx_node *n)
 {
+    struct kiln_text names = {0};
+    int count = 0;
     for (size_t i = 0; i < n->proto->n_attribute; i++) {
         const Onnx__AttributeProto *a = n->proto->attribute[i];
         if (!a->name || !word_in(n->row->attributes, a->name))
-            kiln_onnx_refuse(n, "attribute %s is not supported", a->name ? a->name : "without a name");
-        else if (a->ref_attr_name && a->ref_attr_name[0])
+            kiln_text_add(&names, "%s%s", count++ ? ", " : "", a->name ? a->name : "without a name");
+        else if (!n->m->call && a->ref_attr_name && a->ref_attr_name[0])
             kiln_onnx_refuse(n, "attribute %s refers to a function's", a->name);
     }
+    if (count)
+        kiln_onnx_refuse(n, "attribute%s %s %s not supported", count > 1 ? "s" : "", kiln_text_get(&names),
+                         count > 1 ? "are" : "is");
+    kiln_text_finish(&names);
 }
 
 static void check_row(kiln_onnx_node *n)
 {
-    if (!n->row && !standard_domain(n->proto))
+    const char *kind = kiln_onnx_node_kind(n->proto);
+    if (kind)
+        kiln_onnx_refuse(n, "%s are not supported", kind);
+    else if (!n->row && !kiln_onnx_standard_domain(n->proto->domain))
         kiln_onnx_refuse(n, "operators of domain %s are not supported", n->proto->domain);
     else if (!n->row)
         kiln_onnx_refuse(n, "no such operator at opset %d", n->opset);
@@ -292,6 +264,8 @@ static kiln_status find_values(kiln_onnx_node *n)
             return kiln_onnx_fail(n->m, KILN_ERROR_FILE,
                                   "%s \"%s\" reads \"%s\", which nothing before it makes", p->op_type,
                                   p->name ? p->name : "", p->input[i]);
+        else if (n->in[i] && n->in[i]->absent)
+            n->in[i] = NULL;
     for (int i = 0; i < n->outputs; i++)
         if (p->output[i][0] && !(n->out[i] = kiln_onnx_add(n->m, p->output[i])))
             return n->m->status;
@@ -310,13 +284,24 @@ static bool known(const kiln_onnx_node *n)
     return true;
 }
 
+/* A name that is taken stays: a step of a loop, or a second call, has the first one's names. */
+void kiln_onnx_name_value(kiln_onnx_node *n, const struct kiln_onnx_value *v)
+{
+    const struct kiln_onnx_call *call = n->m->call;
+    char within[512];
+    if (call)
+        snprintf(within, sizeof within, "%s.%s", call->name, v->name);
+    const char *name = call ? within : v->name;
+    if (!kiln_find(n->g, name).id)
+        kiln_name(n->g, v->tensor, name);
+}
+
 static void name_outputs(kiln_onnx_node *n)
 {
     for (int i = 0; i < n->outputs && !kiln_graph_status(n->g); i++) {
         const struct kiln_onnx_value *v = n->out[i];
-        if (v && v->tensor.id &&
-            !kiln_find(n->g, v->name).id) /* a step of a loop has the first one's names */
-            kiln_name(n->g, v->tensor, v->name);
+        if (v && v->tensor.id)
+            kiln_onnx_name_value(n, v);
         else if (v && !v->known)
             kiln_onnx_refuse(n, "output %d is not supported", i);
     }
@@ -351,13 +336,18 @@ static void build(kiln_onnx_node *n)
 
 kiln_status kiln_onnx_add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto)
 {
-    kiln_onnx_node n = {.m = m, .g = m->g, .opset = m->opset, .proto = proto, .row = row_of(m, proto)};
+    kiln_onnx_node n = {.m = m, .g = m->g, .opset = m->opset, .proto = proto};
     bool fed = true;
     if (!proto->op_type)
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "node \"%s\" has no operator",
                               proto->name ? proto->name : "");
     if (find_values(&n))
         return m->status;
+    if ((n.function = kiln_onnx_function_for(m, proto))) {
+        kiln_onnx_build_call(&n);
+        return m->status ? m->status : kiln_graph_status(m->g);
+    }
+    n.row = kiln_onnx_row_for(m, proto);
     for (int i = 0; i < n.inputs; i++)
         fed = fed && !(n.in[i] && n.in[i]->refused);
     if (fed)
@@ -398,7 +388,7 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
         return KILN_OK;
     kiln_tensor t = kiln_onnx_tensor_of(m, v);
     if (!t.id && !m->status && !kiln_graph_status(m->g))
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "output \"%s\" depends on a symbolic size", v->name);
+        kiln_onnx_refuse_value(m, "output", v->name, "it depends on a symbolic size");
     if (t.id && kiln_find(m->g, v->name).id == t.id && !taken(m->g, t))
         kiln_output(m->g, v->name, t);
     else if (t.id)
@@ -414,7 +404,7 @@ static kiln_status find_opset(struct kiln_onnx *m)
     m->opset = 1;
     for (size_t i = 0; i < m->model->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->model->opset_import[i];
-        if (!o->domain || !o->domain[0] || !strcmp(o->domain, "ai.onnx"))
+        if (kiln_onnx_standard_domain(o->domain))
             m->opset = o->version > INT32_MAX || o->version < 1 ? 0 : (int)o->version;
     }
     if (m->opset < 1)
@@ -432,6 +422,8 @@ static kiln_status build_graph(struct kiln_onnx *m)
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "no ONNX model: it has no graph with outputs");
     kiln_status status = find_opset(m);
     if (!status)
+        status = kiln_onnx_find_functions(m);
+    if (!status)
         status = kiln_onnx_add_initializers(m, true);
     for (size_t i = 0; !status && i < graph->n_input; i++)
         status = add_input(m, graph->input[i]);
@@ -440,7 +432,7 @@ static kiln_status build_graph(struct kiln_onnx *m)
     for (size_t i = 0; !status && i < graph->n_output; i++)
         status = add_output(m, graph->output[i]);
     if (!status && m->refused)
-        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be built, %d node%s: %s", m->path, m->refused,
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be built, %d part%s: %s", m->path, m->refused,
                            m->refused > 1 ? "s" : "", kiln_text_get(&m->refusals));
     return status;
 }
@@ -453,16 +445,28 @@ static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
         const kiln_array values = {.data = (void *)(uintptr_t)v->data,
                                    .type = v->spec.type,
                                    .shape = v->spec.shape};
-        if (v->role != KILN_ONNX_CONSTANT && v->tensor.id)
+        if (v->role != KILN_ONNX_CONSTANT && v->tensor.id && v->index == i)
             status = kiln_weights_write(*weights, v->name, &values);
     }
     return status;
 }
 
+static void finish_shared(struct kiln_onnx_shared *s)
+{
+    kiln_onnx_finish_functions(s);
+    for (int i = 0; i < s->file.count; i++)
+        kiln_file_unmap(&s->file.data[i]);
+    kiln_vec_finish(&s->file);
+    kiln_map_finish(&s->locations);
+}
+
 kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
                            size_t size, const kiln_onnx_params *params)
 {
-    struct kiln_onnx m = {.path = path, .params = params ? *params : (kiln_onnx_params){0}};
+    struct kiln_onnx_shared shared = {.dense_left = KILN_ONNX_MOST_DENSE, .items_left = KILN_ONNX_ALL_ITEMS};
+    struct kiln_onnx m = {.path = path,
+                          .params = params ? *params : (kiln_onnx_params){0},
+                          .shared = &shared};
     kiln_status status = KILN_ERROR_FILE;
     Onnx__ModelProto *model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, data, size);
     *graph = NULL;
@@ -481,6 +485,7 @@ kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const cha
     } else {
         kiln_weights_destroy(weights);
     }
+    finish_shared(&shared);
     kiln_onnx_free(model);
     kiln_graph_destroy(&m.g);
     kiln_vec_finish(&m.value);

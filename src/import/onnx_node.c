@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "import/onnx.h"
 
-enum { MOST_TOLD = 20 };
+enum { MOST_TOLD = 1 << 12 };
 
 static const char *name_of(const kiln_onnx_node *n)
 {
@@ -20,20 +20,52 @@ static const char *name_of(const kiln_onnx_node *n)
     return p->name && p->name[0] ? p->name : p->n_output ? p->output[0] : "";
 }
 
+static void tell(struct kiln_onnx *m, const char *what, const char *name, const char *format, va_list args)
+{
+    const struct kiln_onnx_call *call = m->call;
+    char text[512];
+    if (m->refused++ >= MOST_TOLD)
+        return;
+    vsnprintf(text, sizeof text, format, args);
+    kiln_text_add(&m->refusals, "%s%s \"%s%s%s\": %s", m->refused > 1 ? "; " : "", what,
+                  call ? call->name : "", call ? "." : "", name, text);
+}
+
 void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...)
 {
-    char text[256];
+    va_list args;
     if (n->refused)
         return;
     n->refused = true;
-    if (n->m->refused++ >= MOST_TOLD)
-        return;
+    va_start(args, format);
+    tell(n->m, n->proto->op_type, name_of(n), format, args);
+    va_end(args);
+}
+
+void kiln_onnx_refuse_value(struct kiln_onnx *m, const char *what, const char *name, const char *format, ...)
+{
+    struct kiln_onnx_value *v = kiln_onnx_find(m, name);
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    tell(m, what, name, format, args);
     va_end(args);
-    kiln_text_add(&n->m->refusals, "%s%s \"%s\": %s", n->m->refused > 1 ? "; " : "", n->proto->op_type,
-                  name_of(n), text);
+    if (v || (v = kiln_onnx_add(m, name)))
+        v->refused = true;
+}
+
+const char *kiln_onnx_kind_refusal(const char *kind, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s are not supported", kind);
+    return text;
+}
+
+const char *kiln_onnx_type_refusal(int onnx, char *text, size_t bytes)
+{
+    const char *kind = kiln_onnx_type_kind(onnx);
+    if (kind)
+        return kiln_onnx_kind_refusal(kind, text, bytes);
+    snprintf(text, bytes, "elements of ONNX type %d are not supported", onnx);
+    return text;
 }
 
 /* Inputs and outputs ------------------------------------------------------------------------------------- */
@@ -78,25 +110,26 @@ void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t)
 
 struct kiln_onnx_item *kiln_onnx_out_items(kiln_onnx_node *n, int i, kiln_type type, kiln_shape shape)
 {
-    const int64_t count = kiln_shape_count(&shape);
-    if (i >= n->outputs || !n->out[i] || count < 0 || count > KILN_ONNX_MOST_ITEMS)
+    if (i >= n->outputs || !n->out[i])
         return NULL;
     struct kiln_onnx_value *v = n->out[i];
-    v->items = kiln_arena_alloc(&n->m->arena, ((size_t)count + 1) * sizeof *v->items);
+    v->items = kiln_onnx_new_items(n->m, kiln_shape_count(&shape));
     v->known = v->items != NULL;
     v->spec = (kiln_spec){type, shape};
-    if (!v->items)
-        kiln_onnx_fail(n->m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
     return v->items;
 }
 
 /* Attributes --------------------------------------------------------------------------------------------- */
 
-static const Onnx__AttributeProto *find(const kiln_onnx_node *n, const char *name)
+/* In a function an attribute may be one of the call's, under another name. */
+const Onnx__AttributeProto *kiln_onnx_attribute(const kiln_onnx_node *n, const char *name)
 {
-    for (size_t i = 0; i < n->proto->n_attribute; i++)
-        if (n->proto->attribute[i]->name && !strcmp(n->proto->attribute[i]->name, name))
-            return n->proto->attribute[i];
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *a = n->proto->attribute[i];
+        if (a->name && !strcmp(a->name, name))
+            return a->ref_attr_name && a->ref_attr_name[0] ? kiln_onnx_passed(n->m->call, a->ref_attr_name)
+                                                           : a;
+    }
     return NULL;
 }
 
@@ -112,18 +145,18 @@ static bool typed(kiln_onnx_node *n, const Onnx__AttributeProto *a, Onnx__Attrib
 
 bool kiln_onnx_has_attribute(const kiln_onnx_node *n, const char *name)
 {
-    return find(n, name) != NULL;
+    return kiln_onnx_attribute(n, name) != NULL;
 }
 
 int64_t kiln_onnx_int(kiln_onnx_node *n, const char *name, int64_t otherwise)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     return typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, a && a->has_i) ? a->i : otherwise;
 }
 
 double kiln_onnx_real(kiln_onnx_node *n, const char *name, double otherwise)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     return typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, a && a->has_f) ? (double)a->f
                                                                                     : otherwise;
 }
@@ -137,7 +170,7 @@ static const char *text_of(kiln_onnx_node *n, ProtobufCBinaryData s)
 
 const char *kiln_onnx_text(kiln_onnx_node *n, const char *name, const char *otherwise)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     if (!typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, a && a->has_s))
         return otherwise;
     return text_of(n, a->s);
@@ -154,7 +187,7 @@ static int counted(kiln_onnx_node *n, const char *name, size_t count)
 
 const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     if (a && a->g)
         return a->g;
     kiln_onnx_refuse(n, "attribute %s is no graph", name);
@@ -163,7 +196,7 @@ const Onnx__GraphProto *kiln_onnx_graph(kiln_onnx_node *n, const char *name)
 
 const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, a && a->n_ints);
     *count = there ? counted(n, name, a->n_ints) : 0;
     return *count ? a->ints : NULL;
@@ -171,7 +204,7 @@ const int64_t *kiln_onnx_ints(kiln_onnx_node *n, const char *name, int *count)
 
 const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, a && a->n_floats);
     *count = there ? counted(n, name, a->n_floats) : 0;
     return *count ? a->floats : NULL;
@@ -179,7 +212,7 @@ const float *kiln_onnx_reals(kiln_onnx_node *n, const char *name, int *count)
 
 const char *const *kiln_onnx_texts(kiln_onnx_node *n, const char *name, int *count)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = kiln_onnx_attribute(n, name);
     const bool there = typed(n, a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, a && a->n_strings);
     *count = there ? counted(n, name, a->n_strings) : 0;
     const char **texts = *count ? kiln_arena_alloc(&n->m->arena, (size_t)*count * sizeof *texts) : NULL;

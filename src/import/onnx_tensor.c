@@ -1,5 +1,5 @@
 /*
- * onnx_tensor.c - TensorProto: type, shape and elements, which lie as raw bytes or in a list of one of five types.
+ * onnx_tensor.c - TensorProto: type, shape and elements, which lie as raw bytes, in a list of one of five types, or elsewhere.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -115,26 +115,34 @@ static kiln_status clean_bools(struct kiln_onnx *m, const char *what, size_t cou
     return KILN_OK;
 }
 
-static kiln_status take_shape(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
-                              kiln_array *out, size_t *count)
+kiln_status kiln_onnx_take_shape(struct kiln_onnx *m, const int64_t *dims, size_t rank, const char *what,
+                                 kiln_array *out, size_t *count)
 {
-    if (t->n_dims > KILN_MAX_RANK)
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "%s: rank %zu, the largest is %d", what, t->n_dims,
+    if (rank > KILN_MAX_RANK)
+        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "%s: rank %zu, the largest is %d", what, rank,
                               KILN_MAX_RANK);
-    out->shape.rank = (int)t->n_dims;
+    out->shape.rank = (int)rank;
     *count = 1;
-    for (size_t i = 0; i < t->n_dims; i++) {
-        out->shape.size[i] = t->dims[i];
-        if (t->dims[i] < 0)
+    for (size_t i = 0; i < rank; i++) {
+        out->shape.size[i] = dims[i];
+        if (dims[i] < 0)
             return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: size %lld of axis %zu is negative", what,
-                                  (long long)t->dims[i], i);
-        if ((uint64_t)t->dims[i] > SIZE_MAX || !kiln_size_mul(*count, (size_t)t->dims[i], count))
+                                  (long long)dims[i], i);
+        if ((uint64_t)dims[i] > SIZE_MAX || !kiln_size_mul(*count, (size_t)dims[i], count))
             return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: its sizes are too large to multiply", what);
     }
     size_t bytes;
-    if (!kiln_size_mul(*count, kiln_type_size(out->type), &bytes))
+    if (!kiln_size_mul(*count, kiln_type_size(out->type), &bytes) || bytes > PTRDIFF_MAX)
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: its sizes are too large to multiply", what);
     return KILN_OK;
+}
+
+static kiln_status take_elements(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what, int row,
+                                 size_t count, kiln_array *out)
+{
+    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || t->n_external_data)
+        return kiln_onnx_take_external(m, t, what, count * kiln_type_size(out->type), out);
+    return t->has_raw_data ? take_raw(m, t, what, count, out) : take_list(m, t, what, row, count, out);
 }
 
 kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
@@ -143,9 +151,6 @@ kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, co
     const int row = row_of(t->data_type);
     size_t count = 0;
     *out = (kiln_array){0};
-    if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || t->n_external_data)
-        return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
-                              "%s: its data lies in another file, which is not supported", what);
     if (t->segment)
         return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED,
                               "%s: its data comes in segments, which is not supported", what);
@@ -153,71 +158,14 @@ kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, co
         return kiln_onnx_fail(m, KILN_ERROR_UNSUPPORTED, "%s: elements of ONNX type %d are not supported",
                               what, t->data_type);
     out->type = types[row].type;
-    kiln_status status = take_shape(m, t, what, out, &count);
+    kiln_status status = kiln_onnx_take_shape(m, t->dims, t->n_dims, what, out, &count);
     if (!status)
-        status = t->has_raw_data ? take_raw(m, t, what, count, out) : take_list(m, t, what, row, count, out);
+        status = take_elements(m, t, what, row, count, out);
     if (!status && out->type == KILN_BOOL)
         status = clean_bools(m, what, count, out);
     if (!status && !out->data)
         out->data = &m->arena; /* of no element: not NULL, never read */
     return status;
-}
-
-/* Where element i of the values lies: one place of all, or one along each axis. -1: nowhere. */
-static int64_t sparse_place(const kiln_shape *shape, const kiln_array *indices, int64_t i)
-{
-    const int64_t *at = indices->data, count = kiln_shape_count(shape);
-    if (indices->shape.rank == 1)
-        return at[i] >= 0 && at[i] < count ? at[i] : -1;
-    int64_t place = 0;
-    for (int axis = 0; axis < shape->rank; axis++) {
-        const int64_t along = at[i * shape->rank + axis];
-        if (along < 0 || along >= shape->size[axis])
-            return -1;
-        place = place * shape->size[axis] + along;
-    }
-    return place;
-}
-
-static kiln_status fill_sparse(struct kiln_onnx *m, const char *what, const kiln_array *values,
-                               const kiln_array *indices, size_t count, kiln_array *out)
-{
-    const size_t size = kiln_type_size(out->type);
-    const int64_t given = kiln_shape_count(&values->shape);
-    const kiln_shape *i = &indices->shape;
-    if (values->shape.rank != 1 || indices->type != KILN_I64 || i->rank < 1 || i->rank > 2 ||
-        i->size[0] != given || (i->rank == 2 && i->size[1] != out->shape.rank))
-        return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: its values and indices do not fit", what);
-    unsigned char *data = kiln_arena_alloc(&m->arena, count * size + 1);
-    if (!data)
-        return kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
-    for (int64_t k = 0; k < given; k++) {
-        const int64_t place = sparse_place(&out->shape, indices, k);
-        if (place < 0)
-            return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: index %lld is out of range", what, (long long)k);
-        memcpy(data + (size_t)place * size, (const unsigned char *)values->data + (size_t)k * size, size);
-    }
-    out->data = data;
-    return KILN_OK;
-}
-
-kiln_status kiln_onnx_sparse_tensor(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
-                                    kiln_array *out)
-{
-    kiln_array values, indices;
-    size_t count;
-    *out = (kiln_array){0};
-    if (!t->values || !t->indices)
-        return kiln_onnx_fail(m, KILN_ERROR_FILE, "%s: it lacks values or indices", what);
-    kiln_status status = kiln_onnx_tensor(m, t->values, what, &values);
-    if (!status)
-        status = kiln_onnx_tensor(m, t->indices, what, &indices);
-    if (status)
-        return status;
-    out->type = values.type;
-    const Onnx__TensorProto shape = {.n_dims = t->n_dims, .dims = t->dims};
-    status = take_shape(m, &shape, what, out, &count);
-    return status ? status : fill_sparse(m, what, &values, &indices, count, out);
 }
 
 kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)

@@ -27,10 +27,31 @@ struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name)
         return NULL;
     }
     v->name = name;
+    v->index = m->value.count - 1;
     return v;
 }
 
 enum { MOST_SIZES = 16 }; /* of a value that holds sizes which are not known */
+
+void kiln_onnx_alias(struct kiln_onnx *m, const char *name, struct kiln_onnx_value *v)
+{
+    if (!kiln_map_put(&m->names, name, m->value.count) || !kiln_vec_push(&m->value, v))
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", name);
+}
+
+/* A weight is declared under its first name, and is a value like others under the second. */
+void kiln_onnx_become(struct kiln_onnx *m, struct kiln_onnx_value *v, struct kiln_onnx_value *from)
+{
+    const struct kiln_onnx_value own = *v;
+    const bool learned = from->role != KILN_ONNX_CONSTANT;
+    if (learned)
+        kiln_onnx_tensor_of(m, from);
+    *v = *from;
+    v->name = own.name;
+    v->index = own.index;
+    v->known = from->known && !learned;
+    v->role = KILN_ONNX_CONSTANT;
+}
 
 /* Elements while reading --------------------------------------------------------------------------------- */
 
@@ -90,14 +111,23 @@ static void store(kiln_type type, void *data, int64_t i, struct kiln_onnx_item i
     memcpy((unsigned char *)data + (size_t)i * size, from, size);
 }
 
+struct kiln_onnx_item *kiln_onnx_new_items(struct kiln_onnx *m, int64_t count)
+{
+    if (count < 0 || count > KILN_ONNX_MOST_ITEMS || count + 1 > m->shared->items_left)
+        return NULL;
+    m->shared->items_left -= count + 1;
+    struct kiln_onnx_item *items = kiln_arena_alloc(&m->arena, ((size_t)count + 1) * sizeof *items);
+    if (!items)
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "out of memory");
+    return items;
+}
+
 struct kiln_onnx_item *kiln_onnx_items(struct kiln_onnx *m, struct kiln_onnx_value *v)
 {
     const int64_t count = kiln_shape_count(&v->spec.shape);
-    if (!v->known || v->items || count > KILN_ONNX_MOST_ITEMS)
+    if (!v->known || v->items)
         return v->items;
-    v->items = kiln_arena_alloc(&m->arena, ((size_t)count + 1) * sizeof *v->items);
-    if (!v->items)
-        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "value \"%s\": out of memory", v->name);
+    v->items = kiln_onnx_new_items(m, count);
     for (int64_t i = 0; v->items && i < count; i++)
         v->items[i] = load(v->spec.type, v->data, i);
     return v->items;

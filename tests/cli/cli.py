@@ -20,6 +20,7 @@ import xml.etree.ElementTree
 
 KILN = pathlib.Path(sys.argv[1]).resolve()
 SAMPLES = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = subprocess.run([KILN, "--help"], stdout=subprocess.PIPE, text=True).stdout
 COMMANDS = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ")]
 
@@ -234,6 +235,26 @@ def test_check(folder):
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
     expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
     expect_failure(kiln("check", "--stratified", 2), 2, "--stratified 2")
+
+
+def test_check_runs_cases_of_onnx(folder):
+    cases = TESTS / "golden/onnx"
+    done = kiln("check", "--onnx", cases / "function_default", cases / "function_overload", "--device", "cpu")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("2 passed, 0 failed, 0 not applicable"), done
+    done = kiln("check", "--onnx", TESTS / "golden/onnx_other", "--json", "--junit", folder / "o.xml", "--device", "cpu")
+    report = json.loads(done.stdout)
+    statuses = {case["name"]: case["status"] for case in report["cases"]}
+    assert done.returncode == 1 and statuses == {"dropout": "n/a", "random": "n/a", "texts": "n/a", "unknown": "fail",
+                                                 "wrong": "fail"}, done
+    assert (report["passed"], report["failed"], report["not_applicable"]) == (0, 2, 3), report
+    assert all(case["why"] for case in report["cases"]), report
+    suite = xml.etree.ElementTree.parse(folder / "o.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "2", "3"), suite.attrib
+    done = kiln("check", "--onnx", cases, "--case", "function_d*", "--device", "cpu")
+    assert done.stdout.splitlines()[0] == "passed  function_default", done
+    expect_failure(kiln("check", "--onnx"), 2, "--onnx wants folders")
+    expect_failure(kiln("check", "--onnx", folder / "none"), 1, "none: no folder")
+    expect_failure(kiln("check", "--onnx", cases, "--case", "none"), 2, "no case")
 
 
 def names_of(*arguments):

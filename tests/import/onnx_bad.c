@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "import/onnx.h"
 #include "support/support.h"
@@ -216,9 +218,9 @@ static const struct damage {
     {negative_weight, KILN_ERROR_FILE, "initializer \"w\": size -3"},
     {huge_weight, KILN_ERROR_FILE, "too large to multiply"},
     {short_data, KILN_ERROR_FILE, "its shape has 3 elements, its data 2"},
-    {strange_type, KILN_ERROR_UNSUPPORTED, "elements of ONNX type 99"},
-    {other_file, KILN_ERROR_UNSUPPORTED, "initializer \"w\": its data lies in another file"},
-    {strange_input, KILN_ERROR_UNSUPPORTED, "input \"x\" is no tensor"},
+    {strange_type, KILN_ERROR_UNSUPPORTED, "initializer \"w\": elements of ONNX type 99"},
+    {other_file, KILN_ERROR_FILE, "initializer \"w\": its data lies in another file, which is not named"},
+    {strange_input, KILN_ERROR_UNSUPPORTED, "input \"x\": no tensor"},
     {no_rank, KILN_ERROR_UNSUPPORTED, "input \"x\": its rank must be known"},
     {no_operator, KILN_ERROR_FILE, "has no operator"},
     {unknown_operator, KILN_ERROR_UNSUPPORTED, "Conjure \"sum\": no such operator at opset 17"},
@@ -226,10 +228,12 @@ static const struct damage {
     {unknown_attribute, KILN_ERROR_UNSUPPORTED, "attribute tilt is not supported"},
     {too_few_inputs, KILN_ERROR_UNSUPPORTED, "1 inputs, wanted 2"},
     {two_unknown, KILN_ERROR_UNSUPPORTED,
-     "2 nodes: Conjure \"sum\": no such operator at opset 17; Banish \"z\""},
+     "2 parts: Conjure \"sum\": no such operator at opset 17; Banish \"z\""},
     {wrong_shapes, KILN_ERROR_SHAPE, "[4] and [3] do not broadcast"},
     {no_opset, KILN_ERROR_FILE, "its opset is no version"},
 };
+
+/* Reading --------------------------------------------------------------------------------------------------------- */
 
 /* The lines that were logged. */
 struct lines {
@@ -246,13 +250,13 @@ static void keep(void *user, kiln_log_level level, const char *line)
     }
 }
 
-static kiln_status read(const void *data, size_t size, struct lines *lines)
+static kiln_status read_at(const char *path, const void *data, size_t size, struct lines *lines)
 {
     kiln_graph *g;
     kiln_weights *w;
     *lines = (struct lines){0};
     kiln_log_to(keep, lines, KILN_LOG_ERROR);
-    const kiln_status status = kiln_onnx_read(&g, &w, "model.onnx", data, size, NULL);
+    const kiln_status status = kiln_onnx_read(&g, &w, path, data, size, NULL);
     kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
     const bool made = status == KILN_OK;
     cr_expect(made == (g != NULL));
@@ -260,6 +264,11 @@ static kiln_status read(const void *data, size_t size, struct lines *lines)
     kiln_graph_destroy(&g);
     kiln_weights_destroy(&w);
     return status;
+}
+
+static kiln_status read_model(const void *data, size_t size, struct lines *lines)
+{
+    return read_at("model.onnx", data, size, lines);
 }
 
 static size_t pack(struct model *m, uint8_t *to, size_t room)
@@ -277,12 +286,201 @@ Test(onnx_bad, each_damage_is_one_line_that_names_it)
         uint8_t bytes[1024];
         begin(&m);
         d->change(&m);
-        const kiln_status status = read(bytes, pack(&m, bytes, sizeof bytes), &lines);
+        const kiln_status status = read_model(bytes, pack(&m, bytes, sizeof bytes), &lines);
         cr_expect(status == d->status, "%s: %s, wanted %s (%s)", d->said, kiln_status_text(status),
                   kiln_status_text(d->status), lines.last);
         cr_expect(lines.count == (d->status != KILN_OK), "%s: %d lines", d->said, lines.count);
         cr_expect(strstr(lines.last, d->said) != NULL, "wanted \"%s\", got \"%s\"", d->said, lines.last);
     }
+}
+
+/* Data in other files --------------------------------------------------------------------------------------------- */
+
+static void put_file(const char *folder, const char *name, size_t bytes)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    cr_assert(file != NULL);
+    for (size_t i = 0; i < bytes; i++)
+        fputc(0, file);
+    fclose(file);
+}
+
+static const struct {
+    const char *location, *offset, *length;
+    kiln_status status;
+    const char *said;
+} places[] = {
+    {"w.bin", NULL, NULL, KILN_OK, ""},
+    {"w.bin", "8", "12", KILN_OK, ""},
+    {"w.bin", "3", "12", KILN_OK, ""}, /* no place for a float, so it is copied */
+    {"a/../w.bin", NULL, NULL, KILN_OK, ""},
+    {"w.bin", "12", NULL, KILN_ERROR_FILE, "needs 12 bytes from 12 on, \"w.bin\" has 20"},
+    {"w.bin", "18446744073709551600", NULL, KILN_ERROR_FILE, "needs 12 bytes from 18446744073709551600 on"},
+    {"w.bin", "18446744073709551616", NULL, KILN_ERROR_FILE,
+     "the offset of its data is \"18446744073709551616\""},
+    {"w.bin", "-4", NULL, KILN_ERROR_FILE, "the offset of its data is \"-4\", wanted a number"},
+    {"w.bin", "", NULL, KILN_ERROR_FILE, "the offset of its data is \"\""},
+    {"w.bin", NULL, "8", KILN_ERROR_FILE, "its shape needs 12 bytes, \"w.bin\" has 8 for it"},
+    {"", NULL, NULL, KILN_ERROR_FILE, "its data lies in another file, which is not named"},
+    {"v.bin", NULL, NULL, KILN_ERROR_FILE, "its data lies in \"v.bin\": No such file"},
+    {"a", NULL, NULL, KILN_ERROR_FILE, "wanted a file, this is a folder"},
+    {"../w.bin", NULL, NULL, KILN_ERROR_FILE, "\"../w.bin\", which is outside the model's folder"},
+    {"a/../../w.bin", NULL, NULL, KILN_ERROR_FILE, "which is outside the model's folder"},
+    {"/etc/passwd", NULL, NULL, KILN_ERROR_FILE, "\"/etc/passwd\", which is outside the model's folder"},
+    {"link", NULL, NULL, KILN_ERROR_FILE, "\"link\", which is outside the model's folder"},
+};
+
+static void place_weight(struct model *m, Onnx__StringStringEntryProto entry[3],
+                         Onnx__StringStringEntryProto *entries[3], size_t i)
+{
+    const char *const text[3][2] = {{"location", places[i].location},
+                                    {"offset", places[i].offset},
+                                    {"length", places[i].length}};
+    begin(m);
+    m->weight.n_float_data = 0;
+    m->weight.has_data_location = true;
+    m->weight.data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    m->weight.external_data = entries;
+    for (int k = 0; k < 3; k++)
+        if (text[k][1]) {
+            Onnx__StringStringEntryProto *e = entries[m->weight.n_external_data++] = &entry[k];
+            onnx__string_string_entry_proto__init(e);
+            e->key = (char *)(uintptr_t)text[k][0];
+            e->value = (char *)(uintptr_t)text[k][1];
+        }
+}
+
+Test(onnx_bad, data_in_other_files_is_read_within_the_model_s_folder_alone)
+{
+    char folder[] = "/tmp/kiln_external_XXXXXX", inner[64], path[96], file[96];
+    cr_assert(mkdtemp(folder) != NULL);
+    snprintf(inner, sizeof inner, "%s/m", folder);
+    snprintf(path, sizeof path, "%s/m/model.onnx", folder);
+    cr_assert(mkdir(inner, 0700) == 0);
+    put_file(folder, "w.bin", 20);
+    put_file(inner, "w.bin", 20);
+    snprintf(file, sizeof file, "%s/a", inner);
+    cr_assert(mkdir(file, 0700) == 0);
+    snprintf(file, sizeof file, "%s/link", inner);
+    cr_assert(symlink("../w.bin", file) == 0);
+    for (size_t i = 0; i < KILN_COUNT(places); i++) {
+        Onnx__StringStringEntryProto entry[3], *entries[3];
+        struct model m;
+        struct lines lines;
+        uint8_t bytes[1024];
+        place_weight(&m, entry, entries, i);
+        const kiln_status status = read_at(path, bytes, pack(&m, bytes, sizeof bytes), &lines);
+        cr_expect(status == places[i].status, "%zu: %s", i, lines.last);
+        cr_expect(lines.count == (status != KILN_OK), "%zu: %d lines", i, lines.count);
+        cr_expect(strstr(lines.last, places[i].said) != NULL, "wanted \"%s\", got \"%s\"", places[i].said,
+                  lines.last);
+    }
+    static const char *const made[] = {"m/a", "m/link", "m/w.bin", "m", "w.bin"};
+    for (size_t i = 0; i < KILN_COUNT(made); i++) {
+        snprintf(file, sizeof file, "%s/%s", folder, made[i]);
+        remove(file);
+    }
+    remove(folder);
+}
+
+/* Functions -------------------------------------------------------------------------------------------------------- */
+
+/* Functions F0, F1, .. of one node each; the model calls the first. */
+struct own {
+    struct model m;
+    Onnx__FunctionProto function[40], *functions[40];
+    Onnx__NodeProto call[40], *calls[40];
+    char name[41][8], *in[1], *out[1];
+};
+
+static void add_functions(struct own *o, int count, bool closed)
+{
+    begin(&o->m);
+    o->in[0] = (char *)"a", o->out[0] = (char *)"b";
+    for (int i = 0; i <= count; i++)
+        snprintf(o->name[i], sizeof o->name[i], "F%d", closed ? i % count : i);
+    for (int i = 0; i < count; i++) {
+        Onnx__FunctionProto *f = o->functions[i] = &o->function[i];
+        Onnx__NodeProto *n = o->calls[i] = &o->call[i];
+        onnx__function_proto__init(f);
+        onnx__node_proto__init(n);
+        n->op_type = closed || i + 1 < count ? o->name[i + 1] : (char *)"Neg";
+        n->domain = closed || i + 1 < count ? (char *)"own" : NULL;
+        n->n_input = n->n_output = f->n_input = f->n_output = f->n_node = 1;
+        n->input = f->input = o->in;
+        n->output = f->output = o->out;
+        f->name = o->name[i];
+        f->domain = (char *)"own";
+        f->node = &o->calls[i];
+    }
+    o->m.model.n_functions = (size_t)count;
+    o->m.model.functions = o->functions;
+    o->m.node[0].op_type = (char *)"F0";
+    o->m.node[0].domain = (char *)"own";
+    o->m.node[0].n_input = 1;
+}
+
+static void expect_own(struct own *o, kiln_status wanted, const char *said)
+{
+    static uint8_t bytes[1 << 14];
+    struct lines lines;
+    const kiln_status status = read_model(bytes, pack(&o->m, bytes, sizeof bytes), &lines);
+    cr_expect(status == wanted && lines.count == (wanted != KILN_OK), "%s: %s", said, lines.last);
+    cr_expect(strstr(lines.last, said) != NULL, "wanted \"%s\", got \"%s\"", said, lines.last);
+}
+
+Test(onnx_bad, functions_that_call_themselves_or_too_deep_are_refused)
+{
+    static struct own o;
+    add_functions(&o, 30, false);
+    expect_own(&o, KILN_OK, "");
+    add_functions(&o, 1, true);
+    expect_own(&o, KILN_ERROR_FILE, "function \"F0\" calls itself");
+    add_functions(&o, 3, true);
+    expect_own(&o, KILN_ERROR_FILE, "function \"F0\" calls itself");
+    add_functions(&o, 40, false);
+    expect_own(&o, KILN_ERROR_UNSUPPORTED, "more than 32 deep");
+}
+
+Test(onnx_bad, functions_that_grow_beyond_all_bounds_are_refused)
+{
+    static struct own o;
+    static Onnx__NodeProto *twice[30][2];
+    add_functions(&o, 30, false);
+    for (int i = 0; i < 29; i++) { /* each calls the next one twice */
+        static Onnx__NodeProto again[29];
+        static char *other[1];
+        other[0] = (char *)"c";
+        again[i] = o.call[i];
+        again[i].output = other;
+        twice[i][0] = &o.call[i], twice[i][1] = &again[i];
+        o.function[i].n_node = 2;
+        o.function[i].node = twice[i];
+    }
+    expect_own(&o, KILN_ERROR_UNSUPPORTED, "its functions become more than 131072 nodes");
+}
+
+Test(onnx_bad, a_function_s_faults_are_told_with_its_call)
+{
+    static struct own o;
+    add_functions(&o, 2, false);
+    o.call[1].op_type = (char *)"Conjure";
+    expect_own(&o, KILN_ERROR_UNSUPPORTED, "Conjure \"sum.b.b\": no such operator");
+    add_functions(&o, 1, false);
+    o.m.node[0].n_input = 2;
+    expect_own(&o, KILN_ERROR_UNSUPPORTED, "F0 \"sum\": 2 inputs, wanted 1");
+    add_functions(&o, 1, false);
+    unknown_attribute(&o.m);
+    expect_own(&o, KILN_ERROR_UNSUPPORTED, "F0 \"sum\": the function has no attribute tilt");
+    add_functions(&o, 2, false);
+    o.function[1].name = o.name[0];
+    expect_own(&o, KILN_ERROR_FILE, "function \"own:F0:\" is there twice");
+    add_functions(&o, 1, false);
+    o.out[0] = (char *)"c";
+    o.function[0].output = o.in;
+    expect_own(&o, KILN_OK, "");
 }
 
 Test(onnx_bad, a_model_cut_anywhere_is_refused_or_whole)
@@ -293,7 +491,7 @@ Test(onnx_bad, a_model_cut_anywhere_is_refused_or_whole)
     begin(&m);
     const size_t size = pack(&m, bytes, sizeof bytes);
     for (size_t cut = 0; cut < size; cut++) {
-        const kiln_status status = read(bytes, cut, &lines);
+        const kiln_status status = read_model(bytes, cut, &lines);
         cr_expect(lines.count == (status != KILN_OK), "%zu bytes: %d lines", cut, lines.count);
     }
 }
@@ -308,7 +506,7 @@ Test(onnx_bad, bytes_turned_over_never_do_harm)
     for (size_t at = 0; at < size; at++)
         for (int bit = 0; bit < 8; bit++) {
             bytes[at] ^= (uint8_t)(1u << bit);
-            read(bytes, size, &lines);
+            read_model(bytes, size, &lines);
             bytes[at] ^= (uint8_t)(1u << bit);
         }
 }
@@ -338,6 +536,6 @@ Test(onnx_bad, endless_nesting_is_refused)
         wrap(bytes, ROOM, &at, GRAPH_NODE);
     }
     wrap(bytes, ROOM, &at, MODEL_GRAPH);
-    cr_expect(read(bytes + at, ROOM - at, &lines) == KILN_ERROR_FILE);
+    cr_expect(read_model(bytes + at, ROOM - at, &lines) == KILN_ERROR_FILE);
     cr_expect(lines.count == 1);
 }

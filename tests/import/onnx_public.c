@@ -1,10 +1,9 @@
 /*
- * onnx_public.c - ONNX's own backend cases, those that kiln_test_external has at hand.
+ * onnx_public.c - ONNX's own backend cases, those that kiln_test_external has at hand, run as `kiln check --onnx` does.
  *
  * tests/golden/onnx_cases.txt lists the cases that pass: the test fails where one of them does not, and where a case passes
  * that is not listed, so that the list neither shrinks unseen nor lags behind.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 
 #include "base/map.h"
 #include "base/text.h"
-#include "onnx_case.h"
+#include "check/onnx_case.h"
 #include "support/external.h"
 #include "support/support.h"
 
@@ -43,71 +42,124 @@ static bool is_read_only(const char *name)
     return kiln_text_match("test_*deform_conv*", name);
 }
 
-static void run_case(struct tally *t, const char *dir, const char *name)
+static void run_case(struct tally *t, const struct check_onnx_case *one)
 {
-    char path[1024], why[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    const bool listed = kiln_map_find(&t->listed, name) >= 0;
-    if (t->copy[0] && (!listed || is_read_only(name)))
+    struct check_onnx_outcome outcome;
+    const bool listed = kiln_map_find(&t->listed, one->name) >= 0;
+    if (t->copy[0] && (!listed || is_read_only(one->name)))
         return;
-    const bool passed =
-        kiln_onnx_case_run(t->dev, path, t->copy[0] ? t->copy : NULL, why, sizeof why) == KILN_OK;
-    cr_expect(passed || !listed, "%s: %s", name, why);
-    cr_expect(listed || !passed, "%s passes: add it to golden/onnx_cases.txt", name);
+    check_onnx_run(&outcome, t->dev, one, t->copy[0] ? t->copy : NULL);
+    const bool passed = outcome.status == CHECK_PASSED;
+    cr_expect(passed || !listed, "%s: %s", one->name, outcome.why);
+    cr_expect(listed || !passed, "%s passes: add it to golden/onnx_cases.txt", one->name);
+    cr_expect(outcome.status != CHECK_INAPPLICABLE, "%s does not apply: %s", one->name, outcome.why);
     t->cases++;
     t->passed += passed;
 }
 
-static void run_folder(struct tally *t, const char *archive, const char *folder)
+static void run_folder(const char *dir, bool around, int least)
 {
-    char path[512];
-    const char *dir = kiln_test_external(archive);
-    if (!dir)
-        cr_skip("%s is not at hand", archive);
-    snprintf(path, sizeof path, "%s/%s/%s", dir, archive, folder);
-    DIR *list = opendir(path);
-    cr_assert(list != NULL, "%s is missing", path);
-    for (struct dirent *e; (e = readdir(list));)
-        if (e->d_name[0] != '.')
-            run_case(t, path, e->d_name);
-    closedir(list);
-}
-
-static void run_all(const char *archive, const char *const *folders, bool around, int least)
-{
+    struct check_onnx_cases cases = {0};
     struct tally t = {.dev = kiln_test_open("cpu")};
+    cr_assert(check_onnx_find(&cases, dir) == KILN_OK);
     read_list(&t.listed);
     if (around)
         snprintf(t.copy, sizeof t.copy, "/tmp/kiln_case_%ld.onnx", (long)getpid());
-    for (int i = 0; folders[i]; i++)
-        run_folder(&t, archive, folders[i]);
-    fprintf(stderr, "%s: %d of %d cases pass\n", archive, t.passed, t.cases);
+    for (int i = 0; i < cases.item.count; i++)
+        run_case(&t, &cases.item.data[i]);
+    fprintf(stderr, "%s: %d of %d cases pass\n", dir, t.passed, t.cases);
     cr_expect(t.passed >= least, "%d cases pass, wanted %d", t.passed, least);
     if (around)
         unlink(t.copy);
     kiln_map_finish(&t.listed);
+    check_onnx_finish(&cases);
     kiln_test_close(&t.dev);
 }
 
-static const char *const node[] = {"node", NULL};
-static const char *const pytorch[] = {"pytorch-converted", "pytorch-operator", "simple", NULL};
+static void run_all(const char *archive, bool around, int least)
+{
+    const char *dir = kiln_test_external(archive);
+    if (!dir)
+        cr_skip("%s is not at hand", archive);
+    run_folder(dir, around, least);
+}
+
+/* What tools/golden/onnx_cases.py writes. */
+static const char *own(const char *name, char *path, size_t bytes)
+{
+    snprintf(path, bytes, "%s/golden/%s", getenv("KILN_TEST_ROOT"), name);
+    return path;
+}
+
+Test(onnx_public, forms_that_the_public_cases_lack)
+{
+    char path[512];
+    run_folder(own("onnx", path, sizeof path), false, 18);
+}
+
+Test(onnx_public, forms_that_the_public_cases_lack_saved_and_loaded_again)
+{
+    char path[512];
+    run_folder(own("onnx", path, sizeof path), true, 16);
+}
+
+Test(onnx_public, what_a_function_learns_with_is_learned)
+{
+    char path[600], folder[512];
+    kiln_graph *g;
+    kiln_weights *w;
+    snprintf(path, sizeof path, "%s/function_called_twice/model.onnx", own("onnx", folder, sizeof folder));
+    cr_assert(kiln_onnx_load(&g, &w, path, NULL) == KILN_OK);
+    cr_expect(kiln_graph_parameter_count(g) == 4, "%d parameters", kiln_graph_parameter_count(g));
+    cr_expect(kiln_weights_is_parameter(w, "w1") && kiln_weights_is_parameter(w, "b2"));
+    cr_expect(kiln_find(g, "first.p").id != 0 && kiln_find(g, "h").id != 0, "values of a call have its name");
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
+Test(onnx_public, a_case_fails_for_what_is_wrong_and_does_not_apply_for_what_is_left_out)
+{
+    static const struct {
+        const char *name;
+        enum check_status status;
+        const char *why;
+    } wanted[] = {{"dropout", CHECK_INAPPLICABLE, "Dropout \"y\": draws at random"},
+                  {"random", CHECK_INAPPLICABLE, "RandomNormalLike \"y\": draws at random"},
+                  {"texts", CHECK_INAPPLICABLE, "StringConcat \"y\": texts"},
+                  {"unknown", CHECK_FAILED, "Conjure \"y\": operators of domain com.example"},
+                  {"wrong", CHECK_FAILED, "output 0, element 0 is"}};
+    struct check_onnx_cases cases = {0};
+    kiln_device *dev = kiln_test_open("cpu");
+    char path[512];
+    cr_assert(check_onnx_find(&cases, own("onnx_other", path, sizeof path)) == KILN_OK);
+    cr_assert(cases.item.count == (int)KILN_COUNT(wanted));
+    for (int i = 0; i < cases.item.count; i++) {
+        struct check_onnx_outcome got;
+        check_onnx_run(&got, dev, &cases.item.data[i], NULL);
+        cr_expect(strcmp(cases.item.data[i].name, wanted[i].name) == 0);
+        cr_expect(got.status == wanted[i].status && strstr(got.why, wanted[i].why), "%s: %d, %s",
+                  wanted[i].name, got.status, got.why);
+    }
+    check_onnx_finish(&cases);
+    kiln_test_close(&dev);
+}
 
 Test(onnx_public, single_operators)
 {
-    run_all("onnx_node_public", node, false, 823);
+    run_all("onnx_node_public", false, 823);
 }
 
 Test(onnx_public, networks_from_pytorch)
 {
-    run_all("onnx_pytorch_public", pytorch, false, 89);
+    run_all("onnx_pytorch_public", false, 89);
 }
 
 Test(onnx_public, single_operators_saved_and_loaded_again)
 {
-    run_all("onnx_node_public", node, true, 773);
+    run_all("onnx_node_public", true, 773);
 }
 
 Test(onnx_public, networks_from_pytorch_saved_and_loaded_again)
 {
-    run_all("onnx_pytorch_public", pytorch, true, 87);
+    run_all("onnx_pytorch_public", true, 87);
 }

@@ -7,7 +7,6 @@
 #include <kiln/control.h>
 #include <kiln/detection.h>
 
-#include "onnx_case.h"
 #include "support/support.h"
 
 static void ok(kiln_status status)

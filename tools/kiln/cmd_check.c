@@ -20,6 +20,7 @@
 #include "check/report.h"
 #include "check/run.h"
 #include "check_model.h"
+#include "check_onnx.h"
 #include "commands.h"
 
 struct check {
@@ -136,30 +137,48 @@ static int operators(const char *page, const struct args_list *files)
     return status || !same ? ARGS_FAILED : ARGS_DONE;
 }
 
-/* `part` and the file of `names` are NULL where not given. */
-static int check_cases(struct check *c, const char *part, const char *names)
+/* The operators' cases that the filter lets through. */
+static int check_cases(struct check *c)
 {
     struct check_options *o = &c->options;
     const struct check_filter *f = &o->filter;
+
+    o->probe |= check_is_whole(f);
+    if (has_cases(f) && c->models)
+        return check_export(f, c->models) ? ARGS_FAILED : ARGS_DONE;
+    if (has_cases(f))
+        return run(c);
+    return args_wrong("check", "no case is of --op \"%s\", --type \"%s\" and --case \"%s\"%s",
+                      f->op ? f->op : "*", f->type ? f->type : "*", f->name ? f->name : "*",
+                      f->names ? " and in --cases" : "");
+}
+
+static int check_onnx_cases(const struct check *c, const struct args_list *folders)
+{
+    return check_onnx(&(struct check_onnx_options){.folders = folders,
+                                                   .device = c->options.device,
+                                                   .filter = &c->options.filter,
+                                                   .fail_fast = c->options.fail_fast,
+                                                   .json = c->json,
+                                                   .junit = c->junit});
+}
+
+/* `part` and the file of `names` are NULL where not given, `folders` where the operators' own cases are meant. */
+static int check_filtered(struct check *c, const char *part, const char *names,
+                          const struct args_list *folders)
+{
+    struct check_filter *f = &c->options.filter;
     int code;
 
-    if (!parse_part(part, &o->filter))
+    if (!parse_part(part, f))
         return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
     if (!(f->share >= 0 && f->share <= 1))
         return args_wrong("check", "--stratified %g: wanted a share above 0, up to 1", f->share);
     if (names && read_names(&c->names, names))
         return ARGS_FAILED;
     if (names)
-        o->filter.names = &c->names;
-    o->probe |= check_is_whole(f);
-    if (has_cases(f) && c->models)
-        code = check_export(f, c->models) ? ARGS_FAILED : ARGS_DONE;
-    else if (has_cases(f))
-        code = run(c);
-    else
-        code = args_wrong("check", "no case is of --op \"%s\", --type \"%s\" and --case \"%s\"%s",
-                          f->op ? f->op : "*", f->type ? f->type : "*", f->name ? f->name : "*",
-                          names ? " and in --cases" : "");
+        f->names = &c->names;
+    code = folders ? check_onnx_cases(c, folders) : check_cases(c);
     kiln_map_finish(&c->names);
     return code;
 }
@@ -171,11 +190,11 @@ int cmd_check(int argc, char **argv)
     struct args_list files = {0};
     struct check_model_options model = {0};
     const char *part = NULL, *page = NULL, *names = NULL;
-    bool compare = false;
+    bool compare = false, onnx = false;
     const struct args args = {
         .command = "check",
-        .operands = "[A.json B.json ...]",
-        .most = 24,
+        .operands = "[A.json B.json ... | DIR ...]",
+        .most = ARGS_MOST,
         .about =
             "Run every operator's cases on a device, over awkward shapes: each kernel that they reach, by each of\n"
             "its variants, against what it means in float64. Ends with 1 if one is off.",
@@ -207,6 +226,8 @@ int cmd_check(int argc, char **argv)
                  "of the model: a .npy or .pb file (default: random)"},
                 {"size", "NAME=N", ARGS_LIST, &model.size,
                  "of the model: what a symbolic size is (default: 1)"},
+                {"onnx", NULL, ARGS_FLAG, &onnx,
+                 "instead: ONNX's backend cases, all that are in the folders DIR"},
                 {"diff", NULL, ARGS_FLAG, &compare, "instead: compare the reports A.json and B.json"},
                 {"operators", "FILE", ARGS_TEXT, &page,
                  "instead: write the page of operators from reports; without any, hold it to the code"},
@@ -227,7 +248,11 @@ int cmd_check(int argc, char **argv)
         model.json = c.json;
         return check_model(&model);
     }
-    if (files.count)
-        return args_wrong("check", "what is \"%s\"? reports are for --diff and --operators", files.item[0]);
-    return check_cases(&c, part, names);
+    if (onnx && !files.count)
+        return args_wrong("check", "--onnx wants folders of cases");
+    if (files.count && !onnx)
+        return args_wrong("check",
+                          "what is \"%s\"? reports are for --diff and --operators, folders for --onnx",
+                          files.item[0]);
+    return check_filtered(&c, part, names, onnx ? &files : NULL);
 }

@@ -40,7 +40,7 @@ static bool matches(const char *pattern, const char *text)
     return !pattern || kiln_text_match(pattern, text);
 }
 
-static bool is_wanted(const struct check_filter *filter, const char *name)
+bool check_is_wanted(const struct check_filter *filter, const char *name)
 {
     return matches(filter->name, name) && (!filter->names || kiln_map_find(filter->names, name) >= 0);
 }
@@ -67,7 +67,7 @@ static bool add_case(const struct listing *l, const struct check_shape *shape,
         memcpy(one.a, with->a, sizeof one.a);
     snprintf(one.name, sizeof one.name, "%s/%s/%s%s%s", l->op->name, kiln_type_name(l->type), shape->sizes,
              with ? "/" : "", with ? with->text : "");
-    if ((l->op->fits && !l->op->fits(&one)) || !is_wanted(l->filter, one.name))
+    if ((l->op->fits && !l->op->fits(&one)) || !check_is_wanted(l->filter, one.name))
         return true;
     return kiln_vec_push(l->out, one);
 }

@@ -204,6 +204,9 @@ struct check_filter {
 /** Whether nothing is left out. */
 bool check_is_whole(const struct check_filter *filter);
 
+/** Whether the filter's patterns and names let a case of that name through. */
+bool check_is_wanted(const struct check_filter *filter, const char *name);
+
 /** Append the cases that the filter lets through, by operator, type and shape; false when out of memory. */
 bool check_list(const struct check_filter *filter, struct check_cases *out);
 

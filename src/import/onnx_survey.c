@@ -1,0 +1,228 @@
+/*
+ * onnx_survey.c - which things of ONNX kiln leaves out by their kind, and where a model has them.
+ *
+ * The importer names the kind when it refuses such a thing; the survey lists them all without building anything.
+ */
+#include "import/onnx_survey.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "import/onnx.h"
+
+/* Kinds ---------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    int first, last; /* of TensorProto.DataType, some newer than the structures at hand */
+    const char *kind;
+} types[] = {{8, 8, "texts"},
+             {17, 20, "reals of 8 bits"},
+             {21, 22, "integers of 4 bits"},
+             {23, 23, "reals of 4 bits"},
+             {24, 24, "reals of 8 bits"},
+             {25, 26, "integers of 2 bits"}};
+
+static const struct {
+    const char *name, *kind;
+} operators[] = {{"ConcatFromSequence", "sequences"},
+                 {"ImageDecoder", "files of pictures"},
+                 {"Optional", "optional values"},
+                 {"OptionalGetElement", "optional values"},
+                 {"OptionalHasElement", "optional values"},
+                 {"RegexFullMatch", "texts"},
+                 {"SequenceAt", "sequences"},
+                 {"SequenceConstruct", "sequences"},
+                 {"SequenceEmpty", "sequences"},
+                 {"SequenceErase", "sequences"},
+                 {"SequenceInsert", "sequences"},
+                 {"SequenceLength", "sequences"},
+                 {"SequenceMap", "sequences"},
+                 {"SplitToSequence", "sequences"},
+                 {"StringConcat", "texts"},
+                 {"StringNormalizer", "texts"},
+                 {"StringSplit", "texts"},
+                 {"TfIdfVectorizer", "texts"}};
+
+const char *kiln_onnx_type_kind(int onnx)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (onnx >= types[i].first && onnx <= types[i].last)
+            return types[i].kind;
+    return NULL;
+}
+
+const char *kiln_onnx_value_kind(const Onnx__TypeProto *type)
+{
+    switch (type ? type->value_case : ONNX__TYPE_PROTO__VALUE__NOT_SET) {
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+        return kiln_onnx_type_kind(type->tensor_type->elem_type);
+    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+        return "sequences";
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+        return "optional values";
+    case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
+        return "maps";
+    default:
+        return NULL;
+    }
+}
+
+static bool names_type(const Onnx__AttributeProto *a)
+{
+    return a->name &&
+           (!strcmp(a->name, "to") || !strcmp(a->name, "dtype") || !strcmp(a->name, "output_dtype"));
+}
+
+/* Of what an attribute holds, graphs apart. */
+static const char *kind_of_attribute(const Onnx__AttributeProto *a)
+{
+    if (names_type(a) && a->has_i)
+        return kiln_onnx_type_kind((int)a->i);
+    if (a->name && !strncmp(a->name, "value_string", 12))
+        return "texts";
+    return a->t ? kiln_onnx_type_kind(a->t->data_type) : NULL;
+}
+
+const char *kiln_onnx_node_kind(const Onnx__NodeProto *n)
+{
+    if (n->domain && !strcmp(n->domain, "ai.onnx.ml"))
+        return "classical machine learning";
+    for (size_t i = 0; n->op_type && i < sizeof operators / sizeof *operators; i++)
+        if (!strcmp(n->op_type, operators[i].name) && kiln_onnx_standard_domain(n->domain))
+            return operators[i].kind;
+    const char *kind = NULL;
+    for (size_t i = 0; !kind && i < n->n_attribute; i++)
+        kind = kind_of_attribute(n->attribute[i]);
+    return kind;
+}
+
+/* What draws ------------------------------------------------------------------------------------------------------ */
+
+struct look {
+    struct kiln_onnx_survey *s;
+    const Onnx__GraphProto *graph;
+    const kiln_array *input;
+    int inputs;
+};
+
+static bool is_initializer(const Onnx__GraphProto *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_initializer; i++)
+        if (g->initializer[i]->name && !strcmp(g->initializer[i]->name, name))
+            return true;
+    return false;
+}
+
+/* The value that an input of the model was given; NULL for other values. */
+static const kiln_array *given(const struct look *l, const char *name)
+{
+    int place = 0;
+    for (size_t i = 0; i < l->graph->n_input; i++) {
+        const char *input = l->graph->input[i]->name;
+        if (!input || is_initializer(l->graph, input))
+            continue;
+        if (!strcmp(input, name))
+            return place < l->inputs ? &l->input[place] : NULL;
+        place++;
+    }
+    return NULL;
+}
+
+static bool is_zero(const kiln_array *a)
+{
+    bool zero = a != NULL;
+    for (size_t i = 0; a && i < (size_t)kiln_shape_count(&a->shape) * kiln_type_size(a->type); i++)
+        zero = zero && !((const unsigned char *)a->data)[i];
+    return zero;
+}
+
+static bool is_fed(const Onnx__NodeProto *n, size_t i)
+{
+    return i < n->n_input && n->input[i][0];
+}
+
+/* A dropout that learns, and drops some. */
+static bool drops(const struct look *l, const Onnx__NodeProto *n)
+{
+    return !strcmp(n->op_type, "Dropout") && is_fed(n, 2) && !is_zero(given(l, n->input[2])) &&
+           !(is_fed(n, 1) && is_zero(given(l, n->input[1])));
+}
+
+static bool draws(const struct look *l, const Onnx__NodeProto *n)
+{
+    static const char *const names[] = {
+        "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+    };
+    for (size_t i = 0; n->op_type && i < sizeof names / sizeof *names; i++)
+        if (!strcmp(n->op_type, names[i]))
+            return kiln_onnx_standard_domain(n->domain);
+    return n->op_type && drops(l, n);
+}
+
+/* The whole model ------------------------------------------------------------------------------------------------- */
+
+static void tell(struct kiln_text *to, const char *what, const char *name, const char *kind)
+{
+    if (kind)
+        kiln_text_add(to, "%s%s \"%s\": %s", to->count ? "; " : "", what, name ? name : "", kind);
+}
+
+static void look_at_graph(struct look *l, const Onnx__GraphProto *g);
+
+static void look_at_nodes(struct look *l, Onnx__NodeProto *const *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Onnx__NodeProto *n = nodes[i];
+        const char *name = n->name && n->name[0] ? n->name : n->n_output ? n->output[0] : "";
+        tell(&l->s->left_out, n->op_type ? n->op_type : "node", name, kiln_onnx_node_kind(n));
+        if (draws(l, n))
+            tell(&l->s->random, n->op_type, name, "draws at random");
+        for (size_t k = 0; k < n->n_attribute; k++)
+            if (n->attribute[k]->g)
+                look_at_graph(l, n->attribute[k]->g);
+    }
+}
+
+static void look_at_values(struct look *l, const char *what, Onnx__ValueInfoProto *const *values,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tell(&l->s->left_out, what, values[i]->name, kiln_onnx_value_kind(values[i]->type));
+}
+
+static void look_at_graph(struct look *l, const Onnx__GraphProto *g)
+{
+    look_at_values(l, "input", g->input, g->n_input);
+    look_at_values(l, "output", g->output, g->n_output);
+    look_at_values(l, "value", g->value_info, g->n_value_info);
+    for (size_t i = 0; i < g->n_initializer; i++)
+        tell(&l->s->left_out, "initializer", g->initializer[i]->name,
+             kiln_onnx_type_kind(g->initializer[i]->data_type));
+    look_at_nodes(l, g->node, g->n_node);
+}
+
+kiln_status kiln_onnx_look(struct kiln_onnx_survey *s, const char *path, const kiln_array *inputs, int count)
+{
+    struct kiln_file file = {0};
+    struct look l = {.s = s, .input = inputs, .inputs = count};
+    kiln_status status = kiln_file_map(&file, path);
+    Onnx__ModelProto *model =
+        status ? NULL : kiln_onnx_unpack(path, &onnx__model_proto__descriptor, file.data, file.size);
+    if (!status && !model)
+        status = KILN_ERROR_FILE;
+    if (model && model->graph) {
+        l.graph = model->graph;
+        look_at_graph(&l, model->graph);
+        for (size_t i = 0; i < model->n_functions; i++)
+            look_at_nodes(&l, model->functions[i]->node, model->functions[i]->n_node);
+    }
+    kiln_onnx_free(model);
+    kiln_file_unmap(&file);
+    return status;
+}
+
+void kiln_onnx_survey_finish(struct kiln_onnx_survey *s)
+{
+    kiln_text_finish(&s->left_out);
+    kiln_text_finish(&s->random);
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""onnx_cases.py - writes tests/golden/onnx: models of forms that ONNX's public cases lack, in the layout of those cases; and
+tests/golden/onnx_other: some that kiln leaves out.
+
+Functions of a model's own, external data, sparse values, initializers of every type and in bodies, inputs with defaults. What
+must come out is computed here by NumPy. Needs PyPI's onnx (in a virtual environment), whose checker sees each model; the
+files are committed.
+"""
+import pathlib
+import shutil
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "tests/golden"
+FLOAT = TensorProto.FLOAT
+rng = np.random.default_rng(4)
+
+
+def values(*shape):
+    return rng.uniform(-2, 2, shape).astype(np.float32)
+
+
+def info(name, array):
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+
+def write_tensors(folder, kind, arrays):
+    for i, array in enumerate(arrays):
+        tensor = numpy_helper.from_array(np.asarray(array))
+        (folder / f"{kind}_{i}.pb").write_bytes(tensor.SerializeToString())
+
+
+def case(name, nodes, inputs, outputs, weights=(), functions=(), want=(), opset=18, ir=10, sparse=(), declare=(), change=None, checked=True, root="onnx"):
+    """A folder of the case: inputs name -> array, outputs name -> type, weights name -> array or tensor, want: arrays."""
+    weights = [w if isinstance(w, TensorProto) else numpy_helper.from_array(w, n) for n, w in dict(weights).items()]
+    domains = ["local"] * bool(functions)
+    feeds = dict(inputs)
+    graph = helper.make_graph(nodes, name, [info(n, a) for n, a in feeds.items()] + list(declare),
+                              [helper.make_tensor_value_info(n, t, w.shape) for (n, t), w in zip(outputs.items(), want)], weights,
+                              sparse_initializer=list(sparse))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)] +
+                              [helper.make_opsetid(d, 1) for d in domains], functions=list(functions), ir_version=ir)
+    model.producer_name = "kiln"
+    folder = GOLDEN / root / name
+    (folder / "test_data_set_0").mkdir(parents=True)
+    if change:
+        change(model, folder)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    if checked:
+        onnx.checker.check_model(str(folder / "model.onnx"))
+    write_tensors(folder / "test_data_set_0", "input", feeds.values())
+    write_tensors(folder / "test_data_set_0", "output", [w.astype(np.float32) if w.dtype.kind == "f" else w for w in want])
+
+
+def node(op, inputs, outputs, domain="", overload="", refer=None, **attributes):
+    """refer: attribute -> (the function's attribute, its type)."""
+    n = helper.make_node(op, inputs, outputs, domain=domain, **attributes)
+    n.overload = overload
+    for name, (outer, kind) in (refer or {}).items():
+        n.attribute.append(onnx.AttributeProto(name=name, ref_attr_name=outer, type=kind))
+    return n
+
+
+def function(name, inputs, outputs, nodes, attributes=(), defaults=(), overload="", opset=18, imports=("local",)):
+    f = helper.make_function("local", name, inputs, outputs, nodes,
+                             [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in imports],
+                             attributes=list(attributes), attribute_protos=list(defaults))
+    f.overload = overload
+    return f
+
+
+A = onnx.AttributeProto
+
+
+# Functions ----------------------------------------------------------------------------------------------------------
+
+def functions():
+    x = values(3, 4)
+    dense = function("Dense", ["x", "w", "b"], ["y"], [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["s"]),
+                                                       node("Relu", ["s"], ["y"])])
+    w1, b1, w2, b2 = values(4, 5), values(5), values(5, 2), values(2)
+    hidden = np.maximum(x @ w1 + b1, 0)
+    case("function_called_twice",
+         [node("Dense", ["x", "w1", "b1"], ["h"], "local", name="first"), node("Dense", ["h", "w2", "b2"], ["y"], "local")],
+         {"x": x}, {"y": FLOAT}, {"w1": w1, "b1": b1, "w2": w2, "b2": b2}, [dense],
+         want=[np.maximum(hidden @ w2 + b2, 0)])
+
+    leak = function("Leak", ["x"], ["y"],
+                    [node("LeakyRelu", ["x"], ["l"], refer={"alpha": ("slope", A.FLOAT)}),
+                     node("Constant", [], ["c"], refer={"value_float": ("slope", A.FLOAT)}), node("Add", ["l", "c"], ["y"])],
+                    ["slope"])
+    case("function_attribute", [node("Leak", ["x"], ["y"], "local", slope=0.25)], {"x": x}, {"y": FLOAT}, functions=[leak],
+         want=[np.where(x < 0, 0.25 * x, x) + np.float32(0.25)])
+
+    scaled = function("Scaled", ["x"], ["y"],
+                      [node("Constant", [], ["c"], refer={"value_float": ("factor", A.FLOAT)}), node("Mul", ["x", "c"], ["y"])],
+                      defaults=[helper.make_attribute("factor", 3.0)])
+    case("function_default", [node("Scaled", ["x"], ["a"], "local"), node("Scaled", ["x"], ["b"], "local", factor=0.5),
+                              node("Sub", ["a", "b"], ["y"])], {"x": x}, {"y": FLOAT}, functions=[scaled], want=[2.5 * x])
+
+    outer = function("Outer", ["x"], ["y"], [node("Scaled", ["x"], ["m"], "local", refer={"factor": ("by", A.FLOAT)}),
+                                             node("Leak", ["m"], ["y"], "local", slope=0.5)], ["by"])
+    m = 7 * x
+    case("function_of_functions", [node("Outer", ["x"], ["y"], "local", by=7.0)], {"x": x}, {"y": FLOAT},
+         functions=[outer, scaled, leak], want=[np.where(m < 0, 0.5 * m, m) + np.float32(0.5)])
+    case("function_attribute_left_out", [node("Outer", ["x"], ["y"], "local")], {"x": x}, {"y": FLOAT},
+         functions=[outer, scaled, leak], want=[np.where(x < 0, 1.5 * x, 3 * x) + np.float32(0.5)])
+
+    over = [function("Change", ["x"], ["y"], [node(op, ["x"], ["y"])], overload=o) for op, o in (("Neg", ""), ("Exp", "exp"))]
+    case("function_overload", [node("Change", ["x"], ["h"], "local", "exp"), node("Change", ["h"], ["y"], "local")],
+         {"x": x}, {"y": FLOAT}, functions=over, want=[-np.exp(x)])
+
+    clip = function("Limit", ["x", "least", "most"], ["y"], [node("Clip", ["x", "least", "most"], ["y"])])
+    case("function_input_left_out", [node("Limit", ["x", "", "most"], ["h"], "local"), node("Limit", ["h", "least"], ["y"], "local")],
+         {"x": x}, {"y": FLOAT}, {"most": np.float32(1), "least": np.float32(-1)}, [clip], want=[np.clip(x, -1, 1)])
+
+    pair = function("Both", ["x"], ["a", "b"], [node("Neg", ["x"], ["a"]), node("Abs", ["x"], ["b"])])
+    case("function_output_left_out", [node("Both", ["x"], ["", "h"], "local"), node("Both", ["h"], ["y"], "local")], {"x": x},
+         {"y": FLOAT}, functions=[pair], want=[-np.abs(x)])
+
+    old = function("Total", ["x"], ["y"], [node("ReduceSum", ["x"], ["s"], axes=[1], keepdims=0),
+                                           node("Unsqueeze", ["s"], ["y"], axes=[0])], opset=11)
+    case("function_of_another_opset", [node("Total", ["x"], ["s"], "local"), node("Neg", ["s"], ["y"])], {"x": x}, {"y": FLOAT},
+         functions=[old], want=[-x.sum(1)[None]], checked=False)
+
+    same = function("Same", ["x", "w"], ["x", "y"], [node("Mul", ["x", "w"], ["y"])])
+    w = values(4)
+    case("function_hands_on", [node("Same", ["x", "w"], ["h", "p"], "local"), node("Add", ["h", "p"], ["y"])], {"x": x},
+         {"y": FLOAT}, {"w": w}, [same], want=[x + x * w])
+
+
+def bodies():
+    x = values(2, 3)
+
+    def graph(name, nodes, outputs, inputs=(), weights=()):
+        return helper.make_graph(nodes, name, list(inputs), [helper.make_tensor_value_info(o, t, None) for o, t in outputs],
+                                 [numpy_helper.from_array(w, n) for n, w in dict(weights).items()])
+
+    branches = {"then_branch": graph("then", [node("Add", ["p", "q"], ["t"])], [("t", FLOAT)]),
+                "else_branch": graph("else", [node("Sub", ["p", "q"], ["e"])], [("e", FLOAT)])}
+    choose = function("Choose", ["c", "p", "q"], ["y"], [node("If", ["c"], ["y"], **branches)])
+    for name, c in (("function_with_branches", True), ("function_with_branches_not_taken", False)):
+        case(name, [node("Choose", ["c", "x", "x"], ["h"], "local"), node("Exp", ["h"], ["y"])],
+             {"c": np.array(c), "x": x}, {"y": FLOAT}, functions=[choose], want=[np.exp(2 * x if c else 0 * x)])
+
+    twice = function("Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])])
+    body = graph("body", [node("Twice", ["carry"], ["next"], "local"), node("Identity", ["going"], ["on"])],
+                 [("on", TensorProto.BOOL), ("next", FLOAT)],
+                 [helper.make_tensor_value_info("step", TensorProto.INT64, []),
+                  helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+                  helper.make_tensor_value_info("carry", FLOAT, [2, 3])])
+    case("function_in_a_loop", [node("Loop", ["n", "", "x"], ["y"], body=body)], {"x": x}, {"y": FLOAT},
+         {"n": np.array(3, np.int64)}, [twice], want=[8 * x])
+
+    w, k = values(3), values(2, 3)
+    for name, c in (("initializers_in_bodies", True), ("initializers_in_bodies_not_taken", False)):
+        case(name,
+         [node("If", ["c"], ["y"], then_branch=graph("then", [node("Mul", ["x", "w"], ["t"])], [("t", FLOAT)],
+                                                    weights={"w": w}),
+               else_branch=graph("else", [node("Constant", [], ["k"], value=numpy_helper.from_array(k)),
+                                          node("Add", ["x", "k"], ["e"])], [("e", FLOAT)]))],
+         {"c": np.array(c), "x": x}, {"y": FLOAT}, want=[x * w if c else x + k])
+
+
+# Initializers -------------------------------------------------------------------------------------------------------
+
+TYPES = ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64",
+         "BOOL"]
+
+
+def typed(name, kind, numbers, raw):
+    """A tensor of a type, its elements as raw bytes or in the field of its type."""
+    t = getattr(TensorProto, kind)
+    if raw:
+        return helper.make_tensor(name, t, [len(numbers)],
+                                  np.array(numbers, helper.tensor_dtype_to_np_dtype(t)).tobytes(), raw=True)
+    return helper.make_tensor(name, t, [len(numbers)], numbers)
+
+
+def initializers():
+    x = values(1)
+    numbers = {k: [0, 1, 1] if k == "BOOL" else [0, 1, 100] if k.startswith("U") else [-3, 1, 100] for k in TYPES}
+    total = np.concatenate([np.array(numbers[k], np.float32) for k in TYPES])
+    for name, raw in (("initializers_raw", True), ("initializers_in_fields", False)):
+        nodes = [node("Cast", [f"w{k}"], [f"c{k}"], to=FLOAT) for k in TYPES]
+        nodes += [node("Concat", [f"c{k}" for k in TYPES], ["all"], axis=0), node("Mul", ["all", "x"], ["y"])]
+        case(name, nodes, {"x": x}, {"y": FLOAT}, {f"w{k}": typed(f"w{k}", k, numbers[k], raw) for k in TYPES},
+             want=[total * x])
+
+    x, w = values(2, 3), values(3)
+    case("inputs_with_defaults", [node("Mul", ["x", "w"], ["y"])], {"x": x}, {"y": FLOAT}, {"w": w}, ir=3, opset=8,
+         declare=[info("w", w)], want=[x * w])
+
+    def sparse(name, dims, indices, numbers):
+        return helper.make_sparse_tensor(numpy_helper.from_array(np.array(numbers, np.float32), name),
+                                         numpy_helper.from_array(np.array(indices, np.int64), name + "_at"), dims)
+
+    flat, placed = np.zeros((3, 4), np.float32), np.zeros((2, 3), np.float32)
+    flat.reshape(-1)[[1, 6, 11]] = [1, -2, 3]
+    placed[[0, 1], [2, 0]] = [5, -7]
+    x = values(3, 3)
+    case("sparse_initializers", [node("MatMul", ["x", "w"], ["p"]), node("MatMul", ["v", "p"], ["y"])], {"x": x}, {"y": FLOAT},
+         want=[placed @ (x @ flat)],
+         sparse=[sparse("w", [3, 4], [1, 6, 11], [1, -2, 3]), sparse("v", [2, 3], [[0, 2], [1, 0]], [5, -7])])
+    x = values(2, 3)
+    case("sparse_constant", [node("Constant", [], ["c"], sparse_value=sparse("c", [2, 3], [[0, 2], [1, 0]], [5, -7])),
+                             node("Add", ["x", "c"], ["y"])], {"x": x}, {"y": FLOAT}, want=[x + placed])
+
+
+# Data in other files ------------------------------------------------------------------------------------------------
+
+def put_aside(file, start, with_length):
+    """Move the initializers' bytes into a file beside the model, with a gap between them."""
+    def change(model, folder):
+        data = bytearray(b"?" * start)
+        for t in model.graph.initializer:
+            raw = t.raw_data
+            place = {"location": file, "offset": str(len(data)), "length": str(len(raw))}
+            if not with_length:
+                del place["length"]
+            if not len(data):
+                del place["offset"]
+            t.ClearField("raw_data")
+            t.data_location = TensorProto.EXTERNAL
+            for key, text in place.items():
+                t.external_data.add(key=key, value=text)
+            data += raw + (b"?" * 5 if with_length else b"")
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_bytes(data)
+    return change
+
+
+def external():
+    x, w, b = values(2, 3), values(3, 4), values(4)
+    nodes = [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["s"]), node("Gather", ["s", "i"], ["y"], axis=1)]
+    case("external_data", nodes, {"x": x}, {"y": FLOAT}, {"w": w, "b": b, "i": np.array([2, 0], np.int64)},
+         want=[(x @ w + b)[:, [2, 0]]], change=put_aside("weights.bin", 16, True))
+    case("external_data_in_a_folder", nodes[:1], {"x": x}, {"p": FLOAT}, {"w": w}, want=[x @ w],
+         change=put_aside("data/weights.bin", 0, False))
+
+
+def left_out():
+    x = values(2, 3)
+    words = np.array(["a", "b"], object)
+    case("texts", [node("StringConcat", ["x", "x"], ["y"])], {"x": words}, {"y": TensorProto.STRING}, want=[words + words],
+         opset=20, root="onnx_other")
+    case("random", [node("RandomNormalLike", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[x], root="onnx_other")
+    case("dropout", [node("Dropout", ["x", "", "t"], ["y"])], {"x": x}, {"y": FLOAT}, {"t": np.array(True)}, want=[x],
+         root="onnx_other")
+    case("wrong", [node("Neg", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[x], root="onnx_other")
+    case("unknown", [node("Conjure", ["x"], ["y"], "com.example")], {"x": x}, {"y": FLOAT}, want=[x], checked=False,
+         root="onnx_other")
+
+
+def main():
+    for root in ("onnx", "onnx_other"):
+        shutil.rmtree(GOLDEN / root, ignore_errors=True)
+    for part in (functions, bodies, initializers, external, left_out):
+        part()
+
+
+main()
