@@ -368,7 +368,6 @@ void kiln_onnx_build_cast(kiln_onnx_node *n);
 void kiln_onnx_build_bitcast(kiln_onnx_node *n);
 void kiln_onnx_build_cast_like(kiln_onnx_node *n);
 void kiln_onnx_build_identity(kiln_onnx_node *n);
-void kiln_onnx_build_dropout(kiln_onnx_node *n);
 
 /* onnx_attention.c */
 void kiln_onnx_build_attention(kiln_onnx_node *n);
@@ -428,6 +427,7 @@ void kiln_onnx_build_random_uniform(kiln_onnx_node *n);
 void kiln_onnx_build_random_normal(kiln_onnx_node *n);
 void kiln_onnx_build_bernoulli(kiln_onnx_node *n);
 void kiln_onnx_build_multinomial(kiln_onnx_node *n);
+void kiln_onnx_build_dropout(kiln_onnx_node *n);
 
 /* onnx_norm.c */
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n);

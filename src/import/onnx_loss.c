@@ -5,14 +5,23 @@
 
 #include "import/onnx.h"
 
+static kiln_loss_reduction reduction_of(kiln_onnx_node *n)
+{
+    const char *name = kiln_onnx_text(n, "reduction", "mean");
+    if (!strcmp(name, "none"))
+        return KILN_LOSS_EACH;
+    if (!strcmp(name, "sum"))
+        return KILN_LOSS_SUM;
+    if (strcmp(name, "mean"))
+        kiln_onnx_refuse(n, "reduction %s is none of none, sum, mean", name);
+    return KILN_LOSS_MEAN;
+}
+
 static bool params_of(kiln_onnx_node *n, kiln_class_loss_params *out)
 {
-    const char *reduction = kiln_onnx_text(n, "reduction", "mean");
     *out = (kiln_class_loss_params){.ignores = kiln_onnx_has_attribute(n, "ignore_index"),
                                     .ignored = kiln_onnx_int(n, "ignore_index", 0),
-                                    .reduction = !strcmp(reduction, "none")  ? KILN_LOSS_EACH
-                                                 : !strcmp(reduction, "sum") ? KILN_LOSS_SUM
-                                                                             : KILN_LOSS_MEAN};
+                                    .reduction = reduction_of(n)};
     if (kiln_onnx_has(n, 2))
         out->weights = kiln_onnx_in(n, 2);
     return !n->refused;

@@ -249,24 +249,3 @@ void kiln_onnx_build_identity(kiln_onnx_node *n)
 {
     kiln_onnx_out(n, 0, kiln_onnx_in(n, 0));
 }
-
-/*
- * Dropout does nothing in the files that trained networks are exported to; with kiln_onnx_params.train it drops in programs
- * that train. A file that asks for training by itself is refused unless nothing would be dropped.
- */
-void kiln_onnx_build_dropout(kiln_onnx_node *n)
-{
-    const kiln_tensor x = kiln_onnx_in(n, 0);
-    double rate = kiln_onnx_real(n, "ratio", 0.5), training = 0;
-    const bool known = (!kiln_onnx_has(n, 1) || kiln_onnx_number(n, 1, &rate)) &&
-                       (!kiln_onnx_has(n, 2) || kiln_onnx_number(n, 2, &training));
-    if (!known || (training != 0 && rate != 0)) {
-        kiln_onnx_refuse(n, known ? "training_mode is true" : "ratio and training_mode must be known");
-        return;
-    }
-    kiln_onnx_out(n, 0, n->m->params.train && rate > 0 ? kiln_dropout(n->g, x, rate) : x);
-    if (n->outputs > 1) {
-        const kiln_tensor ones = kiln_ones_like(n->g, x);
-        kiln_onnx_out(n, 1, n->opset < 10 ? ones : kiln_cast(n->g, ones, KILN_BOOL));
-    }
-}

@@ -4,109 +4,138 @@
 
 #include "import/onnx.h"
 
-/* A vector [C] as [C, 1, ..] to go with axis 1 of a tensor of that rank. */
-static kiln_tensor along_channels(kiln_graph *g, kiln_tensor v, int rank)
+/* Batch normalization ------------------------------------------------------------------------------------ */
+
+enum { X, SCALE, BIAS, MEAN, VARIANCE };
+enum { Y, NEW_MEAN, NEW_VARIANCE, SAVED_MEAN, SAVED_VARIANCE };
+
+struct batch_norm {
+    kiln_tensor x; /* F32, of rank 2 or more */
+    int rank;
+    bool spatial; /* statistics of channels; else of each place, over the batch alone */
+    double epsilon, momentum;
+};
+
+/* What the file asks for: until opset 13 by its outputs, of which test mode has one. */
+static bool asks_for_training(kiln_onnx_node *n)
 {
-    kiln_shape shape = {.rank = rank - 1, .size = {KILN_REST}};
-    for (int i = 1; i < shape.rank; i++)
-        shape.size[i] = 1;
-    return kiln_reshape(g, v, shape);
+    bool more = false;
+    for (int i = 1; i < n->outputs; i++)
+        more = more || n->out[i];
+    if (n->opset >= 14)
+        return kiln_onnx_int(n, "training_mode", 0) != 0;
+    return more && !kiln_onnx_int(n, "is_test", 0);
 }
 
-/* All axes of a tensor but 1, the channels. */
-static kiln_axes axes_but_channels(int rank)
+static bool take_batch_norm(kiln_onnx_node *n, struct batch_norm *b)
 {
-    kiln_axes axes = {.count = rank - 1};
+    const int own = kiln_onnx_spec(n, X).shape.rank;
+    *b = (struct batch_norm){.rank = own > 1 ? own : 2,
+                             .spatial = kiln_onnx_int(n, "spatial", 1) != 0,
+                             .epsilon = kiln_onnx_real(n, "epsilon", 1e-5),
+                             .momentum = kiln_onnx_real(n, "momentum", 0.9)};
+    if (own < 1)
+        kiln_onnx_refuse(n, "x is one number");
+    for (int i = SCALE; i <= VARIANCE && !n->refused; i++) {
+        const int rank = kiln_onnx_spec(n, i).shape.rank;
+        if (rank != 1 && (b->spatial || rank != b->rank - 1))
+            kiln_onnx_refuse(n, "input %d has rank %d", i, rank);
+        else if (!b->spatial && rank != b->rank - 1 && asks_for_training(n))
+            kiln_onnx_refuse(n, "statistics of each place, and input %d of channels", i);
+    }
+    if (n->refused)
+        return false;
+    b->x = kiln_cast(n->g, kiln_onnx_in(n, X), KILN_F32);
+    if (own == 1) /* one channel */
+        b->x = kiln_unsqueeze(n->g, b->x, 1);
+    return true;
+}
+
+/* A vector [C] as [C, 1, ..] to go with axis 1 of x; values of each place as they are. */
+static kiln_tensor laid(kiln_onnx_node *n, const struct batch_norm *b, int i)
+{
+    const kiln_tensor v = kiln_cast(n->g, kiln_onnx_in(n, i), KILN_F32);
+    kiln_shape shape = {.rank = b->rank - 1, .size = {KILN_REST}};
+    if (kiln_onnx_spec(n, i).shape.rank == b->rank - 1)
+        return v;
+    for (int axis = 1; axis < shape.rank; axis++)
+        shape.size[axis] = 1;
+    return kiln_reshape(n->g, v, shape);
+}
+
+/* The axes that statistics are over: all but 1, the channels; or the first. */
+static kiln_axes averaged(const struct batch_norm *b)
+{
+    kiln_axes axes = {.count = b->spatial ? b->rank - 1 : 1};
     for (int i = 1; i < axes.count; i++)
         axes.axis[i] = i + 1;
     return axes;
 }
 
-/* (x - mean) / sqrt(variance + epsilon) */
-static kiln_tensor normalize(kiln_graph *g, kiln_tensor x, kiln_tensor mean, kiln_tensor variance,
-                             double epsilon)
+/* (x - mean) / sqrt(variance + epsilon) * scale + bias */
+static kiln_tensor normalize(kiln_onnx_node *n, const struct batch_norm *b, kiln_tensor mean,
+                             kiln_tensor variance)
 {
-    return kiln_mul(g, kiln_sub(g, x, mean), kiln_rsqrt(g, kiln_shift(g, variance, epsilon)));
+    const kiln_tensor factor = kiln_rsqrt(n->g, kiln_shift(n->g, variance, b->epsilon));
+    const kiln_tensor y = kiln_mul(n->g, kiln_sub(n->g, b->x, mean), factor);
+    return kiln_add(n->g, kiln_mul(n->g, y, laid(n, b, SCALE)), laid(n, b, BIAS));
 }
 
-static kiln_tensor scale_and_shift(kiln_onnx_node *n, kiln_tensor y, int rank)
+/* y, of x's shape and type. */
+static void give(kiln_onnx_node *n, const struct batch_norm *b, kiln_tensor y)
 {
-    y = kiln_mul(n->g, y, along_channels(n->g, kiln_onnx_in(n, 1), rank));
-    return kiln_add(n->g, y, along_channels(n->g, kiln_onnx_in(n, 2), rank));
+    const kiln_spec x = kiln_onnx_spec(n, X);
+    y = x.shape.rank < b->rank ? kiln_squeeze(n->g, y, 1) : y;
+    kiln_onnx_out(n, Y, kiln_cast(n->g, y, x.type));
 }
 
-/* old * momentum + new * (1 - momentum) */
-static kiln_tensor blend(kiln_onnx_node *n, int input, kiln_tensor moment, double momentum)
+/* A statistic of the batch as it was, and what it makes of the running one: old * momentum + new * (1 - momentum). */
+static void give_statistic(kiln_onnx_node *n, const struct batch_norm *b, int input, kiln_tensor batch)
 {
     const kiln_tensor old = kiln_onnx_in(n, input);
-    return kiln_add(n->g, kiln_scale(n->g, old, momentum),
-                    kiln_scale(n->g, kiln_reshape(n->g, moment, KILN_SHAPE(KILN_REST)), 1 - momentum));
+    const kiln_tensor now = kiln_reshape_to(n->g, batch, old);
+    const kiln_tensor kept = kiln_scale(n->g, kiln_cast(n->g, old, KILN_F32), b->momentum);
+    const kiln_tensor mixed = kiln_add(n->g, kept, kiln_scale(n->g, now, 1 - b->momentum));
+    const kiln_type type = kiln_onnx_spec(n, input).type;
+    kiln_onnx_out(n, input - MEAN + NEW_MEAN, kiln_cast(n->g, mixed, type));
+    kiln_onnx_out(n, input - MEAN + SAVED_MEAN, kiln_cast(n->g, now, type));
 }
 
-/* training_mode: normalize by the batch, and give the statistics that would be kept. */
-static void batch_norm_training(kiln_onnx_node *n, int rank, double epsilon, double momentum)
+/* By running statistics that are states: what a program that trains may learn. */
+static kiln_tensor normalize_learning(kiln_onnx_node *n, const struct batch_norm *b)
 {
-    kiln_tensor variance;
-    const kiln_tensor x = kiln_onnx_in(n, 0),
-                      mean = kiln_moments(n->g, x, axes_but_channels(rank), &variance);
-    kiln_onnx_out(n, 0, scale_and_shift(n, normalize(n->g, x, mean, variance, epsilon), rank));
-    if (n->outputs > 1)
-        kiln_onnx_out(n, 1, blend(n, 3, mean, momentum));
-    if (n->outputs > 2)
-        kiln_onnx_out(n, 2, blend(n, 4, variance, momentum));
-}
-
-/*
- * Statistics of a type of their own, or one for each element of an image instead of a channel (spatial 0, which opset 9 gave up):
- * as the formula says, for prediction.
- */
-static void batch_norm_plain(kiln_onnx_node *n, int rank, double epsilon)
-{
-    const bool each = kiln_onnx_int(n, "spatial", 1) == 0;
-    kiln_tensor in[5];
-    if (kiln_onnx_int(n, "training_mode", 0) || n->outputs > 1)
-        kiln_onnx_refuse(n, each ? "spatial = 0 in training" : "statistics of another type in training");
-    for (int i = 0; i < 5 && !n->refused; i++) {
-        in[i] = kiln_cast(n->g, kiln_onnx_in(n, i), KILN_F32);
-        if (i && !each)
-            in[i] = along_channels(n->g, in[i], rank);
-    }
-    if (n->refused)
-        return;
-    const kiln_tensor y = kiln_mul(n->g, normalize(n->g, in[0], in[3], in[4], epsilon), in[1]);
-    kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_add(n->g, y, in[2]), kiln_onnx_spec(n, 0).type));
+    const double share = 1 - b->momentum;
+    const kiln_batch_norm_params params = {.epsilon = b->epsilon > 0 ? b->epsilon : KILN_ZERO,
+                                           .momentum = share > 0 ? share : KILN_ZERO,
+                                           .frozen = !n->m->params.train};
+    return kiln_batch_norm(n->g, b->x, kiln_cast(n->g, kiln_onnx_in(n, SCALE), KILN_F32),
+                           kiln_cast(n->g, kiln_onnx_in(n, BIAS), KILN_F32), kiln_onnx_in(n, MEAN),
+                           kiln_onnx_in(n, VARIANCE), &params);
 }
 
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n)
 {
-    const double epsilon = kiln_onnx_real(n, "epsilon", 1e-5), momentum = kiln_onnx_real(n, "momentum", 0.9);
-    const int rank = kiln_onnx_spec(n, 0).shape.rank;
-    if (rank < 2) {
-        kiln_onnx_refuse(n, "x has rank %d, wanted 2 or more", rank);
+    const bool training = asks_for_training(n);
+    struct batch_norm b;
+    kiln_tensor mean = KILN_NONE, variance = KILN_NONE;
+    if (!take_batch_norm(n, &b))
         return;
+    const bool kept =
+        b.spatial && n->in[MEAN]->role == KILN_ONNX_STATE && n->in[VARIANCE]->role == KILN_ONNX_STATE;
+    if (training) {
+        mean = kiln_moments(n->g, b.x, averaged(&b), &variance);
+        give_statistic(n, &b, MEAN, mean);
+        give_statistic(n, &b, VARIANCE, variance);
     }
-    if (kiln_onnx_spec(n, 0).type != kiln_onnx_spec(n, 3).type || kiln_onnx_int(n, "spatial", 1) == 0) {
-        batch_norm_plain(n, rank, epsilon);
-        return;
-    }
-    if (kiln_onnx_int(n, "training_mode", 0)) {
-        batch_norm_training(n, rank, epsilon, momentum);
-        return;
-    }
-    const kiln_tensor x = kiln_onnx_in(n, 0), mean = kiln_onnx_in(n, 3), variance = kiln_onnx_in(n, 4);
-    const kiln_batch_norm_params params = {.epsilon = epsilon > 0 ? epsilon : KILN_ZERO,
-                                           .momentum = 1 - momentum,
-                                           .frozen = !n->m->params.train};
-    if (n->in[3]->role == KILN_ONNX_STATE && n->in[4]->role == KILN_ONNX_STATE)
-        kiln_onnx_out(
-            n, 0, kiln_batch_norm(n->g, x, kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), mean, variance, &params));
+    if (kept && (!training || n->m->params.train))
+        give(n, &b, normalize_learning(n, &b));
+    else if (training)
+        give(n, &b, normalize(n, &b, mean, variance));
     else
-        kiln_onnx_out(n, 0,
-                      scale_and_shift(n,
-                                      normalize(n->g, x, along_channels(n->g, mean, rank),
-                                                along_channels(n->g, variance, rank), epsilon),
-                                      rank));
+        give(n, &b, normalize(n, &b, laid(n, &b, MEAN), laid(n, &b, VARIANCE)));
 }
+
+/* Other normalization ------------------------------------------------------------------------------------ */
 
 /* An epsilon of 0 means none. */
 static double epsilon_of(kiln_onnx_node *n)

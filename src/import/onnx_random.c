@@ -5,6 +5,16 @@
 
 #include "import/onnx.h"
 
+/* The source of the attribute's seed; KILN_NONE where there is none: the weights' own. */
+static kiln_tensor seeded(kiln_onnx_node *n, float seed)
+{
+    int32_t source[2] = {0, 0};
+    memcpy(source, &seed, sizeof seed);
+    if (!kiln_onnx_has_attribute(n, "seed"))
+        return KILN_NONE;
+    return kiln_constant(n->g, &(kiln_array){.data = source, .type = KILN_I32, .shape = KILN_SHAPE(2)});
+}
+
 /* The source; and the type of the attribute, or `otherwise`. */
 static bool take(kiln_onnx_node *n, kiln_type otherwise, kiln_random_params *out, kiln_type *type)
 {
@@ -12,13 +22,7 @@ static bool take(kiln_onnx_node *n, kiln_type otherwise, kiln_random_params *out
     *type = otherwise;
     if (kiln_onnx_has_attribute(n, "dtype") && !kiln_onnx_type((int)kiln_onnx_int(n, "dtype", 0), type))
         kiln_onnx_refuse(n, "a type that is not supported");
-    if (kiln_onnx_has_attribute(n, "seed")) {
-        const float seed = (float)kiln_onnx_real(n, "seed", 0);
-        int32_t source[2] = {0, 0};
-        memcpy(source, &seed, sizeof seed);
-        out->source =
-            kiln_constant(n->g, &(kiln_array){.data = source, .type = KILN_I32, .shape = KILN_SHAPE(2)});
-    }
+    out->source = seeded(n, (float)kiln_onnx_real(n, "seed", 0));
     return !n->refused;
 }
 
@@ -82,4 +86,80 @@ void kiln_onnx_build_multinomial(kiln_onnx_node *n)
     kiln_type type;
     if (take(n, KILN_I32, &p.random, &type))
         kiln_onnx_out(n, 0, kiln_cast(n->g, kiln_multinomial(n->g, scores, count, &p), type));
+}
+
+/* Dropout ------------------------------------------------------------------------------------------------ */
+
+enum { X, RATIO, TRAINING };
+
+/* A node drops by an attribute, an input, or never by itself; and in programs that train, if the caller asks for it. */
+struct dropout {
+    kiln_tensor x, rate;  /* F32; rate a scalar */
+    kiln_tensor training; /* where the run decides */
+    double known_rate;    /* -1: the run decides */
+    bool always;
+};
+
+static void take_dropout(kiln_onnx_node *n, struct dropout *d)
+{
+    double number = 0;
+    const double ratio = n->opset < 12 ? kiln_onnx_real(n, "ratio", 0.5) : 0.5;
+    *d = (struct dropout){.x = kiln_cast(n->g, kiln_onnx_in(n, X), KILN_F32), .known_rate = ratio};
+    if (n->opset < 7)
+        d->always = !kiln_onnx_int(n, "is_test", 0);
+    d->rate = kiln_scalar(n->g, KILN_F32, ratio);
+    if (kiln_onnx_has(n, RATIO)) {
+        d->known_rate = kiln_onnx_number(n, RATIO, &number) ? number : -1;
+        d->rate = kiln_cast(n->g, kiln_reshape(n->g, kiln_onnx_in(n, RATIO), KILN_SCALAR), KILN_F32);
+    }
+    if (!kiln_onnx_has(n, TRAINING))
+        return;
+    if (kiln_onnx_number(n, TRAINING, &number))
+        d->always = number != 0;
+    else
+        d->training = kiln_reshape(n->g, kiln_onnx_in(n, TRAINING), KILN_SCALAR);
+}
+
+/* The mask: BOOL, before opset 10 of x's type. */
+static void give_mask(kiln_onnx_node *n, kiln_tensor kept)
+{
+    if (n->outputs > 1)
+        kiln_onnx_out(n, 1, n->opset < 10 ? kiln_cast(n->g, kept, kiln_onnx_spec(n, X).type) : kept);
+}
+
+/* kept ? x / (1 - rate) : 0, where this is asked for. */
+static void drop(kiln_onnx_node *n, const struct dropout *d)
+{
+    kiln_graph *g = n->g;
+    const kiln_random_params p = {.source = seeded(n, (float)kiln_onnx_int(n, "seed", 0))};
+    const kiln_tensor all = kiln_cast(g, kiln_ones_like(g, d->x), KILN_BOOL);
+    const kiln_tensor factor = kiln_reciprocal(g, kiln_shift(g, kiln_neg(g, d->rate), 1));
+    kiln_tensor kept = kiln_greater_equal(g, kiln_random_uniform_like(g, d->x, 0, 1, &p), d->rate);
+    kiln_tensor y = kiln_where(g, kept, kiln_mul(g, d->x, factor), kiln_scalar(g, KILN_F32, 0));
+    if (d->training.id) {
+        y = kiln_where(g, d->training, y, d->x);
+        kept = kiln_or(g, kept, kiln_not(g, d->training));
+    } else if (!d->always) {
+        y = kiln_by_mode(g, y, d->x);
+        kept = kiln_by_mode(g, kept, all);
+    }
+    kiln_onnx_out(n, 0, kiln_cast(g, y, kiln_onnx_spec(n, X).type));
+    give_mask(n, kept);
+}
+
+void kiln_onnx_build_dropout(kiln_onnx_node *n)
+{
+    const bool masks = n->outputs > 1 && n->out[1];
+    struct dropout d;
+    take_dropout(n, &d);
+    if (n->refused || kiln_graph_status(n->g))
+        return;
+    const bool asked = n->m->params.train, own = d.always || d.training.id, rated = d.known_rate != 0;
+    if (rated && (own || (asked && (masks || d.known_rate < 0 || d.known_rate >= 1)))) {
+        drop(n, &d);
+        return;
+    }
+    const kiln_tensor x = kiln_onnx_in(n, X);
+    kiln_onnx_out(n, 0, rated && asked ? kiln_dropout(n->g, x, d.known_rate) : x);
+    give_mask(n, kiln_cast(n->g, kiln_ones_like(n->g, x), KILN_BOOL));
 }
