@@ -2,7 +2,7 @@
  * recurrent_kernel.c - the contracts of recurrent and recurrent_grad: units and variants.
  *
  * On a GPU, a workgroup takes a few sequences through all steps where its shared memory holds their states, forward, or the
- * gradients of their gates, backward. More sequences a workgroup share what is read of the weights, fewer leave more workgroups
+ * gradients of their gates, backward (drivers that run on the CPU: an image). More sequences a workgroup share what is read of the weights, fewer leave more workgroups
  * to run side by side.
  */
 #include "device/caps.h"
@@ -36,7 +36,7 @@ static double flops(const kiln_dispatch *d)
 /* How a workgroup shares its work: sequences, units a lane takes at a time, lanes. */
 struct share {
     uint32_t rows, units, lanes;
-    bool image;
+    bool image; /* what the lanes share lies there, and the weights are texels */
 };
 
 /* Floats of shared memory that a sequence needs. */
@@ -71,20 +71,25 @@ static bool fits_image(const kiln_caps *caps, const kiln_dispatch *d, uint64_t r
 }
 
 /*
- * Lanes of a driver that runs on the CPU run one after another: few of them, with more work each. Where eight are one vector
- * (llvmpipe) a workgroup is one, and what it shares lies in an image: there, shared memory is read float by float.
+ * Lanes of a driver that runs on the CPU run one after another: few of them, with more work each, and what they share lies in an
+ * image, because shared memory is read float by float there.
  */
+static struct share software_share(const kiln_caps *caps, const kiln_dispatch *d, bool gradient,
+                                   uint64_t room)
+{
+    const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;
+    const uint32_t rows = rows_for(1, units(d), 2);
+    if (fits_texels(caps, d, gradient) && fits_image(caps, d, room))
+        return (struct share){one_gate || rows < 4 ? rows : 4, 4, 8, true};
+    return (struct share){rows_for(room, units(d), 2), one_gate ? 4 : 1, one_gate ? 32 : 64, false};
+}
+
 static struct share share_of(const kiln_caps *caps, const kiln_dispatch *d, bool gradient)
 {
-    enum { VECTOR = 8 };
     const uint64_t room = room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
-    const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;
-    if (!caps->software)
-        return (struct share){rows_for(room, units(d), 16), 1, 128, false};
-    if (caps->subgroup != VECTOR || !fits_texels(caps, d, gradient) || !fits_image(caps, d, room))
-        return (struct share){rows_for(room, units(d), 2), one_gate ? 4 : 1, one_gate ? 32 : 64, false};
-    const uint32_t rows = rows_for(1, units(d), 2);
-    return (struct share){one_gate || rows < 4 ? rows : 4, 4, VECTOR, true};
+    if (caps->software)
+        return software_share(caps, d, gradient, room);
+    return (struct share){rows_for(room, units(d), 16), 1, 128, false};
 }
 
 bool kiln_recurrent_suits_groups(const kiln_caps *caps, const struct kiln_recurrent *p,
@@ -107,11 +112,11 @@ static bool is_sequence(const kiln_dispatch *d, bool gradient)
 }
 
 /* Whether a variant of that share takes the dispatch. */
-static bool takes(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own, bool texels)
+static bool takes(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own)
 {
     const struct share best = share_of(caps, d, gradient);
     return is_sequence(d, gradient) && best.rows == own.rows && best.units == own.units &&
-           best.lanes == own.lanes && best.image == own.image && (!texels || fits_texels(caps, d, gradient));
+           best.lanes == own.lanes && best.image == own.image;
 }
 
 static uint64_t slices(const kiln_dispatch *d, uint32_t rows)
@@ -126,54 +131,50 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
            room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
 }
 
-/* A variant that takes all steps, of recurrent (the weights are binding 1) or of its gradient (0); w: its part of a share. */
-#define SEQUENCE(id, gradient, shader, through_texels, in_image, r, u, l)                   \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                 \
-    {                                                                                       \
-        return takes(caps, d, gradient, (struct share){r, u, l, in_image}, through_texels); \
-    }                                                                                       \
-    static uint64_t id##_groups(const kiln_caps *caps, const kiln_dispatch *d)              \
-    {                                                                                       \
-        (void)caps;                                                                         \
-        return slices(d, r);                                                                \
-    }                                                                                       \
-    static uint64_t id##_scratch(const kiln_caps *caps, const kiln_dispatch *d)             \
-    {                                                                                       \
-        (void)caps;                                                                         \
-        return in_image ? image_bytes(d, gradient, r) : 0;                                  \
-    }                                                                                       \
-    static const uint32_t id##_tuning[] = {r, u};                                           \
-    static const kiln_variant id = {.name = #id,                                            \
-                                    .accepts = id##_accepts,                                \
-                                    .groups = id##_groups,                                  \
-                                    .scratch = in_image ? id##_scratch : NULL,              \
-                                    .scratch_fours = in_image,                              \
-                                    .spirv = &kiln_spirv_##shader,                          \
-                                    .lanes = l,                                             \
-                                    .texels = through_texels ? 1 << !(gradient) : 0,        \
-                                    .texel_width = 4,                                       \
-                                    .tuning = id##_tuning,                                  \
+/* A variant that takes all steps, of recurrent (the weights are binding 1) or of its gradient (0), by its share. */
+#define SEQUENCE(id, gradient, shader, in_image, r, u, l)                       \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)     \
+    {                                                                           \
+        return takes(caps, d, gradient, (struct share){r, u, l, in_image});     \
+    }                                                                           \
+    static uint64_t id##_groups(const kiln_caps *caps, const kiln_dispatch *d)  \
+    {                                                                           \
+        (void)caps;                                                             \
+        return slices(d, r);                                                    \
+    }                                                                           \
+    static uint64_t id##_scratch(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                           \
+        (void)caps;                                                             \
+        return in_image ? image_bytes(d, gradient, r) : 0;                      \
+    }                                                                           \
+    static const uint32_t id##_tuning[] = {r, u};                               \
+    static const kiln_variant id = {.name = #id,                                \
+                                    .accepts = id##_accepts,                    \
+                                    .groups = id##_groups,                      \
+                                    .scratch = in_image ? id##_scratch : NULL,  \
+                                    .scratch_fours = in_image,                  \
+                                    .spirv = &kiln_spirv_##shader,              \
+                                    .lanes = l,                                 \
+                                    .texels = in_image ? 1 << !(gradient) : 0,  \
+                                    .texel_width = 4,                           \
+                                    .tuning = id##_tuning,                      \
                                     .tuning_count = 2}
 
 /* The same for 8, 4, 2 and 1 sequences. */
-#define SEQUENCES(id, gradient, shader, through_texels, in_image, u, l)    \
-    SEQUENCE(id##_8, gradient, shader, through_texels, in_image, 8, u, l); \
-    SEQUENCE(id##_4, gradient, shader, through_texels, in_image, 4, u, l); \
-    SEQUENCE(id##_2, gradient, shader, through_texels, in_image, 2, u, l); \
-    SEQUENCE(id##_1, gradient, shader, through_texels, in_image, 1, u, l)
+#define SEQUENCES(id, gradient, shader, in_image, u, l)    \
+    SEQUENCE(id##_8, gradient, shader, in_image, 8, u, l); \
+    SEQUENCE(id##_4, gradient, shader, in_image, 4, u, l); \
+    SEQUENCE(id##_2, gradient, shader, in_image, 2, u, l); \
+    SEQUENCE(id##_1, gradient, shader, in_image, 1, u, l)
 #define EACH(id) &id##_8, &id##_4, &id##_2, &id##_1
 
-SEQUENCES(sequence, false, recurrent, false, false, 1, 128);
-SEQUENCES(serial, false, recurrent, false, false, 1, 64);
-SEQUENCES(serial_texels, false, recurrent_texels, true, false, 1, 64);
-SEQUENCES(units_, false, recurrent, false, false, 4, 32);
-SEQUENCES(units_texels, false, recurrent_texels, true, false, 4, 32);
-SEQUENCES(image, false, recurrent_image, true, true, 4, 8);
-SEQUENCES(back, true, recurrent_grad, false, false, 1, 128);
-SEQUENCES(back_serial, true, recurrent_grad, false, false, 4, 32);
-SEQUENCES(back_serial_texels, true, recurrent_grad_texels, true, false, 4, 32);
-
-SEQUENCES(back_image, true, recurrent_grad_image, true, true, 4, 8);
+SEQUENCES(sequence, false, recurrent, false, 1, 128);
+SEQUENCES(serial, false, recurrent, false, 1, 64);
+SEQUENCES(units_, false, recurrent, false, 4, 32);
+SEQUENCES(image, false, recurrent_image, true, 4, 8);
+SEQUENCES(back, true, recurrent_grad, false, 1, 128);
+SEQUENCES(back_serial, true, recurrent_grad, false, 4, 32);
+SEQUENCES(back_image, true, recurrent_grad_image, true, 4, 8);
 
 /* A variant that takes one step, 8 sequences and 64 units a workgroup. */
 enum { STEP_ROWS = 8, STEP_UNITS = 64 };
@@ -218,9 +219,8 @@ const kiln_kernel kiln_kernel_recurrent = {
     .units = units,
     .reference = kiln_reference_recurrent_f32,
     .reference_f64 = kiln_reference_recurrent_f64,
-    .gpu = (const kiln_variant *const[]){EACH(image), EACH(serial_texels), EACH(units_texels), EACH(serial),
-                                         EACH(units_), EACH(sequence), &step_texels, &step_units_texels,
-                                         &step_units, &step, NULL},
+    .gpu = (const kiln_variant *const[]){EACH(image), EACH(serial), EACH(units_), EACH(sequence),
+                                         &step_texels, &step_units_texels, &step_units, &step, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_slices, NULL},
     .flops = flops,
 };
@@ -234,9 +234,8 @@ const kiln_kernel kiln_kernel_recurrent_grad = {
     .units = units,
     .reference = kiln_reference_recurrent_grad_f32,
     .reference_f64 = kiln_reference_recurrent_grad_f64,
-    .gpu = (const kiln_variant *const[]){EACH(back_image), EACH(back_serial_texels), EACH(back_serial),
-                                         EACH(back), &back_step_units_texels, &back_step_units, &back_step,
-                                         NULL},
+    .gpu = (const kiln_variant *const[]){EACH(back_image), EACH(back_serial), EACH(back),
+                                         &back_step_units_texels, &back_step_units, &back_step, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_grad_slices, NULL},
     .flops = flops,
 };
