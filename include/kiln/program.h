@@ -55,6 +55,10 @@ typedef struct kiln_program_params {
     const kiln_program_buffer *buffers; /* own buffers of inputs and outputs; their sizes must be known */
     int buffer_count;
     bool profile; /* time each command (kiln_program_profile) */
+    /* with the first run, give up what its plan does not read of the weights once it has packed them: memory of the host goes
+     * back to the system. From then on the weights can neither be read, written nor saved, and only this program runs with
+     * them, with the sizes of that run */
+    bool give_up;
 } kiln_program_params;
 
 /**
@@ -131,7 +135,8 @@ KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(voi
 
 /** One command of the newest plan and the seconds it took in the last run; 0 before the first. */
 typedef struct kiln_command_time {
-    const char *op; /* the operator's name; a loan */
+    const char *op;   /* the operator's name; a loan, as the others */
+    const char *node; /* the name of the node that it is for, with its scopes; "" where it has none */
     const char *kernel;
     const char *variant;
     double seconds;

@@ -7,6 +7,7 @@
  * target is replaced, not the link; what is no regular file (a folder, /dev/null) is refused, as rename would
  * replace it.
  */
+#define _DEFAULT_SOURCE 1 /* madvise: POSIX's own does nothing on Linux */
 #include "base/file.h"
 
 #include <errno.h>
@@ -72,6 +73,15 @@ kiln_status kiln_file_map(struct kiln_file *f, const char *path)
     status = map(f, path, file);
     close(file);
     return status;
+}
+
+void kiln_file_forget(const struct kiln_file *f, const void *from, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)from + page - 1) / page * page,
+                    end = ((uintptr_t)from + bytes) / page * page;
+    if (f->size > 0 && end > first)
+        madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 void kiln_file_unmap(struct kiln_file *f)

@@ -35,6 +35,7 @@ enum { KILN_COMMAND_KINDS = KILN_COMMAND_END + 1 };
 struct kiln_command {
     enum kiln_command_kind kind;
     const char *label; /* the operator's name, for prints and profiles; a loan from the list */
+    const char *node;  /* the node's, or NULL; as above */
     union {
         struct kiln_dispatch_command {
             /* kernel, variant, block, constants; its bind[] is not used here */

@@ -63,6 +63,7 @@ struct kiln_onnx_value {
     const char *name;
     int index;          /* in kiln_onnx.value, where it may stand again under other names */
     bool refused;       /* made by a node that could not be built */
+    bool initializer;   /* of the model: a constant has its name in the graph */
     bool absent;        /* an input of a function that its call leaves out */
     kiln_tensor tensor; /* KILN_NONE until a node needs it in the graph */
     bool known;         /* its elements are known while reading: */

@@ -50,6 +50,7 @@ static void keep(struct kiln_onnx *m, const struct kiln_map *roles, const char *
     v->known = true;
     v->spec = (kiln_spec){array->type, array->shape};
     v->data = array->data;
+    v->initializer = m->graph == m->model->graph;
     v->role = role > 0 && array->type == KILN_F32 ? (enum kiln_onnx_role)role : KILN_ONNX_CONSTANT;
 }
 
@@ -437,6 +438,18 @@ static kiln_status build_graph(struct kiln_onnx *m)
     return status;
 }
 
+/* What was read of another file once is not read again. */
+static void forget(const struct kiln_onnx *m, const kiln_array *values)
+{
+    const uintptr_t from = (uintptr_t)values->data;
+    for (int i = 0; i < m->shared->file.count; i++) {
+        const struct kiln_file *f = &m->shared->file.data[i];
+        if (from >= (uintptr_t)f->data && from - (uintptr_t)f->data < f->size)
+            kiln_file_forget(f, values->data,
+                             (size_t)kiln_shape_count(&values->shape) * kiln_type_size(values->type));
+    }
+}
+
 static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
 {
     kiln_status status = kiln_weights_create(weights, m->g, NULL);
@@ -445,8 +458,10 @@ static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
         const kiln_array values = {.data = (void *)(uintptr_t)v->data,
                                    .type = v->spec.type,
                                    .shape = v->spec.shape};
-        if (v->role != KILN_ONNX_CONSTANT && v->tensor.id && v->index == i)
-            status = kiln_weights_write(*weights, v->name, &values);
+        if (v->role == KILN_ONNX_CONSTANT || !v->tensor.id || v->index != i)
+            continue;
+        status = kiln_weights_write(*weights, v->name, &values);
+        forget(m, &values);
     }
     return status;
 }
@@ -460,21 +475,15 @@ static void finish_shared(struct kiln_onnx_shared *s)
     kiln_map_finish(&s->locations);
 }
 
-kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
-                           size_t size, const kiln_onnx_params *params)
+/* The model becomes a graph and weights, and is freed. */
+static kiln_status build_model(kiln_graph **graph, kiln_weights **weights, const char *path,
+                               Onnx__ModelProto *model, const kiln_onnx_params *params)
 {
     struct kiln_onnx_shared shared = {.dense_left = KILN_ONNX_MOST_DENSE, .items_left = KILN_ONNX_ALL_ITEMS};
-    struct kiln_onnx m = {.path = path,
-                          .params = params ? *params : (kiln_onnx_params){0},
-                          .shared = &shared};
-    kiln_status status = KILN_ERROR_FILE;
-    Onnx__ModelProto *model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, data, size);
-    *graph = NULL;
-    *weights = NULL;
-    m.model = model;
-    if (model)
-        status =
-            kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL});
+    struct kiln_onnx m = {
+        .path = path, .params = params ? *params : (kiln_onnx_params){0}, .shared = &shared, .model = model};
+    kiln_status status =
+        kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL});
     if (!status)
         status = build_graph(&m);
     if (!status)
@@ -495,15 +504,26 @@ kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const cha
     return status;
 }
 
+kiln_status kiln_onnx_read(kiln_graph **graph, kiln_weights **weights, const char *path, const void *data,
+                           size_t size, const kiln_onnx_params *params)
+{
+    Onnx__ModelProto *model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, data, size);
+    *graph = NULL;
+    *weights = NULL;
+    return model ? build_model(graph, weights, path, model, params) : KILN_ERROR_FILE;
+}
+
+/* Unpacking copies all there is, so that the file's memory goes before the weights take theirs. */
 kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
                            const kiln_onnx_params *params)
 {
     struct kiln_file file = {0};
     *graph = NULL;
     *weights = NULL;
-    kiln_status status = kiln_file_map(&file, path);
-    if (!status)
-        status = kiln_onnx_read(graph, weights, path, file.data, file.size, params);
+    const kiln_status status = kiln_file_map(&file, path);
+    if (status)
+        return status;
+    Onnx__ModelProto *model = kiln_onnx_unpack(path, &onnx__model_proto__descriptor, file.data, file.size);
     kiln_file_unmap(&file);
-    return status;
+    return model ? build_model(graph, weights, path, model, params) : KILN_ERROR_FILE;
 }

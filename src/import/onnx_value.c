@@ -160,8 +160,10 @@ static kiln_tensor declare(struct kiln_onnx *m, const struct kiln_onnx_value *v)
         return kiln_parameter(m->g, v->name, s.shape, &zeros);
     if (v->role == KILN_ONNX_STATE)
         return kiln_state(m->g, v->name, s.type, s.shape, KILN_STORE_WEIGHTS);
-    return kiln_constant(m->g,
-                         &(kiln_array){.data = (void *)(uintptr_t)v->data, .type = s.type, .shape = s.shape});
+    const kiln_tensor constant =
+        kiln_constant(m->g,
+                      &(kiln_array){.data = (void *)(uintptr_t)v->data, .type = s.type, .shape = s.shape});
+    return v->initializer && !kiln_find(m->g, v->name).id ? kiln_name(m->g, constant, v->name) : constant;
 }
 
 kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type)

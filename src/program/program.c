@@ -316,6 +316,8 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     if (params->precision == KILN_PRECISION_F64 && !dev->caps.f64)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"",
                          dev->info.name);
+    if (params->train && params->give_up)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "program: one that trains cannot give up its weights");
     kiln_program *p = calloc(1, sizeof *p);
     if (!p)
         return out_of_memory();
@@ -326,6 +328,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->storage = kiln_storage_of(&dev->caps, params->precision == KILN_PRECISION_F64);
     p->budget = params->budget;
     p->profile = params->profile;
+    p->give_up = params->give_up;
     if (p->profile)
         dev->profile = true; /* what is baked from now on is timed */
     kiln_status status = take_parts(p, w, params);
@@ -628,6 +631,8 @@ kiln_status kiln_program_run(kiln_program *p)
         status = kiln_submit(p->dev, work, count, &p->ticket);
     if (!status)
         after_submit(p, r, slot);
+    if (!status && p->give_up && !p->weights->store->owner)
+        status = kiln_program_give_up(p, r);
     return status;
 }
 

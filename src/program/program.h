@@ -81,12 +81,16 @@ struct kiln_program {
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
     enum kiln_storage storage;
-    bool train, profile;
+    bool train, profile, give_up;
 };
 
 /** The ready plan for these sizes (by symbol of the program): found or made. ready.c */
 kiln_status kiln_program_ready(kiln_program *p, const int64_t *size, struct kiln_ready **out);
 void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready);
+/** After a run by this plan: return the weights' memory that its body does not read. give_up.c */
+kiln_status kiln_program_give_up(kiln_program *p, const struct kiln_ready *r);
+/** Whether a plan, or a new one (NULL), may use the weights: what was given up serves one alone. */
+kiln_status kiln_program_has_weights(const kiln_program *p, const struct kiln_ready *r);
 /** The list that copies an input's slot to the device. */
 kiln_status kiln_ready_upload(kiln_program *p, struct kiln_ready *r, int input, struct kiln_baked **out);
 /** Bytes of staging memory that the program holds. */

@@ -408,6 +408,8 @@ void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready)
         kiln_wait(p->dev, p->ticket);
     if (p->last == r)
         p->last = NULL;
+    if (p->weights->store->owner == r)
+        p->weights->store->owner = p->weights->store; /* nobody's: what it had in its own form is gone */
     kiln_unbake(p->dev, &r->prologue);
     kiln_unbake(p->dev, &r->body);
     for (int s = 0; s < KILN_SLOTS; s++)
@@ -452,12 +454,14 @@ kiln_status kiln_program_ready(kiln_program *p, const int64_t *size, struct kiln
             continue;
         r->used = ++p->uses;
         *out = r;
-        return KILN_OK;
+        return kiln_program_has_weights(p, r);
     }
-    if (p->ready.count >= MOST_READY)
+    struct kiln_ready *r = NULL;
+    kiln_status status = kiln_program_has_weights(p, NULL);
+    if (!status && p->ready.count >= MOST_READY)
         drop_oldest(p);
-    struct kiln_ready *r;
-    kiln_status status = make(p, size, &r);
+    if (!status)
+        status = make(p, size, &r);
     if (!status && !kiln_vec_push(&p->ready, r))
         status = out_of_memory();
     if (status) {
@@ -545,7 +549,7 @@ kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, 
 static kiln_command_time time_of(const kiln_program *p, const struct kiln_ready *r, int index)
 {
     const struct kiln_command *c = &r->body_list.command[index];
-    kiln_command_time t = {.op = c->label, .kernel = "copy", .variant = ""};
+    kiln_command_time t = {.op = c->label, .node = c->node ? c->node : "", .kernel = "copy", .variant = ""};
     if (c->kind == KILN_COMMAND_DISPATCH) {
         t.kernel = c->as.dispatch.dispatch->kernel->name;
         t.variant = c->as.dispatch.dispatch->variant->name;

@@ -249,6 +249,13 @@ kiln_status kiln_store_copy(struct kiln_store_data *s, kiln_device *dev, enum ki
     return status;
 }
 
+/* Whether the values are here; a plan that runs without them gave them up. */
+static kiln_status check_there(const struct kiln_store_data *s)
+{
+    return s->owner ? kiln_fail(KILN_ERROR_ARGUMENT, "weights: a program was told to give them up, and has")
+                    : KILN_OK;
+}
+
 /* Values ------------------------------------------------------------------------------------------------- */
 
 static struct kiln_buffer *buffer_of(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
@@ -294,25 +301,42 @@ static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_
     return status;
 }
 
-/* Tensor by tensor, through doubles: what a copy of another precision or device holds. */
+/* Where a tensor's values lie in the host's copy, if as that type; NULL elsewhere. */
+static void *in_place(const struct kiln_copy *c, int arena, const struct kiln_entry *e, kiln_type type)
+{
+    if (c->dev || kiln_storage_type(e->spec.type, c->storage) != type)
+        return NULL;
+    return (unsigned char *)buffer_of(c, arena, e)->map +
+           e->element * (e->parameter ? kiln_type_size(type) : 8);
+}
+
+static kiln_status transfer_entry(struct kiln_copy *from, struct kiln_copy *to, int arena,
+                                  const struct kiln_entry *e, kiln_type type)
+{
+    void *there = in_place(from, arena, e, type);
+    void *values =
+        there ? there : malloc((size_t)kiln_shape_count(&e->spec.shape) * kiln_type_size(type) + 1);
+    kiln_status status = values ? KILN_OK : out_of_memory();
+    if (!status && !there)
+        status = move_entry(from, arena, e, values, type, false);
+    if (!status)
+        status = move_entry(to, arena, e, values, type, true);
+    if (!there)
+        free(values);
+    return status;
+}
+
+/* Tensor by tensor: what a copy of another precision or device holds. */
 static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, struct kiln_copy *to)
 {
+    const bool both = is_double(from) && is_double(to);
     kiln_status status = KILN_OK;
     for (int i = 0; i < s->entry.count && !status; i++) {
         const struct kiln_entry *e = &s->entry.data[i];
-        const size_t count = (size_t)kiln_shape_count(&e->spec.shape);
-        double *values = malloc(count * sizeof *values + 1);
         const kiln_type type =
-            kiln_storage_type(e->spec.type,
-                              is_double(from) && is_double(to) ? KILN_STORAGE_DOUBLE : KILN_STORAGE_SINGLE);
-        for (int a = 0; a < (e->parameter ? s->arena.count : 1) && values && !status; a++) {
-            status = move_entry(from, a, e, values, type, false);
-            if (!status)
-                status = move_entry(to, a, e, values, type, true);
-        }
-        if (!values)
-            status = out_of_memory();
-        free(values);
+            kiln_storage_type(e->spec.type, both ? KILN_STORAGE_DOUBLE : KILN_STORAGE_SINGLE);
+        for (int a = 0; a < (e->parameter ? s->arena.count : 1) && !status; a++)
+            status = transfer_entry(from, to, a, e, type);
     }
     return status;
 }
@@ -335,7 +359,9 @@ static kiln_status refresh(struct kiln_store_data *s, struct kiln_copy *c)
     kiln_status status = complete(s, c);
     struct kiln_copy *from = newest(s);
     if (!status && c->version != s->version) {
-        status = complete(s, from);
+        status = check_there(s);
+        if (!status)
+            status = complete(s, from);
         if (!status)
             status = transfer(s, from, c);
         if (!status) {
@@ -371,7 +397,9 @@ kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct ki
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
-    kiln_status status = complete(s, c);
+    kiln_status status = check_there(s);
+    if (!status)
+        status = complete(s, c);
     if (!status)
         status = move_entry(c, arena, e, to, type, false);
     pthread_mutex_unlock(&s->lock);
@@ -383,7 +411,9 @@ kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct ki
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
-    kiln_status status = complete(s, c);
+    kiln_status status = check_there(s);
+    if (!status)
+        status = complete(s, c);
     if (!status)
         status = move_entry(c, arena, e, (void *)(uintptr_t)from, type, true);
     if (!status)
@@ -404,11 +434,13 @@ kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, fl
 
 /* Initial values ----------------------------------------------------------------------------------------- */
 
-static kiln_status draw(struct kiln_store_data *s, struct kiln_copy *c, int first)
+static kiln_status draw(struct kiln_store_data *s, struct kiln_copy *c, int first, bool fresh)
 {
     kiln_status status = KILN_OK;
     for (int i = first; i < s->entry.count && !status; i++) {
         const struct kiln_entry *e = &s->entry.data[i];
+        if (fresh && e->init.kind == KILN_INIT_ZEROS)
+            continue; /* as the memory is */
         double *values = malloc((size_t)kiln_shape_count(&e->spec.shape) * sizeof *values + 1);
         if (!values)
             return out_of_memory();
@@ -430,7 +462,7 @@ kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g)
     if (!status)
         status = complete(s, c);
     if (!status && s->entry.count > before) {
-        status = draw(s, c, before);
+        status = draw(s, c, before, true);
         c->version = ++s->version;
     }
     pthread_mutex_unlock(&s->lock);
@@ -441,7 +473,9 @@ kiln_status kiln_store_reset(struct kiln_store_data *s)
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
-    const kiln_status status = draw(s, c, 0);
+    kiln_status status = check_there(s);
+    if (!status)
+        status = draw(s, c, 0, false);
     c->version = ++s->version;
     pthread_mutex_unlock(&s->lock);
     return status;

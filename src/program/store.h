@@ -53,6 +53,7 @@ struct kiln_store_data {
     KILN_VEC(uint64_t) state_chunk; /* 8-byte elements of each state chunk */
     KILN_VEC(const char *) arena;   /* 0 is "parameter" */
     KILN_VEC(struct kiln_copy *) copy;
+    const void *owner; /* the plan for which the values were given up (give_up.c); NULL: they are here */
     /* of the newest copy: from 1, grows with each write. A copy of version 0 holds nothing */
     uint64_t version;
 };

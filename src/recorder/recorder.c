@@ -40,7 +40,9 @@ static bool record_dispatch(struct recording *r, const struct kiln_step *s)
 {
     const struct kiln_caps *caps = &r->params->plan->dev->caps;
     const kiln_dispatch *d = s->dispatch;
-    struct kiln_command c = {.kind = KILN_COMMAND_DISPATCH, .label = s->node->op->name};
+    struct kiln_command c = {.kind = KILN_COMMAND_DISPATCH,
+                             .label = s->node->op->name,
+                             .node = s->node->name};
     c.as.dispatch.dispatch = d;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
         c.as.dispatch.bind[i] = i < d->kernel->bindings
@@ -67,7 +69,7 @@ static bool record_step(struct recording *r, const struct kiln_step *s)
 {
     if (s->kind == KILN_COMMAND_DISPATCH)
         return record_dispatch(r, s);
-    struct kiln_command c = {.kind = s->kind, .label = s->node->op->name};
+    struct kiln_command c = {.kind = s->kind, .label = s->node->op->name, .node = s->node->name};
     if (s->kind == KILN_COMMAND_REPEAT)
         c.as.repeat.count = s->count;
     if (!s->touches) /* the ends of a repeat without a flag */

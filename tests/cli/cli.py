@@ -188,6 +188,13 @@ def test_inspect(folder):
     model = json.loads(kiln("inspect", NETWORK, "--json").stdout)
     assert [tensor["name"] for tensor in model["outputs"]] == ["y", "z"]
     assert "conv" in [command["kernel"] for command in model["commands"]]
+    assert all(command["node"] for command in model["commands"]) and model["states"], model
+    assert model["ready_seconds"] > 0 and model["memory"]["process_peak_mb"] >= model["memory"]["process_mb"] > 0, model
+    roles = TESTS / "golden/onnx/external_data/model.onnx"
+    model = json.loads(kiln("inspect", roles, "--json").stdout)
+    assert [[t["name"] for t in model[k]] for k in ("parameters", "states", "constants")] == [["w", "b"], [], ["i"]], model
+    text = kiln("inspect", roles, "--weights").stdout
+    assert "constant i " in text and "16 bytes of constants" in text and "ready in" in text, text
     expect_failure(kiln("inspect"), 2, "MODEL.onnx")
     expect_failure(kiln("inspect", folder / "nothing.onnx"), 1, "nothing.onnx")
     (folder / "text.onnx").write_text("no model")

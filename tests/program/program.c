@@ -271,3 +271,52 @@ Test(program, a_device_without_memory_says_so_and_stays_usable)
     }
     finish(&n);
 }
+
+/* y = x exp(w): the exponentials are the plan's own, and w itself is read no more. */
+Test(program, weights_that_are_given_up_serve_the_plan_that_has_them_in_its_own_form_alone)
+{
+    enum { ROWS = 256, COLUMNS = 64 };
+    static float values[ROWS * COLUMNS], x[2 * ROWS];
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        values[i] = -1;
+    for (int i = 0; i < 2 * ROWS; i++)
+        x[i] = 1;
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        kiln_graph *g = new_graph();
+        const kiln_tensor in = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, ROWS));
+        const kiln_tensor w = kiln_parameter(g, "w", KILN_SHAPE(ROWS, COLUMNS), NULL);
+        const kiln_tensor y = kiln_sum(g, kiln_matmul(g, in, kiln_exp(g, w), NULL), NULL);
+        kiln_weights *weights = new_weights(g, 1);
+        kiln_program *p = NULL, *other = new_program(dev, g, weights, KILN_RUN(y), false);
+        TRY(kiln_weights_write(weights, "w", FLOATS(values, ROWS, COLUMNS)));
+        keep_lines();
+        EXPECT_REFUSED(kiln_program_create(&p, dev, g, weights,
+                                           &(kiln_program_params){.train = true, .give_up = true}),
+                       KILN_ERROR_ARGUMENT, "trains", "give up");
+        TRY(kiln_program_create(&p, dev, g, weights,
+                                &(kiln_program_params){.run = KILN_RUN(y), .give_up = true}));
+        TRY(kiln_program_write(p, in, FLOATS(x, 1, ROWS)));
+        for (int i = 0; i < 3; i++) {
+            TRY(kiln_program_run(p));
+            cr_expect_float_eq(result(p, y), ROWS * COLUMNS * exp(-1),
+                               1e-5 * ROWS * COLUMNS); /* float32 sums */
+        }
+        EXPECT_REFUSED(kiln_weights_read(weights, "w", INTO(values)), KILN_ERROR_ARGUMENT, "weights",
+                       "give them up");
+        EXPECT_REFUSED(kiln_weights_write(weights, "w", FLOATS(values, ROWS, COLUMNS)), KILN_ERROR_ARGUMENT,
+                       "weights", "give them up");
+        TRY(kiln_program_write(p, in, FLOATS(x, 2, ROWS)));
+        EXPECT_REFUSED(kiln_program_run(p), KILN_ERROR_ARGUMENT, "given up", "the first run's sizes");
+        TRY(kiln_program_write(p, in, FLOATS(x, 1, ROWS)));
+        TRY(kiln_program_run(p));
+        TRY(kiln_program_write(other, in, FLOATS(x, 1, ROWS)));
+        EXPECT_REFUSED(kiln_program_run(other), KILN_ERROR_ARGUMENT, "given up", "another program");
+        kiln_program_destroy(&p);
+        EXPECT_REFUSED(kiln_program_run(other), KILN_ERROR_ARGUMENT, "given up", "another program");
+        kiln_program_destroy(&other);
+        kiln_weights_destroy(&weights);
+        kiln_graph_destroy(&g);
+        kiln_test_close(&dev);
+    }
+}

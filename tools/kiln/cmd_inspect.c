@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "arrays.h"
+#include "base/threads.h"
 #include "commands.h"
 #include "json.h"
 
@@ -18,7 +19,7 @@ enum { MOST_SIZES = 64 };
 struct options {
     const char *model, *device;
     struct args_list size;
-    bool plan, weights, json;
+    bool plan, weights, json, run, give_up;
 };
 
 struct inspection {
@@ -31,6 +32,7 @@ struct inspection {
     int sizes;
     kiln_command_time *command;
     int commands;
+    double seconds, first; /* from the file to a program that is planned; of its first run */
 };
 
 /* Shapes with the names of their symbols ---------------------------------------------------------------------- */
@@ -71,23 +73,68 @@ static void choose_sizes(struct inspection *s)
     }
 }
 
+/* An array of zeros for an input. */
+static kiln_status write_zeros(struct inspection *s, kiln_tensor input)
+{
+    kiln_array x = {.type = kiln_tensor_type(s->g, input), .shape = kiln_tensor_shape(s->g, input)};
+    for (int axis = 0; axis < x.shape.rank; axis++)
+        for (int i = 0; i < s->sizes; i++)
+            if (x.shape.size[axis] == s->size[i].symbol)
+                x.shape.size[axis] = s->size[i].value;
+    x.data = calloc((size_t)kiln_shape_count(&x.shape) + 1, kiln_type_size(x.type));
+    const kiln_status status = x.data ? kiln_program_write(s->program, input, &x) : KILN_ERROR_MEMORY;
+    free(x.data);
+    return status;
+}
+
+static kiln_status run(struct inspection *s)
+{
+    kiln_status status = KILN_OK;
+    const double start = kiln_seconds();
+    for (int i = 0; i < kiln_program_input_count(s->program) && !status; i++)
+        status = write_zeros(s, kiln_graph_input(s->g, i));
+    if (!status)
+        status = kiln_program_run(s->program);
+    if (!status)
+        status = kiln_program_wait(s->program);
+    s->first = kiln_seconds() - start;
+    return status;
+}
+
 static kiln_status plan(struct inspection *s)
 {
+    const double start = kiln_seconds();
     kiln_status status = kiln_onnx_load(&s->g, &s->weights, s->o->model, NULL);
     if (!status)
         status = kiln_device_open(&s->dev, &(kiln_device_params){.name = s->o->device});
     if (status)
         return status;
     choose_sizes(s);
-    const kiln_program_params params = {.profile = true, .sizes = s->size, .size_count = s->sizes};
+    const kiln_program_params params = {
+        .profile = true, .sizes = s->size, .size_count = s->sizes, .give_up = s->o->give_up};
     if ((status = kiln_program_create(&s->program, s->dev, s->g, s->weights, &params)))
         return status;
+    s->seconds = kiln_seconds() - start;
     s->commands = kiln_program_profile(s->program, NULL, 0);
     s->commands = s->commands < 0 ? 0 : s->commands;
     s->command = calloc((size_t)s->commands + 1, sizeof *s->command);
     if (s->command)
         kiln_program_profile(s->program, s->command, s->commands);
     return s->command ? KILN_OK : KILN_ERROR_MEMORY;
+}
+
+/* The process's memory in MB, as the system counts it: VmRSS now, VmHWM at the most. */
+static double memory_of(const char *what)
+{
+    char line[256];
+    double kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, what, strlen(what)))
+            kib = strtod(line + strlen(what) + 1, NULL);
+    if (file)
+        fclose(file);
+    return kib * 1024 / 1e6;
 }
 
 /* Text ---------------------------------------------------------------------------------------------------------- */
@@ -120,15 +167,40 @@ static int64_t print_weights(const struct inspection *s, bool parameters, bool e
     return total;
 }
 
+/* The file's values that are neither learned nor counted; returns how many bytes they have. Nameless ones came of computing. */
+static int64_t each_constant(const struct inspection *s,
+                             void (*tell)(void *user, const struct inspection *s, kiln_tensor t), void *user)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < kiln_graph_node_count(s->g); i++) {
+        const kiln_node *n = kiln_graph_node_at(s->g, i);
+        if (strcmp(n->op->name, "constant") || !kiln_tensor_name(s->g, n->out[0])[0])
+            continue;
+        const kiln_shape shape = kiln_tensor_shape(s->g, n->out[0]);
+        bytes += kiln_shape_count(&shape) * (int64_t)kiln_type_size(kiln_tensor_type(s->g, n->out[0]));
+        if (tell)
+            tell(user, s, n->out[0]);
+    }
+    return bytes;
+}
+
+static void print_constant(void *user, const struct inspection *s, kiln_tensor t)
+{
+    (void)user;
+    print_tensor(s, "constant", t);
+}
+
 static double print_commands(const struct inspection *s)
 {
     double flops = 0;
-    printf("\n%-24s %-20s %-16s %12s %12s\n", "operator", "kernel", "variant", "MFLOP", "MB");
+    printf("\n%s runs:\n%-40s %-20s %-20s %-16s %12s %12s\n", kiln_device_get_info(s->dev)->title, "node",
+           "operator", "kernel", "variant", "MFLOP", "MB");
     for (int i = 0; i < s->commands; i++) {
         const kiln_command_time *c = &s->command[i];
         flops += c->flops;
-        printf("%-24s %-20s %-16s %12.3f %12.3f\n", c->op ? c->op : "", c->kernel ? c->kernel : "",
-               c->variant ? c->variant : "", c->flops / 1e6, (double)c->bytes / 1e6);
+        printf("%-40s %-20s %-20s %-16s %12.3f %12.3f\n", c->node, c->op ? c->op : "",
+               c->kernel ? c->kernel : "", c->variant ? c->variant : "", c->flops / 1e6,
+               (double)c->bytes / 1e6);
     }
     return flops;
 }
@@ -146,13 +218,19 @@ static void print_text(const struct inspection *s, const kiln_program_memory *m)
         print_tensor(s, "input", kiln_graph_input(s->g, i));
     for (int i = 0; i < kiln_graph_output_count(s->g); i++)
         print_tensor(s, "output", kiln_graph_output(s->g, i));
-    const int64_t learned = print_weights(s, true, each), states = print_weights(s, false, each);
+    const int64_t learned = print_weights(s, true, each), states = print_weights(s, false, each),
+                  constants = each_constant(s, each ? print_constant : NULL, NULL);
     const double flops = print_commands(s);
     printf("\n%s: %d commands, %.3f MFLOP", kiln_device_get_info(s->dev)->title, s->commands, flops / 1e6);
     for (int i = 0; i < s->sizes; i++)
         printf("%s%s = %lld", i ? ", " : "; at ", kiln_dim_name(s->g, s->size[i].symbol),
                (long long)s->size[i].value);
-    printf("\n%lld learned values, %lld in states\n", (long long)learned, (long long)states);
+    printf("\n%lld learned values, %lld in states, %lld bytes of constants\n", (long long)learned,
+           (long long)states, (long long)constants);
+    if (s->o->run || s->o->give_up)
+        printf("the first run takes %.3f s; ", s->first);
+    printf("ready in %.3f s; the process takes %.1f MB, %.1f at its peak\n", s->seconds, memory_of("VmRSS"),
+           memory_of("VmHWM"));
     printf(
         "memory: weights %.3f MB, scratch %.3f MB (at least %.3f), constants %.3f MB, inputs and outputs %.3f MB\n",
         (double)m->weights / 1e6, (double)m->scratch / 1e6, (double)m->lower_bound / 1e6,
@@ -176,12 +254,18 @@ static void json_tensor(struct json *j, const struct inspection *s, kiln_tensor 
     json_close(j);
 }
 
+static void json_constant(void *user, const struct inspection *s, kiln_tensor t)
+{
+    json_tensor(user, s, t);
+}
+
 static void json_commands(struct json *j, const struct inspection *s)
 {
     json_open(j, "commands", '[');
     for (int i = 0; i < s->commands; i++) {
         const kiln_command_time *c = &s->command[i];
         json_open(j, NULL, '{');
+        json_text(j, "node", c->node);
         json_text(j, "operator", c->op ? c->op : "");
         json_text(j, "kernel", c->kernel ? c->kernel : "");
         json_text(j, "variant", c->variant ? c->variant : "");
@@ -209,6 +293,14 @@ static void print_json(const struct inspection *s, const kiln_program_memory *m)
     for (int i = 0; i < kiln_graph_parameter_count(s->g); i++)
         json_tensor(&j, s, kiln_graph_parameter(s->g, i));
     json_close(&j);
+    json_open(&j, "states", '[');
+    for (int i = 0; i < kiln_weights_count(s->weights); i++)
+        if (!kiln_weights_is_parameter(s->weights, kiln_weights_name(s->weights, i)))
+            json_tensor(&j, s, kiln_find(s->g, kiln_weights_name(s->weights, i)));
+    json_close(&j);
+    json_open(&j, "constants", '[');
+    each_constant(s, json_constant, &j);
+    json_close(&j);
     json_commands(&j, s);
     json_open(&j, "memory", '{');
     json_number(&j, "weights", (double)m->weights);
@@ -216,7 +308,10 @@ static void print_json(const struct inspection *s, const kiln_program_memory *m)
     json_number(&j, "scratch_at_least", (double)m->lower_bound);
     json_number(&j, "constants", (double)m->constants);
     json_number(&j, "staging", (double)m->staging);
+    json_number(&j, "process_mb", memory_of("VmRSS"));
+    json_number(&j, "process_peak_mb", memory_of("VmHWM"));
     json_close(&j);
+    json_number(&j, "ready_seconds", s->seconds);
     json_close(&j);
 }
 
@@ -239,6 +334,10 @@ int cmd_inspect(int argc, char **argv)
                 {"size", "NAME=N", ARGS_LIST, &o.size, "the number that a symbolic size has (default: 1)"},
                 {"weights", NULL, ARGS_FLAG, &o.weights, "list what was learned or counted, by name"},
                 {"plan", NULL, ARGS_FLAG, &o.plan, "print the plan, a line a command"},
+                {"run", NULL, ARGS_FLAG, &o.run,
+                 "run it once, on zeros: it then has all the memory that it needs"},
+                {"give-up", NULL, ARGS_FLAG, &o.give_up,
+                 "likewise, and give up the weights that the plan has in its own form"},
                 {"device", "NAME", ARGS_TEXT, &o.device, "as 'kiln devices' lists them"},
                 {"json", NULL, ARGS_FLAG, &o.json, "print one JSON document"},
                 {0}},
@@ -251,6 +350,8 @@ int cmd_inspect(int argc, char **argv)
     struct inspection s = {.o = &o};
     kiln_program_memory memory;
     kiln_status status = plan(&s);
+    if (!status && (o.run || o.give_up))
+        status = run(&s);
     if (!status)
         status = kiln_program_memory_used(s.program, &memory);
     if (!status && o.json)
