@@ -183,15 +183,59 @@ static void find_offset(kiln_onnx_node *n, struct attention *a)
         kiln_onnx_refuse(n, "past_key has rank %d, wanted 4", past.shape.rank);
 }
 
-/* The mask as attention takes it: BOOL or of q's type, and as long as the keys, of which what it leaves out is not seen. */
+/* Whether two sizes may turn out to be one, but one of them is a symbol of its own. */
+static bool may_be_one(int64_t given, int64_t wanted)
+{
+    return given != wanted && (given < 0 || wanted < 0);
+}
+
+/* The mask with an axis, counted from the end, by x's positions; beyond its own end its last place again. */
+static kiln_tensor by_positions(kiln_onnx_node *n, kiln_tensor mask, int from_end, kiln_tensor x)
+{
+    const int rank = kiln_tensor_shape(n->g, mask).rank;
+    return kiln_gather(n->g, mask, kiln_positions(n->g, x, positions_axis(n, x)), rank - from_end);
+}
+
+/* The mask as long as the queries, which it is where its size is a symbol. */
+static kiln_tensor over_queries(kiln_onnx_node *n, const struct attention *a, kiln_tensor mask)
+{
+    const kiln_shape shape = kiln_tensor_shape(n->g, mask);
+    const int64_t queries = kiln_tensor_shape(n->g, a->q).size[positions_axis(n, a->q)];
+    const int64_t own = shape.rank > 1 ? shape.size[shape.rank - 2] : 1;
+    return own != 1 && may_be_one(own, queries) ? by_positions(n, mask, 2, a->q) : mask;
+}
+
+/* The mask as long as the keys, of which what it leaves out is not seen. */
+static kiln_tensor over_keys(kiln_onnx_node *n, const struct attention *a, kiln_tensor mask)
+{
+    const kiln_spec own = kiln_tensor_spec(n->g, mask);
+    const int64_t keys = kiln_tensor_shape(n->g, a->k).size[positions_axis(n, a->k)];
+    const int last = own.shape.rank - 1;
+    const double out = own.type == KILN_BOOL ? 0 : -INFINITY;
+    const int64_t before[KILN_MAX_RANK] = {0};
+    int64_t after[KILN_MAX_RANK] = {0};
+    if (last < 0 || own.shape.size[last] == keys)
+        return mask;
+    if (may_be_one(own.shape.size[last], keys)) {
+        const kiln_tensor length = kiln_cast(n->g, kiln_count_of(n->g, mask, KILN_AXES(last)), KILN_I32);
+        const kiln_tensor there =
+            kiln_less(n->g, kiln_positions(n->g, a->k, positions_axis(n, a->k)), length);
+        const kiln_tensor whole = by_positions(n, mask, 1, a->k);
+        if (own.type == KILN_BOOL)
+            return kiln_and(n->g, there, whole);
+        return kiln_where(n->g, there, whole, kiln_scalar(n->g, own.type, out));
+    }
+    after[last] = keys - own.shape.size[last];
+    return kiln_pad(n->g, mask, before, after, out);
+}
+
+/* The mask as attention takes it: BOOL or of q's type, as long as queries and keys. */
 static void take_mask(kiln_onnx_node *n, struct attention *a)
 {
     const kiln_spec mask = kiln_onnx_spec(n, MASK);
     const kiln_type type = kiln_onnx_spec(n, Q).type;
     const int64_t keys = kiln_tensor_shape(n->g, a->k).size[positions_axis(n, a->k)];
     const int64_t given = mask.shape.rank ? mask.shape.size[mask.shape.rank - 1] : keys;
-    const int64_t before[KILN_MAX_RANK] = {0};
-    int64_t after[KILN_MAX_RANK] = {0};
     if (!kiln_onnx_has(n, MASK))
         return;
     if (mask.shape.rank > 4 || (keys >= 0 && given > keys)) {
@@ -202,10 +246,7 @@ static void take_mask(kiln_onnx_node *n, struct attention *a)
     a->mask = kiln_onnx_in(n, MASK);
     if (mask.type != KILN_BOOL && mask.type != type)
         a->mask = kiln_cast(n->g, a->mask, type);
-    if (keys < 0 || given < 0 || given == keys)
-        return;
-    after[mask.shape.rank - 1] = keys - given;
-    a->mask = kiln_pad(n->g, a->mask, before, after, mask.type == KILN_BOOL ? 0 : -INFINITY);
+    a->mask = over_queries(n, a, over_keys(n, a, a->mask));
 }
 
 static kiln_tensor both(kiln_graph *g, kiln_tensor a, kiln_tensor b)

@@ -306,3 +306,84 @@ Test(onnx_attention, is_the_same_on_every_device)
         if (cases[i].shows != 2 && (cases[i].output == SCORES || cases[i].left || cases[i].past))
             kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
 }
+
+/* Sizes that are all symbols, the mask's own too, of which no file says that they are sums of others. */
+static const struct attention_case free_cases[] = {
+    {2, 2, 1, 3, 3, 4, 3, 5, "is_causal=1", .causal = true, .mask = SHORT_BIAS,
+     .why = "an old cache, the first keys' bias"},
+    {2, 2, 1, 4, 2, 4, 3, 3, "is_causal=1", .causal = true, .mask = TRUTH,
+     .why = "more queries than new keys"},
+    {2, 2, 1, 3, 2, 4, 3, 4, "qk_matmul_output_mode=3", .shows = 3, .mask = SHORT_TRUTH, .output = SCORES,
+     .why = "probabilities"},
+};
+
+enum { BATCH = -1, QUERIES = -2, KEYS = -3, OLD = -4, ROWS = -5, COLUMNS = -6, OPERANDS = 6 };
+
+static void load_free(const struct attention_case *c, kiln_graph **g, kiln_weights **w)
+{
+    const kiln_spec specs[OPERANDS] = {{KILN_F32, KILN_SHAPE(BATCH, c->h, QUERIES, c->d)},
+                                       {KILN_F32, KILN_SHAPE(BATCH, c->g, KEYS, c->d)},
+                                       {KILN_F32, KILN_SHAPE(BATCH, c->g, KEYS, c->v)},
+                                       {is_truth(c) ? KILN_BOOL : KILN_F32, KILN_SHAPE(ROWS, COLUMNS)},
+                                       {KILN_F32, KILN_SHAPE(BATCH, c->g, OLD, c->d)},
+                                       {KILN_F32, KILN_SHAPE(BATCH, c->g, OLD, c->v)}};
+    char nodes[160];
+    snprintf(nodes, sizeof nodes, "y%s = Attention <%s> (q, k, v, mask, pk, pv)", output_names[c->output],
+             c->attributes);
+    const struct kiln_test_onnx model = {
+        .opset = 24, .inputs = "q k v mask pk pv", .outputs = output_list[c->output], .nodes = nodes};
+    cr_assert_eq(kiln_test_onnx_load(g, w, &model, specs, NULL), KILN_OK, "%s", c->why);
+}
+
+/* Operand i as build() has it. */
+static void write_operand(kiln_program *p, const kiln_graph *g, const struct attention_case *c, int i)
+{
+    static const int streams[OPERANDS] = {0, 1, 2, 7, 3, 4};
+    const kiln_shape shapes[OPERANDS] = {
+        KILN_SHAPE(c->n, c->h, c->l, c->d),    KILN_SHAPE(c->n, c->g, c->s, c->d),
+        KILN_SHAPE(c->n, c->g, c->s, c->v),    mask_shape(c),
+        KILN_SHAPE(c->n, c->g, c->past, c->d), KILN_SHAPE(c->n, c->g, c->past, c->v)};
+    const bool is_mask = i == 3;
+    float values[256];
+    uint8_t truth[256];
+    for (int64_t k = 0; k < kiln_shape_count(&shapes[i]); k++) {
+        values[k] = is_mask ? (float)mask_value(c, k) : kiln_test_onnx_value(streams[i], k);
+        truth[k] = values[k] == 0;
+    }
+    const bool bits = is_mask && is_truth(c);
+    const kiln_array a = {.data = bits ? (void *)truth : values,
+                          .type = bits ? KILN_BOOL : KILN_F32,
+                          .shape = shapes[i]};
+    for (int k = 0; k < kiln_program_input_count(p); k++) /* scores need no values */
+        if (kiln_program_input(p, k).id == kiln_graph_input(g, i).id)
+            cr_assert_eq(kiln_program_write(p, kiln_graph_input(g, i), &a), KILN_OK, "%s", c->why);
+}
+
+/* Sums of at most 9 products of float32. */
+Test(onnx_attention, takes_sizes_that_only_a_run_knows)
+{
+    for (size_t i = 0; i < KILN_COUNT(free_cases); i++)
+        for (int k = 0; kiln_test_device(k); k++) {
+            const struct attention_case *c = &free_cases[i];
+            kiln_device *dev = kiln_test_open(kiln_test_device(k));
+            kiln_graph *g;
+            kiln_weights *w;
+            kiln_program *p;
+            double want[512], got[512];
+            float values[512];
+            load_free(c, &g, &w);
+            cr_assert_eq(kiln_program_create(&p, dev, g, w, NULL), KILN_OK);
+            for (int n = 0; n < OPERANDS; n++)
+                write_operand(p, g, c, n);
+            cr_assert_eq(kiln_program_run(p), KILN_OK, "%s", c->why);
+            kiln_array to = {.data = values, .bytes = sizeof values};
+            cr_assert_eq(kiln_program_read(p, kiln_graph_output(g, 0), &to), KILN_OK);
+            for (int64_t n = 0; n < kiln_shape_count(&to.shape); n++)
+                got[n] = values[n];
+            kiln_expect_close(got, want, expected(c, want), 1e-5, c->why);
+            kiln_program_destroy(&p);
+            kiln_weights_destroy(&w);
+            kiln_graph_destroy(&g);
+            kiln_test_close(&dev);
+        }
+}

@@ -2,6 +2,7 @@
 #include "onnx_text.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,8 +178,12 @@ static Onnx__ValueInfoProto *info(struct reader *r, char *name, const kiln_spec 
     for (int i = 0; i < spec->shape.rank; i++) {
         Onnx__TensorShapeProto__Dimension *d = t->shape->dim[i] = take(r, sizeof *d);
         onnx__tensor_shape_proto__dimension__init(d);
-        if (spec->shape.size[i] < 0)
-            continue; /* a symbol without a name */
+        if (spec->shape.size[i] < 0) {
+            d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+            d->dim_param = take(r, 32);
+            snprintf(d->dim_param, 32, "d%lld", (long long)-spec->shape.size[i]);
+            continue;
+        }
         d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         d->dim_value = spec->shape.size[i];
     }

@@ -22,7 +22,7 @@ struct kiln_test_onnx {
     const kiln_array *initializer; /* F32 or I64 */
 };
 
-/** As kiln_onnx_load, of a model whose inputs have these types and shapes. Fails the test where the text is none. */
+/** As kiln_onnx_load, of a model whose inputs have these types and shapes: equal negative sizes are one symbol. */
 kiln_status kiln_test_onnx_load(kiln_graph **g, kiln_weights **w, const struct kiln_test_onnx *model,
                                 const kiln_spec *inputs, const kiln_onnx_params *params);
 
