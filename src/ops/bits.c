@@ -128,7 +128,7 @@ kiln_tensor kiln_bitcast(kiln_graph *g, kiln_tensor x, kiln_type type)
 
 /* The kernel --------------------------------------------------------------------------------------------- */
 
-enum { LANES = 64, WORD = 4 };
+enum { LANES = 64 };
 
 static uint64_t units(const kiln_dispatch *d)
 {
@@ -145,8 +145,8 @@ static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     ((struct kiln_params_bits *)d->block.words)->count = (uint32_t)count;
     for (int i = 0; i < 2; i++) {
-        d->bind[i].offset += first * WORD;
-        d->bind[i].bytes = count * WORD;
+        d->bind[i].offset += first * d->element[i];
+        d->bind[i].bytes = count * d->element[i];
     }
 }
 

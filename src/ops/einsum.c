@@ -258,6 +258,15 @@ static struct pair sort_out(const struct equation *e, const struct term *a, cons
     return p;
 }
 
+/* x in a shape of which sizes may be 0, which kiln_reshape takes for those of x. */
+static kiln_tensor shaped(kiln_graph *g, kiln_tensor x, kiln_shape shape)
+{
+    for (int i = 0; i < shape.rank; i++)
+        if (!shape.size[i])
+            return kiln_reshape_to(g, x, kiln_expand(g, kiln_scalar(g, KILN_F32, 0), shape));
+    return kiln_reshape(g, x, shape);
+}
+
 /* t as [batch, rows, columns], each of which may be several axes. */
 static kiln_tensor as_matrices(struct equation *e, struct term *t, const struct term *batch,
                                const struct term *rows, const struct term *columns)
@@ -273,7 +282,7 @@ static kiln_tensor as_matrices(struct equation *e, struct term *t, const struct 
         }
     }
     arrange(e, t, label);
-    return kiln_reshape(e->g, t->t, shape);
+    return shaped(e->g, t->t, shape);
 }
 
 static void multiply_matrices(struct equation *e, struct term *a, struct term *b, const struct pair *p)
@@ -289,7 +298,7 @@ static void multiply_matrices(struct equation *e, struct term *a, struct term *b
         }
     const kiln_tensor x = as_matrices(e, a, &p->batch, &p->left, &p->summed),
                       w = as_matrices(e, b, &p->batch, &p->summed, &p->right);
-    y.t = kiln_reshape(e->g, kiln_matmul(e->g, x, w, NULL), shape);
+    y.t = shaped(e->g, kiln_matmul(e->g, x, w, NULL), shape);
     *a = y;
 }
 
