@@ -364,12 +364,19 @@ static const kiln_variant grad_filter_direct = {
     }                                                                                              \
     static bool kernel##_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)                 \
     {                                                                                              \
-        (void)caps;                                                                                \
-        return kiln_tile_flat_suits(kernel##_product(d).rows, kernel##_product(d).columns);        \
+        const struct product x = kernel##_product(d);                                              \
+        return kiln_tile_flat_suits(caps, x.rows, x.columns);                                      \
     }                                                                                              \
     TILED(kernel, large, "tiled_128", kernel##_large_suits, spirv##_large, KILN_LARGE_TILE_LANES); \
     TILED(kernel, flat, "tiled_32", kernel##_flat_suits, spirv##_flat, KILN_TILE_LANES);           \
-    TILED(kernel, usual, "tiled_64", NULL, spirv, KILN_TILE_LANES)
+    TILED(kernel, usual, "tiled_64", tiled_suits, spirv, KILN_TILE_LANES)
+
+static bool tiled_suits(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return kiln_tile_suits(caps);
+}
+
 TILED_ALL(conv, conv_tiled);
 TILED_ALL(grad_filter, conv_grad_filter_tiled);
 #undef TILED_ALL

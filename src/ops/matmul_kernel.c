@@ -179,8 +179,13 @@ static bool tiled_large_suits(const kiln_caps *caps, const kiln_dispatch *d)
 
 static bool tiled_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)caps;
-    return kiln_tile_flat_suits(block_of(d)->m, block_of(d)->n);
+    return kiln_tile_flat_suits(caps, block_of(d)->m, block_of(d)->n);
+}
+
+static bool tiled_suits(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return kiln_tile_suits(caps);
 }
 
 #define TILED(tile, name_, accepts_, spirv_, lanes_)                                      \
@@ -198,7 +203,7 @@ static bool tiled_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)
                                               .lanes = lanes_}
 TILED(large, "tiled_128", tiled_large_suits, tiled_large, KILN_LARGE_TILE_LANES);
 TILED(flat, "tiled_32", tiled_flat_suits, tiled_flat, KILN_TILE_LANES);
-TILED(usual, "tiled_64", NULL, tiled, KILN_TILE_LANES);
+TILED(usual, "tiled_64", tiled_suits, tiled, KILN_TILE_LANES);
 #undef TILED
 
 const kiln_kernel kiln_kernel_matmul = {

@@ -29,16 +29,23 @@ static double area(const struct kiln_tile *tile, uint64_t rows, uint64_t columns
     return (double)kiln_tile_count(tile, 1, rows, columns) * tile->rows * tile->columns;
 }
 
+bool kiln_tile_suits(const kiln_caps *caps)
+{
+    return !caps->software;
+}
+
 bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns)
 {
-    return caps->max_invocations >= KILN_LARGE_TILE_LANES && caps->max_shared >= LARGE_SHARED &&
+    return kiln_tile_suits(caps) && caps->max_invocations >= KILN_LARGE_TILE_LANES &&
+           caps->max_shared >= LARGE_SHARED &&
            kiln_tile_count(&kiln_tile_large, products, rows, columns) >= BUSY &&
            area(&kiln_tile_large, rows, columns) <= 1.15 * area(&kiln_tile_usual, rows, columns);
 }
 
-bool kiln_tile_flat_suits(uint64_t rows, uint64_t columns)
+bool kiln_tile_flat_suits(const kiln_caps *caps, uint64_t rows, uint64_t columns)
 {
-    return area(&kiln_tile_flat, rows, columns) <= 0.75 * area(&kiln_tile_usual, rows, columns);
+    return kiln_tile_suits(caps) &&
+           area(&kiln_tile_flat, rows, columns) <= 0.75 * area(&kiln_tile_usual, rows, columns);
 }
 
 uint64_t kiln_tile_splits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns,

@@ -16,11 +16,17 @@ extern const struct kiln_tile kiln_tile_usual, kiln_tile_flat, kiln_tile_large;
 /* Workgroups of that many products at once. */
 uint64_t kiln_tile_count(const struct kiln_tile *tile, uint64_t products, uint64_t rows, uint64_t columns);
 
+/*
+ * Whether a driver should see tiles at all: those that run on the CPU have no shared memory to win by, and one of them takes
+ * gigabytes to compile the unrolled sums. KILN_LIMITS=gpu shows them there.
+ */
+bool kiln_tile_suits(const kiln_caps *caps);
+
 /* Whether the large tile has work for a whole device, and the device room for it. */
 bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns);
 
 /* Whether the usual tile would be half empty where the flat one is not. */
-bool kiln_tile_flat_suits(uint64_t rows, uint64_t columns);
+bool kiln_tile_flat_suits(const kiln_caps *caps, uint64_t rows, uint64_t columns);
 
 /*
  * Into how many parts the sum over terms should be split, so that a device is busy although there are few tiles; 1 where it is.
