@@ -50,6 +50,7 @@ typedef struct kiln_image_params {
     bool bytes;     /* samples run from 0 to 255 instead */
     bool bgr;       /* blue comes first; mean and deviation are in the order of the result */
     kiln_image_fit fit;
+    float keep; /* of a crop: the share of its height and width that is shown, the middle; 0 means 1 */
     float bars; /* of a letterbox, as a sample; 0 is black */
     float mean[3];
     float deviation[3]; /* 0 means 1 */

@@ -133,13 +133,16 @@ KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_progra
 KILN_API kiln_status kiln_program_print(const kiln_program *p, void (*write)(void *user, const char *text),
                                         void *user);
 
-/** One command of the newest plan and the seconds it took in the last run; 0 before the first. */
+/**
+ * One command of the newest plan and when it ran last: how many seconds after the first one began, and for how long; 0 before the
+ * first run, and on a device that cannot tell. In a loop the last turn counts.
+ */
 typedef struct kiln_command_time {
     const char *op;   /* the operator's name; a loan, as the others */
     const char *node; /* the name of the node that it is for, with its scopes; "" where it has none */
     const char *kernel;
     const char *variant;
-    double seconds;
+    double begin, seconds;
     double flops;   /* estimate */
     uint64_t bytes; /* bound memory */
 } kiln_command_time;

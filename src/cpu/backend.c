@@ -78,8 +78,8 @@ struct step {
 
 struct kiln_baked {
     struct step *step;
-    uint32_t *order; /* of the steps, while shuffled; NULL where they are not */
-    double *seconds; /* each step's last run; NULL unless the device profiles */
+    uint32_t *order;    /* of the steps, while shuffled; NULL where they are not */
+    double (*times)[2]; /* each step's begin and end in its last run; NULL unless the device profiles */
     int count;
 };
 
@@ -260,8 +260,7 @@ static kiln_status cpu_bake(kiln_device *dev, const struct kiln_commands *list, 
 
     if (status)
         return status;
-    work =
-        calloc(1, sizeof *work + count * (sizeof *work->step + sizeof *work->seconds + sizeof *work->order));
+    work = calloc(1, sizeof *work + count * (sizeof *work->step + sizeof *work->times + sizeof *work->order));
     if (!work)
         return kiln_fail(KILN_ERROR_MEMORY, "segment \"%s\": no memory to bake %d commands", list->name,
                          list->count);
@@ -272,9 +271,9 @@ static kiln_status cpu_bake(kiln_device *dev, const struct kiln_commands *list, 
         bake_step(&work->step[i], list, &list->command[i]);
     match_repeats(work);
     if (dev->profile)
-        work->seconds = (double *)(work->step + count);
+        work->times = (double(*)[2])(work->step + count);
     if (cpu->shuffle)
-        work->order = (uint32_t *)((double *)(work->step + count) + count);
+        work->order = (uint32_t *)((double(*)[2])(work->step + count) + count);
     *out = work;
     return KILN_OK;
 }
@@ -359,13 +358,14 @@ static void run_list(struct cpu_device *dev, struct kiln_baked *work)
         shuffle(dev, work);
     for (int i = 0; i < work->count; i++) {
         const int at = work->order ? (int)work->order[i] : i;
-        const double start = work->seconds ? kiln_seconds() : 0;
 
+        if (work->times)
+            work->times[at][0] = kiln_seconds();
         run_step(dev, &work->step[at]);
         if (!is_work(work->step[at].kind))
             i = go_on(work, at);
-        if (work->seconds)
-            work->seconds[at] = kiln_seconds() - start;
+        if (work->times)
+            work->times[at][1] = kiln_seconds();
     }
 }
 
@@ -387,12 +387,13 @@ static kiln_status cpu_wait(kiln_device *dev, kiln_ticket ticket)
     return KILN_OK;
 }
 
-static bool cpu_time(kiln_device *dev, struct kiln_baked *work, int index, double *seconds)
+static bool cpu_time(kiln_device *dev, struct kiln_baked *work, int index, double *begin, double *end)
 {
     (void)dev;
-    if (!work->seconds || index < 0 || index >= work->count)
+    if (!work->times || index < 0 || index >= work->count)
         return false;
-    *seconds = work->seconds[index];
+    *begin = work->times[index][0];
+    *end = work->times[index][1];
     return true;
 }
 

@@ -117,8 +117,9 @@ static struct frame frame_of(const struct kiln_picture *p, const struct kiln_ima
 
     if (t->params.fit == KILN_IMAGE_CROP) {
         const double scale = fmax(down, across);
-        f.box.height = (double)t->height / scale;
-        f.box.width = (double)t->width / scale;
+        const double keep = t->params.keep > 0 && t->params.keep < 1 ? (double)t->params.keep : 1;
+        f.box.height = (double)t->height / scale * keep;
+        f.box.width = (double)t->width / scale * keep;
         f.box.top = ((double)p->height - f.box.height) / 2;
         f.box.left = ((double)p->width - f.box.width) / 2;
     } else if (t->params.fit == KILN_IMAGE_LETTERBOX) {

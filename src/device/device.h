@@ -62,8 +62,9 @@ struct kiln_device_ops {
     /** Remember, for the next time that the device is opened, that a feature failed its test (kiln_caps_mask). Optional. */
     void (*distrust)(kiln_device *dev, const char *feature);
 
-    /** Seconds that command `index` of the list took in its last run, if the device can tell. Optional. */
-    bool (*time)(kiln_device *dev, struct kiln_baked *work, int index, double *seconds);
+    /** When command `index` of the list began and ended in its last run, in seconds on a clock of the device's, if it can tell.
+     *  Optional. */
+    bool (*time)(kiln_device *dev, struct kiln_baked *work, int index, double *begin, double *end);
 };
 
 /** A backend's device begins with this. */

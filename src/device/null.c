@@ -82,10 +82,10 @@ static kiln_status null_wait(kiln_device *dev, kiln_ticket ticket)
 }
 
 /* Every command took no time. */
-static bool null_time(kiln_device *dev, struct kiln_baked *work, int index, double *seconds)
+static bool null_time(kiln_device *dev, struct kiln_baked *work, int index, double *begin, double *end)
 {
     (void)dev;
-    *seconds = 0;
+    *begin = *end = 0;
     return index >= 0 && index < work->count;
 }
 

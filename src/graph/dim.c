@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "graph/graph.h"
 
+#define MOST_OFFSET \
+    (INT64_C(1) << 20) /* that is joined with others: products and sums of some stay far from overflow */
+
 static int64_t new_dim(kiln_graph *g, struct kiln_dim_expression e)
 {
     for (int i = 0; i < g->dim.count; i++) {
@@ -97,9 +100,37 @@ static int64_t combine(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b)
     return new_dim(g, (struct kiln_dim_expression){.op = op, .a = a, .b = b});
 }
 
+/*
+ * x + offset in its one form, so that paths on which a size shrinks and grows alike end at equal sizes: offsets add up, and what
+ * is added to a quotient is added before dividing: x / d + c is (x + c d) / d.
+ */
+static int64_t shifted(kiln_graph *g, int64_t x, int64_t offset)
+{
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, x);
+    const bool more = e && e->op == KILN_DIM_ADD && e->b > 0, less = e && e->op == KILN_DIM_SUB && e->b > 0;
+    if (more || less) {
+        offset += more ? e->b : -e->b;
+        x = e->a;
+        e = kiln_dim_expression_of(g, x);
+    }
+    if (offset && e && e->op == KILN_DIM_DIV && e->b > 0 && e->b <= MOST_OFFSET) {
+        const int64_t by = e->b;
+        return kiln_dim_div(g, shifted(g, e->a, offset * by), by);
+    }
+    return combine(g, offset < 0 ? KILN_DIM_SUB : KILN_DIM_ADD, x, offset < 0 ? -offset : offset);
+}
+
+/* Whether b is an offset of a that cannot overflow, whatever it is added to. */
+static bool is_offset(int64_t a, int64_t b)
+{
+    return a < 0 && b >= 0 && b <= MOST_OFFSET;
+}
+
 int64_t kiln_dim_add(kiln_graph *g, int64_t a, int64_t b)
 {
-    return combine(g, KILN_DIM_ADD, a, b);
+    return is_offset(a, b)   ? shifted(g, a, b)
+           : is_offset(b, a) ? shifted(g, b, a)
+                             : combine(g, KILN_DIM_ADD, a, b);
 }
 
 /* x - (x - b) and (x + b) - x are b: what slices at the end of a symbolic size leave. */
@@ -111,7 +142,7 @@ int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b)
         return less->b;
     if (from && from->op == KILN_DIM_ADD && (from->a == b || from->b == b))
         return from->a == b ? from->b : from->a;
-    return combine(g, KILN_DIM_SUB, a, b);
+    return is_offset(a, b) ? shifted(g, a, -b) : combine(g, KILN_DIM_SUB, a, b);
 }
 
 int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b)
@@ -119,7 +150,7 @@ int64_t kiln_dim_mul(kiln_graph *g, int64_t a, int64_t b)
     return combine(g, KILN_DIM_MUL, a, b);
 }
 
-/* (x * b) / b is x: what reshaping back and forth at a symbolic batch leaves. */
+/* (x * b) / b is x: what reshaping back and forth at a symbolic batch leaves. x / a / b is x / (a b). */
 int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b)
 {
     const struct kiln_dim_expression *e = kiln_dim_expression_of(g, a);
@@ -127,6 +158,8 @@ int64_t kiln_dim_div(kiln_graph *g, int64_t a, int64_t b)
         return kiln_dim_mul(g, e->a, e->b / b);
     if (e && e->op == KILN_DIM_MUL && b < 0 && (e->a == b || e->b == b))
         return e->a == b ? e->b : e->a;
+    if (e && e->op == KILN_DIM_DIV && b > 0 && b <= MOST_OFFSET && e->b > 0 && e->b <= MOST_OFFSET)
+        return kiln_dim_div(g, e->a, e->b * b);
     return combine(g, KILN_DIM_DIV, a, b);
 }
 

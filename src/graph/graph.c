@@ -320,8 +320,14 @@ kiln_tensor kiln_output(kiln_graph *g, const char *name, kiln_tensor t)
 {
     t = kiln_newest(g, t);
     bool listed = false; /* under this name: as a body's output and what it hands on, a value may have two */
-    for (int i = 0; i < g->output.count; i++)
+    bool other = false;
+    for (int i = 0; i < g->output.count; i++) {
+        other |= g->output.data[i].id == t.id;
         listed |= g->output.data[i].id == t.id && kiln_find(g, name).id == t.id;
+    }
+    const struct kiln_value *v = kiln_graph_value(g, t);
+    if (v && v->node->inputs && !other)
+        g->value.data[t.id - 1].name = NULL; /* a name that it had within the graph comes second */
     if (!kiln_name(g, t, name).id)
         return KILN_NONE;
     if (!listed && !kiln_vec_push(&g->output, t))

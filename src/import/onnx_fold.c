@@ -193,7 +193,7 @@ static bool compute_size(kiln_graph *g, enum kiln_onnx_operation op, struct kiln
     *y = (struct kiln_onnx_item){.symbol = true};
     if (op == KILN_ONNX_SAME || ((op == KILN_ONNX_MIN || op == KILN_ONNX_MAX) && alike))
         *y = a;
-    else if (op == KILN_ONNX_EQUAL && (alike || negative))
+    else if (op == KILN_ONNX_EQUAL && (alike || negative)) /* no size is negative */
         *y = (struct kiln_onnx_item){.i = alike};
     else if ((op == KILN_ONNX_ADD || op == KILN_ONNX_SUB) && number && b.i < 0 && b.i > INT64_MIN)
         y->i = (op == KILN_ONNX_ADD ? kiln_dim_sub : kiln_dim_add)(g, a.i, -b.i);
@@ -221,6 +221,23 @@ static struct kiln_onnx_item rounded(kiln_type type, struct kiln_onnx_item item)
     return item;
 }
 
+/* A size among reals: sums, differences and products with whole numbers stay sizes. */
+static bool compute_real_size(kiln_graph *g, enum kiln_onnx_operation op, struct kiln_onnx_item a,
+                              struct kiln_onnx_item b, struct kiln_onnx_item *y)
+{
+    const bool whole = (a.symbol || (fabs(a.r) < 0x1p52 && a.r == floor(a.r))) &&
+                       (b.symbol || (fabs(b.r) < 0x1p52 && b.r == floor(b.r)));
+    const bool same = op == KILN_ONNX_FLOOR || op == KILN_ONNX_CEIL;
+    if (!whole || op == KILN_ONNX_DIV)
+        return false;
+    a.i = a.symbol ? a.i : (int64_t)a.r;
+    b.i = b.symbol ? b.i : (int64_t)b.r;
+    if (!compute_size(g, same ? KILN_ONNX_SAME : op, a, b, y))
+        return false;
+    y->r = (double)y->i;
+    return true;
+}
+
 static bool compute(kiln_onnx_node *n, kiln_type type, struct kiln_onnx_item a, struct kiln_onnx_item b,
                     struct kiln_onnx_item *y)
 {
@@ -228,9 +245,10 @@ static bool compute(kiln_onnx_node *n, kiln_type type, struct kiln_onnx_item a, 
                                             ? KILN_ONNX_REST
                                             : n->row->operation;
     *y = (struct kiln_onnx_item){0};
-    if (a.symbol || b.symbol      ? !compute_size(n->g, op, a, b, y)
-        : kiln_type_is_real(type) ? !compute_real(op, a.r, b.r, y)
-                                  : !compute_int(op, a.i, b.i, &y->i))
+    const bool size = a.symbol || b.symbol, real = kiln_type_is_real(type);
+    if (size   ? !(real ? compute_real_size : compute_size)(n->g, op, a, b, y)
+        : real ? !compute_real(op, a.r, b.r, y)
+               : !compute_int(op, a.i, b.i, &y->i))
         return false;
     *y = rounded(op >= KILN_ONNX_EQUAL ? KILN_BOOL : type, *y);
     return true;
@@ -318,6 +336,8 @@ static struct kiln_onnx_item converted(struct kiln_onnx_item item, kiln_type fro
 {
     const bool was = kiln_type_is_real(from), is = kiln_type_is_real(to);
     struct kiln_onnx_item y = item;
+    if (item.symbol)
+        return item;
     if (to == KILN_BOOL)
         y.i = was ? item.r != 0 : item.i != 0;
     else if (was && !is)
@@ -340,7 +360,7 @@ bool kiln_onnx_fold_to(kiln_onnx_node *n, kiln_type type)
         return false;
     const int64_t count = kiln_shape_count(&x.shape);
     for (int64_t i = 0; i < count; i++)
-        if (from[i].symbol && (kiln_type_is_real(type) || type == KILN_BOOL))
+        if (from[i].symbol && type == KILN_BOOL)
             return false;
     struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, type, x.shape);
     for (int64_t i = 0; to && i < count; i++)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <kiln/control.h>
+#include <kiln/indexing.h>
 
 #include "import/onnx.h"
 
@@ -325,6 +326,26 @@ int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out)
     return first.count;
 }
 
+/* The first `end` of an axis whose size depends on data, or as many as there are. */
+static kiln_tensor first_of(kiln_graph *g, kiln_tensor x, int axis, int64_t end)
+{
+    const kiln_tensor there = kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
+    const kiln_tensor count = kiln_min(g, there, kiln_scalar(g, KILN_I32, (double)end));
+    kiln_tensor y = kiln_whole(g, x, axis, 0);
+    const int64_t most = kiln_tensor_shape(g, y).size[axis];
+    if (most > end)
+        y = kiln_slice(g, y, axis, 0, end, 1);
+    return kiln_first(g, y, count, axis);
+}
+
+static kiln_tensor slice_range(kiln_graph *g, kiln_tensor x, struct kiln_onnx_range r)
+{
+    const bool counted = kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[r.axis]);
+    const bool front = r.first == 0 && r.step == 1 && r.end >= 0 && r.end <= INT32_MAX;
+    return counted && front ? first_of(g, x, r.axis, r.end)
+                            : kiln_slice(g, x, r.axis, r.first, r.end, r.step);
+}
+
 void kiln_onnx_build_slice(kiln_onnx_node *n)
 {
     struct kiln_onnx_range range[KILN_MAX_RANK];
@@ -335,7 +356,7 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     for (int i = 0; i < count; i++) {
         const struct kiln_onnx_range r = range[i];
         y = r.by_sizes ? part_of(n, y, r.axis, r.first, kiln_dim_sub(n->g, r.end, r.first))
-                       : kiln_slice(n->g, y, r.axis, r.first, r.end, r.step);
+                       : slice_range(n->g, y, r);
     }
     kiln_onnx_out(n, 0, y);
 }

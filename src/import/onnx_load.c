@@ -204,6 +204,37 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
     return m->status ? m->status : kiln_graph_status(m->g);
 }
 
+/* Whether an input of the file has a size of that name. */
+static bool names_size(const Onnx__ValueInfoProto *info, const char *name)
+{
+    const bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    const Onnx__TensorShapeProto *shape = tensor ? info->type->tensor_type->shape : NULL;
+    const size_t length = info->name ? strlen(info->name) : 0;
+    for (size_t i = 0; shape && i < shape->n_dim; i++)
+        if (shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+            !strcmp(shape->dim[i]->dim_param, name))
+            return true;
+    return length && !strncmp(info->name, name, length) && name[length] == '.'; /* one without a name */
+}
+
+/* What the caller gave must be there. */
+static kiln_status check_given(struct kiln_onnx *m)
+{
+    for (int i = 0; i < m->params.size_count && !m->status; i++) {
+        bool found = false;
+        for (size_t k = 0; k < m->graph->n_input; k++)
+            found = found || names_size(m->graph->input[k], m->params.sizes[i].name);
+        if (!found)
+            kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "no input has a size \"%s\"", m->params.sizes[i].name);
+    }
+    for (int i = 0; i < m->params.fixed_count && !m->status; i++) {
+        const char *name = m->params.fixed[i].input;
+        if (name ? !kiln_onnx_find(m, name) : m->params.fixed[i].index >= m->inputs)
+            kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "there is no input \"%s\"", name ? name : "");
+    }
+    return m->status;
+}
+
 /* Nodes ----------------------------------------------------------------------------------------------------------- */
 
 static bool word_in(const char *words, const char *word)
@@ -428,6 +459,8 @@ static kiln_status build_graph(struct kiln_onnx *m)
         status = kiln_onnx_add_initializers(m, true);
     for (size_t i = 0; !status && i < graph->n_input; i++)
         status = add_input(m, graph->input[i]);
+    if (!status)
+        status = check_given(m);
     for (size_t i = 0; !status && i < graph->n_node; i++)
         status = kiln_onnx_add_node(m, graph->node[i]);
     for (size_t i = 0; !status && i < graph->n_output; i++)

@@ -174,7 +174,7 @@ kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type)
     return kiln_cast(g, kiln_count_of(g, places, (kiln_axes){0}), type);
 }
 
-/* Whole numbers of which some are sizes that are not known yet. */
+/* Numbers of which some are sizes that are not known yet. */
 static kiln_tensor join_sizes(struct kiln_onnx *m, const struct kiln_onnx_value *v)
 {
     const int64_t count = kiln_shape_count(&v->spec.shape);
@@ -182,11 +182,12 @@ static kiln_tensor join_sizes(struct kiln_onnx *m, const struct kiln_onnx_value 
         count <= MOST_SIZES ? kiln_arena_alloc(&m->arena, (size_t)count * sizeof *part) : NULL;
     for (int64_t i = 0; part && i < count; i++) {
         const struct kiln_onnx_item item = v->items[i];
+        const double number = kiln_type_is_real(v->spec.type) ? item.r : (double)item.i;
         part[i] = item.symbol ? kiln_onnx_size_value(m->g, item.i, v->spec.type)
-                              : kiln_scalar(m->g, v->spec.type, (double)item.i);
+                              : kiln_scalar(m->g, v->spec.type, number);
         part[i] = kiln_reshape(m->g, part[i], KILN_SHAPE(1));
     }
-    if (!part || kiln_type_is_real(v->spec.type) || v->spec.type == KILN_BOOL)
+    if (!part || v->spec.type == KILN_BOOL)
         return KILN_NONE;
     return kiln_reshape(m->g, count == 1 ? *part : kiln_concat(m->g, part, (int)count, 0), v->spec.shape);
 }

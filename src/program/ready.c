@@ -4,6 +4,7 @@
  * All plans of a program share one scratch buffer. When a larger one is needed, the plans baked with the smaller are dropped
  * and made again when next used; likewise the least recently used one when there are many.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -550,6 +551,7 @@ static kiln_command_time time_of(const kiln_program *p, const struct kiln_ready 
 {
     const struct kiln_command *c = &r->body_list.command[index];
     kiln_command_time t = {.op = c->label, .node = c->node ? c->node : "", .kernel = "copy", .variant = ""};
+    double end;
     if (c->kind == KILN_COMMAND_DISPATCH) {
         t.kernel = c->as.dispatch.dispatch->kernel->name;
         t.variant = c->as.dispatch.dispatch->variant->name;
@@ -561,9 +563,19 @@ static kiln_command_time time_of(const kiln_program *p, const struct kiln_ready 
         t.kernel = "fill";
         t.bytes = c->as.fill.to.bytes;
     }
-    if (p->dev->ops->time && r == p->last)
-        p->dev->ops->time(p->dev, r->body, index, &t.seconds);
+    if (p->dev->ops->time && r == p->last && p->dev->ops->time(p->dev, r->body, index, &t.begin, &end))
+        t.seconds = end - t.begin;
     return t;
+}
+
+/* From the first one's begin on. */
+static void count_from_the_first(kiln_command_time *t, int count)
+{
+    double first = INFINITY;
+    for (int i = 0; i < count; i++)
+        first = t[i].seconds > 0 && t[i].begin < first ? t[i].begin : first;
+    for (int i = 0; i < count; i++)
+        t[i].begin = t[i].begin > first ? t[i].begin - first : 0;
 }
 
 int kiln_program_profile(const kiln_program *p, kiln_command_time *out, int room)
@@ -579,5 +591,6 @@ int kiln_program_profile(const kiln_program *p, kiln_command_time *out, int room
             out[count] = time_of(p, r, i);
         count++;
     }
+    count_from_the_first(out, count < room ? count : room);
     return count;
 }

@@ -699,7 +699,7 @@ kiln_status kiln_vk_submit(kiln_device *device, struct kiln_baked *const *work, 
     return status;
 }
 
-bool kiln_vk_time(kiln_device *device, struct kiln_baked *work, int index, double *seconds)
+bool kiln_vk_time(kiln_device *device, struct kiln_baked *work, int index, double *begin, double *end)
 {
     struct vk_device *dev = (struct vk_device *)device;
     uint64_t stamps[2];
@@ -709,7 +709,8 @@ bool kiln_vk_time(kiln_device *device, struct kiln_baked *work, int index, doubl
                                        stamps, sizeof *stamps, VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
         return false;
     const uint64_t mask = dev->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << dev->timestamp_bits) - 1;
-    *seconds =
-        (double)((stamps[1] - stamps[0]) & mask) * (double)dev->properties.limits.timestampPeriod * 1e-9;
+    const double unit = (double)dev->properties.limits.timestampPeriod * 1e-9;
+    *begin = (double)(stamps[0] & mask) * unit;
+    *end = *begin + (double)((stamps[1] - stamps[0]) & mask) * unit;
     return true;
 }

@@ -285,6 +285,6 @@ void kiln_vk_unbake(kiln_device *dev, struct kiln_baked *work);
 kiln_status kiln_vk_submit(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
 /** How many command buffers a list became: what tests count. */
 int kiln_vk_pieces(const struct kiln_baked *work);
-bool kiln_vk_time(kiln_device *dev, struct kiln_baked *work, int index, double *seconds);
+bool kiln_vk_time(kiln_device *dev, struct kiln_baked *work, int index, double *begin, double *end);
 
 #endif

@@ -17,6 +17,8 @@ import tempfile
 import time
 import traceback
 import xml.etree.ElementTree
+import zipfile
+import zlib
 
 KILN = pathlib.Path(sys.argv[1]).resolve()
 SAMPLES = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
@@ -214,6 +216,157 @@ def test_run(folder):
     expect_failure(kiln("run", NETWORK, "--image", NETWORK), 1, "network.onnx")
     write_npy(folder / "flat.npy", (48,))
     expect_failure(kiln("run", NETWORK, "--input", folder / "flat.npy"), 1, "image")
+
+
+RESNET = NETWORK.parents[3] / "golden/exports/resnet.onnx"     # image [batch, 3, height, width] -> scores [batch, 10]
+SIZES = ["--size", "height=32", "--size", "width=24"]
+
+
+def write_png(path, rows):
+    """A gray picture, rows of samples from 0 to 255, or one of colours, rows of (red, green, blue)."""
+    colour = isinstance(rows[0][0], tuple)
+    lines = b"".join(b"\0" + bytes(sample for pixel in row for sample in (pixel if colour else (pixel,))) for row in rows)
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 2 if colour else 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+
+
+def run_json(*arguments):
+    done = kiln("run", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def read_npz(path):
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name)[-4 * 4:] for name in file.namelist()}
+
+
+def test_run_takes_arrays_of_every_kind(folder):
+    write_npy(folder / "image.npy", (1, 1, 4, 4))
+    values = (folder / "image.npy").read_bytes()[128:]
+    (folder / "x.bin").write_bytes(values)
+    with zipfile.ZipFile(folder / "x.npz", "w") as file:
+        file.write(folder / "image.npy", "image.npy")
+        file.write(folder / "image.npy", "other.npy")
+    tensor = b"\x08\x01\x08\x01\x08\x04\x08\x04\x10\x01\x4a\x40" + values    # dims, data_type FLOAT, raw_data
+    (folder / "x.pb").write_bytes(tensor)
+    wanted = None
+    for given in ("image.npy", "image=x.npz", "image=x.npz:other", "x.npz:other", "x.bin:f32:1,1,4,4", "image=x.pb"):
+        name, sign, file = given.rpartition("=")
+        done = kiln("run", NETWORK, "--input", f"{name}{sign}{folder}/{file}", "--output", folder / "out.npz")
+        assert done.returncode == 0, (given, done.stderr)
+        arrays = read_npz(folder / "out.npz")
+        assert set(arrays) == {"y.npy", "z.npy"} and arrays == (wanted or arrays), given
+        wanted = arrays
+    for wrong, *texts in (("x.npz", "other"), ("image=x.npz:nothing", "nothing"), ("x.bin:f32:1,1,4,5", "64 bytes", "80"),
+                          ("image=x.bin:f33:1,1,4,4", "f33"), ("x.bin:f32:1,1,16", "rank"), ("nothing.npy", "nothing.npy")):
+        name, sign, file = wrong.rpartition("=")
+        expect_failure(kiln("run", NETWORK, "--input", f"{name}{sign}{folder}/{file}"), 1, *texts)
+
+
+def test_run_makes_up_inputs_of_any_size(folder):
+    assert [o["shape"] for o in run_json(RESNET, "--random", *SIZES, "--size", "batch=5")["outputs"]] == ["[5, 10]"]
+    assert [o["shape"] for o in run_json(RESNET, "--random", *SIZES)["outputs"]] == ["[1, 10]"]
+    for seed in (1, 1, 2):
+        assert kiln("run", RESNET, "--random", *SIZES, "--seed", seed, "--output", folder / f"{seed}.npy").returncode == 0
+    assert (folder / "1.npy").read_bytes() != (folder / "2.npy").read_bytes()
+    expect_failure(kiln("run", RESNET, "--random", "--size", "bath=5"), 1, '"bath"')
+    expect_failure(kiln("run", RESNET, "--random", "--size", "batch"), 1, '"batch"', "NAME=N")
+    expect_failure(kiln("run", RESNET, "--random", "--size", "batch=-1"), 1, '"batch=-1"', "NAME=N")
+    write_npy(folder / "x.npy", (2, 3, 32, 32))
+    expect_failure(kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}"), 1, '"image"', "axis 1")
+
+
+def scores_of(*arguments):
+    return [c["score"] for c in sorted(run_json(RESNET, "--top", 10, *arguments)["classes"], key=lambda c: c["class"])]
+
+
+def near(a, b):
+    return len(a) == len(b) == 10 and all(abs(x - y) < 1e-4 for x, y in zip(a, b))
+
+
+def test_run_shows_pictures(folder):
+    rows = [[(7 * i * i + 5 * j) % 256 for j in range(32)] for i in range(32)]
+    write_png(folder / "a.png", rows)
+    write_png(folder / "wide.png", [[0] * 8 + row + [255] * 8 for row in rows])
+    write_png(folder / "dark.png", [[255 - sample for sample in row] for row in rows])
+    write_png(folder / "colour.png", [[(sample, sample // 2, 0) for sample in row] for row in rows])
+    write_png(folder / "turned.png", [[(0, sample // 2, sample) for sample in row] for row in rows])
+    picture, square = ["--image", folder / "a.png"], ["--size", "height=32", "--size", "width=32"]
+    plain = scores_of(*picture)
+    assert near(plain, scores_of("--image", folder / "wide.png", "--crop", *square))
+    assert near(plain, scores_of("--image", folder / "dark.png", "--invert"))
+    assert near(plain, scores_of(*picture, "--bytes", "--deviation", 255))
+    assert near(plain, scores_of(*picture, "--layout", "nchw"))
+    assert near(scores_of(*picture, "--preset", "mnist"), scores_of(*picture, "--bytes"))
+    assert near(scores_of("--image", folder / "colour.png", "--bgr"), scores_of("--image", folder / "turned.png"))
+    centred = scores_of(*picture, "--preset", "tensorflow", "--keep", 1)
+    assert near(centred, scores_of(*picture, "--mean", 0.5, "--deviation", "0.5,0.5,0.5"))
+    wide = ["--image", folder / "wide.png", *square]
+    others = [scores_of(*wide, *other.split()) for other in ("--crop", "--crop --keep=0.5", "--letterbox", "--mean=0.3", "--preset=yolo",
+                                                             "--bytes", "--preset=imagenet", "--preset=caffe", "")]
+    assert all(not near(a, b) for i, a in enumerate(others) for b in others[:i]), others
+
+
+def test_run_shows_several_pictures_and_labels(folder):
+    for name, turn in (("a.png", 1), ("b.png", 5)):
+        write_png(folder / name, [[(turn * i * j) % 256 for j in range(32)] for i in range(32)])
+    (folder / "labels").write_text("".join(f"class {i}\n" for i in range(10)))
+    both = ["run", RESNET, "--image", folder / "a.png", "--image", folder / "b.png"]
+    done = kiln(*both, "--labels", folder / "labels", "--top", 2)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 6 and lines[0].endswith("a.png") and lines[3].endswith("b.png"), done.stdout
+    assert all(line.split()[-3] == line.split()[-1] for line in lines[1:3] + lines[4:]), done.stdout
+    pair = json.loads(kiln(*both, "--json").stdout)["classes"]
+    for file, classes in (("a.png", pair[0]), ("b.png", pair[1])):
+        alone = run_json(RESNET, "--image", folder / file)["classes"]
+        assert [c["class"] for c in classes] == [c["class"] for c in alone], (pair, alone)
+    write_png(folder / "small.png", [[0] * 16] * 16)
+    expect_failure(kiln(*both, "--image", folder / "small.png"), 1, "small.png", "size")
+    one = both[:4]
+    expect_failure(kiln(*one, "--size", "batch=2"), 1, "1 picture", "takes 2")
+    expect_failure(kiln(*one, "--preset", "nothing"), 1, '"nothing"', "imagenet")
+    expect_failure(kiln(*one, "--layout", "chwn"), 1, '"chwn"', "nhwc")
+    expect_failure(kiln(*one, "--mean", "a"), 1, '--mean "a"')
+    expect_failure(kiln(*one, "--keep", 2), 1, "--keep 2")
+    expect_failure(kiln(*one, "--labels", folder / "none"), 1, "none")
+    expect_failure(kiln("run", RESNET, "--image", folder / "none.png"), 1, "none.png")
+
+
+def test_run_checks_against_float64(folder):
+    call = [RESNET, "--random", *SIZES, "--size", "batch=3"]
+    for output in run_json(*call, "--check")["outputs"]:
+        assert output["agrees"] and 0 < output["error"] <= output["bound"] < output["largest"], output
+    assert "agrees" in kiln("run", *call, "--check").stdout
+    off = kiln("run", *call, "--check", "--tolerance", "1e-12")
+    assert off.returncode == 1 and "DIFFERS" in off.stdout, off.stdout
+    exact = run_json(*call, "--check", "--precision", "f64", "--tolerance", "1e-6")
+    assert all(output["agrees"] for output in exact["outputs"]), exact
+    expect_failure(kiln("run", *call, "--precision", "f7"), 1, '"f7"')
+
+
+def test_run_tells_times_and_writes_a_trace(folder):
+    call = [RESNET, "--random", *SIZES]
+    times = run_json(*call, "--repeat", 5, "--profile", folder / "trace.json")
+    assert 0 < times["least_seconds"] <= times["seconds"] and times["first_seconds"] > 0 and times["load_seconds"] > 0, times
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    tracks = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    slices = [e for e in events if e["ph"] == "X"]
+    host = {e["name"]: e for e in slices if tracks[e["tid"]] == "host"}
+    commands = [e for e in slices if tracks[e["tid"]] != "host"]
+    assert len(tracks) == 2 and set(host) == {"load", "first run", "last run"}, tracks
+    assert {"conv", "pool"} <= {e["args"]["kernel"] for e in commands} and all(e["args"]["bytes"] > 0 for e in commands)
+    assert "/scores/Gemm" in [e["args"]["node"] for e in commands], commands
+    for before, after in zip(commands, commands[1:]):
+        assert after["ts"] >= before["ts"] + before["dur"] - 1e-3, (before, after)
+    assert 0 < sum(e["dur"] for e in commands) <= host["last run"]["dur"], commands
+    expect_failure(kiln("run", *call, "--profile", folder / "no/trace.json"), 1, "no/trace.json")
+    assert kiln("run", *call, "--profile", folder / "first.json").returncode == 0
+    assert "last run" not in (folder / "first.json").read_text()
 
 
 def test_bench(folder):

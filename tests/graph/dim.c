@@ -28,6 +28,25 @@ Test(dim, expressions_are_shared_and_simplified)
     kiln_graph_destroy(&g);
 }
 
+/* What a network of pictures does to their sizes, by one way and another. */
+Test(dim, offsets_and_quotients_have_one_form)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const int64_t h = kiln_dim(g, "height"), half = kiln_dim_div(g, h, 2);
+    cr_expect_eq(kiln_dim_add(g, kiln_dim_sub(g, kiln_dim_add(g, h, 2), 3), 1), h);
+    cr_expect_eq(kiln_dim_sub(g, kiln_dim_add(g, 6, h), 7), kiln_dim_sub(g, h, 1));
+    cr_expect_eq(kiln_dim_add(g, kiln_dim_div(g, kiln_dim_sub(g, h, 2), 2), 1), half);
+    cr_expect_eq(kiln_dim_sub(g, half, 3), kiln_dim_div(g, kiln_dim_sub(g, h, 6), 2));
+    cr_expect_eq(kiln_dim_div(g, half, 3), kiln_dim_div(g, h, 6));
+    cr_expect_neq(kiln_dim_add(g, kiln_dim_ceil_div(g, h, 2), 1), kiln_dim_add(g, half, 1));
+    for (int64_t value[] = {0, 7}; value[1] < 20; value[1]++) {
+        const int64_t e = kiln_dim_add(g, kiln_dim_div(g, kiln_dim_sub(g, kiln_dim_add(g, h, 4), 7), 3), 1);
+        cr_expect_eq(kiln_dim_value(g, e, lookup, value), (value[1] + 4 - 7) / 3 + 1);
+    }
+    kiln_graph_destroy(&g);
+}
+
 Test(dim, values_come_from_the_symbols)
 {
     kiln_graph *g = NULL;

@@ -1,19 +1,58 @@
-/* arrays.h - what a model is given on a command line: arrays from files, and numbers for sizes. */
+/*
+ * arrays.h - what a model is given on a command line: arrays from files, and numbers for sizes; and loading it with them.
+ *
+ * "NAME=FILE" gives an input its value, "FILE" the model's first. A file is .npy, .pb (ONNX's TensorProto), .npz, or raw:
+ *
+ *   image=x.npz           the array "image" of an archive; without a name, each array goes to the input of its name
+ *   image=x.npz:pixels    its array "pixels"
+ *   image=x.bin:u8:1,3,4  elements of that type and those sizes, as they lie in memory
+ */
 #ifndef KILN_TOOLS_ARRAYS_H
 #define KILN_TOOLS_ARRAYS_H
 
 #include <kiln/kiln.h>
 
 #include "args.h"
+#include "base/vec.h"
+
+struct arrays_item {
+    char name[256]; /* of the input; "": the first */
+    kiln_array array;
+    bool constant; /* it became one while the model was loaded */
+};
+
+struct arrays {
+    const char *command; /* for messages */
+    bool symbols;        /* sizes stay symbols where the model can be built so */
+    KILN_VEC(struct arrays_item) item;
+};
 
 /** Cut "NAME=FILE" at the sign: `name` receives what is before it, "" where there is none; returns the file, a loan. */
 const char *arrays_split(const char *item, char *name, size_t bytes);
 
+/** Whether a text ends so. */
+bool arrays_ends_with(const char *text, const char *end);
+
+/** Read what the items of a list say. Owns: arrays_finish, also after a failure. */
+kiln_status arrays_read(struct arrays *a, const struct args_list *items);
+void arrays_finish(struct arrays *a);
+
 /**
- * Write a .npy file, or ONNX's .pb, to the input that "NAME=FILE" names; without a name, to the graph's first.
- * Errors: ERROR_ARGUMENT with a line naming `command` where the graph has no such input; what loading and writing return.
+ * Load a model, of which the shapes of inputs that have an array, and sizes by "NAME=N", are known then. Where that is not enough,
+ * small arrays, which may say shapes or choose branches, become constants.
  */
-kiln_status arrays_write(kiln_program *program, const kiln_graph *g, const char *command, const char *item);
+kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const char *path, kiln_graph **g,
+                        kiln_weights **w);
+
+/** The graph's input of that name, the first for ""; KILN_NONE and a line naming the command where there is none. */
+kiln_tensor arrays_input(const char *command, const kiln_graph *g, const char *name);
+
+/** Write the arrays that are no constants to their inputs. */
+kiln_status arrays_write(const struct arrays *a, kiln_program *program, const kiln_graph *g);
+
+/** Give an input made-up values: reals in [-1, 1); integers 0 and 1, which are indices of nearly everything. */
+kiln_status arrays_make_up(kiln_program *program, const kiln_graph *g, kiln_tensor input, kiln_shape shape,
+                           uint64_t seed);
 
 /** What one of "NAME=N" gives a symbol; 1 where none does. */
 int64_t arrays_size(const struct args_list *sizes, const char *symbol);

@@ -10,15 +10,14 @@
 
 #include "arrays.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "check/replay.h"
-#include "compiler/convert.h"
 #include "json.h"
 
 enum { MOST_NAME = 120 };
 
 struct run {
     const struct check_model_options *o;
+    struct arrays arrays;
     kiln_graph *g;
     kiln_weights *weights;
     kiln_device *dev;
@@ -44,38 +43,15 @@ static kiln_shape shape_of(const struct run *r, kiln_tensor input)
     return shape;
 }
 
-/* Reals in [-1, 1); integers 0 and 1, which are indices of nearly everything. */
-static kiln_status write_random(struct run *r, kiln_tensor input)
-{
-    kiln_array array = {.type = kiln_tensor_type(r->g, input), .shape = shape_of(r, input)};
-    const bool real = kiln_type_is_real(array.type);
-    const size_t count = (size_t)kiln_shape_count(&array.shape);
-    double *values = malloc((count + 1) * sizeof *values);
-    struct kiln_rng rng;
-    kiln_status status = KILN_ERROR_MEMORY;
-
-    kiln_rng_init(&rng, r->o->seed, kiln_rng_stream(kiln_tensor_name(r->g, input)));
-    array.data = malloc((count + 1) * sizeof *values);
-    if (values && array.data) {
-        for (size_t i = 0; i < count; i++)
-            values[i] = real ? 2 * kiln_rng_uniform(&rng) - 1 : kiln_rng_next(&rng) & 1;
-        kiln_convert(array.data, array.type, values, KILN_F64, count);
-        status = kiln_program_write(r->program, input, &array);
-    }
-    free(values);
-    free(array.data);
-    return status;
-}
-
 static kiln_status write_inputs(struct run *r)
 {
     kiln_status status = KILN_OK;
 
-    for (int i = 0; i < kiln_graph_input_count(r->g) && !status; i++)
-        status = write_random(r, kiln_graph_input(r->g, i));
-    for (int i = 0; i < r->o->input.count && !status; i++)
-        status = arrays_write(r->program, r->g, "check", r->o->input.item[i]);
-    return status;
+    for (int i = 0; i < kiln_graph_input_count(r->g) && !status; i++) {
+        const kiln_tensor input = kiln_graph_input(r->g, i);
+        status = arrays_make_up(r->program, r->g, input, shape_of(r, input), r->o->seed);
+    }
+    return status ? status : arrays_write(&r->arrays, r->program, r->g);
 }
 
 /* Replaying ------------------------------------------------------------------------------------------------- */
@@ -99,8 +75,10 @@ static void report(void *user, const struct check_outcome *o)
 static kiln_status run_model(struct run *r)
 {
     struct check_params params = {.seed = r->o->seed, .chosen = true, .report = report, .user = r};
-    kiln_status status = kiln_onnx_load(&r->g, &r->weights, r->o->model, NULL);
+    kiln_status status = arrays_read(&r->arrays, &r->o->input);
 
+    if (!status)
+        status = arrays_load(&r->arrays, &r->o->size, r->o->model, &r->g, &r->weights);
     if (!status)
         status = kiln_device_open(&r->dev, &(kiln_device_params){.name = r->o->device});
     if (!status)
@@ -151,7 +129,7 @@ static void print_text(const struct run *r)
 
 int check_model(const struct check_model_options *options)
 {
-    struct run r = {.o = options};
+    struct run r = {.o = options, .arrays.command = "check"};
     const kiln_status status = run_model(&r);
 
     if (!status && options->json)
@@ -162,5 +140,6 @@ int check_model(const struct check_model_options *options)
     kiln_weights_destroy(&r.weights);
     kiln_graph_destroy(&r.g);
     kiln_device_close(&r.dev);
+    arrays_finish(&r.arrays);
     return status || r.failed ? ARGS_FAILED : ARGS_DONE;
 }

@@ -104,7 +104,8 @@ static kiln_status run(struct inspection *s)
 static kiln_status plan(struct inspection *s)
 {
     const double start = kiln_seconds();
-    kiln_status status = kiln_onnx_load(&s->g, &s->weights, s->o->model, NULL);
+    struct arrays none = {.command = "inspect", .symbols = true};
+    kiln_status status = arrays_load(&none, &s->o->size, s->o->model, &s->g, &s->weights);
     if (!status)
         status = kiln_device_open(&s->dev, &(kiln_device_params){.name = s->o->device});
     if (status)

@@ -5,24 +5,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void print_quoted(const char *text)
+static FILE *out(const struct json *j)
 {
-    putchar('"');
+    return j->to ? j->to : stdout;
+}
+
+static void print_quoted(FILE *to, const char *text)
+{
+    fputc('"', to);
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
+            fprintf(to, "\\%c", *c);
         else if (*c < ' ')
-            printf("\\u%04x", *c);
+            fprintf(to, "\\u%04x", *c);
         else
-            putchar(*c);
+            fputc(*c, to);
     }
-    putchar('"');
+    fputc('"', to);
 }
 
 static void break_line(const struct json *j)
 {
     if (!j->line)
-        printf("\n%*s", 2 * j->depth, "");
+        fprintf(out(j), "\n%*s", 2 * j->depth, "");
 }
 
 /* What stands before a member: a comma, a line of its own, its key. */
@@ -30,20 +35,20 @@ static void begin(struct json *j, const char *key)
 {
     if (j->depth > 0) {
         if (j->some[j->depth - 1])
-            fputs(j->line ? ", " : ",", stdout);
+            fputs(j->line ? ", " : ",", out(j));
         break_line(j);
         j->some[j->depth - 1] = true;
     }
     if (key) {
-        print_quoted(key);
-        printf(": ");
+        print_quoted(out(j), key);
+        fputs(": ", out(j));
     }
 }
 
 void json_open(struct json *j, const char *key, char kind)
 {
     begin(j, key);
-    putchar(kind);
+    fputc(kind, out(j));
     j->close[j->depth] = kind == '{' ? '}' : ']';
     j->some[j->depth++] = false;
 }
@@ -53,18 +58,18 @@ void json_close(struct json *j)
     j->depth--;
     if (j->some[j->depth])
         break_line(j);
-    putchar(j->close[j->depth]);
+    fputc(j->close[j->depth], out(j));
     if (j->depth == 0)
-        putchar('\n');
+        fputc('\n', out(j));
 }
 
 void json_text(struct json *j, const char *key, const char *value)
 {
     begin(j, key);
-    print_quoted(value);
+    print_quoted(out(j), value);
 }
 
-static void print_number(double value)
+static void print_number(FILE *to, double value)
 {
     char text[32];
     int digits = value == floor(value) && fabs(value) < 1e15 ? 15 : 6;
@@ -72,20 +77,20 @@ static void print_number(double value)
     do
         snprintf(text, sizeof text, "%.*g", digits, value);
     while (strtod(text, NULL) != value && digits++ < 17);
-    fputs(text, stdout);
+    fputs(text, to);
 }
 
 void json_number(struct json *j, const char *key, double value)
 {
     begin(j, key);
     if (isfinite(value))
-        print_number(value);
+        print_number(out(j), value);
     else
-        fputs("null", stdout);
+        fputs("null", out(j));
 }
 
 void json_bool(struct json *j, const char *key, bool value)
 {
     begin(j, key);
-    fputs(value ? "true" : "false", stdout);
+    fputs(value ? "true" : "false", out(j));
 }

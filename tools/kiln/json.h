@@ -1,5 +1,5 @@
 /*
- * json.h - writes one JSON document to stdout, piece by piece: what --json prints.
+ * json.h - writes one JSON document, piece by piece: what --json prints.
  *
  *   json_open(&j, NULL, '{');
  *   json_text(&j, "name", "cpu");
@@ -11,9 +11,11 @@
 #define KILN_TOOLS_JSON_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /** {0} is an empty document; {.line = true} one without line breaks but at its end. */
 struct json {
+    FILE *to; /* NULL: stdout */
     bool line;
     int depth;
     char close[16]; /* of the objects and arrays that are open */

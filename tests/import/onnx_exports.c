@@ -1,0 +1,162 @@
+/*
+ * onnx_exports.c - networks that PyTorch exported, with sizes left open: one program each, at several sizes in turn, against PyTorch's
+ * outputs. tools/golden/exports.py writes tests/golden/exports and says how exports.safetensors is laid out.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "support/golden.h"
+#include "support/support.h"
+
+/* |got - want| over the largest |want| of that output: sums of up to 400 products in float32, each side in its own order. */
+#define BOUND 1e-5
+
+enum { MOST_INPUTS = 8 };
+
+struct network {
+    const char *name, *device;
+    kiln_safetensors *file;
+    kiln_graph *g;
+    kiln_program *p;
+};
+
+/* Input or output `index` at a setting of sizes. */
+static bool find(const struct network *n, int setting, const char *what, int index, kiln_array *out)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s/%d/%s%d", n->name, setting, what, index);
+    return kiln_safetensors_find(n->file, name, out);
+}
+
+static void expect_output(const struct network *n, int setting, int index)
+{
+    const kiln_tensor t = kiln_graph_output(n->g, index);
+    kiln_array want;
+    kiln_shape shape;
+    char got_text[96], want_text[96];
+    double worst = 0, largest = 0;
+    cr_assert(find(n, setting, "out", index, &want));
+    cr_assert_eq(kiln_program_shape(n->p, t, &shape), KILN_OK);
+    cr_assert(kiln_shape_equal(&shape, &want.shape), "%s %d on %s: output %d is %s, wanted %s", n->name,
+              setting, n->device, index, kiln_shape_text(&shape, got_text, sizeof got_text),
+              kiln_shape_text(&want.shape, want_text, sizeof want_text));
+    const size_t count = (size_t)kiln_shape_count(&shape);
+    kiln_array got = {.type = want.type, .bytes = count * kiln_type_size(want.type)};
+    got.data = malloc(got.bytes + 1);
+    cr_assert_not_null(got.data);
+    cr_assert_eq(kiln_program_read(n->p, t, &got), KILN_OK);
+    cr_assert_eq(got.type, want.type);
+    double *x = kiln_test_doubles(&got), *y = kiln_test_doubles(&want);
+    for (size_t i = 0; i < count; i++) {
+        worst = fmax(worst, isnan(x[i]) ? INFINITY : fabs(x[i] - y[i]));
+        largest = fmax(largest, fabs(y[i]));
+    }
+    cr_expect(worst <= (kiln_type_is_real(want.type) ? BOUND * largest : 0),
+              "%s %d on %s: output %d is off by %.2g of %.3g", n->name, setting, n->device, index, worst,
+              largest);
+    free(x);
+    free(y);
+    free(got.data);
+}
+
+static void run_setting(const struct network *n, int setting)
+{
+    kiln_array in;
+    for (int i = 0; i < kiln_graph_input_count(n->g); i++) {
+        cr_assert(find(n, setting, "in", i, &in), "%s/%d/in%d is not recorded", n->name, setting, i);
+        cr_assert_eq(kiln_program_write(n->p, kiln_graph_input(n->g, i), &in), KILN_OK);
+    }
+    cr_assert_eq(kiln_program_run(n->p), KILN_OK, "%s %d on %s", n->name, setting, n->device);
+    for (int i = 0; i < kiln_graph_output_count(n->g); i++)
+        expect_output(n, setting, i);
+}
+
+/* With the shapes of the setting's inputs given where `given` is not negative. */
+static void open_network(struct network *n, kiln_device *dev, int given)
+{
+    char path[1024];
+    kiln_onnx_fixed shape[MOST_INPUTS];
+    kiln_onnx_params params = {.fixed = shape};
+    kiln_weights *w = NULL;
+    kiln_array in;
+    for (int i = 0; given >= 0 && i < MOST_INPUTS && find(n, given, "in", i, &in); i++)
+        shape[params.fixed_count++] = (kiln_onnx_fixed){.index = i, .value.shape = in.shape};
+    snprintf(path, sizeof path, "%s/golden/exports/%s.onnx", getenv("KILN_TEST_ROOT"), n->name);
+    cr_assert_eq(kiln_onnx_load(&n->g, &w, path, &params), KILN_OK, "%s", n->name);
+    cr_assert_eq(kiln_program_create(&n->p, dev, n->g, w, NULL), KILN_OK, "%s on %s", n->name, n->device);
+    kiln_weights_destroy(&w);
+}
+
+static void close_network(struct network *n)
+{
+    kiln_program_destroy(&n->p);
+    kiln_graph_destroy(&n->g);
+}
+
+/* One program for all settings, and the first again, whose plan is still there; or one a setting. */
+static void run_network(const char *name, const char *device, bool one)
+{
+    struct network n = {.name = name,
+                        .device = device,
+                        .file = kiln_golden_open("exports/exports.safetensors")};
+    kiln_device *dev = kiln_test_open(device);
+    kiln_array in;
+    if (one)
+        open_network(&n, dev, -1);
+    for (int k = 0; find(&n, k, "in", 0, &in); k++) {
+        if (!one)
+            open_network(&n, dev, k);
+        run_setting(&n, k);
+        if (!one)
+            close_network(&n);
+    }
+    if (one)
+        run_setting(&n, 0);
+    close_network(&n);
+    kiln_test_close(&dev);
+    kiln_safetensors_close(&n.file);
+}
+
+static void run_everywhere(const char *name, bool one)
+{
+    for (int i = 0; kiln_test_device(i); i++)
+        run_network(name, kiln_test_device(i), one);
+}
+
+Test(onnx_exports, lstms_read_and_write_sequences_of_any_length)
+{
+    run_everywhere("seq2seq", true);
+}
+
+Test(onnx_exports, a_transformer_takes_any_lengths_with_padding)
+{
+    run_everywhere("transformer", true);
+}
+
+Test(onnx_exports, a_decoder_goes_on_from_caches_of_any_length)
+{
+    run_everywhere("step", true);
+}
+
+Test(onnx_exports, a_resnet_takes_batches_and_pictures_of_any_size)
+{
+    run_everywhere("resnet", true);
+}
+
+/* Whether what comes up is as large as what went down depends on the size. */
+Test(onnx_exports, a_unet_takes_pictures_of_sizes_that_are_given)
+{
+    run_everywhere("unet", false);
+}
+
+Test(onnx_exports, an_ssd_finds_its_first_twenty_boxes)
+{
+    run_everywhere("ssd", true);
+}
+
+/* What is done for no region at all is another branch. */
+Test(onnx_exports, heads_of_faster_rcnn_take_numbers_of_regions_that_are_given)
+{
+    run_everywhere("regions", false);
+}
