@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +124,10 @@ static void negative_dim(struct model *m)
 {
     m->dim.dim_value = -3;
 }
+static void huge_dim(struct model *m)
+{
+    m->dim.dim_value = INT64_MAX;
+}
 static void negative_weight(struct model *m)
 {
     m->dims[0] = -3;
@@ -202,6 +207,66 @@ static void two_unknown(struct model *m)
     m->node[1].op_type = (char *)"Banish";
 }
 
+/* An input, an initializer, a node that reads both, and another: each refused for its own reason. */
+static void much(struct model *m)
+{
+    cycle(m);
+    m->in[1] = (char *)"w";
+    m->tensor.elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+    m->weight.data_type = 22;
+    unknown_attribute(m);
+    m->node[1].op_type = (char *)"Banish";
+}
+
+/* w as a sparse tensor of 3 elements, two of them listed. */
+static void sparse(struct model *m)
+{
+    static Onnx__SparseTensorProto tensor, *tensors[1] = {&tensor};
+    static Onnx__TensorProto places;
+    static int64_t at[2], count[1];
+    onnx__sparse_tensor_proto__init(&tensor);
+    onnx__tensor_proto__init(&places);
+    at[0] = 0, at[1] = 2;
+    count[0] = 2;
+    places.has_data_type = true;
+    places.data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    places.n_dims = 1, places.dims = count;
+    places.n_int64_data = 2, places.int64_data = at;
+    tensor.indices = &places;
+    tensor.n_dims = 1, tensor.dims = m->dims + 1;
+    tensor.values = &m->weight;
+    m->dims[0] = 2, m->dims[1] = 3;
+    m->weight.n_float_data = 2;
+    m->graph.n_initializer = 0;
+    m->graph.n_sparse_initializer = 1, m->graph.sparse_initializer = tensors;
+}
+static void sparse_beyond(struct model *m)
+{
+    sparse(m);
+    m->graph.sparse_initializer[0]->indices->int64_data[1] = 3;
+}
+static void sparse_before(struct model *m)
+{
+    sparse(m);
+    m->graph.sparse_initializer[0]->indices->int64_data[0] = -1;
+}
+static void sparse_unlike(struct model *m)
+{
+    sparse(m);
+    m->graph.sparse_initializer[0]->indices->n_int64_data = 1;
+    m->graph.sparse_initializer[0]->indices->dims[0] = 1;
+}
+static void sparse_huge(struct model *m)
+{
+    sparse(m);
+    m->dims[1] = INT64_C(1) << 38;
+}
+static void sparse_without_places(struct model *m)
+{
+    sparse(m);
+    m->graph.sparse_initializer[0]->indices = NULL;
+}
+
 static const struct damage {
     void (*change)(struct model *m);
     kiln_status status;
@@ -215,6 +280,7 @@ static const struct damage {
     {unmade_output, KILN_ERROR_FILE, "output \"z\" is made by no node"},
     {made_twice, KILN_ERROR_FILE, "\"x\" is made twice"},
     {negative_dim, KILN_ERROR_FILE, "input \"x\": size -3 of axis 0 is negative"},
+    {huge_dim, KILN_ERROR_FILE, "input \"x\": size 9223372036854775807 of axis 0 is too large"},
     {negative_weight, KILN_ERROR_FILE, "initializer \"w\": size -3"},
     {huge_weight, KILN_ERROR_FILE, "too large to multiply"},
     {short_data, KILN_ERROR_FILE, "its shape has 3 elements, its data 2"},
@@ -229,6 +295,15 @@ static const struct damage {
     {too_few_inputs, KILN_ERROR_UNSUPPORTED, "1 inputs, wanted 2"},
     {two_unknown, KILN_ERROR_UNSUPPORTED,
      "2 parts: Conjure \"sum\": no such operator at opset 17; Banish \"z\""},
+    {much, KILN_ERROR_UNSUPPORTED,
+     "4 parts: initializer \"w\": integers of 4 bits are not supported; input \"x\": texts are not supported; Add \"sum\": "
+     "attribute tilt is not supported; Banish \"z\": no such operator"},
+    {sparse, KILN_OK, ""},
+    {sparse_beyond, KILN_ERROR_FILE, "initializer \"w\": place 1 is outside of its shape"},
+    {sparse_before, KILN_ERROR_FILE, "initializer \"w\": place 0 is outside of its shape"},
+    {sparse_unlike, KILN_ERROR_FILE, "its places must be 2 numbers or lists of 1"},
+    {sparse_huge, KILN_ERROR_UNSUPPORTED, "the model's sparse tensors become more than 256 MiB"},
+    {sparse_without_places, KILN_ERROR_FILE, "a sparse tensor without values or places"},
     {wrong_shapes, KILN_ERROR_SHAPE, "[4] and [3] do not broadcast"},
     {no_opset, KILN_ERROR_FILE, "its opset is no version"},
 };
@@ -520,6 +595,39 @@ static void wrap(uint8_t *bytes, size_t room, size_t *at, int field)
         head[digits++] = (uint8_t)((length & 0x7f) | (length > 0x7f ? 0x80 : 0));
     *at -= digits;
     memcpy(bytes + *at, head, digits);
+}
+
+/* Nodes that make 65,536 numbers each from a few bytes: what is known while reading has a bound for all of them together. */
+Test(onnx_bad, values_known_while_reading_take_bounded_memory)
+{
+    enum { NODES = 400 };
+    static Onnx__NodeProto node[NODES], *nodes[NODES];
+    static char name[NODES][8], *outs[NODES][1], *in[1] = {(char *)"w"};
+    static uint8_t bytes[1 << 16];
+    struct lines lines;
+    struct model m;
+    begin(&m);
+    int64_t size[1] = {1 << 16};
+    m.weight.data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    m.dims[0] = 1;
+    m.weight.n_float_data = 0;
+    m.weight.n_int64_data = 1, m.weight.int64_data = size;
+    for (int i = 0; i < NODES; i++) {
+        onnx__node_proto__init(&node[i]);
+        snprintf(name[i], sizeof name[i], i ? "c%d" : "y", i);
+        outs[i][0] = name[i];
+        node[i].op_type = (char *)"ConstantOfShape";
+        node[i].n_input = node[i].n_output = 1;
+        node[i].input = in, node[i].output = outs[i];
+        nodes[i] = &node[i];
+    }
+    m.graph.n_node = NODES, m.graph.node = nodes;
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    cr_expect(read_model(bytes, pack(&m, bytes, sizeof bytes), &lines) == KILN_OK, "%s", lines.last);
+    getrusage(RUSAGE_SELF, &after);
+    cr_expect(after.ru_maxrss - before.ru_maxrss < 300 << 10, "%ld KiB more",
+              after.ru_maxrss - before.ru_maxrss);
 }
 
 /* A graph in an attribute of a node of a graph in an attribute ..: the unpacker recurses, so depth is refused first. */
