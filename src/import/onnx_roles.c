@@ -18,8 +18,8 @@ struct roles {
 /* The nodes that hand a weight on in another shape. */
 static bool hands_on(const Onnx__NodeProto *n)
 {
-    static const char *const names[] = {"Identity", "Reshape",   "Transpose",
-                                        "Squeeze",  "Unsqueeze", "Flatten"};
+    static const char *const names[] = {"Identity",  "Reshape", "Transpose", "Squeeze",
+                                        "Unsqueeze", "Flatten", "Gather",    "Concat"};
     for (size_t i = 0; n->op_type && n->n_input && i < sizeof names / sizeof *names; i++)
         if (!strcmp(n->op_type, names[i]))
             return true;
@@ -36,6 +36,30 @@ static bool adds_bias(const struct roles *r, const Onnx__NodeProto *n, size_t in
     return row && (!strcmp(row->name, "MatMul") || !strcmp(row->name, "Conv"));
 }
 
+/* Whether data gives a value, not the file. */
+static bool is_given(const struct roles *r, const char *name)
+{
+    const Onnx__GraphProto *graph = r->m->graph;
+    const int maker = kiln_map_find(&r->maker, name);
+    if (maker >= 0)
+        return !r->node[maker]->op_type || strcmp(r->node[maker]->op_type, "Constant") != 0;
+    for (size_t i = 0; graph && i < graph->n_initializer; i++)
+        if (graph->initializer[i]->name && !strcmp(graph->initializer[i]->name, name))
+            return false;
+    return true;
+}
+
+/* y = Gather(table, index) of rows that data names: an embedding. */
+static bool is_embedding(const struct roles *r, const Onnx__NodeProto *n)
+{
+    if (!n->op_type || strcmp(n->op_type, "Gather") || n->n_input != 2)
+        return false;
+    for (size_t i = 0; i < n->n_attribute; i++)
+        if (n->attribute[i]->name && !strcmp(n->attribute[i]->name, "axis") && n->attribute[i]->i)
+            return false;
+    return is_given(r, n->input[1]);
+}
+
 static bool put(struct roles *r, const char *name, enum kiln_onnx_role role)
 {
     return role == KILN_ONNX_CONSTANT || kiln_map_find(r->of, name) >= 0 || kiln_map_put(r->of, name, role);
@@ -47,7 +71,7 @@ static enum kiln_onnx_role role_of_input(const struct roles *r, const Onnx__Node
     const struct kiln_onnx_row *row = f ? NULL : kiln_onnx_row_for(r->m, n);
     if (f)
         return i < f->proto->n_input ? f->roles[i] : KILN_ONNX_CONSTANT;
-    if (row && i < 32 && (row->parameters >> i & 1 || adds_bias(r, n, i)))
+    if (row && i < 32 && (row->parameters >> i & 1 || adds_bias(r, n, i) || (i == 0 && is_embedding(r, n))))
         return KILN_ONNX_PARAMETER;
     return row && i < 32 && row->states >> i & 1 ? KILN_ONNX_STATE : KILN_ONNX_CONSTANT;
 }
@@ -58,7 +82,10 @@ static bool look_at(struct roles *r, const Onnx__NodeProto *n)
     for (size_t i = 0; i < n->n_input; i++)
         kept = kept && put(r, n->input[i], role_of_input(r, n, i));
     const int handed = hands_on(n) && n->n_output ? kiln_map_find(r->of, n->output[0]) : -1;
-    return kept && (handed < 0 || put(r, n->input[0], (enum kiln_onnx_role)handed));
+    const size_t parts = n->op_type && !strcmp(n->op_type, "Concat") ? n->n_input : 1;
+    for (size_t i = 0; handed >= 0 && i < parts; i++)
+        kept = kept && put(r, n->input[i], (enum kiln_onnx_role)handed);
+    return kept;
 }
 
 kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, Onnx__NodeProto *const *node, size_t count,

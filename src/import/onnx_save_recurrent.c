@@ -74,10 +74,47 @@ static const char *reshaped(writer *w, const char *x, const int64_t *shape, int 
     return kiln_onnx_step(w, "Reshape", IN(x, kiln_onnx_new_list(w, shape, rank)));
 }
 
+/* The initializer that a leaf became, which nothing else reads; NULL where there is none. */
+static Onnx__TensorProto *initializer_of(const writer *w, kiln_tensor t)
+{
+    const kiln_node *n = t.id ? kiln_node_of(w->g, t) : NULL;
+    if (!n || n->inputs || w->uses[t.id] != 1)
+        return NULL;
+    for (int i = 0; i < w->initializer.count; i++)
+        if (!strcmp(w->initializer.data[i]->name, kiln_onnx_name(w, t)))
+            return w->initializer.data[i];
+    return NULL;
+}
+
+/* [D, parts H, width], or [D, parts H], in the given order of the parts: in place, so that the weights keep their name. */
+static bool reorder_values(writer *w, const struct cell *c, kiln_tensor t, int64_t parts,
+                           const int64_t *order, int rank, int64_t width)
+{
+    Onnx__TensorProto *leaf = initializer_of(w, t);
+    const size_t part = leaf ? leaf->raw_data.len / (size_t)(c->directions * parts) : 0;
+    uint8_t *turned = leaf ? kiln_arena_alloc(&w->arena, leaf->raw_data.len + 1) : NULL;
+    if (!turned)
+        return false;
+    for (int64_t i = 0; i < c->directions * parts; i++) {
+        const int64_t from = i / parts * parts + (parts > 1 ? order[i % parts] : 0);
+        memcpy(turned + (size_t)i * part, leaf->raw_data.data + (size_t)from * part, part);
+    }
+    leaf->raw_data.data = turned;
+    leaf->n_dims = (size_t)rank;
+    leaf->dims[0] = c->directions;
+    leaf->dims[1] = parts * c->hidden;
+    if (rank == 3)
+        leaf->dims[2] = width;
+    return true;
+}
+
 /* [D, parts H, rest] from [D parts H, rest], or [D, parts H] from [D parts H], the parts in the given order. */
-static const char *reordered(writer *w, const struct cell *c, const char *x, int64_t parts,
+static const char *reordered(writer *w, const struct cell *c, kiln_tensor t, int64_t parts,
                              const int64_t *order, int rank, int64_t width)
 {
+    const char *x = kiln_onnx_name(w, t);
+    if (reorder_values(w, c, t, parts, order, rank, width))
+        return x;
     const int64_t apart[] = {c->directions, parts, c->hidden, width},
                   together[] = {c->directions, parts * c->hidden, width};
     if (parts == 1)
@@ -107,10 +144,10 @@ static const char *biases(writer *w, const kiln_node *n, const struct kiln_onnx_
     if (!part[0].id && !part[1].id)
         return "";
     for (int i = 0; i < 2; i++) {
-        const char *flat = part[i].id
-                               ? kiln_onnx_name(w, part[i])
-                               : zeros(w, spec(w, n->out[0]).type, c->directions * c->gates * c->hidden);
-        in[i] = reordered(w, c, flat, c->gates, c->order, 2, 1);
+        const int64_t together[] = {c->directions, c->gates * c->hidden};
+        in[i] = part[i].id
+                    ? reordered(w, c, part[i], c->gates, c->order, 2, 1)
+                    : reshaped(w, zeros(w, spec(w, n->out[0]).type, together[0] * together[1]), together, 2);
     }
     kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", name, 2, in), "axis", 1);
     return name;
@@ -212,13 +249,13 @@ void kiln_onnx_write_recurrent(writer *w, const kiln_node *n, const struct kiln_
     const char *y = kiln_onnx_new_name(w), *p = kiln_onnx_name(w, m->in[VECTORS]);
     const char *in[] = {
         c.batch_first ? transposed(w, x, turn, 3) : x,
-        reordered(w, &c, kiln_onnx_name(w, m->in[W]), c.gates, c.order, 3, spec(w, m->in[W]).shape.size[1]),
-        reordered(w, &c, kiln_onnx_name(w, m->in[R]), c.gates, c.order, 3, c.hidden),
+        reordered(w, &c, m->in[W], c.gates, c.order, 3, spec(w, m->in[W]).shape.size[1]),
+        reordered(w, &c, m->in[R], c.gates, c.order, 3, c.hidden),
         biases(w, n, m, &c),
         lengths(w, m->in[LENGTHS]),
         initial[0] && lstm ? states(w, initial, &c, 0) : initial,
         initial[0] && lstm ? states(w, initial, &c, c.directions) : "",
-        lstm && p[0] ? reordered(w, &c, p, 3, peepholes, 2, 1) : "",
+        lstm && p[0] ? reordered(w, &c, m->in[VECTORS], 3, peepholes, 2, 1) : "",
     };
     Onnx__NodeProto *o = kiln_onnx_write(w, c.onnx, y, lstm ? 8 : 6, in);
     put_attributes(w, o, n, &c);

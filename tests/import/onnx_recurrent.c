@@ -1,6 +1,7 @@
 /* onnx_recurrent.c - recurrent cells through an ONNX file and back: the same outputs and last states. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "support/support.h"
@@ -136,6 +137,12 @@ static void around(const struct cell *c)
     for (int i = 0; i < count; i++)
         cr_expect(fabsf(got[i] - want[i]) < 1e-5f, "%s, %d: %g, wanted %g", c->name, i, (double)got[i],
                   (double)want[i]); /* sums of a few terms near 1, in another order */
+    for (int i = 0; i < kiln_graph_parameter_count(g); i++) {
+        const char *name = kiln_tensor_name(g, kiln_graph_parameter(g, i));
+        const bool state =
+            !strcmp(name, "h.0") || !strcmp(name, "c.0"); /* what it begins with is no weight */
+        cr_expect(state || kiln_weights_is_parameter(read, name), "%s: %s is no parameter", c->name, name);
+    }
     unlink(path);
     kiln_weights_destroy(&w);
     kiln_weights_destroy(&read);
