@@ -107,7 +107,7 @@ static const char *name_of(struct kiln_onnx_writer *w, kiln_tensor t)
     char number[32];
     const char *own = kiln_tensor_name(w->g, t);
     snprintf(number, sizeof number, "kiln.v%u", t.id);
-    if (w->within)
+    if (w->within || (!own[0] && kiln_find(w->g, number).id))
         return kiln_onnx_new_name(w);
     const char *name = kiln_arena_text(&w->arena, own[0] ? own : number);
     w->full = w->full || !name;
@@ -468,8 +468,12 @@ static kiln_status save(struct kiln_onnx_writer *w, const kiln_onnx_save_params 
         return status;
     for (int i = 0; i < count; i++)
         names[i] = NULL;
-    *w = (struct kiln_onnx_writer){
-        .path = w->path, .g = w->g, .weights = w->weights, .opset = w->wanted, .wanted = w->wanted};
+    *w = (struct kiln_onnx_writer){.path = w->path,
+                                   .g = w->g,
+                                   .outermost = w->g,
+                                   .weights = w->weights,
+                                   .opset = w->wanted,
+                                   .wanted = w->wanted};
     return save(w, p, outputs, names, count);
 }
 
@@ -477,8 +481,11 @@ kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const
                            const kiln_onnx_save_params *params)
 {
     const kiln_onnx_save_params p = params ? *params : (kiln_onnx_save_params){0};
-    struct kiln_onnx_writer w = {
-        .path = path, .g = graph, .weights = weights, .opset = p.opset ? p.opset : FIRST_OPSET};
+    struct kiln_onnx_writer w = {.path = path,
+                                 .g = graph,
+                                 .outermost = graph,
+                                 .weights = weights,
+                                 .opset = p.opset ? p.opset : FIRST_OPSET};
     kiln_status status = check(graph, path, &p);
     if (status)
         return status;

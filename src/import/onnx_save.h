@@ -25,7 +25,7 @@
 
 struct kiln_onnx_writer {
     const char *path; /* for messages */
-    const kiln_graph *g;
+    const kiln_graph *g, *outermost;
     kiln_weights *weights;
     int opset, wanted; /* the one that is written, and the least that has all that was met */
     bool widens;       /* values of type narrow are written as values of type wide */

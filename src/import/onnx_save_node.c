@@ -28,7 +28,9 @@ const char *kiln_onnx_name(const struct kiln_onnx_writer *w, kiln_tensor t)
 const char *kiln_onnx_new_name(struct kiln_onnx_writer *w)
 {
     char name[32];
-    snprintf(name, sizeof name, "kiln.%d", ++w->made_up);
+    do /* a model that was read may have such names */
+        snprintf(name, sizeof name, "kiln.%d", ++w->made_up);
+    while (kiln_find(w->outermost, name).id);
     const char *copy = text(w, name);
     return copy ? copy : "";
 }

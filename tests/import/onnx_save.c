@@ -1,11 +1,16 @@
 /* onnx_save.c - a network through an ONNX file and back: the same outputs, the same parts. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <kiln/arrange.h>
 #include <kiln/control.h>
 #include <kiln/detection.h>
+#include <kiln/extend.h>
+#include <kiln/nn.h>
+#include <kiln/train.h>
 
 #include "support/support.h"
 
@@ -36,7 +41,7 @@ static kiln_tensor network(kiln_graph *g, kiln_tensor x)
 
 enum { ROWS = 5, INPUTS = ROWS * 2 * 36, OUTPUTS = ROWS * 3 };
 
-static void run(const kiln_graph *g, kiln_weights *w, float *out)
+static void predict(const kiln_graph *g, kiln_weights *w, kiln_tensor y, float *out)
 {
     kiln_device *dev = kiln_test_open("cpu");
     kiln_program *p = NULL;
@@ -45,12 +50,17 @@ static void run(const kiln_graph *g, kiln_weights *w, float *out)
         x[i] = (float)(i * 37 % 101) / 50 - 1;
     const kiln_array from = {.data = x, .shape = KILN_SHAPE(ROWS, 2, 6, 6)};
     kiln_array to = {.data = out, .bytes = OUTPUTS * sizeof *out};
-    ok(kiln_program_create(&p, dev, g, w, NULL));
+    ok(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.run = KILN_RUN(y)}));
     ok(kiln_program_write(p, kiln_graph_input(g, 0), &from));
     ok(kiln_program_run(p));
-    ok(kiln_program_read(p, kiln_graph_output(g, 0), &to));
+    ok(kiln_program_read(p, y, &to));
     kiln_program_destroy(&p);
     kiln_test_close(&dev);
+}
+
+static void run(const kiln_graph *g, kiln_weights *w, float *out)
+{
+    predict(g, w, kiln_graph_output(g, 0), out);
 }
 
 static const char *scratch_file(void)
@@ -91,6 +101,100 @@ Test(onnx_save, a_network_comes_back_with_its_parameters_states_and_outputs)
     kiln_weights_destroy(&read);
     kiln_graph_destroy(&g);
     kiln_graph_destroy(&again);
+}
+
+/* A loss of the network with another last layer, by which its new layer learns fast, its normalization slowly, and its
+   convolution not at all. */
+static kiln_tensor learns_again(kiln_graph *g, kiln_tensor *scores, kiln_tensor *loss)
+{
+    static const kiln_param_group groups[] = {{.match = "head.*"},
+                                              {.match = "conv.*", .frozen = true},
+                                              {.match = "*", .rate = 0.1}};
+    const kiln_tensor wanted = kiln_input(g, "wanted", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    const kiln_node *n = kiln_node_of(g, kiln_graph_output(g, 0));
+    while (strcmp(n->op->name, "matmul"))
+        n = kiln_node_of(g, n->in[0]);
+    *scores =
+        kiln_name(g, kiln_nn_dense(g, n->in[0], &(kiln_nn_dense_params){.name = "head", .units = 3}), "new");
+    *loss = kiln_cross_entropy(g, *scores, wanted);
+    return kiln_minimize(
+        g, *loss, &(kiln_minimize_params){.by = KILN_ADAM, .rate = 0.05, .groups = groups, .group_count = 3});
+}
+
+/* The loss before and after some steps on the same rows. */
+static void learn(const kiln_graph *g, kiln_weights *w, kiln_tensor step, kiln_tensor loss, float *first,
+                  float *last)
+{
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_program *p = NULL;
+    float x[INPUTS];
+    int32_t wanted[ROWS] = {0, 1, 2, 1, 0};
+    for (int i = 0; i < INPUTS; i++)
+        x[i] = (float)(i * 37 % 101) / 50 - 1;
+    ok(kiln_program_create(&p, dev, g, w,
+                           &(kiln_program_params){.train = true, .run = KILN_RUN(step, loss)}));
+    ok(kiln_program_write(p, kiln_graph_input(g, 0),
+                          &(kiln_array){.data = x, .shape = KILN_SHAPE(ROWS, 2, 6, 6)}));
+    ok(kiln_program_write(p, kiln_find(g, "wanted"),
+                          &(kiln_array){.data = wanted, .type = KILN_I32, .shape = KILN_SHAPE(ROWS)}));
+    for (int i = 0; i < 30; i++) {
+        ok(kiln_program_run(p));
+        ok(kiln_program_read(p, loss, &(kiln_array){.data = i ? last : first, .bytes = sizeof *first}));
+    }
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+}
+
+/* How far a tensor of one store is from that of another, at the most. */
+static double apart(kiln_weights *a, kiln_weights *b, const char *name)
+{
+    float x[256], y[256];
+    double most = 0;
+    kiln_array one = {.data = x, .bytes = sizeof x}, other = {.data = y, .bytes = sizeof y};
+    ok(kiln_weights_read(a, name, &one));
+    ok(kiln_weights_read(b, name, &other));
+    for (int64_t i = 0; i < kiln_shape_count(&one.shape); i++)
+        most = fmax(most, fabs((double)x[i] - (double)y[i]));
+    return most;
+}
+
+Test(onnx_save, an_imported_network_learns_with_another_last_layer_and_is_exported_again)
+{
+    kiln_graph *g = NULL, *again = NULL, *third = NULL;
+    kiln_weights *w = NULL, *read = NULL, *last_read = NULL;
+    kiln_tensor scores, loss;
+    float first, last, want[OUTPUTS], got[OUTPUTS];
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    kiln_output(g, "scores", network(g, kiln_input(g, "image", KILN_F32, KILN_SHAPE(ROWS, 2, 6, 6))));
+    ok(kiln_weights_create(&w, g, NULL));
+    ok(kiln_onnx_save(g, w, path, NULL));
+
+    ok(kiln_onnx_load(&again, &read, path, &(kiln_onnx_params){.train = true, .free_batch = true}));
+    const kiln_tensor step = learns_again(again, &scores, &loss);
+    ok(kiln_weights_add(read, again));
+    learn(again, read, step, loss, &first, &last);
+    cr_expect(last < first / 2, "the loss went from %g to %g", (double)first, (double)last);
+    cr_expect(apart(w, read, "conv.weight") == 0, "what is frozen has moved");
+    cr_expect(apart(w, read, "bn.scale") > 1e-4, "what learns slowly has not moved");
+    cr_expect(apart(w, read, "bn.mean") > 1e-4, "running statistics have not moved");
+
+    ok(kiln_onnx_save(again, read, path, &(kiln_onnx_save_params){.outputs = KILN_RUN(scores)}));
+    ok(kiln_onnx_load(&third, &last_read, path, NULL));
+    cr_expect(kiln_weights_is_parameter(last_read, "head.weight"));
+    cr_expect(kiln_find(third, "dense.weight").id == 0, "the old layer was written, too");
+    predict(again, read, scores, want);
+    predict(third, last_read, kiln_graph_output(third, 0), got);
+    for (int i = 0; i < OUTPUTS; i++)
+        cr_expect(fabs((double)got[i] - (double)want[i]) < 1e-5, "%d: %g, wanted %g", i, (double)got[i],
+                  (double)want[i]);
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_weights_destroy(&read);
+    kiln_weights_destroy(&last_read);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&again);
+    kiln_graph_destroy(&third);
 }
 
 Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
