@@ -196,6 +196,13 @@ KILN_API const char *kiln_npz_name(const kiln_npz *file, int index);
  */
 KILN_API kiln_status kiln_npz_load(const kiln_npz *file, const char *name, kiln_array *out);
 
+/**
+ * Read weights from a .npz file's arrays, by name; nothing changes if one does not fit. PyTorch's names are those that a network
+ * of the same names has: "layer1.0.conv1.weight", "bn1.running_mean".
+ * Errors: as kiln_weights_load, and of the file.
+ */
+KILN_API kiln_status kiln_weights_load_npz(kiln_weights *w, const char *path, const kiln_load_params *params);
+
 /** Write arrays, stored. Errors: ERROR_ARGUMENT for two of one name; ERROR_UNSUPPORTED from 4 GiB on; ERROR_FILE. */
 KILN_API kiln_status kiln_npz_save(const char *path, const char *const *names, const kiln_array *arrays,
                                    int count);
