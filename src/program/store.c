@@ -474,9 +474,10 @@ kiln_status kiln_store_reset(struct kiln_store_data *s)
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
     kiln_status status = check_there(s);
-    if (!status)
+    if (!status) {
         status = draw(s, c, 0, false);
-    c->version = ++s->version;
+        c->version = ++s->version;
+    }
     pthread_mutex_unlock(&s->lock);
     return status;
 }
