@@ -15,6 +15,7 @@ enum { Q, K, V, MASK, LENGTHS, OFFSET };
 
 struct operands {
     int64_t heads, kv_heads, depth, width;
+    int64_t keys;          /* -1: a symbol */
     int axis;              /* of the positions */
     bool rows;             /* the node's heads lie within rows ... */
     bool whole;            /* ... and these operands' too */
@@ -34,9 +35,9 @@ static const char *reshaped(writer *w, const char *x, const int64_t *shape, int 
 }
 
 /* Input i with its heads as an axis. */
-static const char *split(writer *w, const kiln_node *n, int i, int64_t heads)
+static const char *split(writer *w, const kiln_node *n, int i, int64_t heads, int64_t depth)
 {
-    const int64_t apart[] = {0, 0, heads, -1}, order[] = {0, 2, 1, 3};
+    const int64_t apart[] = {0, 0, heads, depth}, order[] = {0, 2, 1, 3};
     return transposed(w, reshaped(w, in(w, n, i), apart, 4), order);
 }
 
@@ -52,12 +53,12 @@ static const char *part(writer *w, const char *x, int64_t first, int64_t heads)
 static void split_rows(writer *w, const kiln_node *n, int64_t parts, struct operands *o)
 {
     const int64_t own = o->heads, shared = o->kv_heads;
-    const char *q = split(w, n, Q, parts == 1 ? own + 2 * shared : own);
-    const char *k = parts == 1 ? q : split(w, n, K, parts == 2 ? 2 * shared : shared);
+    const char *q = split(w, n, Q, parts == 1 ? own + 2 * shared : own, o->depth);
+    const char *k = parts == 1 ? q : split(w, n, K, parts == 2 ? 2 * shared : shared, o->depth);
     const int64_t first = parts == 1 ? own : 0;
     o->q = parts == 1 ? part(w, q, 0, own) : q;
     o->k = parts < 3 ? part(w, k, first, shared) : k;
-    o->v = parts < 3 ? part(w, k, first + shared, shared) : split(w, n, V, shared);
+    o->v = parts < 3 ? part(w, k, first + shared, shared) : split(w, n, V, shared, o->width);
 }
 
 /* whole: three operands stay as they are, which a node of the standard takes. */
@@ -72,6 +73,8 @@ static struct operands operands_of(writer *w, const kiln_node *n, bool whole)
     o.kv_heads = o.rows ? integer(n, "kv_heads") : spec(w, n->in[K]).shape.size[1];
     o.depth = o.rows ? q.size[2] / (parts == 1 ? o.heads + 2 * o.kv_heads : o.heads) : q.size[3];
     o.width = o.rows ? y.size[2] / o.heads : y.size[3];
+    o.keys = parts == 1 ? q.size[1] : spec(w, n->in[K]).shape.size[o.rows ? 1 : 2];
+    o.keys = o.keys < 0 ? -1 : o.keys;
     if (o.depth < 1 || o.width < 1 || o.heads < 1)
         kiln_onnx_writer_refuse(w, n, "its heads or their depth are no known sizes");
     if (o.rows && !o.whole)
@@ -147,7 +150,7 @@ static const char *bias_of(writer *w, const kiln_node *n, const char *seen)
 static const char *shared(writer *w, const struct operands *o, const char *x, int64_t width)
 {
     const int64_t axis = 2, times[] = {1, 1, o->heads / o->kv_heads, 1, 1},
-                  joined[] = {0, o->heads, -1, width};
+                  joined[] = {0, o->heads, o->keys, width};
     if (o->heads == o->kv_heads)
         return x;
     const char *apart = kiln_onnx_step(w, "Unsqueeze", IN(x, kiln_onnx_new_list(w, &axis, 1)));
@@ -203,7 +206,7 @@ static const char *result_name(writer *w, const kiln_node *n, const struct opera
 
 static void write_joined(writer *w, const kiln_node *n, const struct operands *o, const char *y)
 {
-    const int64_t order[] = {0, 2, 1, 3}, joined[] = {0, 0, -1};
+    const int64_t order[] = {0, 2, 1, 3}, joined[] = {0, 0, o->heads * o->width};
     if (o->rows && !o->whole)
         kiln_onnx_write(w, "Reshape", out(w, n),
                         IN(transposed(w, y, order), kiln_onnx_new_list(w, joined, 3)));
