@@ -451,6 +451,12 @@ void kiln_onnx_build_matmul_integer(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_quantized(kiln_onnx_node *n);
 void kiln_onnx_build_conv_integer(kiln_onnx_node *n);
 void kiln_onnx_build_conv_quantized(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_unary(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_leaky_relu(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_binary(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_concat(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_gemm(kiln_onnx_node *n);
 
 /* onnx_recurrent.c */
 extern const struct kiln_onnx_cell kiln_onnx_rnn, kiln_onnx_lstm, kiln_onnx_gru;

@@ -39,14 +39,16 @@ static kiln_type output_type(kiln_onnx_node *n, kiln_type otherwise)
     return type;
 }
 
-/* Where scales differ; block_size 0 is one scale for each index. */
+/* Where scales differ; block_size 0 is one scale for each index. Of a single scale the axis means nothing. */
 static kiln_quantize_params place(kiln_onnx_node *n)
 {
     const int64_t axis = kiln_onnx_int(n, "axis", 1), block = kiln_onnx_int(n, "block_size", 0);
-    const int rank = kiln_onnx_spec(n, 0).shape.rank, scale = kiln_onnx_spec(n, 1).shape.rank;
+    const kiln_shape scale = kiln_onnx_spec(n, 1).shape;
+    const bool differ = scale.rank > 1 || (scale.rank == 1 && scale.size[0] != 1);
+    const int rank = kiln_onnx_spec(n, 0).shape.rank;
     if (block < 0)
         kiln_onnx_refuse(n, "block_size is %lld", (long long)block);
-    return (kiln_quantize_params){.axis = scale ? kiln_onnx_axis(n, axis, rank) : 0, .block = block};
+    return (kiln_quantize_params){.axis = differ ? kiln_onnx_axis(n, axis, rank) : 0, .block = block};
 }
 
 void kiln_onnx_build_quantize(kiln_onnx_node *n)
@@ -112,4 +114,84 @@ void kiln_onnx_build_conv_quantized(kiln_onnx_node *n)
         kiln_onnx_out(n, 0,
                       kiln_conv_quantized(n->g, x, w, kiln_onnx_in(n, 8), kiln_onnx_in(n, 6),
                                           kiln_onnx_in(n, 7), kiln_onnx_spec(n, 7).type, &p));
+}
+
+/* ONNX Runtime's own, which its quantizer writes: among reals what their names say, quantized again ------------------- */
+
+/* Input i, quantized as a whole, its scale and zero point behind, as reals. */
+static kiln_tensor dequantized(kiln_onnx_node *n, int i)
+{
+    return kiln_dequantize(n->g, kiln_onnx_in(n, i), kiln_onnx_in(n, i + 1), kiln_onnx_in(n, i + 2), NULL);
+}
+
+/* y by the scale at input i and the zero point behind it. */
+static void put_quantized(kiln_onnx_node *n, kiln_tensor y, int i)
+{
+    const kiln_type type = kiln_onnx_has(n, i + 1) ? kiln_onnx_spec(n, i + 1).type : KILN_U8;
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_quantize(n->g, y, kiln_onnx_in(n, i), kiln_onnx_in(n, i + 1), type, NULL));
+}
+
+void kiln_onnx_build_quantized_unary(kiln_onnx_node *n)
+{
+    put_quantized(n, n->row->unary(n->g, dequantized(n, 0)), 3);
+}
+
+void kiln_onnx_build_quantized_leaky_relu(kiln_onnx_node *n)
+{
+    put_quantized(n, kiln_leaky_relu(n->g, dequantized(n, 0), kiln_onnx_real(n, "alpha", 0.01)), 3);
+}
+
+void kiln_onnx_build_quantized_binary(kiln_onnx_node *n)
+{
+    put_quantized(n, n->row->binary(n->g, dequantized(n, 0), dequantized(n, 3)), 6);
+}
+
+void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n)
+{
+    const int rank = kiln_onnx_spec(n, 0).shape.rank, last = kiln_onnx_int(n, "channels_last", 0) != 0;
+    kiln_reduce_params p = {.keep = true};
+    if (rank < 3)
+        kiln_onnx_refuse(n, "x has rank %d, wanted at least 3", rank);
+    for (int i = 2 - last; i < rank - last; i++)
+        p.axes.axis[p.axes.count++] = i;
+    if (!n->refused)
+        put_quantized(n, kiln_mean(n->g, dequantized(n, 0), &p), 3);
+}
+
+/* Scale and zero point of the result come first, then each part with its own. */
+void kiln_onnx_build_quantized_concat(kiln_onnx_node *n)
+{
+    kiln_tensor part[KILN_ONNX_MOST_INPUTS];
+    int count = 0;
+    if (n->inputs % 3 != 2 || n->inputs < 5) {
+        kiln_onnx_refuse(n, "%d inputs, wanted two and three a part", n->inputs);
+        return;
+    }
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), kiln_onnx_spec(n, 2).shape.rank);
+    for (int i = 2; i < n->inputs; i += 3)
+        part[count++] = dequantized(n, i);
+    if (!n->refused)
+        put_quantized(n, kiln_concat(n->g, part, count, axis), 0);
+}
+
+/* alpha * (a b + c), exact in 32 bits until it is scaled; without a scale for the result reals. */
+void kiln_onnx_build_quantized_gemm(kiln_onnx_node *n)
+{
+    kiln_graph *g = n->g;
+    const kiln_matmul_params p = {.transpose_a = kiln_onnx_int(n, "transA", 0) != 0,
+                                  .transpose_b = kiln_onnx_int(n, "transB", 0) != 0};
+    const kiln_quantized a = quantized(n, 0), b = quantized(n, 3);
+    const double alpha = kiln_onnx_real(n, "alpha", 1);
+    if (n->refused)
+        return;
+    kiln_tensor sum = kiln_matmul_integer(g, a.values, b.values, a.zero, b.zero, &p);
+    if (kiln_onnx_has(n, 6))
+        sum = kiln_add(g, sum, kiln_onnx_in(n, 6));
+    const kiln_tensor scale = kiln_mul(g, kiln_mul(g, a.scale, b.scale), kiln_scalar(g, KILN_F32, alpha));
+    const kiln_tensor y = kiln_mul(g, kiln_cast(g, sum, KILN_F32), scale);
+    if (kiln_onnx_has(n, 7))
+        put_quantized(n, y, 7);
+    else
+        kiln_onnx_out(n, 0, y);
 }

@@ -49,6 +49,7 @@
         .parameters = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7, .cell = cell_                                  \
     }
 
+#define RUNTIME  "com.microsoft"
 #define TRAINING "ai.onnx.preview.training"
 
 #define WINDOW "auto_pad dilations kernel_shape pads strides "
@@ -342,6 +343,49 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 2,
      .most = 3,
      .build = kiln_onnx_build_quantize},
+
+    /* Quantized, of ONNX Runtime's own domain */
+    {.name = "QGemm",
+     .domain = RUNTIME,
+     .attributes = "alpha transA transB",
+     .inputs = 6,
+     .most = 9,
+     .build = kiln_onnx_build_quantized_gemm},
+    {.name = "QLinearAdd",
+     .domain = RUNTIME,
+     .inputs = 7,
+     .most = 8,
+     .build = kiln_onnx_build_quantized_binary,
+     .binary = kiln_add},
+    {.name = "QLinearConcat",
+     .domain = RUNTIME,
+     .attributes = "axis",
+     .inputs = 5,
+     .most = -1,
+     .build = kiln_onnx_build_quantized_concat},
+    {.name = "QLinearGlobalAveragePool",
+     .domain = RUNTIME,
+     .attributes = "channels_last",
+     .inputs = 5,
+     .build = kiln_onnx_build_quantized_global_pool},
+    {.name = "QLinearLeakyRelu",
+     .domain = RUNTIME,
+     .attributes = "alpha",
+     .inputs = 4,
+     .most = 5,
+     .build = kiln_onnx_build_quantized_leaky_relu},
+    {.name = "QLinearMul",
+     .domain = RUNTIME,
+     .inputs = 7,
+     .most = 8,
+     .build = kiln_onnx_build_quantized_binary,
+     .binary = kiln_mul},
+    {.name = "QLinearSigmoid",
+     .domain = RUNTIME,
+     .inputs = 4,
+     .most = 5,
+     .build = kiln_onnx_build_quantized_unary,
+     .unary = kiln_sigmoid},
 
     /* Places and order */
     {.name = "Compress", .attributes = "axis", .inputs = 2, .build = kiln_onnx_build_compress},

@@ -1,6 +1,7 @@
 /*
  * onnx_exports.c - networks that PyTorch exported, with sizes left open: one program each, at several sizes in turn, against PyTorch's
- * outputs. tools/golden/exports.py writes tests/golden/exports and says how exports.safetensors is laid out.
+ * outputs. tools/golden/exports.py writes tests/golden/exports and says how exports.safetensors is laid out; quantized.py adds one of them
+ * in 8 bits, with ONNX Runtime's outputs.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,11 +12,14 @@
 
 /* |got - want| over the largest |want| of that output: sums of up to 400 products in float32, each side in its own order. */
 #define BOUND 1e-5
+/* Of 8 bits: a step of the scores', where a sum in another order falls on the other side of a half. */
+#define STEP (1. / 100)
 
 enum { MOST_INPUTS = 8 };
 
 struct network {
     const char *name, *device;
+    double bound;
     kiln_safetensors *file;
     kiln_graph *g;
     kiln_program *p;
@@ -52,7 +56,7 @@ static void expect_output(const struct network *n, int setting, int index)
         worst = fmax(worst, isnan(x[i]) ? INFINITY : fabs(x[i] - y[i]));
         largest = fmax(largest, fabs(y[i]));
     }
-    cr_expect(worst <= (kiln_type_is_real(want.type) ? BOUND * largest : 0),
+    cr_expect(worst <= (kiln_type_is_real(want.type) ? n->bound * largest : 0),
               "%s %d on %s: output %d is off by %.2g of %.3g", n->name, setting, n->device, index, worst,
               largest);
     free(x);
@@ -95,11 +99,9 @@ static void close_network(struct network *n)
 }
 
 /* One program for all settings, and the first again, whose plan is still there; or one a setting. */
-static void run_network(const char *name, const char *device, bool one)
+static void run_network(struct network n, const char *device, bool one)
 {
-    struct network n = {.name = name,
-                        .device = device,
-                        .file = kiln_golden_open("exports/exports.safetensors")};
+    n.device = device;
     kiln_device *dev = kiln_test_open(device);
     kiln_array in;
     if (one)
@@ -115,13 +117,16 @@ static void run_network(const char *name, const char *device, bool one)
         run_setting(&n, 0);
     close_network(&n);
     kiln_test_close(&dev);
-    kiln_safetensors_close(&n.file);
 }
 
 static void run_everywhere(const char *name, bool one)
 {
+    struct network n = {.name = name,
+                        .bound = BOUND,
+                        .file = kiln_golden_open("exports/exports.safetensors")};
     for (int i = 0; kiln_test_device(i); i++)
-        run_network(name, kiln_test_device(i), one);
+        run_network(n, kiln_test_device(i), one);
+    kiln_safetensors_close(&n.file);
 }
 
 Test(onnx_exports, lstms_read_and_write_sequences_of_any_length)
@@ -159,4 +164,17 @@ Test(onnx_exports, an_ssd_finds_its_first_twenty_boxes)
 Test(onnx_exports, heads_of_faster_rcnn_take_numbers_of_regions_that_are_given)
 {
     run_everywhere("regions", false);
+}
+
+Test(onnx_exports, networks_run_in_8_bits_in_every_form)
+{
+    static const char *const names[] = {"resnet_qdq", "resnet_qdq_signed", "resnet_qoperator",
+                                        "resnet_dynamic"};
+    struct network n = {.bound = STEP, .file = kiln_golden_open("exports/quantized.safetensors")};
+    for (size_t k = 0; k < KILN_COUNT(names); k++)
+        for (int i = 0; kiln_test_device(i); i++) {
+            n.name = names[k];
+            run_network(n, kiln_test_device(i), true);
+        }
+    kiln_safetensors_close(&n.file);
 }
