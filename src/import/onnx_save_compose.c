@@ -292,14 +292,24 @@ static void run(struct recurrence *r, const kiln_tensor *next, kiln_tensor *out)
     kiln_graph_destroy(&r->step);
 }
 
+/* A type of at least as many bits that ONNX Runtime compares and multiplies. */
+static kiln_type wide_of(kiln_type type)
+{
+    if (kiln_type_is_real(type) || type == KILN_I64)
+        return type;
+    return type == KILN_U32 ? KILN_I64 : KILN_I32;
+}
+
 static void compose_cumprod(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
+    const kiln_type type = kiln_tensor_type(g, in[0]);
     struct recurrence r;
-    if (!begin(&r, g, n, in[0]))
+    if (!begin(&r, g, n, kiln_cast(g, in[0], wide_of(type))))
         return;
     take_state(&r, row_with(g, r.sequence[0], 1));
     const kiln_tensor next = kiln_mul(r.step, r.state[0], r.each[0]);
     run(&r, &next, out);
+    out[0] = kiln_cast(g, out[0], type);
 }
 
 /* y[t] = a[t] y[t - 1] + x[t]; LAGGED: with the factor of the step before. */
@@ -333,9 +343,7 @@ static void compose_extreme(kiln_graph *g, const kiln_node *n, const kiln_tensor
     const bool largest = n->op->name[4] == 'a';
     const kiln_type type = kiln_tensor_type(g, in[0]);
     struct recurrence r;
-    /* ONNX Runtime compares few types */
-    const kiln_type wide = kiln_type_is_real(type) ? type : type == KILN_U32 ? KILN_I64 : KILN_I32;
-    if (!begin(&r, g, n, kiln_cast(g, in[0], type == KILN_I64 ? type : wide)))
+    if (!begin(&r, g, n, kiln_cast(g, in[0], wide_of(type))))
         return;
     const kiln_tensor i = kiln_input(r.step, "i", KILN_I32, KILN_SCALAR), x = r.each[0];
     const kiln_tensor nothing = row_with(g, r.sequence[0], end_of(type, largest));
