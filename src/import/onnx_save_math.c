@@ -55,9 +55,22 @@ static void write_shift(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), scalar(w, n, number(n, "term"))));
 }
 
+/* A bound of integers is one of them: what is beyond a type's range is its end. */
+static double bound_of(kiln_type type, double bound, bool low)
+{
+    const int bits = 8 * (int)kiln_type_size(type);
+    const bool natural = kiln_type_is_unsigned(type);
+    if (kiln_type_is_real(type) || isinf(bound) || bits > 32)
+        return bound;
+    const double most = ldexp(1, natural ? bits : bits - 1) - 1, least = natural ? 0 : -most - 1;
+    return fmin(fmax(low ? ceil(bound) : floor(bound), least), most);
+}
+
 static void write_clip(writer *w, const kiln_node *n, const row *r)
 {
-    const double low = number(n, "low"), high = number(n, "high");
+    const kiln_type type = spec(w, n->in[0]).type;
+    const double low = bound_of(type, number(n, "low"), true),
+                 high = bound_of(type, number(n, "high"), false);
     const char *least = isinf(low) ? "" : scalar(w, n, low), *most = isinf(high) ? "" : scalar(w, n, high);
     kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), least, most));
 }
