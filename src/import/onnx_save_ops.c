@@ -607,13 +607,15 @@ static void put_places(writer *w, Onnx__NodeProto *o, const kiln_node *n)
         const char *name;
         int since;
     } places[] = {{"half_pixel", 0},         {"half_pixel_symmetric", 19},
-                  {"pytorch_half_pixel", 0}, {"", 99},
+                  {"pytorch_half_pixel", 0}, {"", 0},
                   {"align_corners", 0},      {"asymmetric", 0},
                   {"tf_crop_and_resize", 0}};
     const int64_t place = integer(n, "places");
-    if (w->opset < places[place].since ||
-        ((integer(n, "antialias") || integer(n, "aspect")) && w->opset < 18))
-        kiln_onnx_writer_refuse(w, n, "these places, antialias or aspect need a later opset, or have none");
+    const bool late = integer(n, "antialias") || integer(n, "aspect");
+    if (!places[place].name[0])
+        kiln_onnx_writer_refuse(w, n, "ONNX has no such places any more");
+    else
+        kiln_onnx_writer_needs(w, n, places[place].since > 18 || !late ? places[place].since : 18);
     kiln_onnx_put_text(w, o, "coordinate_transformation_mode", places[place].name);
     if (integer(n, "antialias"))
         kiln_onnx_put_int(w, o, "antialias", 1);
