@@ -152,6 +152,7 @@ static kiln_status apply_part(struct kiln_caps *caps, const char *part)
         return apply_pair(caps, part, equals);
     if (strcmp(part, "gpu") == 0) {
         caps->software = false;
+        caps->unrolls = true;
         return KILN_OK;
     }
     if (!tiny && strcmp(part, "floor") != 0)

@@ -111,6 +111,7 @@ kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out)
     dev->base.ops = &null_ops;
     dev->base.caps = (struct kiln_caps){
         .backend = KILN_BACKEND_NULL,
+        .unrolls = true,
         .folds_constants = true,
         .max_binding = ((uint64_t)4 << 30) - 256,
         .max_allocation = (uint64_t)4 << 30,

@@ -87,6 +87,8 @@ const char *kiln_onnx_node_kind(const Onnx__NodeProto *n)
 {
     if (n->domain && !strcmp(n->domain, "ai.onnx.ml"))
         return "classical machine learning";
+    if (n->domain && !strcmp(n->domain, "ai.onnx.preview"))
+        return "operators that are previews";
     for (size_t i = 0; n->op_type && i < sizeof operators / sizeof *operators; i++)
         if (!strcmp(n->op_type, operators[i].name) && kiln_onnx_standard_domain(n->domain))
             return operators[i].kind;

@@ -31,7 +31,7 @@ static double area(const struct kiln_tile *tile, uint64_t rows, uint64_t columns
 
 bool kiln_tile_suits(const kiln_caps *caps)
 {
-    return !caps->software;
+    return caps->unrolls;
 }
 
 bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns)

@@ -17,7 +17,7 @@ extern const struct kiln_tile kiln_tile_usual, kiln_tile_flat, kiln_tile_large;
 uint64_t kiln_tile_count(const struct kiln_tile *tile, uint64_t products, uint64_t rows, uint64_t columns);
 
 /*
- * Whether a driver should see tiles at all: those that run on the CPU have no shared memory to win by, and one of them takes
+ * Whether a driver should see tiles at all: those that run on the CPU have no shared memory to win by, and take minutes and
  * gigabytes to compile the unrolled sums. KILN_LIMITS=gpu shows them there.
  */
 bool kiln_tile_suits(const kiln_caps *caps);

@@ -177,6 +177,7 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
     dev->common.caps = (struct kiln_caps){
         .backend = KILN_BACKEND_VULKAN,
         .software = dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .unrolls = dev->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU,
         .folds_constants = true, /* kiln_spirv_specialize */
         .vendor = dev->properties.vendorID,
         .max_binding =
