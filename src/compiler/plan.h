@@ -115,6 +115,7 @@ struct kiln_compile_params {
     int run_count;
     bool train;
     enum kiln_storage storage;
+    bool halves; /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
     kiln_device *dev;
     const struct kiln_places *places;
     int64_t (*size)(void *user, int64_t symbol); /* the symbols' numbers; negative: unknown */
@@ -158,6 +159,8 @@ kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_cou
 kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** counts.c. Then: sizes become their bounds, and where elements beyond a count would be seen they are filled. */
 kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** precision.c: floats between operators become halves, where these can be trusted to hold them. */
+kiln_status kiln_store_halves(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
 /** control.c: the bodies of scans, loops and branches in their place, as steps one behind the other or as regions. */

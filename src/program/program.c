@@ -296,10 +296,10 @@ static kiln_status plan_early(kiln_program *p, const kiln_program_params *params
     return status;
 }
 
-/* Bits of the types that a graph's values have. */
-static uint32_t types_of(const kiln_graph *g)
+/* Bits of the types that a graph's values have, in a program of that precision. */
+static uint32_t types_of(const kiln_graph *g, kiln_precision precision)
 {
-    uint32_t types = 0;
+    uint32_t types = precision == KILN_PRECISION_F16 ? UINT32_C(1) << KILN_F16 : 0;
     for (int i = 0; i < g->value.count; i++)
         types |= UINT32_C(1) << g->value.data[i].spec.type;
     return types;
@@ -316,6 +316,8 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     if (params->precision == KILN_PRECISION_F64 && !dev->caps.f64)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"",
                          dev->info.name);
+    if (params->precision == KILN_PRECISION_F16 && params->train)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float16 is for inference, training is float32");
     if (params->train && params->give_up)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: one that trains cannot give up its weights");
     kiln_program *p = calloc(1, sizeof *p);
@@ -324,8 +326,9 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->dev = kiln_device_retain(dev);
     p->user_tag = g->tag;
     p->train = params->train;
-    kiln_truth_try(dev, types_of(g));
+    kiln_truth_try(dev, types_of(g, params->precision));
     p->storage = kiln_storage_of(&dev->caps, params->precision == KILN_PRECISION_F64);
+    p->halves = params->precision == KILN_PRECISION_F16 && p->storage == KILN_STORAGE_HALF;
     p->budget = params->budget;
     p->profile = params->profile;
     p->give_up = params->give_up;

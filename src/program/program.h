@@ -82,6 +82,7 @@ struct kiln_program {
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
     enum kiln_storage storage;
     bool train, profile, give_up;
+    bool halves; /* KILN_PRECISION_F16, on a device that stores them */
 };
 
 /** The ready plan for these sizes (by symbol of the program): found or made. ready.c */

@@ -353,6 +353,7 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .run_count = p->run.count,
                                                                                     .train = p->train,
                                                                                     .storage = p->storage,
+                                                                                    .halves = p->halves,
                                                                                     .dev = p->dev,
                                                                                     .places = &p->places,
                                                                                     .size = size_of,

@@ -192,6 +192,8 @@ def test_inspect(folder):
     assert "conv" in [command["kernel"] for command in model["commands"]]
     assert all(command["node"] for command in model["commands"]) and model["states"], model
     assert model["ready_seconds"] > 0 and model["memory"]["process_peak_mb"] >= model["memory"]["process_mb"] > 0, model
+    assert json.loads(kiln("inspect", NETWORK, "--precision", "f16", "--json").stdout)["commands"]
+    expect_failure(kiln("inspect", NETWORK, "--precision", "f7"), 1, '"f7"')
     roles = TESTS / "golden/onnx/external_data/model.onnx"
     model = json.loads(kiln("inspect", roles, "--json").stdout)
     assert [[t["name"] for t in model[k]] for k in ("parameters", "states", "constants")] == [["w", "b"], [], ["i"]], model
@@ -347,6 +349,7 @@ def test_run_checks_against_float64(folder):
     exact = run_json(*call, "--check", "--precision", "f64", "--tolerance", "1e-6")
     assert all(output["agrees"] for output in exact["outputs"]), exact
     expect_failure(kiln("run", *call, "--precision", "f7"), 1, '"f7"')
+    assert all(output["agrees"] for output in run_json(*call, "--check", "--precision", "f16", "--tolerance", "2e-2")["outputs"])
 
 
 def test_run_tells_times_and_writes_a_trace(folder):

@@ -269,3 +269,51 @@ Test(halves, of_weights_are_made_in_the_prologue)
     planned_finish(&d);
     kiln_graph_destroy(&g);
 }
+
+/* Precision ------------------------------------------------------------------------------------------------ */
+
+/* Two convolutions with pooling between them, and a classifier. */
+static kiln_tensor small_network(kiln_graph *g, kiln_tensor x)
+{
+    x = kiln_relu(g, kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 16, .size = {3, 3}, .same = true}));
+    x = kiln_max_pool(g, x, &(kiln_pool_params){.size = {2, 2}, .stride = {2, 2}});
+    x = kiln_relu(g, kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 16, .size = {3, 3}, .same = true}));
+    return kiln_softmax(g, kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 10}), 1);
+}
+
+static uint64_t scratch_of(kiln_precision precision, const char *limits, int *halves)
+{
+    setenv("KILN_LIMITS", limits, 1);
+    kiln_graph *g = plan_graph();
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(8, 16, 32, 32)), y = small_network(g, x);
+    struct planned d = {.dev = kiln_test_open("null")};
+    cr_assert_eq(kiln_weights_create(&d.w, g, NULL), KILN_OK);
+    const kiln_program_params params = {.run = KILN_RUN(y), .precision = precision};
+    cr_assert_eq(kiln_program_create(&d.p, d.dev, g, d.w, &params), KILN_OK);
+    d.plan = d.p->ready.data[0]->plan;
+    cr_expect_eq(kiln_program_tensor_type(d.p, y), KILN_F32);
+    cr_expect_eq(count_nodes(d.plan, "chain"), 0, "what follows a convolution is its epilogue still");
+    *halves = 0;
+    for (int i = 0; i < d.plan->graph->value.count; i++)
+        *halves += d.plan->graph->value.data[i].spec.type == KILN_F16;
+    const uint64_t bytes = d.plan->lower_bound;
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+    return bytes;
+}
+
+/* The most that lives at once is the first convolution's result and the half copy of x, of one size; in floats x needs no copy,
+ * and the result and the pooled one do: 1 + 1 halves of its elements for 1 + 1/4 floats, 4/5 of the bytes. */
+Test(halves, are_what_a_program_of_that_precision_stores)
+{
+    int halves, none;
+    const uint64_t floats = scratch_of(KILN_PRECISION_F32, "", &none),
+                   narrow = scratch_of(KILN_PRECISION_F16, "", &halves);
+    cr_expect_eq(none, 0);
+    cr_expect_geq(halves, 8, "x, three weights, two convolutions, pooling, the product");
+    cr_expect(narrow <= floats * 4 / 5 + 4096, "%llu bytes for %llu", (unsigned long long)narrow,
+              (unsigned long long)floats);
+    const uint64_t floor_floats = scratch_of(KILN_PRECISION_F32, "floor", &none);
+    cr_expect_eq(scratch_of(KILN_PRECISION_F16, "floor", &halves), floor_floats);
+    cr_expect_eq(halves, 0, "without 16-bit storage it is float32");
+}

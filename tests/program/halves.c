@@ -1,4 +1,8 @@
 /* halves.c - F16 into programs and out of them, and kept between runs, on devices that store halves and on others. */
+#include <math.h>
+
+#include <kiln/kiln.h>
+
 #include "base/half.h"
 #include "support/support.h"
 
@@ -106,5 +110,90 @@ Test(halves, are_kept_in_a_session)
                   got[1], got[2]);
         rig_close(&r);
     }
+    kiln_graph_destroy(&g);
+}
+
+/* Precision ------------------------------------------------------------------------------------------------ */
+
+enum { BATCH = 2, SIDE = 9, WIDTH = 4, CLASSES = 5 };
+
+/* What halves pass through: convolution, norms, activations, pooling, joining, moving, a mean, attention. */
+static kiln_tensor network(kiln_graph *g, kiln_tensor x)
+{
+    x = kiln_relu(g,
+                  kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = WIDTH, .size = {3, 3}, .same = true}));
+    x = kiln_nn_batch_norm(g, x, NULL);
+    const kiln_tensor y = kiln_sigmoid(
+                          g, kiln_max_pool(g, x, &(kiln_pool_params){.size = {3, 3}, .stride = {1, 1}})),
+                      z = kiln_average_pool(g, x, &(kiln_pool_params){.size = {3, 3}, .stride = {1, 1}});
+    x = kiln_concat(g, (const kiln_tensor[]){y, kiln_exp(g, kiln_tanh(g, z)), kiln_mul(g, y, y)}, 3, 1);
+    const kiln_tensor mean = kiln_mean(g, x, &(kiln_reduce_params){.axes = KILN_AXES(2, 3), .keep = true});
+    x = kiln_transpose(g, kiln_reshape(g, kiln_mul(g, x, mean), KILN_SHAPE(BATCH, 3 * WIDTH, 49)),
+                       (const int[]){0, 2, 1});
+    x = kiln_nn_layer_norm(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = 8}), NULL);
+    x = kiln_nn_encoder_layer(g, x, &(kiln_nn_transformer_params){.attention = {.heads = 2}, .hidden = 16});
+    x = kiln_mean(g, x, &(kiln_reduce_params){.axes = KILN_AXES(1)});
+    return kiln_softmax(g, kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = CLASSES}), 1);
+}
+
+static void classify(const kiln_graph *g, kiln_tensor x, kiln_tensor y, kiln_device *dev, kiln_weights *w,
+                     kiln_precision precision, float got[BATCH * CLASSES])
+{
+    float values[BATCH * 3 * SIDE * SIDE];
+    for (size_t i = 0; i < KILN_COUNT(values); i++)
+        values[i] = (float)(i * 37 % 101) / 50 - 1;
+    kiln_program *p = NULL;
+    const kiln_program_params params = {.run = KILN_RUN(y), .precision = precision};
+    cr_assert_eq(kiln_program_create(&p, dev, g, w, &params), KILN_OK);
+    const kiln_array in = {.type = KILN_F32, .shape = KILN_SHAPE(BATCH, 3, SIDE, SIDE), .data = values};
+    cr_assert_eq(kiln_program_write(p, x, &in), KILN_OK);
+    cr_assert_eq(kiln_program_run(p), KILN_OK);
+    kiln_array out = {.type = KILN_F32, .data = got, .bytes = BATCH * CLASSES * sizeof *got};
+    cr_assert_eq(kiln_program_read(p, y, &out), KILN_OK);
+    kiln_program_destroy(&p);
+}
+
+/* A value is off by up to 2^-11 of itself where it is stored; a class's share of 1 behind some 30 such values, whose errors fall
+ * either way, by 2^-11 times the root of 30, 6 at the most. Where nothing is stored so the bits are those of float32. */
+Test(halves, of_a_precision_give_what_floats_give_but_for_rounding)
+{
+    for (int i = 0; kiln_test_device(i); i++) {
+        kiln_graph *g = NULL;
+        kiln_weights *w = NULL;
+        cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+        const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(BATCH, 3, SIDE, SIDE)),
+                          y = network(g, x);
+        cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
+        cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+        kiln_device *dev = kiln_test_open(kiln_test_device(i));
+        float want[BATCH * CLASSES], got[BATCH * CLASSES], apart = 0;
+        classify(g, x, y, dev, w, KILN_PRECISION_F32, want);
+        classify(g, x, y, dev, w, KILN_PRECISION_F16, got);
+        for (int k = 0; k < BATCH * CLASSES; k++)
+            apart = fmaxf(apart, fabsf(got[k] - want[k]));
+        cr_expect(apart <= 6 * 0x1p-11f, "%s: %g apart", kiln_test_device(i), apart);
+        cr_expect_eq(apart > 0, kiln_device_get_info(dev)->half, "%s: %g apart", kiln_test_device(i), apart);
+        kiln_test_close(&dev);
+        kiln_weights_destroy(&w);
+        kiln_graph_destroy(&g);
+    }
+}
+
+Test(halves, are_not_a_precision_to_train_in)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3));
+    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+    kiln_device *dev = kiln_test_open("cpu");
+    const kiln_program_params params = {.run = KILN_RUN(kiln_relu(g, x)),
+                                        .train = true,
+                                        .precision = KILN_PRECISION_F16};
+    cr_expect_eq(kiln_program_create(&p, dev, g, w, &params), KILN_ERROR_UNSUPPORTED);
+    cr_expect_null(p);
+    kiln_device_close(&dev);
+    kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
 }

@@ -293,3 +293,18 @@ int64_t arrays_size(const struct args_list *sizes, const char *symbol)
             return strtoll(sizes->item[i] + length + 1, NULL, 10);
     return 1;
 }
+
+kiln_status arrays_precision(const char *command, const char *name, kiln_precision *precision)
+{
+    static const struct {
+        const char *name;
+        kiln_precision precision;
+    } all[] = {{"f32", KILN_PRECISION_F32}, {"f16", KILN_PRECISION_F16}, {"f64", KILN_PRECISION_F64}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!name || !strcmp(name, all[i].name)) {
+            *precision = all[i].precision;
+            return KILN_OK;
+        }
+    fprintf(stderr, "kiln %s: --precision \"%s\": wanted f32, f16 or f64\n", command, name);
+    return KILN_ERROR_ARGUMENT;
+}

@@ -54,6 +54,9 @@ kiln_status arrays_write(const struct arrays *a, kiln_program *program, const ki
 kiln_status arrays_make_up(kiln_program *program, const kiln_graph *g, kiln_tensor input, kiln_shape shape,
                            uint64_t seed);
 
+/** The precision of that name; NULL: f32. Errors: a line naming the command. */
+kiln_status arrays_precision(const char *command, const char *name, kiln_precision *precision);
+
 /** What one of "NAME=N" gives a symbol; 1 where none does. */
 int64_t arrays_size(const struct args_list *sizes, const char *symbol);
 

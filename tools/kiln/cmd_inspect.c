@@ -17,7 +17,7 @@
 enum { MOST_SIZES = 64 };
 
 struct options {
-    const char *model, *device;
+    const char *model, *device, *precision;
     struct args_list size;
     bool plan, weights, json, run, give_up;
 };
@@ -111,8 +111,10 @@ static kiln_status plan(struct inspection *s)
     if (status)
         return status;
     choose_sizes(s);
-    const kiln_program_params params = {
+    kiln_program_params params = {
         .profile = true, .sizes = s->size, .size_count = s->sizes, .give_up = s->o->give_up};
+    if ((status = arrays_precision("inspect", s->o->precision, &params.precision)))
+        return status;
     if ((status = kiln_program_create(&s->program, s->dev, s->g, s->weights, &params)))
         return status;
     s->seconds = kiln_seconds() - start;
@@ -339,6 +341,7 @@ int cmd_inspect(int argc, char **argv)
                  "run it once, on zeros: it then has all the memory that it needs"},
                 {"give-up", NULL, ARGS_FLAG, &o.give_up,
                  "likewise, and give up the weights that the plan has in its own form"},
+                {"precision", "NAME", ARGS_TEXT, &o.precision, "as 'kiln run' takes it: f32, f16 or f64"},
                 {"device", "NAME", ARGS_TEXT, &o.device, "as 'kiln devices' lists them"},
                 {"json", NULL, ARGS_FLAG, &o.json, "print one JSON document"},
                 {0}},

@@ -75,25 +75,11 @@ static kiln_status load(struct run *r)
     return status;
 }
 
-static kiln_status take_precision(const struct run_options *o, kiln_precision *precision)
-{
-    static const struct {
-        const char *name;
-        kiln_precision precision;
-    } precisions[] = {{"f32", KILN_PRECISION_F32}, {"f64", KILN_PRECISION_F64}};
-    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
-        if (!o->precision || !strcmp(o->precision, precisions[i].name)) {
-            *precision = precisions[i].precision;
-            return KILN_OK;
-        }
-    return run_wrong("--precision \"%s\": wanted f32 or f64", o->precision);
-}
-
 /* The program, and for a check another on the CPU. */
 static kiln_status open_programs(struct run *r)
 {
     kiln_program_params params = {.profile = r->o->profile != NULL};
-    kiln_status status = take_precision(r->o, &params.precision);
+    kiln_status status = arrays_precision("run", r->o->precision, &params.precision);
     if (!status)
         status = kiln_device_open(&r->dev, &(kiln_device_params){.name = r->o->device});
     if (!status)
@@ -183,7 +169,8 @@ int cmd_run(int argc, char **argv)
                 {"size", "NAME=N", ARGS_LIST, &o.size, "a size that the model leaves open"},
                 {"output", "NAME=FILE", ARGS_LIST, &o.output,
                  "write an output to a .npy file, or all of them: FILE.npz"},
-                {"precision", "NAME", ARGS_TEXT, &o.precision, "f32 or f64, which is the CPU's"},
+                {"precision", "NAME", ARGS_TEXT, &o.precision,
+                 "f32, f16 (values in half the memory, where the device has halves) or f64, the CPU's"},
                 {"repeat", "N", ARGS_COUNT, &o.repeat, "run N times more, and print how long that takes"},
                 {"profile", "FILE", ARGS_TEXT, &o.profile,
                  "write the last run's commands and their times, for ui.perfetto.dev"},
