@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     TRY(kiln_image_load(&picture, argv[2], &(kiln_image_params){.shape = kiln_tensor_shape(net, image)}));
 
     /* The model is a graph like any other: what the device should find out besides is added to it. */
-    kiln_tensor best = kiln_argmax(net, kiln_flatten(net, output, 0), 0, false);
+    kiln_tensor best = kiln_argmax(net, kiln_flatten(net, output, 0), 1, false);
     kiln_tensor most = kiln_reduce_max(net, output, NULL);
     TRY(kiln_program_create(&program, dev, net, weights,
                             &(kiln_program_params){.run = KILN_RUN(best, most)}));
