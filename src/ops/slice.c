@@ -8,6 +8,7 @@
  *
  * Lowering: src/ops/copy.c.   Tests: tests/ops/layout.c.
  */
+#include <math.h>
 #include <string.h>
 
 #include <kiln/ops.h>
@@ -307,15 +308,16 @@ static size_t stored_words(const kiln_plan *plan, kiln_tensor t, double value, u
 {
     const size_t element = kiln_plan_element(plan, t);
     const float single = (float)value;
-    const int32_t whole = (int32_t)clamp((int64_t)value, INT32_MIN, INT32_MAX);
-    if (!kiln_type_is_real(kiln_plan_spec(plan, t).type))
+    if (!kiln_type_is_real(kiln_plan_spec(plan, t).type)) {
+        const int32_t whole = (int32_t)fmin(fmax(value, INT32_MIN), INT32_MAX);
         memcpy(words, &whole, sizeof whole);
-    else if (element == sizeof value)
+    } else if (element == sizeof value) {
         memcpy(words, &value, sizeof value);
-    else if (element == sizeof(uint16_t))
+    } else if (element == sizeof(uint16_t)) {
         words[0] = kiln_half_from(single) * UINT32_C(0x10001);
-    else
+    } else {
         memcpy(words, &single, sizeof single);
+    }
     return kiln_plan_words(plan, t);
 }
 
