@@ -84,7 +84,7 @@ static void expect_transform(const struct transform *t, const char *device)
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     kiln_tensor y;
     const kiln_tensor x = kiln_test_onnx_operand(g, 0, KILN_SHAPE(1, t->given, t->parts));
-    kiln_test_onnx_call(g, &model, &x, &y);
+    kiln_test_onnx_call(g, &model, KILN_RUN(x), &y);
     kiln_test_run(g, y, device, NULL, got);
     for (int64_t k = 0; k < places; k++) {
         const struct sum s = sum_of(k, size, t->given, t->parts, t->inverse ? 1 : -1);

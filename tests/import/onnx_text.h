@@ -29,7 +29,8 @@ kiln_status kiln_test_onnx_load(kiln_graph **g, kiln_weights **w, const struct k
 /** Whether the model is refused as unsupported, without a word in the test's log. */
 bool kiln_test_onnx_refused(const struct kiln_test_onnx *model, const kiln_spec *inputs);
 
-/** Inline the model in g: in[i] is its i-th input, its outputs go to out. Fails the test where it cannot be loaded. */
+/** Inline the model in g: in[i] is its i-th input, KILN_NONE behind the last; its outputs go to out. Fails the test where it
+ * cannot be loaded. */
 void kiln_test_onnx_call(kiln_graph *g, const struct kiln_test_onnx *model, const kiln_tensor *in,
                          kiln_tensor *out);
 
