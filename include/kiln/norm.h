@@ -5,7 +5,7 @@
  *
  * Common to all:
  *   x is of a real type, y has its shape. scale and bias may be KILN_NONE, which means 1 and 0. An epsilon of 0 means the
- *   default, KILN_ZERO means none. Sums are of float32 whatever x's type, in an order that sizes alone decide.
+ *   default, KILN_ZERO means none. Sums are of float32 whatever x's type, in an order that sizes and the kind of device decide.
  *   Gradients by x, scale and bias; a gradient of these gradients has no rule, unless it says otherwise.
  */
 #ifndef KILN_NORM_H

@@ -1,8 +1,8 @@
 /*
  * reduce.h - operators that reduce axes: sums, products, norms, extremes and where they are, variance.
  *
- * Sums of reals are accumulated in float32 or better whatever x's type, in an order that sizes alone decide; integers wrap.
- * Where nothing is reduced the result is the neutral element, if it does not say otherwise.
+ * Sums of reals are accumulated in float32 or better whatever x's type, in an order that sizes and the kind of device decide;
+ * integers wrap. Where nothing is reduced the result is the neutral element, if it does not say otherwise.
  */
 #ifndef KILN_REDUCE_H
 #define KILN_REDUCE_H

@@ -41,7 +41,8 @@ float load_a(uint row, uint term)
     if (!TRANSPOSED)
         return float(w[p.w_first + (conv_group * p.filters + first_row + row) * p.w_filter + first_source * taps + term]);
     const uint part = kiln_quotient(term, taps, inverse_taps), tap = kiln_tap(place_of(term - part * taps));
-    return float(w[p.w_first + (conv_group * p.filters + first_source + part) * p.w_filter + (first_row + row) * p.t * p.u * p.v + tap]);
+    return float(w[p.w_first + (conv_group * p.filters + first_source + part) * p.w_filter +
+                   (first_row + row) * p.t * p.u * p.v + tap]);
 }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */

@@ -7,9 +7,9 @@
  *                      x have KILN_GRID_NOWHERE
  *
  * x [images, channels, d, h, w], grid [images, places, 2 or 3]. Along an axis of n elements coordinate v lies at
- * u = ((v + 1) n - 1) / 2, or (v + 1) (n - 1) / 2 with ALIGN, or v with ELEMENTS. NaN lies at -100; u is brought into [-10^9, 10^9]. With border
- * or reflection u is brought into x, or, where taps are four, each tap is. Taps are the nearest element; the two around u, 1 - t
- * and t; or four, by the curve of Keys with a = -0.75. They count the last axis fastest.
+ * u = ((v + 1) n - 1) / 2, or (v + 1) (n - 1) / 2 with ALIGN, or v with ELEMENTS. NaN lies at -100; u is brought into
+ * [-10^9, 10^9]. With border or reflection u is brought into x, or, where taps are four, each tap is. Taps are the nearest
+ * element; the two around u, 1 - t and t; or four, by the curve of Keys with a = -0.75. They count the last axis fastest.
  *
  * bindings   grid_sample         0: x       1: grid    2: y
  *            grid_sample_grad    0: x       1: grid    2: dgrid    3: dy

@@ -1,6 +1,7 @@
 /*
  * epilogue.glsl - what is done to a result before it is stored (src/ops/chain.h): constants 0 to 4 are the epilogue's, bindings
- * 3 and 4 its operands unless the shader names others. The steps are specialization constants, so that drivers fold all that is not asked for.
+ * 3 and 4 its operands unless the shader names others. The steps are specialization constants, so that drivers fold all that is
+ * not asked for.
  */
 #include "chain.glsl"
 

@@ -206,30 +206,25 @@ static uint64_t grad_filter_units(const kiln_dispatch *d)
     return splits_of(p) * p->groups * p->filters;
 }
 
-/* The products of matrices that a dispatch is: how many at once, and their size. */
-struct product {
-    uint64_t count, rows, columns;
-};
-
 /* The images count as one row of columns; groups, phases and splits apart. */
-static struct product conv_product(const kiln_dispatch *d)
+static struct kiln_products conv_products(const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
     if (!is_transposed(d))
-        return (struct product){(uint64_t)p->pieces * p->groups, rows_of(d), p->images * y_volume(p)};
+        return (struct kiln_products){(uint64_t)p->pieces * p->groups, rows_of(d), p->images * y_volume(p)};
     const uint64_t phase = parts(p->d, p->stride_a) * parts(p->h, p->stride_i) * parts(p->w, p->stride_j);
-    return (struct product){(uint64_t)p->pieces * p->groups * p->stride_a * p->stride_i * p->stride_j,
-                            rows_of(d), p->images * phase};
+    return (struct kiln_products){(uint64_t)p->pieces * p->groups * p->stride_a * p->stride_i * p->stride_j,
+                                  rows_of(d), p->images * phase};
 }
 
-static struct product grad_filter_product(const kiln_dispatch *d)
+static struct kiln_products grad_filter_products(const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
-    return (struct product){splits_of(p) * p->groups, p->filters, p->channels * taps_of(p)};
+    return (struct kiln_products){splits_of(p) * p->groups, p->filters, p->channels * taps_of(p)};
 }
 
 /* Tiles of 8 x 8 results. */
-static uint64_t small_tiles(struct product x)
+static uint64_t small_tiles(struct kiln_products x)
 {
     return x.count * parts(x.rows, 8) * parts(x.columns, 8);
 }
@@ -238,7 +233,7 @@ static uint64_t small_tiles(struct product x)
     static uint64_t kernel##_direct_groups(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                     \
         (void)caps;                                                                       \
-        return parts(small_tiles(kernel##_product(d)), 64);                               \
+        return parts(small_tiles(kernel##_products(d)), 64);                              \
     }
 GROUPS(conv)
 GROUPS(grad_filter)
@@ -277,7 +272,7 @@ static bool software_and_whole(const kiln_caps *caps, const kiln_dispatch *d)
 static bool software_or_few_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
     return block_of(d)->pieces == 1 &&
-           (caps->software || (rows_of(d) <= 8 && small_tiles(conv_product(d)) >= 32768));
+           (caps->software || (rows_of(d) <= 8 && small_tiles(conv_products(d)) >= 32768));
 }
 
 static bool texels(const kiln_caps *caps, uint64_t a, uint64_t b)
@@ -342,45 +337,8 @@ static const kiln_variant grad_filter_direct = {
     .spirv = &kiln_spirv_conv_grad_filter_direct,
     .half = &kiln_spirv_conv_grad_filter_direct_half,
 };
-/* Through shared memory, by the tiles of ops/tiles.h. */
-#define TILED(kernel, tile, name_, accepts_, spirv_, lanes_)                                \
-    static uint64_t kernel##_##tile##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
-    {                                                                                       \
-        const struct product x = kernel##_product(d);                                       \
-        (void)caps;                                                                         \
-        return kiln_tile_count(&kiln_tile_##tile, x.count, x.rows, x.columns);              \
-    }                                                                                       \
-    static const kiln_variant kernel##_tiled_##tile = {.name = name_,                       \
-                                                       .accepts = accepts_,                 \
-                                                       .groups = kernel##_##tile##_groups,  \
-                                                       .spirv = &kiln_spirv_##spirv_,       \
-                                                       .half = &kiln_spirv_##spirv_##_half, \
-                                                       .lanes = lanes_}
-#define TILED_ALL(kernel, spirv)                                                                   \
-    static bool kernel##_large_suits(const kiln_caps *caps, const kiln_dispatch *d)                \
-    {                                                                                              \
-        const struct product x = kernel##_product(d);                                              \
-        return kiln_tile_large_suits(caps, x.count, x.rows, x.columns);                            \
-    }                                                                                              \
-    static bool kernel##_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)                 \
-    {                                                                                              \
-        const struct product x = kernel##_product(d);                                              \
-        return kiln_tile_flat_suits(caps, x.rows, x.columns);                                      \
-    }                                                                                              \
-    TILED(kernel, large, "tiled_128", kernel##_large_suits, spirv##_large, KILN_LARGE_TILE_LANES); \
-    TILED(kernel, flat, "tiled_32", kernel##_flat_suits, spirv##_flat, KILN_TILE_LANES);           \
-    TILED(kernel, usual, "tiled_64", tiled_suits, spirv, KILN_TILE_LANES)
-
-static bool tiled_suits(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return kiln_tile_suits(caps);
-}
-
-TILED_ALL(conv, conv_tiled);
-TILED_ALL(grad_filter, conv_grad_filter_tiled);
-#undef TILED_ALL
-#undef TILED
+KILN_TILED_VARIANTS(conv, conv_tiled);
+KILN_TILED_VARIANTS(grad_filter, conv_grad_filter_tiled);
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
 

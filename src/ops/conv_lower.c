@@ -5,7 +5,7 @@
  * pays; else one dispatch, or bands of it (conv_bands.c).
  *
  * The gradient by the filters sums over far more terms than it has results: where those are few, the images are split, each
- * split summed by itself and the splits added up in order. How many depends on sizes alone.
+ * split summed by itself and the splits added up in order. How many depends on sizes, and on whether there is a GPU to fill.
  */
 #include "ops/conv.h"
 
@@ -144,7 +144,8 @@ static kiln_status in_parts(kiln_plan *plan, kiln_dispatch *d)
     const uint32_t plane = transposed ? p->d * p->h * p->w : p->od * p->oh * p->ow,
                    rows = transposed ? p->channels : p->filters;
     const uint64_t splits =
-        kiln_tile_splits(kiln_plan_caps(plan), p->groups, rows, (uint64_t)p->images * plane,
+        kiln_tile_splits(kiln_plan_caps(plan),
+                         (struct kiln_products){p->groups, rows, (uint64_t)p->images * plane},
                          transposed ? p->filters : p->channels, (uint64_t)p->t * p->u * p->v);
     const uint64_t count = (uint64_t)p->images * p->groups * rows * plane;
     if (splits == 1 || !kiln_plan_binds_whole(plan, d, splits * count))
@@ -291,12 +292,12 @@ static bool fill_device(kiln_plan *plan, kiln_dispatch *d)
 {
     struct kiln_params_conv *p = (struct kiln_params_conv *)d->block.words;
     const kiln_caps *caps = kiln_plan_caps(plan);
-    const uint64_t positions = (uint64_t)p->od * p->oh * p->ow, columns = p->w_filter;
-    const uint64_t splits = kiln_tile_splits(caps, p->groups, p->filters, columns, p->images, positions);
-    const uint64_t pieces = splits < p->images ? 1
-                                               : kiln_tile_splits(caps, (uint64_t)p->groups * p->images,
-                                                                  p->filters, columns, positions, 1);
-    const uint64_t count = (uint64_t)p->groups * p->filters * columns;
+    const uint64_t positions = (uint64_t)p->od * p->oh * p->ow;
+    struct kiln_products x = {p->groups, p->filters, p->w_filter};
+    const uint64_t splits = kiln_tile_splits(caps, x, p->images, positions);
+    x.count *= p->images;
+    const uint64_t pieces = splits < p->images ? 1 : kiln_tile_splits(caps, x, positions, 1);
+    const uint64_t count = (uint64_t)p->groups * p->filters * p->w_filter;
     if (splits * pieces == 1 || !kiln_plan_binds_whole(plan, d, splits * pieces * (count + 64)))
         return false;
     p->per_split = p->images / (uint32_t)splits;

@@ -45,7 +45,8 @@ struct kiln_view {
 /** The axes in the mask as first and second; false where they form more than two groups of neighbours. */
 bool kiln_view_of(const kiln_shape *shape, uint32_t axes, struct kiln_view *out);
 
-/** Into how many parts a reduction of `length` values to each of `results` is split: by sizes alone. */
+/** Into how many parts a reduction of `length` values to each of `results` is split: by sizes and, for `columns`, results that
+ * lie side by side, by the kind of device. */
 int64_t kiln_parts_of(const kiln_caps *caps, int64_t length, int64_t results, bool columns);
 
 /** The bits of axes of a value of that rank ({0}: all); all bits where one is out of range. */

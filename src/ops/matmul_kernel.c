@@ -171,40 +171,13 @@ static const kiln_variant direct = {
     .half = &kiln_spirv_matmul_direct_half,
 };
 
-static bool tiled_large_suits(const kiln_caps *caps, const kiln_dispatch *d)
+static struct kiln_products matmul_products(const kiln_dispatch *d)
 {
     const struct kiln_params_matmul *p = block_of(d);
-    return kiln_tile_large_suits(caps, p->batch, p->m, p->n);
+    return (struct kiln_products){p->batch, p->m, p->n};
 }
 
-static bool tiled_flat_suits(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    return kiln_tile_flat_suits(caps, block_of(d)->m, block_of(d)->n);
-}
-
-static bool tiled_suits(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return kiln_tile_suits(caps);
-}
-
-#define TILED(tile, name_, accepts_, spirv_, lanes_)                                      \
-    static uint64_t tile##_groups(const kiln_caps *caps, const kiln_dispatch *d)          \
-    {                                                                                     \
-        const struct kiln_params_matmul *p = block_of(d);                                 \
-        (void)caps;                                                                       \
-        return kiln_tile_count(&kiln_tile_##tile, p->batch, p->m, p->n);                  \
-    }                                                                                     \
-    static const kiln_variant tiled_##tile = {.name = name_,                              \
-                                              .accepts = accepts_,                        \
-                                              .groups = tile##_groups,                    \
-                                              .spirv = &kiln_spirv_matmul_##spirv_,       \
-                                              .half = &kiln_spirv_matmul_##spirv_##_half, \
-                                              .lanes = lanes_}
-TILED(large, "tiled_128", tiled_large_suits, tiled_large, KILN_LARGE_TILE_LANES);
-TILED(flat, "tiled_32", tiled_flat_suits, tiled_flat, KILN_TILE_LANES);
-TILED(usual, "tiled_64", tiled_suits, tiled, KILN_TILE_LANES);
-#undef TILED
+KILN_TILED_VARIANTS(matmul, matmul_tiled);
 
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
@@ -216,8 +189,8 @@ const kiln_kernel kiln_kernel_matmul = {
     .units = matmul_units,
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
-    .gpu =
-        (const kiln_variant *const[]){&direct_texels, &direct, &tiled_large, &tiled_flat, &tiled_usual, NULL},
+    .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &matmul_tiled_large, &matmul_tiled_flat,
+                                         &matmul_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_packed, NULL},
     .cuts =
         (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},

@@ -2,8 +2,8 @@
  * recurrent_kernel.c - the contracts of recurrent and recurrent_grad: units and variants.
  *
  * On a GPU, a workgroup takes a few sequences through all steps where its shared memory holds their states, forward, or the
- * gradients of their gates, backward (drivers that run on the CPU: an image). More sequences a workgroup share what is read of the weights, fewer leave more workgroups
- * to run side by side.
+ * gradients of their gates, backward; on drivers that run on the CPU an image does. More sequences a workgroup share what is read
+ * of the weights, fewer leave more workgroups to run side by side.
  */
 #include "device/caps.h"
 #include "device/variants.h"

@@ -3,8 +3,8 @@
  *
  * Axes of size 1 are dropped and neighbours of one kind merged, until x is [outer, first, kept, second, inner] with first and
  * second reduced: what the kernel takes without transposition. More reduced groups than two take several dispatches, the last
- * group first. A long reduction to few results is split into parts, by sizes alone, and their results are reduced again: the
- * order of a sum never depends on the number of threads.
+ * group first. A long reduction to few results is split into parts, by sizes and the kind of device, and their results are reduced
+ * again: the order of a sum never depends on the number of threads.
  */
 #include "base/log.h"
 #include "device/caps.h"

@@ -2,7 +2,8 @@
  * splits.c - products of matrices whose terms are summed in splits.
  *
  * A product of few results and many terms has too few tiles for a large GPU. Its terms are then cut, each part is summed by
- * workgroups of its own, and split_sum adds the parts up, in order, and applies the epilogue. How many depends on sizes alone.
+ * workgroups of its own, and split_sum adds the parts up, in order, and applies the epilogue. How many depends
+ * on sizes alone; drivers that run on the CPU and the CPU itself have none.
  */
 #include "ops/splits.h"
 
@@ -82,7 +83,8 @@ kiln_status kiln_plan_product(kiln_plan *plan, const kiln_dispatch *whole)
 {
     kiln_dispatch copy = *whole, *const d = &copy;
     struct kiln_params_matmul *p = (struct kiln_params_matmul *)d->block.words;
-    const uint64_t splits = kiln_tile_splits(kiln_plan_caps(plan), p->batch, p->m, p->n, p->k, 1);
+    const uint64_t splits =
+        kiln_tile_splits(kiln_plan_caps(plan), (struct kiln_products){p->batch, p->m, p->n}, p->k, 1);
     const uint64_t count = (uint64_t)p->batch * p->m * p->n;
     if (splits == 1 || p->batch != p->batch1 * p->batch2 || p->c_m != p->n || p->c_first ||
         !kiln_plan_binds_whole(plan, d, splits * count))

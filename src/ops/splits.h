@@ -6,13 +6,13 @@
 
 struct kiln_params_split_sum;
 
-/** Where the result of a sum over splits goes, and how it lies to an epilogue; sum->part is how far splits lie apart. */
+/** Plan sum = the block->splits in parts, block->part elements apart, added up in order. */
 kiln_status kiln_plan_split_sum(kiln_plan *plan, kiln_tensor parts, kiln_tensor sum,
                                 const struct kiln_params_split_sum *block);
 
 /**
- * Plan d, which writes binding 2 in `sum->splits` parts, into a temporary, and after it their sum. The epilogue of d, whose operands
- * are bindings 3 and 4 and whose words are at `immediate`, moves there; NULL: it has none.
+ * Plan d, which writes binding 2 in `sum->splits` parts, into a temporary, and after it their sum. The epilogue of d, whose
+ * operands are bindings 3 and 4 and whose words are at `immediate`, moves there; NULL: it has none.
  */
 kiln_status kiln_plan_splits(kiln_plan *plan, kiln_dispatch *d, uint32_t *immediate,
                              const struct kiln_params_split_sum *sum);

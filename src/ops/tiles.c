@@ -18,42 +18,39 @@ static uint64_t parts(uint64_t count, uint64_t size)
     return (count + size - 1) / size;
 }
 
-uint64_t kiln_tile_count(const struct kiln_tile *tile, uint64_t products, uint64_t rows, uint64_t columns)
+uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x)
 {
-    return products * parts(rows, tile->rows) * parts(columns, tile->columns);
+    return x.count * parts(x.rows, tile->rows) * parts(x.columns, tile->columns);
 }
 
 /* Results that are computed, those beyond the edges too. */
-static double area(const struct kiln_tile *tile, uint64_t rows, uint64_t columns)
+static double area(const struct kiln_tile *tile, struct kiln_products x)
 {
-    return (double)kiln_tile_count(tile, 1, rows, columns) * tile->rows * tile->columns;
+    return (double)kiln_tile_groups(tile, x) * tile->rows * tile->columns;
 }
 
-bool kiln_tile_suits(const kiln_caps *caps)
+bool kiln_tile_usual_suits(const kiln_caps *caps, struct kiln_products x)
 {
+    (void)x;
     return caps->unrolls;
 }
 
-bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns)
+bool kiln_tile_flat_suits(const kiln_caps *caps, struct kiln_products x)
 {
-    return kiln_tile_suits(caps) && caps->max_invocations >= KILN_LARGE_TILE_LANES &&
-           caps->max_shared >= LARGE_SHARED &&
-           kiln_tile_count(&kiln_tile_large, products, rows, columns) >= BUSY &&
-           area(&kiln_tile_large, rows, columns) <= 1.15 * area(&kiln_tile_usual, rows, columns);
+    return caps->unrolls && area(&kiln_tile_flat, x) <= 0.75 * area(&kiln_tile_usual, x);
 }
 
-bool kiln_tile_flat_suits(const kiln_caps *caps, uint64_t rows, uint64_t columns)
+bool kiln_tile_large_suits(const kiln_caps *caps, struct kiln_products x)
 {
-    return kiln_tile_suits(caps) &&
-           area(&kiln_tile_flat, rows, columns) <= 0.75 * area(&kiln_tile_usual, rows, columns);
+    return caps->unrolls && caps->max_invocations >= KILN_TILE_LANES_LARGE &&
+           caps->max_shared >= LARGE_SHARED && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
+           area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
 }
 
-uint64_t kiln_tile_splits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns,
-                          uint64_t terms, uint64_t weight)
+uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_t terms, uint64_t weight)
 {
-    const uint64_t tiles = kiln_tile_count(&kiln_tile_usual, products, rows, columns);
-    if (caps->backend == KILN_BACKEND_CPU || caps->software || tiles == 0 || tiles >= WANTED / 2 ||
-        terms * weight < MANY_TERMS)
+    const uint64_t tiles = kiln_tile_groups(&kiln_tile_usual, x);
+    if (!caps->unrolls || tiles == 0 || tiles >= WANTED / 2 || terms * weight < MANY_TERMS)
         return 1;
     uint64_t splits = WANTED / tiles;
     if (splits > terms * weight / LEAST_TERMS)

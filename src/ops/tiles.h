@@ -1,4 +1,4 @@
-/* tiles.h - which tile of shaders/include/tiled.glsl suits a product of matrices, for the variants that use it. */
+/* tiles.h - the tiles of shaders/include/tiled.glsl: which suits a product of matrices, and the variants that use them. */
 #ifndef KILN_OPS_TILES_H
 #define KILN_OPS_TILES_H
 
@@ -9,30 +9,58 @@ struct kiln_tile {
     uint32_t rows, columns;
 };
 
-enum { KILN_TILE_LANES = 128, KILN_LARGE_TILE_LANES = 256 };
+enum { KILN_TILE_LANES_USUAL = 128, KILN_TILE_LANES_FLAT = 128, KILN_TILE_LANES_LARGE = 256 };
 
 extern const struct kiln_tile kiln_tile_usual, kiln_tile_flat, kiln_tile_large;
 
-/* Workgroups of that many products at once. */
-uint64_t kiln_tile_count(const struct kiln_tile *tile, uint64_t products, uint64_t rows, uint64_t columns);
+/* The products of matrices that a dispatch is: how many at once, and the size of their results. */
+struct kiln_products {
+    uint64_t count, rows, columns;
+};
+
+/* Workgroups that these take. */
+uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x);
 
 /*
  * Whether a driver should see tiles at all: those that run on the CPU have no shared memory to win by, and take minutes and
  * gigabytes to compile the unrolled sums. KILN_LIMITS=gpu shows them there.
  */
-bool kiln_tile_suits(const kiln_caps *caps);
+bool kiln_tile_usual_suits(const kiln_caps *caps, struct kiln_products x);
 
-/* Whether the large tile has work for a whole device, and the device room for it. */
-bool kiln_tile_large_suits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns);
+/* Besides, whether the usual tile would be half empty where the flat one is not. */
+bool kiln_tile_flat_suits(const kiln_caps *caps, struct kiln_products x);
 
-/* Whether the usual tile would be half empty where the flat one is not. */
-bool kiln_tile_flat_suits(const kiln_caps *caps, uint64_t rows, uint64_t columns);
+/* Besides, whether the large tile has work for a whole device, and the device room for it. */
+bool kiln_tile_large_suits(const kiln_caps *caps, struct kiln_products x);
 
 /*
- * Into how many parts the sum over terms should be split, so that a device is busy although there are few tiles; 1 where it is.
+ * Into how many parts the sum over terms should be split, so that a GPU is busy although there are few tiles; 1 where it is.
  * A divisor of `terms`, each of which stands for `weight` products.
  */
-uint64_t kiln_tile_splits(const kiln_caps *caps, uint64_t products, uint64_t rows, uint64_t columns,
-                          uint64_t terms, uint64_t weight);
+uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_t terms, uint64_t weight);
+
+/* The variant KERNEL_tiled_TILE of a kernel, given KERNEL_products(d). */
+#define KILN_TILED(kernel, tile, title, spirv_, lanes_)                                     \
+    static bool kernel##_##tile##_suits(const kiln_caps *caps, const kiln_dispatch *d)      \
+    {                                                                                       \
+        return kiln_tile_##tile##_suits(caps, kernel##_products(d));                        \
+    }                                                                                       \
+    static uint64_t kernel##_##tile##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                       \
+        (void)caps;                                                                         \
+        return kiln_tile_groups(&kiln_tile_##tile, kernel##_products(d));                   \
+    }                                                                                       \
+    static const kiln_variant kernel##_tiled_##tile = {.name = title,                       \
+                                                       .accepts = kernel##_##tile##_suits,  \
+                                                       .groups = kernel##_##tile##_groups,  \
+                                                       .spirv = &kiln_spirv_##spirv_,       \
+                                                       .half = &kiln_spirv_##spirv_##_half, \
+                                                       .lanes = lanes_}
+
+/* All of them, of the shaders SPIRV, SPIRV_flat and SPIRV_large. */
+#define KILN_TILED_VARIANTS(kernel, spirv)                                        \
+    KILN_TILED(kernel, large, "tiled_128", spirv##_large, KILN_TILE_LANES_LARGE); \
+    KILN_TILED(kernel, flat, "tiled_32", spirv##_flat, KILN_TILE_LANES_FLAT);     \
+    KILN_TILED(kernel, usual, "tiled_64", spirv, KILN_TILE_LANES_USUAL)
 
 #endif

@@ -334,7 +334,10 @@ fail:
 
 /* Recording ---------------------------------------------------------------------------------------------- */
 
-enum { KERNELS = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT };
+enum {
+    DISPATCHES = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+    KERNELS = DISPATCHES | VK_PIPELINE_STAGE_TRANSFER_BIT
+};
 
 /* Whether only dispatches lie between the barrier at `index` and its neighbours; a list's ends count as barriers. */
 static bool between_dispatches(const struct kiln_commands *list, int index)
@@ -349,41 +352,50 @@ static bool between_dispatches(const struct kiln_commands *list, int index)
     return true;
 }
 
-/* Between dispatches alone: to name copies, too, makes some drivers wait several times as long. */
-static void dispatch_barrier(struct baker *b)
-{
-    const VkMemoryBarrier memory = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
-    };
-    b->dev->api.vkCmdPipelineBarrier(b->now, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
-    b->fresh = true;
-}
-
 /* KERNELS, and where groups are read from memory, what reads them. */
 static VkPipelineStageFlags stages(const struct baker *b, VkPipelineStageFlags side)
 {
     return side == KERNELS && b->indirect ? side | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT : side;
 }
 
+static VkAccessFlags written_by(VkPipelineStageFlags side)
+{
+    return side == DISPATCHES ? VK_ACCESS_SHADER_WRITE_BIT
+           : side == KERNELS  ? VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT
+                              : VK_ACCESS_MEMORY_WRITE_BIT;
+}
+
+static VkAccessFlags touched_by(const struct baker *b, VkPipelineStageFlags side)
+{
+    const VkAccessFlags dispatches = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    const VkAccessFlags copies = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+    if (side == VK_PIPELINE_STAGE_HOST_BIT)
+        return VK_ACCESS_HOST_READ_BIT;
+    if (side == DISPATCHES)
+        return dispatches;
+    if (side == KERNELS)
+        return dispatches | copies | VK_ACCESS_UNIFORM_READ_BIT |
+               (b->indirect ? VK_ACCESS_INDIRECT_COMMAND_READ_BIT : 0);
+    return VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+}
+
 static void barrier(struct baker *b, VkPipelineStageFlags from, VkPipelineStageFlags to)
 {
-    const bool host = to == VK_PIPELINE_STAGE_HOST_BIT;
-    const VkAccessFlags groups = b->indirect ? VK_ACCESS_INDIRECT_COMMAND_READ_BIT : 0;
     const VkMemoryBarrier memory = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = from == KERNELS ? VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT
-                                         : VK_ACCESS_MEMORY_WRITE_BIT,
-        .dstAccessMask = host            ? VK_ACCESS_HOST_READ_BIT
-                         : to == KERNELS ? VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                                               VK_ACCESS_UNIFORM_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                                               VK_ACCESS_TRANSFER_WRITE_BIT | groups
-                                         : VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT,
+        .srcAccessMask = written_by(from),
+        .dstAccessMask = touched_by(b, to),
     };
     b->dev->api.vkCmdPipelineBarrier(b->now, stages(b, from), stages(b, to), 0, 1, &memory, 0, NULL, 0, NULL);
     b->fresh = true;
+}
+
+/* As narrow as the commands on both sides allow. */
+static void barrier_between(struct baker *b, int index)
+{
+    const bool alone = !b->indirect && between_dispatches(b->list, index);
+    const VkPipelineStageFlags side = alone ? DISPATCHES : KERNELS;
+    barrier(b, side, side);
 }
 
 /* The stages that work of others on the queue may use: on an application's device, all. */
@@ -510,10 +522,8 @@ static kiln_status record_kind(struct baker *b, const struct kiln_command *c)
         record_fill(b, c);
         break;
     case KILN_COMMAND_BARRIER:
-        if (!b->fresh && !b->indirect && between_dispatches(b->list, (int)(c - b->list->command)))
-            dispatch_barrier(b);
-        else if (!b->fresh)
-            barrier(b, KERNELS, KERNELS);
+        if (!b->fresh)
+            barrier_between(b, (int)(c - b->list->command));
         break;
     case KILN_COMMAND_REPEAT:
     case KILN_COMMAND_END:
