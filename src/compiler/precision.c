@@ -151,7 +151,7 @@ static kiln_tensor full_of(struct narrowing *w, kiln_tensor t)
 
 static bool takes(const struct rule *rule, int i)
 {
-    return i < 32 && rule->inputs >> i & 1;
+    return rule->inputs == ALL || (i < 32 && rule->inputs >> i & 1);
 }
 
 /* Whether the value itself became a half, and not a copy of it. */

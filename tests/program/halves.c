@@ -179,6 +179,48 @@ Test(halves, of_a_precision_give_what_floats_give_but_for_rounding)
     }
 }
 
+/* A half joined with so many floats: all of them, and what they become, are halves. 1 and 0.5 are exact. */
+Test(halves, are_made_of_however_many_values_are_joined)
+{
+    enum { MANY = 40, SIZE = 8 };
+    static float ones[SIZE * SIZE], got[(MANY + 1) * SIZE];
+    for (int i = 0; i < SIZE * SIZE; i++)
+        ones[i] = i % (SIZE + 1) ? 0 : 1; /* the identity */
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_graph *g = NULL;
+        cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+        const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(SIZE, SIZE));
+        kiln_tensor part[MANY + 1];
+        part[0] = kiln_slice(g, kiln_matmul(g, x, x, NULL), 0, 0, 1, 1);
+        for (int i = 1; i <= MANY; i++) {
+            const int64_t row = i % SIZE;
+            part[i] = kiln_scale(g, kiln_slice(g, x, 0, row, row + 1, 1), 0.5);
+        }
+        const kiln_tensor y = kiln_concat(g, part, MANY + 1, 0);
+        kiln_weights *w = NULL;
+        kiln_program *p = NULL;
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
+        cr_assert_eq(kiln_program_create(&p, dev, g, w,
+                                         &(kiln_program_params){.run = KILN_RUN(y),
+                                                                .precision = KILN_PRECISION_F16}),
+                     KILN_OK);
+        cr_assert_eq(kiln_program_write(p, x, &(kiln_array){.data = ones, .shape = KILN_SHAPE(SIZE, SIZE)}),
+                     KILN_OK);
+        cr_assert_eq(kiln_program_run(p), KILN_OK);
+        cr_assert_eq(kiln_program_read(p, y, &(kiln_array){.data = got, .bytes = sizeof got}), KILN_OK);
+        for (int i = 0; i <= MANY; i++)
+            for (int k = 0; k < SIZE; k++)
+                cr_expect_eq(got[i * SIZE + k], i == 0 ? k == 0 : 0.5f * (float)(i % SIZE == k),
+                             "%s: row %d, column %d is %g", kiln_test_device(d), i, k,
+                             (double)got[i * SIZE + k]);
+        kiln_program_destroy(&p);
+        kiln_weights_destroy(&w);
+        kiln_graph_destroy(&g);
+        kiln_test_close(&dev);
+    }
+}
+
 Test(halves, are_not_a_precision_to_train_in)
 {
     kiln_graph *g = NULL;
