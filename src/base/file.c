@@ -75,12 +75,12 @@ kiln_status kiln_file_map(struct kiln_file *f, const char *path)
     return status;
 }
 
-void kiln_file_forget(const struct kiln_file *f, const void *from, size_t bytes)
+void kiln_pages_forget(const void *from, size_t bytes)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t first = ((uintptr_t)from + page - 1) / page * page,
                     end = ((uintptr_t)from + bytes) / page * page;
-    if (f->size > 0 && end > first)
+    if (end > first)
         madvise((void *)first, end - first, MADV_DONTNEED);
 }
 

@@ -28,8 +28,11 @@ struct kiln_file {
  */
 kiln_status kiln_file_map(struct kiln_file *f, const char *path);
 
-/** These bytes are not needed for now: their memory may be taken, and is filled from the file when they are read again. */
-void kiln_file_forget(const struct kiln_file *f, const void *from, size_t bytes);
+/**
+ * These bytes are not needed for now: the memory of the whole pages among them may be taken. Of a file it is filled from that when it
+ * is read again, of other memory with zeros.
+ */
+void kiln_pages_forget(const void *from, size_t bytes);
 
 /** Give the memory back; f is {0} again. Accepts {0}. */
 void kiln_file_unmap(struct kiln_file *f);

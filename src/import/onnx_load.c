@@ -478,8 +478,8 @@ static void forget(const struct kiln_onnx *m, const kiln_array *values)
     for (int i = 0; i < m->shared->file.count; i++) {
         const struct kiln_file *f = &m->shared->file.data[i];
         if (from >= (uintptr_t)f->data && from - (uintptr_t)f->data < f->size)
-            kiln_file_forget(f, values->data,
-                             (size_t)kiln_shape_count(&values->shape) * kiln_type_size(values->type));
+            kiln_pages_forget(values->data,
+                              (size_t)kiln_shape_count(&values->shape) * kiln_type_size(values->type));
     }
 }
 

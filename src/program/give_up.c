@@ -5,11 +5,7 @@
  * trained, or packed for other sizes. A program that was told to do without returns that memory to the system, page by page, where
  * the device's memory is the host's.
  */
-#define _DEFAULT_SOURCE 1 /* madvise */
-#include <stdint.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include "base/file.h"
 #include "base/log.h"
 #include "program/program.h"
 
@@ -28,22 +24,12 @@ static uint64_t next_border(const struct kiln_plan *plan, int chunk, uint64_t at
             const uint64_t first = t->offset, end = t->offset + t->bytes;
             if (first <= at && at < end) {
                 *touched = true;
-                border = end;
-                i = plan->step.count;
-                break;
+                return end;
             }
             border = first > at && first < border ? first : border;
         }
     }
     return border;
-}
-
-static void return_pages(struct kiln_buffer *b, uint64_t first, uint64_t end)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)b->map;
-    const uintptr_t from = (base + first + page - 1) / page * page, to = (base + end) / page * page;
-    if (to > from)
-        madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 static void give_up_chunk(struct kiln_program *p, const struct kiln_plan *plan, int chunk)
@@ -54,7 +40,7 @@ static void give_up_chunk(struct kiln_program *p, const struct kiln_plan *plan, 
         const uint64_t border = next_border(plan, chunk, at, &touched),
                        end = border < b->bytes ? border : b->bytes;
         if (!touched)
-            return_pages(b, at, end);
+            kiln_pages_forget((const unsigned char *)b->map + at, (size_t)(end - at));
         at = end;
     }
 }
@@ -62,21 +48,17 @@ static void give_up_chunk(struct kiln_program *p, const struct kiln_plan *plan, 
 kiln_status kiln_program_give_up(kiln_program *p, const struct kiln_ready *r)
 {
     struct kiln_store_data *s = p->weights->store;
-    const kiln_status status = kiln_wait(p->dev, p->ticket);
-    if (status)
-        return status;
-    pthread_mutex_lock(&s->lock);
-    s->owner = r;
-    for (int k = 0; k < s->chunk.count; k++)
+    if (!kiln_store_claim(s, r))
+        return KILN_OK;
+    const kiln_status status = kiln_store_wait(s, p->weights_copy);
+    for (int k = 0; k < s->chunk.count && !status; k++)
         give_up_chunk(p, r->plan, k);
-    pthread_mutex_unlock(&s->lock);
-    return KILN_OK;
+    return status;
 }
 
 kiln_status kiln_program_has_weights(const kiln_program *p, const struct kiln_ready *r)
 {
-    const void *owner = p->weights->store->owner;
-    return !owner || owner == r
+    return kiln_store_serves(p->weights->store, r)
                ? KILN_OK
                : kiln_fail(KILN_ERROR_ARGUMENT,
                            "program: the weights were given up for %s, which alone runs with them",

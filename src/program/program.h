@@ -85,6 +85,9 @@ struct kiln_program {
     bool halves; /* KILN_PRECISION_F16, on a device that stores them */
 };
 
+/** Take the run list, and a simplified copy of what it needs of g; behind p->own. snapshot.c */
+kiln_status kiln_program_snapshot(kiln_program *p, const kiln_graph *g, const kiln_program_params *params);
+
 /** The ready plan for these sizes (by symbol of the program): found or made. ready.c */
 kiln_status kiln_program_ready(kiln_program *p, const int64_t *size, struct kiln_ready **out);
 void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready);

@@ -410,8 +410,7 @@ void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready)
         kiln_wait(p->dev, p->ticket);
     if (p->last == r)
         p->last = NULL;
-    if (p->weights->store->owner == r)
-        p->weights->store->owner = p->weights->store; /* nobody's: what it had in its own form is gone */
+    kiln_store_disown(p->weights->store, r);
     kiln_unbake(p->dev, &r->prologue);
     kiln_unbake(p->dev, &r->body);
     for (int s = 0; s < KILN_SLOTS; s++)

@@ -98,6 +98,19 @@ static kiln_status check_graph(const struct kiln_store_data *s, const kiln_graph
     return KILN_OK;
 }
 
+/* Whether a graph has a tensor for this store that is not here yet. */
+static bool brings_new(const struct kiln_store_data *s, const kiln_graph *g)
+{
+    bool is_new = false;
+    for (int i = 0; i < g->parameter.count && s->kind == KILN_STORE_WEIGHTS; i++)
+        is_new |= !kiln_store_find(s, kiln_tensor_name(g, g->parameter.data[i]));
+    for (int i = 0; i < g->state.count; i++) {
+        const struct kiln_leaf_params *p = kiln_graph_node(g, g->state.data[i].state)->params;
+        is_new |= p->store == s->kind && !kiln_store_find(s, kiln_tensor_name(g, g->state.data[i].state));
+    }
+    return is_new;
+}
+
 static kiln_status add_all(struct kiln_store_data *s, const kiln_graph *g)
 {
     int fresh_parameters = 0, fresh_states = 0;
@@ -279,13 +292,19 @@ static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64
     return KILN_OK;
 }
 
+/* Where a tensor begins in its buffer: states, in elements of 8 bytes whatever their type. */
+static uint64_t offset_of(const struct kiln_copy *c, const struct kiln_entry *e)
+{
+    return e->element * (e->parameter ? kiln_type_size(kiln_storage_type(e->spec.type, c->storage)) : 8);
+}
+
 /* Move a tensor between a copy and dense memory of any type. */
 static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host,
                               kiln_type type, bool write)
 {
     const kiln_type stored = kiln_storage_type(e->spec.type, c->storage);
     const size_t count = (size_t)kiln_shape_count(&e->spec.shape), size = kiln_type_size(stored);
-    const uint64_t offset = e->element * (e->parameter ? size : 8);
+    const uint64_t offset = offset_of(c, e);
     struct kiln_buffer *b = buffer_of(c, arena, e);
     if (stored == type)
         return move_bytes(c, b, offset, host, count * size, write);
@@ -306,8 +325,7 @@ static void *in_place(const struct kiln_copy *c, int arena, const struct kiln_en
 {
     if (c->dev || kiln_storage_type(e->spec.type, c->storage) != type)
         return NULL;
-    return (unsigned char *)buffer_of(c, arena, e)->map +
-           e->element * (e->parameter ? kiln_type_size(type) : 8);
+    return (unsigned char *)buffer_of(c, arena, e)->map + offset_of(c, e);
 }
 
 static kiln_status transfer_entry(struct kiln_copy *from, struct kiln_copy *to, int arena,
@@ -392,6 +410,44 @@ uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ti
     return version;
 }
 
+kiln_status kiln_store_wait(struct kiln_store_data *s, const struct kiln_copy *c)
+{
+    pthread_mutex_lock(&s->lock);
+    const kiln_ticket ticket = c->ticket;
+    pthread_mutex_unlock(&s->lock);
+    return c->dev && ticket ? kiln_wait(c->dev, ticket) : KILN_OK;
+}
+
+/* Giving up ---------------------------------------------------------------------------------------------- */
+
+bool kiln_store_claim(struct kiln_store_data *s, const void *plan)
+{
+    pthread_mutex_lock(&s->lock);
+    const bool first = !s->owner;
+    if (first)
+        s->owner = plan;
+    pthread_mutex_unlock(&s->lock);
+    return first;
+}
+
+bool kiln_store_serves(struct kiln_store_data *s, const void *plan)
+{
+    pthread_mutex_lock(&s->lock);
+    const bool serves = !s->owner || s->owner == plan;
+    pthread_mutex_unlock(&s->lock);
+    return serves;
+}
+
+void kiln_store_disown(struct kiln_store_data *s, const void *plan)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->owner == plan)
+        s->owner = s; /* what the plan had in its own form is gone with it */
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Tensors ------------------------------------------------------------------------------------------------ */
+
 kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,
                            kiln_type type)
 {
@@ -456,6 +512,8 @@ kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g)
     pthread_mutex_lock(&s->lock);
     const int before = s->entry.count;
     kiln_status status = check_graph(s, g);
+    if (!status && brings_new(s, g))
+        status = check_there(s);
     if (!status)
         status = add_all(s, g);
     struct kiln_copy *c = newest(s);

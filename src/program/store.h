@@ -36,7 +36,7 @@ struct kiln_copy {
     enum kiln_storage storage;
     uint64_t version;
     kiln_ticket ticket;                   /* of the last submission that uses it */
-    KILN_VEC(struct kiln_buffer *) arena; /* [arena * chunks + chunk]: see copy_buffer */
+    KILN_VEC(struct kiln_buffer *) arena; /* [arena + chunk * MOST_ARENAS]: see kiln_copy_arena */
     KILN_VEC(struct kiln_buffer *) state; /* by state chunk */
 };
 
@@ -79,6 +79,15 @@ struct kiln_buffer *kiln_copy_arena(const struct kiln_copy *c, int arena, int ch
 kiln_status kiln_store_refresh(struct kiln_store_data *s, struct kiln_copy *c, uint64_t *version);
 /** A submission uses this copy; if it writes, the copy is the newest from now on. Returns the copy's version. */
 uint64_t kiln_store_used(struct kiln_store_data *s, struct kiln_copy *c, kiln_ticket ticket, bool writes);
+/** Wait for the last submission that uses this copy. */
+kiln_status kiln_store_wait(struct kiln_store_data *s, const struct kiln_copy *c);
+
+/** From now on the values are given up for this plan; false where they were before, be it for the same. */
+bool kiln_store_claim(struct kiln_store_data *s, const void *plan);
+/** Whether a plan, or any (NULL), may run with these weights. */
+bool kiln_store_serves(struct kiln_store_data *s, const void *plan);
+/** A plan ends: if the values were given up for it they serve nobody any more. */
+void kiln_store_disown(struct kiln_store_data *s, const void *plan);
 
 /** Read or write a tensor by arena (states: ignored) and entry, of any type that converts, on the newest copy. */
 kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,

@@ -306,6 +306,11 @@ Test(program, weights_that_are_given_up_serve_the_plan_that_has_them_in_its_own_
                        "give them up");
         EXPECT_REFUSED(kiln_weights_write(weights, "w", FLOATS(values, ROWS, COLUMNS)), KILN_ERROR_ARGUMENT,
                        "weights", "give them up");
+        TRY(kiln_weights_add(weights, g));
+        kiln_graph *more = new_graph();
+        (void)kiln_parameter(more, "new", KILN_SHAPE(1), NULL);
+        EXPECT_REFUSED(kiln_weights_add(weights, more), KILN_ERROR_ARGUMENT, "weights", "give them up");
+        kiln_graph_destroy(&more);
         TRY(kiln_program_write(p, in, FLOATS(x, 2, ROWS)));
         EXPECT_REFUSED(kiln_program_run(p), KILN_ERROR_ARGUMENT, "given up", "the first run's sizes");
         TRY(kiln_program_write(p, in, FLOATS(x, 1, ROWS)));
