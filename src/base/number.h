@@ -30,6 +30,12 @@ static inline size_t kiln_round_up(size_t x, size_t to)
     return (x + to - 1) / to * to;
 }
 
+/** How many parts of at most `size`, at least 1, `count` makes. */
+static inline uint64_t kiln_parts(uint64_t count, uint64_t size)
+{
+    return (count + size - 1) / size;
+}
+
 /** A real of a params struct: 0 means `usual`, KILN_ZERO means 0. */
 static inline double kiln_real_or(double given, double usual)
 {

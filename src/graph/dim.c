@@ -177,6 +177,16 @@ int64_t kiln_dim_apply(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b)
     return make[op](g, a, b);
 }
 
+int64_t kiln_dim_product(kiln_graph *g, const int64_t *size, int count)
+{
+    int64_t total = 1;
+    for (int symbols = 0; symbols < 2; symbols++)
+        for (int i = 0; i < count; i++)
+            if ((size[i] < 0) == symbols)
+                total = kiln_dim_mul(g, total, size[i]);
+    return total;
+}
+
 int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
                        void *user)
 {

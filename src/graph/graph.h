@@ -123,6 +123,8 @@ bool kiln_constant_integer(const kiln_graph *g, kiln_tensor t, int64_t *value);
  */
 int64_t kiln_dim_value(const kiln_graph *g, int64_t size, int64_t (*lookup)(void *user, int64_t symbol),
                        void *user);
+/** The product of sizes, numbers first, so that equal ones compare equal and symbols have one factor, which a division takes off. */
+int64_t kiln_dim_product(kiln_graph *g, const int64_t *size, int count);
 /** a op b, for one of ADD to CEIL_DIV. */
 int64_t kiln_dim_apply(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b);
 /** The name of a symbol, "batch * 2" for an expression, digits for a number; written to text. */

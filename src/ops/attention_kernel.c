@@ -6,6 +6,7 @@
  */
 #include "attention/attention.h"
 
+#include "base/number.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
@@ -131,22 +132,18 @@ enum {
     DIRECT_LANES = 64
 };
 
-static uint64_t parts(uint64_t count, uint64_t size)
-{
-    return (count + size - 1) / size;
-}
-
 static uint64_t tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return heads_of(d) * parts(rows_of(d), TILE_ROWS) * parts(columns_of(d), TILE_CHUNK);
+    return heads_of(d) * kiln_parts(rows_of(d), TILE_ROWS) * kiln_parts(columns_of(d), TILE_CHUNK);
 }
 
 static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return parts(heads_of(d) * parts(rows_of(d), DIRECT_ROWS) * parts(columns_of(d), DIRECT_CHUNK),
-                 DIRECT_LANES);
+    return kiln_parts(heads_of(d) * kiln_parts(rows_of(d), DIRECT_ROWS) *
+                          kiln_parts(columns_of(d), DIRECT_CHUNK),
+                      DIRECT_LANES);
 }
 
 static bool software(const kiln_caps *caps, const kiln_dispatch *d)
@@ -218,7 +215,7 @@ const kiln_kernel kiln_kernel_attention_grad = {
 static uint64_t delta_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return parts(units(d), 64);
+    return kiln_parts(units(d), 64);
 }
 
 static const kiln_variant delta_flat = {.name = "flat",

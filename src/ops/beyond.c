@@ -32,17 +32,6 @@ kiln_beyond kiln_beyond_in_batch(kiln_graph *g, const kiln_node *n, int input, i
     return axis == 0 ? KILN_IGNORED : KILN_REFUSED;
 }
 
-/* Numbers first, so that equal products are equal. */
-static int64_t product(kiln_graph *g, const int64_t *size, int count)
-{
-    int64_t total = 1;
-    for (int symbols = 0; symbols < 2; symbols++)
-        for (int i = 0; i < count; i++)
-            if ((size[i] < 0) == symbols)
-                total = kiln_dim_mul(g, total, size[i]);
-    return total;
-}
-
 static bool any_counted(const kiln_graph *g, const int64_t *size, int count)
 {
     for (int i = 0; i < count; i++)
@@ -56,7 +45,7 @@ static bool begin_alike(kiln_graph *g, const kiln_shape *x, int a, const kiln_sh
 {
     for (int m = 1; a + m <= x->rank && !any_counted(g, x->size + a + 1, m - 1); m++)
         for (int k = 1; b + k <= y->rank && !any_counted(g, y->size + b + 1, k - 1); k++)
-            if (product(g, x->size + a, m) == product(g, y->size + b, k))
+            if (kiln_dim_product(g, x->size + a, m) == kiln_dim_product(g, y->size + b, k))
                 return true;
     return false;
 }
@@ -68,7 +57,8 @@ kiln_beyond kiln_beyond_of_shape(kiln_graph *g, const kiln_node *n, int input, i
     if (input > 0)
         return KILN_IGNORED; /* looked at for its shape alone */
     for (int b = 0; b < y.rank; b++)
-        if (product(g, x.size, axis) == product(g, y.size, b) && begin_alike(g, &x, axis, &y, b))
+        if (kiln_dim_product(g, x.size, axis) == kiln_dim_product(g, y.size, b) &&
+            begin_alike(g, &x, axis, &y, b))
             return KILN_IGNORED;
     return KILN_REFUSED;
 }

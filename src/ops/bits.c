@@ -10,6 +10,7 @@
 
 #include "ops/beyond.h"
 #include "ops/kernels.h"
+#include "ops/window.h"
 #include "shaders.h"
 
 /* The operator: F32 to U32, and back --------------------------------------------------------------------- */
@@ -144,10 +145,7 @@ static uint64_t unit(const kiln_dispatch *d)
 static void take(kiln_dispatch *d, uint64_t first, uint64_t count)
 {
     ((struct kiln_params_bits *)d->block.words)->count = (uint32_t)count;
-    for (int i = 0; i < 2; i++) {
-        d->bind[i].offset += first * d->element[i];
-        d->bind[i].bytes = count * d->element[i];
-    }
+    kiln_narrow(d, first, count, (const uint64_t[]){d->element[0], d->element[1]});
 }
 
 static uint64_t groups(const kiln_caps *caps, const kiln_dispatch *d)

@@ -12,6 +12,7 @@
  */
 #include "conv/conv.h"
 
+#include "base/number.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/chain.h"
@@ -183,11 +184,6 @@ static const kiln_cut cuts[] = {
 
 /* Units and workgroups ----------------------------------------------------------------------------------- */
 
-static uint64_t parts(uint64_t count, uint64_t size)
-{
-    return (count + size - 1) / size;
-}
-
 static uint64_t rows_of(const kiln_dispatch *d)
 {
     return is_transposed(d) ? block_of(d)->channels : block_of(d)->filters;
@@ -212,7 +208,8 @@ static struct kiln_products conv_products(const kiln_dispatch *d)
     const struct kiln_params_conv *p = block_of(d);
     if (!is_transposed(d))
         return (struct kiln_products){(uint64_t)p->pieces * p->groups, rows_of(d), p->images * y_volume(p)};
-    const uint64_t phase = parts(p->d, p->stride_a) * parts(p->h, p->stride_i) * parts(p->w, p->stride_j);
+    const uint64_t phase =
+        kiln_parts(p->d, p->stride_a) * kiln_parts(p->h, p->stride_i) * kiln_parts(p->w, p->stride_j);
     return (struct kiln_products){(uint64_t)p->pieces * p->groups * p->stride_a * p->stride_i * p->stride_j,
                                   rows_of(d), p->images * phase};
 }
@@ -226,14 +223,14 @@ static struct kiln_products grad_filter_products(const kiln_dispatch *d)
 /* Tiles of 8 x 8 results. */
 static uint64_t small_tiles(struct kiln_products x)
 {
-    return x.count * parts(x.rows, 8) * parts(x.columns, 8);
+    return x.count * kiln_parts(x.rows, 8) * kiln_parts(x.columns, 8);
 }
 
 #define GROUPS(kernel)                                                                    \
     static uint64_t kernel##_direct_groups(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                     \
         (void)caps;                                                                       \
-        return parts(small_tiles(kernel##_products(d)), 64);                              \
+        return kiln_parts(small_tiles(kernel##_products(d)), 64);                         \
     }
 GROUPS(conv)
 GROUPS(grad_filter)
@@ -243,7 +240,7 @@ static uint64_t conv_depthwise_groups(const kiln_caps *caps, const kiln_dispatch
 {
     const struct kiln_params_conv *p = block_of(d);
     (void)caps;
-    return parts(conv_units(d) * (is_transposed(d) ? x_volume(p) : y_volume(p)), 64);
+    return kiln_parts(conv_units(d) * (is_transposed(d) ? x_volume(p) : y_volume(p)), 64);
 }
 
 enum { DEPTHWISE_PLACES = 9 }; /* SOME of conv_grad_filter_depthwise.comp */
@@ -251,7 +248,7 @@ enum { DEPTHWISE_PLACES = 9 }; /* SOME of conv_grad_filter_depthwise.comp */
 static uint64_t grad_filter_depthwise_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return grad_filter_units(d) * parts(taps_of(block_of(d)), DEPTHWISE_PLACES);
+    return grad_filter_units(d) * kiln_parts(taps_of(block_of(d)), DEPTHWISE_PLACES);
 }
 
 /* Variants ----------------------------------------------------------------------------------------------- */

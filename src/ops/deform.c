@@ -111,15 +111,13 @@ static kiln_tensor columns_of(kiln_graph *g, const struct deform *d, kiln_tensor
     const kiln_grid_params linear = {.mode = KILN_GRID_LINEAR, .elements = true};
     const int64_t pictures = kiln_dim_mul(g, d->x.size[0], d->offset_groups);
     kiln_shape shape = d->x;
-    int64_t windows = 1;
+    const int64_t windows = kiln_dim_product(g, d->size, d->axes);
     shape.size[0] = pictures;
     shape.size[1] = d->x.size[1] / d->offset_groups;
     kiln_tensor y = kiln_grid_sample(g, kiln_reshape(g, x, shape),
                                      grid_of(g, d, kiln_cast(g, offset, KILN_F32)), &linear);
     if (mask.id)
         y = kiln_mul(g, y, kiln_reshape(g, mask, tall(g, d, KILN_SHAPE(pictures, 1))));
-    for (int i = 0; i < d->axes; i++)
-        windows = kiln_dim_mul(g, windows, d->size[i]);
     return kiln_reshape(g, y,
                         KILN_SHAPE(d->x.size[0], d->groups, d->x.size[1] / d->groups * d->places, windows));
 }

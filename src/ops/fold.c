@@ -52,14 +52,6 @@ static kiln_tensor filters(kiln_graph *g, kiln_type type, int64_t places, const 
     return kiln_reshape(g, kiln_eye(g, type, places, places, 0), shape);
 }
 
-static int64_t product(kiln_graph *g, const kiln_shape *shape, int from)
-{
-    int64_t count = 1;
-    for (int i = from; i < shape->rank; i++)
-        count = kiln_dim_mul(g, count, shape->size[i]);
-    return count;
-}
-
 kiln_tensor kiln_unfold(kiln_graph *g, kiln_tensor x, const kiln_fold_params *params)
 {
     const kiln_fold_params none = {{0}}, *p = params ? params : &none;
@@ -83,7 +75,8 @@ kiln_tensor kiln_unfold(kiln_graph *g, kiln_tensor x, const kiln_fold_params *pa
         kiln_conv(g, kiln_reshape(g, x, apart), filters(g, spec.type, places, p, axes), KILN_NONE, &conv);
     const kiln_shape windows = kiln_tensor_shape(g, y);
     return kiln_reshape(g, y,
-                        KILN_SHAPE(spec.shape.size[0], spec.shape.size[1] * places, product(g, &windows, 2)));
+                        KILN_SHAPE(spec.shape.size[0], spec.shape.size[1] * places,
+                                   kiln_dim_product(g, windows.size + 2, windows.rank - 2)));
 }
 
 /* Windows along axis i of a picture of that size; *rest: places behind the last one. */

@@ -71,17 +71,6 @@ static bool cancel(kiln_shape *left, int64_t size)
     return false;
 }
 
-/* Numbers are multiplied first, so that symbols have one factor, which a division takes off again. */
-static int64_t product(kiln_graph *g, const int64_t *size, int count)
-{
-    int64_t total = 1;
-    for (int symbols = 0; symbols < 2; symbols++)
-        for (int i = 0; i < count; i++)
-            if ((size[i] < 0) == symbols)
-                total = kiln_dim_mul(g, total, size[i]);
-    return total;
-}
-
 static kiln_status misfit(kiln_graph *g, const kiln_node *n, const kiln_shape *x, const kiln_shape *y)
 {
     char from[96], to[96];
@@ -119,7 +108,7 @@ static kiln_status reshape_infer(kiln_graph *g, const kiln_node *n, kiln_spec *o
 
     if (!rest && kiln_shape_count(&x.shape) == 0 && kiln_shape_count(&out->shape) == 0)
         return KILN_OK; /* nothing fills nothing, whatever the other sizes are */
-    const int64_t have = product(g, left.size, left.rank);
+    const int64_t have = kiln_dim_product(g, left.size, left.rank);
     const bool known = have >= 0 && wanted >= 0;
     if (rest)
         *rest = 1;
@@ -186,8 +175,8 @@ static kiln_status flatten_infer(kiln_graph *g, const kiln_node *n, kiln_spec *o
     const int axis = given == rank ? rank : kiln_axis_of(given, rank);
     if (axis < 0)
         return no_axis(g, n, given, rank);
-    const int64_t before = product(g, x.shape.size, axis);
-    *out = (kiln_spec){x.type, KILN_SHAPE(before, product(g, x.shape.size + axis, rank - axis))};
+    const int64_t before = kiln_dim_product(g, x.shape.size, axis);
+    *out = (kiln_spec){x.type, KILN_SHAPE(before, kiln_dim_product(g, x.shape.size + axis, rank - axis))};
     return KILN_OK;
 }
 

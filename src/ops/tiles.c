@@ -1,6 +1,7 @@
 /* tiles.c - which tile suits a product of matrices. */
 #include "ops/tiles.h"
 
+#include "base/number.h"
 #include "device/caps.h"
 
 const struct kiln_tile kiln_tile_usual = {64, 64}, kiln_tile_flat = {32, 128}, kiln_tile_large = {128, 128};
@@ -13,14 +14,9 @@ enum {
     MANY_TERMS = 384,        /* fewer take less time than one more dispatch */
 };
 
-static uint64_t parts(uint64_t count, uint64_t size)
-{
-    return (count + size - 1) / size;
-}
-
 uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x)
 {
-    return x.count * parts(x.rows, tile->rows) * parts(x.columns, tile->columns);
+    return x.count * kiln_parts(x.rows, tile->rows) * kiln_parts(x.columns, tile->columns);
 }
 
 /* Results that are computed, those beyond the edges too. */
