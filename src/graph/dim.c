@@ -100,19 +100,25 @@ static int64_t combine(kiln_graph *g, kiln_dim_op op, int64_t a, int64_t b)
     return new_dim(g, (struct kiln_dim_expression){.op = op, .a = a, .b = b});
 }
 
+/* x as a base and an offset: offsets are kept as numbers behind a sum or a difference. */
+static int64_t base_of(const kiln_graph *g, int64_t x, int64_t *offset)
+{
+    const struct kiln_dim_expression *e = kiln_dim_expression_of(g, x);
+    const bool more = e && e->op == KILN_DIM_ADD && e->b > 0, less = e && e->op == KILN_DIM_SUB && e->b > 0;
+    *offset = more ? e->b : less ? -e->b : 0;
+    return more || less ? e->a : x;
+}
+
 /*
  * x + offset in its one form, so that paths on which a size shrinks and grows alike end at equal sizes: offsets add up, and what
  * is added to a quotient is added before dividing: x / d + c is (x + c d) / d.
  */
 static int64_t shifted(kiln_graph *g, int64_t x, int64_t offset)
 {
+    int64_t own;
+    x = base_of(g, x, &own);
+    offset += own;
     const struct kiln_dim_expression *e = kiln_dim_expression_of(g, x);
-    const bool more = e && e->op == KILN_DIM_ADD && e->b > 0, less = e && e->op == KILN_DIM_SUB && e->b > 0;
-    if (more || less) {
-        offset += more ? e->b : -e->b;
-        x = e->a;
-        e = kiln_dim_expression_of(g, x);
-    }
     if (offset && e && e->op == KILN_DIM_DIV && e->b > 0 && e->b <= MOST_OFFSET) {
         const int64_t by = e->b;
         return kiln_dim_div(g, shifted(g, e->a, offset * by), by);
@@ -133,15 +139,43 @@ int64_t kiln_dim_add(kiln_graph *g, int64_t a, int64_t b)
                              : combine(g, KILN_DIM_ADD, a, b);
 }
 
-/* x - (x - b) and (x + b) - x are b: what slices at the end of a symbolic size leave. */
+/* a - b, where the two differ by an offset that is known and not negative. */
+static bool offset_between(const kiln_graph *g, int64_t a, int64_t b, int64_t *difference)
+{
+    int64_t more, less;
+    if (base_of(g, a, &more) != base_of(g, b, &less) || more < less || (less < 0 && more > INT64_MAX + less))
+        return false;
+    *difference = more - less;
+    return true;
+}
+
+/*
+ * The same of quotients by one number, whose offsets are before dividing: (x + c d) / d is x / d + c, rounding down, as sizes are
+ * never negative. An offset between them that is no multiple of d may make either of two differences.
+ */
+static bool quotients_apart(const kiln_graph *g, int64_t a, int64_t b, int64_t *difference)
+{
+    const struct kiln_dim_expression *from = kiln_dim_expression_of(g, a),
+                                     *less = kiln_dim_expression_of(g, b);
+    if (!from || !less || from->op != KILN_DIM_DIV || less->op != KILN_DIM_DIV || from->b != less->b ||
+        from->b < 1 || !offset_between(g, from->a, less->a, difference) || *difference % from->b)
+        return false;
+    *difference /= from->b;
+    return true;
+}
+
+/* What slices at the end of a symbolic size leave: a number, where the two differ by one, and of x - (x - y) and (x + y) - x y. */
 int64_t kiln_dim_sub(kiln_graph *g, int64_t a, int64_t b)
 {
     const struct kiln_dim_expression *from = kiln_dim_expression_of(g, a),
                                      *less = kiln_dim_expression_of(g, b);
+    int64_t difference;
     if (less && less->op == KILN_DIM_SUB && less->a == a)
         return less->b;
     if (from && from->op == KILN_DIM_ADD && (from->a == b || from->b == b))
         return from->a == b ? from->b : from->a;
+    if (from && less && (offset_between(g, a, b, &difference) || quotients_apart(g, a, b, &difference)))
+        return difference;
     return is_offset(a, b) ? shifted(g, a, -b) : combine(g, KILN_DIM_SUB, a, b);
 }
 

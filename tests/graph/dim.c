@@ -47,6 +47,54 @@ Test(dim, offsets_and_quotients_have_one_form)
     kiln_graph_destroy(&g);
 }
 
+/* What the last places of a padded axis, or of one that strides made, are. */
+Test(dim, sizes_that_differ_by_a_number_leave_it)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const int64_t x = kiln_dim(g, "length"), y = kiln_dim(g, "width"), half = kiln_dim_div(g, x, 2);
+    const int64_t more = kiln_dim_add(g, x, 5), less = kiln_dim_sub(g, x, 5), product = kiln_dim_mul(g, x, y);
+    cr_expect_eq(kiln_dim_sub(g, more, kiln_dim_sub(g, more, 3)), 3);
+    cr_expect_eq(kiln_dim_sub(g, more, kiln_dim_sub(g, more, 5)), 5);
+    cr_expect_eq(kiln_dim_sub(g, more, kiln_dim_sub(g, more, 8)), 8);
+    cr_expect_eq(kiln_dim_sub(g, less, kiln_dim_sub(g, less, 3)), 3);
+    cr_expect_eq(kiln_dim_sub(g, x, less), 5);
+    cr_expect_eq(kiln_dim_sub(g, more, x), 5);
+    cr_expect_eq(kiln_dim_sub(g, more, more), 0);
+    cr_expect_eq(kiln_dim_sub(g, half, kiln_dim_sub(g, half, 3)), 3);
+    cr_expect_eq(kiln_dim_sub(g, kiln_dim_add(g, half, 4), kiln_dim_sub(g, half, 3)), 7);
+    cr_expect_eq(kiln_dim_sub(g, kiln_dim_add(g, product, 2), kiln_dim_sub(g, product, 1)), 3);
+    cr_expect_eq(kiln_dim_sub(g, kiln_dim_add(g, x, y), x), y);
+    cr_expect_eq(kiln_dim_sub(g, x, kiln_dim_sub(g, x, y)), y);
+    kiln_graph_destroy(&g);
+}
+
+/* Of a quotient of x + 3 by 2 and one of x the difference is 1 or 2, by x. */
+Test(dim, sizes_that_differ_by_no_one_number_stay_expressions)
+{
+    kiln_graph *g = NULL;
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const int64_t x = kiln_dim(g, "length"), y = kiln_dim(g, "width"), half = kiln_dim_div(g, x, 2);
+    const int64_t far = kiln_dim_add(g, x, INT64_MAX), odd = kiln_dim_div(g, kiln_dim_add(g, x, 3), 2);
+    const int64_t apart[][2] = {{kiln_dim_add(g, x, 2), kiln_dim_sub(g, y, 2)},
+                                {kiln_dim_sub(g, x, 2), x},
+                                {x, kiln_dim_add(g, x, 2)},
+                                {odd, half},
+                                {kiln_dim_div(g, kiln_dim_add(g, x, 4), 3), half},
+                                {kiln_dim_div(g, kiln_dim_add(g, y, 4), 2), half},
+                                {kiln_dim_div(g, kiln_dim_add(g, x, 4), y), kiln_dim_div(g, x, y)},
+                                {kiln_dim_sub(g, half, 1), half},
+                                {kiln_dim_ceil_div(g, kiln_dim_add(g, x, 4), 2), half},
+                                {far, kiln_dim_sub(g, x, 1)},
+                                {kiln_dim_mul(g, x, 3), x}};
+    for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+        cr_expect_lt(kiln_dim_sub(g, apart[i][0], apart[i][1]), 0, "%zu", i);
+    for (int64_t value[] = {0, 2}; value[1] < 9; value[1]++)
+        cr_expect_eq(kiln_dim_value(g, kiln_dim_sub(g, odd, half), lookup, value),
+                     (value[1] + 3) / 2 - value[1] / 2);
+    kiln_graph_destroy(&g);
+}
+
 Test(dim, values_come_from_the_symbols)
 {
     kiln_graph *g = NULL;
