@@ -166,14 +166,10 @@ void kiln_onnx_build_linear_attention(kiln_onnx_node *n)
 
 enum { X, FILTER, BIAS, PAST };
 
-/* The last `count` places of an axis whose size may be a symbol. */
+/* The last `count` places of an axis whose size may be a symbol; -0 would be the first place. */
 static kiln_tensor last_places(kiln_graph *g, kiln_tensor x, int axis, int64_t count)
 {
-    const int64_t size = kiln_tensor_shape(g, x).size[axis];
-    if (size >= 0)
-        return kiln_slice(g, x, axis, size - count, size, 1);
-    const kiln_tensor turned = kiln_slice(g, kiln_slice(g, x, axis, -1, KILN_END, -1), axis, 0, count, 1);
-    return kiln_slice(g, turned, axis, -1, KILN_END, -1);
+    return count ? kiln_slice(g, x, axis, -count, KILN_END, 1) : kiln_slice(g, x, axis, 0, 0, 1);
 }
 
 void kiln_onnx_build_causal_conv(kiln_onnx_node *n)

@@ -217,6 +217,18 @@ static const struct form {
      {{KILN_F32, {2, {2, 1}}, {1, 2}}, {KILN_F32, {2, {2, -1}}, {0}}},
      .want = {1, 1, 2, 2},
      .why = "a shape that is all that is read of an input"},
+    {27,
+     "h, y = CausalConvWithState(a, b)",
+     "a b",
+     {{KILN_F32, {3, {1, 1, -1}}, {5, 7}}, {KILN_F32, {3, {1, 1, 4}}, {1, 2, 3, 4}}},
+     .want = {0, 5, 7},
+     .why = "the last places of a padded axis"},
+    {27,
+     "h, s = CausalConvWithState(a, b)\nn = Size(s)\nf = Cast <to=1> (n)\ny = Add(f, h)",
+     "a b",
+     {{KILN_F32, {3, {1, 1, -1}}, {5, 7}}, {KILN_F32, {3, {1, 1, 1}}, {2}}},
+     .want = {10, 14},
+     .why = "none of them"},
 };
 
 /* The elements of an operand in its own type; sizes that are symbols are what the case's number of values makes them. */
