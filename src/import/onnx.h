@@ -144,9 +144,15 @@ struct kiln_onnx_function *kiln_onnx_function_for(const struct kiln_onnx *m, con
 /** The attribute that a call gives its function, or the function's default; NULL if neither. */
 const Onnx__AttributeProto *kiln_onnx_passed(const struct kiln_onnx_call *call, const char *name);
 
-/** Say of names what they are to nodes that read them: name -> enum kiln_onnx_role, constants left out. */
-kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, Onnx__NodeProto *const *node, size_t count,
-                                 struct kiln_map *of);
+/**
+ * Say of names what they are to nodes that read them: name -> enum kiln_onnx_role, constants left out.
+ * graph: that the nodes are of, for its initializers; NULL where they are a function's.
+ */
+kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, const Onnx__GraphProto *graph,
+                                 Onnx__NodeProto *const *node, size_t count, struct kiln_map *of);
+
+/** Whether a dense initializer of the graph has that name. */
+bool kiln_onnx_is_initializer(const Onnx__GraphProto *g, const char *name);
 
 /** Log "PATH: message" and end the reading; the first one sticks. */
 kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)

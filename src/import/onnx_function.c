@@ -133,7 +133,7 @@ static kiln_status weigh_function(struct kiln_onnx *m, struct kiln_onnx_function
     m->opset = f->opset;
     kiln_status status = weigh(m, p->node, p->n_node, depth + 1, &f->weight);
     if (!status)
-        status = kiln_onnx_find_roles(m, p->node, p->n_node, &roles);
+        status = kiln_onnx_find_roles(m, NULL, p->node, p->n_node, &roles);
     for (size_t i = 0; !status && i < p->n_input; i++) {
         const int role = kiln_map_find(&roles, p->input[i]);
         f->roles[i] = role < 0 ? KILN_ONNX_CONSTANT : (enum kiln_onnx_role)role;

@@ -78,7 +78,8 @@ kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 {
     const Onnx__GraphProto *graph = m->graph;
     struct kiln_map roles = {0};
-    kiln_status status = learned ? kiln_onnx_find_roles(m, graph->node, graph->n_node, &roles) : KILN_OK;
+    kiln_status status =
+        learned ? kiln_onnx_find_roles(m, graph, graph->node, graph->n_node, &roles) : KILN_OK;
     for (size_t i = 0; !status && i < graph->n_initializer; i++)
         status = add_initializer(m, &roles, graph->initializer[i], NULL);
     for (size_t i = 0; !status && i < graph->n_sparse_initializer; i++)

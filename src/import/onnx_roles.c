@@ -10,6 +10,7 @@
 
 struct roles {
     struct kiln_onnx *m;
+    const Onnx__GraphProto *graph; /* that the nodes are of; NULL: a function's */
     Onnx__NodeProto *const *node;
     struct kiln_map *of;   /* name -> enum kiln_onnx_role */
     struct kiln_map maker; /* name -> index in node */
@@ -36,17 +37,21 @@ static bool adds_bias(const struct roles *r, const Onnx__NodeProto *n, size_t in
     return row && (!strcmp(row->name, "MatMul") || !strcmp(row->name, "Conv"));
 }
 
-/* Whether data gives a value, not the file. */
+bool kiln_onnx_is_initializer(const Onnx__GraphProto *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_initializer; i++)
+        if (g->initializer[i]->name && !strcmp(g->initializer[i]->name, name))
+            return true;
+    return false;
+}
+
+/* Whether data gives a value, not the file. A function has no initializers: its inputs may bear the names of the model's. */
 static bool is_given(const struct roles *r, const char *name)
 {
-    const Onnx__GraphProto *graph = r->m->graph;
     const int maker = kiln_map_find(&r->maker, name);
     if (maker >= 0)
         return !r->node[maker]->op_type || strcmp(r->node[maker]->op_type, "Constant") != 0;
-    for (size_t i = 0; graph && i < graph->n_initializer; i++)
-        if (graph->initializer[i]->name && !strcmp(graph->initializer[i]->name, name))
-            return false;
-    return true;
+    return !r->graph || !kiln_onnx_is_initializer(r->graph, name);
 }
 
 /* y = Gather(table, index) of rows that data names: an embedding. */
@@ -88,10 +93,10 @@ static bool look_at(struct roles *r, const Onnx__NodeProto *n)
     return kept;
 }
 
-kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, Onnx__NodeProto *const *node, size_t count,
-                                 struct kiln_map *of)
+kiln_status kiln_onnx_find_roles(struct kiln_onnx *m, const Onnx__GraphProto *graph,
+                                 Onnx__NodeProto *const *node, size_t count, struct kiln_map *of)
 {
-    struct roles r = {.m = m, .node = node, .of = of};
+    struct roles r = {.m = m, .graph = graph, .node = node, .of = of};
     bool kept = true;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < node[i]->n_output; k++)

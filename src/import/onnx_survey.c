@@ -107,21 +107,13 @@ struct look {
     int inputs;
 };
 
-static bool is_initializer(const Onnx__GraphProto *g, const char *name)
-{
-    for (size_t i = 0; i < g->n_initializer; i++)
-        if (g->initializer[i]->name && !strcmp(g->initializer[i]->name, name))
-            return true;
-    return false;
-}
-
 /* The value that an input of the model was given; NULL for other values. */
 static const kiln_array *given(const struct look *l, const char *name)
 {
     int place = 0;
     for (size_t i = 0; i < l->graph->n_input; i++) {
         const char *input = l->graph->input[i]->name;
-        if (!input || is_initializer(l->graph, input))
+        if (!input || kiln_onnx_is_initializer(l->graph, input))
             continue;
         if (!strcmp(input, name))
             return place < l->inputs ? &l->input[place] : NULL;

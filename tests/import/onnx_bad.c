@@ -558,6 +558,32 @@ Test(onnx_bad, a_function_s_faults_are_told_with_its_call)
     expect_own(&o, KILN_OK, "");
 }
 
+/* F0(a, i) = Gather(a, i) is called with rows w and data x; an initializer i has nothing to do with it. */
+Test(onnx_bad, a_function_s_input_is_not_the_initializer_of_its_name)
+{
+    static struct own o;
+    static char *formal[] = {"a", "i"}, *given[] = {"w", "x"};
+    static int64_t place;
+    static uint8_t bytes[1 << 10];
+    kiln_graph *g;
+    kiln_weights *w;
+    add_functions(&o, 1, false);
+    o.call[0].op_type = (char *)"Gather";
+    o.call[0].n_input = o.function[0].n_input = o.m.node[0].n_input = 2;
+    o.call[0].input = o.function[0].input = formal;
+    o.m.node[0].input = given;
+    o.m.tensor.elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    Onnx__TensorProto i = ONNX__TENSOR_PROTO__INIT, *initializers[] = {&o.m.weight, &i};
+    i.name = formal[1];
+    i.has_data_type = true, i.data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    i.n_int64_data = 1, i.int64_data = &place;
+    o.m.graph.n_initializer = 2, o.m.graph.initializer = initializers;
+    cr_assert_eq(kiln_onnx_read(&g, &w, "m", bytes, pack(&o.m, bytes, sizeof bytes), NULL), KILN_OK);
+    cr_expect(kiln_weights_is_parameter(w, "w"), "a table that data names rows of is learned");
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
 Test(onnx_bad, a_model_cut_anywhere_is_refused_or_whole)
 {
     struct model m;
