@@ -163,8 +163,8 @@ void *kiln_onnx_unpack(const char *path, const ProtobufCMessageDescriptor *type,
                        size_t size);
 void kiln_onnx_free(void *message);
 
-/** The type of an ONNX data_type; false where kiln has none. And back. */
-bool kiln_onnx_type(int onnx, kiln_type *type);
+/** The type of an ONNX data_type, any number of a file's; false where kiln has none. And back. */
+bool kiln_onnx_type(int64_t onnx, kiln_type *type);
 int kiln_onnx_type_of(kiln_type type);
 
 /** Elements of a tensor of the file, dense: the file's own bytes, or unpacked into arena. Logs what is wrong. */
@@ -270,7 +270,7 @@ struct kiln_onnx_node {
 };
 
 /** What kind of thing, of those that kiln leaves out, an element type, a value or a node is: "texts", or NULL. */
-const char *kiln_onnx_type_kind(int onnx);
+const char *kiln_onnx_type_kind(int64_t onnx);
 const char *kiln_onnx_value_kind(const Onnx__TypeProto *type);
 const char *kiln_onnx_node_kind(const Onnx__NodeProto *n);
 

@@ -107,7 +107,7 @@ static bool take_attributes(kiln_onnx_node *n, struct attention *a)
                             .causal = kiln_onnx_int(n, "is_causal", 0) != 0};
     if (kiln_onnx_has_attribute(n, "scale") && a->scale == 0)
         a->scale = KILN_ZERO;
-    if (precision && (!kiln_onnx_type((int)precision, &a->precision) || !kiln_type_is_real(a->precision)))
+    if (precision && (!kiln_onnx_type(precision, &a->precision) || !kiln_type_is_real(a->precision)))
         kiln_onnx_refuse(n, "softmax_precision is %lld, wanted a real type", (long long)precision);
     if (a->softcap < 0 || a->scale < 0)
         kiln_onnx_refuse(n, "softcap is %g and scale %g, wanted none negative", a->softcap, a->scale);

@@ -259,7 +259,7 @@ void kiln_onnx_build_eye_like(kiln_onnx_node *n)
     const kiln_spec x = kiln_onnx_spec(n, 0);
     const int64_t k = kiln_onnx_int(n, "k", 0);
     kiln_type type = x.type;
-    if (kiln_onnx_has_attribute(n, "dtype") && !kiln_onnx_type((int)kiln_onnx_int(n, "dtype", 0), &type))
+    if (kiln_onnx_has_attribute(n, "dtype") && !kiln_onnx_type(kiln_onnx_int(n, "dtype", 0), &type))
         kiln_onnx_refuse(n, "a type that is not supported");
     if (x.shape.rank != 2 || k < INT_MIN || k > INT_MAX)
         kiln_onnx_refuse(n, "diagonal %lld of a tensor of rank %d", (long long)k, x.shape.rank);

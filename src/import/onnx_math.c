@@ -211,7 +211,7 @@ bool kiln_onnx_cast_type(kiln_onnx_node *n, kiln_type *type)
     } else {
         to = kiln_onnx_int(n, "to", 0);
     }
-    if (to > 0 && to <= INT16_MAX && kiln_onnx_type((int)to, type))
+    if (kiln_onnx_type(to, type))
         return true;
     kiln_onnx_refuse(n, "a cast to ONNX type %lld is not supported", (long long)to);
     return false;
@@ -229,7 +229,7 @@ void kiln_onnx_build_bitcast(kiln_onnx_node *n)
     const kiln_type from = kiln_onnx_spec(n, 0).type;
     kiln_type type;
     const int64_t to = kiln_onnx_int(n, "to", 0);
-    if (to < 0 || to > INT16_MAX || !kiln_onnx_type((int)to, &type))
+    if (!kiln_onnx_type(to, &type))
         kiln_onnx_refuse(n, "bits as ONNX type %lld are not supported", (long long)to);
     else if (from != type && kiln_type_size(type) == 8 &&
              (kiln_type_is_real(from) || kiln_type_is_real(type)))

@@ -34,7 +34,7 @@ static kiln_type output_type(kiln_onnx_node *n, kiln_type otherwise)
 {
     const int64_t asked = kiln_onnx_int(n, "output_dtype", 0);
     kiln_type type = otherwise;
-    if (asked && (asked > INT16_MAX || !kiln_onnx_type((int)asked, &type)))
+    if (asked && !kiln_onnx_type(asked, &type))
         kiln_onnx_refuse(n, "output_dtype %lld is not supported", (long long)asked);
     return type;
 }

@@ -20,7 +20,7 @@ static bool take(kiln_onnx_node *n, kiln_type otherwise, kiln_random_params *out
 {
     *out = (kiln_random_params){0};
     *type = otherwise;
-    if (kiln_onnx_has_attribute(n, "dtype") && !kiln_onnx_type((int)kiln_onnx_int(n, "dtype", 0), type))
+    if (kiln_onnx_has_attribute(n, "dtype") && !kiln_onnx_type(kiln_onnx_int(n, "dtype", 0), type))
         kiln_onnx_refuse(n, "a type that is not supported");
     out->source = seeded(n, (float)kiln_onnx_real(n, "seed", 0));
     return !n->refused;

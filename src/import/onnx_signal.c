@@ -37,7 +37,7 @@ static kiln_type output_type(kiln_onnx_node *n)
 {
     const int64_t given = kiln_onnx_int(n, "output_datatype", 1);
     kiln_type type = KILN_F32;
-    if (given < 0 || given > INT16_MAX || !kiln_onnx_type((int)given, &type))
+    if (!kiln_onnx_type(given, &type))
         kiln_onnx_refuse(n, "output_datatype %lld is not supported", (long long)given);
     return type;
 }

@@ -43,7 +43,7 @@ static const struct {
                  {"StringSplit", "texts"},
                  {"TfIdfVectorizer", "texts"}};
 
-const char *kiln_onnx_type_kind(int onnx)
+const char *kiln_onnx_type_kind(int64_t onnx)
 {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (onnx >= types[i].first && onnx <= types[i].last)
@@ -77,7 +77,7 @@ static bool names_type(const Onnx__AttributeProto *a)
 static const char *kind_of_attribute(const Onnx__AttributeProto *a)
 {
     if (names_type(a) && a->has_i)
-        return kiln_onnx_type_kind((int)a->i);
+        return kiln_onnx_type_kind(a->i);
     if (a->name && !strncmp(a->name, "value_string", 12))
         return "texts";
     return a->t ? kiln_onnx_type_kind(a->t->data_type) : NULL;

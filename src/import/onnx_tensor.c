@@ -31,7 +31,7 @@ static const struct {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
-static int row_of(int onnx)
+static int row_of(int64_t onnx)
 {
     for (int i = 0; i < TYPES; i++)
         if (types[i].onnx == onnx)
@@ -39,7 +39,7 @@ static int row_of(int onnx)
     return -1;
 }
 
-bool kiln_onnx_type(int onnx, kiln_type *type)
+bool kiln_onnx_type(int64_t onnx, kiln_type *type)
 {
     const int row = row_of(onnx);
     if (row >= 0)

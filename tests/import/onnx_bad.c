@@ -28,7 +28,7 @@ struct model {
     Onnx__TypeProto type;
     Onnx__TypeProto__Tensor tensor;
     Onnx__TensorShapeProto shape;
-    Onnx__TensorShapeProto__Dimension dim, *dim_list[1];
+    Onnx__TensorShapeProto__Dimension dim, *dim_list[2];
 };
 
 static void describe(struct model *m)
@@ -176,6 +176,35 @@ static void unknown_attribute(struct model *m)
     m->attributes[0] = &m->attribute;
     m->node[0].n_attribute = 1, m->node[0].attribute = m->attributes;
 }
+/* A type whose low 32 bits alone are one of ONNX's. */
+static void wide_type(struct model *m, const char *operator, const char * name, int type)
+{
+    unknown_attribute(m);
+    m->attribute.name = (char *)(uintptr_t)name;
+    m->attribute.has_type = m->attribute.has_i = true;
+    m->attribute.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+    m->attribute.i = (INT64_C(1) << 32) + type;
+    m->node[0].op_type = (char *)(uintptr_t) operator;
+    m->node[0].n_input = 1;
+}
+static void wide_cast(struct model *m)
+{
+    wide_type(m, "Cast", "to", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+}
+static void wide_text(struct model *m)
+{
+    wide_type(m, "Cast", "to", ONNX__TENSOR_PROTO__DATA_TYPE__STRING);
+}
+static void wide_draw(struct model *m)
+{
+    wide_type(m, "RandomNormalLike", "dtype", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+}
+static void wide_eye(struct model *m)
+{
+    wide_type(m, "EyeLike", "dtype", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    m->dim_list[1] = m->dim_list[0];
+    m->shape.n_dim = 2;
+}
 static void too_few_inputs(struct model *m)
 {
     m->node[0].n_input = 1;
@@ -292,6 +321,10 @@ static const struct damage {
     {unknown_operator, KILN_ERROR_UNSUPPORTED, "Conjure \"sum\": no such operator at opset 17"},
     {unknown_domain, KILN_ERROR_UNSUPPORTED, "domain com.example"},
     {unknown_attribute, KILN_ERROR_UNSUPPORTED, "attribute tilt is not supported"},
+    {wide_cast, KILN_ERROR_UNSUPPORTED, "Cast \"sum\": a cast to ONNX type 4294967297 is not supported"},
+    {wide_text, KILN_ERROR_UNSUPPORTED, "Cast \"sum\": a cast to ONNX type 4294967304 is not supported"},
+    {wide_draw, KILN_ERROR_UNSUPPORTED, "RandomNormalLike \"sum\": a type that is not supported"},
+    {wide_eye, KILN_ERROR_UNSUPPORTED, "EyeLike \"sum\": a type that is not supported"},
     {too_few_inputs, KILN_ERROR_UNSUPPORTED, "1 inputs, wanted 2"},
     {two_unknown, KILN_ERROR_UNSUPPORTED,
      "2 parts: Conjure \"sum\": no such operator at opset 17; Banish \"z\""},
