@@ -1,84 +1,51 @@
-/* weights_npz.c - weights from the arrays of a .npz file, by their names: all are read and checked before one is written. */
+/* weights_npz.c - weights from the arrays of a .npz file, by their names. */
 #include <stdlib.h>
 #include <string.h>
 
-#include <kiln/import.h>
-
 #include "base/log.h"
+#include "import/weights_load.h"
 
 struct arrays {
-    const char *path;
     kiln_npz *file;
-    kiln_array *array; /* of the file's; {0} where it is passed over */
+    kiln_array *array; /* of the file's, read when they are first wanted; {0} till then */
     int count;
 };
 
-static bool has(const struct arrays *a, const char *name)
+static const char *name_of(void *user, int i)
 {
+    return kiln_npz_name(((const struct arrays *)user)->file, i);
+}
+
+static bool has(void *user, const char *name)
+{
+    const struct arrays *a = user;
     for (int i = 0; i < a->count; i++)
         if (!strcmp(kiln_npz_name(a->file, i), name))
             return true;
     return false;
 }
 
-static kiln_status check_presence(const struct arrays *a, const kiln_weights *w)
+static kiln_status get(void *user, int i, kiln_array *out)
 {
-    for (int i = 0; i < kiln_weights_count(w); i++)
-        if (!has(a, kiln_weights_name(w, i)))
-            return kiln_fail(KILN_ERROR_ARGUMENT, "%s: lacks \"%s\", which the weights have", a->path,
-                             kiln_weights_name(w, i));
-    return KILN_OK;
-}
-
-/* Array i, read, if the weights have a tensor of its name. */
-static kiln_status take(struct arrays *a, const kiln_weights *w, int i, bool partial)
-{
-    const char *name = kiln_npz_name(a->file, i);
-    kiln_type type;
-    kiln_shape shape;
-    char wanted[96], got[96];
-
-    if (!kiln_weights_find(w, name, &type, &shape))
-        return partial ? KILN_OK
-                       : kiln_fail(KILN_ERROR_ARGUMENT,
-                                   "%s: has an array \"%s\", the weights have no tensor of that name",
-                                   a->path, name);
-    const kiln_status status = kiln_npz_load(a->file, name, &a->array[i]);
-    const kiln_array *x = &a->array[i];
-    if (status)
-        return status;
-    if (!kiln_shape_equal(&shape, &x->shape))
-        return kiln_fail(KILN_ERROR_SHAPE, "%s: \"%s\" is %s, the weights want %s", a->path, name,
-                         kiln_shape_text(&x->shape, got, sizeof got),
-                         kiln_shape_text(&shape, wanted, sizeof wanted));
-    if (type != x->type && !(kiln_type_is_real(type) && kiln_type_is_real(x->type)))
-        return kiln_fail(KILN_ERROR_TYPE, "%s: \"%s\" is %s, the weights want %s", a->path, name,
-                         kiln_type_name(x->type), kiln_type_name(type));
-    return KILN_OK;
-}
-
-static kiln_status load(struct arrays *a, kiln_weights *w, bool partial)
-{
-    kiln_status status = partial ? KILN_OK : check_presence(a, w);
-
-    for (int i = 0; i < a->count && !status; i++)
-        status = take(a, w, i, partial);
-    for (int i = 0; i < a->count && !status; i++)
-        if (a->array[i].data)
-            status = kiln_weights_write(w, kiln_npz_name(a->file, i), &a->array[i]);
+    const struct arrays *a = user;
+    const kiln_status status =
+        a->array[i].data ? KILN_OK : kiln_npz_load(a->file, kiln_npz_name(a->file, i), &a->array[i]);
+    *out = a->array[i];
     return status;
 }
 
 kiln_status kiln_weights_load_npz(kiln_weights *w, const char *path, const kiln_load_params *params)
 {
-    struct arrays a = {.path = path};
+    struct arrays a = {0};
     kiln_status status = kiln_npz_open(&a.file, path);
 
     if (status)
         return status;
     a.count = kiln_npz_count(a.file);
     a.array = calloc((size_t)a.count + 1, sizeof *a.array);
-    status = a.array ? load(&a, w, params && params->partial)
+    const struct kiln_weights_source from = {
+        .path = path, .count = a.count, .user = &a, .name = name_of, .has = has, .get = get};
+    status = a.array ? kiln_weights_load_source(w, &from, params)
                      : kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list its arrays", path);
     for (int i = 0; a.array && i < a.count; i++)
         kiln_array_free(&a.array[i]);

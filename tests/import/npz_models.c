@@ -160,3 +160,34 @@ Test(npz_models, what_does_not_fit_changes_nothing)
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
 }
+
+/* An optimizer's moments come before the optimizer does. */
+Test(npz_models, a_file_brings_arenas_of_known_parameters)
+{
+    float values[2] = {3, 4}, got[2] = {0};
+    char path[64];
+    const char *names[] = {"optimizer.m/a", "optimizer.m/b"};
+    const kiln_array moment = {.data = values, .bytes = sizeof values, .shape = KILN_SHAPE(2)},
+                     shorter[] = {{.data = got, .bytes = sizeof *got, .shape = KILN_SHAPE(1)}},
+                     both[] = {moment, moment};
+    const kiln_load_params partial = {.partial = true};
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_type type;
+    kiln_shape shape;
+    snprintf(path, sizeof path, "/tmp/kiln_npz_arena_%d.npz", (int)getpid());
+    ok(kiln_graph_create(&g, NULL));
+    kiln_parameter(g, "a", KILN_SHAPE(2), NULL);
+    ok(kiln_weights_create(&w, g, NULL));
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    ok(kiln_npz_save(path, names, shorter, 1));
+    cr_expect(kiln_weights_load_npz(w, path, &partial) == KILN_ERROR_SHAPE);
+    ok(kiln_npz_save(path, names, both, 2));
+    ok(kiln_weights_load_npz(w, path, &partial));
+    ok(kiln_weights_read(w, "optimizer.m/a", &(kiln_array){.data = got, .bytes = sizeof got}));
+    cr_expect(got[0] == 3 && got[1] == 4);
+    cr_expect(kiln_weights_find(w, "optimizer.m/b", &type, &shape) == false, "b is no parameter");
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
