@@ -157,6 +157,10 @@ bool kiln_onnx_is_initializer(const Onnx__GraphProto *g, const char *name);
 /** Log "PATH: message" and end the reading; the first one sticks. */
 kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *format, ...)
     KILN_FORMAT(3, 4);
+/** Memory that lives as long as the reading, zeros. NULL ends the reading, with its line in the log. */
+void *kiln_onnx_alloc(struct kiln_onnx *m, size_t bytes);
+/** The same values as another tensor: an output, say, must be one of its own. */
+kiln_tensor kiln_onnx_copy(kiln_graph *g, kiln_tensor t);
 
 /** Unpack a file's bytes as a message of that type; logs and returns NULL where they are none. Free by kiln_onnx_free. */
 void *kiln_onnx_unpack(const char *path, const ProtobufCMessageDescriptor *type, const void *data,

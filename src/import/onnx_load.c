@@ -28,6 +28,19 @@ kiln_status kiln_onnx_fail(struct kiln_onnx *m, kiln_status status, const char *
     return kiln_fail(status, "%s: %s", m->path, text);
 }
 
+void *kiln_onnx_alloc(struct kiln_onnx *m, size_t bytes)
+{
+    void *memory = kiln_arena_alloc(&m->arena, bytes);
+    if (!memory)
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "out of memory");
+    return memory;
+}
+
+kiln_tensor kiln_onnx_copy(kiln_graph *g, kiln_tensor t)
+{
+    return kiln_reshape(g, t, (kiln_shape){.rank = kiln_tensor_shape(g, t).rank});
+}
+
 bool kiln_onnx_standard_domain(const char *domain)
 {
     return !domain || !domain[0] || !strcmp(domain, "ai.onnx");
@@ -91,12 +104,17 @@ kiln_status kiln_onnx_add_initializers(struct kiln_onnx *m, bool learned)
 
 /* Inputs ---------------------------------------------------------------------------------------------------------- */
 
-/* What the caller gave for a size of that name; else a symbol of the graph. */
+static bool is_size(int64_t value)
+{
+    return value >= 0 && value <= KILN_ONNX_MOST_SIZE;
+}
+
+/* What the caller gave for a size of that name; else a symbol of the graph. Ones that are no sizes are told later. */
 static int64_t given_size(const struct kiln_onnx *m, const char *name)
 {
     for (int i = 0; i < m->params.size_count; i++) {
         const kiln_onnx_size *s = &m->params.sizes[i];
-        if (!strcmp(s->name, name) && s->value >= 0 && s->value <= KILN_ONNX_MOST_SIZE)
+        if (!strcmp(s->name, name) && is_size(s->value))
             return s->value;
     }
     return kiln_dim(m->g, name);
@@ -110,7 +128,7 @@ static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__Tenso
     const bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     const bool named =
         dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0];
-    if (known && (dim->dim_value < 0 || dim->dim_value > KILN_ONNX_MOST_SIZE))
+    if (known && !is_size(dim->dim_value))
         kiln_onnx_fail(m, KILN_ERROR_FILE, "input \"%s\": size %lld of axis %d is %s", input,
                        (long long)dim->dim_value, axis, dim->dim_value < 0 ? "negative" : "too large");
     if (m->params.free_batch && axis == 0) {
@@ -151,8 +169,7 @@ static kiln_shape given_shape(struct kiln_onnx *m, const char *name, kiln_shape 
     if (given.rank != own.rank)
         kiln_onnx_fail(m, KILN_ERROR_SHAPE, "input \"%s\" has rank %d, given %d", name, own.rank, given.rank);
     for (int i = 0; i < own.rank && !m->status; i++)
-        if (given.size[i] < 0 || given.size[i] > KILN_ONNX_MOST_SIZE ||
-            (own.size[i] >= 0 && own.size[i] != given.size[i]))
+        if (!is_size(given.size[i]) || (own.size[i] >= 0 && own.size[i] != given.size[i]))
             kiln_onnx_fail(m, KILN_ERROR_SHAPE, "input \"%s\": axis %d has %lld, given %lld", name, i,
                            (long long)own.size[i], (long long)given.size[i]);
     return given;
@@ -218,21 +235,34 @@ static bool names_size(const Onnx__ValueInfoProto *info, const char *name)
     return length && !strncmp(info->name, name, length) && name[length] == '.'; /* one without a name */
 }
 
+static void check_size(struct kiln_onnx *m, const kiln_onnx_size *size)
+{
+    bool found = false;
+    for (size_t i = 0; i < m->graph->n_input; i++)
+        found = found || names_size(m->graph->input[i], size->name);
+    if (!found)
+        kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "no input has a size \"%s\"", size->name);
+    else if (!is_size(size->value))
+        kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "size \"%s\" is given as %lld, wanted 0 to %lld", size->name,
+                       (long long)size->value, (long long)KILN_ONNX_MOST_SIZE);
+}
+
+static void check_fixed(struct kiln_onnx *m, const kiln_onnx_fixed *fixed)
+{
+    if (fixed->input && !kiln_onnx_find(m, fixed->input))
+        kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "there is no input \"%s\"", fixed->input);
+    else if (!fixed->input && fixed->index >= m->inputs)
+        kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "there is no input %d, the model has %d", fixed->index,
+                       m->inputs);
+}
+
 /* What the caller gave must be there. */
 static kiln_status check_given(struct kiln_onnx *m)
 {
-    for (int i = 0; i < m->params.size_count && !m->status; i++) {
-        bool found = false;
-        for (size_t k = 0; k < m->graph->n_input; k++)
-            found = found || names_size(m->graph->input[k], m->params.sizes[i].name);
-        if (!found)
-            kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "no input has a size \"%s\"", m->params.sizes[i].name);
-    }
-    for (int i = 0; i < m->params.fixed_count && !m->status; i++) {
-        const char *name = m->params.fixed[i].input;
-        if (name ? !kiln_onnx_find(m, name) : m->params.fixed[i].index >= m->inputs)
-            kiln_onnx_fail(m, KILN_ERROR_ARGUMENT, "there is no input \"%s\"", name ? name : "");
-    }
+    for (int i = 0; i < m->params.size_count && !m->status; i++)
+        check_size(m, &m->params.sizes[i]);
+    for (int i = 0; i < m->params.fixed_count && !m->status; i++)
+        check_fixed(m, &m->params.fixed[i]);
     return m->status;
 }
 
@@ -406,11 +436,6 @@ static bool taken(const kiln_graph *g, kiln_tensor t)
     return found;
 }
 
-static kiln_tensor copy_of(kiln_graph *g, kiln_tensor t)
-{
-    return kiln_reshape(g, t, (kiln_shape){.rank = kiln_tensor_shape(g, t).rank});
-}
-
 static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
 {
     struct kiln_onnx_value *v = info->name ? kiln_onnx_find(m, info->name) : NULL;
@@ -426,7 +451,7 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
         kiln_output(m->g, v->name, t);
     else if (t.id)
         kiln_output(m->g, kiln_find(m->g, v->name).id ? kiln_scope_name(m->g, v->name, NULL) : v->name,
-                    copy_of(m->g, t));
+                    kiln_onnx_copy(m->g, t));
     return m->status ? m->status : kiln_graph_status(m->g);
 }
 

@@ -100,11 +100,6 @@ static kiln_tensor named(kiln_onnx_node *n, const char *name)
     return t;
 }
 
-static kiln_tensor copy_of(kiln_graph *g, kiln_tensor t)
-{
-    return kiln_reshape(g, t, (kiln_shape){.rank = kiln_tensor_shape(g, t).rank});
-}
-
 /* Where the function is cut, and copies of what is given there; how many, all xs first. */
 static int take_cut(kiln_onnx_node *n, kiln_tensor *from, kiln_tensor *to)
 {
@@ -122,7 +117,7 @@ static int take_cut(kiln_onnx_node *n, kiln_tensor *from, kiln_tensor *to)
         if (!n->refused && (a.type != b.type || !kiln_shape_equal(&a.shape, &b.shape)))
             kiln_onnx_refuse(n, "input %d is of another type or shape than \"%s\"", i,
                              i < xs ? x[i] : z[i - xs]);
-        to[i] = copy_of(n->g, given);
+        to[i] = kiln_onnx_copy(n->g, given);
     }
     return xs;
 }

@@ -358,13 +358,14 @@ static void keep(void *user, kiln_log_level level, const char *line)
     }
 }
 
-static kiln_status read_at(const char *path, const void *data, size_t size, struct lines *lines)
+static kiln_status read_with(const char *path, const void *data, size_t size, const kiln_onnx_params *params,
+                             struct lines *lines)
 {
     kiln_graph *g;
     kiln_weights *w;
     *lines = (struct lines){0};
     kiln_log_to(keep, lines, KILN_LOG_ERROR);
-    const kiln_status status = kiln_onnx_read(&g, &w, path, data, size, NULL);
+    const kiln_status status = kiln_onnx_read(&g, &w, path, data, size, params);
     kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
     const bool made = status == KILN_OK;
     cr_expect(made == (g != NULL));
@@ -372,6 +373,11 @@ static kiln_status read_at(const char *path, const void *data, size_t size, stru
     kiln_graph_destroy(&g);
     kiln_weights_destroy(&w);
     return status;
+}
+
+static kiln_status read_at(const char *path, const void *data, size_t size, struct lines *lines)
+{
+    return read_with(path, data, size, NULL, lines);
 }
 
 static kiln_status read_model(const void *data, size_t size, struct lines *lines)
@@ -399,6 +405,45 @@ Test(onnx_bad, each_damage_is_one_line_that_names_it)
                   kiln_status_text(d->status), lines.last);
         cr_expect(lines.count == (d->status != KILN_OK), "%s: %d lines", d->said, lines.count);
         cr_expect(strstr(lines.last, d->said) != NULL, "wanted \"%s\", got \"%s\"", d->said, lines.last);
+    }
+}
+
+/* Of a model whose input "x" has a size "n". */
+static const struct {
+    kiln_onnx_size size;   /* without a name: none */
+    kiln_onnx_fixed fixed; /* without values: none */
+    const char *said;      /* NULL: nothing */
+} gifts[] = {
+    {.size = {"n", 3}},
+    {.size = {"n", -3}, .said = "size \"n\" is given as -3, wanted 0 to 1099511627776"},
+    {.size = {"n", INT64_MAX}, .said = "size \"n\" is given as 9223372036854775807"},
+    {.size = {"m", 3}, .said = "no input has a size \"m\""},
+    {.fixed = {.value.data = (float[3]){1, 2, 3}, .value.shape = {1, {3}}}},
+    {.fixed = {.input = "v", .value.data = ""}, .said = "there is no input \"v\""},
+    {.fixed = {.index = 1, .value.data = ""}, .said = "there is no input 1, the model has 1"},
+};
+
+Test(onnx_bad, what_is_given_must_have_its_place)
+{
+    struct model m;
+    struct lines lines;
+    uint8_t bytes[1024];
+    begin(&m);
+    m.dim.value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+    m.dim.dim_param = (char *)"n";
+    const size_t size = pack(&m, bytes, sizeof bytes);
+    for (size_t i = 0; i < KILN_COUNT(gifts); i++) {
+        const kiln_onnx_params params = {.sizes = &gifts[i].size,
+                                         .size_count = gifts[i].size.name != NULL,
+                                         .fixed = &gifts[i].fixed,
+                                         .fixed_count = gifts[i].fixed.value.data != NULL};
+        const kiln_status status = read_with("model.onnx", bytes, size, &params, &lines);
+        cr_expect(status == (gifts[i].said ? KILN_ERROR_ARGUMENT : KILN_OK), "%zu: %s", i,
+                  kiln_status_text(status));
+        cr_expect(lines.count == (gifts[i].said != NULL), "%zu: %d lines", i, lines.count);
+        if (gifts[i].said)
+            cr_expect(strstr(lines.last, gifts[i].said) != NULL, "wanted \"%s\", got \"%s\"", gifts[i].said,
+                      lines.last);
     }
 }
 
