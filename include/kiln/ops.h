@@ -77,6 +77,8 @@ KILN_API kiln_tensor kiln_reshape(kiln_graph *g, kiln_tensor x, kiln_shape shape
 KILN_API kiln_tensor kiln_flatten(kiln_graph *g, kiln_tensor x, int axis);
 /** y's axis i is x's axis order[i]; order has x's rank. */
 KILN_API kiln_tensor kiln_transpose(kiln_graph *g, kiln_tensor x, const int *order);
+/** x with one axis moved to another's place; the others keep their order. Negative ones count from the end. */
+KILN_API kiln_tensor kiln_move_axis(kiln_graph *g, kiln_tensor x, int from, int to);
 /** Insert an axis of size 1 before `axis`; remove one. */
 KILN_API kiln_tensor kiln_unsqueeze(kiln_graph *g, kiln_tensor x, int axis);
 KILN_API kiln_tensor kiln_squeeze(kiln_graph *g, kiln_tensor x, int axis);

@@ -26,7 +26,7 @@ struct captured {
     struct outer item[KILN_BODY_VALUES];
     int count;
     KILN_VEC(struct outer) known; /* one may come again */
-    bool refused, full;
+    bool refused, full, no_memory;
 };
 
 static const char *name_of(const Onnx__ValueInfoProto *info)
@@ -41,7 +41,7 @@ static void capture(const struct kiln_onnx *m, struct captured *c, const char *n
         return; /* the body's own */
     c->refused |= v->refused;
     if (v->absent || (v->known && v->role == KILN_ONNX_CONSTANT)) {
-        c->full |= !kiln_vec_push(&c->known, ((struct outer){name, v}));
+        c->no_memory |= !kiln_vec_push(&c->known, ((struct outer){name, v}));
         return;
     }
     for (int i = 0; i < c->count; i++)
@@ -70,11 +70,12 @@ static void capture_all(const struct kiln_onnx *m, struct captured *c, const Onn
 static bool has_captured(kiln_onnx_node *n, const struct captured *c)
 {
     if (c->full)
-        kiln_onnx_refuse(n, "its body reads more than %d values around it, or memory ran out",
-                         KILN_BODY_VALUES);
+        kiln_onnx_refuse(n, "its body reads more than %d values around it", KILN_BODY_VALUES);
+    if (c->no_memory)
+        kiln_onnx_fail(n->m, KILN_ERROR_MEMORY, "out of memory");
     if (c->refused)
         n->refused = true; /* told already */
-    return !n->refused;
+    return !n->refused && !n->m->status;
 }
 
 /* The list as it is given: values of the graph around, ended by none. */
@@ -139,7 +140,7 @@ static void declare_formal(struct body *b, size_t i, kiln_spec spec)
 static void know(struct body *b, const char *name, kiln_spec spec, struct kiln_onnx_item item)
 {
     struct kiln_onnx_value *v = kiln_onnx_add(&b->m, name);
-    struct kiln_onnx_item *items = v ? kiln_arena_alloc(&b->m.arena, sizeof *items) : NULL;
+    struct kiln_onnx_item *items = v ? kiln_onnx_alloc(&b->m, sizeof *items) : NULL;
     if (items) {
         *items = item;
         v->items = items;
@@ -158,7 +159,8 @@ static bool open_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphProto 
     b->m.names = (struct kiln_map){0};
     b->m.refusals = (struct kiln_text){0};
     b->m.refused = 0;
-    return !kiln_graph_create(&b->m.g, &(kiln_graph_params){.name = graph->name});
+    n->m->status = kiln_graph_create(&b->m.g, &(kiln_graph_params){.name = graph->name});
+    return !n->m->status;
 }
 
 /* A known value of the graph around. Sizes in it that are symbols are those of that graph. */
@@ -167,7 +169,7 @@ static void know_too(struct body *b, const char *name, const struct kiln_onnx_va
     struct kiln_onnx_value *own = kiln_onnx_add(&b->m, name);
     const int64_t count = v->items ? kiln_shape_count(&v->spec.shape) : 0;
     struct kiln_onnx_item *items =
-        own && count ? kiln_arena_alloc(&b->m.arena, (size_t)count * sizeof *items) : NULL;
+        own && count ? kiln_onnx_alloc(&b->m, (size_t)count * sizeof *items) : NULL;
     for (int64_t i = 0; items && i < count; i++) {
         items[i] = v->items[i];
         if (items[i].symbol)
@@ -222,8 +224,7 @@ static void put_result(struct body *b, size_t i)
     if (!t.id && !b->m.status && !kiln_graph_status(b->m.g))
         kiln_onnx_refuse(b->n, "output \"%s\" of its body depends on a symbolic size", v->name);
     snprintf(name, sizeof name, "out%zu", i);
-    kiln_output(b->m.g, name,
-                kiln_reshape(b->m.g, t, (kiln_shape){.rank = kiln_tensor_shape(b->m.g, t).rank}));
+    kiln_output(b->m.g, name, kiln_onnx_copy(b->m.g, t));
 }
 
 /* What the body could not do is what its node cannot. */
@@ -333,18 +334,6 @@ static int64_t at_or(const int64_t *list, int count, int i, int64_t otherwise)
     return list && i < count ? list[i] : otherwise;
 }
 
-/* x with axis `from` moved to `to`. */
-static kiln_tensor moved(kiln_graph *g, kiln_tensor x, int from, int to)
-{
-    const int rank = kiln_tensor_shape(g, x).rank;
-    int order[KILN_MAX_RANK];
-    for (int i = 0, next = 0; i < rank; i++) {
-        next += next == from;
-        order[i] = i == to ? from : next++;
-    }
-    return from == to ? x : kiln_transpose(g, x, order);
-}
-
 /* Scan inputs lie behind the states; a step takes a slice of each, along its axis and in its direction. */
 static void take_each(kiln_onnx_node *n, struct steps *s)
 {
@@ -354,7 +343,7 @@ static void take_each(kiln_onnx_node *n, struct steps *s)
     for (int i = 0; i < s->each && !n->refused; i++) {
         const kiln_tensor x = kiln_onnx_in(n, s->carries + i);
         const int from = kiln_onnx_axis(n, at_or(axis, axes, i, 0), kiln_tensor_shape(n->g, x).rank);
-        s->p.each[i] = moved(n->g, x, from, 0);
+        s->p.each[i] = kiln_move_axis(n->g, x, from, 0);
         if (at_or(back, directions, i, 0))
             s->p.each[i] = kiln_flip(n->g, s->p.each[i], 0);
     }
@@ -369,7 +358,7 @@ static kiln_tensor laid_out(kiln_onnx_node *n, kiln_tensor y, int i)
     const int to = kiln_onnx_axis(n, at_or(axis, axes, i, 0), kiln_tensor_shape(n->g, y).rank);
     if (at_or(back, directions, i, 0))
         y = kiln_flip(n->g, y, 0);
-    return n->refused ? y : moved(n->g, y, 0, to);
+    return n->refused ? y : kiln_move_axis(n->g, y, 0, to);
 }
 
 static kiln_spec slice_of(const kiln_graph *g, kiln_tensor x)
@@ -520,6 +509,7 @@ static bool read_loop_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphP
         declare_formal(b, (size_t)(FIRST_CARRY + i), kiln_tensor_spec(n->g, l->p.carry[i]));
     see_around(b, c);
     read_nodes(b);
+    n->m->status = b->m.status;
     return !b->m.status;
 }
 
@@ -603,10 +593,11 @@ static void become(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i, s
 static void become_number(kiln_onnx_node *n, const Onnx__GraphProto *graph, size_t i, kiln_type type,
                           int64_t number)
 {
-    struct kiln_onnx_item *item = kiln_arena_alloc(&n->m->arena, sizeof *item);
-    if (item)
-        *item = (struct kiln_onnx_item){.i = number};
-    become(n, graph, i, &(struct kiln_onnx_value){.known = item, .spec = scalar_of(type), .items = item});
+    struct kiln_onnx_item *item = kiln_onnx_alloc(n->m, sizeof *item);
+    if (!item)
+        return;
+    *item = (struct kiln_onnx_item){.i = number};
+    become(n, graph, i, &(struct kiln_onnx_value){.known = true, .spec = scalar_of(type), .items = item});
 }
 
 /* What a step made: whether to go on, states, and rows. */
@@ -677,7 +668,7 @@ static void unroll(kiln_onnx_node *n, const Onnx__GraphProto *graph, const struc
                    const struct captured *c)
 {
     const int64_t steps = known_steps(n, graph);
-    struct unrolled *u = kiln_arena_alloc(&n->m->arena, sizeof *u);
+    struct unrolled *u = kiln_onnx_alloc(n->m, sizeof *u);
     if (!u)
         return;
     *u = (struct unrolled){.more = true};

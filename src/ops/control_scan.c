@@ -113,26 +113,6 @@ const kiln_op kiln_op_scan = {
 
 /* The builder -------------------------------------------------------------------------------------------- */
 
-/* Axis `from` of x moved to where `to` is. */
-static kiln_tensor move_axis(kiln_graph *g, kiln_tensor x, int from, int to)
-{
-    const int rank = kiln_tensor_shape(g, x).rank;
-    int order[KILN_MAX_RANK], at = 0;
-    from = kiln_axis_of(from, rank);
-    to = kiln_axis_of(to, rank);
-    if (from < 0 || to < 0) {
-        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "scan: its axis lies beyond a value of rank %d", rank);
-        return KILN_NONE;
-    }
-    if (from == to)
-        return x;
-    for (int i = 0; i < rank; i++) {
-        at += at == from;
-        order[i] = i == to ? from : at++;
-    }
-    return kiln_transpose(g, x, order);
-}
-
 struct builder {
     kiln_graph *g;
     const kiln_graph *body;
@@ -180,7 +160,7 @@ static kiln_tensor append(struct builder *b)
         return KILN_NONE;
     }
     for (int i = 0; i < b->node.each; i++)
-        given[i] = move_axis(g, b->p->each[i], b->p->axis, 0);
+        given[i] = kiln_move_axis(g, b->p->each[i], b->p->axis, 0);
     memcpy(given + b->node.each, b->p->carry, (size_t)b->node.carry * sizeof *given);
     memcpy(given + before, b->p->with, (size_t)b->node.with * sizeof *given);
     kiln_captures_inputs(&b->captures, given, before, b->given, in);
@@ -200,7 +180,7 @@ static void take_outputs(struct builder *b, kiln_tensor node, kiln_tensor *out)
         if (kiln_is_effect(b->body, b->body->output.data[i]))
             continue;
         const kiln_tensor t = kiln_node_output(b->g, node, at);
-        out[i] = at++ < b->node.stacked ? move_axis(b->g, t, 0, b->p->axis) : t;
+        out[i] = at++ < b->node.stacked ? kiln_move_axis(b->g, t, 0, b->p->axis) : t;
     }
 }
 

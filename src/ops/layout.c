@@ -312,6 +312,24 @@ kiln_tensor kiln_transpose(kiln_graph *g, kiln_tensor x, const int *order)
     return kiln_append(g, &kiln_op_transpose, &x, 1, &p, sizeof p);
 }
 
+kiln_tensor kiln_move_axis(kiln_graph *g, kiln_tensor x, int from, int to)
+{
+    const int rank = kiln_tensor_shape(g, x).rank, source = kiln_axis_of(from, rank),
+              target = kiln_axis_of(to, rank);
+    int order[KILN_MAX_RANK];
+
+    if (source < 0 || target < 0) {
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "move_axis: axis %d to %d of a value of rank %d", from, to,
+                        rank);
+        return KILN_NONE;
+    }
+    for (int i = 0, next = 0; i < rank; i++) {
+        next += next == source;
+        order[i] = i == target ? source : next++;
+    }
+    return source == target ? x : kiln_transpose(g, x, order);
+}
+
 /* Expand ------------------------------------------------------------------------------------------------- */
 
 static kiln_status expand_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)

@@ -45,6 +45,10 @@ Test(layout, reshape_follows_symbols)
                  "nothing fills nothing");
     expect_shape(g, kiln_reshape_to(g, kiln_flatten(g, x, 1), x), KILN_SHAPE(KILN_BATCH, 4, 6), "reshape_to");
     expect_shape(g, kiln_transpose(g, x, (const int[]){2, 0, -2}), KILN_SHAPE(6, KILN_BATCH, 4), "transpose");
+    expect_shape(g, kiln_move_axis(g, x, 0, 2), KILN_SHAPE(4, 6, KILN_BATCH),
+                 "the first axis becomes the last");
+    expect_shape(g, kiln_move_axis(g, x, -1, 0), KILN_SHAPE(6, KILN_BATCH, 4), "the last becomes the first");
+    cr_expect_eq(kiln_move_axis(g, x, 1, -2).id, x.id, "where it is, nothing is moved");
     cr_expect_eq(kiln_graph_status(g), KILN_OK);
     kiln_graph_destroy(&g);
 }
@@ -79,10 +83,15 @@ static kiln_tensor bad_expand(kiln_graph *g, kiln_tensor x)
     return kiln_expand(g, x, KILN_SHAPE(2, 6));
 }
 
+static kiln_tensor bad_move(kiln_graph *g, kiln_tensor x)
+{
+    return kiln_move_axis(g, x, 0, 2);
+}
+
 Test(layout, what_does_not_fit_fails_the_graph)
 {
-    kiln_tensor (*const bad[])(kiln_graph *, kiln_tensor) = {bad_reshape, bad_rest,  two_rests,
-                                                             bad_squeeze, bad_order, bad_expand};
+    kiln_tensor (*const bad[])(kiln_graph *, kiln_tensor) = {bad_reshape, bad_rest, two_rests, bad_squeeze,
+                                                             bad_order,   bad_move, bad_expand};
     for (size_t i = 0; i < KILN_COUNT(bad); i++) {
         kiln_graph *g = graph();
         const kiln_tensor y = bad[i](g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(2, 3)));
