@@ -5,8 +5,12 @@
  *   onnx_save_node.c   making ONNX nodes, attributes and constants
  *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
  *   onnx_save_math.c   the same for elementwise operators
+ *   onnx_save_norm.c   for normalization
+ *   onnx_save_attention.c  for attention and its kin
  *   onnx_save_indexing.c  and for what names places
+ *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
+ *   onnx_save_compose.c  of what those operators are composed
  *   onnx_save_control.c  loops and branches
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization, suppression
  *   onnx_save_recurrent.c  and recurrent cells

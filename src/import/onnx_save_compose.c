@@ -198,18 +198,6 @@ void kiln_onnx_compose_gather(kiln_graph *g, const kiln_node *n, const kiln_tens
 
 enum { EXCLUSIVE = 1, REVERSE = 2, LAGGED = 4 };
 
-/* x with an axis moved from one place to another. */
-static kiln_tensor moved(kiln_graph *g, kiln_tensor x, int from, int to)
-{
-    const int rank = rank_of(g, x);
-    int order[KILN_MAX_RANK];
-    for (int i = 0, next = 0; i < rank; i++) {
-        next += next == from;
-        order[i] = i == to ? from : next++;
-    }
-    return from == to ? x : kiln_transpose(g, x, order);
-}
-
 static kiln_graph *step_graph(kiln_graph *g)
 {
     kiln_graph *step = NULL;
@@ -252,7 +240,7 @@ struct recurrence {
 static void take_sequence(struct recurrence *r, kiln_tensor x)
 {
     const int i = r->sequences++;
-    r->sequence[i] = moved(r->g, x, r->axis, 0);
+    r->sequence[i] = kiln_move_axis(r->g, x, r->axis, 0);
     r->each[i] = step_input(r->step, r->g, r->sequence[i], kiln_tensor_type(r->g, x), i ? "a" : "x");
 }
 
@@ -288,7 +276,7 @@ static void run(struct recurrence *r, const kiln_tensor *next, kiln_tensor *out)
         kiln_output(r->step, i ? "next1" : "next0", next[i]);
     kiln_scan(r->g, r->step, &p, results);
     for (int i = 0; i < r->states; i++)
-        out[i] = moved(r->g, results[i], 0, r->axis);
+        out[i] = kiln_move_axis(r->g, results[i], 0, r->axis);
     kiln_graph_destroy(&r->step);
 }
 
@@ -453,7 +441,7 @@ static kiln_tensor shares_of(kiln_graph *g, int64_t x, int64_t y, int64_t longes
     return shares;
 }
 
-/* An axis after the other. The place of the largest goes along: that of the axes before, in their windows. */
+/* An axis after the other; the places of the largest are not among its outputs. */
 void kiln_onnx_compose_adaptive_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *in,
                                      kiln_tensor *out)
 {
@@ -478,9 +466,6 @@ void kiln_onnx_compose_adaptive_pool(kiln_graph *g, const kiln_node *n, const ki
         }
         y = largest ? kiln_reduce_max(g, y, &p) : kiln_sum(g, y, &p);
     }
-    if (n->outputs > 1)
-        kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED,
-                        "the places of the largest in windows that differ in size");
     out[0] = kiln_cast(g, y, kiln_tensor_type(g, in[0]));
 }
 
@@ -631,8 +616,8 @@ static void compose_nms(kiln_graph *g, const kiln_node *n, const kiln_tensor *in
         .length = most ? most : kiln_tensor_shape(g, scores).size[last],
     };
     kiln_scan(g, step, &p, results);
-    out[0] = moved(g, results[0], 0, last);
-    out[1] = moved(g, results[1], 0, last);
+    out[0] = kiln_move_axis(g, results[0], 0, last);
+    out[1] = kiln_move_axis(g, results[1], 0, last);
     const kiln_tensor kept = kiln_not_equal(g, out[0], kiln_scalar(g, KILN_I32, KILN_NOWHERE));
     out[2] = kiln_sum(g, kiln_cast(g, kept, KILN_I32), &(kiln_reduce_params){.axes = KILN_AXES(last)});
     kiln_graph_destroy(&step);

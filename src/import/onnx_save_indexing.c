@@ -11,8 +11,7 @@
 /* Output k of n, from one of another type. */
 static void write_as(writer *w, const kiln_node *n, int k, const char *from)
 {
-    Onnx__NodeProto *o = kiln_onnx_write(w, "Cast", kiln_onnx_name(w, n->out[k]), IN(from));
-    kiln_onnx_put_int(w, o, "to", kiln_onnx_type_of(spec(w, n->out[k]).type));
+    cast(w, from, kiln_onnx_name(w, n->out[k]), spec(w, n->out[k]).type);
 }
 
 /* A list [size of an axis of input i]. */

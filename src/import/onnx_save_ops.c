@@ -199,7 +199,10 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
     (void)r;
     kiln_node_integers(n, "dilation", dilation, 3);
     if (integer(n, "adaptive") && !has_even_windows(w, n)) {
-        kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
+        if (n->outputs > 1)
+            kiln_onnx_writer_refuse(w, n, "the places of the largest in windows that differ in size");
+        else
+            kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
         return;
     }
     const char *places = n->outputs > 1 ? kiln_onnx_new_name(w) : NULL;
@@ -232,9 +235,7 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
 /* The maps' numbers in another type. */
 static const char *maps_as(writer *w, const kiln_node *n, kiln_type type)
 {
-    const char *name = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", name, IN(in(w, n, 2))), "to", kiln_onnx_type_of(type));
-    return name;
+    return cast(w, in(w, n, 2), NULL, type);
 }
 
 static Onnx__NodeProto *write_roi_pool(writer *w, const kiln_node *n, const int64_t *size)
@@ -329,12 +330,9 @@ static void write_reduce(writer *w, const kiln_node *n, const row *r)
 /* The extremes of truth have types in ONNX from opset 20 on: before, those of numbers. */
 static void write_truth(writer *w, const kiln_node *n, const row *r)
 {
-    const char *number = kiln_onnx_new_name(w), *extreme = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", number, IN(in(w, n, 0))), "to",
-                      kiln_onnx_type_of(KILN_I32));
-    reduce(w, n, r->onnx, number, extreme, integer(n, "keep"));
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(extreme)), "to",
-                      kiln_onnx_type_of(KILN_BOOL));
+    const char *extreme = kiln_onnx_new_name(w);
+    reduce(w, n, r->onnx, cast(w, in(w, n, 0), NULL, KILN_I32), extreme, integer(n, "keep"));
+    cast(w, extreme, out(w, n), KILN_BOOL);
 }
 
 static void write_find(writer *w, const kiln_node *n, const row *r)
@@ -349,7 +347,7 @@ static void write_find(writer *w, const kiln_node *n, const row *r)
     kiln_onnx_put_int(w, o, "axis", axes[0]);
     kiln_onnx_put_int(w, o, "keepdims", integer(n, "keep"));
     kiln_onnx_put_int(w, o, "select_last_index", !strncmp(r->op, "find_last", strlen("find_last")));
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", out(w, n), IN(wide)), "to", kiln_onnx_type_of(KILN_I32));
+    cast(w, wide, out(w, n), KILN_I32);
 }
 
 static void write_cross_entropy(writer *w, const kiln_node *n, const row *r)
@@ -390,11 +388,9 @@ static const char *size_of_input(writer *w, int64_t size)
 static const char *size_counted(writer *w, const kiln_node *n, kiln_tensor count)
 {
     const int64_t one = 1;
-    const char *wide = kiln_onnx_new_name(w);
     if (!count.id || !w->needed[count.id])
         kiln_onnx_writer_refuse(w, n, "its size is counted by what is not written");
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", wide, IN(kiln_onnx_name(w, count))), "to",
-                      kiln_onnx_type_of(KILN_I64));
+    const char *wide = cast(w, kiln_onnx_name(w, count), NULL, KILN_I64);
     return kiln_onnx_step(w, "Reshape", IN(wide, kiln_onnx_new_list(w, &one, 1)));
 }
 

@@ -174,9 +174,7 @@ static const char *lengths(writer *w, kiln_tensor t)
     const char *name = kiln_onnx_name(w, t);
     if (!t.id || spec(w, t).type == KILN_I32)
         return name;
-    const char *narrow = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", narrow, IN(name)), "to", kiln_onnx_type_of(KILN_I32));
-    return narrow;
+    return cast(w, name, NULL, KILN_I32);
 }
 
 /* The names of the squashings, once a direction, and the numbers of those that have some. */
