@@ -45,6 +45,17 @@ KILN_API kiln_tensor kiln_assign_truths(kiln_graph *g, kiln_tensor overlap, kiln
                                         const kiln_assign_params *params);
 
 /**
+ * Assign to each true box the anchors that tell it best so far (Feng 2021, TOOD; Ge 2021, YOLOX; YOLOv8): the `most` of the largest
+ * metric among those whose metric is above 0. An anchor that several boxes want is of the one that it overlaps most. All others are of
+ * the background: nothing is ignored.
+ *
+ * Shape:   metric [N, T, A], reals: how well an anchor tells a box, as score^a overlap^b where it may stand for it, 0 elsewhere and
+ *          for boxes that are not there; overlap as metric; or both [T, A]. y is a match. `most` beyond the anchors means them all,
+ *          where their number is known.
+ */
+KILN_API kiln_tensor kiln_assign_best(kiln_graph *g, kiln_tensor metric, kiln_tensor overlap, int most);
+
+/**
  * What belongs to each anchor's true box: values[n, match[n, a]], and 0 for anchors without one.
  * Shape:   values [N, T, ..], as boxes [N, T, 4] or classes [N, T]; y [N, A, ..].
  */

@@ -217,6 +217,40 @@ kiln_tensor kiln_assign_truths(kiln_graph *g, kiln_tensor overlap, kiln_tensor c
     return match.id ? as_given(g, match, overlap, 3) : KILN_NONE;
 }
 
+/* Where a metric [N, T, A] is among the `most` largest of its row, and above 0. */
+static kiln_tensor is_among_best(kiln_graph *g, kiln_tensor metric, int64_t most)
+{
+    const int64_t anchors = kiln_tensor_shape(g, metric).size[2];
+    const kiln_tensor zero = kiln_scalar(g, kiln_tensor_type(g, metric), 0);
+    kiln_tensor best;
+    if (anchors >= 0 && most > anchors)
+        most = anchors;
+    kiln_top_k(g, metric, most, 2, NULL, &best);
+    const kiln_scatter_params how = {.distinct = true};
+    const kiln_tensor chosen =
+        kiln_scatter_elements(g, kiln_zeros_like(g, metric), best,
+                              kiln_cast(g, kiln_ones_like(g, best), kiln_tensor_type(g, metric)), 2, &how);
+    return kiln_less(g, zero, kiln_mul(g, chosen, metric));
+}
+
+kiln_tensor kiln_assign_best(kiln_graph *g, kiln_tensor metric, kiln_tensor overlap, int most)
+{
+    if (!has_rank(g, "assign_best: metric", metric, 3) || !has_rank(g, "assign_best: overlap", overlap, 3))
+        return KILN_NONE;
+    if (most < 1) {
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "assign_best: the %d best, wanted 1 or more", most);
+        return KILN_NONE;
+    }
+    const kiln_reduce_params truths = along(1, false);
+    const kiln_tensor wanted = is_among_best(g, with_pictures(g, metric, 3), most);
+    const kiln_tensor all = with_pictures(g, overlap, 3);
+    const kiln_tensor nowhere = kiln_scalar(g, kiln_tensor_type(g, all), -INFINITY);
+    const kiln_tensor who = kiln_argmax(g, kiln_where(g, wanted, all, nowhere), 1, false);
+    const kiln_tensor match =
+        kiln_where(g, kiln_any(g, wanted, &truths), who, whole(g, KILN_ASSIGN_NEGATIVE));
+    return match.id ? as_given(g, match, metric, 3) : KILN_NONE;
+}
+
 kiln_tensor kiln_assigned(kiln_graph *g, kiln_tensor values, kiln_tensor match)
 {
     if (!values.id || !has_rank(g, "assigned: match", match, 2))

@@ -179,6 +179,70 @@ Test(assign, a_box_whose_anchor_is_taken_gets_the_next)
     kiln_graph_destroy(&g);
 }
 
+/* What assign_best says: each box in its turn takes its best anchors, one that is better for it than for who has it too. */
+static void take_best(const float *metric, const float *overlap, const struct sizes *s, int most,
+                      int64_t *match)
+{
+    bool wanted[MOST_TRUTHS][MOST_ANCHORS] = {{false}};
+    for (int t = 0; t < s->truths; t++)
+        for (int k = 0; k < most; k++) {
+            int best = -1;
+            for (int a = 0; a < s->anchors; a++)
+                if (!wanted[t][a] && (best < 0 || metric[t * s->anchors + a] > metric[t * s->anchors + best]))
+                    best = a;
+            if (best >= 0 && metric[t * s->anchors + best] > 0)
+                wanted[t][best] = true;
+        }
+    for (int a = 0; a < s->anchors; a++) {
+        match[a] = KILN_ASSIGN_NEGATIVE;
+        for (int t = 0; t < s->truths; t++)
+            if (wanted[t][a] &&
+                (match[a] < 0 || overlap[t * s->anchors + a] > overlap[match[a] * s->anchors + a]))
+                match[a] = t;
+    }
+}
+
+static void expect_best(const struct sizes *s, int most)
+{
+    const size_t pairs = (size_t)(s->pictures * s->truths * s->anchors),
+                 all = (size_t)(s->pictures * s->anchors);
+    float *metric = malloc((pairs + 1) * sizeof *metric), *overlap = malloc((pairs + 1) * sizeof *overlap);
+    int64_t *want = malloc((all + 1) * sizeof *want), *got = malloc((all + 1) * sizeof *got);
+    int32_t count[8];
+    uint32_t state = 9;
+    kiln_graph *g = NULL;
+    fill(s, &state, metric, count);
+    fill(s, &state, overlap, count);
+    for (int n = 0; n < s->pictures; n++)
+        take_best(metric + n * s->truths * s->anchors, overlap + n * s->truths * s->anchors, s, most,
+                  want + n * s->anchors);
+
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_shape shape = KILN_SHAPE(KILN_BATCH, kiln_dim(g, "truths"), s->anchors);
+    const kiln_tensor good = kiln_input(g, "metric", KILN_F32, shape),
+                      over = kiln_input(g, "overlap", KILN_F32, shape);
+    const kiln_tensor y = kiln_assign_best(g, good, over, most);
+    const kiln_shape given = KILN_SHAPE(s->pictures, s->truths, s->anchors);
+    const kiln_array in[] = {{.data = metric, .shape = given}, {.data = overlap, .shape = given}};
+    for (int i = 0; kiln_test_device(i); i++) {
+        kiln_test_run(g, y, kiln_test_device(i), in, got);
+        expect_whole(got, want, (int)all, kiln_test_device(i), s->why);
+    }
+    kiln_graph_destroy(&g);
+    free(metric);
+    free(overlap);
+    free(want);
+    free(got);
+}
+
+Test(assign, boxes_get_the_anchors_that_tell_them_best)
+{
+    for (size_t i = 0; i < KILN_COUNT(sizes); i++) {
+        expect_best(&sizes[i], 1);
+        expect_best(&sizes[i], 10);
+    }
+}
+
 static kiln_tensor belongings(kiln_graph *g, const void *one)
 {
     const int32_t match[] = {1, -1, 0, -2, 2, 2, -1, 0};
@@ -366,6 +430,11 @@ Test(assign, says_what_does_not_fit)
     const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(2, 3, 4));
     kiln_assign_truths(g, x, KILN_NONE, &(kiln_assign_params){.positive = 0.3, .negative = 0.5});
     cr_expect(strstr(kiln_graph_error(g), "they overlap") != NULL, "%s", kiln_graph_error(g));
+    kiln_graph_destroy(&g);
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor z = kiln_input(g, "z", KILN_F32, KILN_SHAPE(2, 3, 4));
+    cr_expect_eq(kiln_assign_best(g, z, z, 0).id, 0);
+    cr_expect(strstr(kiln_graph_error(g), "the 0 best") != NULL, "%s", kiln_graph_error(g));
     kiln_graph_destroy(&g);
     cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
     const kiln_tensor m = kiln_input(g, "m", KILN_I32, KILN_SHAPE(2, 3));

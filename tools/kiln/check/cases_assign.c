@@ -24,6 +24,9 @@ static const struct check_attributes claims[] = {
     {0},
 };
 
+/* a: most */
+static const struct check_attributes bests[] = {{"most=1", {1}}, {"most=10", {10}}, {0}};
+
 /* a: ratio, least */
 static const struct check_attributes ratios[] = {{"ratio=3", {3, 0}}, {"ratio=1,least=5", {1, 5}}, {0}};
 
@@ -125,6 +128,14 @@ static void expect_truths(const struct check_case *one, const struct check_value
     }
 }
 
+/* Anchors of about half the pairs may stand for the box. */
+static void assign_best(struct check_graph *c)
+{
+    const kiln_tensor metric = check_real_in(c, check_shape_of(c), -0.5, 0.5),
+                      overlap = check_real_in(c, check_shape_of(c), 0, 1);
+    check_add(c, kiln_assign_best(c->g, metric, overlap, (int)c->a[0]));
+}
+
 /* A match: a third of it positive. */
 static kiln_tensor match_of(struct check_graph *c)
 {
@@ -163,6 +174,7 @@ const struct check_op check_assign[] = {
      .attributes = claims,
      .build = assign_truths,
      .expect = expect_truths},
+    {.name = "assign_best", .types = CHECK_F32, .shapes = shapes, .attributes = bests, .build = assign_best},
     {.name = "assigned", .types = CHECK_REALS, .shapes = shapes, .build = assigned},
     {.name = "hard_negatives",
      .types = CHECK_F32,
