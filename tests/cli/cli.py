@@ -446,6 +446,16 @@ def test_check_writes_reports(folder):
     expect_failure(kiln("check", "--case", cases[0]["name"], "--html", folder / "no/a.html", "--json"), 1, "no/a.html", out=True)
 
 
+def test_check_exports_operands_of_its_seed(folder):
+    for seed in (0, 3):
+        done = kiln("check", "--export", folder / str(seed), "--op", "add", "--type", "i32", "--seed", seed)
+        assert done.returncode == 0 and " models written of " in done.stdout, done.stderr
+    operands = [path.relative_to(folder / "0") for path in (folder / "0").glob("*/in_*.npy")]
+    sizes = {path: (folder / "0" / path).stat().st_size for path in operands}
+    other = [path for path in operands if (folder / "0" / path).read_bytes() != (folder / "3" / path).read_bytes()]
+    assert len(operands) >= 8 and max(operands, key=sizes.get) in other, (operands, other)
+
+
 def test_check_replays_a_model(folder):
     done = kiln("check", "--model", NETWORK, "--size", "batch=3")
     assert done.returncode == 0 and " 0 differ" in done.stdout.splitlines()[-1], done.stderr

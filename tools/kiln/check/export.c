@@ -79,8 +79,8 @@ static kiln_status write_result(kiln_program *p, kiln_tensor t, const char *path
     return status;
 }
 
-static kiln_status write_results(const struct check_graph *c, kiln_program *p, const kiln_tensor *results,
-                                 const char *folder)
+static kiln_status write_arrays(const struct check_graph *c, kiln_program *p, const kiln_tensor *results,
+                                uint64_t seed, const char *folder)
 {
     char path[1024];
     kiln_status status = KILN_OK;
@@ -92,7 +92,7 @@ static kiln_status write_results(const struct check_graph *c, kiln_program *p, c
     for (int i = 0; i < c->inputs && !status; i++) {
         kiln_array values;
         snprintf(path, sizeof path, "%s/in_%s.npy", folder, kiln_tensor_name(c->g, c->input[i].tensor));
-        status = check_input_values(c, i, check_seed_of(c->one, 0), &values);
+        status = check_input_values(c, i, seed, &values);
         if (!status)
             status = kiln_npy_save(path, &values);
         kiln_array_free(&values);
@@ -138,7 +138,7 @@ static kiln_status write_case(struct export *e, const struct check_graph *c, con
         e->written++;
         status = kiln_program_create(&p, e->dev, c->g, weights, &(kiln_program_params){.run = results});
         if (!status && !(status = check_write_inputs(p, c, seed)) && !(status = kiln_program_run(p)))
-            status = write_results(c, p, results, folder);
+            status = write_arrays(c, p, results, seed, folder);
     }
     kiln_program_destroy(&p);
     kiln_weights_destroy(&weights);
