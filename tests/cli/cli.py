@@ -205,6 +205,26 @@ def test_inspect(folder):
     expect_failure(kiln("inspect", folder / "text.onnx"), 1, "text.onnx", "no ONNX file")
 
 
+def part(number, data):
+    """A field of a protobuf message: a number, or bytes, a text, a message with their length."""
+    if isinstance(data, int):
+        return bytes([8 * number, data])
+    data = data.encode() if isinstance(data, str) else data
+    return bytes([8 * number + 2, len(data)]) + data
+
+
+def test_inputs_that_nothing_needs(folder):
+    def vector(name, size):
+        return part(1, name) + part(2, part(1, part(1, 1) + part(2, part(1, part(2, size)))))
+    relu = part(1, "x") + part(2, "y") + part(4, "Relu")
+    graph = part(1, relu) + part(2, "g") + part(11, vector("unused", "m")) + part(11, vector("x", "n")) + part(12, vector("y", "n"))
+    (folder / "model.onnx").write_bytes(part(1, 8) + part(7, graph) + part(8, part(2, 13)))
+    for command in (["inspect", "--run"], ["check", "--model"], ["run", "--random"]):
+        done = kiln(*command, folder / "model.onnx", "--size", "n=3", "--size", "m=2")
+        assert done.returncode == 0 and done.stderr == "", (command, done.stderr)
+    assert "unused" in kiln("inspect", folder / "model.onnx").stdout
+
+
 def test_run(folder):
     write_npy(folder / "x.npy", (3, 1, 4, 4))
     done = kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}", "--output", f"z={folder / 'z.npy'}",

@@ -294,6 +294,17 @@ int64_t arrays_size(const struct args_list *sizes, const char *symbol)
     return 1;
 }
 
+kiln_shape arrays_shape(const kiln_graph *g, kiln_tensor input, const struct args_list *sizes)
+{
+    kiln_shape shape = kiln_tensor_shape(g, input);
+    for (int i = 0; i < shape.rank; i++) {
+        const char *symbol = shape.size[i] < 0 ? kiln_dim_name(g, shape.size[i]) : NULL;
+        if (shape.size[i] < 0)
+            shape.size[i] = symbol ? arrays_size(sizes, symbol) : 1;
+    }
+    return shape;
+}
+
 kiln_status arrays_precision(const char *command, const char *name, kiln_precision *precision)
 {
     static const struct {

@@ -50,14 +50,17 @@ kiln_tensor arrays_input(const char *command, const kiln_graph *g, const char *n
 /** Write the arrays that are no constants to their inputs. */
 kiln_status arrays_write(const struct arrays *a, kiln_program *program, const kiln_graph *g);
 
-/** Give an input made-up values: reals in [-1, 1); integers 0 and 1, which are indices of nearly everything. */
-kiln_status arrays_make_up(kiln_program *program, const kiln_graph *g, kiln_tensor input, kiln_shape shape,
-                           uint64_t seed);
-
 /** The precision of that name; NULL: f32. Errors: a line naming the command. */
 kiln_status arrays_precision(const char *command, const char *name, kiln_precision *precision);
 
 /** What one of "NAME=N" gives a symbol; 1 where none does. */
 int64_t arrays_size(const struct args_list *sizes, const char *symbol);
+
+/** The shape of an input with its symbols' sizes by "NAME=N"; 1 where none gives one. */
+kiln_shape arrays_shape(const kiln_graph *g, kiln_tensor input, const struct args_list *sizes);
+
+/** Give an input made-up values: reals in [-1, 1); integers 0 and 1, which are indices of nearly everything. */
+kiln_status arrays_make_up(kiln_program *program, const kiln_graph *g, kiln_tensor input, kiln_shape shape,
+                           uint64_t seed);
 
 #endif

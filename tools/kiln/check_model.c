@@ -31,25 +31,14 @@ struct run {
 
 /* Inputs ---------------------------------------------------------------------------------------------------- */
 
-static kiln_shape shape_of(const struct run *r, kiln_tensor input)
-{
-    kiln_shape shape = kiln_tensor_shape(r->g, input);
-
-    for (int i = 0; i < shape.rank; i++)
-        if (shape.size[i] < 0) {
-            const char *symbol = kiln_dim_name(r->g, shape.size[i]);
-            shape.size[i] = symbol ? arrays_size(&r->o->size, symbol) : 1;
-        }
-    return shape;
-}
-
 static kiln_status write_inputs(struct run *r)
 {
     kiln_status status = KILN_OK;
 
-    for (int i = 0; i < kiln_graph_input_count(r->g) && !status; i++) {
-        const kiln_tensor input = kiln_graph_input(r->g, i);
-        status = arrays_make_up(r->program, r->g, input, shape_of(r, input), r->o->seed);
+    for (int i = 0; i < kiln_program_input_count(r->program) && !status; i++) {
+        const kiln_tensor input = kiln_program_input(r->program, i);
+        const kiln_shape shape = arrays_shape(r->g, input, &r->o->size);
+        status = arrays_make_up(r->program, r->g, input, shape, r->o->seed);
     }
     return status ? status : arrays_write(&r->arrays, r->program, r->g);
 }

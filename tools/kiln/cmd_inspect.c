@@ -76,11 +76,7 @@ static void choose_sizes(struct inspection *s)
 /* An array of zeros for an input. */
 static kiln_status write_zeros(struct inspection *s, kiln_tensor input)
 {
-    kiln_array x = {.type = kiln_tensor_type(s->g, input), .shape = kiln_tensor_shape(s->g, input)};
-    for (int axis = 0; axis < x.shape.rank; axis++)
-        for (int i = 0; i < s->sizes; i++)
-            if (x.shape.size[axis] == s->size[i].symbol)
-                x.shape.size[axis] = s->size[i].value;
+    kiln_array x = {.type = kiln_tensor_type(s->g, input), .shape = arrays_shape(s->g, input, &s->o->size)};
     x.data = calloc((size_t)kiln_shape_count(&x.shape) + 1, kiln_type_size(x.type));
     const kiln_status status = x.data ? kiln_program_write(s->program, input, &x) : KILN_ERROR_MEMORY;
     free(x.data);
@@ -92,7 +88,7 @@ static kiln_status run(struct inspection *s)
     kiln_status status = KILN_OK;
     const double start = kiln_seconds();
     for (int i = 0; i < kiln_program_input_count(s->program) && !status; i++)
-        status = write_zeros(s, kiln_graph_input(s->g, i));
+        status = write_zeros(s, kiln_program_input(s->program, i));
     if (!status)
         status = kiln_program_run(s->program);
     if (!status)

@@ -185,15 +185,10 @@ static bool is_given(const struct run *r, kiln_tensor input)
 
 static kiln_status make_up(struct run *r, kiln_tensor input)
 {
-    kiln_shape shape = kiln_tensor_shape(r->g, input);
+    const kiln_shape shape = arrays_shape(r->g, input, &r->o->size);
     if (!r->o->random)
         return run_wrong("input \"%s\" has no value: give --input %s=FILE, or --random",
                          kiln_tensor_name(r->g, input), kiln_tensor_name(r->g, input));
-    for (int i = 0; i < shape.rank; i++) {
-        const char *symbol = shape.size[i] < 0 ? kiln_dim_name(r->g, shape.size[i]) : NULL;
-        if (symbol)
-            shape.size[i] = arrays_size(&r->o->size, symbol);
-    }
     kiln_status status = arrays_make_up(r->program, r->g, input, shape, r->o->seed);
     if (!status && r->reference)
         status = arrays_make_up(r->reference, r->g, input, shape, r->o->seed);
