@@ -20,8 +20,9 @@ int main(int argc, char **argv)
     kiln_weights *weights = NULL;
     kiln_program *program = NULL;
     kiln_array picture = {0};
-    int32_t class = -1;
+    int32_t class;
     float score;
+    int code = 1;
 
     if (argc != 3) {
         fprintf(stderr, "usage: run_onnx MODEL.onnx PICTURE.png\n");
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
     TRY(kiln_program_read(program, best, &(kiln_array){.data = &class, .bytes = sizeof class}));
     TRY(kiln_program_read(program, most, &(kiln_array){.data = &score, .bytes = sizeof score}));
     printf("%s: class %d, score %.4f\n", argv[2], (int)class, (double)score);
+    code = 0;
 
 out:
     kiln_array_free(&picture);
@@ -50,5 +52,5 @@ out:
     kiln_weights_destroy(&weights);
     kiln_graph_destroy(&net);
     kiln_device_close(&dev);
-    return class < 0;
+    return code;
 }

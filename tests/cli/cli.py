@@ -544,6 +544,31 @@ def test_samples(folder):
     assert (folder / "train_cnn.safetensors").stat().st_size > 0
 
 
+def test_samples_of_onnx(folder):
+    if not SAMPLES:
+        return
+
+    def sample(name, *arguments):
+        return subprocess.run([SAMPLES / name, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=240)
+
+    write_data(folder)
+    assert kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 1, "--batch", 32).returncode == 0
+    for name, label in (("narrow", 1), ("wide", 8)):
+        (folder / "bars" / name).mkdir(parents=True)
+        for i in range(20):
+            values = bar(label)
+            write_png(folder / f"bars/{name}/{i}.png", [values[28 * row:28 * (row + 1)] for row in range(28)])
+    model, bars, out = folder / "out/lenet.onnx", folder / "bars", folder / "tuned.onnx"
+    done = sample("finetune", model, bars, 10, out)
+    assert done.returncode == 0 and "2 classes" in done.stdout and "validation accuracy 1.0" in done.stderr, done
+    for label, name in enumerate(("narrow", "wide")):
+        done = sample("run_onnx", out, bars / name / "0.png")
+        assert done.returncode == 0 and f"class {label}, score " in done.stdout, done
+    expect_failure(sample("finetune", model, bars, 1, folder / "none/a.onnx"), 1, "none/a.onnx")
+    expect_failure(sample("run_onnx", out, folder / "none.png"), 1, "none.png")
+
+
 def main():
     os.environ.setdefault("KILN_DEVICE", "cpu")
     tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
