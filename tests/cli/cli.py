@@ -401,6 +401,8 @@ def test_bench(folder):
     (folder / "rows").write_text(done.stdout)
     assert "times as fast" in kiln("bench", "mnist b1", "--repeat", 1, "--compare", folder / "rows").stdout
     expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
+    expect_failure(kiln("bench", "mnist b1", "--profile", "--json"), 2, "--profile", "--json")
+    assert "commands took" in kiln("bench", "mnist b1", "--repeat", 1, "--profile").stdout
 
 
 def test_check(folder):

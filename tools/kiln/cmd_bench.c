@@ -675,6 +675,8 @@ int cmd_bench(int argc, char **argv)
 
     if (!args_parse(&args, argc, argv, &code))
         return code;
+    if (b.profile && json)
+        return args_wrong("bench", "--profile is for people, and --json's lines are not: one of them");
     if (any_wanted(&names) == 0)
         return args_wrong("bench", "no row's name contains \"%s\"; --list prints them", names.item[0]);
     for (int i = 0; i < ROWS && list; i++)
