@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "commands.h"
 #include "json.h"
+#include "profile.h"
 
 enum { MOST_SIZES = 64 };
 
@@ -114,11 +115,7 @@ static kiln_status plan(struct inspection *s)
     if ((status = kiln_program_create(&s->program, s->dev, s->g, s->weights, &params)))
         return status;
     s->seconds = kiln_seconds() - start;
-    s->commands = kiln_program_profile(s->program, NULL, 0);
-    s->commands = s->commands < 0 ? 0 : s->commands;
-    s->command = calloc((size_t)s->commands + 1, sizeof *s->command);
-    if (s->command)
-        kiln_program_profile(s->program, s->command, s->commands);
+    s->command = profile_read(s->program, &s->commands);
     return s->command ? KILN_OK : KILN_ERROR_MEMORY;
 }
 
@@ -197,9 +194,8 @@ static double print_commands(const struct inspection *s)
     for (int i = 0; i < s->commands; i++) {
         const kiln_command_time *c = &s->command[i];
         flops += c->flops;
-        printf("%-40s %-20s %-20s %-16s %12.3f %12.3f\n", c->node, c->op ? c->op : "",
-               c->kernel ? c->kernel : "", c->variant ? c->variant : "", c->flops / 1e6,
-               (double)c->bytes / 1e6);
+        printf("%-40s %-20s %-20s %-16s %12.3f %12.3f\n", c->node, c->op ? c->op : "", c->kernel, c->variant,
+               c->flops / 1e6, (double)c->bytes / 1e6);
     }
     return flops;
 }
@@ -266,8 +262,8 @@ static void json_commands(struct json *j, const struct inspection *s)
         json_open(j, NULL, '{');
         json_text(j, "node", c->node);
         json_text(j, "operator", c->op ? c->op : "");
-        json_text(j, "kernel", c->kernel ? c->kernel : "");
-        json_text(j, "variant", c->variant ? c->variant : "");
+        json_text(j, "kernel", c->kernel);
+        json_text(j, "variant", c->variant);
         json_number(j, "flops", c->flops);
         json_number(j, "bytes", (double)c->bytes);
         json_close(j);

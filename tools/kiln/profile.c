@@ -15,7 +15,7 @@ static int longest_first(const void *a, const void *b)
 static void print_command(const kiln_command_time *t, double all)
 {
     printf("  %9.1f us %5.1f %%  %-24s %-16s %-20s", 1e6 * t->seconds, 100 * t->seconds / all, t->kernel,
-           t->variant ? t->variant : "", t->op ? t->op : "");
+           t->variant, t->op ? t->op : "");
     if (t->seconds > 0 && t->flops > 0)
         printf(" %9.1f GFLOP/s", 1e-9 * t->flops / t->seconds);
     if (t->seconds > 0)
@@ -23,16 +23,26 @@ static void print_command(const kiln_command_time *t, double all)
     putchar('\n');
 }
 
+kiln_command_time *profile_read(const kiln_program *p, int *count)
+{
+    const int commands = kiln_program_profile(p, NULL, 0);
+    *count = commands > 0 ? commands : 0;
+    kiln_command_time *all = calloc((size_t)*count + 1, sizeof *all);
+    if (all)
+        kiln_program_profile(p, all, *count);
+    else
+        kiln_fail(KILN_ERROR_MEMORY, "no memory for the times of %d commands", *count);
+    return all;
+}
+
 kiln_status profile_print(const kiln_program *p)
 {
-    const int count = kiln_program_profile(p, NULL, 0);
-    kiln_command_time *all = count > 0 ? calloc((size_t)count, sizeof *all) : NULL;
+    int count;
     double sum = 0;
+    kiln_command_time *all = profile_read(p, &count);
     if (!all)
-        return count > 0 ? kiln_fail(KILN_ERROR_MEMORY, "no memory for the times of %d commands", count)
-                         : KILN_OK;
+        return KILN_ERROR_MEMORY;
 
-    kiln_program_profile(p, all, count);
     for (int i = 0; i < count; i++)
         sum += all[i].seconds;
     qsort(all, (size_t)count, sizeof *all, longest_first);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "profile.h"
 #include "run.h"
 
 enum { PROCESS = 1, HOST = 1, DEVICE = 2 };
@@ -87,12 +88,11 @@ static void write_events(const struct run *r, FILE *to, const kiln_command_time 
 
 kiln_status run_write_trace(const struct run *r)
 {
-    const int count = kiln_program_profile(r->program, NULL, 0);
-    kiln_command_time *t = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *t);
+    int count;
     double seconds = 0;
+    kiln_command_time *t = profile_read(r->program, &count);
     if (!t)
         return KILN_ERROR_MEMORY;
-    kiln_program_profile(r->program, t, count);
     for (int i = 0; i < count; i++)
         seconds += t[i].seconds;
     FILE *to = seconds > 0 ? fopen(r->o->profile, "w") : NULL;
