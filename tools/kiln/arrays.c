@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "compiler/convert.h"
@@ -283,6 +284,18 @@ kiln_status arrays_make_up(kiln_program *program, const kiln_graph *g, kiln_tens
     free(values);
     free(array.data);
     return status;
+}
+
+kiln_status arrays_result(kiln_program *program, kiln_tensor t, kiln_type type, kiln_array *out)
+{
+    *out = (kiln_array){.type = type};
+    const kiln_status status = kiln_program_shape(program, t, &out->shape);
+    if (status)
+        return status;
+    out->bytes = (size_t)kiln_shape_count(&out->shape) * kiln_type_size(type);
+    out->data = malloc(out->bytes + 1);
+    return out->data ? kiln_program_read(program, t, out)
+                     : kiln_fail(KILN_ERROR_MEMORY, "no memory for a result of %zu bytes", out->bytes);
 }
 
 int64_t arrays_size(const struct args_list *sizes, const char *symbol)

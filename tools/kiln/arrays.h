@@ -50,6 +50,12 @@ kiln_tensor arrays_input(const char *command, const kiln_graph *g, const char *n
 /** Write the arrays that are no constants to their inputs. */
 kiln_status arrays_write(const struct arrays *a, kiln_program *program, const kiln_graph *g);
 
+/**
+ * Read what the last run made of a value into an array of that type: the value's own, or KILN_F64 of a program in double.
+ * Owns: kiln_array_free, also after a failure.
+ */
+kiln_status arrays_result(kiln_program *program, kiln_tensor t, kiln_type type, kiln_array *out);
+
 /** The precision of that name; NULL: f32. Errors: a line naming the command. */
 kiln_status arrays_precision(const char *command, const char *name, kiln_precision *precision);
 

@@ -24,14 +24,7 @@ kiln_status run_wrong(const char *format, ...)
 static kiln_status read_result(struct run *r, int i)
 {
     const kiln_tensor t = kiln_graph_output(r->g, i);
-    kiln_array *to = &r->result[i];
-    kiln_status status = kiln_program_shape(r->program, t, &to->shape);
-    if (status)
-        return status;
-    to->type = kiln_tensor_type(r->g, t);
-    to->bytes = (size_t)kiln_shape_count(&to->shape) * kiln_type_size(to->type);
-    to->data = malloc(to->bytes + 1);
-    return to->data ? kiln_program_read(r->program, t, to) : KILN_ERROR_MEMORY;
+    return arrays_result(r->program, t, kiln_tensor_type(r->g, t), &r->result[i]);
 }
 
 static kiln_status run_once(struct run *r, double *seconds)
@@ -115,7 +108,7 @@ static kiln_status run_model(struct run *r)
 static void close_run(struct run *r)
 {
     for (int i = 0; r->result && i < r->results; i++)
-        free(r->result[i].data);
+        kiln_array_free(&r->result[i]);
     free(r->result);
     free(r->check);
     kiln_program_destroy(&r->program);

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "arrays.h"
 #include "base/log.h"
 #include "check/values.h"
 #include "graph/body.h"
@@ -64,18 +64,12 @@ static kiln_status make_folder(const char *path)
 
 static kiln_status write_result(kiln_program *p, kiln_tensor t, const char *path)
 {
-    kiln_array values = {.type = kiln_program_tensor_type(p, t)};
-    kiln_status status = kiln_program_shape(p, t, &values.shape);
+    kiln_array values;
+    kiln_status status = arrays_result(p, t, kiln_program_tensor_type(p, t), &values);
 
-    if (status)
-        return status;
-    values.bytes = ((size_t)kiln_shape_count(&values.shape) + 1) * 8;
-    values.data = malloc(values.bytes);
-    status = values.data ? kiln_program_read(p, t, &values)
-                         : kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a result");
     if (!status)
         status = kiln_npy_save(path, &values);
-    free(values.data);
+    kiln_array_free(&values);
     return status;
 }
 
