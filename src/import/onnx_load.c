@@ -268,15 +268,6 @@ static kiln_status check_given(struct kiln_onnx *m)
 
 /* Nodes ----------------------------------------------------------------------------------------------------------- */
 
-static bool word_in(const char *words, const char *word)
-{
-    const size_t length = strlen(word);
-    for (const char *at = words; at && length && (at = strstr(at, word)); at += length)
-        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
-            return true;
-    return false;
-}
-
 /* All that the row does not name, in one refusal. */
 static void check_attributes(kiln_onnx_node *n)
 {
@@ -284,7 +275,7 @@ static void check_attributes(kiln_onnx_node *n)
     int count = 0;
     for (size_t i = 0; i < n->proto->n_attribute; i++) {
         const Onnx__AttributeProto *a = n->proto->attribute[i];
-        if (!a->name || !word_in(n->row->attributes, a->name))
+        if (!a->name || !kiln_text_has_word(n->row->attributes, a->name))
             kiln_text_add(&names, "%s%s", count++ ? ", " : "", a->name ? a->name : "without a name");
         else if (!n->m->call && a->ref_attr_name && a->ref_attr_name[0])
             kiln_onnx_refuse(n, "attribute %s refers to a function's", a->name);

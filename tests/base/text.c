@@ -83,3 +83,13 @@ Test(text, matches_patterns)
         cr_expect_eq(kiln_text_match(cases[i].pattern, cases[i].text), cases[i].match, "\"%s\" on \"%s\"",
                      cases[i].pattern, cases[i].text);
 }
+
+Test(text, words_are_found_whole)
+{
+    cr_expect(kiln_text_has_word("size", "size"));
+    cr_expect(kiln_text_has_word("input size", "size"));
+    cr_expect(kiln_text_has_word("sizes size", "size"));
+    cr_expect_not(kiln_text_has_word("sizes resize", "size"));
+    cr_expect_not(kiln_text_has_word("size", ""));
+    cr_expect_not(kiln_text_has_word("", "size"));
+}

@@ -419,6 +419,12 @@ def test_check(folder):
     assert len(json.loads(kiln("check", "--op", "add", "--type", "i*", "--json").stdout)["cases"]) >= 16
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
     expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
+    expect_failure(kiln("check", "--size", "n=3"), 2, "--size means nothing without --model")
+    for way, other in ((["--onnx", folder], ["--op", "add"]), (["--onnx", folder], ["--bench"]),
+                       (["--export", folder], ["--json"]), (["--export", folder], ["--device", "cpu"]),
+                       (["--model", NETWORK], ["--type", "f32"]), (["--operators", folder], ["--stratified", 0.5]),
+                       (["--diff", folder, folder], ["--seed", 3])):
+        expect_failure(kiln("check", *way, *other), 2, f"{other[0]} means nothing with {way[0]}")
     expect_failure(kiln("check", "--stratified", 2), 2, "--stratified 2")
 
 

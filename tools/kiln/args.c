@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 int args_wrong(const char *command, const char *format, ...)
 {
     va_list list;
@@ -106,6 +108,43 @@ static bool take(const struct args_option *o, const char *value)
         return read_seed(value, o->to);
     }
     return false;
+}
+
+/* What was given ----------------------------------------------------------------------------------------- */
+
+static bool is_given(const struct args_option *o)
+{
+    switch (o->kind) {
+    case ARGS_FLAG:
+        return *(const bool *)o->to;
+    case ARGS_TEXT:
+        return *(const char *const *)o->to != NULL;
+    case ARGS_LIST:
+        return ((const struct args_list *)o->to)->count > 0;
+    case ARGS_COUNT:
+        return *(const int64_t *)o->to != 0;
+    case ARGS_NUMBER:
+        return *(const double *)o->to != 0;
+    case ARGS_SEED:
+        return *(const uint64_t *)o->to != 0;
+    }
+    return false;
+}
+
+bool args_is_given(const struct args *args, const char *name)
+{
+    for (const struct args_option *o = args->options; o->name; o++)
+        if (!strcmp(o->name, name))
+            return is_given(o);
+    return false;
+}
+
+const char *args_given_beyond(const struct args *args, const char *words)
+{
+    for (const struct args_option *o = args->options; o->name; o++)
+        if (is_given(o) && !kiln_text_has_word(words, o->name))
+            return o->name;
+    return NULL;
 }
 
 /* Parsing ------------------------------------------------------------------------------------------------ */

@@ -61,6 +61,12 @@ struct args {
 /** Read what follows the command's name; false when the command shall end with *code: --help was asked, or all is said. */
 bool args_parse(const struct args *args, int argc, char **argv, int *code);
 
+/** Whether an option was given, for those whose default is nothing: 0, NULL, no flag. */
+bool args_is_given(const struct args *args, const char *name);
+
+/** The first of such options that was given and that the words do not name, as "device seed"; NULL if there is none. */
+const char *args_given_beyond(const struct args *args, const char *words);
+
 /** Say on stderr what is wrong and where help is; returns ARGS_WRONG. */
 int args_wrong(const char *command, const char *format, ...) KILN_FORMAT(2, 3);
 

@@ -183,6 +183,29 @@ static int check_filtered(struct check *c, const char *part, const char *names,
     return code;
 }
 
+/* What the command does instead of running its own cases, the first that is asked for, and the options that mean something then. */
+static const struct {
+    const char *option, *with;
+} ways[] = {{"diff", "diff"},
+            {"operators", "operators"},
+            {"model", "model device seed input size json"},
+            {"onnx", "onnx device case cases part fail-fast json junit"},
+            {"export", "export op type case cases seed stratified part"},
+            {NULL, "device op type case cases seed stratified part probe fail-fast bench json junit html"}};
+
+/* ARGS_WRONG, and a line, where an option would mean nothing. */
+static int check_options(const struct args *args)
+{
+    int i = 0;
+
+    while (ways[i].option && !args_is_given(args, ways[i].option))
+        i++;
+    const char *other = args_given_beyond(args, ways[i].with);
+    if (other && ways[i].option)
+        return args_wrong("check", "--%s means nothing with --%s", other, ways[i].option);
+    return other ? args_wrong("check", "--%s means nothing without --model", other) : ARGS_DONE;
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check c = {.options = {.tell = tell, .user = &c}};
@@ -236,7 +259,7 @@ int cmd_check(int argc, char **argv)
     };
     int code;
 
-    if (!args_parse(&args, argc, argv, &code))
+    if (!args_parse(&args, argc, argv, &code) || (code = check_options(&args)))
         return code;
     if (compare)
         return diff(&files);
