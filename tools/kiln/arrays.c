@@ -154,8 +154,7 @@ void arrays_finish(struct arrays *a)
 
 /* Loading ------------------------------------------------------------------------------------------------- */
 
-/* What may say a shape or choose a branch. */
-static bool may_be_constant(const kiln_array *a)
+bool arrays_may_be_constant(const kiln_array *a)
 {
     return a->shape.rank == 0 ||
            (a->shape.rank == 1 && (!kiln_type_is_real(a->type) || a->shape.size[0] <= 2 * KILN_MAX_RANK));
@@ -185,7 +184,7 @@ static void fix(struct arrays *a, kiln_onnx_fixed *fixed, bool values)
 {
     for (int i = 0; i < a->item.count; i++) {
         struct arrays_item *item = &a->item.data[i];
-        item->constant = values && may_be_constant(&item->array);
+        item->constant = values && arrays_may_be_constant(&item->array);
         fixed[i] = (kiln_onnx_fixed){.input = item->name[0] ? item->name : NULL, .value = item->array};
         if (!item->constant)
             fixed[i].value.data = NULL;
@@ -205,6 +204,17 @@ static kiln_status take_sizes(struct arrays *a, const struct args_list *sizes, c
     return KILN_OK;
 }
 
+/* The next way in which more is given. */
+static enum way next_way(const struct arrays *a, const struct args_list *sizes, enum way way)
+{
+    if (way == AS_IT_IS && (a->item.count || sizes->count))
+        return WITH_SHAPES;
+    for (int i = 0; way < WITH_VALUES && i < a->item.count; i++)
+        if (arrays_may_be_constant(&a->item.data[i].array))
+            return WITH_VALUES;
+    return WAYS;
+}
+
 kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const char *path, kiln_graph **g,
                         kiln_weights **w)
 {
@@ -214,14 +224,15 @@ kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const c
     kiln_onnx_fixed *fixed = calloc((size_t)a->item.count + 1, sizeof *fixed);
     kiln_status status = fixed ? take_sizes(a, sizes, name, size) : KILN_ERROR_MEMORY;
     enum way way = a->symbols ? AS_IT_IS : WITH_SHAPES;
-    for (bool again = !status; again; way++) {
+    for (bool again = !status; again;) {
         fix(a, fixed, way == WITH_VALUES);
         const kiln_onnx_params params = {.fixed = fixed,
                                          .fixed_count = way == AS_IT_IS ? 0 : a->item.count,
                                          .sizes = size,
                                          .size_count = way == AS_IT_IS ? 0 : sizes->count};
         status = try_load(path, &params, &said, g, w);
-        again = status == KILN_ERROR_UNSUPPORTED && way + 1 < WAYS;
+        way = next_way(a, sizes, way);
+        again = status == KILN_ERROR_UNSUPPORTED && way < WAYS;
     }
     fputs(kiln_text_get(&said), stderr);
     kiln_text_finish(&said);

@@ -44,6 +44,9 @@ void arrays_finish(struct arrays *a);
 kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const char *path, kiln_graph **g,
                         kiln_weights **w);
 
+/** What may say a shape or choose a branch: integers of rank 0 or 1, single numbers, and the scales and regions of axes. */
+bool arrays_may_be_constant(const kiln_array *a);
+
 /** The graph's input of that name, the first for ""; KILN_NONE and a line naming the command where there is none. */
 kiln_tensor arrays_input(const char *command, const kiln_graph *g, const char *name);
 

@@ -12,6 +12,7 @@
 #include "arrays.h"
 #include "base/threads.h"
 #include "commands.h"
+#include "graph/graph.h"
 #include "json.h"
 #include "profile.h"
 
@@ -35,22 +36,6 @@ struct inspection {
     int commands;
     double seconds, first; /* from the file to a program that is planned; of its first run */
 };
-
-/* Shapes with the names of their symbols ---------------------------------------------------------------------- */
-
-static const char *shape_text(const kiln_graph *g, const kiln_shape *shape, char *text, size_t bytes)
-{
-    size_t used = (size_t)snprintf(text, bytes, "[");
-    for (int i = 0; i < shape->rank && used < bytes; i++) {
-        const int64_t size = shape->size[i];
-        const char *symbol = size < 0 ? kiln_dim_name(g, size) : NULL, *comma = i ? ", " : "";
-        used += (size_t)(size < 0 ? snprintf(text + used, bytes - used, "%s%s", comma, symbol ? symbol : "?")
-                                  : snprintf(text + used, bytes - used, "%s%lld", comma, (long long)size));
-    }
-    if (used < bytes)
-        snprintf(text + used, bytes - used, "]");
-    return text;
-}
 
 /* Sizes ------------------------------------------------------------------------------------------------------- */
 
@@ -140,7 +125,7 @@ static void print_tensor(const struct inspection *s, const char *what, kiln_tens
     char shape[256];
     const kiln_shape own = kiln_tensor_shape(s->g, t);
     printf("%-8s %-32s %-5s %s\n", what, kiln_tensor_name(s->g, t), kiln_type_name(kiln_tensor_type(s->g, t)),
-           shape_text(s->g, &own, shape, sizeof shape));
+           kiln_graph_shape_text(s->g, &own, shape, sizeof shape));
 }
 
 /* Returns how many values the weights of that kind have in all. */
@@ -245,7 +230,7 @@ static void json_tensor(struct json *j, const struct inspection *s, kiln_tensor 
     json_open(j, NULL, '{');
     json_text(j, "name", kiln_tensor_name(s->g, t));
     json_text(j, "type", kiln_type_name(kiln_tensor_type(s->g, t)));
-    json_text(j, "shape", shape_text(s->g, &own, shape, sizeof shape));
+    json_text(j, "shape", kiln_graph_shape_text(s->g, &own, shape, sizeof shape));
     json_close(j);
 }
 

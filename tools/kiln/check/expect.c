@@ -64,14 +64,6 @@ static kiln_status draw_inputs(const struct check_graph *c, uint64_t seed, doubl
     return KILN_OK;
 }
 
-static double element(const kiln_array *y, size_t k)
-{
-    double value;
-
-    kiln_convert(&value, KILN_F64, (const char *)y->data + k * kiln_type_size(y->type), y->type, 1);
-    return value;
-}
-
 static bool is_near(double got, double want, double tolerance)
 {
     return got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= tolerance * fmax(1, fabs(want));
@@ -82,8 +74,8 @@ static void compare(const kiln_array *y, const double *want, size_t count, char 
     const double tolerance = tolerance_of(y->type);
 
     for (size_t k = 0; k < count && !what[0]; k++)
-        if (!is_near(element(y, k), want[k], tolerance))
-            snprintf(what, bytes, "result %zu of %zu is %.9g, expected %.9g", k, count, element(y, k),
+        if (!is_near(check_element(y, k), want[k], tolerance))
+            snprintf(what, bytes, "result %zu of %zu is %.9g, expected %.9g", k, count, check_element(y, k),
                      want[k]);
 }
 

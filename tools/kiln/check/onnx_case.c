@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/half.h"
+#include "arrays.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "check/values.h"
 #include "import/onnx_survey.h"
 
 enum { MOST = 256, PATH = 1024 };
@@ -99,36 +100,6 @@ static kiln_status load_set(struct attempt *a, int set)
 
 /* Comparing ------------------------------------------------------------------------------------------------------ */
 
-static double element(const kiln_array *a, int64_t i)
-{
-    switch (a->type) {
-    case KILN_F32:
-        return ((const float *)a->data)[i];
-    case KILN_F64:
-        return ((const double *)a->data)[i];
-    case KILN_F16:
-        return kiln_half_to(((const uint16_t *)a->data)[i]);
-    case KILN_BF16:
-        return kiln_bf16_to(((const uint16_t *)a->data)[i]);
-    case KILN_I64:
-        return (double)((const int64_t *)a->data)[i];
-    case KILN_U64:
-        return (double)((const uint64_t *)a->data)[i];
-    case KILN_I32:
-        return ((const int32_t *)a->data)[i];
-    case KILN_U32:
-        return ((const uint32_t *)a->data)[i];
-    case KILN_I16:
-        return ((const int16_t *)a->data)[i];
-    case KILN_U16:
-        return ((const uint16_t *)a->data)[i];
-    case KILN_I8:
-        return ((const int8_t *)a->data)[i];
-    default:
-        return ((const uint8_t *)a->data)[i];
-    }
-}
-
 static kiln_status compare(struct attempt *a, const kiln_array *got, int index)
 {
     const kiln_array *want = &a->want.item[index];
@@ -138,7 +109,7 @@ static kiln_status compare(struct attempt *a, const kiln_array *got, int index)
                     kiln_shape_text(&got->shape, shapes[0], sizeof shapes[0]), kiln_type_name(want->type),
                     kiln_shape_text(&want->shape, shapes[1], sizeof shapes[1]));
     for (int64_t i = 0; i < kiln_shape_count(&want->shape); i++) {
-        const double x = element(got, i), y = element(want, i);
+        const double x = check_element(got, (size_t)i), y = check_element(want, (size_t)i);
         if (x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= a->one->atol + a->one->rtol * fabs(y))
             continue;
         return fail(a, KILN_ERROR_ARGUMENT, "output %d, element %lld is %g, wanted %g", index, (long long)i,
@@ -149,20 +120,13 @@ static kiln_status compare(struct attempt *a, const kiln_array *got, int index)
 
 /* Loading --------------------------------------------------------------------------------------------------------- */
 
-/* What may say a shape: integers of rank 0 or 1, single numbers, and the scales and regions of axes. */
-static bool may_be_fixed(const kiln_array *a)
-{
-    return a->shape.rank == 0 ||
-           (a->shape.rank == 1 && (!kiln_type_is_real(a->type) || a->shape.size[0] <= 2 * KILN_MAX_RANK));
-}
-
 static kiln_status load_model(struct attempt *a)
 {
     kiln_onnx_fixed list[MOST];
     kiln_onnx_params params = {.fixed = list};
     kiln_status status = kiln_onnx_load(&a->g, &a->w, a->model, NULL);
     for (int i = 0; i < a->in.count; i++)
-        if (may_be_fixed(&a->in.item[i]))
+        if (arrays_may_be_constant(&a->in.item[i]))
             list[params.fixed_count++] = (kiln_onnx_fixed){.index = i, .value = a->in.item[i]};
     a->fixed = status && params.fixed_count > 0;
     if (!a->fixed)
@@ -219,7 +183,7 @@ static kiln_status write_inputs(struct attempt *a, const struct names *names)
 {
     kiln_status status = KILN_OK;
     for (int i = 0, next = 0; !status && i < a->in.count && next < names->count; i++) {
-        if (a->fixed && may_be_fixed(&a->in.item[i]))
+        if (a->fixed && arrays_may_be_constant(&a->in.item[i]))
             continue;
         for (int k = 0; k < kiln_program_input_count(a->p); k++)
             if (!strcmp(kiln_program_tensor_name(a->p, kiln_program_input(a->p, k)), names->text[next]))

@@ -15,6 +15,14 @@ uint64_t check_seed_of(const struct check_case *one, uint64_t seed)
     return seed ^ kiln_rng_stream(one->name);
 }
 
+double check_element(const kiln_array *a, size_t i)
+{
+    double value;
+
+    kiln_convert(&value, KILN_F64, (const char *)a->data + i * kiln_type_size(a->type), a->type, 1);
+    return value;
+}
+
 static kiln_status out_of_memory(void)
 {
     return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a case's values");

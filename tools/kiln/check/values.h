@@ -7,6 +7,9 @@
 /** The seed of a case's values, by the run's seed and the case's name. */
 uint64_t check_seed_of(const struct check_case *one, uint64_t seed);
 
+/** Element i of an array of any type. */
+double check_element(const kiln_array *a, size_t i);
+
 /** The whole numbers of input i. */
 void check_draw_input(const struct check_graph *c, int i, uint64_t seed, int64_t *values);
 
