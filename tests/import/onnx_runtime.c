@@ -112,7 +112,7 @@ static void expect_output(const struct model *m, kiln_program *p, int index, con
                  m->name, index);
     for (int64_t i = 0; i < want.shape.size[0]; i++) {
         const double y = ((const float *)want.data)[i];
-        worst = fmax(worst, isnan(got[i * stride]) ? INFINITY : fabs(got[i * stride] - y));
+        worst = fmax(worst, isnan(got[i * stride] - y) ? INFINITY : fabs(got[i * stride] - y));
         largest = fmax(largest, fabs(y));
     }
     cr_expect(worst <= BOUND * largest, "%s on %s: output %d is off by %.2g of %.3g", m->name, device, index,
