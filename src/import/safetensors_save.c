@@ -11,6 +11,7 @@
 #include <kiln/import.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/number.h"
@@ -79,29 +80,13 @@ static kiln_status order_parts(struct save *s, const kiln_safetensors_entry *ent
 
 /* The header --------------------------------------------------------------------------------------------- */
 
-/* As JSON. Bytes from 0x80 on are UTF-8 and stay as they are. */
-static void add_quoted(struct kiln_text *to, const char *text)
-{
-    kiln_text_add(to, "\"");
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            kiln_text_add(to, "\\%c", c);
-        else if (c < 0x20)
-            kiln_text_add(to, "\\u%04x", c);
-        else
-            kiln_text_add(to, "%c", c);
-    }
-    kiln_text_add(to, "\"");
-}
-
 static void add_notes(struct kiln_text *to, const kiln_note *notes, int count)
 {
     for (int i = 0; i < count; i++) {
         kiln_text_add(to, i ? "," : "\"__metadata__\":{");
-        add_quoted(to, notes[i].key);
+        kiln_json_add_text(to, notes[i].key);
         kiln_text_add(to, ":");
-        add_quoted(to, notes[i].text);
+        kiln_json_add_text(to, notes[i].text);
     }
     kiln_text_add(to, count > 0 ? "}" : "");
 }
@@ -110,7 +95,7 @@ static void add_part(struct kiln_text *to, const struct part *part, size_t first
 {
     const kiln_shape *shape = &part->entry->shape;
 
-    add_quoted(to, part->entry->name);
+    kiln_json_add_text(to, part->entry->name);
     kiln_text_add(to, ":{\"dtype\":\"%s\",\"shape\":[", kiln_safetensors_type(part->entry->type));
     for (int i = 0; i < shape->rank; i++)
         kiln_text_add(to, "%s%lld", i ? "," : "", (long long)shape->size[i]);
