@@ -67,6 +67,21 @@ typedef struct kiln_image_params {
  */
 KILN_API kiln_status kiln_image_load(kiln_array *picture, const char *path, const kiln_image_params *params);
 
+/** Where a picture of width x height pixels lies in what it was made into: x' = left + across x, y' = top + down y. */
+typedef struct kiln_placing {
+    double left, top, across, down;
+    double width, height;
+} kiln_placing;
+
+/** Where params put a picture of that size. All 0 but the size, and logged, for params that are no shape of a picture. */
+KILN_API kiln_placing kiln_image_placing(const kiln_image_params *params, int width, int height);
+
+/** A box by its corners (x1, y1, x2, y2) in pixels of the picture, in pixels of what it was made into. `to` may be `box`. */
+KILN_API void kiln_box_place(const kiln_placing *placing, const float *box, float *to);
+
+/** The way back, clipped to the picture: what undoes a letterbox. */
+KILN_API void kiln_box_unplace(const kiln_placing *placing, const float *box, float *to);
+
 /**
  * Write a picture to a PNG file, in one step: at `path` lies the old file or the whole new one.
  *

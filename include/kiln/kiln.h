@@ -42,6 +42,7 @@
 
 #include <kiln/data.h>
 #include <kiln/metrics.h>
+#include <kiln/scenes.h>
 #include <kiln/train.h>
 
 #include <kiln/draw.h>

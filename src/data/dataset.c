@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "data/loader.h"
+#include "data/scenes.h"
 
 /* Life --------------------------------------------------------------------------------------------------- */
 
@@ -121,6 +122,8 @@ kiln_status kiln_dataset_set_params(kiln_dataset *ds, const kiln_dataset_params 
     if (p.augment.shift < 0)
         return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: a shift of up to %d pixels, wanted at least 0",
                          p.augment.shift);
+    if (kiln_scenes_of(ds->source) && (p.augment.shift > 0 || p.augment.flip_x || p.augment.flip_y))
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "dataset: pictures with boxes are not changed at random");
     ds->params = p;
     kiln_dataset_rewind(ds);
     return KILN_OK;

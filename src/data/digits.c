@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/rng.h"
+#include "data/digits.h"
 #include "data/source.h"
 
 enum {
@@ -36,14 +37,10 @@ enum {
 
 /* Forms -------------------------------------------------------------------------------------------------- */
 
-struct point {
-    float x, y; /* in the unit square, y down */
-};
-
 struct stroke {
     int count;
     bool straight; /* lines from point to point; else one curve through all */
-    struct point point[MAX_POINTS];
+    struct kiln_point point[MAX_POINTS];
 };
 
 struct form {
@@ -80,6 +77,58 @@ static const struct form forms[CLASSES][MAX_FORMS] = {
 };
 /* clang-format on */
 
+/* Strokes as lines --------------------------------------------------------------------------------------- */
+
+/* Catmull-Rom between b and c; a and d are their neighbours. */
+static float spline(float a, float b, float c, float d, float t)
+{
+    return b + 0.5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
+}
+
+/* Visit the lines that a stroke is made of. */
+static void walk(const struct stroke *stroke, void (*visit)(void *user, struct kiln_line line), void *user)
+{
+    const int last = stroke->count - 1, steps = stroke->straight ? 1 : STEPS;
+
+    for (int i = 0; i < last; i++) {
+        const struct kiln_point b = stroke->point[i], c = stroke->point[i + 1];
+        const struct kiln_point a = stroke->point[i > 0 ? i - 1 : 0],
+                                d = stroke->point[i + 2 > last ? last : i + 2];
+        struct kiln_point from = b;
+
+        for (int step = 1; step <= steps; step++) {
+            const float t = (float)step / (float)steps;
+            const struct kiln_point to = step == steps ? c
+                                                       : (struct kiln_point){spline(a.x, b.x, c.x, d.x, t),
+                                                                             spline(a.y, b.y, c.y, d.y, t)};
+            visit(user, (struct kiln_line){from, to});
+            from = to;
+        }
+    }
+}
+
+static uint32_t kinds_of(uint32_t digit)
+{
+    uint32_t kinds = 0;
+
+    while (kinds < MAX_FORMS && forms[digit][kinds].stroke[0].count > 0)
+        kinds++;
+    return kinds;
+}
+
+static void append_line(void *user, struct kiln_line line)
+{
+    struct kiln_lines *lines = user;
+    lines->line[lines->count++] = line;
+}
+
+void kiln_digit_lines(struct kiln_lines *lines, uint32_t digit, uint32_t form)
+{
+    lines->count = 0;
+    for (int i = 0; i < MAX_STROKES; i++)
+        walk(&forms[digit][form % kinds_of(digit)].stroke[i], append_line, lines);
+}
+
 /* Drawing lines ------------------------------------------------------------------------------------------ */
 
 /* The sheet: how far each pixel lies from the nearest ink, up to what matters. */
@@ -90,58 +139,24 @@ struct sheet {
 /* Lines farther away than this leave no ink. */
 static const float far = 4;
 
-static float distance_to(struct point p, struct point a, struct point b)
-{
-    const float dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
-    const float t = length > 0 ? ((p.x - a.x) * dx + (p.y - a.y) * dy) / length : 0;
-    const float along = t < 0 ? 0 : t > 1 ? 1 : t;
-    const float x = p.x - a.x - along * dx, y = p.y - a.y - along * dy;
-    return sqrtf(x * x + y * y);
-}
-
 static int pixel_at(float x)
 {
     return x < 0 ? 0 : x > SIDE - 1 ? SIDE - 1 : (int)x;
 }
 
-/* A line from a to b, in pixels. */
-static void draw_line(struct sheet *s, struct point a, struct point b)
+/* In pixels. */
+static void draw_line(void *user, struct kiln_line line)
 {
+    const struct kiln_point a = line.from, b = line.to;
+    struct sheet *s = user;
     const int top = pixel_at(fminf(a.y, b.y) - far), bottom = pixel_at(fmaxf(a.y, b.y) + far);
     const int left = pixel_at(fminf(a.x, b.x) - far), right = pixel_at(fmaxf(a.x, b.x) + far);
 
     for (int i = top; i <= bottom; i++)
         for (int j = left; j <= right; j++) {
-            const float d = distance_to((struct point){(float)j + 0.5f, (float)i + 0.5f}, a, b);
+            const float d = kiln_line_distance(&line, (struct kiln_point){(float)j + 0.5f, (float)i + 0.5f});
             s->distance[i * SIDE + j] = fminf(s->distance[i * SIDE + j], d);
         }
-}
-
-/* Catmull-Rom between b and c; a and d are their neighbours. */
-static float spline(float a, float b, float c, float d, float t)
-{
-    return b + 0.5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
-}
-
-static void draw_stroke(struct sheet *s, const struct stroke *stroke)
-{
-    const int last = stroke->count - 1, steps = stroke->straight ? 1 : STEPS;
-
-    for (int i = 0; i < last; i++) {
-        const struct point b = stroke->point[i], c = stroke->point[i + 1];
-        const struct point a = stroke->point[i > 0 ? i - 1 : 0],
-                           d = stroke->point[i + 2 > last ? last : i + 2];
-        struct point from = b;
-
-        for (int step = 1; step <= steps; step++) {
-            const float t = (float)step / (float)steps;
-            const struct point to =
-                step == steps ? c
-                              : (struct point){spline(a.x, b.x, c.x, d.x, t), spline(a.y, b.y, c.y, d.y, t)};
-            draw_line(s, from, to);
-            from = to;
-        }
-    }
 }
 
 /* Distortion --------------------------------------------------------------------------------------------- */
@@ -182,11 +197,11 @@ static struct warp warp_draw(struct kiln_rng *rng)
     return w;
 }
 
-static struct point warp_point(const struct warp *w, struct point p)
+static struct kiln_point warp_point(const struct warp *w, struct kiln_point p)
 {
     const float x = p.x - 0.5f + w->bend * sinf(w->wave[0] * p.y + w->phase[0]);
     const float y = p.y - 0.5f + w->bend * sinf(w->wave[1] * p.x + w->phase[1]);
-    return (struct point){w->xx * x + w->xy * y + w->x0, w->yx * x + w->yy * y + w->y0};
+    return (struct kiln_point){w->xx * x + w->xy * y + w->x0, w->yx * x + w->yy * y + w->y0};
 }
 
 static void draw_form(struct sheet *s, const struct form *form, struct kiln_rng *rng)
@@ -196,11 +211,11 @@ static void draw_form(struct sheet *s, const struct form *form, struct kiln_rng 
     for (int i = 0; i < MAX_STROKES; i++) {
         struct stroke stroke = form->stroke[i];
         for (int j = 0; j < stroke.count; j++) {
-            const struct point p = {stroke.point[j].x + around(rng, 0.018),
-                                    stroke.point[j].y + around(rng, 0.018)};
+            const struct kiln_point p = {stroke.point[j].x + around(rng, 0.018),
+                                         stroke.point[j].y + around(rng, 0.018)};
             stroke.point[j] = warp_point(&warp, p);
         }
-        draw_stroke(s, &stroke);
+        walk(&stroke, draw_line, s);
     }
 }
 
@@ -210,8 +225,8 @@ static void draw_scratches(struct sheet *s, struct kiln_rng *rng)
     const uint32_t count = kiln_rng_below(rng, 3);
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct point a = {between(rng, 0, SIDE), between(rng, 0, SIDE)};
-        draw_line(s, a, (struct point){a.x + around(rng, 2), a.y + around(rng, 2)});
+        const struct kiln_point a = {between(rng, 0, SIDE), between(rng, 0, SIDE)};
+        draw_line(s, (struct kiln_line){a, {a.x + around(rng, 2), a.y + around(rng, 2)}});
     }
 }
 
@@ -253,13 +268,11 @@ static unsigned char render(uint64_t seed, int64_t row, unsigned char *pixels)
 {
     struct sheet digit = empty_sheet(), scratches = empty_sheet();
     struct kiln_rng rng;
-    uint32_t label, kinds = 0;
+    uint32_t label;
 
     kiln_rng_init(&rng, seed, kiln_rng_stream("digits") + (uint64_t)row);
     label = kiln_rng_below(&rng, CLASSES);
-    while (kinds < MAX_FORMS && forms[label][kinds].stroke[0].count > 0)
-        kinds++;
-    draw_form(&digit, &forms[label][kiln_rng_below(&rng, kinds)], &rng);
+    draw_form(&digit, &forms[label][kiln_rng_below(&rng, kinds_of(label))], &rng);
     draw_scratches(&scratches, &rng);
     develop(&digit, &scratches, &rng, pixels);
     return (unsigned char)label;

@@ -2,16 +2,11 @@
  * folder.c - a folder of pictures, one folder a class: names are collected and sorted when it is opened, pictures decoded
  * when they are read.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "base/vec.h"
+#include "data/files.h"
 #include "data/picture.h"
 #include "data/source.h"
 
@@ -25,8 +20,6 @@ struct folder {
     struct kiln_image_target target;
     KILN_VEC(struct file) files;
 };
-
-typedef KILN_VEC(const char *) names;
 
 static kiln_status folder_read(const struct kiln_source *source, int64_t row, int column, void *item)
 {
@@ -52,71 +45,12 @@ static void folder_close(struct kiln_source *source)
 
 static const struct kiln_source_ops folder_ops = {.read = folder_read, .close = folder_close};
 
-/* Names -------------------------------------------------------------------------------------------------- */
-
-typedef bool wanted_fn(const char *path);
-
-static bool is_folder(const char *path)
-{
-    struct stat facts;
-    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
-}
-
-static bool is_picture(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot &&
-           (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
-}
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool add_name(names *list, struct kiln_arena *arena, const char *dir, const char *name,
-                     wanted_fn *wanted)
-{
-    struct kiln_text path = {0};
-    const char *copy;
-    bool fine = true;
-
-    if (name[0] == '.')
-        return true;
-    kiln_text_add(&path, "%s/%s", dir, name);
-    if (wanted(kiln_text_get(&path))) {
-        copy = kiln_arena_text(arena, kiln_text_get(&path));
-        fine = copy && kiln_vec_push(list, copy);
-    }
-    kiln_text_finish(&path);
-    return fine && !path.failed;
-}
-
-/* The paths in a folder that are wanted, sorted. */
-static kiln_status list_paths(names *list, struct kiln_arena *arena, const char *path, wanted_fn *wanted)
-{
-    DIR *dir = opendir(path);
-    const struct dirent *entry;
-    bool fine = true;
-
-    if (!dir)
-        return kiln_fail(KILN_ERROR_FILE, "%s: cannot open the folder: %s", path, strerror(errno));
-    while (fine && (entry = readdir(dir)))
-        fine = add_name(list, arena, path, entry->d_name, wanted);
-    closedir(dir);
-    if (!fine)
-        return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory to list it", path);
-    if (list->count > 1)
-        qsort(list->data, (size_t)list->count, sizeof *list->data, compare);
-    return KILN_OK;
-}
-
 /* Opening ------------------------------------------------------------------------------------------------ */
 
 static kiln_status add_class(struct folder *f, const char *path, int32_t label)
 {
-    names paths = {0};
-    kiln_status status = list_paths(&paths, &f->source.arena, path, is_picture);
+    kiln_names paths = {0};
+    kiln_status status = kiln_list_paths(&paths, &f->source.arena, path, kiln_is_picture);
 
     if (!status && paths.count == 0)
         status = kiln_fail(KILN_ERROR_FILE, "%s: holds no pictures (.png, .jpg, .jpeg)", path);
@@ -127,7 +61,7 @@ static kiln_status add_class(struct folder *f, const char *path, int32_t label)
     return status;
 }
 
-static kiln_status add_classes(struct folder *f, const char *dir, const names *classes)
+static kiln_status add_classes(struct folder *f, const char *dir, const kiln_names *classes)
 {
     const kiln_shape shape =
         KILN_SHAPE((int64_t)f->target.channels, (int64_t)f->target.height, (int64_t)f->target.width);
@@ -151,14 +85,14 @@ static kiln_status add_classes(struct folder *f, const char *dir, const names *c
 
 static kiln_status open_folder(struct folder *f, const char *dir, const kiln_image_params *image)
 {
-    names classes = {0};
+    kiln_names classes = {0};
     kiln_status status;
 
     if (image->layout != KILN_IMAGE_CHANNELS_FIRST)
         return kiln_fail(KILN_ERROR_ARGUMENT, "%s: pictures of a dataset have their channels first", dir);
     if ((status = kiln_image_target_of(&f->target, image, NULL)))
         return status;
-    if (!(status = list_paths(&classes, &f->source.arena, dir, is_folder)))
+    if (!(status = kiln_list_paths(&classes, &f->source.arena, dir, kiln_is_folder)))
         status = add_classes(f, dir, &classes);
     kiln_vec_finish(&classes);
     return status;

@@ -110,26 +110,65 @@ struct frame {
     size_t top, left, height, width;
 };
 
-static struct frame frame_of(const struct kiln_picture *p, const struct kiln_image_target *t)
+static struct frame frame_of(size_t height, size_t width, const struct kiln_image_target *t)
 {
-    const double down = (double)t->height / (double)p->height, across = (double)t->width / (double)p->width;
-    struct frame f = {{0, 0, (double)p->height, (double)p->width}, 0, 0, t->height, t->width};
+    const double down = (double)t->height / (double)height, across = (double)t->width / (double)width;
+    struct frame f = {{0, 0, (double)height, (double)width}, 0, 0, t->height, t->width};
 
     if (t->params.fit == KILN_IMAGE_CROP) {
         const double scale = fmax(down, across);
         const double keep = t->params.keep > 0 && t->params.keep < 1 ? (double)t->params.keep : 1;
         f.box.height = (double)t->height / scale * keep;
         f.box.width = (double)t->width / scale * keep;
-        f.box.top = ((double)p->height - f.box.height) / 2;
-        f.box.left = ((double)p->width - f.box.width) / 2;
+        f.box.top = ((double)height - f.box.height) / 2;
+        f.box.left = ((double)width - f.box.width) / 2;
     } else if (t->params.fit == KILN_IMAGE_LETTERBOX) {
         const double scale = fmin(down, across);
-        f.height = (size_t)fmin(fmax(floor(scale * (double)p->height + 0.5), 1), (double)t->height);
-        f.width = (size_t)fmin(fmax(floor(scale * (double)p->width + 0.5), 1), (double)t->width);
+        f.height = (size_t)fmin(fmax(floor(scale * (double)height + 0.5), 1), (double)t->height);
+        f.width = (size_t)fmin(fmax(floor(scale * (double)width + 0.5), 1), (double)t->width);
         f.top = (t->height - f.height) / 2;
         f.left = (t->width - f.width) / 2;
     }
     return f;
+}
+
+kiln_placing kiln_image_placing(const kiln_image_params *params, int width, int height)
+{
+    const struct kiln_picture p = {.height = (size_t)height, .width = (size_t)width, .channels = 3};
+    struct kiln_image_target target;
+    kiln_placing to = {.width = width, .height = height};
+    struct frame f;
+
+    if (width < 1 || height < 1 ||
+        kiln_image_target_of(&target, params ? params : &(kiln_image_params){0}, &p))
+        return to;
+    f = frame_of(p.height, p.width, &target);
+    to.across = (double)f.width / f.box.width;
+    to.down = (double)f.height / f.box.height;
+    to.left = (double)f.left - f.box.left * to.across;
+    to.top = (double)f.top - f.box.top * to.down;
+    return to;
+}
+
+void kiln_box_place(const kiln_placing *placing, const float *box, float *to)
+{
+    for (int i = 0; i < 4; i += 2) {
+        to[i] = (float)(placing->left + placing->across * (double)box[i]);
+        to[i + 1] = (float)(placing->top + placing->down * (double)box[i + 1]);
+    }
+}
+
+static double into(double x, double end)
+{
+    return fmin(fmax(x, 0), end);
+}
+
+void kiln_box_unplace(const kiln_placing *placing, const float *box, float *to)
+{
+    for (int i = 0; i < 4; i += 2) {
+        to[i] = (float)into(((double)box[i] - placing->left) / placing->across, placing->width);
+        to[i + 1] = (float)into(((double)box[i + 1] - placing->top) / placing->down, placing->height);
+    }
 }
 
 /* Store a sample, from 0 to 255, as the value of channel c at row i, column j. */
@@ -170,7 +209,7 @@ static void put_bars(const struct kiln_image_target *t, void *to)
 kiln_status kiln_picture_render(const struct kiln_picture *p, const struct kiln_image_target *target,
                                 void *to)
 {
-    const struct frame f = frame_of(p, target);
+    const struct frame f = frame_of(p->height, p->width, target);
     struct kiln_resize r;
     float *row = calloc(f.width * p->channels, sizeof *row);
     kiln_status status = kiln_resize_init(&r, p, f.box, f.height, f.width);
