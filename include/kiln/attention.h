@@ -49,6 +49,16 @@ typedef struct kiln_attention_params {
 KILN_API kiln_tensor kiln_attention(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor v,
                                     const kiln_attention_params *params);
 
+/**
+ * The probabilities p[i, j] of kiln_attention themselves, for pictures of what looks where; memory grows with the square of the
+ * length. A query that sees no key has zeros. There is no dropout.
+ *
+ * Shape:   q and k as above, rank 4 or 3, q without keys in it; y [N, H, L, S].
+ * Gradient by q, k and a real mask.
+ */
+KILN_API kiln_tensor kiln_attention_weights(kiln_graph *g, kiln_tensor q, kiln_tensor k,
+                                            const kiln_attention_params *params);
+
 /* Positions ---------------------------------------------------------------------------------------------- */
 
 /**

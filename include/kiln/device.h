@@ -81,6 +81,15 @@ KILN_API int kiln_device_list(kiln_device_info *info, int room);
 /** Bytes of device memory that kiln holds on this device now. */
 KILN_API uint64_t kiln_device_memory_used(const kiln_device *dev);
 
+/** What a device was given since it was opened, and how often somebody stopped for it. */
+typedef struct kiln_device_counts {
+    uint64_t submissions;
+    uint64_t waits; /* for work that nobody had waited for yet, whether or not it was over by then */
+} kiln_device_counts;
+
+/** Threads: any; each number is right by itself. */
+KILN_API kiln_device_counts kiln_device_get_counts(const kiln_device *dev);
+
 /** Wait until everything submitted to the device has run. */
 KILN_API kiln_status kiln_device_wait(kiln_device *dev);
 

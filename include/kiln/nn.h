@@ -169,9 +169,21 @@ KILN_API kiln_tensor kiln_nn_lstm(kiln_graph *g, kiln_tensor x, const kiln_nn_re
 KILN_API kiln_tensor kiln_nn_gru(kiln_graph *g, kiln_tensor x, const kiln_nn_recurrent_params *params,
                                  kiln_recurrent_states *last);
 
+/**
+ * What attention to x itself has seen so far, where a sequence comes a piece at a time: states of a session, or what a kiln_loop
+ * carries; zeros before the first piece. A layer puts x's keys and values behind what is there, and `keys` and `values` become
+ * what goes on.
+ */
+typedef struct kiln_nn_cache {
+    kiln_tensor keys, values; /* [N, S, width of all keys]: room for S places, a number */
+    kiln_tensor at;           /* I32 scalar: how many places are taken. Query i sees those up to at + i */
+} kiln_nn_cache;
+
 typedef struct kiln_nn_attention_params {
     kiln_attention_params attention; /* heads must be given; masks, a diagonal, dropout and the like */
     bool no_bias;
+    kiln_nn_cache *cache; /* not NULL: x is the next piece of its sequence; without a memory only */
+    kiln_tensor *weights; /* not NULL: receives what each query gives to each key (kiln_attention_weights) */
     kiln_init init, bias_init; /* Xavier's uniform, and zeros, unless said otherwise */
     const char *name;
 } kiln_nn_attention_params;
@@ -191,7 +203,9 @@ KILN_API kiln_tensor kiln_nn_attention(kiln_graph *g, kiln_tensor x, kiln_tensor
 typedef struct kiln_nn_transformer_params {
     kiln_attention_params attention; /* of x to itself; heads must be given */
     kiln_attention_params cross;     /* of a decoder, to the memory; heads 0 means as many */
-    int hidden;                      /* units between the two dense layers; must be given */
+    kiln_nn_cache *cache; /* not NULL: x is the next piece of its sequence, as of kiln_nn_attention */
+    kiln_tensor *weights; /* not NULL: receives those of attention to the memory, in an encoder to x itself */
+    int hidden;           /* units between the two dense layers; must be given */
     kiln_tensor (*activation)(kiln_graph *g, kiln_tensor x); /* between them; NULL means kiln_relu */
     bool norm_first;                                         /* normalize before each part, not behind */
     double

@@ -185,6 +185,9 @@ static kiln_status complete(kiln_device *dev)
     atomic_init(&dev->references, 1);
     atomic_init(&dev->memory_used, 0);
     atomic_init(&dev->newest, 0);
+    atomic_init(&dev->awaited, 0);
+    atomic_init(&dev->submissions, 0);
+    atomic_init(&dev->waits, 0);
     dev->info.backend = dev->caps.backend;
     dev->info.software = dev->caps.software;
     dev->info.memory = dev->caps.memory;
@@ -244,6 +247,13 @@ const kiln_device_info *kiln_device_get_info(const kiln_device *dev)
 uint64_t kiln_device_memory_used(const kiln_device *dev)
 {
     return dev ? atomic_load(&dev->memory_used) : 0;
+}
+
+kiln_device_counts kiln_device_get_counts(const kiln_device *dev)
+{
+    if (!dev)
+        return (kiln_device_counts){0};
+    return (kiln_device_counts){atomic_load(&dev->submissions), atomic_load(&dev->waits)};
 }
 
 kiln_status kiln_device_wait(kiln_device *dev)
@@ -341,14 +351,26 @@ kiln_status kiln_submit(kiln_device *dev, struct kiln_baked *const *work, int co
     if (count <= 0)
         return KILN_OK;
     pthread_mutex_lock(dev->lock);
-    if ((status = dev->ops->submit(dev, work, count, ticket)) == KILN_OK)
+    if ((status = dev->ops->submit(dev, work, count, ticket)) == KILN_OK) {
         atomic_store(&dev->newest, *ticket);
+        atomic_fetch_add(&dev->submissions, 1);
+    }
     pthread_mutex_unlock(dev->lock);
     return status;
 }
 
+/* Tickets grow. Two threads that wait for one ticket at once may count as one or as two. */
+static void count_wait(kiln_device *dev, kiln_ticket ticket)
+{
+    if (ticket <= atomic_load(&dev->awaited))
+        return;
+    atomic_store(&dev->awaited, ticket);
+    atomic_fetch_add(&dev->waits, 1);
+}
+
 kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket)
 {
+    count_wait(dev, ticket);
     return ticket ? dev->ops->wait(dev, ticket) : KILN_OK;
 }
 

@@ -73,13 +73,15 @@ struct kiln_device {
     struct kiln_caps caps;
     kiln_device_info info;
     atomic_int references;
-    atomic_uint_fast64_t memory_used; /* bytes of live buffers: kept by device.c */
-    atomic_uint_fast64_t newest;      /* the last ticket given: kept by device.c */
-    void *lock;                       /* a mutex of device.c around submit */
-    uint32_t tried;                   /* features that were tried (recorder/truth.c), and its lock's */
-    bool profile;                     /* timestamps are wanted: set before baking */
-    bool watched;                     /* wait for each submission by itself, and keep ... */
-    double longest;                   /* ... the seconds that the longest took */
+    atomic_uint_fast64_t memory_used;        /* bytes of live buffers: kept by device.c */
+    atomic_uint_fast64_t newest;             /* the last ticket given: kept by device.c */
+    atomic_uint_fast64_t awaited;            /* the newest ticket that was waited for, ... */
+    atomic_uint_fast64_t submissions, waits; /* ... and counts: kept by device.c */
+    void *lock;                              /* a mutex of device.c around submit */
+    uint32_t tried;                          /* features that were tried (recorder/truth.c), and its lock's */
+    bool profile;                            /* timestamps are wanted: set before baking */
+    bool watched;                            /* wait for each submission by itself, and keep ... */
+    double longest;                          /* ... the seconds that the longest took */
 };
 
 /* Backends: fill *out, whose common part device.c completes (references, lock, KILN_LIMITS). */

@@ -1,4 +1,5 @@
 /* attention.c - the attention layer: projections to queries, keys and values, attention, and a projection of what it found. */
+#include <kiln/control.h>
 #include <kiln/extend.h>
 #include <kiln/nn.h>
 #include <kiln/ops.h>
@@ -44,6 +45,41 @@ static kiln_tensor project(kiln_graph *g, kiln_tensor x, kiln_tensor weight, kil
     return bias.id ? kiln_add(g, y, bias) : y;
 }
 
+/* Columns [first, first + count) of a projection. */
+static kiln_tensor columns(kiln_graph *g, kiln_tensor t, int64_t first, int64_t count)
+{
+    return kiln_slice(g, t, 2, first, first + count, 1);
+}
+
+/* Hand out the probabilities where they are asked for. */
+static void show(const struct layer *l, kiln_tensor q, kiln_tensor k, const kiln_attention_params *how)
+{
+    if (l->p->weights)
+        *l->p->weights = kiln_attention_weights(l->g, q, k, how);
+}
+
+/* All of x's projection side by side. What was seen before is in the cache, which gets x's keys and values. */
+static kiln_tensor attend_itself(const struct layer *l, kiln_tensor all)
+{
+    kiln_graph *g = l->g;
+    kiln_nn_cache *cache = l->p->cache;
+    kiln_attention_params how = l->p->attention;
+    if (!cache && !l->p->weights)
+        return kiln_attention(g, all, KILN_NONE, KILN_NONE, &how);
+    const kiln_tensor q = columns(g, all, 0, l->width);
+    kiln_tensor k = columns(g, all, l->width, l->kv_width),
+                v = columns(g, all, l->width + l->kv_width, l->kv_width);
+    if (cache) {
+        k = cache->keys = kiln_put_at(g, cache->keys, k, 1, cache->at);
+        v = cache->values = kiln_put_at(g, cache->values, v, 1, cache->at);
+        how.causal = true;
+        how.last = false;
+        how.offset = cache->at;
+    }
+    show(l, q, k, &how);
+    return kiln_attention(g, q, k, v, &how);
+}
+
 /* Queries, keys and values of one width: one product for all, or of two sources for queries and for the others. */
 static kiln_tensor attend_one_weight(const struct layer *l, kiln_tensor x, kiln_tensor memory,
                                      kiln_tensor bias)
@@ -53,11 +89,13 @@ static kiln_tensor attend_one_weight(const struct layer *l, kiln_tensor x, kiln_
     const kiln_tensor weight =
         kiln_layer_parameter(g, "in_proj_weight", KILN_SHAPE(all, l->width), &l->init, x);
     if (!memory.id)
-        return kiln_attention(g, project(g, x, weight, bias), KILN_NONE, KILN_NONE, &l->p->attention);
+        return attend_itself(l, project(g, x, weight, bias));
     const kiln_tensor q_bias = bias.id ? part(g, bias, 0, l->width) : KILN_NONE;
     const kiln_tensor kv_bias = bias.id ? part(g, bias, l->width, 2 * l->kv_width) : KILN_NONE;
     const kiln_tensor q = project(g, x, part(g, weight, 0, l->width), q_bias);
     const kiln_tensor kv = project(g, memory, part(g, weight, l->width, 2 * l->kv_width), kv_bias);
+    if (l->p->weights)
+        show(l, q, columns(g, kv, 0, l->kv_width), &l->p->attention);
     return kiln_attention(g, q, kv, KILN_NONE, &l->p->attention);
 }
 
@@ -76,6 +114,7 @@ static kiln_tensor attend_own_weights(const struct layer *l, kiln_tensor x, kiln
         y[i] = project(l->g, from[i], weight, bias.id ? part(l->g, bias, first, rows) : KILN_NONE);
         first += rows;
     }
+    show(l, y[0], y[1], &l->p->attention);
     return kiln_attention(l->g, y[0], y[1], y[2], &l->p->attention);
 }
 
@@ -88,6 +127,10 @@ kiln_tensor kiln_nn_attention(kiln_graph *g, kiln_tensor x, kiln_tensor memory,
         l.init.kind = KILN_INIT_XAVIER;
     if (!sizes_fit(&l, x, memory))
         return KILN_NONE;
+    if (p->cache && memory.id) {
+        kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "attention layer: a cache is for attention to x itself");
+        return KILN_NONE;
+    }
 
     kiln_layer_open(g, "attention", p->name);
     const int64_t all = l.width + 2 * l.kv_width;

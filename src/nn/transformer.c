@@ -12,6 +12,7 @@
 struct layer {
     kiln_graph *g;
     const kiln_nn_transformer_params *p;
+    bool decodes; /* it has a memory */
     int norms;
 };
 
@@ -31,6 +32,10 @@ static kiln_tensor attend(const struct layer *l, kiln_tensor x, kiln_tensor memo
                           const kiln_attention_params *how, const char *name)
 {
     kiln_nn_attention_params p = {.attention = *how, .name = name};
+    if (!memory.id)
+        p.cache = l->p->cache;
+    if (memory.id || !l->decodes)
+        p.weights = l->p->weights;
     if (p.attention.dropout == 0)
         p.attention.dropout = l->p->dropout;
     return kiln_nn_attention(l->g, x, memory, &p);
@@ -90,7 +95,7 @@ kiln_tensor kiln_nn_decoder_layer(kiln_graph *g, kiln_tensor x, kiln_tensor memo
                                   const kiln_nn_transformer_params *params)
 {
     const kiln_nn_transformer_params none = {0};
-    struct layer l = {.g = g, .p = params ? params : &none};
+    struct layer l = {.g = g, .p = params ? params : &none, .decodes = true};
     if (!is_given(g, l.p) || !memory.id)
         return KILN_NONE;
     kiln_layer_open(g, "decoder", l.p->name);

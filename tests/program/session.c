@@ -106,3 +106,30 @@ Test(session, a_program_that_needs_one_says_so)
     kiln_graph_destroy(&g);
     kiln_device_close(&dev);
 }
+
+Test(session, a_device_counts_what_it_was_given_and_who_waited)
+{
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        kiln_graph *g = new_graph();
+        const kiln_tensor s = kiln_state(g, "said", KILN_F32, KILN_SCALAR, KILN_STORE_WEIGHTS);
+        const kiln_tensor next = kiln_add(g, s, kiln_scalar(g, KILN_F32, 1)), keep = kiln_assign(g, s, next);
+        kiln_weights *w = new_weights(g, 1);
+        kiln_program *p = new_program(dev, g, w, KILN_RUN(next, keep), false);
+        TRY(kiln_program_run(p));
+        cr_expect_eq(result(p, next), 1);
+        const kiln_device_counts before = kiln_device_get_counts(dev);
+        for (int i = 0; i < 3; i++) {
+            TRY(kiln_program_run(p));
+            cr_expect_eq(result(p, next), 2 + (float)i);
+            cr_expect_eq(result(p, next), 2 + (float)i); /* which is there by then */
+        }
+        const kiln_device_counts after = kiln_device_get_counts(dev);
+        cr_expect_eq(after.submissions - before.submissions, 3);
+        cr_expect_eq(after.waits - before.waits, 3);
+        kiln_program_destroy(&p);
+        kiln_weights_destroy(&w);
+        kiln_graph_destroy(&g);
+        kiln_test_close(&dev);
+    }
+}
