@@ -10,7 +10,7 @@ import sys
 
 CHAIN = ["base", "device", "graph", "ops", "compiler", "recorder", "program"]
 BACKENDS = ["vulkan", "cpu"]
-SIDE_ROOMS = ["nn", "import", "train", "data", "metrics", "draw"]
+SIDE_ROOMS = ["nn", "import", "train", "data", "text", "metrics", "draw"]
 ROOMS = CHAIN + BACKENDS + SIDE_ROOMS
 
 LONG_FUNCTION, LONG_FILE = 70, 800

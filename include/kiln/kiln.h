@@ -43,6 +43,7 @@
 #include <kiln/data.h>
 #include <kiln/metrics.h>
 #include <kiln/scenes.h>
+#include <kiln/text.h>
 #include <kiln/train.h>
 
 #include <kiln/draw.h>
