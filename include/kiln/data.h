@@ -153,6 +153,23 @@ typedef struct kiln_augment {
     bool repeat_edge; /* what a shift uncovers repeats the border instead of being 0 */
     bool flip_x;      /* mirror left and right, every other time */
     bool flip_y;      /* mirror top and bottom, every other time */
+
+    /*
+     * Pictures with boxes (scenes.h) alone, whose boxes move along. What they uncover are bars; a shift's too, repeat_edge is not
+     * for them.
+     */
+    float
+        mosaic; /* the share of rows that show four pictures of the dataset around a point (Bochkovskiy 2020), 0 to 1 */
+    float
+        smaller; /* draw up to so many times smaller than params->image has it fit, anywhere in the image, ... */
+    float larger;  /* ... and up to so many times larger, a part of it cut out anywhere; 0 and 1: neither */
+    float stretch; /* ... and up to so many times wider or higher than it is; 0 and 1: neither */
+    float
+        visible; /* boxes of which less than this share is left, or less than a pixel, are dropped; 0 means 0.3, KILN_ZERO 0 */
+    float brightness; /* colours: factors from 1 - this to 1 + this ... */
+    float contrast;   /* ... of the distance from grey ... */
+    float saturation; /* ... and from the grey of the same luma, ... */
+    float hue;        /* ... turned by up to so much of the circle of colours, 0 to 0.5 */
 } kiln_augment;
 
 /** How rows come. A dataset starts with {0}: in its own order, unchanged, the ragged last batch too. */

@@ -11,7 +11,7 @@
  *   "labels"  I32 [M], a class each; -1 beyond the count
  *   "count"   I32 [], boxes of the row
  *
- * whose classes are those of the labels. What the files say themselves, in pixels of the pictures as they lie there and with what
+ * whose classes are those of the labels. Augmentation (kiln_augment) moves the boxes along. What the files say themselves, in pixels of the pictures as they lie there and with what
  * only evaluators look at, is a scene.
  */
 #ifndef KILN_SCENES_H

@@ -115,15 +115,40 @@ kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, ki
 
 /* Batches ------------------------------------------------------------------------------------------------ */
 
+static kiln_status check_augment(const kiln_dataset *ds, const kiln_augment *a)
+{
+    const struct {
+        const char *name;
+        float value, most;
+    } reals[] = {{"mosaic", a->mosaic, 1},     {"smaller", a->smaller, 100},
+                 {"larger", a->larger, 100},   {"stretch", a->stretch, 100},
+                 {"visible", a->visible, 1},   {"brightness", a->brightness, 1},
+                 {"contrast", a->contrast, 1}, {"saturation", a->saturation, 1},
+                 {"hue", a->hue, 0.5f}};
+
+    if (a->shift < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: a shift of up to %d pixels, wanted at least 0",
+                         a->shift);
+    if (a->repeat_edge && kiln_scenes_of(ds->source))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: pictures with boxes do not repeat their edges");
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+        if (!(reals[i].value >= 0 && reals[i].value <= reals[i].most))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: augmentation by %s %g, wanted 0 to %g",
+                             reals[i].name, (double)reals[i].value, (double)reals[i].most);
+        if (reals[i].value > 0 && !kiln_scenes_of(ds->source))
+            return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: augmentation by %s is for pictures with boxes",
+                             reals[i].name);
+    }
+    return KILN_OK;
+}
+
 kiln_status kiln_dataset_set_params(kiln_dataset *ds, const kiln_dataset_params *params)
 {
     const kiln_dataset_params p = params ? *params : (kiln_dataset_params){0};
+    kiln_status status;
 
-    if (p.augment.shift < 0)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: a shift of up to %d pixels, wanted at least 0",
-                         p.augment.shift);
-    if (kiln_scenes_of(ds->source) && (p.augment.shift > 0 || p.augment.flip_x || p.augment.flip_y))
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "dataset: pictures with boxes are not changed at random");
+    if ((status = check_augment(ds, &p.augment)))
+        return status;
     ds->params = p;
     kiln_dataset_rewind(ds);
     return KILN_OK;

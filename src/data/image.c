@@ -196,9 +196,22 @@ static void put_pixel(const struct kiln_image_target *t, void *to, size_t i, siz
         put(t, to, c, i, j, from[channels == 1 ? 0 : t->params.bgr ? 2 - c : c]);
 }
 
+float kiln_picture_bars(const struct kiln_image_target *target)
+{
+    const kiln_image_params *p = &target->params;
+    return p->bars * (p->bytes || p->type == KILN_U8 ? 1 : 255);
+}
+
+void kiln_picture_store(const struct kiln_image_target *target, const float *samples, void *to)
+{
+    for (size_t i = 0; i < target->height; i++)
+        for (size_t j = 0; j < target->width; j++)
+            put_pixel(target, to, i, j, samples + (i * target->width + j) * 3, 3);
+}
+
 static void put_bars(const struct kiln_image_target *t, void *to)
 {
-    const float bars = t->params.bars * (t->params.bytes || t->params.type == KILN_U8 ? 1 : 255);
+    const float bars = kiln_picture_bars(t);
     const float pixel[3] = {bars, bars, bars};
 
     for (size_t i = 0; i < t->height; i++)

@@ -110,22 +110,36 @@ static void describe(kiln_batch *batch, const struct kiln_source *source, int64_
     }
 }
 
+static kiln_status read_row(const struct kiln_source *source, const struct kiln_draw *draw, int64_t row,
+                            void *const *items)
+{
+    const struct kiln_warp warp = kiln_warp_draw(draw->augment, draw->seed, draw->epoch, row);
+
+    for (int c = 0; c < source->columns; c++) {
+        const kiln_status status = source->ops->read(source, row, c, items[c]);
+        if (status)
+            return status;
+        kiln_warp_apply(&warp, &source->column[c], items[c]);
+    }
+    return KILN_OK;
+}
+
 static kiln_status fill_row(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t i)
 {
     const int64_t at = job->place.row + i;
     const int64_t row = kiln_dataset_source_row(l->ds, job->params.shuffle ? l->order[at] : at);
     const struct kiln_source *source = l->ds->source;
-    const struct kiln_warp warp =
-        kiln_warp_draw(&job->params.augment, job->params.seed, job->place.epoch, row);
+    const struct kiln_draw draw = {.augment = &job->params.augment,
+                                   .seed = job->params.seed,
+                                   .epoch = job->place.epoch,
+                                   .pick = l->ds->pick,
+                                   .rows = l->ds->rows};
+    void *items[KILN_MAX_COLUMNS];
 
-    for (int c = 0; c < source->columns; c++) {
-        void *item = (char *)slot->batch.column[c].data + (size_t)i * kiln_source_item_bytes(source, c);
-        const kiln_status status = source->ops->read(source, row, c, item);
-        if (status)
-            return status;
-        kiln_warp_apply(&warp, &source->column[c], item);
-    }
-    return KILN_OK;
+    for (int c = 0; c < source->columns; c++)
+        items[c] = (char *)slot->batch.column[c].data + (size_t)i * kiln_source_item_bytes(source, c);
+    return source->ops->read_row ? source->ops->read_row(source, &draw, row, items)
+                                 : read_row(source, &draw, row, items);
 }
 
 static bool dropped(struct kiln_loader *l, const struct job *job)

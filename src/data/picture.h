@@ -43,4 +43,10 @@ kiln_status kiln_image_target_of(struct kiln_image_target *target, const kiln_im
 kiln_status kiln_picture_render(const struct kiln_picture *p, const struct kiln_image_target *target,
                                 void *to);
 
+/** The bars of a letterbox, as a sample from 0 to 255. */
+float kiln_picture_bars(const struct kiln_image_target *target);
+
+/** Convert and scale samples [height, width, 3], from 0 to 255, that are of the target's size already. */
+void kiln_picture_store(const struct kiln_image_target *target, const float *samples, void *to);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "data/scene_warp.h"
 
 enum { IMAGE, BOXES, LABELS, COUNT, COLUMNS };
 
@@ -84,12 +85,38 @@ static kiln_status scenes_read(const struct kiln_source *source, int64_t row, in
     return status;
 }
 
+static bool changes(const kiln_augment *a)
+{
+    return a->shift > 0 || a->flip_x || a->flip_y || a->mosaic > 0 || a->smaller > 1 || a->larger > 1 ||
+           a->stretch > 1 || a->brightness > 0 || a->contrast > 0 || a->saturation > 0 || a->hue > 0;
+}
+
+static kiln_status scenes_read_row(const struct kiln_source *source, const struct kiln_draw *draw,
+                                   int64_t row, void *const *items)
+{
+    const struct kiln_scenes *s = (const struct kiln_scenes *)source;
+    kiln_things things = {0};
+    kiln_status status;
+
+    if (changes(draw->augment))
+        status = kiln_scene_warp(s, draw, row, items[IMAGE], &things);
+    else if (!(status = read_image(s, row, items[IMAGE])))
+        status = kiln_scenes_things(s, row, &things);
+    kiln_things_limit(&things, most_of(s));
+    kiln_things_put(&things, most_of(s), items[BOXES], items[LABELS]);
+    *(int32_t *)items[COUNT] = things.count;
+    kiln_vec_finish(&things);
+    return status;
+}
+
 static void scenes_close(struct kiln_source *source)
 {
     kiln_vec_finish(&((struct kiln_scenes *)source)->list);
 }
 
-static const struct kiln_source_ops scenes_ops = {.read = scenes_read, .close = scenes_close};
+static const struct kiln_source_ops scenes_ops = {.read = scenes_read,
+                                                  .read_row = scenes_read_row,
+                                                  .close = scenes_close};
 
 const struct kiln_scenes *kiln_scenes_of(const struct kiln_source *source)
 {

@@ -15,9 +15,24 @@
 
 struct kiln_source;
 
+/** What rows are drawn by: of the dataset that reads them, not of the source. */
+struct kiln_draw {
+    const kiln_augment *augment;
+    uint64_t seed;
+    int64_t epoch;
+    const uint32_t *pick; /* the rows that the dataset has; NULL: the first `rows` */
+    int64_t rows;
+};
+
 struct kiln_source_ops {
     /* Put the item of a row (below rows) and column at `item`, which has room for just that. */
     kiln_status (*read)(const struct kiln_source *source, int64_t row, int column, void *item);
+    /*
+     * Put all items of a row, changed at random as is drawn. NULL: they are read one by one, and what is of rank 3 is shifted and
+     * mirrored.
+     */
+    kiln_status (*read_row)(const struct kiln_source *source, const struct kiln_draw *draw, int64_t row,
+                            void *const *items);
     /* Release what is not in the arena. */
     void (*close)(struct kiln_source *source);
 };
