@@ -1,5 +1,6 @@
 /*
- * metrics.h - how well a network does: a confusion matrix and what follows from it, running means, a log of numbers.
+ * metrics.h - how well a network does: a confusion matrix and what follows from it, the average precision of detections, running
+ * means, a log of numbers.
  *
  * Counts are exact. Where a ratio would divide by zero (the precision of a class never guessed, the recall of one that never
  * occurs) it is 0, as scikit-learn has it.
@@ -8,6 +9,7 @@
 #define KILN_METRICS_H
 
 #include <kiln/base.h>
+#include <kiln/scenes.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +79,82 @@ KILN_API kiln_score kiln_confusion_average(const kiln_confusion *c, kiln_average
  */
 KILN_API kiln_status kiln_confusion_print(const kiln_confusion *c, const char *const *names,
                                           void (*write)(void *user, const char *text), void *user);
+
+/* Detections --------------------------------------------------------------------------------------------- */
+
+/**
+ * How well a detector finds what is in pictures: average precision and recall, as the standard evaluators count them. Detections go by
+ * descending score, of equal ones in the order in which they came; each takes an object of its class that it overlaps by enough
+ * (intersection over union), at most one each object. What takes none is wrong; what takes a crowd or a difficult object, or is of
+ * another size than asked for, does not count. Average precision is the mean of precision over recall, which is that of
+ * the best so many, precision being the highest at this recall or beyond.
+ */
+typedef struct kiln_detection_score kiln_detection_score;
+
+typedef enum kiln_score_by {
+    KILN_SCORE_COCO,     /* at 101 recalls, overlaps of 0.5 and more (Lin 2014; pycocotools) */
+    KILN_SCORE_VOC,      /* under the whole curve, an overlap above 0.5 (Pascal VOC from 2010 on) */
+    KILN_SCORE_VOC_2007, /* at 11 recalls, likewise (Everingham 2010) */
+} kiln_score_by;
+
+typedef struct kiln_detection_score_params {
+    kiln_score_by by;
+    double overlap; /* of VOC; 0 means 0.5 */
+} kiln_detection_score_params;
+
+/** Nothing counted yet. Errors: ERROR_ARGUMENT for less than 1 class or more than 65536, or an overlap that is none. */
+KILN_API kiln_status kiln_detection_score_create(kiln_detection_score **out, int classes,
+                                                 const kiln_detection_score_params *params);
+KILN_API void kiln_detection_score_destroy(kiln_detection_score **score);
+
+/** Forget all that was counted. */
+KILN_API void kiln_detection_score_reset(kiln_detection_score *score);
+
+/**
+ * Count a picture: what is in it (kiln_dataset_scene) and what was found, in its own pixels. COCO counts the best 100 of a class.
+ * Errors:  ERROR_ARGUMENT for a class that is none or a score that is no number; nothing is counted then. ERROR_MEMORY.
+ */
+KILN_API kiln_status kiln_detection_score_add(kiln_detection_score *score, const kiln_scene_object *objects,
+                                              int object_count, const kiln_detection *found, int found_count);
+
+typedef enum kiln_score_area {
+    KILN_AREA_ANY,
+    KILN_AREA_SMALL,  /* at most 32 x 32 pixels */
+    KILN_AREA_MEDIUM, /* from there to 96 x 96 */
+    KILN_AREA_LARGE,  /* from there on */
+} kiln_score_area;
+
+/** What is asked; NULL or {0} is COCO's main number, or VOC's. Area and most are COCO's. */
+typedef struct kiln_score_query {
+    double overlap; /* 0.5, 0.55 .. 0.95; 0: the mean over all of them */
+    kiln_score_area area;
+    int most;         /* detections of a picture and class, the best; 0 means 100, which is the most */
+    int class_number; /* one class, from 1; 0: the mean over those that occur */
+} kiln_score_query;
+
+/** Average precision; -1 where no such object was counted, or the question is none. */
+KILN_API double kiln_detection_score_precision(const kiln_detection_score *score,
+                                               const kiln_score_query *query);
+
+/** The share of objects that is found, by what scores however little; of several overlaps the mean; -1 likewise. */
+KILN_API double kiln_detection_score_recall(const kiln_detection_score *score, const kiln_score_query *query);
+
+#define KILN_RECALLS 101
+
+/**
+ * The curve of one class: precision at the recalls 0, 0.01 .. 1. `query` names a class; its overlap 0 means the least that was counted.
+ * Errors: ERROR_ARGUMENT for a question that is none; ERROR_MEMORY. All are 0 where no such object was counted.
+ */
+KILN_API kiln_status kiln_detection_score_curve(const kiln_detection_score *score,
+                                                const kiln_score_query *query,
+                                                double precision[KILN_RECALLS]);
+
+/**
+ * Print what was counted: COCO's twelve numbers, or VOC's, then each class's. `names` of the classes may be NULL. `write` receives
+ * a line at a time, with its newline.
+ */
+KILN_API kiln_status kiln_detection_score_print(const kiln_detection_score *score, const char *const *names,
+                                                void (*write)(void *user, const char *text), void *user);
 
 /* Running mean ------------------------------------------------------------------------------------------- */
 

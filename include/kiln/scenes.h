@@ -35,6 +35,13 @@ typedef struct kiln_scene_object {
     float area;      /* of what is inside its outline (COCO), else of the box */
 } kiln_scene_object;
 
+/** Something that a detector found. */
+typedef struct kiln_detection {
+    float box[4]; /* corners (x1, y1, x2, y2), in pixels of the picture unless said otherwise */
+    int class_index;
+    float score;
+} kiln_detection;
+
 /** A picture and what is in it. */
 typedef struct kiln_scene {
     const char *path; /* of the file; NULL: it is generated */
