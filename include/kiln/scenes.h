@@ -114,6 +114,28 @@ typedef struct kiln_shapes_params {
  */
 KILN_API kiln_status kiln_shapes_open(kiln_dataset **out, const kiln_shapes_params *params);
 
+/* Results ------------------------------------------------------------------------------------------------ */
+
+/** A detection as COCO's files of results hold it. */
+typedef struct kiln_result {
+    int64_t image_id, category_id; /* kiln_scene's id, kiln_dataset_class_id */
+    float box[4];                  /* corners; (x, y, width, height) in the file */
+    float score;
+} kiln_result;
+
+/** Write COCO's format of results, which its evaluator reads. Errors: ERROR_ARGUMENT for what is no number; the file's. */
+KILN_API kiln_status kiln_results_save(const char *path, const kiln_result *results, int64_t count);
+
+/**
+ * Read such a file.
+ * Owns:   *results is yours: kiln_results_free; NULL where there are none, and on failure.
+ * Errors: ERROR_FILE with line and column for bad JSON, with the place of a result that lacks something.
+ */
+KILN_API kiln_status kiln_results_load(kiln_result **results, int64_t *count, const char *path);
+
+/** Free results; NULL again. Accepts NULL. */
+KILN_API void kiln_results_free(kiln_result **results);
+
 #ifdef __cplusplus
 }
 #endif

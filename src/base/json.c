@@ -231,17 +231,30 @@ void kiln_json_add_text(struct kiln_text *to, const char *text)
     kiln_text_add(to, "\"");
 }
 
-void kiln_json_add_number(struct kiln_text *to, double value)
+/* In the fewest digits, at most `most`, that read back as it is, as a float or a double. */
+static void add_digits(struct kiln_text *to, double value, int most, bool is_float)
 {
     char digits[32];
     int precision = 1;
+    double back;
 
     if (!isfinite(value)) {
         kiln_text_add(to, "null");
         return;
     }
-    do
+    do {
         snprintf(digits, sizeof digits, "%.*g", precision, value);
-    while (strtod(digits, NULL) != value && ++precision <= 17);
+        back = is_float ? (double)strtof(digits, NULL) : strtod(digits, NULL);
+    } while (back != value && ++precision <= most);
     kiln_text_add(to, "%s", digits);
+}
+
+void kiln_json_add_number(struct kiln_text *to, double value)
+{
+    add_digits(to, value, 17, false);
+}
+
+void kiln_json_add_float(struct kiln_text *to, float value)
+{
+    add_digits(to, (double)value, 9, true);
 }

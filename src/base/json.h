@@ -70,7 +70,8 @@ bool kiln_json_truth(const struct kiln_json *item, bool *out);
 /** Append a text in quotes. Bytes from 0x80 on are UTF-8 and stay as they are. */
 void kiln_json_add_text(struct kiln_text *to, const char *text);
 
-/** Append a number in the fewest digits that read back as the same double; null for what is no number or infinite. */
+/** Append a number in the fewest digits that read back as the same double, or float; null for what is no number or infinite. */
 void kiln_json_add_number(struct kiln_text *to, double value);
+void kiln_json_add_float(struct kiln_text *to, float value);
 
 #endif
