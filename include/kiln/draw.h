@@ -1,5 +1,5 @@
 /*
- * draw.h - pictures of what training did: learning curves, sheets of pictures, confusion matrices.
+ * draw.h - pictures of what training did: learning curves, sheets of pictures, confusion matrices, boxes on pictures.
  *
  * The path's ending says the format: .png (two pixels to a point, so that it is sharp on fine screens) or .svg. A picture
  * replaces an old file in one step. Colours are told apart by colour-blind readers, and nothing is said by colour alone.
@@ -80,6 +80,32 @@ typedef struct kiln_matrix_params {
  */
 KILN_API kiln_status kiln_draw_confusion(const char *path, const kiln_confusion *c,
                                          const kiln_matrix_params *params);
+
+/* Boxes on a picture ------------------------------------------------------------------------------------- */
+
+/** The colour of a class, 0xRRGGBB: one of Okabe and Ito's seven, which colour-blind readers tell apart, then others. */
+KILN_API unsigned kiln_class_colour(int class_index);
+
+typedef struct kiln_boxes_params {
+    const char *const *names; /* of the classes; NULL, or NULL among them: their numbers */
+    int classes;
+    const kiln_scene_object *objects; /* what is there, drawn dashed and white below what was found */
+    int object_count;
+    double
+        zoom; /* pixels to a pixel of the picture; 0: a whole number, so that the longer side has 640 or more */
+    bool no_text; /* no names and scores */
+} kiln_boxes_params;
+
+/**
+ * Draw what a detector found onto a picture: a box in its class's colour, with name and score. The highest scores lie on top. What is
+ * no box of finite numbers is not drawn.
+ *
+ * Shape:   U8 [H, W] or [H, W, C], or F32 [H, W] or [C, H, W] from 0 to 1 as datasets hold it; C is 1 or 3, and may follow
+ *          a leading 1. Boxes are in its pixels.
+ * Errors:  ERROR_SHAPE for what is no such picture.
+ */
+KILN_API kiln_status kiln_draw_boxes(const char *path, const kiln_array *picture, const kiln_detection *found,
+                                     int count, const kiln_boxes_params *params);
 
 #ifdef __cplusplus
 }

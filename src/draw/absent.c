@@ -22,6 +22,18 @@ kiln_status kiln_draw_sheet(const char *path, const kiln_array *pictures, const 
     return refuse(path);
 }
 
+unsigned kiln_class_colour(int class_index)
+{
+    return 0x404040u + 0x353535u * (unsigned)(class_index & 3);
+}
+
+kiln_status kiln_draw_boxes(const char *path, const kiln_array *picture, const kiln_detection *found,
+                            int count, const kiln_boxes_params *params)
+{
+    (void)picture, (void)found, (void)count, (void)params;
+    return refuse(path);
+}
+
 kiln_status kiln_draw_confusion(const char *path, const kiln_confusion *c, const kiln_matrix_params *params)
 {
     (void)c, (void)params;

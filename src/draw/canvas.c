@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 enum { PIXELS = 2, LARGEST = 32767 }; /* pixels to a point; pixels of a side that cairo can draw */
 
@@ -146,33 +147,16 @@ void kiln_canvas_font(struct kiln_canvas *c, double size, bool bold)
     cairo_set_font_size(c->cairo, size);
 }
 
-/* Bytes of the well-formed character at text; 0 where there is none. */
-static int character_bytes(const unsigned char *text)
-{
-    const int bytes = text[0] < 0x80                      ? 1
-                      : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
-                      : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
-                      : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
-                                                          : 0;
-    const bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
-    const bool surrogate = text[0] == 0xed && text[1] >= 0xa0, past = text[0] == 0xf4 && text[1] >= 0x90;
-
-    for (int i = 1; i < bytes; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    return overlong || surrogate || past ? 0 : bytes;
-}
-
 /* Cairo refuses the whole page for one bad byte: copy what is text, up to TEXT_BYTES. */
 static const char *clean(char *copy, const char *text)
 {
     size_t count = 0;
 
     while (*text && count < TEXT_BYTES - 4) {
-        const int bytes = character_bytes((const unsigned char *)text);
+        const size_t bytes = kiln_utf8_bytes(text, 4); /* a zero ends it before */
         if (bytes == 0)
             copy[count++] = '?';
-        for (int i = 0; i < bytes; i++)
+        for (size_t i = 0; i < bytes; i++)
             copy[count++] = text[i];
         text += bytes ? bytes : 1;
     }

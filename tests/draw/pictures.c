@@ -1,40 +1,11 @@
 /* pictures.c - charts, sheets and matrices: the right size and ink, and no input that breaks them. */
 #include <kiln/draw.h>
 
-#include <cairo.h>
 #include <math.h>
 
-#include "base/folder.h"
+#include "look.h"
 
 TestSuite(draw, .init = enter_folder, .fini = leave_folder);
-
-/* Looking at pictures ------------------------------------------------------------------------------------ */
-
-static cairo_surface_t *open_png(const char *path)
-{
-    cairo_surface_t *s = cairo_image_surface_create_from_png(path);
-    cr_assert_eq(cairo_surface_status(s), CAIRO_STATUS_SUCCESS, "%s", path);
-    return s;
-}
-
-static unsigned pixel(cairo_surface_t *s, int x, int y)
-{
-    const unsigned char *row =
-        cairo_image_surface_get_data(s) + (ptrdiff_t)y * cairo_image_surface_get_stride(s);
-    uint32_t value;
-    memcpy(&value, row + 4 * (ptrdiff_t)x, 4);
-    return value & 0xffffff;
-}
-
-/* How many pixels have this very colour. */
-static int count_ink(cairo_surface_t *s, unsigned colour)
-{
-    int count = 0;
-    for (int y = 0; y < cairo_image_surface_get_height(s); y++)
-        for (int x = 0; x < cairo_image_surface_get_width(s); x++)
-            count += pixel(s, x, y) == colour;
-    return count;
-}
 
 static void expect_svg(const char *path)
 {
