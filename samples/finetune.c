@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MOST_OUTPUTS = 16 };
 
@@ -17,22 +16,19 @@ enum { MOST_OUTPUTS = 16 };
             goto out;          \
     } while (0)
 
-/* What the model's last layer, a matrix product, sees of an image. The model becomes a part of net, its parameters under their names. */
-static kiln_tensor features_of(kiln_graph *net, kiln_graph *model, kiln_tensor image)
+/* What the model's last layer sees of an image. The model becomes a part of net, its parameters under their names. */
+static kiln_tensor features_of(kiln_graph *net, const kiln_graph *model, kiln_tensor image)
 {
-    kiln_tensor t = kiln_graph_output(model, 0), out[MOST_OUTPUTS];
-    const kiln_node *n;
+    kiln_tensor out[MOST_OUTPUTS] = {KILN_NONE};
 
-    while ((n = kiln_node_of(model, t)) && n->inputs && strcmp(n->op->name, "matmul"))
-        t = n->in[0];
-    if (!n || !n->inputs || kiln_graph_input_count(model) > 1 ||
-        kiln_graph_output_count(model) >= MOST_OUTPUTS) {
+    if (kiln_graph_input_count(model) == 1 && kiln_graph_output_count(model) <= MOST_OUTPUTS)
+        kiln_call(net, model, &image, out);
+    const kiln_tensor features = kiln_nn_features(net, out[0]);
+    if (kiln_tensor_shape(net, features).rank != 2) {
         fprintf(stderr, "wanted a model of one input, whose output is that of a matrix product\n");
         return KILN_NONE;
     }
-    kiln_output(model, "features", n->in[0]);
-    kiln_call(net, model, &image, out);
-    return out[kiln_graph_output_count(model) - 1];
+    return features;
 }
 
 /* The data, and the classes it has; the last 1 in 5 pictures of a random order judges. */

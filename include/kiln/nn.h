@@ -233,6 +233,14 @@ KILN_API kiln_tensor kiln_nn_encoder_layer(kiln_graph *g, kiln_tensor x,
 KILN_API kiln_tensor kiln_nn_decoder_layer(kiln_graph *g, kiln_tensor x, kiln_tensor memory,
                                            const kiln_nn_transformer_params *params);
 
+/**
+ * What the last layer of a network sees: the first operand of the last matrix product or convolution that `y` is computed from, along
+ * each operator's first input that is computed itself. Another head goes on from there; the old one is then needed by nothing.
+ *
+ * Shape: as that operator takes it: [N, features], or maps [N, C, sizes]. KILN_NONE, and no error, where there is no such layer.
+ */
+KILN_API kiln_tensor kiln_nn_features(const kiln_graph *g, kiln_tensor y);
+
 #ifdef __cplusplus
 }
 #endif
