@@ -132,6 +132,59 @@ def test_training(folder):
     assert rows[0].startswith("step,epoch,seconds,loss,accuracy") and len(rows) > 8, rows[0]
 
 
+def write_classes(folder, labels, rows):
+    """Bars of these widths as pictures in folders of their classes."""
+    for label in labels:
+        (folder / f"wide{label}").mkdir(parents=True)
+        for row in range(rows):
+            values = bar(label)
+            write_png(folder / f"wide{label}/{row}.png", [values[28 * y:28 * (y + 1)] for y in range(28)])
+
+
+def accuracy_of(done):
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["test_accuracy"]
+
+
+def test_training_goes_on_from_a_model(folder):
+    write_data(folder)
+    learned = accuracy_of(kiln("train", "lenet", "--data", folder, "--out", folder / "a", "--epochs", 6, "--batch", 32, "--json"))
+    model = folder / "a/lenet.onnx"
+    done = kiln("train", model, "--data", folder, "--out", folder / "b", "--batch", 32, "--freeze", "conv*",
+                "--rates", "dense1*=0.1", "--json")
+    assert accuracy_of(done) >= learned, (learned, done.stdout)
+    assert not (folder / "b/lenet.safetensors").exists() and (folder / "b/lenet.onnx").stat().st_size > 0
+    again = accuracy_of(kiln("train", model, "--data", folder, "--out", folder / "b", "--epochs", 6, "--resume", "--batch", 32,
+                             "--freeze", "conv*", "--rates", "dense1*=0.1", "--json"))
+    assert again >= learned, (learned, again)
+
+    # Other classes, twice: the second new head stands on what the first one saw
+    write_classes(folder / "c", (1, 5, 9), 30)
+    for start, out, classes in ((model, "d", 3), (folder / "d/lenet.onnx", "e", 3)):
+        done = kiln("train", start, "--data", folder / "c", "--out", folder / out, "--head", "--freeze", "*", "--epochs", 20,
+                    "--batch", 16, "--rate", 0.01, "--json")
+        assert accuracy_of(done) > 0.9, done.stdout
+        shapes = kiln("inspect", folder / out / "lenet.onnx", "--weights").stdout
+        assert "[batch, 3]" in shapes and ("head2.weight" if out == "e" else "head.weight") in shapes, shapes
+        assert "dense3" not in shapes and ("head.weight" not in shapes or out == "d"), shapes
+
+
+def test_training_of_what_does_not_fit(folder):
+    write_data(folder)
+    write_classes(folder / "c", (1, 9), 10)
+    assert kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--batch", 32, "--epochs", 1).returncode == 0
+    model, to = folder / "out/lenet.onnx", ("--out", folder / "to")
+    expect_failure(kiln("train", model, "--out", folder / "out"), 1, "would be written over itself")
+    expect_failure(kiln("train", folder / "none.onnx", *to), 1, "none.onnx")
+    expect_failure(kiln("train", model, *to, "--data", folder / "c"), 1, "has 2 classes: --head")
+    expect_failure(kiln("train", model, *to, "--data", folder / "nowhere"), 1, "nowhere")
+    expect_failure(kiln("train", model, *to, "--freeze", "cnv*"), 1, 'no parameter\'s name fits "cnv*"')
+    expect_failure(kiln("train", NETWORK, *to), 1, "the data's pictures are [1, 28, 28], the model wants")
+    expect_failure(kiln("train", model, *to, "--rates", "conv*"), 2, '--rates "conv*"')
+    expect_failure(kiln("train", model, *to, "--rates", "conv*=x"), 2, '--rates "conv*=x"')
+    expect_failure(kiln("train", "lenet", *to, "--head"), 2, "--head is of a model")
+
+
 def test_same_seed_gives_the_same_bits_with_any_number_of_threads(folder):
     write_data(folder)
     weights = []
@@ -562,15 +615,11 @@ def test_samples_of_onnx(folder):
 
     write_data(folder)
     assert kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 1, "--batch", 32).returncode == 0
-    for name, label in (("narrow", 1), ("wide", 8)):
-        (folder / "bars" / name).mkdir(parents=True)
-        for i in range(20):
-            values = bar(label)
-            write_png(folder / f"bars/{name}/{i}.png", [values[28 * row:28 * (row + 1)] for row in range(28)])
+    write_classes(folder / "bars", (1, 8), 20)
     model, bars, out = folder / "out/lenet.onnx", folder / "bars", folder / "tuned.onnx"
     done = sample("finetune", model, bars, 10, out)
     assert done.returncode == 0 and "2 classes" in done.stdout and "validation accuracy 1.0" in done.stderr, done
-    for label, name in enumerate(("narrow", "wide")):
+    for label, name in enumerate(("wide1", "wide8")):
         done = sample("run_onnx", out, bars / name / "0.png")
         assert done.returncode == 0 and f"class {label}, score " in done.stdout, done
     expect_failure(sample("finetune", model, bars, 1, folder / "none/a.onnx"), 1, "none/a.onnx")

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "classifier.h"
 #include "commands.h"
 #include "config.h"
 #include "json.h"
@@ -100,7 +101,7 @@ static kiln_status build_transpose(struct work *w, int64_t n)
 static kiln_status build_lenet(struct work *w, kiln_tensor (*pick)(struct work *w))
 {
     const struct classifier_params params = {.image = KILN_SHAPE(1, 28, 28), .classes = 10};
-    const kiln_status status = classifier_create(&w->net, &params);
+    const kiln_status status = classifier_build(&w->net, &params);
 
     kiln_graph_destroy(&w->graph);
     w->graph = w->net.graph;

@@ -1,5 +1,6 @@
 /*
- * cmd_train.c - kiln train: a network learns to name pictures, from data to a file that others can run.
+ * cmd_train.c - kiln train: a network learns to name pictures, from data to a file that others can run. Somebody's ONNX model goes on
+ * learning from what it knows.
  *
  * Of the training pictures 1 in 30 is held out to watch how well training goes; the test pictures are looked at once, at the
  * end.
@@ -11,23 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "args.h"
+#include "arrays.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "classifier.h"
 #include "commands.h"
 #include "config.h"
 #include "json.h"
-#include "networks.h"
 #include "results.h"
 
 struct options {
-    struct args_list network;
+    struct args_list network, freeze, rates;
     const char *data, *out, *device;
     int64_t epochs, batch, shift;
     double rate, decay;
     uint64_t seed;
-    bool flip, resume, json;
+    bool flip, new_head, resume, json;
 };
 
 /* Everything a run holds. */
@@ -36,6 +39,9 @@ struct training {
     kiln_device *dev;
     kiln_dataset *whole, *train, *watched, *test;
     struct classifier net;
+    kiln_param_group group[2 * ARGS_MOST]; /* of --freeze, then of --rates */
+    char pattern[ARGS_MOST][256];          /* of --rates */
+    int groups;
     kiln_weights *weights;
     kiln_program *learn, *grade;
     struct results results;
@@ -47,13 +53,14 @@ struct training {
 /* What lies in the folder of results, as far as this build can make it. */
 enum { CHECKPOINT, WEIGHTS, MODEL, LOG, CURVES, SHEET, CONFUSION, PICTURE };
 
+/* A file that begins with '.' has the network's name before it. */
 static const struct artifact {
     const char *file, *what;
     bool made;
 } artifacts[] = {
     [CHECKPOINT] = {"checkpoint.safetensors", "all that --resume needs", KILN_HAVE_JSON},
-    [WEIGHTS] = {"lenet.safetensors", "the trained weights", KILN_HAVE_JSON},
-    [MODEL] = {"lenet.onnx", "the trained network, for 'kiln run' and others", KILN_HAVE_ONNX},
+    [WEIGHTS] = {".safetensors", "the trained weights", KILN_HAVE_JSON},
+    [MODEL] = {".onnx", "the trained network, for 'kiln run' and others", KILN_HAVE_ONNX},
     [LOG] = {"log.csv", "loss and accuracy by step", true},
     [CURVES] = {"curves.png", "the same drawn", KILN_HAVE_CAIRO},
     [SHEET] = {"sheet.png", "test pictures, and what the network takes them for", KILN_HAVE_CAIRO},
@@ -63,30 +70,94 @@ static const struct artifact {
 
 enum { ARTIFACTS = sizeof artifacts / sizeof *artifacts };
 
-/* The path of an artifact; NULL where this build cannot make it. */
+/* The path of an artifact; NULL where this build cannot make it. A model holds its weights itself. */
 static const char *path_of(const struct training *t, int artifact)
 {
-    return artifacts[artifact].made ? t->path[artifact] : NULL;
+    const bool made = artifacts[artifact].made && !(artifact == WEIGHTS && t->net.model);
+    return made ? t->path[artifact] : NULL;
+}
+
+static bool is_model(const struct training *t)
+{
+    return strcmp(t->o.network.item[0], "lenet") != 0;
 }
 
 /* Preparing ---------------------------------------------------------------------------------------------- */
 
+/* What a network's files are called: lenet, or the model's file without folder and ending. */
+static void name_network(const struct training *t, char *name, size_t bytes)
+{
+    const char *path = t->o.network.item[0], *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    const char *dot = strrchr(file, '.');
+    snprintf(name, bytes, "%.*s", (int)(dot && dot > file ? dot - file : (ptrdiff_t)strlen(file)), file);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static kiln_status name_artifacts(struct training *t)
 {
+    char name[256];
+
+    name_network(t, name, sizeof name);
     if (mkdir(t->o.out, 0777) && errno != EEXIST)
         return kiln_fail(KILN_ERROR_FILE, "%s: cannot make the folder: %s", t->o.out, strerror(errno));
     for (int i = 0; i < ARTIFACTS; i++) {
-        const int length = snprintf(t->path[i], sizeof t->path[i], "%s/%s", t->o.out, artifacts[i].file);
+        const char *file = artifacts[i].file;
+        const int length =
+            snprintf(t->path[i], sizeof t->path[i], "%s/%s%s", t->o.out, file[0] == '.' ? name : "", file);
         if (length >= (int)sizeof t->path[i])
             return kiln_fail(KILN_ERROR_ARGUMENT, "%s: the name is too long", t->o.out);
     }
+    if (is_model(t) && is_same(t->o.network.item[0], t->path[MODEL]))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "%s would be written over itself: --out another folder",
+                         t->path[MODEL]);
     return KILN_OK;
+}
+
+/* Whether DIR/NAME is there. */
+static bool is_there(const char *dir, const char *name)
+{
+    char path[1200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Pictures as the model takes them, in folders of classes: of both sets, or of one, of which 1 in 5 pictures becomes the test set. */
+static kiln_status open_folders(struct training *t)
+{
+    const char *dir = t->o.data;
+    const kiln_image_params as = {.shape = classifier_picture(&t->net)};
+    const bool two = is_there(dir, "train") && is_there(dir, "test");
+    char path[2][1200];
+    kiln_dataset *all = NULL, *parts[2];
+    kiln_status status;
+
+    snprintf(path[0], sizeof path[0], two ? "%s/train" : "%s", dir);
+    snprintf(path[1], sizeof path[1], "%s/test", dir);
+    if (two) {
+        status = kiln_image_folder_open(&t->whole, path[0], &as);
+        return status ? status : kiln_image_folder_open(&t->test, path[1], &as);
+    }
+    status = kiln_image_folder_open(&all, path[0], &as);
+    if (!status && !(status = kiln_dataset_split(parts, all, (const double[]){0.8, 0.2}, 2, 1))) {
+        t->whole = parts[0];
+        t->test = parts[1];
+    }
+    kiln_dataset_close(&all);
+    return status;
 }
 
 static kiln_status open_sets(struct training *t)
 {
     kiln_status status;
 
+    if (t->o.data && is_model(t) && !is_there(t->o.data, "train-images-idx3-ubyte") &&
+        !is_there(t->o.data, "train-images-idx3-ubyte.gz"))
+        return open_folders(t);
     if (t->o.data) {
         status = kiln_mnist_open(&t->whole, t->o.data, KILN_SPLIT_TRAIN);
         return status ? status : kiln_mnist_open(&t->test, t->o.data, KILN_SPLIT_TEST);
@@ -121,12 +192,15 @@ static kiln_status build(struct training *t)
         .rate = t->o.rate,
         .steps = (double)(t->o.epochs * batches),
         .decay = t->o.decay,
+        .new_head = t->o.new_head,
+        .groups = t->group,
+        .group_count = t->groups,
     };
     const struct classifier *c = &t->net;
     kiln_status status;
 
-    if ((status = classifier_create(&t->net, &params)) ||
-        (status = kiln_weights_create(&t->weights, c->graph, &(kiln_weights_params){.seed = t->o.seed})))
+    if ((status = classifier_build(&t->net, &params)) ||
+        (status = classifier_start(c, t->o.seed, &t->weights)))
         return status;
     status = kiln_program_create(&t->learn, t->dev, c->graph, t->weights,
                                  &(kiln_program_params){.train = true,
@@ -237,13 +311,14 @@ static kiln_status run(struct training *t)
 
     if ((status = name_artifacts(t)) ||
         (status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o.device})) ||
+        (is_model(t) && (status = classifier_read(&t->net, t->o.network.item[0]))) ||
         (status = open_data(t)) || (status = build(t)))
         return status;
     fprintf(stderr,
-            "lenet on %s: %" PRId64 " pictures to learn from, %" PRId64 " held out, %" PRId64
-            " to test: %s\n",
-            kiln_device_get_info(t->dev)->title, kiln_dataset_rows(t->train), kiln_dataset_rows(t->watched),
-            kiln_dataset_rows(t->test), t->o.data ? t->o.data : "generated digits, no handwriting");
+            "%s on %s: %" PRId64 " pictures to learn from, %" PRId64 " held out, %" PRId64 " to test: %s\n",
+            t->o.network.item[0], kiln_device_get_info(t->dev)->title, kiln_dataset_rows(t->train),
+            kiln_dataset_rows(t->watched), kiln_dataset_rows(t->test),
+            t->o.data ? t->o.data : "generated digits, no handwriting");
     if ((status = learn(t)) || (status = show(t)))
         return status;
     t->seconds = kiln_seconds() - began;
@@ -280,7 +355,7 @@ static void print_json(const struct training *t)
     struct json j = {0};
 
     json_open(&j, NULL, '{');
-    json_text(&j, "network", "lenet");
+    json_text(&j, "network", t->o.network.item[0]);
     json_text(&j, "data", t->o.data ? t->o.data : "generated");
     json_text(&j, "device", kiln_device_get_info(t->dev)->name);
     json_number(&j, "epochs", (double)t->o.epochs);
@@ -295,28 +370,57 @@ static void print_json(const struct training *t)
     json_close(&j);
 }
 
+/* Patterns of --freeze, and of --rates with their factors. */
+static bool take_groups(struct training *t)
+{
+    const struct options *o = &t->o;
+
+    for (int i = 0; i < o->freeze.count; i++)
+        t->group[t->groups++] = (kiln_param_group){.match = o->freeze.item[i], .frozen = true};
+    for (int i = 0; i < o->rates.count; i++) {
+        char *end;
+        const char *number = arrays_split(o->rates.item[i], t->pattern[i], sizeof t->pattern[i]);
+        const double rate = strtod(number, &end);
+        if (!t->pattern[i][0] || end == number || *end || !(rate > 0)) {
+            args_wrong("train", "--rates \"%s\": wanted PATTERN=X, a factor above 0", o->rates.item[i]);
+            return false;
+        }
+        t->group[t->groups++] = (kiln_param_group){.match = t->pattern[i], .rate = rate};
+    }
+    return true;
+}
+
 int cmd_train(int argc, char **argv)
 {
-    struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .rate = 4e-3, .decay = 1e-2}};
+    struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .decay = 1e-2}};
     struct options *o = &t.o;
     const struct args args = {
         .command = "train",
-        .operands = "lenet",
+        .operands = "lenet | MODEL.onnx",
         .least = 1,
         .most = 1,
         .given = &o->network,
         .about =
             "Train a network to name pictures, and write it to a folder with what shows how well it does it.\n"
+            "A model goes on from what it has learned, on all its parameters or those that are left to learn.\n"
             "Ctrl-C stops after a step and keeps what was learned: --resume goes on.",
         .options =
             (const struct args_option[]){
                 {"data", "DIR", ARGS_TEXT, &o->data,
-                 "the files of MNIST or Fashion-MNIST; without it: generated digits"},
+                 "the files of MNIST or Fashion-MNIST; without it: generated digits. Of a model also pictures in "
+                 "folders of classes, CLASS/NAME.png, or train/CLASS/.. and test/CLASS/.."},
                 {"out", "DIR", ARGS_TEXT, &o->out, "the folder for the results (default: out)"},
                 {"epochs", "N", ARGS_COUNT, &o->epochs, "passes over the pictures (default: 4)"},
                 {"batch", "N", ARGS_COUNT, &o->batch, "pictures a step (default: 64)"},
-                {"rate", "X", ARGS_NUMBER, &o->rate, "the highest learning rate (default: 0.004)"},
+                {"rate", "X", ARGS_NUMBER, &o->rate,
+                 "the highest learning rate (default: 0.004, of a model 0.001)"},
                 {"decay", "X", ARGS_NUMBER, &o->decay, "weight decay (default: 0.01)"},
+                {"freeze", "PATTERN", ARGS_LIST, &o->freeze,
+                 "parameters of such names stay as they are; * and ? match"},
+                {"rates", "PATTERN=X", ARGS_LIST, &o->rates,
+                 "those learn at X times the rate, as in 'conv*=0.1'"},
+                {"head", NULL, ARGS_FLAG, &o->new_head,
+                 "of a model: another last layer, of as many classes as the data has"},
                 {"shift", "N", ARGS_COUNT, &o->shift, "move pictures at random by up to N pixels"},
                 {"flip", NULL, ARGS_FLAG, &o->flip, "mirror pictures at random: clothes, not digits"},
                 {"seed", "N", ARGS_SEED, &o->seed, "other seeds, other starts and orders (default: 0)"},
@@ -330,8 +434,15 @@ int cmd_train(int argc, char **argv)
 
     if (!args_parse(&args, argc, argv, &code))
         return code;
-    if (strcmp(o->network.item[0], "lenet") != 0)
-        return args_wrong("train", "there is no network \"%s\", only lenet", o->network.item[0]);
+    if (is_model(&t) && !arrays_ends_with(o->network.item[0], ".onnx"))
+        return args_wrong("train", "there is no network \"%s\", only lenet and ONNX models",
+                          o->network.item[0]);
+    if (!is_model(&t) && o->new_head)
+        return args_wrong("train", "--head is of a model; lenet has no other");
+    if (!take_groups(&t))
+        return ARGS_WRONG;
+    if (o->rate == 0)
+        o->rate = is_model(&t) ? 1e-3 : 4e-3;
     status = run(&t);
     if (!status && o->json)
         print_json(&t);

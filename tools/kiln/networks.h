@@ -21,23 +21,4 @@ kiln_tensor vision_transformer(kiln_graph *g, kiln_tensor picture, int classes);
  */
 kiln_tensor translator(kiln_graph *g, kiln_tensor source, kiln_tensor target, int symbols);
 
-/** A picture classifier under training, and the same network for use: images to probabilities. */
-struct classifier {
-    kiln_graph *graph;
-    kiln_tensor image, label, scores, loss, accuracy, step;
-    kiln_graph *deployed;
-};
-
-struct classifier_params {
-    kiln_shape image; /* one picture, [C, H, W] */
-    int classes;
-    double rate;  /* the highest one; 0: constant Adam at 1e-3 */
-    double steps; /* that training will take: the rate falls to 0 by then */
-    double decay;
-};
-
-/** Errors: the graphs' failures; both graphs are NULL then. */
-kiln_status classifier_create(struct classifier *out, const struct classifier_params *params);
-void classifier_destroy(struct classifier *c);
-
 #endif

@@ -4,7 +4,7 @@
 
 #include <kiln/kiln.h>
 
-#include "networks.h"
+#include "classifier.h"
 
 /** The test set, judged. Zero-initialise; free with results_finish. */
 struct results {
