@@ -220,6 +220,22 @@ KILN_API kiln_status kiln_tokenizer_encode_all(const kiln_tokenizer *t, const ki
 
 KILN_API void kiln_sequences_free(kiln_sequences *s);
 
+/* Generated pairs ---------------------------------------------------------------------------------------- */
+
+typedef struct kiln_dates_params {
+    int64_t rows;  /* 0 means 10,000 */
+    uint64_t seed; /* other seeds, other rows */
+    bool unseen; /* of the days that no other rows have, one in sixteen: to judge what learned from others */
+} kiln_dates_params;
+
+/**
+ * Append dates as people write them in English, German, French, Spanish, Italian, Dutch and Portuguese ("Mittwoch, den 3. März
+ * 2021", "3/9/21"), and the same as ISO 8601 has them ("2021-03-03"), days of 1900 to 2099; for machines that have no data at
+ * hand. No text has two readings. Row i depends on seed, i and `unseen` alone.
+ */
+KILN_API kiln_status kiln_dates_generate(kiln_texts *written, kiln_texts *iso,
+                                         const kiln_dates_params *params);
+
 #ifdef __cplusplus
 }
 #endif
