@@ -1,5 +1,5 @@
 /*
- * draw.h - pictures of what training did: learning curves, sheets of pictures, confusion matrices, boxes on pictures.
+ * draw.h - pictures of what training did: learning curves, sheets of pictures, confusion matrices, boxes on pictures, maps.
  *
  * The path's ending says the format: .png (two pixels to a point, so that it is sharp on fine screens) or .svg. A picture
  * replaces an old file in one step. Colours are told apart by colour-blind readers, and nothing is said by colour alone.
@@ -106,6 +106,23 @@ typedef struct kiln_boxes_params {
  */
 KILN_API kiln_status kiln_draw_boxes(const char *path, const kiln_array *picture, const kiln_detection *found,
                                      int count, const kiln_boxes_params *params);
+
+/* Heat --------------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_heat_params {
+    const char *title, *row_label, *column_label;
+    const char *const *rows, *const *columns; /* names; NULL, or NULL among them: their numbers */
+    double low, high; /* what is white and what is blue; equal: the least and the greatest value */
+    double cell;      /* points of a side; 0: so that all are about a page */
+} kiln_heat_params;
+
+/**
+ * Draw a matrix as a map, a cell a value, as of attention: what each row gives to each column. A scale says what tints mean.
+ * Shape:   F32 [rows, columns], at least one of each. What is no number is grey.
+ * Errors:  ERROR_SHAPE, ERROR_TYPE.
+ */
+KILN_API kiln_status kiln_draw_heat(const char *path, const kiln_array *values,
+                                    const kiln_heat_params *params);
 
 #ifdef __cplusplus
 }

@@ -39,3 +39,9 @@ kiln_status kiln_draw_confusion(const char *path, const kiln_confusion *c, const
     (void)c, (void)params;
     return refuse(path);
 }
+
+kiln_status kiln_draw_heat(const char *path, const kiln_array *values, const kiln_heat_params *params)
+{
+    (void)values, (void)params;
+    return refuse(path);
+}

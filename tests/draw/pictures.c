@@ -161,6 +161,54 @@ Test(draw, a_matrix_of_many_classes_still_fits)
     kiln_confusion_destroy(&c);
 }
 
+/* Heat --------------------------------------------------------------------------------------------------- */
+
+Test(draw, a_map_is_white_where_least_and_blue_where_greatest)
+{
+    float cells[] = {0, 0.25f, 1, NAN, 0, 1};
+    const char *const rows[] = {"first", NULL}, *const columns[] = {"a", "a long name of a column", "\xff"};
+    const kiln_array values = {.data = cells, .shape = KILN_SHAPE(2, 3)};
+    cairo_surface_t *s;
+
+    cr_assert_eq(kiln_draw_heat(in_folder("h.png"), &values, &(kiln_heat_params){.cell = 40}), KILN_OK);
+    s = open_png(in_folder("h.png"));
+    const int blue = count_ink(s, 0x0072b2), pale = count_ink(s, 0xbfdcec), grey = count_ink(s, 0xe8eaed);
+    cr_expect(blue > 2 * 6000 && blue < 2 * 6400 + 400, "%d are blue", blue);
+    cr_expect(pale > 6000 && pale < 6500, "%d are a quarter blue", pale);
+    cr_expect(grey > 6000 && grey < 6500, "%d are grey", grey);
+    cairo_surface_destroy(s);
+    const kiln_heat_params named = {.title = "title",
+                                    .row_label = "rows",
+                                    .column_label = "columns",
+                                    .rows = rows,
+                                    .columns = columns,
+                                    .high = 2};
+    cr_assert_eq(kiln_draw_heat(in_folder("h.png"), &values, &named), KILN_OK);
+    s = open_png(in_folder("h.png"));
+    int half = 0; /* 1 of 2: each channel half way, rounded either way */
+    for (unsigned i = 0; i < 8; i++)
+        half += count_ink(s, 0x7fb8d8 + ((i & 1) << 16) + ((i >> 1 & 1) << 8) + (i >> 2));
+    cr_expect(half > 1000, "%d are half blue", half);
+    cairo_surface_destroy(s);
+    cr_assert_eq(kiln_draw_heat(in_folder("h.svg"), &values, &named), KILN_OK);
+    expect_svg(in_folder("h.svg"));
+}
+
+Test(draw, a_map_has_rows_and_columns_of_floats)
+{
+    static float cells[4];
+    const kiln_array none = {.data = cells, .shape = KILN_SHAPE(0, 2)},
+                     row = {.data = cells, .shape = KILN_SHAPE(4)},
+                     wide = {.data = cells, .type = KILN_F64, .shape = KILN_SHAPE(1, 2)};
+    cr_expect_eq(kiln_draw_heat(in_folder("x.png"), &none, NULL), KILN_ERROR_SHAPE);
+    expect_line("has a cell at least", "no rows");
+    cr_expect_eq(kiln_draw_heat(in_folder("x.png"), &row, NULL), KILN_ERROR_SHAPE);
+    expect_line("a map is of rank 2", "a row");
+    cr_expect_eq(kiln_draw_heat(in_folder("x.png"), &wide, NULL), KILN_ERROR_TYPE);
+    expect_line("a map of f64", "doubles");
+    cr_expect_eq(count_files(), 0);
+}
+
 /* Refusals ----------------------------------------------------------------------------------------------- */
 
 static void expect_sheet_refused(kiln_type type, kiln_shape shape, kiln_status status, const char *line)

@@ -1,0 +1,116 @@
+/* map.c - what each token of a translation looks at in its source, as a picture. */
+#include "translate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct map {
+    struct trained trained;
+    kiln_device *dev;
+    struct net net;
+    kiln_program *program;
+    char *found;                          /* the model's own translation */
+    kiln_array source, target;            /* numbers: with the end; with the beginning and the end */
+    const char *rows[512], *columns[512]; /* tokens */
+};
+
+/* The texts' numbers; without a target the model translates. */
+static kiln_status number(struct map *m, const char *text, const char *target)
+{
+    const int longest = m->trained.config.longest;
+    struct translator t = {.trained = NULL};
+    kiln_status status = KILN_OK;
+    if (!target) {
+        status = open_translator(&t, m->dev, &m->trained, &(struct choice){.beams = 4, .penalty = 0.6});
+        if (!status)
+            status = translate(&t, &text, 1, &m->found);
+        close_translator(&t);
+        target = m->found;
+    }
+    if (!status)
+        status = kiln_tokenizer_encode(m->trained.source, text,
+                                       &(kiln_encode_params){.end = true, .most = longest}, &m->source);
+    return status
+               ? status
+               : kiln_tokenizer_encode(m->trained.target, target,
+                                       &(kiln_encode_params){.begin = true, .end = true, .most = longest + 1},
+                                       &m->target);
+}
+
+/* One teaching step without learning: how much each target token, as it was chosen, looked at each source token. */
+static kiln_status look(struct map *m, float *map, size_t room)
+{
+    const int64_t sources = m->source.shape.size[0], targets = m->target.shape.size[0] - 1;
+    int32_t length = (int32_t)sources;
+    kiln_status status = make_net(&m->net, m->trained.model, &m->trained.config, 0);
+    if (!status && !m->net.map.id) {
+        fprintf(stderr, "translate: a model of kind %s has no attention to look at\n",
+                m->trained.model->name);
+        status = KILN_ERROR_ARGUMENT;
+    }
+    if (!status)
+        status = kiln_program_create(&m->program, m->dev, m->net.graph, m->trained.weights,
+                                     &(kiln_program_params){.run = KILN_RUN(m->net.map)});
+    const struct {
+        kiln_tensor input;
+        void *data;
+        kiln_shape shape;
+    } inputs[] = {{m->net.source, m->source.data, KILN_SHAPE(1, sources)},
+                  {m->net.lengths, &length, KILN_SHAPE(1)},
+                  {m->net.given, m->target.data, KILN_SHAPE(1, targets)}};
+    for (int i = 0; i < 3 && !status; i++)
+        status = kiln_program_write(
+            m->program, inputs[i].input,
+            &(kiln_array){.data = inputs[i].data, .type = KILN_I32, .shape = inputs[i].shape});
+    if (!status)
+        status = kiln_program_run(m->program);
+    return status ? status
+                  : kiln_program_read(m->program, m->net.map, &(kiln_array){.data = map, .bytes = room});
+}
+
+static kiln_status draw(struct map *m, float *map, const char *path)
+{
+    const kiln_vocabulary *from = kiln_tokenizer_vocabulary(m->trained.source),
+                          *to = kiln_tokenizer_vocabulary(m->trained.target);
+    const int64_t sources = m->source.shape.size[0], targets = m->target.shape.size[0] - 1;
+    const int32_t *source = m->source.data, *target = m->target.data;
+    for (int64_t i = 0; i < sources; i++)
+        m->columns[i] = kiln_vocabulary_token(from, source[i]);
+    for (int64_t i = 0; i < targets; i++)
+        m->rows[i] = kiln_vocabulary_token(to, target[i + 1]);
+    return kiln_draw_heat(path, &(kiln_array){.data = map, .shape = KILN_SHAPE(targets, sources)},
+                          &(kiln_heat_params){.title = "What each token looks at",
+                                              .row_label = "translation",
+                                              .column_label = "source",
+                                              .rows = m->rows,
+                                              .columns = m->columns,
+                                              .high = 1});
+}
+
+kiln_status draw_map(const char *dir, const char *text, const char *target, const char *path)
+{
+    struct map m = {.found = NULL};
+    float *map = NULL;
+    kiln_status status;
+    TRY(status = load_trained(&m.trained, dir));
+    TRY(status = kiln_device_open(&m.dev, NULL));
+    TRY(status = number(&m, text, target));
+    const size_t room = (size_t)(m.source.shape.size[0] * m.target.shape.size[0]) * sizeof *map;
+    map = malloc(room);
+    TRY(status = map && m.source.shape.size[0] < 512 && m.target.shape.size[0] < 512 ? KILN_OK
+                                                                                     : KILN_ERROR_MEMORY);
+    TRY(status = look(&m, map, room));
+    TRY(status = draw(&m, map, path));
+    printf("%s: %s\n", path, target ? target : m.found);
+out:
+    free(map);
+    free(m.found);
+    kiln_array_free(&m.source);
+    kiln_array_free(&m.target);
+    kiln_program_destroy(&m.program);
+    kiln_graph_destroy(&m.net.graph);
+    free_trained(&m.trained);
+    kiln_device_close(&m.dev);
+    return status;
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""translate.py KILN SAMPLES_DIR - the sample that translates, from training to pictures and ONNX, at small settings on each device
+of KILN_TEST_DEVICES; prints TAP."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+
+KILN, TRANSLATE = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve() / "translate"
+NAMES = {"lavapipe": "vulkan:llvmpipe", "swiftshader": "vulkan:SwiftShader"}
+SMALL = ["--rows", 200, "--steps", 6, "--every", 3, "--batch", 16, "--width", 16, "--layers", 1, "--heads", 2, "--hidden", 32,
+         "--longest", 40]
+DATE = "Mittwoch, den 3. März 2021"
+
+
+def translate(*arguments, folder=None, text=None, code=0):
+    done = subprocess.run([TRANSLATE, *map(str, arguments)], cwd=folder, input=text, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=600)
+    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stdout}{done.stderr}"
+    return done
+
+
+def waits(text):
+    """Tokens and waits of each translation that was timed."""
+    return [(int(a), int(b)) for a, b in re.findall(r"(\d+) tokens, [0-9.]+ ms, (\d+) wait", text)]
+
+
+def learn_and_translate(folder, model):
+    done = translate("train", "--model", model, "--out", "m", *SMALL, folder=folder)
+    losses = [float(x) for x in re.findall(r"check pairs ([0-9.]+)", done.stdout)]
+    assert len(losses) == 2 and losses[1] < losses[0] and "of 1000 exact" in done.stdout, done.stdout
+
+    # The first translation of a size also tries the kernels; from the second on the host waits once, however many tokens there are.
+    for how in ([], ["--beams", 3], ["--temperature", 0.7, "--top-k", 5]):
+        done = translate("run", "m", DATE, DATE, DATE, *how, folder=folder)
+        counted = waits(done.stdout)
+        assert len(counted) == 3, done.stdout
+        for tokens, count in counted[1:]:
+            assert count == 1, f"{model} {how}: {count} waits for {tokens} tokens"
+        lines = done.stdout.splitlines()
+        assert "--temperature" in how or lines[0] == lines[2] == lines[4], done.stdout
+    return done
+
+
+def test_models(folder):
+    for model in ("lstm", "gru", "transformer"):
+        learn_and_translate(folder, model)
+        picture = folder / f"{model}.png"
+        if model == "lstm":
+            assert "no attention" in translate("map", "m", DATE, "--picture", picture, folder=folder, code=1).stderr
+        else:
+            translate("map", "m", DATE, "--target", "2021-03-03", "--picture", picture, folder=folder)
+            assert picture.read_bytes()[:4] == b"\x89PNG"
+        translate("export", "m", f"{model}.onnx", folder=folder)
+        assert (folder / f"{model}.onnx").stat().st_size > 1000
+
+    (folder / "in.txt").write_text(f"{DATE}\n3/9/21\n\n")
+    done = translate("run", "m", "--file", "in.txt", folder=folder)
+    assert len(done.stdout.splitlines()) == 3 and "3 texts" in done.stderr, done
+    typed = translate("run", "m", folder=folder, text=f"{DATE}\n3/9/21\n").stdout
+    assert len(waits(typed)) == 2, typed
+    assert "of 1000 exact" in translate("test", "m", folder=folder).stdout
+
+
+def test_pairs_of_a_table(folder):
+    (folder / "pairs.tsv").write_text("".join(f"one {word}\tein {word}\tsource\n" for word in "abcdefgh" * 10))
+    done = translate("train", "--data", "pairs.tsv", "--model", "gru", "--out", "t", *SMALL, folder=folder)
+    assert "72 pairs to learn from, 4 to watch by, 4 to judge by" in done.stdout, done.stdout
+
+
+def test_wrong_calls(folder):
+    for call, code, text in ((["--width", "3"], 2, "even width"), (["--modle", "gru"], 2, "--modle"), (["--model", "cnn"], 2, "cnn"),
+                             (["--steps", "few"], 2, "--steps wants a number"), (["--data", "none.tsv"], 1, "none.tsv"),
+                             (["--data", str(folder)], 1, "train.en")):
+        done = translate("train", *call, folder=folder, code=code)
+        assert text in done.stderr, (call, done.stderr)
+    assert "none" in translate("run", "none", "text", folder=folder, code=1).stderr
+    assert "picture" in translate("map", "m", DATE, folder=folder, code=2).stderr
+    assert "commands are" in translate("learn", folder=folder, code=2).stderr
+    assert "command is missing" in translate(code=2).stderr
+    assert "usage: translate" in translate("--help").stdout and "usage: translate" in translate("run", "--help").stdout
+
+
+def main():
+    devices = os.environ.get("KILN_TEST_DEVICES") or "cpu"
+    tests = [(device, name[5:], test) for device in devices.split(",") for name, test in globals().items()
+             if name.startswith("test_")]
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (device, name, test) in enumerate(tests, 1):
+        os.environ["KILN_DEVICE"] = NAMES.get(device, device)
+        with tempfile.TemporaryDirectory(prefix="kiln-translate-") as folder:
+            try:
+                test(pathlib.Path(folder))
+                print(f"ok {number} - {device} {name}", flush=True)
+            except Exception:
+                failed += 1
+                print(f"not ok {number} - {device} {name}\n# " + traceback.format_exc().replace("\n", "\n# "), flush=True)
+    sys.exit(failed > 0)
+
+
+main()
