@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""detect.py DETECT - runs the sample that finds things in pictures: it learns, judges, finds, and says what is wrong."""
+import json
+
+from sample import external, main, run
+
+SMALL = ("--rows", 16, "--epochs", 1, "--batch", 4, "--size", "64x64")
+
+
+def learn_and_find(folder, network):
+    """Train for a few steps, judge, and find things in the picture of the curves, on which there is nothing."""
+    out = run(folder, "train", *SMALL, "--network", network)
+    assert "epoch 1: loss" in out and "mAP@0.5" in out, out
+    for ending in ("safetensors", "txt", "png", "checkpoint"):
+        assert (folder / f"detect.{ending}").stat().st_size > 0, ending
+    out = run(folder, "eval", "--rows", 16, "--batch", 2, "--json", "judged.json")
+    assert "mAP@0.5" in out and "of 2 pictures" in out, out
+    out = run(folder, "run", "--score", 0.001, "--json", "found.json", "detect.png")
+    assert out.startswith("detect.png: "), out
+    assert (folder / "detect.png.found.png").stat().st_size > 0
+    for result in json.loads((folder / "found.json").read_text()):
+        assert result["image_id"] == 1 and 1 <= result["category_id"] <= 5 and 0 < result["score"] <= 1, result
+
+
+def test_yolo_learns_and_finds(folder, device):
+    learn_and_find(folder, "yolo")
+
+
+def test_ssd_learns_and_finds(folder, device):
+    learn_and_find(folder, "ssd")
+
+
+def test_two_stages_learn_and_find(folder, device):
+    learn_and_find(folder, "two-stage")
+
+
+def test_training_resumes(folder):
+    whole = run(folder, "train", *SMALL, "--model", "whole", "--epochs", 2)
+    run(folder, "train", *SMALL, "--model", "part", "--epochs", 2, "--stop", 1)
+    out = run(folder, "train", *SMALL, "--model", "part", "--epochs", 2, "--resume")
+    assert "epoch 1:" not in out and "epoch 2:" in out, out
+    assert out.split(" s")[0].rsplit(",", 1)[0] in whole, (out, whole)
+
+
+# Detectors of others ------------------------------------------------------------------------------------------------
+
+def expect_boxes(folder, model, picture, wanted, *options):
+    """The boxes are found within 3 pixels, in any order, and no others as sure."""
+    run(folder, "run", "--model", external("models", f"models/{model}"), "--score", 0.65, "--json", "found.json",
+        "--out", folder, *options, external("models", f"models/{picture}"))
+    found = []
+    for result in json.loads((folder / "found.json").read_text()):
+        x, y, width, height = result["bbox"]
+        found.append((x, y, x + width, y + height))
+    assert len(found) == len(wanted), found
+    for box in wanted:
+        assert any(max(abs(a - b) for a, b in zip(box, other)) <= 3 for other in found), (box, found)
+
+
+PERSONS = [(41, 62, 178, 294), (160, 137, 257, 265), (230, 137, 324, 278), (288, 141, 483, 297)]
+FACE = [(194, 56, 347, 270)]
+
+
+def test_fastestdet_finds_four_persons(folder, device):
+    names = "--names", external("models", "models/fastestdet/coco.names")
+    for model in ("FastestDet.onnx", "FastestDet_ortext_opset16.onnx"):
+        expect_boxes(folder, f"fastestdet/{model}", "fastestdet/3.jpg", PERSONS, *names)
+
+
+def test_ultraface_finds_a_face(folder, device):
+    expect_boxes(folder, "ultraface/version-RFB-320.onnx", "ultraface/4.jpg", FACE)
+    expect_boxes(folder, "ultraface/version-RFB-320_simplified.onnx", "ultraface/4.jpg", FACE, "--kind", "ultraface-simplified")
+
+
+# What is wrong ------------------------------------------------------------------------------------------------------
+
+def test_says_what_is_wrong(folder):
+    assert "usage: detect train" in run(folder, "--help")
+    for arguments, text in (((), "usage"), (("nothing",), "nothing"), (("train", "--size", "100x100"), "--size"),
+                            (("train", "--colour"), "--colour"), (("train", "--epochs"), "--epochs"),
+                            (("run",), "pictures"), (("eval", "x.png"), "pictures")):
+        error = run(folder, *arguments, code=2)
+        assert text in error, (arguments, error)
+    for arguments, text in ((("train", "--data", "nowhere"), "nowhere"), (("eval",), "detect.txt"),
+                            (("run", "x.png"), "detect.txt"), (("train", "--network", "deep"), "deep"),
+                            (("run", "--model", "no.onnx", "x.png"), "no.onnx")):
+        error = run(folder, *arguments, code=1)
+        assert text in error and len(error.splitlines()) == 1, (arguments, error)
+    (folder / "bad.txt").write_text("network yolo\nheight 10\n")
+    assert "bad.txt" in run(folder, "eval", "--model", "bad", code=1)
+
+
+main(globals())
