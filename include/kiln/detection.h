@@ -188,7 +188,8 @@ typedef struct kiln_proposal_params {
     kiln_box_code code; /* how deltas tell a box of an anchor; boxes are corners */
     kiln_tensor
         sizes; /* of the pictures, [B, 2] or [2]: width and height, to clip to; KILN_NONE: no clipping */
-    int level_count;            /* 0: one level */
+    /* 0: one level, of which the run may say how many anchors it has. Of several such, ask for each, and take the best of all. */
+    int level_count;
     int64_t level[KILN_LEVELS]; /* anchors of each level; boxes of different levels do not compete */
     int64_t candidates;         /* of a level and picture, before suppression; 0: all */
     int64_t most;               /* of a picture, after it; 0: all */

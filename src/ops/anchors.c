@@ -92,6 +92,19 @@ static kiln_tensor joined(kiln_graph *g, const kiln_tensor *parts, int count)
     return count == 1 ? parts[0] : kiln_concat(g, parts, count, 1);
 }
 
+/*
+ * The k best of a level. Where only the run knows how many anchors it has, it may have fewer: scores of -infinity, which never count, stand
+ * behind them, and their places, beyond the last, are taken for it.
+ */
+static kiln_tensor best_of_level(kiln_graph *g, kiln_tensor scores, int64_t k, kiln_tensor *places)
+{
+    const int64_t before[2] = {0, 0}, after[2] = {0, k};
+
+    if (kiln_tensor_shape(g, scores).size[1] < 0)
+        scores = kiln_pad(g, scores, before, after, -INFINITY);
+    return kiln_top_k(g, scores, k, 1, NULL, places);
+}
+
 static struct best best_of_levels(kiln_graph *g, kiln_tensor scores, const kiln_proposal_params *p)
 {
     const int64_t all = kiln_tensor_shape(g, scores).size[1];
@@ -103,7 +116,7 @@ static struct best best_of_levels(kiln_graph *g, kiln_tensor scores, const kiln_
         const kiln_tensor level = levels > 1 ? kiln_slice(g, scores, 1, first, first + size, 1) : scores;
         const int64_t keep = p->candidates > 0 && (size < 0 || p->candidates < size) ? p->candidates : size;
         values[i] = size < 0 && !p->candidates ? kiln_sort(g, level, 1, true, &places[i])
-                                               : kiln_top_k(g, level, keep, 1, NULL, &places[i]);
+                                               : best_of_level(g, level, keep, &places[i]);
         if (levels > 1)
             places[i] = kiln_add(g, places[i], kiln_scalar(g, KILN_I32, (double)first));
         numbers[i] = kiln_add(g, kiln_zeros_like(g, places[i]), kiln_scalar(g, KILN_I32, i));

@@ -204,6 +204,46 @@ static kiln_tensor proposed(kiln_graph *g, const void *one_case)
     return kiln_proposals(g, scores, deltas, anchors, &p, NULL, NULL);
 }
 
+/* Of a map [B, rows, cols, 2 anchors of a score and 4 deltas]. */
+static kiln_tensor proposals_of_map(kiln_graph *g, int64_t rows, int64_t cols)
+{
+    const kiln_tensor map = kiln_input(g, "map", KILN_F32, KILN_SHAPE(2, rows, cols, 10));
+    const kiln_tensor each = kiln_reshape(g, map, KILN_SHAPE(2, KILN_REST, 5));
+    const kiln_tensor scores = kiln_squeeze(g, kiln_slice(g, each, 2, 0, 1, 1), 2);
+    const kiln_proposal_params p = {.candidates = 12, .most = 7, .overlap = 0.4};
+
+    return kiln_proposals(g, scores, kiln_slice(g, each, 2, 1, 5, 1), of_cells(g, rows, cols), &p, NULL,
+                          NULL);
+}
+
+/* The run may give fewer anchors than there are candidates. */
+Test(boxes, proposals_of_symbolic_sizes)
+{
+    static const int64_t sizes[][2] = {{1, 1}, {2, 3}, {5, 4}};
+    static float map[2 * 5 * 4 * 10];
+
+    for (size_t i = 0; i < KILN_COUNT(map); i++)
+        map[i] = (float)(i * 37 % 101) / 101 - 0.3f;
+    for (int d = 0; kiln_test_device(d); d++)
+        for (size_t s = 0; s < KILN_COUNT(sizes); s++) {
+            const int64_t rows = sizes[s][0], cols = sizes[s][1];
+            const kiln_array in = {.data = map, .shape = KILN_SHAPE(2, rows, cols, 10)};
+            double got[2][2 * 7 * 4] = {{0}};
+
+            for (int symbolic = 0; symbolic < 2; symbolic++) {
+                kiln_graph *g;
+                cr_assert(eq(int, kiln_graph_create(&g, NULL), KILN_OK));
+                kiln_test_run(g,
+                              symbolic ? proposals_of_map(g, kiln_dim(g, "rows"), kiln_dim(g, "cols"))
+                                       : proposals_of_map(g, rows, cols),
+                              kiln_test_device(d), &in, got[symbolic]);
+                kiln_graph_destroy(&g);
+            }
+            kiln_expect_close(got[1], got[0], KILN_COUNT(got[0]), 0, "as of known sizes");
+            cr_expect(ne(dbl, got[1][0], 0));
+        }
+}
+
 Test(boxes, proposals_on_every_device)
 {
     for (size_t i = 0; i < KILN_COUNT(proposal_cases); i++) {
