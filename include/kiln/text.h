@@ -159,26 +159,54 @@ typedef struct kiln_tokenizer kiln_tokenizer;
 typedef enum kiln_tokens {
     KILN_TOKENS_WORDS,      /* kiln_words_split and kiln_words_join */
     KILN_TOKENS_CHARACTERS, /* each character, spaces and newlines too */
+    /* byte pairs as GPT-2 has them: every text can be told in them, and comes back as it was (Radford et al. 2019) */
+    KILN_TOKENS_BYTE_PAIRS,
+    /* pairs of characters, </w> at the ends of words (Sennrich et al. 2016); decoding sets a space between words and signs */
+    KILN_TOKENS_CHARACTER_PAIRS,
 } kiln_tokens;
 
 typedef struct kiln_tokenizer_params {
     kiln_tokens by;
     bool lower;      /* texts come to lower case first */
     bool bare;       /* no special tokens: what is not in the vocabulary is left out */
-    int64_t size;    /* at most so many tokens, with the special ones; 0: no limit */
-    int64_t minimum; /* only what occurs so often; 0 means 1 */
+    int64_t size;    /* at most so many tokens, with the special ones; 0: no limit, of pairs 8,000 */
+    int64_t minimum; /* only words, characters or pairs that occur so often; 0 means 1 */
 } kiln_tokenizer_params;
 
-/** Learn a vocabulary of texts. */
+/**
+ * Learn a vocabulary of texts.
+ *
+ * Of pairs: the characters, or all 256 bytes, come first, in their order; then the most frequent pair of neighbours is made a token
+ * until there are as many as wanted, of equally frequent ones that of the smaller numbers. Pairs never reach over the pieces into
+ * which a text is cut first: \w+|[^\w\s]+ for characters, for bytes the expression of GPT-2. Rules and numbers are those that
+ * Hugging Face's `tokenizers` learns of the same texts.
+ */
 KILN_API kiln_status kiln_tokenizer_train(kiln_tokenizer **out, const kiln_texts *texts,
                                           const kiln_tokenizer_params *params);
 
-/** Read what kiln_tokenizer_save wrote. Errors: the file's; ERROR_FILE for what is no tokenizer. */
+/**
+ * Read what kiln_tokenizer_save wrote, or a tokenizer.json of `tokenizers` with a BPE model, the pre-tokenizer ByteLevel, Whitespace,
+ * WhitespaceSplit or none, and the normalizer Lowercase or none. Tokens of well-known names (<pad>, [UNK], <s>, <|endoftext|>,
+ * ...) become the special ones; a post-processor is not used: see kiln_encode_params.
+ * Errors:  the file's; ERROR_FILE for what is no tokenizer; ERROR_UNSUPPORTED, by name, for other models and steps, and in a kiln
+ *          without JSON.
+ */
 KILN_API kiln_status kiln_tokenizer_load(kiln_tokenizer **out, const char *path);
 
-/** Write it in one step: the line "kiln tokenizer words" or "... characters", with " lower" where texts are lowered, then the lines
- *  of kiln_vocabulary_save. */
+/**
+ * Write it in one step. Of pairs: a tokenizer.json, which `tokenizers` reads. Of words and characters: a line "kiln tokenizer words",
+ * with " lower" where texts are lowered, then the lines of kiln_vocabulary_save.
+ */
 KILN_API kiln_status kiln_tokenizer_save(const kiln_tokenizer *t, const char *path);
+
+/**
+ * Read and write a tokenizer of pairs as vocab.json (tokens to numbers) and merges.txt (a rule a line, "left right"), the form of
+ * GPT-2 and of older models. The files do not say what is paired: `by` does.
+ */
+KILN_API kiln_status kiln_tokenizer_load_merges(kiln_tokenizer **out, const char *vocabulary,
+                                                const char *merges, kiln_tokens by);
+KILN_API kiln_status kiln_tokenizer_save_merges(const kiln_tokenizer *t, const char *vocabulary,
+                                                const char *merges);
 
 KILN_API void kiln_tokenizer_destroy(kiln_tokenizer **t);
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
+#include "text/pairs.h"
 
 kiln_status kiln_tokenizer_create(kiln_tokenizer **out, const struct kiln_tokens_kind *kind)
 {
@@ -25,8 +25,11 @@ kiln_status kiln_tokenizer_create(kiln_tokenizer **out, const struct kiln_tokens
 
 void kiln_tokenizer_destroy(kiln_tokenizer **t)
 {
-    if (*t)
+    if (*t) {
         kiln_vocabulary_destroy(&(*t)->vocabulary);
+        kiln_pairs_destroy(&(*t)->pairs);
+        kiln_vec_finish(&(*t)->added);
+    }
     free(*t);
     *t = NULL;
 }
@@ -157,12 +160,18 @@ static kiln_status decode_characters(const kiln_tokenizer *t, const kiln_texts *
     return KILN_OK;
 }
 
-static const struct kiln_tokens_kind kinds[] = {
-    [KILN_TOKENS_WORDS] = {"words", train_words, encode_words, decode_words},
-    [KILN_TOKENS_CHARACTERS] = {"characters", train_characters, encode_characters, decode_characters},
+static const struct kiln_tokens_kind words = {"words", train_words, encode_words, decode_words},
+                                     characters = {"characters", train_characters, encode_characters,
+                                                   decode_characters};
+
+static const struct kiln_tokens_kind *const kinds[] = {
+    [KILN_TOKENS_WORDS] = &words,
+    [KILN_TOKENS_CHARACTERS] = &characters,
+    [KILN_TOKENS_BYTE_PAIRS] = &kiln_tokens_byte_pairs,
+    [KILN_TOKENS_CHARACTER_PAIRS] = &kiln_tokens_character_pairs,
 };
 
-enum { KINDS = sizeof kinds / sizeof *kinds };
+enum { KINDS = sizeof kinds / sizeof *kinds, PLAIN_KINDS = 2 /* those without pairs */ };
 
 /* Training ----------------------------------------------------------------------------------------------- */
 
@@ -193,7 +202,7 @@ kiln_status kiln_tokenizer_train(kiln_tokenizer **out, const kiln_texts *texts,
         return kiln_fail(KILN_ERROR_ARGUMENT,
                          "tokenizer: kind %d of %d, %" PRId64 " tokens, a minimum of %" PRId64, (int)p.by,
                          (int)KINDS, p.size, p.minimum);
-    if ((status = kiln_tokenizer_create(&t, &kinds[p.by])) ||
+    if ((status = kiln_tokenizer_create(&t, kinds[p.by])) ||
         (status = kiln_vocabulary_create(&t->vocabulary, p.bare)))
         goto out;
     t->lower = p.lower;
@@ -232,16 +241,12 @@ static kiln_status encode(const kiln_tokenizer *t, const char *text, const kiln_
 {
     const int first = ids->list.count;
     const int64_t most = p->most > 0 ? first + p->most - p->end : INT_MAX;
-    char *low = NULL;
     kiln_status status = kiln_utf8_check(text, "tokenizer");
 
     if (!status && p->begin)
         status = kiln_ids_add(ids, kiln_vocabulary_special(t->vocabulary, KILN_SPECIAL_BEGIN));
-    if (!status && t->lower)
-        status = kiln_text_lower(text, &low);
     if (!status)
-        status = t->kind->encode(t, low ? low : text, ids);
-    free(low);
+        status = kiln_tokenizer_encode_text(t, text, ids);
     if (ids->list.count > most)
         ids->list.count = (int)most;
     if (!status && p->end)
@@ -342,19 +347,22 @@ kiln_status kiln_tokenizer_decode(const kiln_tokenizer *t, const int32_t *ids, i
 
 static const char magic[] = "kiln tokenizer ";
 
+static kiln_status write_plain(const kiln_tokenizer *t, struct kiln_writer *w)
+{
+    char line[64];
+    const int bytes = snprintf(line, sizeof line, "%s%s%s\n", magic, t->kind->name, t->lower ? " lower" : "");
+    const kiln_status status = kiln_writer_add(w, line, (size_t)bytes);
+
+    return status ? status : kiln_vocabulary_write(t->vocabulary, w);
+}
+
 kiln_status kiln_tokenizer_save(const kiln_tokenizer *t, const char *path)
 {
-    struct kiln_text line = {0};
     struct kiln_writer w;
     kiln_status status = kiln_writer_open(&w, path);
 
-    kiln_text_add(&line, "%s%s%s\n", magic, t->kind->name, t->lower ? " lower" : "");
     if (!status)
-        status = line.failed ? kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", path)
-                             : kiln_writer_add(&w, line.data, line.count);
-    kiln_text_finish(&line);
-    if (!status)
-        status = kiln_vocabulary_write(t->vocabulary, &w);
+        status = t->pairs ? kiln_tokenizer_write_json(t, &w) : write_plain(t, &w);
     if (status) {
         kiln_writer_abandon(&w);
         return status;
@@ -367,9 +375,9 @@ static bool parse_head(const char *line, size_t bytes, kiln_tokens *by, bool *lo
 {
     char wanted[64];
 
-    for (int i = 0; i < 2 * (int)KINDS; i++) {
+    for (int i = 0; i < 2 * PLAIN_KINDS; i++) {
         const int length =
-            snprintf(wanted, sizeof wanted, "%s%s%s", magic, kinds[i / 2].name, i % 2 ? " lower" : "");
+            snprintf(wanted, sizeof wanted, "%s%s%s", magic, kinds[i / 2]->name, i % 2 ? " lower" : "");
         *by = (kiln_tokens)(i / 2);
         *lower = i % 2;
         if (bytes == (size_t)length && memcmp(line, wanted, bytes) == 0)
@@ -386,10 +394,12 @@ static kiln_status parse(kiln_tokenizer **out, const char *data, size_t size, co
     bool lower;
     kiln_status status;
 
+    if (size > 0 && *data == '{')
+        return kiln_tokenizer_parse_json(out, data, size, path);
     if (!newline || !parse_head(data, head, &by, &lower))
         return kiln_fail(KILN_ERROR_FILE, "%s: is no tokenizer; wanted \"%swords\" or the like at its head",
                          path, magic);
-    if ((status = kiln_tokenizer_create(out, &kinds[by])))
+    if ((status = kiln_tokenizer_create(out, kinds[by])))
         return status;
     (*out)->lower = lower;
     return kiln_vocabulary_parse(&(*out)->vocabulary, newline + 1, size - head - 1, path, 2);
