@@ -221,6 +221,40 @@ Test(scene_warp, rows_depend_on_seed_epoch_and_row_alone)
     kiln_dataset_close(&ds);
 }
 
+/* The mirror image of a row, left and right. */
+static void mirror(const float *image, float *to)
+{
+    for (int i = 0; i < 3 * SIDE; i++)
+        for (int x = 0; x < SIDE; x++)
+            to[i * SIDE + x] = image[i * SIDE + SIDE - 1 - x];
+}
+
+Test(scene_warp, a_row_is_as_it_was_or_mirrored_and_nothing_else)
+{
+    enum { PIXELS = 3 * SIDE * SIDE };
+    static float plain[ROWS * PIXELS], mirrored[PIXELS];
+    kiln_dataset *ds = open_scenes(KILN_IMAGE_LETTERBOX);
+    int seen[2] = {0};
+    kiln_batch b;
+
+    cr_assert_eq(kiln_dataset_next(ds, ROWS, &b), KILN_OK);
+    memcpy(plain, b.column[0].data, sizeof plain);
+    cr_assert_eq(kiln_dataset_set_params(ds, &(kiln_dataset_params){.augment = {.flip_x = true}}), KILN_OK);
+    for (int epoch = 0; epoch < 8; epoch++)
+        while (!kiln_dataset_next(ds, ROWS, &b) && b.rows > 0)
+            for (int64_t i = 0; i < b.rows; i++) {
+                const struct row r = row_of(&b, i);
+                const bool same = memcmp(r.image, plain + i * PIXELS, PIXELS * sizeof(float)) == 0;
+
+                mirror(r.image, mirrored);
+                cr_assert(same || memcmp(mirrored, plain + i * PIXELS, sizeof mirrored) == 0, "row %d",
+                          (int)i);
+                seen[same]++;
+            }
+    cr_expect(seen[0] > 5 && seen[1] > 5, "%d and %d", seen[0], seen[1]);
+    kiln_dataset_close(&ds);
+}
+
 Test(scene_warp, a_mosaic_shows_rows_of_its_own_dataset_alone)
 {
     kiln_dataset *all = open_scenes(KILN_IMAGE_LETTERBOX), *green;
