@@ -96,6 +96,12 @@ KILN_API kiln_status kiln_voc_open(kiln_dataset **out, const char *dir, const ch
 KILN_API kiln_status kiln_coco_open(kiln_dataset **out, const char *annotations, const char *pictures,
                                     const kiln_scene_params *params);
 
+/**
+ * Write what a dataset of pictures with boxes says, of whatever kind, in COCO's form: what kiln_coco_open and COCO's evaluator read. Files are
+ * named without their folders, generated pictures NUMBER.png; difficult objects have "ignore": 1, which the evaluator passes over.
+ */
+KILN_API kiln_status kiln_coco_save(const char *path, const kiln_dataset *ds);
+
 typedef struct kiln_shapes_params {
     int64_t rows;            /* 0 means 1,000 */
     uint64_t seed;           /* other seeds, other scenes */

@@ -6,11 +6,9 @@
  *
  * Parts of objects, which have names and boxes of their own, are children of an object and are not looked at.
  */
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"

@@ -421,6 +421,52 @@ Test(scenes, coco_names_the_item_that_does_not_fit)
     expect_failure(status, KILN_ERROR_FILE, ds, "instances.json", "no category \"cow\"");
 }
 
+static void expect_same_scene(const kiln_dataset *a, const kiln_dataset *b, int64_t row)
+{
+    kiln_scene one, other;
+
+    cr_assert_eq(kiln_dataset_scene(a, row, &one), KILN_OK);
+    cr_assert_eq(kiln_dataset_scene(b, row, &other), KILN_OK);
+    cr_expect(one.id == other.id && one.width == other.width && one.height == other.height);
+    cr_assert_eq(one.count, other.count);
+    for (int i = 0; i < one.count; i++) {
+        const kiln_scene_object *x = &one.objects[i], *y = &other.objects[i];
+        cr_expect(x->class_index == y->class_index && x->crowd == y->crowd && x->area == y->area);
+        for (int k = 0; k < 4; k++) /* the far corners are sums of what was rounded */
+            cr_expect_float_eq(x->box[k], y->box[k], k < 2 ? 0 : 1e-4);
+    }
+}
+
+Test(scenes, coco_reads_what_is_written_of_any_kind)
+{
+    kiln_dataset *from[3], *back;
+
+    need_json();
+    make_voc();
+    make_folder("sub");
+    put_text("instances.json", "{" IMAGES ", " CATEGORIES ", " ANNOTATIONS "}");
+    cr_assert_eq(kiln_shapes_open(&from[0], &(kiln_shapes_params){.rows = 20}), KILN_OK);
+    cr_assert_eq(kiln_voc_open(&from[1], folder, "train", &stretched), KILN_OK);
+    cr_assert_eq(open_coco(&from[2], &stretched), KILN_OK);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(kiln_coco_save(in_folder("saved.json"), from[i]), KILN_OK, "%s", lines.newest);
+        cr_assert_eq(kiln_coco_open(&back, in_folder("saved.json"), folder, &stretched), KILN_OK, "%s",
+                     lines.newest);
+        cr_assert_eq(kiln_dataset_rows(back), kiln_dataset_rows(from[i]));
+        for (int c = 0; kiln_dataset_class(from[i], c); c++) {
+            cr_expect_str_eq(kiln_dataset_class(back, c), kiln_dataset_class(from[i], c));
+            cr_expect_eq(kiln_dataset_class_id(back, c), kiln_dataset_class_id(from[i], c));
+        }
+        for (int64_t row = 0; row < kiln_dataset_rows(back); row++)
+            expect_same_scene(from[i], back, row);
+        kiln_dataset_close(&back);
+        kiln_dataset_close(&from[i]);
+    }
+    cr_assert_eq(kiln_digits_open(&back, &(kiln_digits_params){.rows = 1}), KILN_OK);
+    cr_expect_eq(kiln_coco_save(in_folder("none.json"), back), KILN_ERROR_ARGUMENT);
+    kiln_dataset_close(&back);
+}
+
 /* Shapes ------------------------------------------------------------------------------------------------- */
 
 Test(scenes, shapes_are_the_same_for_the_same_seed)
