@@ -1,6 +1,6 @@
 /*
- * metrics.h - how well a network does: a confusion matrix and what follows from it, the average precision of detections, running
- * means, a log of numbers.
+ * metrics.h - how well a network does: a confusion matrix and what follows from it, the average precision of detections,
+ * the scores of translations, running means, a log of numbers.
  *
  * Counts are exact. Where a ratio would divide by zero (the precision of a class never guessed, the recall of one that never
  * occurs) it is 0, as scikit-learn has it.
@@ -10,6 +10,7 @@
 
 #include <kiln/base.h>
 #include <kiln/scenes.h>
+#include <kiln/text.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -155,6 +156,61 @@ KILN_API kiln_status kiln_detection_score_curve(const kiln_detection_score *scor
  */
 KILN_API kiln_status kiln_detection_score_print(const kiln_detection_score *score, const char *const *names,
                                                 void (*write)(void *user, const char *text), void *user);
+
+/* Translations ------------------------------------------------------------------------------------------- */
+
+/** What an order of n-grams counts of which none is right (Chen and Cherry 2014). */
+typedef enum kiln_bleu_smoothing {
+    KILN_BLEU_EXP,   /* 1 / 2^k of one n-gram, for the k-th such order */
+    KILN_BLEU_FLOOR, /* smoothing_value n-grams; by default 0.1 */
+    KILN_BLEU_ADD_K, /* orders from 2 on have smoothing_value more n-grams, all of them right; by default 1 */
+    KILN_BLEU_NONE,  /* nothing: the score is 0 */
+} kiln_bleu_smoothing;
+
+typedef struct kiln_bleu_params {
+    kiln_bleu_smoothing smoothing;
+    double smoothing_value;
+    bool lower;     /* compare in lower case */
+    bool tokenized; /* words are what stands between spaces; else those of mteval-v13a */
+} kiln_bleu_params;
+
+#define KILN_BLEU_ORDER 4
+
+typedef struct kiln_bleu {
+    double score;                      /* 0 .. 100 */
+    double precision[KILN_BLEU_ORDER]; /* of n-grams of 1 .. 4 words, 0 .. 100, smoothed */
+    double brevity;                    /* the factor for what is too short, 0 .. 1 */
+    int64_t hits[KILN_BLEU_ORDER], counts[KILN_BLEU_ORDER];
+    int64_t length, reference_length; /* words */
+} kiln_bleu;
+
+/**
+ * BLEU of texts against references, one or several for each, as sacreBLEU computes it (Papineni et al. 2002, Post 2018):
+ * references[r] has reference r of every text. Of equally long lists.
+ *
+ * Errors:  ERROR_ARGUMENT for no reference or more than 16; ERROR_SHAPE for lists of other lengths. out is {0} then.
+ */
+KILN_API kiln_status kiln_bleu_corpus(kiln_bleu *out, const kiln_texts *guesses,
+                                      const kiln_texts *const *references, int count,
+                                      const kiln_bleu_params *params);
+
+/** BLEU of one text: over the orders alone that it is long enough for, as sacreBLEU has it for sentences. */
+KILN_API kiln_status kiln_bleu_sentence(kiln_bleu *out, const char *guess, const char *const *references,
+                                        int count, const kiln_bleu_params *params);
+
+typedef struct kiln_chrf_params {
+    int characters; /* n-grams of up to so many characters; 0 means 6, which is the most */
+    int words;      /* and of so many words: 2 is chrF++ */
+    double beta;    /* how many times more recall matters than precision; 0 means 2 */
+    bool lower;     /* compare in lower case */
+} kiln_chrf_params;
+
+/** chrF, or chrF++, from 0 to 100, as sacreBLEU computes it (Popovic 2015, 2017). Arguments and errors: those of BLEU. */
+KILN_API kiln_status kiln_chrf_corpus(double *out, const kiln_texts *guesses,
+                                      const kiln_texts *const *references, int count,
+                                      const kiln_chrf_params *params);
+KILN_API kiln_status kiln_chrf_sentence(double *out, const char *guess, const char *const *references,
+                                        int count, const kiln_chrf_params *params);
 
 /* Running mean ------------------------------------------------------------------------------------------- */
 
