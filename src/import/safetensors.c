@@ -9,7 +9,6 @@
  * as type and shape say. A tensor is a view of the mapped file; one that does not lie at a multiple of its element's size,
  * which other writers allow themselves, is copied when the file is opened.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,19 +16,14 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/number.h"
 #include "base/vec.h"
-#include "config.h"
 #include "import/safetensors.h"
 
-#if KILN_HAVE_JSON
-#include <cjson/cJSON.h>
-#endif
-
 #define HEADER_LIMIT 100000000 /* as in the reference implementation */
-#define EXACT_LIMIT  0x1p53    /* integers up to here are exact in JSON's numbers */
 
 struct tensor {
     const char *name;
@@ -99,48 +93,46 @@ static kiln_status split(const struct kiln_safetensors *s, struct parts *p)
     return KILN_OK;
 }
 
-#if KILN_HAVE_JSON
-
 /* One tensor of the header ------------------------------------------------------------------------------- */
 
-static kiln_status read_type(const struct kiln_safetensors *s, const cJSON *item, struct tensor *t)
+static kiln_status read_type(const struct kiln_safetensors *s, const struct kiln_json *item, struct tensor *t)
 {
-    const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
+    const char *dtype = kiln_json_text(kiln_json_find(item, "dtype"));
 
-    if (!cJSON_IsString(dtype))
+    if (!dtype)
         return kiln_fail(KILN_ERROR_FILE, "%s: tensor \"%s\" has no dtype", s->path, t->name);
     for (kiln_type type = 0; kiln_safetensors_type(type); type++) {
-        if (strcmp(kiln_safetensors_type(type), dtype->valuestring) == 0) {
+        if (strcmp(kiln_safetensors_type(type), dtype) == 0) {
             t->view.type = type;
             return KILN_OK;
         }
     }
     return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is of type \"%.20s\", which kiln lacks",
-                     s->path, t->name, dtype->valuestring);
+                     s->path, t->name, dtype);
 }
 
 /* A whole number that is not negative; false for anything else. */
-static bool read_size(const cJSON *item, size_t *out)
+static bool read_size(const struct kiln_json *item, size_t *out)
 {
-    const double x = cJSON_IsNumber(item) ? item->valuedouble : -1;
-    const bool whole = x >= 0 && x <= EXACT_LIMIT && x <= (double)(SIZE_MAX / 2) && floor(x) == x;
+    int64_t x = -1;
+    const bool whole = kiln_json_whole(item, &x) && x >= 0 && (uint64_t)x <= SIZE_MAX / 2;
 
     *out = whole ? (size_t)x : 0;
     return whole;
 }
 
-static kiln_status read_shape(const struct kiln_safetensors *s, const cJSON *item, struct tensor *t)
+static kiln_status read_shape(const struct kiln_safetensors *s, const struct kiln_json *item,
+                              struct tensor *t)
 {
-    const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape"), *size;
+    const struct kiln_json *shape = kiln_json_find(item, "shape");
     size_t number;
 
-    if (!cJSON_IsArray(shape))
+    if (!kiln_json_is_array(shape))
         return kiln_fail(KILN_ERROR_FILE, "%s: tensor \"%s\" has no shape", s->path, t->name);
-    cJSON_ArrayForEach(size, shape)
-    {
+    for (const struct kiln_json *size = kiln_json_first(shape); size; size = kiln_json_next(size)) {
         if (t->view.shape.rank == KILN_MAX_RANK)
-            return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has %d axes, kiln at most %d",
-                             s->path, t->name, cJSON_GetArraySize(shape), KILN_MAX_RANK);
+            return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has more than %d axes", s->path,
+                             t->name, KILN_MAX_RANK);
         if (!read_size(size, &number))
             return kiln_fail(KILN_ERROR_FILE, "%s: size %d of tensor \"%s\" is no whole number", s->path,
                              t->view.shape.rank, t->name);
@@ -149,9 +141,11 @@ static kiln_status read_shape(const struct kiln_safetensors *s, const cJSON *ite
     return KILN_OK;
 }
 
-static kiln_status read_place(const struct kiln_safetensors *s, const cJSON *item, struct tensor *t)
+static kiln_status read_place(const struct kiln_safetensors *s, const struct kiln_json *item,
+                              struct tensor *t)
 {
-    const cJSON *place = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
+    const struct kiln_json *place = kiln_json_find(item, "data_offsets");
+    const struct kiln_json *first = kiln_json_first(place), *end = kiln_json_next(first);
     const int64_t count = kiln_shape_count(&t->view.shape);
     char text[96];
 
@@ -160,9 +154,8 @@ static kiln_status read_place(const struct kiln_safetensors *s, const cJSON *ite
         return kiln_fail(KILN_ERROR_FILE,
                          "%s: tensor \"%s\" of shape %s has more values than memory can hold", s->path,
                          t->name, text);
-    if (!cJSON_IsArray(place) || cJSON_GetArraySize(place) != 2 ||
-        !read_size(cJSON_GetArrayItem(place, 0), &t->first) ||
-        !read_size(cJSON_GetArrayItem(place, 1), &t->end) || t->end < t->first)
+    if (!kiln_json_is_array(place) || !read_size(first, &t->first) || !read_size(end, &t->end) ||
+        kiln_json_next(end) || t->end < t->first)
         return kiln_fail(KILN_ERROR_FILE,
                          "%s: tensor \"%s\" has no place: its data_offsets are no [first, end]", s->path,
                          t->name);
@@ -173,9 +166,9 @@ static kiln_status read_place(const struct kiln_safetensors *s, const cJSON *ite
     return KILN_OK;
 }
 
-static kiln_status add_tensor(struct kiln_safetensors *s, const cJSON *item)
+static kiln_status add_tensor(struct kiln_safetensors *s, const struct kiln_json *item)
 {
-    struct tensor t = {.name = kiln_arena_text(&s->arena, item->string)};
+    struct tensor t = {.name = kiln_arena_text(&s->arena, kiln_json_key(item))};
     kiln_status status;
 
     if (!t.name)
@@ -190,63 +183,50 @@ static kiln_status add_tensor(struct kiln_safetensors *s, const cJSON *item)
 
 /* The whole header --------------------------------------------------------------------------------------- */
 
-static kiln_status add_notes(struct kiln_safetensors *s, const cJSON *notes)
+static kiln_status add_notes(struct kiln_safetensors *s, const struct kiln_json *notes)
 {
-    const cJSON *item;
-
-    if (!cJSON_IsObject(notes))
+    if (!kiln_json_is_object(notes))
         return kiln_fail(KILN_ERROR_FILE, "%s: __metadata__ is no object", s->path);
-    cJSON_ArrayForEach(item, notes)
-    {
-        const kiln_note note = {kiln_arena_text(&s->arena, item->string),
-                                kiln_arena_text(&s->arena, item->valuestring)};
-        if (!cJSON_IsString(item))
-            return kiln_fail(KILN_ERROR_FILE, "%s: \"%s\" in __metadata__ is no text", s->path, item->string);
+    for (const struct kiln_json *item = kiln_json_first(notes); item; item = kiln_json_next(item)) {
+        const kiln_note note = {kiln_arena_text(&s->arena, kiln_json_key(item)),
+                                kiln_arena_text(&s->arena, kiln_json_text(item))};
+        if (!kiln_json_text(item))
+            return kiln_fail(KILN_ERROR_FILE, "%s: \"%s\" in __metadata__ is no text", s->path,
+                             kiln_json_key(item));
         if (!note.key || !note.text || !kiln_vec_push(&s->notes, note))
             return kiln_fail(KILN_ERROR_MEMORY, "%s: no memory for its header", s->path);
     }
     return KILN_OK;
 }
 
-static kiln_status read_items(struct kiln_safetensors *s, const cJSON *root)
+static kiln_status read_items(struct kiln_safetensors *s, const struct kiln_json *root)
 {
-    const cJSON *item;
     kiln_status status = KILN_OK;
 
-    for (item = root->child; item && !status; item = item->next)
-        status = strcmp(item->string, "__metadata__") == 0 ? add_notes(s, item) : add_tensor(s, item);
+    for (const struct kiln_json *i = kiln_json_first(root); i && !status; i = kiln_json_next(i))
+        status = strcmp(kiln_json_key(i), "__metadata__") == 0 ? add_notes(s, i) : add_tensor(s, i);
     return status;
 }
 
 /* The header is one JSON object, and spaces up to its end. */
 static kiln_status read_header(struct kiln_safetensors *s, const struct parts *p)
 {
-    const char *rest = p->header;
-    cJSON *root = cJSON_ParseWithLengthOpts(p->header, p->header_bytes, &rest, false);
+    struct kiln_text name = {0};
+    struct kiln_json *root;
     kiln_status status;
 
-    while (root && rest < p->header + p->header_bytes && *rest == ' ')
-        rest++;
-    if (!cJSON_IsObject(root) || p->header[0] != '{' || rest != p->header + p->header_bytes)
-        status = kiln_fail(KILN_ERROR_FILE,
-                           "%s: no safetensors file: its header is no JSON object (byte %td of %zu)", s->path,
-                           rest - p->header, p->header_bytes);
+    kiln_text_add(&name, "%s: its header", s->path);
+    status = kiln_json_parse(&root, p->header, p->header_bytes, kiln_text_get(&name));
+    kiln_text_finish(&name);
+    if (status)
+        return status;
+    if (!kiln_json_is_object(root) || p->header[0] != '{')
+        status = kiln_fail(KILN_ERROR_FILE, "%s: no safetensors file: its header is no JSON object", s->path);
     else
         status = read_items(s, root);
-    cJSON_Delete(root);
+    kiln_json_close(&root);
     return status;
 }
-
-#else
-
-static kiln_status read_header(struct kiln_safetensors *s, const struct parts *p)
-{
-    (void)p;
-    return kiln_fail(KILN_ERROR_UNSUPPORTED,
-                     "%s: this kiln was built without JSON, and so reads no safetensors", s->path);
-}
-
-#endif
 
 /* All tensors together ----------------------------------------------------------------------------------- */
 

@@ -143,18 +143,19 @@ static const struct {
     kiln_status status;
     const char *line, *why;
 } damaged[] = {
-    {"", 0, KILN_ERROR_FILE, "no JSON object", "an empty header"},
+    {"", 0, KILN_ERROR_FILE, "wanted JSON", "an empty header"},
     {"[]", 0, KILN_ERROR_FILE, "no JSON object", "a list for a header"},
-    {"{} x", 0, KILN_ERROR_FILE, "no JSON object", "something behind the header"},
+    {"{} x", 0, KILN_ERROR_FILE, "end of the JSON", "something behind the header"},
     {" {}", 0, KILN_ERROR_FILE, "no JSON object", "something before the header"},
-    {"{\"a\":", 0, KILN_ERROR_FILE, "no JSON object", "half a header"},
+    {"{\"a\":", 0, KILN_ERROR_FILE, "no JSON", "half a header"},
     {"{\"a\":7}", 0, KILN_ERROR_FILE, "\"a\" has no dtype", "a number for a tensor"},
     {"{\"a\":{\"dtype\":\"F32\"}}", 0, KILN_ERROR_FILE, "\"a\" has no shape", "no shape"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[]}}", 0, KILN_ERROR_FILE, "\"a\" has no place", "no place"},
     {"{\"__metadata__\":{\"k\":1}}", 0, KILN_ERROR_FILE, "\"k\" in __metadata__", "a note that is a number"},
     {"{\"__metadata__\":[]}", 0, KILN_ERROR_FILE, "__metadata__ is no object", "notes that are a list"},
     {ONE("F8_E4M3", "[4]", "[0,4]"), 4, KILN_ERROR_UNSUPPORTED, "F8_E4M3", "a type that kiln lacks"},
-    {ONE("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, KILN_ERROR_UNSUPPORTED, "9 axes", "too many axes"},
+    {ONE("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, KILN_ERROR_UNSUPPORTED, "more than 8 axes",
+     "too many axes"},
     {ONE("F32", "[-1]", "[0,4]"), 4, KILN_ERROR_FILE, "size 0", "a negative size"},
     {ONE("F32", "[0.5]", "[0,4]"), 4, KILN_ERROR_FILE, "size 0", "half a size"},
     {ONE("F32", "[2,1e300]", "[0,4]"), 4, KILN_ERROR_FILE, "size 1", "a huge size"},
