@@ -56,48 +56,66 @@ static ptrdiff_t backward(const struct axis *x, ptrdiff_t at, ptrdiff_t tap)
     return reach >= 0 && reach % x->stride == 0 && reach / x->stride < x->y ? reach / x->stride : -1;
 }
 
-/* The sum over places for one source: what is read begins at `from`, the filter's channel at w; at: which element is made. */
-static double meet(const struct axes *x, bool transposed, const real *from, const real *w,
-                   const ptrdiff_t at[3])
+/* The sources of one result: what is read of the first begins at `from`, its filter at w; those of the next, a step on. */
+struct sources {
+    const real *from, *w;
+    size_t count, from_step, w_step;
+};
+
+static double add_up(const struct sources *s, size_t from, size_t tap)
+{
+    double sum = 0;
+    for (size_t k = 0; k < s->count; k++)
+        sum += (double)s->from[k * s->from_step + from] * (double)s->w[k * s->w_step + tap];
+    return sum;
+}
+
+/* The sum over the places of a filter that meet something of the sources; at: which element is made. */
+static double meet(const struct axes *x, bool transposed, const struct sources *s, const ptrdiff_t at[3])
 {
     ptrdiff_t (*const place)(const struct axis *, ptrdiff_t, ptrdiff_t) = transposed ? backward : forward;
     const ptrdiff_t rows = transposed ? x->i.y : x->i.x, columns = transposed ? x->j.y : x->j.x;
     double sum = 0;
-    for (ptrdiff_t t = 0; t < x->a.taps; t++)
-        for (ptrdiff_t u = 0; u < x->i.taps; u++)
-            for (ptrdiff_t v = 0; v < x->j.taps; v++, w++) {
-                const ptrdiff_t a = place(&x->a, at[0], t), i = place(&x->i, at[1], u),
-                                j = place(&x->j, at[2], v);
-                if (a >= 0 && i >= 0 && j >= 0)
-                    sum += (double)from[(a * rows + i) * columns + j] * (double)*w;
+    for (ptrdiff_t t = 0; t < x->a.taps; t++) {
+        const ptrdiff_t a = place(&x->a, at[0], t);
+        for (ptrdiff_t u = 0; u < x->i.taps && a >= 0; u++) {
+            const ptrdiff_t i = place(&x->i, at[1], u);
+            for (ptrdiff_t v = 0; v < x->j.taps && i >= 0; v++) {
+                const ptrdiff_t j = place(&x->j, at[2], v);
+                if (j >= 0)
+                    sum += add_up(s, (size_t)((a * rows + i) * columns + j),
+                                  (size_t)((t * x->i.taps + u) * x->j.taps + v));
             }
+        }
+    }
     return sum;
 }
 
-/* One result: the sum over a part of the sources of its group. */
-static double result(const struct kiln_params_conv *p, bool transposed, const kiln_memory *m, size_t split,
-                     size_t n, size_t channel, const ptrdiff_t at[3])
+/* A part of the sources of a channel's group, in one image. */
+static struct sources sources_of(const struct kiln_params_conv *p, bool transposed, const kiln_memory *m,
+                                 size_t split, size_t n, size_t channel)
 {
-    const struct axes x = axes_of(p);
-    const size_t rows = transposed ? p->channels : p->filters,
-                 sources = transposed ? p->filters : p->channels;
-    const size_t volume = transposed ? y_volume(p) : x_volume(p), group = channel / rows;
-    const real *from =
-        (const real *)m->at[0] + (transposed ? p->y_first + n * p->y_image : p->x_first + n * p->x_image);
-    const real *w = (const real *)m->at[1] + p->w_first;
-    double sum = 0;
-    for (size_t s = split * (sources / p->pieces); s < (split + 1) * (sources / p->pieces); s++) {
-        const size_t o = transposed ? group * sources + s : channel, c = transposed ? channel % rows : s;
-        sum += meet(&x, transposed, from + (group * sources + s) * volume,
-                    w + o * p->w_filter + c * taps_of(p), at);
-    }
-    return sum;
+    const size_t rows = transposed ? p->channels : p->filters;
+    const size_t sources = transposed ? p->filters : p->channels;
+    const size_t group = channel / rows, count = sources / p->pieces, first = split * count;
+    const size_t o = transposed ? group * sources + first : channel, c = transposed ? channel % rows : first;
+    struct sources s = {
+        .count = count,
+        .from_step = transposed ? y_volume(p) : x_volume(p),
+        .w_step = transposed ? p->w_filter : taps_of(p),
+    };
+    s.from = (const real *)m->at[0] +
+             (transposed ? p->y_first + n * p->y_image : p->x_first + n * p->x_image) +
+             (group * sources + first) * s.from_step;
+    s.w = (const real *)m->at[1] + p->w_first + o * p->w_filter + c * taps_of(p);
+    return s;
 }
 
 void KILN_REFERENCE(conv)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
                           size_t count)
 {
     const struct kiln_params_conv *p = block;
+    const struct axes x = axes_of(p);
     const struct epilogue e = epilogue_of(constants, p->immediate, m, 3);
     const bool transposed = constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED;
     const size_t channels = (size_t)p->groups * (transposed ? p->channels : p->filters);
@@ -109,10 +127,11 @@ void KILN_REFERENCE(conv)(const void *block, const uint32_t *constants, const ki
         const size_t start = split * p->part +
                              (transposed ? p->x_first + n * p->x_image : p->y_first + n * p->y_image) +
                              channel * volume;
+        const struct sources s = sources_of(p, transposed, m, split, n, channel);
         for (size_t k = 0; k < volume; k++) {
             const ptrdiff_t at[3] = {(ptrdiff_t)(k / columns / rows), (ptrdiff_t)(k / columns % rows),
                                      (ptrdiff_t)(k % columns)};
-            const double sum = result(p, transposed, m, split, n, channel, at);
+            const double sum = meet(&x, transposed, &s, at);
             ((real *)m->at[2])[start + k] =
                 epilogue_apply(&e, (real)sum, start + k, 0, p->column_first + channel);
         }
@@ -123,13 +142,17 @@ void KILN_REFERENCE(conv)(const void *block, const uint32_t *constants, const ki
 static double correlate(const struct axes *x, size_t begin, size_t end, const real *y, const real *from,
                         const ptrdiff_t tap[3])
 {
+    const size_t columns = (size_t)x->j.y;
     double sum = 0;
-    for (size_t at = begin; at < end; at++) {
-        const ptrdiff_t row = (ptrdiff_t)at / x->j.y;
-        const ptrdiff_t d = forward(&x->a, row / x->i.y, tap[0]), h = forward(&x->i, row % x->i.y, tap[1]),
-                        w = forward(&x->j, (ptrdiff_t)at % x->j.y, tap[2]);
-        if (d >= 0 && h >= 0 && w >= 0)
-            sum += (double)y[at] * (double)from[(d * x->i.x + h) * x->j.x + w];
+    for (size_t first = begin, behind; first < end; first = behind) { /* what is left of a row */
+        const ptrdiff_t row = (ptrdiff_t)(first / columns);
+        const ptrdiff_t d = forward(&x->a, row / x->i.y, tap[0]), h = forward(&x->i, row % x->i.y, tap[1]);
+        behind = ((size_t)row + 1) * columns < end ? ((size_t)row + 1) * columns : end;
+        for (size_t at = first; at < behind && d >= 0 && h >= 0; at++) {
+            const ptrdiff_t w = forward(&x->j, (ptrdiff_t)(at - (size_t)row * columns), tap[2]);
+            if (w >= 0)
+                sum += (double)y[at] * (double)from[(d * x->i.x + h) * x->j.x + w];
+        }
     }
     return sum;
 }
