@@ -3,8 +3,8 @@
  * reduce - y[s, o, k, i] = finish(scale * combine over t in part s of x[o, t / second, k, t % second, i])
  *
  * bindings   0: x    1: y
- * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree; with COLUMNS, for results
- *            that lie side by side, a lane a result, in four interleaved sums
+ * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree, or several results of few
+ *            values; with COLUMNS, for results that lie side by side, a lane a result, in four interleaved sums
  * numerics   sums in float; the order follows sizes alone
  */
 #include "kiln.glsl"
@@ -73,22 +73,33 @@ void main()
 
 shared uvec2 slot[LANES];
 
+/* Lanes a result: no more than it has values, so that short rows share a workgroup. As results_a_group in reduce_kernel.c. */
+uint width()
+{
+    return p.part_length >= LANES ? LANES : p.part_length > 1u ? 2u << findMSB(p.part_length - 1u) : 1u;
+}
+
 void main()
 {
-    KILN_GROUP(result);
-    const span n = span_of(result);
+    KILN_GROUP(group);
+    const uint lanes = width(), lane = LANE % lanes;
+    const uint result = group * (LANES / lanes) + LANE / lanes;
+    const bool wanted = result < p.parts * p.outer * p.kept * p.inner;
     uvec2 value = kiln_reduce_start(CODE);
-    for (uint t = n.from + LANE; t < n.to; t += LANES)
-        value = kiln_reduce_combine(CODE, value, value_at(n, t));
+    if (wanted) {
+        const span n = span_of(result);
+        for (uint t = n.from + lane; t < n.to; t += lanes)
+            value = kiln_reduce_combine(CODE, value, value_at(n, t));
+    }
     slot[LANE] = value;
     barrier();
-    for (uint step = LANES / 2u; step > 0u; step /= 2u) {
-        if (LANE < step)
+    for (uint step = lanes / 2u; step > 0u; step /= 2u) {
+        if (lane < step)
             slot[LANE] = kiln_reduce_combine(CODE, slot[LANE], slot[LANE + step]);
         barrier();
     }
-    if (LANE == 0u)
-        store(result, slot[0]);
+    if (wanted && lane == 0u)
+        store(result, slot[LANE]);
 }
 
 #endif

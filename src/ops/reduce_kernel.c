@@ -94,14 +94,35 @@ static uint64_t a_lane_each(const kiln_caps *caps, const kiln_dispatch *d)
     return (d->kernel->units(d) + LANES - 1) / LANES;
 }
 
+/* A result takes a power of two of lanes, no more than it has values: as width in reduce.comp. */
+static uint64_t results_a_group(const kiln_dispatch *d)
+{
+    const uint32_t values = block_of(d)->part_length;
+    uint64_t lanes = 1;
+
+    while (lanes < values && lanes < LANES)
+        lanes *= 2;
+    return LANES / lanes;
+}
+
+static uint64_t lanes_each(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const uint64_t results = results_a_group(d);
+    (void)caps;
+    return (d->kernel->units(d) + results - 1) / results;
+}
+
 static const kiln_variant columns = {.name = "columns",
                                      .accepts = side_by_side,
                                      .groups = a_lane_each,
                                      .spirv = &kiln_spirv_reduce_columns,
                                      .half = &kiln_spirv_reduce_columns_half,
                                      .lanes = LANES};
-static const kiln_variant rows = {
-    .name = "rows", .spirv = &kiln_spirv_reduce_rows, .half = &kiln_spirv_reduce_rows_half, .lanes = LANES};
+static const kiln_variant rows = {.name = "rows",
+                                  .groups = lanes_each,
+                                  .spirv = &kiln_spirv_reduce_rows,
+                                  .half = &kiln_spirv_reduce_rows_half,
+                                  .lanes = LANES};
 
 const kiln_kernel kiln_kernel_reduce = {
     .name = "reduce",
