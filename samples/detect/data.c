@@ -30,7 +30,8 @@ static kiln_status open_shapes(kiln_dataset **out, const char *split, int rows, 
 
 kiln_status open_data(kiln_dataset **out, const char *dir, const char *split, int rows, int width, int height)
 {
-    const kiln_scene_params scene = {.image = image_params(width, height)};
+    const kiln_scene_params scene = {.image = image_params(width, height),
+                                     .most = 64}; /* a mosaic shows those of four pictures */
     char json[4096], folder[4096];
     if (!dir)
         return open_shapes(out, split, rows, scene);

@@ -1,10 +1,13 @@
 /*
  * detect.h - what the parts of this sample know of each other.
  *
- *   layers.c    blocks of convolutions, the backbone and the pyramid that all networks share
- *   yolo.c      one of the networks: build the loss and the findings from pictures and true boxes
- *   model.c     a network with its weights and programs, saved and loaded
- *   train.c, main.c    the commands
+ *   layers.c                     blocks of convolutions, the backbone and the pyramid that all networks share
+ *   anchors.c                    what networks with anchor boxes share
+ *   yolo.c, ssd.c, two_stage.c   the networks: from pictures and true boxes to findings and a loss
+ *   onnx.c                       detectors of others: from their outputs to findings
+ *   model.c                      findings to what is found; a network with its weights and programs, saved and loaded
+ *   data.c                       pictures with boxes
+ *   train.c, eval.c, run.c, time.c, main.c   the commands
  */
 #ifndef DETECT_H
 #define DETECT_H
@@ -189,8 +192,11 @@ kiln_status results_add(struct results *r, int64_t image, int64_t category, cons
 struct precision {
     double at_half, mean;
 };
-/* Measure it on a dataset as COCO does. With `results`, which may be NULL, all numbers are printed, and what is found is added to it. */
-kiln_status measure(struct model *m, kiln_dataset *data, int batch, struct results *results,
+/*
+ * Measure it on a dataset as COCO does. With `results`, which may be NULL, all numbers are printed, what is found is added to it, and
+ * the pictures are drawn into o->out, if that is given.
+ */
+kiln_status measure(struct model *m, kiln_dataset *data, const struct options *o, struct results *results,
                     struct precision *p);
 
 /* Commands ------------------------------------------------------------------------------------------------ */
@@ -198,5 +204,6 @@ kiln_status measure(struct model *m, kiln_dataset *data, int batch, struct resul
 kiln_status command_train(kiln_device *dev, const struct options *o);
 kiln_status command_run(kiln_device *dev, const struct options *o);
 kiln_status command_eval(kiln_device *dev, const struct options *o);
+kiln_status command_time(kiln_device *dev, const struct options *o);
 
 #endif

@@ -26,9 +26,38 @@ struct measuring {
     struct model *model;
     kiln_dataset *data;
     kiln_detection_score *score;
-    struct results *results; /* NULL: not wanted */
+    const struct options *options;
+    struct results *results; /* NULL: not wanted, nor drawings */
     struct found *found;     /* in a batch */
 };
+
+/* Draw a picture as the network saw it, what is there dashed: OUT/ID.found.png. */
+static kiln_status draw(const struct measuring *m, const kiln_scene *scene, const kiln_array *images,
+                        int64_t row, const struct found *found)
+{
+    enum { MOST = 256 };
+    kiln_scene_object objects[MOST];
+    char path[4096];
+    const kiln_image_params *as = &m->model->image;
+    const kiln_placing placing = kiln_image_placing(as, scene->width, scene->height);
+    const int count = scene->count < MOST ? scene->count : MOST;
+    const int64_t pixels = kiln_shape_count(&as->shape);
+    int sure = 0;
+    for (int i = 0; i < count; i++) {
+        objects[i] = scene->objects[i];
+        kiln_box_place(&placing, objects[i].box, objects[i].box);
+    }
+    while (sure < found->count && (double)found->list[sure].score >= m->options->score)
+        sure++;
+    snprintf(path, sizeof path, "%s/%lld.found.png", m->options->out, (long long)scene->id);
+    return kiln_draw_boxes(path,
+                           &(kiln_array){.data = (float *)images->data + row * pixels, .shape = as->shape},
+                           found->list, sure,
+                           &(kiln_boxes_params){.names = (const char *const *)m->model->class,
+                                                .classes = m->model->task.classes,
+                                                .objects = objects,
+                                                .object_count = count});
+}
 
 /* Count one picture: what was found goes back to the pixels of the picture itself. */
 static kiln_status count(const struct measuring *m, const kiln_scene *scene, struct found *found)
@@ -47,11 +76,16 @@ static kiln_status count(const struct measuring *m, const kiln_scene *scene, str
 
 static kiln_status count_batch(const struct measuring *m, int64_t first, const kiln_batch *batch)
 {
+    const kiln_array *images = &batch->column[kiln_dataset_find(m->data, "image")];
     kiln_scene scene;
-    kiln_status status = model_find(m->model, &batch->column[kiln_dataset_find(m->data, "image")], m->found);
-    for (int64_t i = 0; i < batch->rows && !status; i++)
-        if (!(status = kiln_dataset_scene(m->data, first + i, &scene)))
+    kiln_status status = model_find(m->model, images, m->found);
+    for (int64_t i = 0; i < batch->rows && !status; i++) {
+        status = kiln_dataset_scene(m->data, first + i, &scene);
+        if (!status && m->results && m->options->out)
+            status = draw(m, &scene, images, i, &m->found[i]);
+        if (!status)
             status = count(m, &scene, &m->found[i]);
+    }
     return status;
 }
 
@@ -60,13 +94,14 @@ static void print(void *user, const char *text)
     fputs(text, user);
 }
 
-kiln_status measure(struct model *model, kiln_dataset *data, int batch_size, struct results *results,
+kiln_status measure(struct model *model, kiln_dataset *data, const struct options *o, struct results *results,
                     struct precision *p)
 {
     struct measuring m = {.model = model,
                           .data = data,
+                          .options = o,
                           .results = results,
-                          .found = malloc((size_t)batch_size * sizeof *m.found)};
+                          .found = malloc((size_t)o->batch * sizeof *m.found)};
     kiln_batch batch;
     int64_t first = 0;
     kiln_status status = KILN_ERROR_MEMORY;
@@ -74,7 +109,7 @@ kiln_status measure(struct model *model, kiln_dataset *data, int batch_size, str
         goto out;
     TRY(status = kiln_detection_score_create(&m.score, model->task.classes, NULL));
     for (;;) {
-        TRY(status = kiln_dataset_next(data, batch_size, &batch));
+        TRY(status = kiln_dataset_next(data, o->batch, &batch));
         if (!batch.rows)
             break;
         TRY(status = count_batch(&m, first, &batch));
@@ -101,7 +136,7 @@ kiln_status command_eval(kiln_device *dev, const struct options *o)
         status =
             open_data(&data, o->data, o->split ? o->split : "test", o->rows, m.task.width, m.task.height);
     if (!status)
-        status = measure(&m, data, o->batch, &results, &p);
+        status = measure(&m, data, o, &results, &p);
     if (!status && o->json)
         status = kiln_results_save(o->json, results.list, results.count);
     if (!status)

@@ -16,20 +16,22 @@ static const char help[] =
     "usage: detect train [OPTION...]\n"
     "       detect run [OPTION...] PICTURE|FOLDER...\n"
     "       detect eval [OPTION...]\n"
+    "       detect time [OPTION...]\n"
     "\n"
-    "Train a network to find things in pictures, let it find them, or say how well it does.\n"
+    "Train a network to find things in pictures, let it find them, say how well it does, or how long it takes.\n"
     "\n"
     "common\n"
     "  --model NAME      the model: NAME.safetensors and NAME.txt; default: detect\n"
     "  --data FOLDER     pictures in Pascal VOC's form, with lists of the splits in ImageSets/Main, or in COCO's,\n"
     "                    as SPLIT.json and a folder SPLIT of pictures; default: generated shapes and digits\n"
     "  --split NAME      the split to judge by; default: val in training, test in eval\n"
-    "  --json FILE       run, eval: what was found, in COCO's form of results\n"
     "  --batch N         pictures at once; default: 16\n"
     "\n"
-    "train\n"
+    "train, time\n"
     "  --network NAME    yolo, ssd or two-stage; default: yolo\n"
     "  --size WxH        what pictures are brought to, multiples of 32; default: 128x128\n"
+    "\n"
+    "train\n"
     "  --epochs N        passes over the data; default: 8\n"
     "  --rows N          generated pictures; default: 2000\n"
     "  --rate R          of learning, at most; default: 0.002\n"
@@ -38,13 +40,17 @@ static const char help[] =
     "  --stop N          stop after so many epochs of them all, as if interrupted\n"
     "  --resume          go on where an interrupted training stood (NAME.checkpoint)\n"
     "\n"
+    "run, eval\n"
+    "  --score S         show what is at least so sure; default: 0.4\n"
+    "  --json FILE       what was found, in COCO's form of results\n"
+    "  --out FOLDER      draw what was found into this folder, which is there; default: run draws beside the picture,\n"
+    "                    PICTURE.found.png, eval does not draw\n"
+    "\n"
     "run\n"
     "  --model NAME.onnx a detector of others: FastestDet or UltraFace\n"
     "  --kind NAME       how to read it: fastestdet, fastestdet-decoded, ultraface, ultraface-simplified; default: the\n"
     "                    first of them that its shapes fit\n"
     "  --names FILE      the names of its classes, a line each\n"
-    "  --score S         show what is at least so sure; default: 0.4\n"
-    "  --out FOLDER      draw into this folder, which is there; default: beside the picture, as PICTURE.found.png\n"
     "\n"
     "The device is that of the environment's KILN_DEVICE (kiln devices lists them), else the best GPU, else the CPU.\n";
 
@@ -53,9 +59,8 @@ struct command {
     kiln_status (*run)(kiln_device *dev, const struct options *o);
 };
 
-static const struct command commands[] = {{"train", command_train},
-                                          {"run", command_run},
-                                          {"eval", command_eval}};
+static const struct command commands[] = {
+    {"train", command_train}, {"run", command_run}, {"eval", command_eval}, {"time", command_time}};
 
 /* Options ------------------------------------------------------------------------------------------------- */
 

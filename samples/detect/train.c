@@ -33,7 +33,7 @@ static kiln_status draw_curves(const struct training *t)
 static kiln_status end_epoch(struct training *t, const kiln_fit_info *info)
 {
     struct precision p;
-    kiln_status status = measure(&t->model, t->judge, t->options->batch, NULL, &p);
+    kiln_status status = measure(&t->model, t->judge, t->options, NULL, &p);
     if (status)
         return status;
     printf("epoch %d: loss %.3f, mAP@0.5 %.3f, mAP@0.5:0.95 %.3f, %.0f s%s\n", (int)info->epoch,

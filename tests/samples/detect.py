@@ -13,8 +13,9 @@ def learn_and_find(folder, network):
     assert "epoch 1: loss" in out and "mAP@0.5" in out, out
     for ending in ("safetensors", "txt", "png", "checkpoint"):
         assert (folder / f"detect.{ending}").stat().st_size > 0, ending
-    out = run(folder, "eval", "--rows", 16, "--batch", 2, "--json", "judged.json")
+    out = run(folder, "eval", "--rows", 16, "--batch", 2, "--json", "judged.json", "--out", ".")
     assert "mAP@0.5" in out and "of 2 pictures" in out, out
+    assert (folder / "1.found.png").stat().st_size > 0 and (folder / "2.found.png").stat().st_size > 0
     out = run(folder, "run", "--score", 0.001, "--json", "found.json", "detect.png")
     assert out.startswith("detect.png: "), out
     assert (folder / "detect.png.found.png").stat().st_size > 0
@@ -32,6 +33,11 @@ def test_ssd_learns_and_finds(folder, device):
 
 def test_two_stages_learn_and_find(folder, device):
     learn_and_find(folder, "two-stage")
+
+
+def test_tells_time_and_memory(folder, device):
+    out = run(folder, "time", "--batch", 2, "--size", "64x64")
+    assert out.startswith("learn ") and "\nfind " in out and out.count(" MiB") == 2, out
 
 
 def test_training_resumes(folder):
