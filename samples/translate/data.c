@@ -66,10 +66,11 @@ kiln_status read_pairs(struct data *d, const struct source *from)
     struct stat what;
     kiln_status status;
     if (!strcmp(from->data, "dates")) {
-        status = generate(&d->train, from->rows ? from->rows : 20000, 1, false);
+        const int64_t rows = from->rows ? from->rows : 20000;
+        status = generate(&d->train, rows, 1, false);
         if (!status)
-            status = generate(&d->check, 500, 2, false);
-        return status ? status : generate(&d->test, 1000, 3, true);
+            status = generate(&d->check, rows < 500 ? rows : 500, 2, false);
+        return status ? status : generate(&d->test, rows < 1000 ? rows : 1000, 3, true);
     }
     if (stat(from->data, &what) || !S_ISDIR(what.st_mode))
         return read_table(d, from);

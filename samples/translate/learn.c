@@ -18,6 +18,8 @@ struct learning {
     struct net net;
     kiln_program *learn, *grade;
     struct batches train, check;
+    struct recording recording;
+    kiln_csv *curve; /* a row a look: step, loss, that of the check pairs */
     time_t began;
     double best;
 };
@@ -120,16 +122,37 @@ static kiln_status look(struct learning *l, int64_t step)
     printf("step %lld: loss %.4f, of the check pairs %.4f (perplexity %.2f), %.1f minutes\n", (long long)step,
            loss, check, exp(check), minutes_of(l));
     fflush(stdout);
+    if (!status)
+        status = kiln_csv_add(l->curve, (const double[]){(double)step, loss, check});
     if (status || !(check < l->best))
         return status;
     l->best = check;
     return save_trained(&l->trained, l->how->dir);
 }
 
+/* The folder, with what stands before the first step. */
+static kiln_status begin(struct learning *l)
+{
+    static const char *const names[] = {"step", "loss", "check"};
+    char path[1024];
+    kiln_status status = save_trained(&l->trained, l->how->dir);
+    snprintf(path, sizeof path, "%s/curve.csv", l->how->dir);
+    if (!status)
+        status = kiln_csv_open(&l->curve, path, names, 3, NULL);
+    if (status || !l->how->record)
+        return status;
+    snprintf(path, sizeof path, "%s/start.safetensors", l->how->dir);
+    status = kiln_weights_save(l->trained.weights, path);
+    int64_t number = 0;
+    for (next_batch(&l->check); l->check.size && !status; next_batch(&l->check))
+        status = record_batch(&l->recording, "check", &l->check, number++);
+    return status;
+}
+
 static kiln_status learn(struct learning *l)
 {
     const struct training *t = l->how;
-    kiln_status status = KILN_OK;
+    kiln_status status = begin(l);
     for (int64_t step = 1; step <= t->steps && !status; step++) {
         const bool last = step == t->steps || (t->minutes > 0 && minutes_of(l) >= t->minutes);
         next_batch(&l->train);
@@ -138,12 +161,14 @@ static kiln_status learn(struct learning *l)
         status = write_batch(l->learn, &l->net, &l->train);
         if (!status)
             status = kiln_program_run(l->learn);
+        if (!status && t->record)
+            status = record_batch(&l->recording, "train", &l->train, step);
         if (!status && (step % t->every == 0 || last))
             status = look(l, step);
         if (last)
             break;
     }
-    return status;
+    return status || !t->record ? status : save_recording(&l->recording, t->dir);
 }
 
 kiln_status train(const struct training *t)
@@ -165,6 +190,8 @@ kiln_status train(const struct training *t)
         print_score(&score);
     free_trained(&best);
 out:
+    kiln_csv_close(&l.curve);
+    free_recording(&l.recording);
     close_batches(&l.train);
     close_batches(&l.check);
     kiln_program_destroy(&l.learn);

@@ -21,6 +21,7 @@ static const char help[] =
     "            --minimum N (words that occur so often)\n"
     "            --width 128 --layers 2 --heads 4 --hidden 256 --dropout 0.1 --longest 48\n"
     "            --steps 3000 --batch 64 --rate 0.002 --warm 200 --smoothing 0.1 --every 500 --minutes 0 --seed 1\n"
+    "            --record (in the folder: starting weights and every batch, for tools/peers/translate.py)\n"
     "decoding:   --beams N (1: the best token at each step)   --penalty 0.6 (for length)\n"
     "            --temperature T --top-k K --top-p P (by chance)\n";
 
@@ -72,6 +73,7 @@ static int list_options(struct options *o, struct option list[OPTIONS])
         {"--every", LONG, &t->every},
         {"--minutes", REAL, &t->minutes},
         {"--seed", SEED, &t->seed},
+        {"--record", FLAG, &t->record},
         {"--beams", WHOLE, &t->choice.beams},
         {"--penalty", REAL, &t->choice.penalty},
         {"--temperature", REAL, &t->choice.temperature},

@@ -9,6 +9,7 @@
  *   trained.c       a trained model's folder
  *   translator.c    texts to texts
  *   learn.c judge.c training; the translations of test pairs
+ *   record.c        a run for somebody else to repeat
  *   run.c map.c     a trained model at work; what it looks at
  *
  * Letters: N sentences, S tokens of the longest source, T of the longest target, W the width, V tokens of the target language.
@@ -169,6 +170,16 @@ kiln_status save_trained(const struct trained *t, const char *dir);
 kiln_status load_trained(struct trained *t, const char *dir);
 void free_trained(struct trained *t);
 
+/* Batches in order, for somebody else to make the same run. */
+struct recording {
+    kiln_safetensors_entry *entries;
+    int count, room;
+};
+
+kiln_status record_batch(struct recording *r, const char *kind, const struct batches *b, int64_t number);
+kiln_status save_recording(struct recording *r, const char *dir);
+void free_recording(struct recording *r);
+
 struct training {
     const struct model *model;
     struct config config; /* vocabularies' sizes are filled in */
@@ -179,6 +190,7 @@ struct training {
     int rows;             /* of a batch */
     double rate, warm, smoothing;
     uint64_t seed;
+    bool record;          /* keep in the folder what another implementation needs to make the same run */
     struct choice choice; /* how the test is decoded */
 };
 

@@ -11,7 +11,7 @@ import traceback
 
 KILN, TRANSLATE = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve() / "translate"
 NAMES = {"lavapipe": "vulkan:llvmpipe", "swiftshader": "vulkan:SwiftShader"}
-SMALL = ["--rows", 200, "--steps", 6, "--every", 3, "--batch", 16, "--width", 16, "--layers", 1, "--heads", 2, "--hidden", 32,
+SMALL = ["--rows", 48, "--steps", 6, "--every", 3, "--batch", 16, "--width", 16, "--layers", 1, "--heads", 2, "--hidden", 32,
          "--longest", 40]
 DATE = "Mittwoch, den 3. März 2021"
 
@@ -31,7 +31,7 @@ def waits(text):
 def learn_and_translate(folder, model):
     done = translate("train", "--model", model, "--out", "m", *SMALL, folder=folder)
     losses = [float(x) for x in re.findall(r"check pairs ([0-9.]+)", done.stdout)]
-    assert len(losses) == 2 and losses[1] < losses[0] and "of 1000 exact" in done.stdout, done.stdout
+    assert len(losses) == 2 and losses[1] < losses[0] and "of 48 exact" in done.stdout, done.stdout
 
     # The first translation of a size also tries the kernels; from the second on the host waits once, however many tokens there are.
     for how in ([], ["--beams", 3], ["--temperature", 0.7, "--top-k", 5]):
@@ -62,13 +62,13 @@ def test_models(folder):
     assert len(done.stdout.splitlines()) == 3 and "3 texts" in done.stderr, done
     typed = translate("run", "m", folder=folder, text=f"{DATE}\n3/9/21\n").stdout
     assert len(waits(typed)) == 2, typed
-    assert "of 1000 exact" in translate("test", "m", folder=folder).stdout
+    assert "of 20 exact" in translate("test", "m", "--rows", 20, folder=folder).stdout
 
 
 def test_pairs_of_a_table(folder):
     (folder / "pairs.tsv").write_text("".join(f"one {word}\tein {word}\tsource\n" for word in "abcdefgh" * 10))
     done = translate("train", "--data", "pairs.tsv", "--model", "gru", "--out", "t", *SMALL, folder=folder)
-    assert "72 pairs to learn from, 4 to watch by, 4 to judge by" in done.stdout, done.stdout
+    assert "44 pairs to learn from, 2 to watch by, 2 to judge by" in done.stdout, done.stdout
 
 
 def test_wrong_calls(folder):
