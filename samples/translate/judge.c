@@ -1,4 +1,4 @@
-/* judge.c - translations of sentences whose right one is known: how many are exactly that. */
+/* judge.c - translations of sentences whose right one is known: how many are exactly that, BLEU and chrF. */
 #include "translate.h"
 
 #include <stdio.h>
@@ -33,6 +33,7 @@ kiln_status judge(kiln_device *dev, struct trained *trained, const struct pairs 
                   const struct choice *choice, struct score *score)
 {
     struct translator t;
+    const kiln_texts *references = pairs->target;
     const int64_t rows = kiln_texts_count(pairs->source);
     *score = (struct score){0};
     kiln_status status = open_translator(&t, dev, trained, choice);
@@ -40,6 +41,10 @@ kiln_status judge(kiln_device *dev, struct trained *trained, const struct pairs 
         status = kiln_texts_create(&score->found);
     for (int64_t i = 0; i < rows && !status; i += AT_ONCE)
         status = judge_some(&t, pairs, i, rows - i < AT_ONCE ? rows - i : AT_ONCE, score);
+    if (!status)
+        status = kiln_bleu_corpus(&score->bleu, score->found, &references, 1, NULL);
+    if (!status)
+        status = kiln_chrf_corpus(&score->chrf, score->found, &references, 1, NULL);
     close_translator(&t);
     kiln_texts_destroy(&score->found);
     return status;
@@ -47,7 +52,8 @@ kiln_status judge(kiln_device *dev, struct trained *trained, const struct pairs 
 
 void print_score(const struct score *s)
 {
-    printf("test: %.2f %% of %lld exact, %.0f tokens a second, %lld waits for %lld tokens\n",
-           100 * (double)s->exact / (double)s->rows, (long long)s->rows, (double)s->tokens / s->seconds,
-           (long long)s->waits, (long long)s->tokens);
+    printf(
+        "test: %.2f %% of %lld exact, BLEU %.2f, chrF %.2f; %.0f tokens a second, %lld waits for %lld tokens\n",
+        100 * (double)s->exact / (double)s->rows, (long long)s->rows, s->bleu.score, s->chrf,
+        (double)s->tokens / s->seconds, (long long)s->waits, (long long)s->tokens);
 }

@@ -217,6 +217,8 @@ struct score {
     int64_t rows, exact;
     int64_t tokens, waits;
     double seconds;
+    kiln_bleu bleu;
+    double chrf;
     kiln_texts *found; /* the translations, while they are judged */
 };
 
