@@ -17,6 +17,7 @@
 #define KILN_DATA_H
 
 #include <kiln/base.h>
+#include <kiln/text.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -101,10 +102,13 @@ typedef struct kiln_dataset kiln_dataset;
 
 #define KILN_MAX_COLUMNS 16
 
+/** In a column's shape, the first size: items have lengths of their own, and a batch is as long as its longest. */
+#define KILN_RAGGED (-1)
+
 typedef struct kiln_column {
     const char *name;
     kiln_type type;
-    kiln_shape shape; /* of one item: a row of the batch's array */
+    kiln_shape shape; /* of one item: a row of the batch's array; its first size may be KILN_RAGGED */
     int classes;      /* an item is a class, 0 .. classes - 1; 0: it is a quantity */
 } kiln_column;
 
@@ -129,7 +133,7 @@ KILN_API const char *kiln_dataset_class(const kiln_dataset *ds, int class_index)
 
 /**
  * Copy one item out, unshuffled and unaugmented, without touching the position.
- * Shape:   that of the column; item is a destination as in kiln_program_read.
+ * Shape:   that of the column, of a ragged one the item's own; item is a destination as in kiln_program_read.
  * Errors:  a row or column that is not there; ERROR_SHAPE if item has too little room; the file's, where it is read late.
  */
 KILN_API kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, kiln_array *item);
@@ -177,6 +181,12 @@ typedef struct kiln_dataset_params {
     bool shuffle;   /* each epoch in an order of its own, from seed and epoch */
     uint64_t seed;  /* of shuffling and augmentation */
     bool drop_last; /* leave out a last batch that is not full */
+    /*
+     * Rows of about one length come together, so that little of a batch is filled up: the (shuffled) rows of so many batches are sorted by
+     * the lengths of the first two ragged columns, then full batches come in random order if rows are shuffled. 0: not. The order depends
+     * on the batch size, too.
+     */
+    int64_t by_length;
     kiln_augment augment;
 } kiln_dataset_params;
 
@@ -271,6 +281,48 @@ KILN_API kiln_status kiln_arrays_open(kiln_dataset **out, const kiln_named_array
  * Errors: the file's (kiln_npz_load in import.h); no arrays, too many, or arrays that are no columns.
  */
 KILN_API kiln_status kiln_dataset_npz_open(kiln_dataset **out, const char *path);
+
+/** A column made of sequences. */
+typedef struct kiln_named_sequences {
+    const char *name;
+    const kiln_sequences *sequences;
+} kiln_named_sequences;
+
+typedef struct kiln_sequences_params {
+    int32_t fill; /* what short rows of a batch are filled up with; 0 is <pad> of kiln's own tokenizers */
+    bool
+        borrow; /* use the sequences where they are: they stay, unchanged, as long as the dataset and its views */
+} kiln_sequences_params;
+
+/**
+ * A dataset of sequences of numbers, as texts and their translations: row i of each.
+ * Columns: for each NAME: NAME I32 [KILN_RAGGED], a batch of it [rows, longest], and NAME_length I32 [].
+ * Errors:  sequences that are empty, or do not agree in the number of rows.
+ */
+KILN_API kiln_status kiln_sequences_open(kiln_dataset **out, const kiln_named_sequences *sequences, int count,
+                                         const kiln_sequences_params *params);
+
+/** A column made of the steps offset .. offset + length - 1 behind the step where a row begins. */
+typedef struct kiln_window {
+    const char *name;
+    int64_t offset, length;
+} kiln_window;
+
+typedef struct kiln_windows_params {
+    int64_t stride; /* steps from the beginning of a row to that of the next; 0 means 1 */
+    bool borrow; /* use the series where it is: it stays, unchanged, as long as the dataset and its views */
+} kiln_windows_params;
+
+/**
+ * Windows that slide along one long text or series: {"text", 0, 64} and {"next", 1, 64} are 64 characters and what follows each;
+ * {"past", 0, 96} and {"future", 96, 24} what a forecast sees and what it should say.
+ *
+ * Shape:   series [steps, ...] of any type; a column [length, ...], a row for each place where all windows fit.
+ * Errors:  a window that does not fit once; two of one name.
+ */
+KILN_API kiln_status kiln_windows_open(kiln_dataset **out, const kiln_array *series,
+                                       const kiln_window *windows, int count,
+                                       const kiln_windows_params *params);
 
 typedef struct kiln_digits_params {
     int64_t rows;  /* 0 means 10,000 */

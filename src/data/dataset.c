@@ -93,9 +93,21 @@ const char *kiln_dataset_class(const kiln_dataset *ds, int class_index)
                : NULL;
 }
 
+/* What an item of a column is in that row of the source: its shape, and its bytes. */
+static size_t describe_item(const struct kiln_source *source, int64_t row, int column, kiln_shape *shape)
+{
+    const kiln_column *c = &source->column[column];
+
+    *shape = c->shape;
+    if (kiln_source_is_ragged(source, column))
+        shape->size[0] = source->ops->length(source, row, column);
+    return (size_t)kiln_shape_count(shape) * kiln_type_size(c->type);
+}
+
 kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, kiln_array *item)
 {
     const kiln_column *c = kiln_dataset_column(ds, column);
+    kiln_shape shape;
     size_t bytes;
 
     if (!c || row < 0 || row >= ds->rows)
@@ -103,14 +115,15 @@ kiln_status kiln_dataset_get(const kiln_dataset *ds, int64_t row, int column, ki
                          "dataset: wanted row %" PRId64 " of column %d, it has %" PRId64
                          " rows of %d columns",
                          row, column, ds->rows, ds->source->columns);
-    bytes = kiln_source_item_bytes(ds->source, column);
+    row = kiln_dataset_source_row(ds, row);
+    bytes = describe_item(ds->source, row, column, &shape);
     if (item->bytes > 0 && item->bytes < bytes)
         return kiln_fail(KILN_ERROR_SHAPE,
                          "dataset: an item of \"%s\" takes %zu bytes, there is room for %zu", c->name, bytes,
                          item->bytes);
     item->type = c->type;
-    item->shape = c->shape;
-    return ds->source->ops->read(ds->source, kiln_dataset_source_row(ds, row), column, item->data);
+    item->shape = shape;
+    return ds->source->ops->read(ds->source, row, column, item->data);
 }
 
 /* Batches ------------------------------------------------------------------------------------------------ */
@@ -149,6 +162,9 @@ kiln_status kiln_dataset_set_params(kiln_dataset *ds, const kiln_dataset_params 
 
     if ((status = check_augment(ds, &p.augment)))
         return status;
+    if (p.by_length < 0 || (p.by_length > 0 && !ds->source->ops->length))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: rows of %" PRId64 " batches sorted by length, %s",
+                         p.by_length, p.by_length < 0 ? "wanted 0 or more" : "but no column has lengths");
     ds->params = p;
     kiln_dataset_rewind(ds);
     return KILN_OK;

@@ -16,8 +16,8 @@
 
 #include "base/log.h"
 #include "base/number.h"
-#include "base/rng.h"
 #include "data/augment.h"
+#include "data/order.h"
 
 enum { SLOTS = 3, AHEAD = 2 };
 
@@ -46,67 +46,87 @@ struct kiln_loader {
     struct job next;  /* what to prepare next; rows is 0 until the reader has asked */
     bool stale;       /* what the reader wants is not what is being prepared */
     bool stopping;
-    atomic_uint round;   /* changes under the lock; looked at without it by a thread that is filling */
-    uint32_t *order;     /* the thread's: the rows of the view as this epoch shuffles them */
-    uint64_t order_seed; /* what `order` was made from */
-    int64_t order_epoch; /* -1: nothing yet */
+    atomic_uint round;       /* changes under the lock; looked at without it by a thread that is filling */
+    struct kiln_order order; /* the thread's */
 };
 
 /* The thread: filling a slot ----------------------------------------------------------------------------- */
 
-static kiln_status shuffle(struct kiln_loader *l, const struct job *job)
+/* The source's row that is row i of a batch. */
+static int64_t row_at(const struct kiln_loader *l, const struct job *job, int64_t i)
 {
-    const size_t rows = (size_t)l->ds->rows;
-    struct kiln_rng rng;
+    const int64_t at = job->place.row + i;
+    const bool ordered = job->params.shuffle || job->params.by_length > 0;
 
-    if (l->order_epoch == job->place.epoch && l->order_seed == job->params.seed)
-        return KILN_OK;
-    if (!l->order && !(l->order = malloc(rows * sizeof *l->order)))
-        return kiln_fail(KILN_ERROR_MEMORY, "dataset: no memory to shuffle %zu rows", rows);
-    for (size_t i = 0; i < rows; i++)
-        l->order[i] = (uint32_t)i;
-    kiln_rng_init(&rng, job->params.seed, kiln_rng_stream("shuffle") + (uint64_t)job->place.epoch);
-    kiln_rng_shuffle(&rng, l->order, rows);
-    l->order_epoch = job->place.epoch;
-    l->order_seed = job->params.seed;
+    return kiln_dataset_source_row(l->ds, ordered ? l->order.rows[at] : at);
+}
+
+/* The length of a ragged column's longest item among so many rows. */
+static int64_t longest(const struct kiln_loader *l, const struct job *job, int64_t rows, int column)
+{
+    const struct kiln_source *source = l->ds->source;
+    int64_t most = 0;
+
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t length = source->ops->length(source, row_at(l, job, i), column);
+        most = length > most ? length : most;
+    }
+    return most;
+}
+
+/* The batch's arrays as of so many rows. */
+static kiln_status describe(struct kiln_loader *l, const struct job *job, kiln_batch *batch, int64_t rows)
+{
+    const struct kiln_source *source = l->ds->source;
+
+    batch->rows = rows;
+    batch->columns = source->columns;
+    for (int c = 0; c < source->columns; c++) {
+        const kiln_column *column = &source->column[c];
+        kiln_array *a = &batch->column[c];
+        size_t count;
+
+        batch->name[c] = column->name;
+        a->type = column->type;
+        a->shape.rank = column->shape.rank + 1;
+        a->shape.size[0] = rows;
+        memcpy(a->shape.size + 1, column->shape.size, (size_t)column->shape.rank * sizeof *a->shape.size);
+        if (kiln_source_is_ragged(source, c))
+            a->shape.size[1] = longest(l, job, rows, c);
+        count = kiln_shape_count(&a->shape) < 0 ? SIZE_MAX : (size_t)kiln_shape_count(&a->shape);
+        if (!kiln_size_mul(count, kiln_type_size(a->type), &a->bytes))
+            return kiln_fail(KILN_ERROR_MEMORY,
+                             "dataset: a batch of %lld rows of \"%s\" is beyond all memory", (long long)rows,
+                             column->name);
+    }
     return KILN_OK;
 }
 
-static kiln_status reserve(struct slot *slot, const struct kiln_source *source, int64_t rows)
+static kiln_status reserve(struct slot *slot)
 {
-    for (int c = 0; c < source->columns; c++) {
-        size_t bytes;
-        if (!kiln_size_mul(kiln_source_item_bytes(source, c), (size_t)rows, &bytes))
-            return kiln_fail(KILN_ERROR_MEMORY,
-                             "dataset: a batch of %lld rows of \"%s\" is beyond all memory", (long long)rows,
-                             source->column[c].name);
+    for (int c = 0; c < slot->batch.columns; c++) {
+        const size_t bytes = slot->batch.column[c].bytes;
         if (bytes <= slot->room[c])
             continue;
         free(slot->batch.column[c].data);
         slot->room[c] = 0;
         if (!(slot->batch.column[c].data = malloc(bytes)))
             return kiln_fail(KILN_ERROR_MEMORY, "dataset: no memory for %lld rows of \"%s\", %zu bytes",
-                             (long long)rows, source->column[c].name, bytes);
+                             (long long)slot->batch.rows, slot->batch.name[c], bytes);
         slot->room[c] = bytes;
     }
     return KILN_OK;
 }
 
-/* The batch's arrays as of so many rows. */
-static void describe(kiln_batch *batch, const struct kiln_source *source, int64_t rows)
+/* Fill up what is behind the end of a row's ragged items. */
+static void fill_up(const struct kiln_source *source, const kiln_batch *batch, int64_t row,
+                    void *const *items)
 {
-    batch->rows = rows;
-    batch->columns = source->columns;
     for (int c = 0; c < source->columns; c++) {
-        const kiln_column *column = &source->column[c];
-        kiln_array *a = &batch->column[c];
-
-        batch->name[c] = column->name;
-        a->bytes = (size_t)rows * kiln_source_item_bytes(source, c);
-        a->type = column->type;
-        a->shape.rank = column->shape.rank + 1;
-        a->shape.size[0] = rows;
-        memcpy(a->shape.size + 1, column->shape.size, (size_t)column->shape.rank * sizeof *a->shape.size);
+        if (!kiln_source_is_ragged(source, c))
+            continue;
+        for (int64_t i = source->ops->length(source, row, c); i < batch->column[c].shape.size[1]; i++)
+            ((int32_t *)items[c])[i] = source->fill[c];
     }
 }
 
@@ -126,8 +146,7 @@ static kiln_status read_row(const struct kiln_source *source, const struct kiln_
 
 static kiln_status fill_row(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t i)
 {
-    const int64_t at = job->place.row + i;
-    const int64_t row = kiln_dataset_source_row(l->ds, job->params.shuffle ? l->order[at] : at);
+    const int64_t row = row_at(l, job, i);
     const struct kiln_source *source = l->ds->source;
     const struct kiln_draw draw = {.augment = &job->params.augment,
                                    .seed = job->params.seed,
@@ -137,7 +156,9 @@ static kiln_status fill_row(struct kiln_loader *l, const struct job *job, struct
     void *items[KILN_MAX_COLUMNS];
 
     for (int c = 0; c < source->columns; c++)
-        items[c] = (char *)slot->batch.column[c].data + (size_t)i * kiln_source_item_bytes(source, c);
+        items[c] = (char *)slot->batch.column[c].data +
+                   (size_t)i * (slot->batch.column[c].bytes / (size_t)slot->batch.rows);
+    fill_up(source, &slot->batch, row, items);
     return source->ops->read_row ? source->ops->read_row(source, &draw, row, items)
                                  : read_row(source, &draw, row, items);
 }
@@ -155,13 +176,14 @@ static int64_t rows_of(const struct kiln_loader *l, const struct job *job)
 
 static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t rows)
 {
-    kiln_status status = rows > 0 && job->params.shuffle ? shuffle(l, job) : KILN_OK;
+    const bool ordered = rows > 0 && (job->params.shuffle || job->params.by_length > 0);
+    kiln_status status =
+        ordered ? kiln_order_make(&l->order, l->ds, &job->params, job->place.epoch, job->rows) : KILN_OK;
 
     if (!status)
-        status = reserve(slot, l->ds->source, rows);
-    if (status)
-        return status;
-    describe(&slot->batch, l->ds->source, rows);
+        status = describe(l, job, &slot->batch, rows);
+    if (!status)
+        status = reserve(slot);
     for (int64_t i = 0; i < rows && !status && !dropped(l, job); i++)
         status = fill_row(l, job, slot, i);
     return status;
@@ -276,7 +298,6 @@ kiln_status kiln_loader_create(struct kiln_loader **out, const kiln_dataset *ds)
     if (!l)
         return kiln_fail(KILN_ERROR_MEMORY, "dataset: out of memory");
     l->ds = ds;
-    l->order_epoch = -1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->wanted, NULL);
     pthread_cond_init(&l->filled, NULL);
@@ -314,6 +335,6 @@ void kiln_loader_destroy(struct kiln_loader **loader)
     pthread_cond_destroy(&l->filled);
     pthread_cond_destroy(&l->wanted);
     pthread_mutex_destroy(&l->lock);
-    free(l->order);
+    free(l->order.rows);
     free(l);
 }

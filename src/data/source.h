@@ -33,6 +33,8 @@ struct kiln_source_ops {
      */
     kiln_status (*read_row)(const struct kiln_source *source, const struct kiln_draw *draw, int64_t row,
                             void *const *items);
+    /* The length of a row's item in a ragged column; NULL where there is none. */
+    int64_t (*length)(const struct kiln_source *source, int64_t row, int column);
     /* Release what is not in the arena. */
     void (*close)(struct kiln_source *source);
 };
@@ -44,6 +46,8 @@ struct kiln_source {
     int64_t rows;
     int columns, classes;
     kiln_column column[KILN_MAX_COLUMNS];
+    int32_t
+        fill[KILN_MAX_COLUMNS];    /* of a ragged column, which is I32: what short items are filled up with */
     const char *const *class_name; /* NULL, or `classes` of them */
 };
 
@@ -53,7 +57,12 @@ void *kiln_source_create(size_t bytes, const struct kiln_source_ops *ops);
 /** Give a reference back; the last one closes the source. Accepts NULL. */
 void kiln_source_release(struct kiln_source *source);
 
-/** Bytes of one item of a column. */
+static inline bool kiln_source_is_ragged(const struct kiln_source *source, int column)
+{
+    return source->column[column].shape.rank > 0 && source->column[column].shape.size[0] == KILN_RAGGED;
+}
+
+/** Bytes of one item of a column that is not ragged. */
 size_t kiln_source_item_bytes(const struct kiln_source *source, int column);
 
 /** Columns "image" F32 of that shape and "label" I32, `classes` names of classes (NULL: their numbers). */
