@@ -249,8 +249,10 @@ static void put_sample(const struct colours *k, const float *from, size_t channe
 {
     const float r = from[0], g = from[channels == 1 ? 0 : 1], b = from[channels == 1 ? 0 : 2];
 
-    for (int c = 0; c < 3; c++)
-        to[c] = fminf(fmaxf(k->m[c][0] * r + k->m[c][1] * g + k->m[c][2] * b + k->add, 0), 255);
+    for (int c = 0; c < 3; c++) {
+        const float x = k->m[c][0] * r + k->m[c][1] * g + k->m[c][2] * b + k->add;
+        to[c] = x < 0 ? 0 : x > 255 ? 255 : x; /* fminf is a call */
+    }
 }
 
 /* The part of the picture that is seen in a cell. */
@@ -316,11 +318,12 @@ kiln_status kiln_scene_warp(const struct kiln_scenes *s, const struct kiln_draw 
     float *canvas = malloc(samples * sizeof *canvas);
     struct view views[MOSAIC];
     const int count = draw_views(&d, draw, row, views);
+    const float bars = kiln_picture_bars(&s->target);
     kiln_status status =
         canvas ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "picture: no memory for %zu samples", samples);
 
     for (size_t i = 0; canvas && i < samples; i++)
-        canvas[i] = kiln_picture_bars(&s->target);
+        canvas[i] = bars;
     for (int i = 0; i < count && !status; i++)
         if (!(status = draw_view(&d, &views[i], canvas)))
             status = add_things(&d, &views[i], things);

@@ -93,7 +93,7 @@ static void outline(const struct shape *s, struct kiln_lines *lines)
     static const struct {
         int corners;
         double inner;
-    } polygons[] = {[CIRCLE] = {40, 1}, [SQUARE] = {4, 1}, [TRIANGLE] = {3, 1}, [STAR] = {10, 0.45}};
+    } polygons[] = {[CIRCLE] = {36, 1}, [SQUARE] = {4, 1}, [TRIANGLE] = {3, 1}, [STAR] = {10, 0.45}};
 
     if (s->kind == DIGIT)
         kiln_digit_lines(lines, s->digit, s->form);
@@ -120,21 +120,49 @@ static void box_of(const struct shape *s, const struct kiln_lines *lines, float 
     }
 }
 
-/* How much of a pixel is ink. */
-static float ink(const struct shape *s, const struct kiln_lines *lines, struct kiln_point p)
+/* A line made ready for many points: where it begins, where it goes, 1 / length^2 (0 for a point). */
+struct edge {
+    float x, y, dx, dy, inverse;
+};
+
+static void make_edges(const struct kiln_lines *lines, struct edge *edges)
 {
-    float distance = MOST_SIZE;
+    for (int i = 0; i < lines->count; i++) {
+        const struct kiln_point a = lines->line[i].from, b = lines->line[i].to;
+        const float dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
+        edges[i] = (struct edge){a.x, a.y, dx, dy, length > 0 ? 1 / length : 0};
+    }
+}
+
+/* The square of a point's distance from a line. */
+static float apart(const struct edge *e, float x, float y)
+{
+    const float t = (x * e->dx + y * e->dy) * e->inverse, along = t < 0 ? 0 : t > 1 ? 1 : t;
+    const float u = x - along * e->dx, v = y - along * e->dy;
+    return u * u + v * v;
+}
+
+/* From 0 to 1. By comparisons, which become instructions; fminf is a call. */
+static float share_of(float x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+/* How much of a pixel is ink: a pixel's width around the outline is between none and all. */
+static float ink(const struct shape *s, const struct edge *edges, int count, struct kiln_point p)
+{
+    float nearest = (float)MOST_SIZE * MOST_SIZE, distance;
     bool inside = false;
 
-    for (int i = 0; i < lines->count; i++) {
-        const struct kiln_line *l = &lines->line[i];
-        const struct kiln_point a = l->from, b = l->to;
-        distance = fminf(distance, kiln_line_distance(l, p));
-        if ((a.y > p.y) != (b.y > p.y) && p.x < a.x + (p.y - a.y) / (b.y - a.y) * (b.x - a.x))
+    for (int i = 0; i < count; i++) {
+        const float x = p.x - edges[i].x, y = p.y - edges[i].y, square = apart(&edges[i], x, y);
+        nearest = square < nearest ? square : nearest;
+        if ((y < 0) != (y < edges[i].dy) && x < y / edges[i].dy * edges[i].dx)
             inside = !inside;
     }
+    distance = sqrtf(nearest);
     distance = s->kind == DIGIT ? s->pen - distance : inside ? distance : -distance;
-    return fminf(fmaxf(distance + 0.5f, 0), 1);
+    return share_of(distance + 0.5f);
 }
 
 /* Planning ----------------------------------------------------------------------------------------------- */
@@ -249,16 +277,27 @@ static float smooth(float t)
     return t * t * (3 - 2 * t);
 }
 
-/* Noise of a grain at a place, x and y from 0 to 1. */
-static float noise_at(const struct ground *g, int k, float x, float y)
+/* Noise of a grain in a row of pixels: its cells' corners, blended from the row of corners above and the one below; y is from 0 to 1. */
+static void blend_row(const struct ground *g, int k, float y, float *corners)
 {
-    const float u = x * (float)g->cells[k], v = y * (float)g->cells[k];
-    const int i = (int)v, j = (int)u;
-    const float a = smooth(u - (float)j), b = smooth(v - (float)i);
-    const float(*n)[CELLS] = g->noise[k];
+    const float v = y * (float)g->cells[k], t = smooth(v - (float)(int)v);
+    const float *above = g->noise[k][(int)v], *below = g->noise[k][(int)v + 1];
 
-    return (1 - b) * ((1 - a) * n[i][j] + a * n[i][j + 1]) +
-           b * ((1 - a) * n[i + 1][j] + a * n[i + 1][j + 1]);
+    for (int j = 0; j <= g->cells[k]; j++)
+        corners[j] = above[j] + t * (below[j] - above[j]);
+}
+
+static float noise_at(const float *corners, int cells, float x)
+{
+    const float u = x * (float)cells;
+    const int j = (int)u;
+    return corners[j] + smooth(u - (float)j) * (corners[j + 1] - corners[j]);
+}
+
+/* From -1 to 1: one draw, where between() takes two. */
+static float grain_at(struct kiln_rng *rng)
+{
+    return (float)(kiln_rng_next(rng) >> 8) * 0x1p-23f - 1;
 }
 
 static void draw_ground(struct plan *p, float *pixels, int size)
@@ -266,32 +305,40 @@ static void draw_ground(struct plan *p, float *pixels, int size)
     const struct ground *g = &p->ground;
     const float across = g->phase * cosf(g->slope), down = g->phase * sinf(g->slope);
 
-    for (int i = 0; i < size; i++)
+    for (int i = 0; i < size; i++) {
+        const float y = (float)i / (float)size;
+        float corners[2][CELLS];
+
+        blend_row(g, 0, y, corners[0]);
+        blend_row(g, 1, y, corners[1]);
         for (int j = 0; j < size; j++) {
-            const float x = (float)j / (float)size, y = (float)i / (float)size;
+            const float x = (float)j / (float)size, grain = g->grain * grain_at(&p->rng);
             const float wave =
                 g->stripes > 0 ? g->stripes * sinf(2 * (float)PI * (across * x + down * y)) : 0;
-            const float t =
-                fminf(fmaxf(0.6f * noise_at(g, 0, x, y) + 0.4f * noise_at(g, 1, x, y) + wave, 0), 1);
-            const float grain = g->grain * between(&p->rng, -1, 1);
+            const float t = share_of(0.6f * noise_at(corners[0], g->cells[0], x) +
+                                     0.4f * noise_at(corners[1], g->cells[1], x) + wave);
 
             for (int c = 0; c < 3; c++)
                 pixels[(i * size + j) * 3 + c] =
                     g->colour[0][c] + t * (g->colour[1][c] - g->colour[0][c]) + grain;
         }
+    }
 }
 
 static void draw_shape(const struct shape *s, const float *box, float *pixels, int size)
 {
     const int left = (int)fmaxf(box[0] - 1, 0), right = (int)fminf(box[2] + 1, (float)(size - 1));
     const int top = (int)fmaxf(box[1] - 1, 0), bottom = (int)fminf(box[3] + 1, (float)(size - 1));
+    struct edge edges[KILN_MOST_LINES];
     struct kiln_lines lines;
 
     outline(s, &lines);
+    make_edges(&lines, edges);
     for (int i = top; i <= bottom; i++)
         for (int j = left; j <= right; j++) {
             const struct kiln_point p = {(float)j + 0.5f, (float)i + 0.5f};
-            const float share = ink(s, &lines, p), shade = s->shade * (p.x - box[0]) / (box[2] - box[0]);
+            const float share = ink(s, edges, lines.count, p),
+                        shade = s->shade * (p.x - box[0]) / (box[2] - box[0]);
             float *pixel = pixels + (i * size + j) * 3;
 
             for (int c = 0; c < 3; c++)
@@ -314,7 +361,7 @@ static kiln_status draw_row(const struct kiln_scenes *s, int64_t row, struct kil
         for (int i = 0; i < p->count; i++)
             draw_shape(&p->shape[i], boxes[i], pixels, size);
         for (size_t i = 0; i < count; i++)
-            picture->samples[i] = (unsigned char)(fminf(fmaxf(pixels[i], 0), 255) + 0.5f);
+            picture->samples[i] = (unsigned char)(255 * share_of(pixels[i] / 255) + 0.5f);
     } else if (!pixels || !p) {
         kiln_fail(status, "shapes: no memory to draw %d x %d pixels", size, size);
     }
