@@ -207,9 +207,10 @@ static void multiply(const struct job *j, size_t depth, const float *a, size_t r
                      bool add)
 {
     const size_t high = (size_t)j->tiles->rows, lanes = (size_t)j->tiles->columns;
-    for (size_t i = 0; i < rows; i += high)
-        j->tiles->packed[rows - i < high ? rows - i : high](depth, a + i * depth, b, c + i * lanes, lanes,
-                                                            add);
+    for (size_t i = 0; i < rows; i += high) {
+        const size_t count = rows - i < high ? rows - i : high;
+        j->tiles->packed[count](depth, a + i * depth, count, b, lanes, c + i * lanes, lanes, add);
+    }
 }
 
 /* Pack a block of others: for the products, and to be summed with its rows as terms. */

@@ -16,8 +16,8 @@
 #include "device/variants.h"
 #include "matmul/matmul.h"
 
-#define DEPTH   256 /* of a slab, at most */
-#define ROWS    144 /* of a block, at most */
+#define DEPTH   384 /* of a slab, at most */
+#define ROWS    288 /* of a block, at most */
 #define COLUMNS 512
 #define BLOCKS  8   /* at least, where each still has WORK multiplications, */
 #define WORK    5e5 /* some 10 microseconds: smaller ones spend their time on packing */

@@ -99,10 +99,10 @@ static void multiply_tile(const struct kiln_tiles *tiles, float *edge, const flo
 {
     const size_t width = (size_t)tiles->columns;
     if (columns == width) {
-        tiles->packed[rows](depth, a, b, c, c_row, add);
+        tiles->packed[rows](depth, a, rows, b, width, c, c_row, add);
         return;
     }
-    tiles->packed[rows](depth, a, b, edge, width, false);
+    tiles->packed[rows](depth, a, rows, b, width, edge, width, false);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++)
             c[i * c_row + j] = edge[i * width + j] + (add ? c[i * c_row + j] : 0);

@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Both operands packed: c[i, j] = sum over k of a[k * rows + i] * b[k * columns + j], added where `add`. */
-typedef void kiln_tile_packed(size_t depth, const float *a, const float *b, float *c, size_t c_row, bool add);
+/** Both operands in runs of a tile's rows and columns: c[i, j] = sum over k of a[k * a_row + i] * b[k * b_row + j], added where `add`. */
+typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
+                              float *c, size_t c_row, bool add);
 
 /**
  * Both operands found by tables: c[i, j] = sum over k of a[a_at[k] + i * a_row] * b[b_at[k] + j]. The

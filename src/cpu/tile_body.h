@@ -18,55 +18,58 @@ typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_
 #define LOAD(at)         (*(const loose *)(at))
 #define STORE(at, value) (*(loose *)(at) = (value))
 
-INLINE void TILE(packed)(int rows, size_t depth, const float *a, const float *b, float *c, size_t c_row,
-                         bool add)
+/* Unrolled before the compiler looks for registers: sums that a loop still indexes would pass through memory. */
+#define EACH_ROW    _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
+#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < TILE_VECTORS; v++)
+
+INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
+                         float *c, size_t c_row, bool add)
 {
-    vec sum[TILE_MOST][TILE_VECTORS];
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < TILE_VECTORS; v++)
-            sum[i][v] = (vec){0};
-    for (size_t k = 0; k < depth; k++, a += rows, b += TILE_VECTORS * TILE_LANES) {
-        vec row[TILE_VECTORS];
-        for (int v = 0; v < TILE_VECTORS; v++)
-            row[v] = LOAD(b + v * TILE_LANES);
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < TILE_VECTORS; v++)
-                sum[i][v] += a[i] * row[v];
+    vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
+    EACH_ROW
+    EACH_VECTOR
+    sum[i][v] = (vec){0};
+    for (size_t k = 0; k < depth; k++, a += a_row, b += b_row) {
+        EACH_VECTOR
+        row[v] = LOAD(b + v * TILE_LANES);
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += a[i] * row[v];
     }
-    for (int i = 0; i < rows; i++, c += c_row)
-        for (int v = 0; v < TILE_VECTORS; v++) {
-            if (add)
-                sum[i][v] += LOAD(c + v * TILE_LANES);
-            STORE(c + v * TILE_LANES, sum[i][v]);
-        }
+    if (add)
+        EACH_ROW
+    EACH_VECTOR
+    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
+    EACH_ROW
+    EACH_VECTOR
+    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
 }
 
 INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row,
                        const float *b, const int32_t *b_at, float *c, size_t c_row)
 {
-    vec sum[TILE_MOST][TILE_VECTORS];
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < TILE_VECTORS; v++)
-            sum[i][v] = (vec){0};
+    vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
+    EACH_ROW
+    EACH_VECTOR
+    sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++) {
         const float *column = a + a_at[k];
-        vec row[TILE_VECTORS];
-        for (int v = 0; v < TILE_VECTORS; v++)
-            row[v] = LOAD(b + b_at[k] + v * TILE_LANES);
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < TILE_VECTORS; v++)
-                sum[i][v] += column[(size_t)i * a_row] * row[v];
+        EACH_VECTOR
+        row[v] = LOAD(b + b_at[k] + v * TILE_LANES);
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += column[(size_t)i * a_row] * row[v];
     }
-    for (int i = 0; i < rows; i++, c += c_row)
-        for (int v = 0; v < TILE_VECTORS; v++)
-            STORE(c + v * TILE_LANES, sum[i][v]);
+    EACH_ROW
+    EACH_VECTOR
+    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
 }
 
 #define EACH(n)                                                                                            \
-    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, const float *b, float *c,        \
-                                            size_t c_row, bool add)                                        \
+    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,    \
+                                            size_t b_row, float *c, size_t c_row, bool add)                \
     {                                                                                                      \
-        TILE(packed)(n, depth, a, b, c, c_row, add);                                                       \
+        TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                         \
     }                                                                                                      \
     static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row, \
                                           const float *b, const int32_t *b_at, float *c, size_t c_row)     \
@@ -122,6 +125,8 @@ static const struct kiln_tiles TILE(tiles) = {
 #undef INLINE
 #undef LOAD
 #undef STORE
+#undef EACH_ROW
+#undef EACH_VECTOR
 #undef TILE
 #undef TILE_TARGET
 #undef TILE_LANES
