@@ -383,6 +383,9 @@ KILN_API uint32_t kiln_plan_words(const kiln_plan *plan, kiln_tensor t);
 /** What the device can do. */
 KILN_API const kiln_caps *kiln_plan_caps(const kiln_plan *plan);
 
+/** Whether memory is to be spared rather than time: no weights in a form that takes more than their own. */
+KILN_API bool kiln_plan_lean(const kiln_plan *plan);
+
 /** A value that lives between the dispatches of this lowering, of `bytes` bytes. */
 KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count);
 

@@ -66,7 +66,8 @@ typedef struct kiln_program_params {
     bool profile; /* time each command (kiln_program_profile) */
     /* with the first run, give up what its plan does not read of the weights once it has packed them: memory of the host goes
      * back to the system. From then on the weights can neither be read, written nor saved, and only this program runs with
-     * them, with the sizes of that run; no other may be under way with them meanwhile */
+     * them, with the sizes of that run; no other may be under way with them meanwhile. No kernel is chosen that wants the weights
+     * in a form larger than they are */
     bool give_up;
 } kiln_program_params;
 

@@ -167,6 +167,7 @@ kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_param
     plan->places = params->places;
     plan->storage = params->storage;
     plan->train = params->train;
+    plan->lean = params->lean;
     *p = (struct pass){.plan = plan, .params = params, .run_count = params->run_count};
     memcpy(p->run, params->run, (size_t)params->run_count * sizeof *p->run);
     if ((status = run_passes(p)))

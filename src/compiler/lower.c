@@ -135,6 +135,11 @@ bool kiln_plan_used(const kiln_plan *plan, kiln_tensor t)
     return used;
 }
 
+bool kiln_plan_lean(const kiln_plan *plan)
+{
+    return plan->lean;
+}
+
 bool kiln_plan_in_place(const kiln_plan *plan, kiln_tensor x, kiln_tensor y)
 {
     const struct kiln_place *a = kiln_place_of(plan, x), *b = kiln_place_of(plan, y);

@@ -80,7 +80,7 @@ struct kiln_plan {
     kiln_device *dev;
     const struct kiln_places *places;
     enum kiln_storage storage;
-    bool train;
+    bool train, lean;          /* lean: memory matters more than time */
     const kiln_node *lowering; /* the node that is being lowered */
     /* the regions that it lies in, outermost first */
     KILN_VEC(struct kiln_open_region {
@@ -113,7 +113,7 @@ struct kiln_compile_params {
     const kiln_graph *graph;
     const kiln_tensor *run;
     int run_count;
-    bool train;
+    bool train, lean;
     enum kiln_storage storage;
     bool halves; /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
     kiln_device *dev;

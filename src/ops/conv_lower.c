@@ -119,8 +119,7 @@ uint32_t kiln_conv_mode(const struct kiln_params_conv *p, bool transposed)
     return (transposed ? KILN_CONV_TRANSPOSED : 0) | (volume ? KILN_CONV_VOLUME : 0);
 }
 
-/* The sizes of a node that reads in[0] and writes out[0]. */
-static struct kiln_conv_sizes sizes_of(const kiln_plan *plan, const kiln_node *n)
+struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n)
 {
     const kiln_shape in = kiln_plan_spec(plan, n->in[0]).shape, w = kiln_plan_spec(plan, n->in[1]).shape;
     const kiln_shape out = kiln_plan_spec(plan, n->out[0]).shape;
@@ -163,7 +162,7 @@ static kiln_status in_parts(kiln_plan *plan, kiln_dispatch *d)
 
 static kiln_status implicit_lower(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     if (is_empty(plan, n->out[0]))
         return KILN_OK;
 
@@ -193,7 +192,7 @@ static int64_t places_of(const struct kiln_conv_sizes *s)
 /* Of short planes each would be a product of its own, too small to fill a tile. */
 static bool product_accepts(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
     const uint64_t deepest = (uint64_t)(s.channels > s.filters ? s.channels : s.filters);
     return s.groups == 1 && is_plain(&s.axis[0]) && is_plain(&s.axis[1]) && is_plain(&s.axis[2]) &&
@@ -240,7 +239,7 @@ static void turn_walks(uint32_t *head)
 
 static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = sizes_of(plan, n);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const bool transposed = n->op == &kiln_op_conv_transpose, points = places_of(&s) == 1;
     if (is_empty(plan, n->out[0]))
         return KILN_OK;
@@ -263,6 +262,7 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
 
 const kiln_lowering kiln_conv_lowerings[] = {
     {.name = "product", .accepts = product_accepts, .lower = product_lower},
+    {.name = "winograd", .accepts = kiln_conv_winograd_accepts, .lower = kiln_conv_winograd_lower},
     {.name = "implicit", .lower = implicit_lower},
 };
 

@@ -352,6 +352,7 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .run = p->run.data,
                                                                                     .run_count = p->run.count,
                                                                                     .train = p->train,
+                                                                                    .lean = p->give_up,
                                                                                     .storage = p->storage,
                                                                                     .halves = p->halves,
                                                                                     .dev = p->dev,

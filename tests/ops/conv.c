@@ -92,6 +92,36 @@ Test(conv, agrees_on_every_device)
         kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
 }
 
+/* Filters of 3 x 3 are transformed where that pays, on the CPU: tiles of 4 x 4, blocks of 32 filters, bands of tiles. */
+static const struct conv_case transformed[] = {
+    {{4, {1, 16, 12, 16}}, {4, {16, 16, 3, 3}}, false, {.pad = {{1, 1}, {1, 1}}}, "whole tiles"},
+    {{4, {2, 17, 9, 14}}, {4, {35, 17, 3, 3}}, true, {.groups = 1}, "no padding, tiles cut off both ways"},
+    {{4, {3, 18, 6, 5}},
+     {4, {16, 18, 3, 3}},
+     true,
+     {.pad = {{2, 2}, {2, 2}}},
+     "all padding that there can be"},
+    {{4, {1, 16, 15, 37}}, {4, {33, 16, 3, 3}}, true, {.pad = {{2, 0}, {0, 1}}}, "uneven padding"},
+    {{4, {1, 70, 25, 34}}, {4, {65, 70, 3, 3}}, true, {.same = KILN_SAME_UPPER}, "several bands and blocks"},
+};
+
+static kiln_tensor build_turned(kiln_graph *g, const void *one_case)
+{
+    const struct conv_case *c = one_case;
+    kiln_shape w = c->w;
+    w.size[0] = c->w.size[1], w.size[1] = c->w.size[0];
+    return kiln_conv_transpose(g, kiln_test_input(g, c->x), kiln_test_input(g, w),
+                               kiln_test_input(g, KILN_SHAPE(w.size[1])), &c->params);
+}
+
+Test(conv, by_transformed_filters_agrees_with_float64)
+{
+    for (size_t i = 0; i < KILN_COUNT(transformed); i++) {
+        kiln_expect_devices_agree(build, &transformed[i], true, 0, transformed[i].why);
+        kiln_expect_devices_agree(build_turned, &transformed[i], true, 0, transformed[i].why);
+    }
+}
+
 /* PyTorch's numbers -------------------------------------------------------------------------------------- */
 
 static const struct golden {

@@ -1,0 +1,399 @@
+/*
+ * conv_winograd_fast.c - conv_winograd on a CPU, and its filters.
+ *
+ * A unit of work is an image, a band of rows of tiles and some blocks of filters. It transforms the band's tiles of all channels
+ * once, eight tiles in a row at a time, to v [36, channels, tiles]; then for each block of filters it makes the 36 products
+ *
+ *   s[k, tile, o] = sum over c of v[k, c, tile] * u[k, c, o]
+ *
+ * by the tiles of tile.h, of which v and u are read as they lie, transforms those of a tile, eight filters at a time, and
+ * writes rows of four results.
+ *
+ * Rows of x are copied with their zeros and fall apart into four phases, columns 0, 4, 8, ..., columns 1, 5, 9, ... and so on:
+ * column j of eight tiles in a row is then a run of phase j % 4.
+ */
+#include <string.h>
+
+#include "base/number.h"
+#include "conv/conv_winograd.h"
+#include "conv/conv_winograd_filters.h"
+#include "cpu/epilogue_fast.h"
+#include "cpu/simd.h"
+#include "cpu/tile.h"
+#include "device/caps.h"
+#include "device/variants.h"
+
+#define IN     6 /* a tile of x, of y */
+#define OUT    4
+#define LANES  8
+#define PLACES KILN_WINOGRAD_PLACES
+#define BLOCK  KILN_WINOGRAD_BLOCK
+#define ROOM   163840 /* floats of v, about: they stay in the second cache */
+#define UNITS  8      /* at least, where there are blocks enough */
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
+
+#define LOAD(at)         (*(const loose *)(at))
+#define STORE(at, value) (*(loose *)(at) = (value))
+/* Unrolled, so that the compiler finds a register for each. */
+#define EACH_IN(i) _Pragma("GCC unroll 6") for (size_t i = 0; i < IN; i++)
+
+struct work {
+    const struct kiln_params_conv_winograd *p;
+    size_t across, down;        /* tiles of an image */
+    size_t band, bands;         /* rows of tiles of a unit; bands */
+    size_t tiles;               /* of a band */
+    size_t blocks, part, parts; /* blocks of filters; of a unit; parts */
+    size_t v_place, s_place;    /* floats from one of the 36 places to the next */
+    size_t phase;               /* floats of one phase of a row */
+};
+
+static struct work work_of(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_winograd *p = (const struct kiln_params_conv_winograd *)d->block.words;
+    struct work w = {
+        .p = p,
+        .across = kiln_parts(p->ow, OUT),
+        .down = kiln_parts(p->oh, OUT),
+        .blocks = kiln_parts(p->filters, BLOCK),
+    };
+    const size_t row = PLACES * p->channels * w.across, most = row < ROOM ? ROOM / row : 1;
+    w.bands = kiln_parts(w.down, most);
+    w.band = kiln_parts(w.down, w.bands);
+    w.bands = kiln_parts(w.down, w.band);
+    w.tiles = w.band * w.across;
+    const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units);
+    w.part = kiln_parts(w.blocks, parts < w.blocks ? parts : w.blocks);
+    w.parts = kiln_parts(w.blocks, w.part);
+    /* A line more than a power of two: places would else share a few sets of the caches. */
+    w.v_place = p->channels * w.tiles + 16;
+    w.s_place = w.tiles * BLOCK + 16;
+    w.phase = kiln_round_up(w.across, LANES) + LANES;
+    return w;
+}
+
+/* Scratch of a worker: v, s, the phases of a channel's rows, and a row. */
+struct room {
+    float *v, *s, *x, *line;
+};
+
+static size_t rows_of(const struct work *w)
+{
+    return w->band * OUT + IN - OUT;
+}
+
+static size_t room_size(const struct work *w)
+{
+    return kiln_round_up(PLACES * (w->v_place + w->s_place) + (rows_of(w) + 1) * OUT * w->phase, 16);
+}
+
+static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
+{
+    float *v = (float *)m->scratch + (size_t)worker * room_size(w);
+    float *s = v + PLACES * w->v_place, *x = s + PLACES * w->s_place;
+    return (struct room){v, s, x, x + rows_of(w) * OUT * w->phase};
+}
+
+struct unit {
+    size_t image, first, rows; /* rows of tiles */
+    size_t block, end;         /* blocks of filters */
+};
+
+static struct unit unit_of(const struct work *w, size_t index)
+{
+    const size_t block = index % w->parts * w->part, first = index / w->parts % w->bands * w->band;
+    return (struct unit){
+        .image = index / w->parts / w->bands,
+        .first = first,
+        .rows = w->down - first < w->band ? w->down - first : w->band,
+        .block = block,
+        .end = block + w->part < w->blocks ? block + w->part : w->blocks,
+    };
+}
+
+/* Input -------------------------------------------------------------------------------------------------- */
+
+/* A row of x from column -pad_j on, zeros around it, in phases; `line` has room for it. NULL: all zeros. */
+KILN_INLINE void copy_row(const struct work *w, float *to, const float *row, float *line)
+{
+    const ptrdiff_t pad = w->p->pad_j, width = row ? (ptrdiff_t)w->p->w : 0,
+                    all = (ptrdiff_t)(OUT * w->phase);
+    const ptrdiff_t begin = pad < 0     ? 0
+                            : pad < all ? pad
+                                        : all,
+                    rest = width + pad < all ? width + pad : all, end = rest > begin ? rest : begin;
+    memset(line, 0, (size_t)begin * sizeof *line);
+    if (end > begin)
+        memcpy(line + begin, row + (begin - pad), (size_t)(end - begin) * sizeof *line);
+    memset(line + end, 0, (size_t)(all - end) * sizeof *line);
+    for (size_t t = 0; t < w->phase; t += 4, line += 4 * OUT) {
+        kiln_four four[OUT];
+        for (size_t i = 0; i < OUT; i++)
+            four[i] = kiln_four_load(line + 4 * i);
+        kiln_four_transpose(four);
+        for (size_t i = 0; i < OUT; i++)
+            kiln_four_store(to + i * w->phase + t, four[i]);
+    }
+}
+
+/* to = B^T d for six vectors, where to lies `step` apart. */
+KILN_INLINE void transform_in(lanes *to, size_t step, const lanes d[IN])
+{
+    const lanes even = d[4] - 4 * d[2], odd = d[3] - 4 * d[1], outer = d[4] - d[2], inner = 2 * (d[3] - d[1]);
+    to[0] = 4 * d[0] - 5 * d[2] + d[4];
+    to[step] = even + odd;
+    to[2 * step] = even - odd;
+    to[3 * step] = outer + inner;
+    to[4 * step] = outer - inner;
+    to[5 * step] = 4 * d[1] - 5 * d[3] + d[5];
+}
+
+/* Eight tiles in a row: x is their first row in phases; v that of place 0. */
+KILN_INLINE void transform_tiles(const struct work *w, float *v, const float *x)
+{
+    lanes half[IN * IN], d[IN];
+    for (size_t j = 0; j < IN; j++) {
+        EACH_IN(i)
+        d[i] = LOAD(x + (i * OUT + j % OUT) * w->phase + j / OUT);
+        transform_in(half + j, IN, d);
+    }
+    for (size_t i = 0; i < IN; i++, v += IN * w->v_place) {
+        transform_in(d, 1, half + i * IN);
+        EACH_IN(j)
+        STORE(v + j * w->v_place, d[j]);
+    }
+}
+
+/*
+ * All tiles of a unit. Lanes beyond the end of a row of tiles are overwritten by what belongs there: the next row, or the
+ * next channel; behind the last one is room.
+ */
+KILN_INLINE void transform_input_body(const struct work *w, const struct room *room, const struct unit *u,
+                                      const float *x)
+{
+    const size_t rows = u->rows * OUT + IN - OUT;
+    const ptrdiff_t first = (ptrdiff_t)(OUT * u->first) - w->p->pad_i;
+    for (size_t c = 0; c < w->p->channels; c++, x += (size_t)w->p->h * w->p->w) {
+        for (size_t r = 0; r < rows; r++) {
+            const ptrdiff_t row = first + (ptrdiff_t)r;
+            copy_row(w, room->x + r * OUT * w->phase,
+                     row >= 0 && row < (ptrdiff_t)w->p->h ? x + row * (ptrdiff_t)w->p->w : NULL, room->line);
+        }
+        for (size_t i = 0; i < u->rows; i++)
+            for (size_t t = 0; t < w->across; t += LANES)
+                transform_tiles(w, room->v + c * w->tiles + i * w->across + t,
+                                room->x + i * OUT * OUT * w->phase + t);
+    }
+}
+
+static void transform_input(const struct work *w, const struct room *room, const struct unit *u,
+                            const float *x);
+KILN_CLONES(transform_input,
+            (const struct work *w, const struct room *room, const struct unit *u, const float *x),
+            (w, room, u, x))
+
+/* Products ----------------------------------------------------------------------------------------------- */
+
+/* s [36, tiles, BLOCK] of one block of filters. */
+static void multiply(const struct work *w, const struct kiln_tiles *tiles, const struct room *room,
+                     size_t count, const float *u)
+{
+    const size_t high = kiln_parts(count, kiln_parts(count, (size_t)tiles->rows)), depth = w->p->channels;
+    for (size_t k = 0; k < PLACES; k++, u += w->blocks * depth * BLOCK)
+        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns)
+            for (size_t i = 0; i < count; i += high)
+                tiles->packed[count - i < high ? count - i : high](depth, room->v + k * w->v_place + i,
+                                                                   w->tiles, u + j, BLOCK,
+                                                                   room->s + k * w->s_place + i * BLOCK + j,
+                                                                   BLOCK, false);
+}
+
+/* Output ------------------------------------------------------------------------------------------------- */
+
+/* to = A^T s for six vectors, where to lies `step` apart. */
+KILN_INLINE void transform_out(lanes *to, size_t step, const lanes s[IN])
+{
+    const lanes plus = s[1] + s[2], minus = s[1] - s[2], wide = s[3] + s[4], apart = s[3] - s[4];
+    to[0] = s[0] + plus + wide;
+    to[step] = minus + 2 * apart;
+    to[2 * step] = plus + 4 * wide;
+    to[3 * step] = minus + 8 * apart + s[5];
+}
+
+/* A row of four results of eight filters, whose planes lie `plane` apart. */
+KILN_INLINE void write_row(float *y, size_t plane, const lanes row[OUT], size_t filters, size_t columns)
+{
+    for (size_t half = 0; half < LANES; half += 4) {
+        kiln_four four[OUT];
+        for (size_t j = 0; j < OUT; j++)
+            four[j] = half ? __builtin_shufflevector(row[j], row[j], 4, 5, 6, 7)
+                           : __builtin_shufflevector(row[j], row[j], 0, 1, 2, 3);
+        kiln_four_transpose(four);
+        for (size_t o = half; o < half + 4 && o < filters; o++)
+            if (columns == OUT)
+                kiln_four_store(y + o * plane, four[o - half]);
+            else
+                memcpy(y + o * plane, &four[o - half], columns * sizeof *y);
+    }
+}
+
+/* Tile (i, j) of the picture for eight filters: s is theirs at place 0. */
+KILN_INLINE void write_tile(const struct work *w, float *y, const float *s, size_t i, size_t j,
+                            size_t filters)
+{
+    const size_t height = w->p->oh - i * OUT, width = w->p->ow - j * OUT;
+    lanes half[OUT * IN], d[IN];
+    for (size_t k = 0; k < IN; k++) {
+        EACH_IN(r)
+        d[r] = LOAD(s + (r * IN + k) * w->s_place);
+        transform_out(half + k, IN, d);
+    }
+    y += i * OUT * w->p->ow + j * OUT;
+    for (size_t k = 0; k < OUT && k < height; k++, y += w->p->ow) {
+        transform_out(d, 1, half + k * IN);
+        write_row(y, (size_t)w->p->oh * w->p->ow, d, filters, width < OUT ? width : OUT);
+    }
+}
+
+/* The tiles of a unit for one block of filters, whose planes begin at y. */
+KILN_INLINE void write_block_body(const struct work *w, const struct room *room, const struct unit *u,
+                                  float *y, size_t filters)
+{
+    const size_t plane = (size_t)w->p->oh * w->p->ow;
+    for (size_t o = 0; o < filters; o += LANES)
+        for (size_t t = 0; t < u->rows * w->across; t++)
+            write_tile(w, y + o * plane, room->s + t * BLOCK + o, u->first + t / w->across, t % w->across,
+                       filters - o < LANES ? filters - o : LANES);
+}
+
+static void write_block(const struct work *w, const struct room *room, const struct unit *u, float *y,
+                        size_t filters);
+KILN_CLONES(write_block,
+            (const struct work *w, const struct room *room, const struct unit *u, float *y, size_t filters),
+            (w, room, u, y, filters))
+
+/* The epilogue on what a unit wrote of a block: whole rows. */
+static void finish(const struct work *w, const struct unit *u, float *y, size_t first, size_t filters,
+                   struct kiln_row_epilogue *epilogue)
+{
+    const size_t plane = (size_t)w->p->oh * w->p->ow, top = u->first * OUT * w->p->ow;
+    const size_t bottom = (u->first + u->rows) * OUT * w->p->ow, end = bottom < plane ? bottom : plane;
+    for (size_t o = first; o < first + filters; o++) {
+        const size_t at = (u->image * w->p->filters + o) * plane + top;
+        kiln_row_epilogue_run(epilogue, y + at, at, 0, o, end - top);
+    }
+}
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static uint64_t bands_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct work w = work_of(d);
+    (void)caps;
+    return (uint64_t)w.p->images * w.bands * w.parts;
+}
+
+static uint64_t bands_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct work w = work_of(d);
+    return (uint64_t)caps->threads * room_size(&w) * sizeof(float);
+}
+
+static void bands_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct work w = work_of(d);
+    const struct room room = room_of(&w, m, worker);
+    const size_t plane = (size_t)w.p->oh * w.p->ow, picture = (size_t)w.p->h * w.p->w;
+    float *y = m->at[2];
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
+
+    for (size_t index = first; index < first + count; index++) {
+        const struct unit u = unit_of(&w, index);
+        if (index == first || index % w.parts == 0)
+            transform_input(&w, &room, &u, (const float *)m->at[0] + u.image * w.p->channels * picture);
+        for (size_t b = u.block; b < u.end; b++) {
+            const size_t o = b * BLOCK, filters = w.p->filters - o < BLOCK ? w.p->filters - o : BLOCK;
+            multiply(&w, kiln_tiles_get(), &room, u.rows * w.across,
+                     (const float *)m->at[1] + b * w.p->channels * BLOCK);
+            write_block(&w, &room, &u, y + (u.image * w.p->filters + o) * plane, filters);
+            finish(&w, &u, y, o, filters, &epilogue);
+        }
+    }
+}
+
+const kiln_variant kiln_cpu_conv_winograd_bands = {
+    .name = "bands",
+    .groups = bands_units,
+    .scratch = bands_scratch,
+    .run = bands_run,
+};
+
+/* Filters ------------------------------------------------------------------------------------------------ */
+
+/* In double: filters are transformed once, and what their rounding loses is lost in every product. */
+typedef double wide_lanes __attribute__((vector_size(8 * LANES)));
+
+/* to = G w for three vectors, where to lies `step` apart. */
+KILN_INLINE void transform_filter(wide_lanes *to, size_t step, const wide_lanes w[3])
+{
+    const wide_lanes outer = w[0] + w[2], far = w[0] / 24 + w[2] / 6;
+    to[0] = w[0] / 4;
+    to[step] = (outer + w[1]) / -6;
+    to[2 * step] = (w[1] - outer) / 6;
+    to[3 * step] = far + w[1] / 12;
+    to[4 * step] = far - w[1] / 12;
+    to[5 * step] = w[2];
+}
+
+/* Up to eight filters of one channel, from w on; u is that of place 0, and places lie `place` apart. */
+KILN_INLINE void transform_eight(const struct kiln_params_conv_winograd_filters *p, float *u, size_t place,
+                                 const float *w, size_t filters)
+{
+    wide_lanes taps[9] = {0}, half[3 * IN], d[IN];
+    for (size_t i = 0; i < 9; i++)
+        for (size_t o = 0; o < filters; o++)
+            taps[i][o] = (double)w[o * p->filter_step + (p->turned ? 8 - i : i)];
+    for (size_t j = 0; j < 3; j++)
+        transform_filter(half + j, 3, (wide_lanes[3]){taps[j], taps[3 + j], taps[6 + j]});
+    for (size_t i = 0; i < IN; i++, u += IN * place) {
+        transform_filter(d, 1, half + 3 * i);
+        EACH_IN(j)
+        STORE(u + j * place, __builtin_convertvector(d[j], lanes));
+    }
+}
+
+KILN_INLINE void transform_block_body(const struct kiln_params_conv_winograd_filters *p, float *u,
+                                      size_t place, const float *w, size_t filters)
+{
+    for (size_t c = 0; c < p->channels; c++, w += p->channel_step, u += BLOCK)
+        for (size_t o = 0; o < BLOCK; o += LANES) {
+            const size_t left = o < filters ? filters - o : 0;
+            transform_eight(p, u + o, place, w + o * p->filter_step, left < LANES ? left : LANES);
+        }
+}
+
+static void transform_block(const struct kiln_params_conv_winograd_filters *p, float *u, size_t place,
+                            const float *w, size_t filters);
+KILN_CLONES(transform_block,
+            (const struct kiln_params_conv_winograd_filters *p, float *u, size_t place, const float *w,
+             size_t filters),
+            (p, u, place, w, filters))
+
+static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_conv_winograd_filters *p =
+        (const struct kiln_params_conv_winograd_filters *)d->block.words;
+    const size_t block = (size_t)p->channels * BLOCK, place = kiln_parts(p->filters, BLOCK) * block;
+    (void)worker;
+    for (size_t b = first; b < first + count; b++)
+        transform_block(p, (float *)m->at[1] + b * block, place,
+                        (const float *)m->at[0] + b * BLOCK * p->filter_step,
+                        p->filters - b * BLOCK < BLOCK ? p->filters - b * BLOCK : BLOCK);
+}
+
+const kiln_variant kiln_cpu_conv_winograd_filters_blocks = {
+    .name = "blocks",
+    .run = blocks_run,
+};
