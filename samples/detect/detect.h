@@ -3,7 +3,7 @@
  *
  *   layers.c                     blocks of convolutions, the backbone and the pyramid that all networks share
  *   anchors.c                    what networks with anchor boxes share
- *   yolo.c, ssd.c, two_stage.c   the networks: from pictures and true boxes to findings and a loss
+ *   yolo.c, ssd.c, two_stage.c, windows.c   the networks: from pictures and true boxes to findings and a loss
  *   onnx.c                       detectors of others: from their outputs to findings
  *   model.c                      findings to what is found; a network with its weights and programs, saved and loaded
  *   data.c                       pictures with boxes
@@ -66,7 +66,7 @@ struct network {
     struct findings (*build)(kiln_graph *g, const struct task *task, const struct batch *batch);
 };
 
-extern const struct network yolo_network, ssd_network, two_stage_network;
+extern const struct network yolo_network, ssd_network, two_stage_network, windows_network;
 
 /* The network of that name; NULL, and a line on stderr, if there is none. */
 const struct network *network_of(const char *name);

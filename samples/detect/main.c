@@ -28,7 +28,7 @@ static const char help[] =
     "  --batch N         pictures at once; default: 16\n"
     "\n"
     "train, time\n"
-    "  --network NAME    yolo, ssd or two-stage; default: yolo\n"
+    "  --network NAME    yolo, ssd, two-stage or windows; default: yolo\n"
     "  --size WxH        what pictures are brought to, multiples of 32; default: 128x128\n"
     "\n"
     "train\n"

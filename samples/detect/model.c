@@ -7,7 +7,8 @@
 
 static const double least_score = 0.01; /* of what is found */
 
-static const struct network *const networks[] = {&yolo_network, &ssd_network, &two_stage_network};
+static const struct network *const networks[] = {&yolo_network, &ssd_network, &two_stage_network,
+                                                 &windows_network};
 
 const struct network *network_of(const char *name)
 {

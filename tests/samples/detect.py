@@ -35,6 +35,10 @@ def test_two_stages_learn_and_find(folder, device):
     learn_and_find(folder, "two-stage")
 
 
+def test_windows_learn_and_find(folder, device):
+    learn_and_find(folder, "windows")
+
+
 def test_tells_time_and_memory(folder, device):
     out = run(folder, "time", "--batch", 2, "--size", "64x64")
     assert out.startswith("learn ") and "\nfind " in out and out.count(" MiB") == 2, out
