@@ -81,7 +81,10 @@ kiln_status read_pairs(struct data *d, const struct source *from)
 
 kiln_status train_tokenizers(struct data *d, const struct source *from)
 {
-    const kiln_tokenizer_params params = {.by = from->characters ? KILN_TOKENS_CHARACTERS : KILN_TOKENS_WORDS,
+    const kiln_tokenizer_params params = {.by = from->pairs        ? KILN_TOKENS_BYTE_PAIRS
+                                                : from->characters ? KILN_TOKENS_CHARACTERS
+                                                                   : KILN_TOKENS_WORDS,
+                                          .size = from->pairs,
                                           .lower = from->lower,
                                           .minimum = from->minimum};
     const kiln_status status = kiln_tokenizer_train(&d->source, d->train.source, &params);

@@ -52,6 +52,17 @@ static kiln_status prepare(struct learning *l)
     return KILN_OK;
 }
 
+/* The rate, behind a warm-up: half a cosine down to nothing, or where the steps are not counted ahead, by the root of the step. */
+static kiln_tensor rate_of(kiln_graph *g, const struct training *t)
+{
+    const kiln_tensor step = kiln_step(g, NULL), warm = kiln_scalar(g, KILN_F32, t->warm > 1 ? t->warm : 1);
+    const kiln_tensor falling = t->steps
+                                    ? kiln_schedule_cosine(g, step, t->rate, t->rate / 100, (double)t->steps)
+                                    : kiln_mul(g, kiln_scalar(g, KILN_F32, t->rate),
+                                               kiln_sqrt(g, kiln_div(g, warm, kiln_max(g, step, warm))));
+    return kiln_schedule_warm_up(g, step, falling, t->warm > 1 ? t->warm : 1);
+}
+
 static kiln_status build(struct learning *l)
 {
     const struct training *t = l->how;
@@ -60,15 +71,10 @@ static kiln_status build(struct learning *l)
     if (status)
         return status;
     kiln_graph *g = net->graph;
-    const kiln_tensor step = kiln_step(g, NULL);
-    const kiln_tensor rate = kiln_schedule_cosine(g, step, t->rate, t->rate / 100, (double)t->steps);
-    const kiln_tensor update =
-        kiln_minimize(g, net->loss,
-                      &(kiln_minimize_params){.by = KILN_ADAM,
-                                              .rate_from = kiln_schedule_warm_up(g, step, rate, t->warm),
-                                              .beta2 = 0.98,
-                                              .epsilon = 1e-9,
-                                              .clip_norm = 1});
+    const kiln_tensor update = kiln_minimize(
+        g, net->loss,
+        &(kiln_minimize_params){
+            .by = KILN_ADAM, .rate_from = rate_of(g, t), .beta2 = 0.98, .epsilon = 1e-9, .clip_norm = 1});
     status = kiln_weights_create(&l->trained.weights, g, &(kiln_weights_params){.seed = t->seed});
     if (!status)
         status =
@@ -153,7 +159,7 @@ static kiln_status learn(struct learning *l)
 {
     const struct training *t = l->how;
     kiln_status status = begin(l);
-    for (int64_t step = 1; step <= t->steps && !status; step++) {
+    for (int64_t step = 1; !status; step++) {
         const bool last = step == t->steps || (t->minutes > 0 && minutes_of(l) >= t->minutes);
         next_batch(&l->train);
         if (!l->train.size)

@@ -17,10 +17,11 @@ static const char help[] =
     "a tab; DIR holds train.LANGUAGE, val.LANGUAGE and test_2016_flickr.LANGUAGE, as Multi30k has them.\n"
     "\n"
     "training:   --model lstm|gru|transformer (transformer)   --out DIR (translate.model)\n"
-    "            --from en --to de (of a folder)   --rows N (pairs at the most)   --characters | --words   --lower\n"
-    "            --minimum N (words that occur so often)\n"
+    "            --from en --to de (of a folder)   --rows N (pairs at the most)   --lower\n"
+    "            --words | --characters | --pairs N (byte pairs, N of each language)   --minimum N (that occur so often)\n"
     "            --width 128 --layers 2 --heads 4 --hidden 256 --dropout 0.1 --longest 48\n"
-    "            --steps 3000 --batch 64 --rate 0.002 --warm 200 --smoothing 0.1 --every 500 --minutes 0 --seed 1\n"
+    "            --steps 3000 --batch 64 --rate 0.002 --warm 200 --smoothing 0.1 --every 500 --minutes M --seed 1\n"
+    "            (--steps 0 --minutes M: as many steps as there is time for)\n"
     "            --record (in the folder: starting weights and every batch, for tools/peers/translate.py)\n"
     "decoding:   --beams N (1: the best token at each step)   --penalty 0.6 (for length)\n"
     "            --temperature T --top-k K --top-p P (by chance)\n";
@@ -56,6 +57,7 @@ static int list_options(struct options *o, struct option list[OPTIONS])
         {"--rows", LONG, &t->source.rows},
         {"--characters", FLAG, &t->source.characters},
         {"--words", FLAG, &t->source.words},
+        {"--pairs", LONG, &t->source.pairs},
         {"--lower", FLAG, &t->source.lower},
         {"--minimum", LONG, &t->source.minimum},
         {"--out", TEXT, &t->dir},
@@ -143,10 +145,12 @@ static bool complete(struct options *o)
     const struct config *c = &t->config;
     if (!(t->model = find_model(o->model)))
         return false;
-    t->source.characters = t->source.characters || (!strcmp(t->source.data, "dates") && !t->source.words);
+    t->source.characters =
+        t->source.characters || (!strcmp(t->source.data, "dates") && !t->source.words && !t->source.pairs);
     if (c->width < 2 || c->width % 2 || c->layers < 1 || c->layers > 6 || c->heads < 1 ||
-        c->width % c->heads || c->hidden < 1 || c->longest < 2 || t->rows < 1 || t->steps < 1 ||
-        t->every < 1 || c->dropout >= 1 || t->smoothing >= 1 || t->choice.beams > 64) {
+        c->width % c->heads || c->hidden < 1 || c->longest < 2 || t->rows < 1 ||
+        (t->steps < 1 && t->minutes <= 0) || t->every < 1 || c->dropout >= 1 || t->smoothing >= 1 ||
+        t->choice.beams > 64) {
         fprintf(
             stderr,
             "translate: wanted an even width that is a multiple of the heads, 1 to 6 layers, 1 to 64 beams, "

@@ -121,6 +121,7 @@ struct source {
     const char *data, *from, *to;
     int64_t rows;           /* of generated dates, or at the most of a file's; 0: 20,000, or all */
     bool characters, words; /* what tokens are: words unless it is said, characters of dates */
+    int64_t pairs;          /* tokens are byte pairs, so many of each language; 0: they are not */
     int64_t minimum;        /* words that occur so often at the least */
     bool lower;
 };

@@ -94,6 +94,10 @@ def test_pairs_of_a_table(folder):
     (folder / "pairs.tsv").write_text("".join(f"one {word}\tein {word}\tsource\n" for word in "abcdefgh" * 10))
     done = translate("train", "--data", "pairs.tsv", "--model", "gru", "--out", "t", *SMALL, folder=folder)
     assert "43 pairs to learn from, 3 to watch by, 2 to judge by" in done.stdout, done.stdout
+    done = translate("train", "--data", "pairs.tsv", "--model", "gru", "--pairs", 270, "--out", "t", *SMALL, "--steps", 0, "--minutes",
+                     0.001, folder=folder)
+    assert "; 270 and " in done.stdout and "of the check pairs" in done.stdout, done.stdout
+    assert len(waits(translate("run", "t", "one a", folder=folder).stdout)) == 1
 
 
 def test_wrong_calls(folder):
