@@ -185,7 +185,7 @@ kiln_status make_decoder(struct decoder *d, const struct model *model, const str
     if (status)
         return status;
     d->source = kiln_input(g, "source", KILN_I32, KILN_SHAPE(KILN_BATCH, kiln_dim(g, "source")));
-    d->lengths = kiln_input(g, "source_lengths", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    d->lengths = kiln_input(g, "source_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
     int32_t none[2] = {0};
     d->draws = choice->temperature > 0
                    ? kiln_input(g, "draws", KILN_I32, KILN_SHAPE(2))

@@ -17,7 +17,6 @@ struct learning {
     struct trained trained;
     struct net net;
     kiln_program *learn, *grade;
-    struct batches train, check;
     struct recording recording;
     kiln_csv *curve; /* a row a look: step, loss, that of the check pairs */
     time_t began;
@@ -47,8 +46,8 @@ static kiln_status prepare(struct learning *l)
     l->trained.source = l->data.source;
     l->trained.target = l->data.target;
     printf("%lld pairs to learn from, %lld to watch by, %lld to judge by; %d and %d tokens\n",
-           (long long)l->data.train.ids[0].rows, (long long)l->data.check.ids[0].rows,
-           (long long)l->data.test.ids[0].rows, c->sources, c->targets);
+           (long long)kiln_dataset_rows(l->data.train.rows), (long long)kiln_dataset_rows(l->data.check.rows),
+           (long long)kiln_dataset_rows(l->data.test.rows), c->sources, c->targets);
     return KILN_OK;
 }
 
@@ -84,8 +83,11 @@ static kiln_status build(struct learning *l)
         status = kiln_program_create(&l->grade, l->dev, g, l->trained.weights,
                                      &(kiln_program_params){.run = KILN_RUN(net->grade)});
     if (!status)
-        status = open_batches(&l->train, &l->data.train, t->rows, true, t->seed);
-    return status ? status : open_batches(&l->check, &l->data.check, t->rows, false, 0);
+        status = kiln_dataset_set_params(
+            l->data.train.rows,
+            &(kiln_dataset_params){.shuffle = true, .seed = t->seed, .by_length = 50, .drop_last = true});
+    return status ? status
+                  : kiln_dataset_set_params(l->data.check.rows, &(kiln_dataset_params){.by_length = 1000});
 }
 
 static kiln_status read_scalar(kiln_program *p, kiln_tensor t, double *value)
@@ -96,19 +98,32 @@ static kiln_status read_scalar(kiln_program *p, kiln_tensor t, double *value)
     return status;
 }
 
+static double tokens_of(const kiln_batch *batch)
+{
+    const int32_t *lengths = batch->column[batch->columns - 1].data; /* wanted_length */
+    double tokens = 0;
+    for (int64_t i = 0; i < batch->rows; i++)
+        tokens += lengths[i];
+    return tokens;
+}
+
 /* The mean over all tokens of the check pairs. */
 static kiln_status watch(struct learning *l, double *loss)
 {
     kiln_running_mean mean = {0};
-    kiln_status status = KILN_OK;
-    for (next_batch(&l->check); l->check.size && !status; next_batch(&l->check)) {
-        double value = 0, tokens = 0;
-        for (int64_t i = 0; i < l->check.size; i++)
-            tokens += l->check.counts[i];
-        if (!(status = write_batch(l->grade, &l->net, &l->check)) && !(status = kiln_program_run(l->grade)))
-            status = read_scalar(l->grade, l->net.grade, &value);
-        kiln_running_mean_add(&mean, value, tokens);
+    kiln_batch batch;
+    kiln_status status;
+    for (;;) {
+        double value = 0;
+        TRY(status = kiln_dataset_next(l->data.check.rows, l->how->rows, &batch));
+        if (batch.rows == 0)
+            break;
+        TRY(status = write_batch(l->grade, &batch));
+        TRY(status = kiln_program_run(l->grade));
+        TRY(status = read_scalar(l->grade, l->net.grade, &value));
+        kiln_running_mean_add(&mean, value, tokens_of(&batch));
     }
+out:
     *loss = kiln_running_mean_value(&mean);
     return status;
 }
@@ -149,26 +164,32 @@ static kiln_status begin(struct learning *l)
         return status;
     snprintf(path, sizeof path, "%s/start.safetensors", l->how->dir);
     status = kiln_weights_save(l->trained.weights, path);
-    int64_t number = 0;
-    for (next_batch(&l->check); l->check.size && !status; next_batch(&l->check))
-        status = record_batch(&l->recording, "check", &l->check, number++);
+    kiln_batch batch = {.rows = 1};
+    for (int64_t number = 0; batch.rows && !status; number++) {
+        status = kiln_dataset_next(l->data.check.rows, l->how->rows, &batch);
+        if (!status && batch.rows)
+            status = record_batch(&l->recording, "check", &batch, number);
+    }
     return status;
 }
 
 static kiln_status learn(struct learning *l)
 {
     const struct training *t = l->how;
+    const int64_t all = kiln_dataset_rows(l->data.train.rows), rows = t->rows < all ? t->rows : all;
+    kiln_batch batch;
     kiln_status status = begin(l);
     for (int64_t step = 1; !status; step++) {
         const bool last = step == t->steps || (t->minutes > 0 && minutes_of(l) >= t->minutes);
-        next_batch(&l->train);
-        if (!l->train.size)
-            next_batch(&l->train);
-        status = write_batch(l->learn, &l->net, &l->train);
+        status = kiln_dataset_next(l->data.train.rows, rows, &batch);
+        if (!status && batch.rows == 0) /* the next epoch begins */
+            status = kiln_dataset_next(l->data.train.rows, rows, &batch);
+        if (!status)
+            status = write_batch(l->learn, &batch);
         if (!status)
             status = kiln_program_run(l->learn);
         if (!status && t->record)
-            status = record_batch(&l->recording, "train", &l->train, step);
+            status = record_batch(&l->recording, "train", &batch, step);
         if (!status && (step % t->every == 0 || last))
             status = look(l, step);
         if (last)
@@ -198,8 +219,6 @@ kiln_status train(const struct training *t)
 out:
     kiln_csv_close(&l.curve);
     free_recording(&l.recording);
-    close_batches(&l.train);
-    close_batches(&l.check);
     kiln_program_destroy(&l.learn);
     kiln_program_destroy(&l.grade);
     kiln_weights_destroy(&l.trained.weights);

@@ -42,10 +42,10 @@ kiln_status make_net(struct net *net, const struct model *model, const struct co
         return status;
     const int64_t sources = kiln_dim(g, "source"), targets = kiln_dim(g, "target");
     net->source = kiln_input(g, "source", KILN_I32, KILN_SHAPE(KILN_BATCH, sources));
-    net->lengths = kiln_input(g, "source_lengths", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    net->lengths = kiln_input(g, "source_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
     net->given = kiln_input(g, "given", KILN_I32, KILN_SHAPE(KILN_BATCH, targets));
     net->wanted = kiln_input(g, "wanted", KILN_I32, KILN_SHAPE(KILN_BATCH, targets));
-    net->counts = kiln_input(g, "target_lengths", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    net->counts = kiln_input(g, "wanted_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
 
     model->encode(g, config, net->source, net->lengths, &seen, &carried);
     net->scores = model->teach(g, config, net->given, &seen, &carried, &net->map);

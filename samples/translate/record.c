@@ -2,7 +2,7 @@
  * record.c - what somebody else needs to make the same run: the weights at the beginning (start.safetensors) and every batch in
  * order (batches.safetensors), those of the check pairs too. tools/peers/translate.py makes it with PyTorch.
  *
- *   train.STEP.source, .lengths, .given, .wanted, .counts      of step 1, 2, ..
+ *   train.STEP.source, .source_length, .given, .wanted, .wanted_length      of step 1, 2, ..
  *   check.BATCH.source ..
  */
 #include "translate.h"
@@ -11,12 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 5 };
-
-/* Room for one more. */
+/* Room for one more batch. */
 static bool grow(struct recording *r)
 {
-    if (r->count + COLUMNS <= r->room)
+    if (r->count + KILN_MAX_COLUMNS <= r->room)
         return true;
     const int room = 2 * r->room + 64;
     kiln_safetensors_entry *entries = realloc(r->entries, (size_t)room * sizeof *entries);
@@ -27,35 +25,26 @@ static bool grow(struct recording *r)
     return true;
 }
 
-static kiln_status add(struct recording *r, const char *name, const int32_t *data, kiln_shape shape)
+static kiln_status add(struct recording *r, const char *name, const kiln_array *a)
 {
-    const size_t bytes = (size_t)kiln_shape_count(&shape) * sizeof *data, length = strlen(name) + 1;
-    char *copy = malloc(bytes + length); /* values, then the name */
+    const size_t length = strlen(name) + 1;
+    char *copy = malloc(a->bytes + length); /* values, then the name */
     if (!copy)
         return KILN_ERROR_MEMORY;
-    memcpy(copy, data, bytes);
-    memcpy(copy + bytes, name, length);
+    memcpy(copy, a->data, a->bytes);
+    memcpy(copy + a->bytes, name, length);
     r->entries[r->count++] =
-        (kiln_safetensors_entry){.name = copy + bytes, .type = KILN_I32, .shape = shape, .data = copy};
+        (kiln_safetensors_entry){.name = copy + a->bytes, .type = a->type, .shape = a->shape, .data = copy};
     return KILN_OK;
 }
 
-kiln_status record_batch(struct recording *r, const char *kind, const struct batches *b, int64_t number)
+kiln_status record_batch(struct recording *r, const char *kind, const kiln_batch *batch, int64_t number)
 {
-    const struct {
-        const char *name;
-        const int32_t *data;
-        kiln_shape shape;
-    } columns[COLUMNS] = {{"source", b->source, KILN_SHAPE(b->size, b->sources)},
-                          {"lengths", b->lengths, KILN_SHAPE(b->size)},
-                          {"given", b->given, KILN_SHAPE(b->size, b->targets)},
-                          {"wanted", b->wanted, KILN_SHAPE(b->size, b->targets)},
-                          {"counts", b->counts, KILN_SHAPE(b->size)}};
     kiln_status status = grow(r) ? KILN_OK : KILN_ERROR_MEMORY;
-    for (int i = 0; i < COLUMNS && !status; i++) {
+    for (int i = 0; i < batch->columns && !status; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s.%lld.%s", kind, (long long)number, columns[i].name);
-        status = add(r, name, columns[i].data, columns[i].shape);
+        snprintf(name, sizeof name, "%s.%lld.%s", kind, (long long)number, batch->name[i]);
+        status = add(r, name, &batch->column[i]);
     }
     return status;
 }

@@ -115,7 +115,7 @@ kiln_status save_onnx(const char *dir, const char *path, const struct choice *ch
     TRY(status = load_trained(&trained, dir));
     TRY(status = make_decoder(&d, trained.model, &trained.config, choice));
     TRY(status = kiln_onnx_save(d.graph, trained.weights, path, NULL));
-    printf("%s: source [N, S] and source_lengths [N] to tokens [N, %d] and score [N]\n", path,
+    printf("%s: source [N, S] and source_length [N] to tokens [N, %d] and score [N]\n", path,
            trained.config.longest);
 out:
     kiln_graph_destroy(&d.graph);

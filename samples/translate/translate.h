@@ -108,7 +108,8 @@ kiln_status make_decoder(struct decoder *d, const struct model *model, const str
 /* Sentence i of one language is translated by sentence i of the other. */
 struct pairs {
     kiln_texts *source, *target;
-    kiln_sequences ids[2]; /* of both; a target's begins and ends with the special tokens */
+    kiln_sequences ids[3]; /* of the source; of the target, with its beginning; with its end */
+    kiln_dataset *rows;    /* the same as columns: source, given, wanted, and the length of each */
 };
 
 struct data {
@@ -129,33 +130,13 @@ struct source {
 kiln_status read_pairs(struct data *d, const struct source *from);
 /* Learn tokenizers of what is to be learned from. */
 kiln_status train_tokenizers(struct data *d, const struct source *from);
-/* Turn pairs into numbers; those longer than `longest` tokens on a side are cut. */
+/* Turn pairs into numbers, and make their dataset; those longer than `longest` tokens on a side are cut. */
 kiln_status number_pairs(const struct data *d, struct pairs *p, int longest);
 void free_pairs(struct pairs *p);
 void free_data(struct data *d);
 
-/* Batches of pairs of about one length, so that little is padding. */
-struct batches {
-    const struct pairs *pairs;
-    int rows;      /* of a batch */
-    bool shuffled; /* each epoch in another order, and without a last batch that is not full */
-    uint64_t seed;
-    int64_t *order; /* pairs, batch by batch */
-    int64_t *batch; /* batches in the order that they come in */
-    int64_t count, next, epoch;
-    int32_t *source, *lengths, *given, *wanted, *counts; /* the newest batch */
-    int64_t size, sources, targets;                      /* its rows, and padded lengths */
-};
-
-kiln_status open_batches(struct batches *b, const struct pairs *pairs, int rows, bool shuffled,
-                         uint64_t seed);
-/* The next one; its size is 0 at the end of an epoch. */
-void next_batch(struct batches *b);
-/* The pair that row i of the newest batch is. */
-int64_t batch_pair(const struct batches *b, int64_t row);
-/* Write the newest into a program's inputs. */
-kiln_status write_batch(kiln_program *p, const struct net *net, const struct batches *b);
-void close_batches(struct batches *b);
+/* Write a batch into the inputs of the same names. */
+kiln_status write_batch(kiln_program *p, const kiln_batch *batch);
 
 /* Commands ----------------------------------------------------------------------------------------------- */
 
@@ -177,7 +158,7 @@ struct recording {
     int count, room;
 };
 
-kiln_status record_batch(struct recording *r, const char *kind, const struct batches *b, int64_t number);
+kiln_status record_batch(struct recording *r, const char *kind, const kiln_batch *batch, int64_t number);
 kiln_status save_recording(struct recording *r, const char *dir);
 void free_recording(struct recording *r);
 

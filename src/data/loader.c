@@ -61,7 +61,7 @@ static int64_t row_at(const struct kiln_loader *l, const struct job *job, int64_
     return kiln_dataset_source_row(l->ds, ordered ? l->order.rows[at] : at);
 }
 
-/* The length of a ragged column's longest item among so many rows. */
+/* The length of a ragged column's longest item among so many rows, or the next multiple that the source wants. */
 static int64_t longest(const struct kiln_loader *l, const struct job *job, int64_t rows, int column)
 {
     const struct kiln_source *source = l->ds->source;
@@ -71,7 +71,8 @@ static int64_t longest(const struct kiln_loader *l, const struct job *job, int64
         const int64_t length = source->ops->length(source, row_at(l, job, i), column);
         most = length > most ? length : most;
     }
-    return most;
+    const int64_t multiple = source->multiple[column] > 1 ? source->multiple[column] : 1;
+    return (most + multiple - 1) / multiple * multiple;
 }
 
 /* The batch's arrays as of so many rows. */

@@ -100,6 +100,7 @@ static kiln_status add(struct sequences *s, const kiln_named_sequences *named, c
         (kiln_column){kiln_arena_text(&source->arena, named->name), KILN_I32, KILN_SHAPE(KILN_RAGGED), 0};
     source->column[c + 1] = (kiln_column){kiln_arena_text(&source->arena, name), KILN_I32, KILN_SCALAR, 0};
     source->fill[c] = p->fill;
+    source->multiple[c] = p->multiple > 1 ? p->multiple : 1;
     source->columns += 2;
     return source->column[c].name && source->column[c + 1].name
                ? KILN_OK
@@ -117,6 +118,8 @@ kiln_status kiln_sequences_open(kiln_dataset **out, const kiln_named_sequences *
     if (count < 1 || count > KILN_MAX_COLUMNS / 2)
         return kiln_fail(KILN_ERROR_ARGUMENT, "sequences: %d of them, wanted 1 to %d", count,
                          KILN_MAX_COLUMNS / 2);
+    if (p.multiple < 0 || p.multiple > INT32_MAX)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "sequences: batches of multiples of %" PRId64, p.multiple);
     if (!(s = kiln_source_create(sizeof *s, &sequences_ops)))
         return KILN_ERROR_MEMORY;
     s->own = !p.borrow;

@@ -47,8 +47,9 @@ struct kiln_source {
     int columns, classes;
     kiln_column column[KILN_MAX_COLUMNS];
     int32_t
-        fill[KILN_MAX_COLUMNS];    /* of a ragged column, which is I32: what short items are filled up with */
-    const char *const *class_name; /* NULL, or `classes` of them */
+        fill[KILN_MAX_COLUMNS]; /* of a ragged column, which is I32: what short items are filled up with */
+    int64_t multiple[KILN_MAX_COLUMNS]; /* of a ragged column: that its batches' lengths are of; 0: any */
+    const char *const *class_name;      /* NULL, or `classes` of them */
 };
 
 /** A source with one reference and no columns, in `bytes` zeroed bytes; NULL, and logged, when out of memory. */

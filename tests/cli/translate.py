@@ -59,7 +59,7 @@ def translate_onnx(folder):
     (folder / "source.bin").write_bytes(struct.pack(f"<{len(ids)}i", *ids))
     (folder / "lengths.bin").write_bytes(struct.pack("<i", len(ids)))
     done = subprocess.run([KILN, "run", "m.onnx", "--input", f"source=source.bin:i32:1,{len(ids)}", "--input",
-                           "source_lengths=lengths.bin:i32:1", "--output", "tokens=tokens.npy"], cwd=folder,
+                           "source_length=lengths.bin:i32:1", "--output", "tokens=tokens.npy"], cwd=folder,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     data = (folder / "tokens.npy").read_bytes()

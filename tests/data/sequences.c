@@ -182,6 +182,33 @@ Test(sequences, an_item_is_as_long_as_it_is)
     kiln_dataset_close(&ds);
 }
 
+Test(sequences, batches_are_as_long_as_the_next_multiple)
+{
+    int32_t ids[12] = {1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3};
+    int64_t first[] = {0, 3, 8, 12};
+    const kiln_sequences three = {3, ids, first};
+    const int64_t wanted[] = {4, 8, 4};
+    kiln_dataset *ds;
+    kiln_batch batch;
+
+    cr_assert_eq(kiln_sequences_open(&ds, (kiln_named_sequences[]){{"a", &three}}, 1,
+                                     &(kiln_sequences_params){.fill = 7, .multiple = 4}),
+                 KILN_OK);
+    for (int row = 0; row < 3; row++) {
+        cr_assert_eq(kiln_dataset_next(ds, 1, &batch), KILN_OK);
+        const int32_t *a = batch.column[0].data;
+        const int length = *(const int32_t *)batch.column[1].data;
+        cr_assert_eq(batch.column[0].shape.size[1], wanted[row]);
+        cr_expect_eq(length, first[row + 1] - first[row]);
+        for (int i = 0; i < wanted[row]; i++)
+            cr_expect_eq(a[i], i < length ? row + 1 : 7);
+    }
+    kiln_dataset_close(&ds);
+    cr_expect_eq(kiln_sequences_open(&ds, (kiln_named_sequences[]){{"a", &three}}, 1,
+                                     &(kiln_sequences_params){.multiple = -1}),
+                 KILN_ERROR_ARGUMENT);
+}
+
 Test(sequences, bad_arguments_are_refused)
 {
     int32_t ids[4] = {1, 2, 3, 4};

@@ -130,7 +130,7 @@ MODELS = {"lstm": Lstm, "gru": Gru, "transformer": Transformer}
 
 
 def batch(tensors, name):
-    return [tensors[f"{name}.{column}"].long() for column in ("source", "lengths", "given", "wanted", "counts")]
+    return [tensors[f"{name}.{column}"].long() for column in ("source", "source_length", "given", "wanted", "wanted_length")]
 
 
 def loss_of(model, columns, smoothing):
