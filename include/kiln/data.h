@@ -188,6 +188,7 @@ typedef struct kiln_dataset_params {
      */
     int64_t by_length;
     kiln_augment augment;
+    int threads; /* that decode or draw the rows of a batch; 0: half of the processors, up to 8. Rows in memory are copied by one. */
 } kiln_dataset_params;
 
 /** Change how rows come, and go back to the first row of the present epoch. NULL is {0}. */

@@ -297,7 +297,7 @@ void kiln_pool_run(struct kiln_pool *pool, size_t total, size_t grain, kiln_rang
 
 /* Life -------------------------------------------------------------------------------------------------- */
 
-static int processors(void)
+int kiln_processors(void)
 {
     long count = sysconf(_SC_NPROCESSORS_ONLN);
 #ifdef __linux__
@@ -315,12 +315,12 @@ static int default_threads(void)
     long count;
 
     if (!text || !*text)
-        return processors();
+        return kiln_processors();
     count = strtol(text, &end, 10);
     if (!*end && count >= 1 && count <= MAX_THREADS)
         return (int)count;
     kiln_warn("KILN_THREADS is \"%s\", wanted a number from 1 to %d: ignored", text, MAX_THREADS);
-    return processors();
+    return kiln_processors();
 }
 
 static kiln_status start(struct kiln_pool *pool)
@@ -355,7 +355,7 @@ kiln_status kiln_pool_create(struct kiln_pool **out, int threads)
     pthread_cond_init(&pool->left, NULL);
 
     pool->threads = threads ? threads : default_threads();
-    pool->spin = pool->threads <= processors();
+    pool->spin = pool->threads <= kiln_processors();
     if ((pool->workers = calloc((size_t)pool->threads, sizeof *pool->workers)))
         status = start(pool);
     else

@@ -29,6 +29,9 @@ void kiln_pool_destroy(struct kiln_pool **pool);
 
 int kiln_pool_threads(const struct kiln_pool *pool);
 
+/** The processors that this process may use, at least 1. */
+int kiln_processors(void);
+
 /**
  * Call fn for the items 0 .. total - 1 in pieces of `grain` (0: 1; the last may be shorter); return when all
  * are done.

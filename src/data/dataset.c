@@ -165,6 +165,9 @@ kiln_status kiln_dataset_set_params(kiln_dataset *ds, const kiln_dataset_params 
     if (p.by_length < 0 || (p.by_length > 0 && !ds->source->ops->length))
         return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: rows of %" PRId64 " batches sorted by length, %s",
                          p.by_length, p.by_length < 0 ? "wanted 0 or more" : "but no column has lengths");
+    if (p.threads < 0 || p.threads > 64)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: %d threads, wanted 1 to 64, or 0 for the usual",
+                         p.threads);
     ds->params = p;
     kiln_dataset_rewind(ds);
     return KILN_OK;

@@ -43,7 +43,7 @@ static void folder_close(struct kiln_source *source)
     kiln_vec_finish(&((struct folder *)source)->files);
 }
 
-static const struct kiln_source_ops folder_ops = {.read = folder_read, .close = folder_close};
+static const struct kiln_source_ops folder_ops = {.slow = true, .read = folder_read, .close = folder_close};
 
 /* Opening ------------------------------------------------------------------------------------------------ */
 

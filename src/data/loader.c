@@ -4,6 +4,8 @@
  * Three slots in a ring:  lent | ready | ready.  The thread fills the slot behind the ready ones while there are fewer
  * than two, so it never touches the one that the reader holds.
  *
+ * Where rows take long, a pool of threads shares those of a slot, each row by itself: what comes does not depend on how many they are.
+ *
  * A job says what to put into a slot: place, size, params. The thread takes the next job under the lock, fills the slot
  * without it, and publishes the slot under it again. When the reader turns elsewhere (another batch size, a seek, other
  * params, the end), the round grows: the thread sees that between two rows and drops what it was at.
@@ -16,10 +18,15 @@
 
 #include "base/log.h"
 #include "base/number.h"
+#include "base/threads.h"
 #include "data/augment.h"
 #include "data/order.h"
 
-enum { SLOTS = 3, AHEAD = 2 };
+enum {
+    SLOTS = 3,
+    AHEAD = 2,
+    USUAL = 8
+}; /* threads that share a batch, at the most, unless more are asked for */
 
 struct slot {
     kiln_batch batch; /* its arrays are the memory below */
@@ -48,6 +55,7 @@ struct kiln_loader {
     bool stopping;
     atomic_uint round;       /* changes under the lock; looked at without it by a thread that is filling */
     struct kiln_order order; /* the thread's */
+    struct kiln_pool *pool;  /* the thread's: it and others that share a batch; NULL: alone */
 };
 
 /* The thread: filling a slot ----------------------------------------------------------------------------- */
@@ -175,9 +183,42 @@ static int64_t rows_of(const struct kiln_loader *l, const struct job *job)
     return left >= job->rows ? job->rows : job->params.drop_last ? 0 : left;
 }
 
+struct filling {
+    struct kiln_loader *loader;
+    const struct job *job;
+    struct slot *slot;
+    atomic_int failed; /* a row's status; after it no row is begun */
+};
+
+static void fill_rows(void *user, size_t first, size_t count, int worker)
+{
+    struct filling *f = user;
+
+    (void)worker;
+    for (size_t i = first; i < first + count && !atomic_load(&f->failed) && !dropped(f->loader, f->job);
+         i++) {
+        const kiln_status status = fill_row(f->loader, f->job, f->slot, (int64_t)i);
+        if (status)
+            atomic_store(&f->failed, (int)status);
+    }
+}
+
+/* As many threads as the job wants. */
+static kiln_status start_pool(struct kiln_loader *l, const struct job *job)
+{
+    const int half = kiln_processors() / 2, usual = half < 1 ? 1 : half > USUAL ? USUAL : half;
+    const int threads = !l->ds->source->ops->slow ? 1 : job->params.threads > 0 ? job->params.threads : usual;
+
+    if ((l->pool ? kiln_pool_threads(l->pool) : 1) == threads)
+        return KILN_OK;
+    kiln_pool_destroy(&l->pool);
+    return threads > 1 ? kiln_pool_create(&l->pool, threads) : KILN_OK;
+}
+
 static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t rows)
 {
     const bool ordered = rows > 0 && (job->params.shuffle || job->params.by_length > 0);
+    struct filling f = {.loader = l, .job = job, .slot = slot};
     kiln_status status =
         ordered ? kiln_order_make(&l->order, l->ds, &job->params, job->place.epoch, job->rows) : KILN_OK;
 
@@ -185,9 +226,14 @@ static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slo
         status = describe(l, job, &slot->batch, rows);
     if (!status)
         status = reserve(slot);
-    for (int64_t i = 0; i < rows && !status && !dropped(l, job); i++)
-        status = fill_row(l, job, slot, i);
-    return status;
+    if (status || (status = start_pool(l, job)))
+        return status;
+    atomic_init(&f.failed, KILN_OK);
+    if (l->pool)
+        kiln_pool_run(l->pool, (size_t)rows, 1, fill_rows, &f);
+    else
+        fill_rows(&f, 0, (size_t)rows, 0);
+    return (kiln_status)atomic_load(&f.failed);
 }
 
 /* The thread: taking jobs -------------------------------------------------------------------------------- */
@@ -334,6 +380,7 @@ void kiln_loader_destroy(struct kiln_loader **loader)
         for (int c = 0; c < KILN_MAX_COLUMNS; c++)
             free(l->slots[i].batch.column[c].data);
     pthread_cond_destroy(&l->filled);
+    kiln_pool_destroy(&l->pool);
     pthread_cond_destroy(&l->wanted);
     pthread_mutex_destroy(&l->lock);
     free(l->order.rows);

@@ -114,9 +114,8 @@ static void scenes_close(struct kiln_source *source)
     kiln_vec_finish(&((struct kiln_scenes *)source)->list);
 }
 
-static const struct kiln_source_ops scenes_ops = {.read = scenes_read,
-                                                  .read_row = scenes_read_row,
-                                                  .close = scenes_close};
+static const struct kiln_source_ops scenes_ops = {
+    .slow = true, .read = scenes_read, .read_row = scenes_read_row, .close = scenes_close};
 
 const struct kiln_scenes *kiln_scenes_of(const struct kiln_source *source)
 {

@@ -25,6 +25,8 @@ struct kiln_draw {
 };
 
 struct kiln_source_ops {
+    /* A row takes long, as files are decoded or pictures drawn: several threads share a batch. */
+    bool slow;
     /* Put the item of a row (below rows) and column at `item`, which has room for just that. */
     kiln_status (*read)(const struct kiln_source *source, int64_t row, int column, void *item);
     /*

@@ -2,12 +2,14 @@
  * loader_tsan.c - datasets under load, for ThreadSanitizer: a plain program, as Criterion cannot run under it.
  *
  * Several threads read views of one source, each turning elsewhere now and then: another batch size, another place, other
- * params, or the end. What they read must be right, too.
+ * params, or the end. What they read must be right, too. Then several threads draw each batch of generated scenes.
  */
 #include <pthread.h>
 #include <stdio.h>
 
-#include <kiln/data.h>
+#include <string.h>
+
+#include <kiln/scenes.h>
 
 enum { READERS = 3, ROWS = 200, ROUNDS = 40, BATCHES = 12 };
 
@@ -80,6 +82,27 @@ static kiln_dataset *numbers(void)
     return kiln_arrays_open(&ds, arrays, 2, &(kiln_arrays_params){.borrow = true}) ? NULL : ds;
 }
 
+/* An epoch of mosaics, drawn by one thread and by several, must be the same. */
+static long compare_threads(void)
+{
+    const kiln_shapes_params params = {.rows = 24, .size = 32};
+    const kiln_augment augment = {.mosaic = 0.5f, .flip_x = true};
+    kiln_dataset *one = NULL, *many = NULL;
+    kiln_batch a, b;
+    long wrong = kiln_shapes_open(&one, &params) != KILN_OK ||
+                 kiln_dataset_slice(&many, one, 0, 24) != KILN_OK ||
+                 kiln_dataset_set_params(one, &(kiln_dataset_params){.threads = 1, .augment = augment}) ||
+                 kiln_dataset_set_params(many, &(kiln_dataset_params){.threads = 4, .augment = augment});
+
+    for (int i = 0; i < 9 && !wrong; i++) {
+        wrong += kiln_dataset_next(one, 8, &a) || kiln_dataset_next(many, 8, &b) || a.rows != b.rows;
+        wrong += a.rows > 0 && memcmp(a.column[0].data, b.column[0].data, a.column[0].bytes) != 0;
+    }
+    kiln_dataset_close(&one);
+    kiln_dataset_close(&many);
+    return wrong;
+}
+
 int main(void)
 {
     kiln_dataset *all = numbers();
@@ -99,6 +122,7 @@ int main(void)
         wrong += readers[i].wrong;
     }
     kiln_dataset_close(&all);
+    wrong += compare_threads();
     printf("loader: %ld wrong results\n", wrong);
     return wrong != 0;
 }

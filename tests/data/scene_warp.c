@@ -214,6 +214,14 @@ Test(scene_warp, rows_depend_on_seed_epoch_and_row_alone)
     cr_expect_eq(memcmp(images[0], images[1], sizeof images[0]), 0);
     cr_expect_eq(memcmp(boxes[0], boxes[1], sizeof boxes[0]), 0);
     cr_expect_neq(memcmp(images[0], images[0] + IMAGES, IMAGES * sizeof(float)), 0);
+    for (int threads = 1; threads <= 5; threads += 2) {
+        params.threads = threads;
+        cr_assert_eq(kiln_dataset_set_params(ds, &params), KILN_OK);
+        memset(images[1], 0, sizeof images[1]);
+        record_epochs(ds, 3, images[1], boxes[1]);
+        cr_expect_eq(memcmp(images[0], images[1], sizeof images[0]), 0, "%d threads", threads);
+        cr_expect_eq(memcmp(boxes[0], boxes[1], sizeof boxes[0]), 0, "%d threads", threads);
+    }
     params.seed = 6;
     cr_assert_eq(kiln_dataset_set_params(ds, &params), KILN_OK);
     record_epochs(ds, 4, images[2], boxes[2]);
@@ -357,6 +365,8 @@ Test(scene_warp, what_cannot_be_is_refused)
         expect_failure(status, KILN_ERROR_ARGUMENT, NULL, "dataset", bad[i].reason);
     }
     cr_assert_eq(kiln_digits_open(&digits, &(kiln_digits_params){.rows = 2}), KILN_OK);
+    expect_failure(kiln_dataset_set_params(ds, &(kiln_dataset_params){.threads = 65}), KILN_ERROR_ARGUMENT,
+                   NULL, "dataset", "65 threads");
     expect_failure(kiln_dataset_set_params(digits, &(kiln_dataset_params){.augment = {.mosaic = 1}}),
                    KILN_ERROR_ARGUMENT, NULL, "dataset", "mosaic is for pictures with boxes");
     kiln_dataset_close(&digits);
