@@ -41,23 +41,39 @@ static kiln_status read_table(struct data *d, const struct source *from)
     return status;
 }
 
+/* The first rows of a list in place of the whole; 0: all. */
+static kiln_status shorten(kiln_texts **list, int64_t rows)
+{
+    kiln_texts *first = NULL;
+    if (rows == 0 || rows >= kiln_texts_count(*list))
+        return KILN_OK;
+    kiln_status status = kiln_texts_create(&first);
+    for (int64_t i = 0; i < rows && !status; i++)
+        status = kiln_texts_add(first, kiln_texts_get(*list, i));
+    kiln_texts_destroy(list);
+    *list = first;
+    return status;
+}
+
 static kiln_status read_part(struct pairs *p, const struct source *from, const char *part)
 {
     kiln_texts **const to[] = {&p->source, &p->target};
     const char *const languages[] = {from->from, from->to};
+    int64_t lines[2];
     kiln_status status = KILN_OK;
     char path[1024];
     for (int i = 0; i < 2 && !status; i++) {
         snprintf(path, sizeof path, "%s/%s.%s", from->data, part, languages[i]);
-        status = kiln_texts_load(to[i], path, NULL);
+        if (!(status = kiln_texts_load(to[i], path, NULL))) {
+            lines[i] = kiln_texts_count(*to[i]);
+            status = shorten(to[i], from->rows);
+        }
     }
-    if (!status && kiln_texts_count(p->source) != kiln_texts_count(p->target)) {
-        fprintf(stderr, "translate: %s/%s: %lld lines of %s, %lld of %s\n", from->data, part,
-                (long long)kiln_texts_count(p->source), from->from, (long long)kiln_texts_count(p->target),
-                from->to);
-        status = KILN_ERROR_FILE;
-    }
-    return status;
+    if (status || lines[0] == lines[1])
+        return status;
+    fprintf(stderr, "translate: %s/%s: %lld lines of %s, %lld of %s\n", from->data, part, (long long)lines[0],
+            from->from, (long long)lines[1], from->to);
+    return KILN_ERROR_FILE;
 }
 
 kiln_status read_pairs(struct data *d, const struct source *from)
