@@ -42,30 +42,30 @@ static kiln_tensor body_input(kiln_graph *body, const kiln_graph *g, kiln_tensor
     return kiln_input(body, name, kiln_tensor_type(g, t), shape);
 }
 
-/* One more token for each row; carried values become the next step's. */
-static void choose(kiln_graph *g, const struct search *s, kiln_tensor scores, struct values *all)
+/* One more token for each row, by chance; the next step draws others. */
+static void draw(kiln_graph *g, const struct search *s, kiln_tensor scores, struct values *all)
 {
-    const struct config *c = s->config;
-    if (s->choice->temperature > 0) {
-        const kiln_tensor sums = kiln_squeeze(g, all->of[SCORE], 1);
-        const kiln_sample sample =
-            kiln_sample_step(g, scores, sums,
-                             &(kiln_sample_params){.choice = {.temperature = s->choice->temperature,
-                                                              .top_k = s->choice->top_k,
-                                                              .top_p = s->choice->top_p,
-                                                              .random = {.source = all->of[DRAWS]}},
-                                                   .last = all->of[TOKEN],
-                                                   .end = c->end});
-        int32_t next[] = {0, 1};
-        const kiln_tensor one =
-            kiln_constant(g, &(kiln_array){.data = next, .type = KILN_I32, .shape = KILN_SHAPE(2)});
-        all->of[TOKEN] = sample.token;
-        all->of[SCORE] = kiln_unsqueeze(g, sample.score, 1);
-        all->of[DRAWS] = kiln_add(g, all->of[DRAWS], one);
-        return;
-    }
-    const kiln_beam beam =
-        kiln_beam_step(g, scores, all->of[SCORE], &(kiln_beam_params){.last = all->of[TOKEN], .end = c->end});
+    const kiln_sample sample =
+        kiln_sample_step(g, scores, kiln_squeeze(g, all->of[SCORE], 1),
+                         &(kiln_sample_params){.choice = {.temperature = s->choice->temperature,
+                                                          .top_k = s->choice->top_k,
+                                                          .top_p = s->choice->top_p,
+                                                          .random = {.source = all->of[DRAWS]}},
+                                               .last = all->of[TOKEN],
+                                               .end = s->config->end});
+    int32_t next[] = {0, 1};
+    const kiln_tensor one =
+        kiln_constant(g, &(kiln_array){.data = next, .type = KILN_I32, .shape = KILN_SHAPE(2)});
+    all->of[TOKEN] = sample.token;
+    all->of[SCORE] = kiln_unsqueeze(g, sample.score, 1);
+    all->of[DRAWS] = kiln_add(g, all->of[DRAWS], one);
+}
+
+/* One more token for each row, the best of all beams' continuations. */
+static void extend(kiln_graph *g, const struct search *s, kiln_tensor scores, struct values *all)
+{
+    const kiln_beam beam = kiln_beam_step(g, scores, all->of[SCORE],
+                                          &(kiln_beam_params){.last = all->of[TOKEN], .end = s->config->end});
     all->of[TOKEN] = beam.token;
     all->of[SCORE] = beam.score;
     if (s->beams == 1) /* each row goes on by itself */
@@ -95,7 +95,10 @@ static kiln_graph *make_body(const kiln_graph *g, const struct search *s, const 
     const kiln_tensor scores = s->model->step(body, s->config, own.of[TOKEN], at, &look, &model);
     for (int i = 0; i < model.count; i++)
         own.of[OF_MODEL + i] = model.of[i];
-    choose(body, s, scores, &own);
+    if (s->choice->temperature > 0)
+        draw(body, s, scores, &own);
+    else
+        extend(body, s, scores, &own);
     own.of[TEXT] = kiln_put_at(body, own.of[TEXT], kiln_unsqueeze(body, own.of[TOKEN], 1), 1, at);
 
     const kiln_tensor goes_on = kiln_not_equal(body, own.of[TOKEN], whole(body, s->config->end));
@@ -178,7 +181,8 @@ out:
 kiln_status make_decoder(struct decoder *d, const struct model *model, const struct config *config,
                          const struct choice *choice)
 {
-    const struct search s = {model, config, choice, choice->beams > 1 ? choice->beams : 1};
+    const bool several = choice->beams > 1 && !(choice->temperature > 0);
+    const struct search s = {model, config, choice, several ? choice->beams : 1};
     kiln_graph *g = NULL;
     kiln_status status = kiln_graph_create(&g, &(kiln_graph_params){.name = "decoder"});
     *d = (struct decoder){.graph = g};

@@ -35,7 +35,7 @@ def learn_and_translate(folder, model):
     assert len(losses) == 2 and losses[1] < losses[0] and "of 48 exact" in done.stdout, done.stdout
 
     # The first translation of a size also tries the kernels; from the second on the host waits once, however many tokens there are.
-    for how in ([], ["--beams", 3], ["--temperature", 0.7, "--top-k", 5]):
+    for how in ([], ["--beams", 3], ["--temperature", 0.7, "--top-k", 5, "--beams", 3]):
         done = translate("run", "m", DATE, DATE, DATE, *how, folder=folder)
         counted = waits(done.stdout)
         assert len(counted) == 3, done.stdout
