@@ -135,3 +135,41 @@ Test(cache, weights_times_values_are_what_attention_finds)
         kiln_test_close(&dev);
     }
 }
+
+/* Layers hand them out: of a decoder those of the memory, of which no more than `lengths` is seen. */
+Test(cache, layers_say_what_they_look_at)
+{
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        kiln_graph *g = NULL;
+        int32_t lengths[N] = {3, 7};
+        kiln_tensor to_memory = KILN_NONE, to_itself = KILN_NONE;
+        TRY(kiln_graph_create(&g, NULL));
+        const kiln_tensor l =
+            kiln_constant(g, &(kiln_array){.data = lengths, .type = KILN_I32, .shape = KILN_SHAPE(N)});
+        kiln_nn_transformer_params p = {.attention = {.heads = 4, .causal = true},
+                                        .cross = {.lengths = l},
+                                        .hidden = 20,
+                                        .weights = &to_memory,
+                                        .name = "decoder"};
+        kiln_nn_decoder_layer(g, fixed(g, TARGET, 1), fixed(g, SOURCE, 2), &p);
+        const kiln_nn_transformer_params q = {.attention = {.heads = 4, .causal = true},
+                                              .hidden = 20,
+                                              .weights = &to_itself,
+                                              .name = "encoder"};
+        kiln_nn_encoder_layer(g, fixed(g, SOURCE, 2), &q);
+        const kiln_shape memory = kiln_tensor_shape(g, to_memory), itself = kiln_tensor_shape(g, to_itself);
+        cr_expect(kiln_shape_equal(&memory, &KILN_SHAPE(N, 4, TARGET, SOURCE)));
+        cr_expect(kiln_shape_equal(&itself, &KILN_SHAPE(N, 4, SOURCE, SOURCE)));
+
+        /* what is seen sums to 1: of sentence 0 its 3 places, of query i the places up to i */
+        const kiln_reduce_params keys = {.axes = KILN_AXES(3)};
+        const kiln_tensor first = kiln_slice(g, kiln_slice(g, to_memory, 0, 0, 1, 1), 3, 0, 3, 1);
+        const kiln_tensor sums = kiln_sum(g, first, &keys), below = kiln_triangular(g, to_itself, 0, false);
+        expect_alike(dev, kiln_test_device(d), g, sums, kiln_ones_like(g, sums));
+        const kiln_tensor rows = kiln_sum(g, below, &keys);
+        expect_alike(dev, kiln_test_device(d), g, rows, kiln_ones_like(g, rows));
+        kiln_graph_destroy(&g);
+        kiln_test_close(&dev);
+    }
+}
