@@ -92,12 +92,12 @@ void kiln_onnx_build_multinomial(kiln_onnx_node *n)
 
 enum { X, RATIO, TRAINING };
 
-/* A node drops by an attribute, an input, or never by itself; and in programs that train, if the caller asks for it. */
+/* A node drops by an attribute, an input, or never by itself; but in programs that train, and no others, if the caller asks for it. */
 struct dropout {
     kiln_tensor x, rate;  /* F32; rate a scalar */
     kiln_tensor training; /* where the run decides */
     double known_rate;    /* -1: the run decides */
-    bool always;
+    bool always;          /* the file says so, and the caller asks for nothing else */
 };
 
 static void take_dropout(kiln_onnx_node *n, struct dropout *d)
@@ -154,7 +154,9 @@ void kiln_onnx_build_dropout(kiln_onnx_node *n)
     take_dropout(n, &d);
     if (n->refused || kiln_graph_status(n->g))
         return;
-    const bool asked = n->m->params.train, own = d.always || d.training.id, rated = d.known_rate != 0;
+    const bool asked = n->m->params.train;
+    d.always = d.always && !asked;
+    const bool own = d.always || d.training.id, rated = d.known_rate != 0;
     if (rated && (own || (asked && (masks || d.known_rate < 0 || d.known_rate >= 1)))) {
         drop(n, &d);
         return;

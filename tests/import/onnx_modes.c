@@ -362,6 +362,51 @@ static void expect_dropped(const struct drop_case *c, const double *got)
         cr_expect_eq(kept, COUNT, "%s", c->why);
 }
 
+/* How many of COLUMNS ones a dropout that its file has in training drops. */
+static int count_dropped(const kiln_onnx_params *as, bool train)
+{
+    const uint8_t yes = 1;
+    const kiln_array learns = {.data = (void *)(uintptr_t)&yes, .type = KILN_BOOL, .shape = KILN_SCALAR};
+    const struct kiln_test_onnx model = {.opset = 13,
+                                         .inputs = "x",
+                                         .outputs = "y",
+                                         .nodes = "y = Dropout (x, , yes)",
+                                         .initializers = "yes",
+                                         .initializer = &learns};
+    const kiln_spec spec = {KILN_F32, KILN_SHAPE(COLUMNS)};
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_graph *g;
+    kiln_weights *w;
+    kiln_program *p;
+    float x[COLUMNS];
+    int dropped = 0;
+    for (int i = 0; i < COLUMNS; i++)
+        x[i] = 1;
+    const kiln_array in = {.data = x, .bytes = sizeof x, .shape = KILN_SHAPE(COLUMNS)};
+    cr_assert_eq(kiln_test_onnx_load(&g, &w, &model, &spec, as), KILN_OK);
+    cr_assert_eq(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.train = train}), KILN_OK);
+    cr_assert_eq(kiln_program_write(p, kiln_graph_input(g, 0), &in), KILN_OK);
+    cr_assert_eq(kiln_program_run(p), KILN_OK);
+    cr_assert_eq(kiln_program_read(p, kiln_graph_output(g, 0), &(kiln_array){.data = x, .bytes = sizeof x}),
+                 KILN_OK);
+    for (int i = 0; i < COLUMNS; i++)
+        dropped += x[i] == 0;
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_test_close(&dev);
+    return dropped;
+}
+
+Test(onnx_modes, dropout_keeps_the_mode_of_the_file_unless_asked)
+{
+    const kiln_onnx_params asked = {.train = true}, none = {0};
+    cr_expect(count_dropped(&none, false) > 0, "as the file says");
+    cr_expect(count_dropped(&none, true) > 0, "as the file says, in training");
+    cr_expect(count_dropped(&asked, true) > 0, "training of a network that the caller trains");
+    cr_expect_eq(count_dropped(&asked, false), 0, "inference of a network that the caller trains");
+}
+
 Test(onnx_modes, dropout_is_that_of_the_standard_on_every_device)
 {
     for (size_t i = 0; i < KILN_COUNT(drops); i++)
