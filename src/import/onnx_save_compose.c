@@ -441,32 +441,53 @@ static kiln_tensor shares_of(kiln_graph *g, int64_t x, int64_t y, int64_t longes
     return shares;
 }
 
-/* An axis after the other; the places of the largest are not among its outputs. */
+/*
+ * Of windows [.., o, elements, ..] of an axis, the place of the first largest in each: its place along the axis, times the stride, and
+ * the place along the axes behind that it had already. `at` [o, elements] says which elements of the axis the windows have.
+ */
+static kiln_tensor places_within(kiln_graph *g, kiln_tensor windows, int axis, kiln_tensor at, int64_t stride,
+                                 kiln_tensor behind)
+{
+    const kiln_tensor best = kiln_argmax(g, windows, axis + 1, true);
+    kiln_tensor begin = kiln_slice(g, at, 1, 0, 1, 1);
+    for (int i = axis + 2; i < rank_of(g, windows); i++)
+        begin = kiln_unsqueeze(g, begin, -1);
+    kiln_tensor place = kiln_mul(g, kiln_add(g, best, begin), kiln_scalar(g, KILN_I32, (double)stride));
+    if (behind.id)
+        place = kiln_add(g, place, kiln_gather_elements(g, kiln_gather(g, behind, at, axis), best, axis + 1));
+    return kiln_squeeze(g, place, axis + 1);
+}
+
+/* An axis after the other, the last one first: so the first of several that are largest is the first in memory. */
 void kiln_onnx_compose_adaptive_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *in,
                                      kiln_tensor *out)
 {
     const kiln_shape x = kiln_tensor_shape(g, in[0]);
     const bool largest = integer(n, "mode") == 0;
-    int64_t size[3] = {0};
+    int64_t size[3] = {0}, stride = 1;
     kiln_node_integers(n, "size", size, 3);
-    kiln_tensor y = largest ? in[0] : kiln_cast(g, in[0], KILN_F32), places;
-    for (int axis = 2; axis < x.rank; axis++) {
+    kiln_tensor y = largest ? in[0] : kiln_cast(g, in[0], KILN_F32), at, place = KILN_NONE;
+    for (int axis = x.rank - 1; axis >= 2; axis--) {
         if (x.size[axis] < 0 || size[axis - 2] < 1) {
             kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "windows of a symbolic size");
             return;
         }
-        y = windows_of(g, y, axis, size[axis - 2], &places);
+        y = windows_of(g, y, axis, size[axis - 2], &at);
         const kiln_reduce_params p = {.axes = KILN_AXES(axis + 1)};
         if (!largest) {
-            kiln_tensor shares =
-                shares_of(g, x.size[axis], size[axis - 2], kiln_tensor_shape(g, places).size[1]);
+            kiln_tensor shares = shares_of(g, x.size[axis], size[axis - 2], kiln_tensor_shape(g, at).size[1]);
             for (int k = axis + 1; k < x.rank; k++)
                 shares = kiln_unsqueeze(g, shares, -1);
             y = kiln_mul(g, y, shares);
+        } else if (n->outputs > 1) {
+            place = places_within(g, y, axis, at, stride, place);
         }
         y = largest ? kiln_reduce_max(g, y, &p) : kiln_sum(g, y, &p);
+        stride *= x.size[axis];
     }
     out[0] = kiln_cast(g, y, kiln_tensor_type(g, in[0]));
+    if (n->outputs > 1)
+        out[1] = place;
 }
 
 /* Boxes -------------------------------------------------------------------------------------------------- */

@@ -199,10 +199,7 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
     (void)r;
     kiln_node_integers(n, "dilation", dilation, 3);
     if (integer(n, "adaptive") && !has_even_windows(w, n)) {
-        if (n->outputs > 1)
-            kiln_onnx_writer_refuse(w, n, "the places of the largest in windows that differ in size");
-        else
-            kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
         return;
     }
     const char *places = n->outputs > 1 ? kiln_onnx_new_name(w) : NULL;

@@ -315,7 +315,8 @@ static kiln_tensor composed(kiln_graph *g, kiln_tensor x)
     const kiln_tensor at = kiln_search_sorted(g, kiln_sequence(g, KILN_F32, -1, 0.25, 8), rows, false);
     const kiln_tensor one = kiln_scalar(g, KILN_I32, -1);
     const kiln_tensor cut = kiln_slice_at(g, border, 1, one, 3);
-    kiln_tensor where;
+    kiln_tensor where, places;
+    const kiln_tensor peaks = kiln_adaptive_max_pool(g, x, size, &places);
     const kiln_tensor most = kiln_cummax(g, rows, 0, NULL, &where);
     const kiln_tensor all[] = {
         kiln_cumprod(g, rows, 0, NULL),
@@ -328,6 +329,7 @@ static kiln_tensor composed(kiln_graph *g, kiln_tensor x)
         kiln_put_at(g, rows, kiln_square(g, rows), 0, one),
         kiln_sum_to(g, kiln_add(g, kiln_unsqueeze(g, rows, 0), rows), rows),
         kiln_add(g, rows, fit),
+        kiln_slice(g, kiln_flatten(g, kiln_add(g, peaks, kiln_cast(g, places, KILN_F32)), 1), 1, 0, 3, 1),
     };
     return kiln_add_all(g, all, (int)(sizeof all / sizeof *all));
 }
