@@ -6,6 +6,7 @@
  */
 #include "classifier.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static struct answer put_network(kiln_graph *g, const struct classifier *c, kiln
     return (struct answer){scores, scores};
 }
 
-/* A warm-up of 100 steps, then half a cosine. */
+/* A warm-up of 100 steps, or a fifth of all where that is less; then half a cosine. */
 static kiln_tensor minimize(const struct classifier *c, const struct classifier_params *p)
 {
     const kiln_tensor at = kiln_step(c->graph, NULL);
@@ -148,9 +149,10 @@ static kiln_tensor minimize(const struct classifier *c, const struct classifier_
     }
     for (int i = 0; i < p->group_count && how.group_count < MOST_GROUPS; i++)
         group[how.group_count++] = p->groups[i];
+    const double warm = fmin(100, p->steps / 5);
     if (p->rate > 0)
         how.rate_from = kiln_schedule_warm_up(c->graph, at,
-                                              kiln_schedule_cosine(c->graph, at, p->rate, 0, p->steps), 100);
+                                              kiln_schedule_cosine(c->graph, at, p->rate, 0, p->steps), warm);
     return kiln_minimize(c->graph, c->loss, &how);
 }
 
