@@ -22,9 +22,9 @@ import subprocess
 import sys
 import tempfile
 
+import environment
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PACKAGES = ["onnx", "onnxruntime", "numpy"]
-SKIPPED = 77
 
 # Of the largest element of an output. Sums are taken in another order, and functions come from another library.
 TOLERANCE = {"float64": 1e-5, "float32": 2e-5, "float16": 4e-3, "bfloat16": 2e-2}
@@ -60,20 +60,6 @@ DIFFERS = {
     "resize;*;linear,crop": "it takes places beyond the part that is asked for as within",
 }
 RANDOM = {"RandomUniform", "RandomUniformLike", "RandomNormal", "RandomNormalLike", "Bernoulli", "Multinomial"}
-
-
-def enter_environment(build):
-    """Run this script again by the environment's Python, made first if it is not there."""
-    venv = build / "venv-onnx"
-    python = venv / "bin/python3"
-    if pathlib.Path(sys.prefix) == venv:
-        return
-    if subprocess.run([python, "-c", "import onnx, onnxruntime"], capture_output=True).returncode if python.exists() else True:
-        made = subprocess.run([sys.executable, "-m", "venv", venv]).returncode == 0
-        if not made or subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES]).returncode:
-            print(f"SKIPPED: {', '.join(PACKAGES)} cannot be had from PyPI")
-            sys.exit(SKIPPED)
-    os.execv(python, [python, __file__, *sys.argv[1:]])
 
 
 class Wrong(Exception):
@@ -223,7 +209,7 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     build = args.build.resolve()
-    enter_environment(build)
+    environment.enter(build)
     with tempfile.TemporaryDirectory() as scratch:
         models = args.models or pathlib.Path(scratch)
         if not args.models:
