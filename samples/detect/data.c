@@ -18,6 +18,20 @@ static bool is_there(const char *path)
     return file;
 }
 
+/* Whether generated pictures have the classes that a model knows. */
+static kiln_status check_classes(const kiln_dataset *shapes, const struct model *of)
+{
+    for (int i = 0; i < of->task.classes; i++) {
+        const char *name = kiln_dataset_class(shapes, i);
+        if (!name || strcmp(name, of->class[i])) {
+            fprintf(stderr, "detect: no generated picture shows the model's class \"%s\"; it needs --data\n",
+                    of->class[i]);
+            return KILN_ERROR_ARGUMENT;
+        }
+    }
+    return KILN_OK;
+}
+
 /* Other splits are other scenes. */
 static kiln_status open_shapes(kiln_dataset **out, const char *split, int rows, kiln_scene_params scene)
 {
@@ -28,15 +42,22 @@ static kiln_status open_shapes(kiln_dataset **out, const char *split, int rows, 
         out, &(kiln_shapes_params){.rows = train ? rows : rows / 10 + 1, .seed = seed, .scene = scene});
 }
 
-kiln_status open_data(kiln_dataset **out, const char *dir, const char *split, int rows, int width, int height)
+kiln_status open_data(kiln_dataset **out, const struct options *o, const char *split, const struct task *task,
+                      const struct model *of)
 {
-    const kiln_scene_params scene = {.image = image_params(width, height),
-                                     .most = 64}; /* a mosaic shows those of four pictures */
+    kiln_scene_params scene = {.image = image_params(task->width, task->height)};
     char json[4096], folder[4096];
-    if (!dir)
-        return open_shapes(out, split, rows, scene);
-    snprintf(json, sizeof json, "%s/%s.json", dir, split);
-    snprintf(folder, sizeof folder, "%s/%s", dir, split);
+    if (!o->data) {
+        const kiln_status status = open_shapes(out, split, o->rows, scene);
+        return status || !of ? status : check_classes(*out, of);
+    }
+    scene.most = 64; /* a mosaic shows those of four pictures */
+    if (of) {
+        scene.classes = (const char *const *)of->class;
+        scene.class_count = of->task.classes;
+    }
+    snprintf(json, sizeof json, "%s/%s.json", o->data, split);
+    snprintf(folder, sizeof folder, "%s/%s", o->data, split);
     return is_there(json) ? kiln_coco_open(out, json, folder, &scene)
-                          : kiln_voc_open(out, dir, split, &scene);
+                          : kiln_voc_open(out, o->data, split, &scene);
 }

@@ -177,9 +177,12 @@ kiln_status model_finish(struct model *m, kiln_device *dev);
 /* What pictures are made into: all of each, between grey bars. */
 kiln_image_params image_params(int width, int height);
 
-/* Open a split of a folder, or of generated pictures where dir is NULL: `rows` for training, a tenth of it for others. */
-kiln_status open_data(kiln_dataset **out, const char *dir, const char *split, int rows, int width,
-                      int height);
+/*
+ * Open a split of o->data, or of generated pictures where that is NULL: o->rows for training, a tenth of it for others. Its classes are
+ * those of the model `of`, or where that is NULL all that there are.
+ */
+kiln_status open_data(kiln_dataset **out, const struct options *o, const char *split, const struct task *task,
+                      const struct model *of);
 
 /* What goes into a file in COCO's form. */
 struct results {

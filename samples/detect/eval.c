@@ -133,8 +133,7 @@ kiln_status command_eval(kiln_device *dev, const struct options *o)
     kiln_dataset *data = NULL;
     kiln_status status = model_load(&m, dev, o);
     if (!status)
-        status =
-            open_data(&data, o->data, o->split ? o->split : "test", o->rows, m.task.width, m.task.height);
+        status = open_data(&data, o, o->split ? o->split : "test", &m.task, &m);
     if (!status)
         status = measure(&m, data, o, &results, &p);
     if (!status && o->json)

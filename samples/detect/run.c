@@ -147,6 +147,10 @@ kiln_status command_run(kiln_device *dev, const struct options *o)
     kiln_status status = model_load(&m, dev, o);
     for (int i = 0; i < o->path_count && !status; i++)
         status = add_path(&pictures, o->paths[i]) ? KILN_OK : KILN_ERROR_MEMORY;
+    if (!status && !pictures.count) {
+        fprintf(stderr, "detect: no pictures in %s\n", o->paths[0]);
+        status = KILN_ERROR_FILE;
+    }
     for (int i = 0; i < pictures.count && !status; i++)
         status = take(&m, o, pictures.path[i], i + 1, &results);
     if (!status && o->json)

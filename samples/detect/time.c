@@ -74,9 +74,10 @@ kiln_status command_time(kiln_device *dev, const struct options *o)
     kiln_program *learn = NULL;
     kiln_batch batch;
     const struct task task = {.width = o->size[0], .height = o->size[1], .classes = 5, .most = 6};
+    const struct options generated = {.rows = o->batch};
     static const char *const names[] = {"circle", "square", "triangle", "star", "digit"};
     kiln_status status;
-    TRY(status = open_data(&data, NULL, "train", o->batch, task.width, task.height));
+    TRY(status = open_data(&data, &generated, "train", &task, NULL));
     TRY(status = kiln_dataset_next(data, o->batch, &batch));
     TRY(status = model_create(&m, dev, o->network, &task, names));
     const kiln_tensor step =

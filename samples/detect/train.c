@@ -68,9 +68,8 @@ static kiln_status prepare(struct training *t, kiln_device *dev)
     const char *class[MOST_CLASSES];
     struct task task = {.width = o->size[0], .height = o->size[1]};
     kiln_status status;
-    if ((status = open_data(&t->data, o->data, o->train, o->rows, task.width, task.height)) ||
-        (status =
-             open_data(&t->judge, o->data, o->split ? o->split : "val", o->rows, task.width, task.height)))
+    if ((status = open_data(&t->data, o, o->train, &task, NULL)) ||
+        (status = open_data(&t->judge, o, o->split ? o->split : "val", &task, NULL)))
         return status;
     const kiln_column *labels = kiln_dataset_column(t->data, kiln_dataset_find(t->data, "labels"));
     task.most = (int)labels->shape.size[0];
@@ -148,6 +147,8 @@ kiln_status command_train(kiln_device *dev, const struct options *o)
         status = kiln_dataset_set_params(t.data, &how);
     if (!status && o->resume)
         t.model.precision = saved_precision(o->model);
+    else if (!status)
+        status = model_save(&t.model, o->model); /* what cannot be written is said before hours have passed */
     if (!status)
         status = learn(&t, dev);
     if (status == KILN_ERROR_STOPPED && t.status == KILN_OK) /* as asked for */

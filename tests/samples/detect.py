@@ -93,11 +93,16 @@ def test_says_what_is_wrong(folder):
         assert text in error, (arguments, error)
     for arguments, text in ((("train", "--data", "nowhere"), "nowhere"), (("eval",), "detect.txt"),
                             (("run", "x.png"), "detect.txt"), (("train", "--network", "deep"), "deep"),
-                            (("run", "--model", "no.onnx", "x.png"), "no.onnx")):
+                            (("run", "--model", "no.onnx", "x.png"), "no.onnx"),
+                            (("train", *SMALL, "--model", "nowhere/x"), "nowhere/x.txt"),
+                            (("train", "--rows", 3), "3 rows")):
         error = run(folder, *arguments, code=1)
         assert text in error and len(error.splitlines()) == 1, (arguments, error)
     (folder / "bad.txt").write_text("network yolo\nheight 10\n")
     assert "bad.txt" in run(folder, "eval", "--model", "bad", code=1)
+    (folder / "empty").mkdir()
+    run(folder, "train", *SMALL)
+    assert "no pictures" in run(folder, "run", "empty", code=1)
 
 
 main(globals())
