@@ -10,9 +10,9 @@ struct map {
     kiln_device *dev;
     struct net net;
     kiln_program *program;
-    char *found;                          /* the model's own translation */
-    kiln_array source, target;            /* numbers: with the end; with the beginning and the end */
-    const char *rows[512], *columns[512]; /* tokens */
+    char *found;                    /* the model's own translation */
+    kiln_array source, target;      /* numbers: with the end; with the beginning and the end */
+    char *rows[512], *columns[512]; /* tokens as text */
 };
 
 /* The texts' numbers; without a target the model translates. */
@@ -69,23 +69,35 @@ static kiln_status look(struct map *m, float *map, size_t room)
                   : kiln_program_read(m->program, m->net.map, &(kiln_array){.data = map, .bytes = room});
 }
 
+/* What each token says; special ones say nothing, and stand by their names. */
+static kiln_status label(char **labels, const kiln_tokenizer *t, const int32_t *ids, int64_t count)
+{
+    kiln_status status = KILN_OK;
+    for (int64_t i = 0; i < count && !status; i++) {
+        const char *name = kiln_vocabulary_token(kiln_tokenizer_vocabulary(t), ids[i]);
+        if ((status = kiln_tokenizer_decode(t, ids + i, 1, &labels[i])) || *labels[i])
+            continue;
+        char *copy = realloc(labels[i], strlen(name) + 1);
+        if (copy)
+            labels[i] = strcpy(copy, name);
+    }
+    return status;
+}
+
 static kiln_status draw(struct map *m, float *map, const char *path)
 {
-    const kiln_vocabulary *from = kiln_tokenizer_vocabulary(m->trained.source),
-                          *to = kiln_tokenizer_vocabulary(m->trained.target);
     const int64_t sources = m->source.shape.size[0], targets = m->target.shape.size[0] - 1;
-    const int32_t *source = m->source.data, *target = m->target.data;
-    for (int64_t i = 0; i < sources; i++)
-        m->columns[i] = kiln_vocabulary_token(from, source[i]);
-    for (int64_t i = 0; i < targets; i++)
-        m->rows[i] = kiln_vocabulary_token(to, target[i + 1]);
-    return kiln_draw_heat(path, &(kiln_array){.data = map, .shape = KILN_SHAPE(targets, sources)},
-                          &(kiln_heat_params){.title = "What each token looks at",
-                                              .row_label = "translation",
-                                              .column_label = "source",
-                                              .rows = m->rows,
-                                              .columns = m->columns,
-                                              .high = 1});
+    kiln_status status = label(m->columns, m->trained.source, m->source.data, sources);
+    if (!status)
+        status = label(m->rows, m->trained.target, (const int32_t *)m->target.data + 1, targets);
+    return status ? status
+                  : kiln_draw_heat(path, &(kiln_array){.data = map, .shape = KILN_SHAPE(targets, sources)},
+                                   &(kiln_heat_params){.title = "What each token looks at",
+                                                       .row_label = "translation",
+                                                       .column_label = "source",
+                                                       .rows = (const char *const *)m->rows,
+                                                       .columns = (const char *const *)m->columns,
+                                                       .high = 1});
 }
 
 kiln_status draw_map(const char *dir, const char *text, const char *target, const char *path)
@@ -104,6 +116,10 @@ kiln_status draw_map(const char *dir, const char *text, const char *target, cons
     TRY(status = draw(&m, map, path));
     printf("%s: %s\n", path, target ? target : m.found);
 out:
+    for (int i = 0; i < 512; i++) {
+        free(m.rows[i]);
+        free(m.columns[i]);
+    }
     free(map);
     free(m.found);
     kiln_array_free(&m.source);
