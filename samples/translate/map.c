@@ -69,13 +69,17 @@ static kiln_status look(struct map *m, float *map, size_t room)
                   : kiln_program_read(m->program, m->net.map, &(kiln_array){.data = map, .bytes = room});
 }
 
-/* What each token says; special ones say nothing, and stand by their names. */
+/* What each token says, without the space before a word; special ones say nothing, and stand by their names. */
 static kiln_status label(char **labels, const kiln_tokenizer *t, const int32_t *ids, int64_t count)
 {
     kiln_status status = KILN_OK;
     for (int64_t i = 0; i < count && !status; i++) {
         const char *name = kiln_vocabulary_token(kiln_tokenizer_vocabulary(t), ids[i]);
-        if ((status = kiln_tokenizer_decode(t, ids + i, 1, &labels[i])) || *labels[i])
+        if ((status = kiln_tokenizer_decode(t, ids + i, 1, &labels[i])))
+            break;
+        if (labels[i][0] == ' ' && labels[i][1])
+            memmove(labels[i], labels[i] + 1, strlen(labels[i]));
+        if (*labels[i])
             continue;
         char *copy = realloc(labels[i], strlen(name) + 1);
         if (copy)

@@ -2,7 +2,7 @@
  * heat.c - a matrix as a map with names on both sides.
  *
  * A cell's tint grows with its value, from white to blue; beside the map a scale says which is which. A column's name stands
- * upright above it if it is no wider than the column, else aslant.
+ * upright above it if it is no wider than the column, else aslant; where a quarter of them is wider, all are aslant.
  */
 #include <kiln/draw.h>
 
@@ -27,7 +27,7 @@ struct map {
     double low, high;
     double cell, left, top;
     double row_room, column_room; /* of names */
-    bool aslant;                  /* some column's name does not fit its column */
+    int wide;                     /* columns whose names do not fit */
 };
 
 static const char *name_of(const char *const *names, int i, char number[16])
@@ -45,6 +45,11 @@ static double widest(struct map *m, const char *const *names, int count)
     return fmin(width, LONGEST);
 }
 
+static bool is_wide(struct map *m, const char *name)
+{
+    return kiln_canvas_width(&m->canvas, name) > m->cell - 4;
+}
+
 /* Names are measured on a page that is only measured with. */
 static void measure(struct map *m)
 {
@@ -53,12 +58,15 @@ static void measure(struct map *m)
     kiln_canvas_font(&m->canvas, TEXT_SIZE, false);
     m->row_room = widest(m, m->p->rows, m->rows);
     m->column_room = widest(m, m->p->columns, m->columns);
-    kiln_canvas_abandon(&m->canvas);
-
     const int most = m->rows > m->columns ? m->rows : m->columns;
     m->cell = m->p->cell > 0 ? m->p->cell : most <= 40 ? 24 : fmax(2, floor(960.0 / most));
-    m->aslant = m->column_room > m->cell - 4;
-    m->column_room = m->aslant ? m->column_room * sin(ASLANT) + 10 : TEXT_SIZE;
+    for (int c = 0; c < m->columns; c++) {
+        char number[16];
+        m->wide += is_wide(m, name_of(m->p->columns, c, number));
+    }
+    kiln_canvas_abandon(&m->canvas);
+
+    m->column_room = m->wide ? m->column_room * sin(ASLANT) + 10 : TEXT_SIZE;
     m->left = EDGE + (m->p->row_label ? 24 : 0) + m->row_room + 8;
     m->top = EDGE + (m->p->title ? HEAD : 0) + (m->p->column_label ? 22 : 0) + m->column_room + 8;
 }
@@ -108,7 +116,7 @@ static void draw_cells(struct map *m)
 
 static void draw_column_name(struct map *m, double middle, const char *name)
 {
-    const bool aslant = kiln_canvas_width(&m->canvas, name) > m->cell - 4;
+    const bool aslant = 4 * m->wide >= m->columns || is_wide(m, name);
     cairo_save(m->canvas.cairo);
     cairo_translate(m->canvas.cairo, middle + (aslant ? 4 : 0), m->top - 7);
     if (aslant)
@@ -176,7 +184,7 @@ kiln_status kiln_draw_heat(const char *path, const kiln_array *values, const kil
     m.columns = (int)values->shape.size[1];
     find_range(&m);
     measure(&m);
-    const double width = m.left + m.columns * m.cell + fmax(SCALE, m.aslant ? m.column_room : 0) + EDGE;
+    const double width = m.left + m.columns * m.cell + fmax(SCALE, m.wide ? m.column_room : 0) + EDGE;
     if ((status = kiln_canvas_open(&m.canvas, path, ceil(width), ceil(m.top + m.rows * m.cell + EDGE))))
         return status;
     draw_cells(&m);
