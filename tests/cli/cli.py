@@ -132,12 +132,12 @@ def test_training(folder):
     assert rows[0].startswith("step,epoch,seconds,loss,accuracy") and len(rows) > 8, rows[0]
 
 
-def write_classes(folder, labels, rows):
-    """Bars of these widths as pictures in folders of their classes."""
+def write_classes(folder, labels, rows, white=0):
+    """Bars of these widths as pictures in folders of their classes; with 255 dark on light."""
     for label in labels:
         (folder / f"wide{label}").mkdir(parents=True)
         for row in range(rows):
-            values = bar(label)
+            values = [abs(white - value) for value in bar(label)]
             write_png(folder / f"wide{label}/{row}.png", [values[28 * y:28 * (y + 1)] for y in range(28)])
 
 
@@ -157,6 +157,14 @@ def test_training_goes_on_from_a_model(folder):
     again = accuracy_of(kiln("train", model, "--data", folder, "--out", folder / "b", "--epochs", 6, "--resume", "--batch", 32,
                              "--freeze", "conv*", "--rates", "dense1*=0.1", "--json"))
     assert again >= learned, (learned, again)
+
+    # Inverted twice, in its file and by an option, a picture is what it was, to the network and on the sheet
+    write_classes(folder / "i", (1, 9), 20, 255)
+    done = kiln("train", model, "--data", folder / "i", "--out", folder / "f", "--head", "--freeze", "*", "--epochs", 20,
+                "--batch", 16, "--rate", 0.01, "--invert", "--json")
+    assert accuracy_of(done) > 0.9, done.stdout
+    shown = json.loads(kiln("run", folder / "f/lenet.onnx", "--image", folder / "f/picture.png", "--invert", "--json").stdout)
+    assert shown["classes"][0]["class"] == json.loads(done.stdout)["picture_class"], shown
 
     # Other classes, twice: the second new head stands on what the first one saw
     write_classes(folder / "c", (1, 5, 9), 30)
@@ -182,6 +190,14 @@ def test_training_of_what_does_not_fit(folder):
     expect_failure(kiln("train", NETWORK, *to), 1, "the data's pictures are [1, 28, 28], the model wants")
     expect_failure(kiln("train", model, *to, "--rates", "conv*"), 2, '--rates "conv*"')
     expect_failure(kiln("train", model, *to, "--rates", "conv*=x"), 2, '--rates "conv*=x"')
+    expect_failure(kiln("train", model, *to, "--preset", "cifar10"), 1, "options of pictures")
+    expect_failure(kiln("train", model, *to, "--data", folder / "c", "--preset", "none"), 1, 'no preset "none"')
+    expect_failure(kiln("train", model, *to, "--size", "n=x"), 1, '"n=x": wanted NAME=N')
+    resnet = TESTS / "golden/exports/resnet.onnx"
+    expect_failure(kiln("train", resnet, *to, "--data", folder / "c"), 1, "pictures [3, height, width]", "--size height=")
+    done = kiln("train", resnet, *to, "--data", folder / "c", "--size", "height=16", "--size", "width=16", "--head", "--preset",
+                "imagenet", "--epochs", 1, "--batch", 4)
+    assert done.returncode == 0, done.stderr
     expect_failure(kiln("train", "lenet", *to, "--head"), 2, "--head is of a model")
 
 

@@ -191,15 +191,16 @@ static void fix(struct arrays *a, kiln_onnx_fixed *fixed, bool values)
     }
 }
 
-static kiln_status take_sizes(struct arrays *a, const struct args_list *sizes, char (*name)[256],
-                              kiln_onnx_size *to)
+kiln_status arrays_take_sizes(const char *command, const struct args_list *list, struct arrays_sizes *out)
 {
-    for (int i = 0; i < sizes->count; i++) {
+    for (int i = 0; i < list->count; i++) {
         char *end;
-        const char *number = arrays_split(sizes->item[i], name[i], sizeof *name);
-        to[i] = (kiln_onnx_size){name[i], strtoll(number, &end, 10)};
-        if (!name[i][0] || end == number || *end || to[i].value < 0)
-            return wrong(a, sizes->item[i], "wanted NAME=N");
+        const char *number = arrays_split(list->item[i], out->name[i], sizeof out->name[i]);
+        out->item[i] = (kiln_onnx_size){out->name[i], strtoll(number, &end, 10)};
+        if (!out->name[i][0] || end == number || *end || out->item[i].value < 0) {
+            fprintf(stderr, "kiln %s: \"%s\": wanted NAME=N\n", command, list->item[i]);
+            return KILN_ERROR_ARGUMENT;
+        }
     }
     return KILN_OK;
 }
@@ -218,17 +219,16 @@ static enum way next_way(const struct arrays *a, const struct args_list *sizes, 
 kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const char *path, kiln_graph **g,
                         kiln_weights **w)
 {
-    char name[ARGS_MOST][256];
-    kiln_onnx_size size[ARGS_MOST];
+    struct arrays_sizes given;
     struct kiln_text said = {0};
     kiln_onnx_fixed *fixed = calloc((size_t)a->item.count + 1, sizeof *fixed);
-    kiln_status status = fixed ? take_sizes(a, sizes, name, size) : KILN_ERROR_MEMORY;
+    kiln_status status = fixed ? arrays_take_sizes(a->command, sizes, &given) : KILN_ERROR_MEMORY;
     enum way way = a->symbols ? AS_IT_IS : WITH_SHAPES;
     for (bool again = !status; again;) {
         fix(a, fixed, way == WITH_VALUES);
         const kiln_onnx_params params = {.fixed = fixed,
                                          .fixed_count = way == AS_IT_IS ? 0 : a->item.count,
-                                         .sizes = size,
+                                         .sizes = given.item,
                                          .size_count = way == AS_IT_IS ? 0 : sizes->count};
         status = try_load(path, &params, &said, g, w);
         way = next_way(a, sizes, way);

@@ -33,6 +33,15 @@ const char *arrays_split(const char *item, char *name, size_t bytes);
 /** Whether a text ends so. */
 bool arrays_ends_with(const char *text, const char *end);
 
+/** Sizes of a model by name. */
+struct arrays_sizes {
+    kiln_onnx_size item[ARGS_MOST];
+    char name[ARGS_MOST][256]; /* of the items */
+};
+
+/** Take sizes from "NAME=N". Errors: a line naming the command. */
+kiln_status arrays_take_sizes(const char *command, const struct args_list *list, struct arrays_sizes *out);
+
 /** Read what the items of a list say. Owns: arrays_finish, also after a failure. */
 kiln_status arrays_read(struct arrays *a, const struct args_list *items);
 void arrays_finish(struct arrays *a);

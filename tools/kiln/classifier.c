@@ -13,7 +13,7 @@
 
 #include <kiln/extend.h>
 
-#include "args.h"
+#include "arrays.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "networks.h"
@@ -41,12 +41,14 @@ static bool is_picture(const kiln_graph *g)
            kiln_tensor_shape(g, image).rank == 4;
 }
 
-kiln_status classifier_read(struct classifier *c, const char *path)
+kiln_status classifier_read(struct classifier *c, const char *path, const struct args_list *sizes)
 {
-    const kiln_onnx_params params = {.train = true, .free_batch = true};
-    const kiln_status status = kiln_onnx_load(&c->model, &c->learned, path, &params);
+    struct arrays_sizes given;
+    kiln_onnx_params params = {
+        .train = true, .free_batch = true, .sizes = given.item, .size_count = sizes->count};
+    kiln_status status = arrays_take_sizes("train", sizes, &given);
 
-    if (status)
+    if (status || (status = kiln_onnx_load(&c->model, &c->learned, path, &params)))
         return status;
     if (!is_picture(c->model) || kiln_graph_output_count(c->model) > MOST_OUTPUTS)
         return kiln_fail(KILN_ERROR_UNSUPPORTED,

@@ -4,6 +4,8 @@
 
 #include <kiln/kiln.h>
 
+#include "args.h"
+
 /** A classifier under training, and the same network for use. Zero-initialise; free with classifier_destroy. */
 struct classifier {
     kiln_graph *graph; /* its inputs are named "image" and "label", as the data's columns */
@@ -25,8 +27,11 @@ struct classifier_params {
     int group_count;
 };
 
-/** Read a model's file; c->model and c->learned are there then. Errors: no classifier of pictures, and those of kiln_onnx_load. */
-kiln_status classifier_read(struct classifier *c, const char *path);
+/**
+ * Read a model's file, with sizes by "NAME=N" that it leaves open; c->model and c->learned are there then.
+ * Errors: no classifier of pictures; those of kiln_onnx_load; a line naming the command for a size that is none.
+ */
+kiln_status classifier_read(struct classifier *c, const char *path, const struct args_list *sizes);
 
 /** One picture as the model takes it, [C, H, W]; an open size is negative. */
 kiln_shape classifier_picture(const struct classifier *c);

@@ -143,17 +143,8 @@ int cmd_run(int argc, char **argv)
         .options =
             (const struct args_option[]){
                 {"image", "FILE", ARGS_LIST, &o.image, "a PNG or JPEG picture; several make a batch"},
-                {"preset", "NAME", ARGS_TEXT, &o.preset, "make pictures as this family of models wants them"},
-                {"mean", "R,G,B", ARGS_TEXT, &o.mean, "subtracted from the samples (or one number for all)"},
-                {"deviation", "R,G,B", ARGS_TEXT, &o.deviation, "divides them then"},
-                {"bytes", NULL, ARGS_FLAG, &o.bytes, "samples run from 0 to 255"},
-                {"bgr", NULL, ARGS_FLAG, &o.bgr, "blue comes first"},
-                {"invert", NULL, ARGS_FLAG, &o.invert, "dark becomes light: for digits drawn in black"},
+                PICTURE_OPTIONS(o.picture),
                 {"layout", "NAME", ARGS_TEXT, &o.layout, "nchw or nhwc (default: as the input's shape says)"},
-                {"crop", NULL, ARGS_FLAG, &o.crop,
-                 "keep the picture's proportions and cut off what is too long"},
-                {"keep", "SHARE", ARGS_NUMBER, &o.keep, "of what a crop shows, only the middle (0.875)"},
-                {"letterbox", NULL, ARGS_FLAG, &o.letterbox, "keep its proportions between bars"},
                 {"labels", "FILE", ARGS_TEXT, &o.labels, "names of the classes, one a line"},
                 {"top", "N", ARGS_COUNT, &o.top, "how many classes to print (default: 5)"},
                 {"input", "NAME=FILE", ARGS_LIST, &o.input, "an array, as said above"},

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kiln/extend.h>
+
 #include "args.h"
 #include "arrays.h"
 #include "base/log.h"
@@ -21,11 +23,14 @@
 #include "classifier.h"
 #include "commands.h"
 #include "config.h"
+#include "graph/graph.h"
 #include "json.h"
+#include "presets.h"
 #include "results.h"
 
 struct options {
-    struct args_list network, freeze, rates;
+    struct args_list network, freeze, rates, size;
+    struct picture_options picture;
     const char *data, *out, *device;
     int64_t epochs, batch, shift;
     double rate, decay;
@@ -130,12 +135,20 @@ static bool is_there(const char *dir, const char *name)
 static kiln_status open_folders(struct training *t)
 {
     const char *dir = t->o.data;
-    const kiln_image_params as = {.shape = classifier_picture(&t->net)};
+    kiln_image_params as = {.shape = classifier_picture(&t->net)};
     const bool two = is_there(dir, "train") && is_there(dir, "test");
-    char path[2][1200];
+    char path[2][1200], text[96];
     kiln_dataset *all = NULL, *parts[2];
     kiln_status status;
 
+    if (as.shape.size[1] < 0 || as.shape.size[2] < 0)
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "the model takes pictures %s: --size says how large, as --size %s=224",
+                         kiln_graph_shape_text(t->net.model, &as.shape, text, sizeof text),
+                         kiln_dim_name(t->net.model, as.shape.size[as.shape.size[1] < 0 ? 1 : 2]));
+    if ((status = presets_take("train", &t->o.picture, &as)))
+        return status;
+    t->results.as = as;
     snprintf(path[0], sizeof path[0], two ? "%s/train" : "%s", dir);
     snprintf(path[1], sizeof path[1], "%s/test", dir);
     if (two) {
@@ -158,6 +171,9 @@ static kiln_status open_sets(struct training *t)
     if (t->o.data && is_model(t) && !is_there(t->o.data, "train-images-idx3-ubyte") &&
         !is_there(t->o.data, "train-images-idx3-ubyte.gz"))
         return open_folders(t);
+    if (!presets_are_none(&t->o.picture))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "options of pictures are for those in folders; these run from 0 to 1");
     if (t->o.data) {
         status = kiln_mnist_open(&t->whole, t->o.data, KILN_SPLIT_TRAIN);
         return status ? status : kiln_mnist_open(&t->test, t->o.data, KILN_SPLIT_TEST);
@@ -311,7 +327,7 @@ static kiln_status run(struct training *t)
 
     if ((status = name_artifacts(t)) ||
         (status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o.device})) ||
-        (is_model(t) && (status = classifier_read(&t->net, t->o.network.item[0]))) ||
+        (is_model(t) && (status = classifier_read(&t->net, t->o.network.item[0], &t->o.size))) ||
         (status = open_data(t)) || (status = build(t)))
         return status;
     fprintf(stderr,
@@ -421,6 +437,8 @@ int cmd_train(int argc, char **argv)
                  "those learn at X times the rate, as in 'conv*=0.1'"},
                 {"head", NULL, ARGS_FLAG, &o->new_head,
                  "of a model: another last layer, of as many classes as the data has"},
+                {"size", "NAME=N", ARGS_LIST, &o->size, "a size that a model leaves open"},
+                PICTURE_OPTIONS(o->picture),
                 {"shift", "N", ARGS_COUNT, &o->shift, "move pictures at random by up to N pixels"},
                 {"flip", NULL, ARGS_FLAG, &o->flip, "mirror pictures at random: clothes, not digits"},
                 {"seed", "N", ARGS_SEED, &o->seed, "other seeds, other starts and orders (default: 0)"},

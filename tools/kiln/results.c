@@ -101,6 +101,17 @@ static void name_class(const kiln_dataset *test, int index, char *text, size_t b
         snprintf(text, bytes, "%d", index);
 }
 
+/* A picture to be looked at. */
+static kiln_status get_picture(const struct results *r, const kiln_dataset *test, int64_t row,
+                               kiln_array *item)
+{
+    const int column = kiln_dataset_find(test, "image");
+    const kiln_status status = kiln_dataset_get(test, row, column, item);
+    if (!status)
+        presets_undo(&r->as, &kiln_dataset_column(test, column)->shape, item->data);
+    return status;
+}
+
 static kiln_status put(struct sheet *s, const struct results *r, const kiln_dataset *test, int64_t row)
 {
     const int at = s->count++;
@@ -113,7 +124,7 @@ static kiln_status put(struct sheet *s, const struct results *r, const kiln_data
     snprintf(s->text[at], sizeof s->text[at], right ? "%s" : "%s, is %s", guess, label);
     s->captions[at] = s->text[at];
     s->marks[at] = right ? KILN_MARK_RIGHT : KILN_MARK_WRONG;
-    return kiln_dataset_get(test, row, kiln_dataset_find(test, "image"), &item);
+    return get_picture(r, test, row, &item);
 }
 
 static kiln_status fill(struct sheet *s, const struct results *r, const kiln_dataset *test)
@@ -181,7 +192,7 @@ kiln_status results_save_picture(const struct results *r, const kiln_dataset *te
     while (row + 1 < r->rows && r->guess[row] != r->label[row])
         row++;
     *label = r->label[row];
-    if (!(status = kiln_dataset_get(test, row, column, &item)))
+    if (!(status = get_picture(r, test, row, &item)))
         status = kiln_image_save_png(path, &item);
     free(pixels);
     return status;

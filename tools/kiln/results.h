@@ -5,12 +5,14 @@
 #include <kiln/kiln.h>
 
 #include "classifier.h"
+#include "presets.h"
 
 /** The test set, judged. Zero-initialise; free with results_finish. */
 struct results {
     kiln_confusion *confusion;
     int32_t *guess, *label; /* by row of the test set */
     int64_t rows;
+    kiln_image_params as; /* how the test pictures were made, to be shown as they were; {0}: from 0 to 1 */
 };
 
 /** Run `grade`, whose list holds c->scores, over the test set. */

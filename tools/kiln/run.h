@@ -2,7 +2,7 @@
  * run.h - a model while `kiln run` runs it.
  *
  *   cmd_run.c      options, running, latency
- *   run_inputs.c   pictures, presets, arrays, made-up values -> inputs
+ *   run_inputs.c   pictures, arrays, made-up values -> inputs
  *   run_report.c   classes, outputs, times -> text, JSON, files
  *   run_check.c    outputs against the CPU's float64
  *   run_trace.c    the last run's commands -> a trace for Perfetto
@@ -14,14 +14,16 @@
 
 #include "args.h"
 #include "arrays.h"
+#include "presets.h"
 
 struct run_options {
-    const char *model, *labels, *device, *preset, *mean, *deviation, *layout, *precision, *profile;
+    const char *model, *labels, *device, *layout, *precision, *profile;
+    struct picture_options picture;
     struct args_list image, input, output, size;
     int64_t top, repeat;
     uint64_t seed;
-    double keep, tolerance;
-    bool bytes, bgr, invert, crop, letterbox, random, check, json;
+    double tolerance;
+    bool random, check, json;
 };
 
 struct run {

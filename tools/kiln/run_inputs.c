@@ -5,67 +5,7 @@
 
 #include "run.h"
 
-/* How pictures are made into values, by name. What an option says beside it counts more. */
-static const struct preset {
-    const char *name;
-    bool bytes, bgr, crop, letterbox;
-    float keep, bars, mean[3], deviation[3];
-} presets[] = {
-    /* torchvision's and ONNX's model zoo: the shorter side 256, of which the middle 224 are shown */
-    {"imagenet", .crop = true, .keep = 0.875f, .mean = {0.485f, 0.456f, 0.406f},
-     .deviation = {0.229f, 0.224f, 0.225f}},
-    /* from -1 to 1: Inception, MobileNet and others that came from TensorFlow */
-    {"tensorflow", .crop = true, .keep = 0.875f, .mean = {0.5f, 0.5f, 0.5f}, .deviation = {0.5f, 0.5f, 0.5f}},
-    /* blue first, from 0 to 255, less the means: VGG, AlexNet, GoogLeNet as they came from Caffe */
-    {"caffe", .bytes = true, .bgr = true, .crop = true, .keep = 0.875f, .mean = {104, 117, 123}},
-    /* white on black, from 0 to 255 */
-    {"mnist", .bytes = true},
-    {"cifar10", .mean = {0.485f, 0.456f, 0.406f}, .deviation = {0.229f, 0.224f, 0.225f}},
-    /* detectors that see all of a picture between gray bars */
-    {"yolo", .letterbox = true, .bars = 114.f / 255},
-    {"fastestdet", .bgr = true},
-    {"ultraface", .bytes = true, .mean = {127, 127, 127}, .deviation = {128, 128, 128}},
-};
-
-enum { PRESETS = sizeof presets / sizeof *presets };
-
-static kiln_status find_preset(const char *name, struct preset *out)
-{
-    char names[256] = "";
-    for (int i = 0; i < PRESETS; i++) {
-        const size_t used = strlen(names);
-        if (!strcmp(presets[i].name, name)) {
-            *out = presets[i];
-            return KILN_OK;
-        }
-        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", presets[i].name);
-    }
-    return run_wrong("there is no preset \"%s\": %s", name, names);
-}
-
 /* Pictures -------------------------------------------------------------------------------------------------- */
-
-/* "0.5" for all channels, or "0.485,0.456,0.406". */
-static bool read_channels(const char *text, float *to)
-{
-    char *end = NULL;
-    for (int i = 0; i < 3; i++) {
-        to[i] = strtof(text, &end);
-        if (end == text || (*end && *end != ','))
-            return false;
-        text = *end ? end + 1 : text;
-    }
-    return *end == 0;
-}
-
-/* 1 - s in the place of s: (1 - s - mean) / deviation = (s - (1 - mean)) / -deviation. */
-static void invert(kiln_image_params *p)
-{
-    for (int i = 0; i < 3; i++) {
-        p->mean[i] = (p->bytes ? 255 : 1) - p->mean[i];
-        p->deviation[i] = p->deviation[i] == 0 ? -1 : -p->deviation[i];
-    }
-}
 
 static bool are_channels(int64_t size)
 {
@@ -83,31 +23,6 @@ static kiln_status find_layout(const struct run_options *o, kiln_image_params *p
                   : front >= 0 && are_channels(p->shape.size[back]) && !are_channels(p->shape.size[front]);
     p->layout = last ? KILN_IMAGE_CHANNELS_LAST : KILN_IMAGE_CHANNELS_FIRST;
     return KILN_OK;
-}
-
-static kiln_status take_options(const struct run_options *o, kiln_image_params *p)
-{
-    struct preset preset = {0};
-    if (o->preset && find_preset(o->preset, &preset))
-        return KILN_ERROR_ARGUMENT;
-    const bool crop = o->crop || (preset.crop && !o->letterbox);
-    const bool letterbox = o->letterbox || (preset.letterbox && !o->crop);
-    p->bytes = o->bytes || preset.bytes;
-    p->bgr = o->bgr || preset.bgr;
-    p->fit = crop ? KILN_IMAGE_CROP : letterbox ? KILN_IMAGE_LETTERBOX : KILN_IMAGE_STRETCH;
-    p->keep = o->keep > 0 ? (float)o->keep : preset.keep;
-    p->bars = preset.bars * (p->bytes ? 255 : 1);
-    memcpy(p->mean, preset.mean, sizeof p->mean);
-    memcpy(p->deviation, preset.deviation, sizeof p->deviation);
-    if (o->mean && !read_channels(o->mean, p->mean))
-        return run_wrong("--mean \"%s\": wanted a number, or one a channel: R,G,B", o->mean);
-    if (o->deviation && !read_channels(o->deviation, p->deviation))
-        return run_wrong("--deviation \"%s\": wanted a number, or one a channel: R,G,B", o->deviation);
-    if (p->keep > 1)
-        return run_wrong("--keep %g: wanted a share of 1 at the most", (double)p->keep);
-    if (o->invert)
-        invert(p);
-    return find_layout(o, p);
 }
 
 /* The first input that is a picture by its shape, the first of all if none is. */
@@ -155,7 +70,9 @@ static kiln_status write_pictures(struct run *r)
     const struct args_list *files = &r->o->image;
     const kiln_tensor input = picture_input(r->g);
     kiln_image_params p = {.shape = kiln_tensor_shape(r->g, input), .type = kiln_tensor_type(r->g, input)};
-    kiln_status status = take_options(r->o, &p);
+    kiln_status status = presets_take("run", &r->o->picture, &p);
+    if (!status)
+        status = find_layout(r->o, &p);
     if (!status && p.shape.rank == 4 && p.shape.size[0] >= 0 && p.shape.size[0] != files->count)
         status =
             run_wrong("%d picture%s for input \"%s\", which takes %lld at once", files->count,
