@@ -327,6 +327,24 @@ KILN_API kiln_status kiln_windows_open(kiln_dataset **out, const kiln_array *ser
                                        const kiln_window *windows, int count,
                                        const kiln_windows_params *params);
 
+/**
+ * The numbers in a column of a CSV file, 1 the first: fields parted by commas, with quotes around them or not. The first line may
+ * be a head; empty lines are left out.
+ * Shape:   series F32 [steps].
+ * Owns:    series->data is yours: kiln_array_free(series). On failure it is {0}.
+ * Errors:  the file's; ERROR_FILE naming the line that has no number there.
+ */
+KILN_API kiln_status kiln_series_load(kiln_array *series, const char *path, int column);
+
+/** A scale on which a series has mean 0 and deviation 1. Fit it to what is learned from, and use it for all of it. */
+typedef struct kiln_scaling {
+    double mean, deviation; /* a deviation of 0 counts as 1 */
+} kiln_scaling;
+
+KILN_API kiln_scaling kiln_scaling_fit(const float *values, int64_t count);
+KILN_API void kiln_scaling_apply(const kiln_scaling *s, float *values, int64_t count);
+KILN_API void kiln_scaling_undo(const kiln_scaling *s, float *values, int64_t count);
+
 typedef struct kiln_digits_params {
     int64_t rows;  /* 0 means 10,000 */
     uint64_t seed; /* other seeds, other digits */
