@@ -193,9 +193,14 @@ static bool add_op(struct listing *l)
     return room;
 }
 
+bool check_is_part(const struct check_filter *f)
+{
+    return !f->op && !f->type && !f->name && !f->names && !f->families && f->share <= 0;
+}
+
 bool check_is_whole(const struct check_filter *f)
 {
-    return !f->op && !f->type && !f->name && !f->names && !f->families && f->share <= 0 && !f->parts;
+    return check_is_part(f) && !f->parts;
 }
 
 bool check_list(const struct check_filter *filter, struct check_cases *out)

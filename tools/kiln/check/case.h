@@ -42,7 +42,7 @@
  *   - What on the CPU reaches no code but the references, and has no gradient, needs an `expect`: a plain formula
  *     of the first result. Without it the case is not counted there.
  *   - A case is about one operator: what it could do as two cases are two.
- *   - Where a kernel has several variants, shapes reach each of them: `kiln check` lists those not seen.
+ *   - Where a kernel has several variants, shapes reach each of them: a run of all cases ends with those uncovered.
  *   - A kernel that only moves values, or rounds more than a few times, has a row in bounds.c, with the reason.
  */
 #ifndef KILN_TOOLS_CHECK_CASE_H
@@ -201,7 +201,9 @@ struct check_filter {
     const struct check_op *const *families; /* ended by NULL; NULL: check_families */
 };
 
-/** Whether nothing is left out. */
+/** Whether nothing is left out, but for other parts of the whole. */
+bool check_is_part(const struct check_filter *filter);
+/** Whether nothing at all is left out. */
 bool check_is_whole(const struct check_filter *filter);
 
 /** Whether the filter's patterns and names let a case of that name through. */

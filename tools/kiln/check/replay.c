@@ -108,6 +108,21 @@ static bool is_accepted(const kiln_device *dev, const kiln_variant *v, const kil
     return kiln_variant_accepts(v, &dev->caps, d) || kiln_variant_accepts(v, &hardware, d);
 }
 
+/* Whether a large real GPU would take it, or a driver on the CPU that has no texel buffers. */
+static bool is_for_others(const kiln_device *dev, const kiln_variant *v, const kiln_dispatch *d)
+{
+    struct kiln_caps gpu = dev->caps, software = dev->caps;
+
+    gpu.software = false;
+    gpu.unrolls = gpu.dot = true;
+    gpu.max_invocations = 1024;
+    gpu.max_shared = 1 << 16;
+    software.software = true;
+    software.unrolls = false;
+    software.max_texels = 0;
+    return kiln_variant_accepts(v, &gpu, d) || kiln_variant_accepts(v, &software, d);
+}
+
 /* Each variant that the device accepts. On the CPU the references are variants too. */
 static kiln_status run_variants(struct replay *r, struct check_operands *o, int step)
 {
@@ -123,6 +138,8 @@ static kiln_status run_variants(struct replay *r, struct check_operands *o, int 
     for (; v && *v && !status; v++)
         if (is_accepted(r->dev, *v, o->dispatch))
             status = run_variant(r, o, step, *v);
+        else if (r->params->pass_over && is_for_others(r->dev, *v, o->dispatch))
+            r->params->pass_over(r->params->user, kernel, *v);
     return status || !cpu ? status : run_variant(r, o, step, &kiln_cpu_reference);
 }
 

@@ -28,6 +28,8 @@ struct check_params {
     int repeat;  /* runs to time; 0: none */
     bool chosen; /* by the variant that the program runs alone */
     void (*report)(void *user, const struct check_outcome *outcome);
+    /** Called for what a device of another kind would run a dispatch by, and this one does not take; NULL: nobody asks. */
+    void (*pass_over)(void *user, const kiln_kernel *kernel, const kiln_variant *variant);
     void *user;
     bool expected;      /* out: the row's formula was compared */
     char surprise[160]; /* out: how the first result differs from it; "" */

@@ -117,8 +117,8 @@ static void add_tallies(struct kiln_text *to, const struct check_report *r)
         kiln_text_add(to, "</tr>\n");
     }
     kiln_text_add(to, "</table>\n");
-    for (int i = 0; i < r->unreached.count; i++)
-        kiln_text_add(to, "<p class=\"failed\">not reached: %s %s</p>\n", r->unreached.data[i].kernel->name,
+    for (int i = 0; i < r->unreached.count && r->whole; i++)
+        kiln_text_add(to, "<p class=\"failed\">uncovered: %s %s</p>\n", r->unreached.data[i].kernel->name,
                       r->unreached.data[i].variant->name);
 }
 

@@ -38,6 +38,17 @@ static void print_entries(const struct check_report *r, enum check_status status
     }
 }
 
+/* Only a run of all cases can say. */
+static void print_unreached(const struct check_report *r)
+{
+    for (int i = 0; i < r->unreached.count && r->whole; i++)
+        printf("uncovered: %s %s\n", r->unreached.data[i].kernel->name, r->unreached.data[i].variant->name);
+    if (r->whole && r->unreached.count)
+        printf("uncovered variants: %d\n", r->unreached.count);
+    else if (r->whole)
+        printf("uncovered variants: none\n");
+}
+
 void check_print_text(const struct check_report *r, bool rates)
 {
     for (int i = 0; i < r->tally.count; i++)
@@ -47,8 +58,7 @@ void check_print_text(const struct check_report *r, bool rates)
                r->probe.data[i].what);
     print_entries(r, CHECK_INAPPLICABLE, "does not apply");
     print_entries(r, CHECK_UNCOUNTED, "not counted");
-    for (int i = 0; i < r->unreached.count; i++)
-        printf("not reached: %s %s\n", r->unreached.data[i].kernel->name, r->unreached.data[i].variant->name);
+    print_unreached(r);
     printf("%d passed, %d failed", r->count[CHECK_PASSED], r->count[CHECK_FAILED]);
     if (r->count[CHECK_UNCOUNTED])
         printf(", %d not counted", r->count[CHECK_UNCOUNTED]);

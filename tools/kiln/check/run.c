@@ -110,6 +110,22 @@ static void take_outcome(void *user, const struct check_outcome *o)
              o->variant->name, o->distance.what);
 }
 
+static bool is_elsewhere(const struct check_report *r, const kiln_variant *variant)
+{
+    for (int i = 0; i < r->elsewhere.count; i++)
+        if (r->elsewhere.data[i].variant == variant)
+            return true;
+    return false;
+}
+
+static void note_elsewhere(void *user, const kiln_kernel *kernel, const kiln_variant *variant)
+{
+    struct check_report *r = ((struct run *)user)->report;
+
+    if (!is_elsewhere(r, variant))
+        (void)kiln_vec_push(&r->elsewhere, (struct check_tally){.kernel = kernel, .variant = variant});
+}
+
 /* Cases ---------------------------------------------------------------------------------------------------- */
 
 static void fail(struct check_entry *now, const char *what)
@@ -157,6 +173,7 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
     struct check_params params = {.seed = run->options->filter.seed,
                                   .repeat = run->options->bench ? TIMED_RUNS : 0,
                                   .report = take_outcome,
+                                  .pass_over = note_elsewhere,
                                   .user = run};
     struct check_entry *now = &run->now;
     const double start = kiln_seconds();
@@ -206,7 +223,7 @@ static kiln_status list_unreached(struct check_report *r)
         const kiln_kernel *k = kiln_kernels[i];
         const kiln_variant *const *v = r->device.backend == KILN_BACKEND_CPU ? k->cpu : k->gpu;
         for (; v && *v; v++)
-            if (!is_reached(r, k, *v) &&
+            if (!is_reached(r, k, *v) && !is_elsewhere(r, *v) &&
                 !kiln_vec_push(&r->unreached, (struct check_tally){.kernel = k, .variant = *v}))
                 return KILN_ERROR_MEMORY;
     }
@@ -285,7 +302,8 @@ static kiln_status run_cases(struct run *run)
         status = run_case(run, &r->cases.data[i]);
     if (run->options->probe && !status)
         status = run_probes(run);
-    return status || !check_is_whole(&run->options->filter) ? status : list_unreached(r);
+    r->whole = check_is_whole(&run->options->filter);
+    return status || !check_is_part(&run->options->filter) ? status : list_unreached(r);
 }
 
 kiln_status check_run(struct check_report *report, const struct check_options *options)
@@ -317,5 +335,6 @@ void check_report_finish(struct check_report *report)
     kiln_vec_finish(&report->probe);
     kiln_vec_finish(&report->tally);
     kiln_vec_finish(&report->reach);
+    kiln_vec_finish(&report->elsewhere);
     kiln_vec_finish(&report->unreached);
 }

@@ -67,10 +67,12 @@ struct check_report {
     KILN_VEC(struct check_entry) entry;
     KILN_VEC(struct check_probe) probe;
     KILN_VEC(struct check_tally) tally;
-    KILN_VEC(int) reach;                    /* tallies: the variants of each entry */
-    KILN_VEC(struct check_tally) unreached; /* variants that the device accepts and no case has reached */
-    int count[CHECK_INAPPLICABLE + 1];      /* entries by status */
-    int failed;                             /* entries and probes */
+    KILN_VEC(int) reach; /* tallies: the variants of each entry */
+    /* Variants that a device of another kind would run a dispatch by; others that no case of all, or of a part of all, reached. */
+    KILN_VEC(struct check_tally) elsewhere, unreached;
+    bool whole;                        /* all cases: what is unreached is uncovered */
+    int count[CHECK_INAPPLICABLE + 1]; /* entries by status */
+    int failed;                        /* entries and probes */
     double seconds;
 };
 
