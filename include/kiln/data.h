@@ -158,18 +158,15 @@ typedef struct kiln_augment {
     bool flip_x;      /* mirror left and right, every other time */
     bool flip_y;      /* mirror top and bottom, every other time */
 
-    /*
-     * Pictures with boxes (scenes.h) alone, whose boxes move along. What they uncover are bars; a shift's too, repeat_edge is not
-     * for them.
-     */
-    float
-        mosaic; /* the share of rows that show four pictures of the dataset around a point (Bochkovskiy 2020), 0 to 1 */
-    float
-        smaller; /* draw up to so many times smaller than params->image has it fit, anywhere in the image, ... */
-    float larger;  /* ... and up to so many times larger, a part of it cut out anywhere; 0 and 1: neither */
-    float stretch; /* ... and up to so many times wider or higher than it is; 0 and 1: neither */
-    float
-        visible; /* boxes of which less than this share is left, or less than a pixel, are dropped; 0 means 0.3, KILN_ZERO 0 */
+    /* For pictures with boxes (scenes.h) alone; their boxes move along. What is uncovered, by a shift too, are bars. */
+
+    /* the share of rows that show four pictures of the dataset around a point (Bochkovskiy 2020), 0 to 1 */
+    float mosaic;
+    /* Draw up to so many times smaller than params->image has it fit, anywhere in the image; up to so many times larger, any part
+     * of it cut out; up to so many times wider or higher than it is. 0 and 1: not. */
+    float smaller, larger, stretch;
+    /* boxes of which less than this share is left, or less than a pixel, are dropped; 0 means 0.3, KILN_ZERO 0 */
+    float visible;
     float brightness; /* colours: factors from 1 - this to 1 + this ... */
     float contrast;   /* ... of the distance from grey ... */
     float saturation; /* ... and from the grey of the same luma, ... */
@@ -188,7 +185,8 @@ typedef struct kiln_dataset_params {
      */
     int64_t by_length;
     kiln_augment augment;
-    int threads; /* that decode or draw the rows of a batch; 0: half of the processors, up to 8. Rows in memory are copied by one. */
+    /* that decode or draw the rows of a batch; 0: half of the processors, up to 8. Rows in memory are copied by one. */
+    int threads;
 } kiln_dataset_params;
 
 /** Change how rows come, and go back to the first row of the present epoch. NULL is {0}. */

@@ -91,8 +91,8 @@ typedef struct kiln_boxes_params {
     int classes;
     const kiln_scene_object *objects; /* what is there, drawn dashed and white below what was found */
     int object_count;
-    double
-        zoom; /* pixels to a pixel of the picture; 0: a whole number, so that the longer side has 640 or more */
+    /* pixels to a pixel of the picture; 0: a whole number, so that the longer side has 640 or more */
+    double zoom;
     bool no_text; /* no names and scores */
 } kiln_boxes_params;
 

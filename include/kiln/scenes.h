@@ -27,8 +27,7 @@ extern "C" {
 
 /** Something in a picture. */
 typedef struct kiln_scene_object {
-    float
-        box[4]; /* corners (x1, y1, x2, y2) in pixels, 0 being the left and the upper border of the picture */
+    float box[4];    /* corners (x1, y1, x2, y2) in pixels from the picture's left and upper border */
     int class_index; /* 0 .. classes - 1 */
     bool difficult;  /* hard to tell (VOC): whether it is found counts neither way */
     bool crowd;      /* a region of many (COCO's iscrowd): likewise, and it may be found often */
@@ -60,12 +59,12 @@ KILN_API int64_t kiln_dataset_class_id(const kiln_dataset *ds, int class_index);
 /* Opening ------------------------------------------------------------------------------------------------ */
 
 typedef struct kiln_scene_params {
-    kiln_image_params
-        image; /* what pictures are made into, channels first; height and width are needed, channels are 3 if free */
+    /* what pictures are made into, channels first; height and width are needed, channels are 3 if free */
+    kiln_image_params image;
     int most;          /* M; 0: as many as a row has at most. Of more the largest are given. */
     bool no_difficult; /* batches leave difficult objects out; crowds never are in them */
-    const char *const *
-        classes; /* the classes in their order; NULL: all that the files name, by name (VOC) or number (COCO) */
+    /* the classes in their order; NULL: all that the files name, by name (VOC) or number (COCO) */
+    const char *const *classes;
     int class_count;
 } kiln_scene_params;
 
