@@ -351,7 +351,7 @@ const kiln_kernel kiln_kernel_conv = {
     .reference_f64 = kiln_reference_conv_f64,
     .gpu = (const kiln_variant *const[]){&conv_depthwise, &conv_direct_texels, &conv_direct,
                                          &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual, NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_taps, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_depthwise_planes, &kiln_cpu_conv_taps, NULL},
     .cuts = cuts,
     .cut_count = 4,
     .flops = flops,

@@ -1,0 +1,188 @@
+/*
+ * conv_depthwise.c - convolution whose groups have one channel: there is no matrix, and each plane of the result follows from one
+ * plane of x.
+ *
+ * A unit of work is a plane of the result. It goes through bands of rows: a band's rows of x are copied with their zeros, their
+ * columns in as many phases as the stride, so that each place of the filter meets a run of floats; then eight results at a time
+ * are summed in a register.
+ */
+#include <string.h>
+
+#include "base/number.h"
+#include "conv/conv.h"
+#include "cpu/conv_plane.h"
+#include "cpu/epilogue_fast.h"
+#include "cpu/simd.h"
+#include "device/caps.h"
+#include "device/variants.h"
+
+#define LANES 8
+#define ROOM  16384 /* floats of a band, about */
+#define TAPS  64    /* places of a filter, at most */
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
+
+struct depthwise {
+    const struct kiln_params_conv *p;
+    struct axis i, j;
+    size_t band;         /* rows of the result */
+    size_t rows;         /* of x that a band meets */
+    size_t phase, pitch; /* floats of a phase of a row, of a row */
+    size_t taps;
+    size_t at[TAPS]; /* of the filter's places, from where their first one lies */
+};
+
+static struct depthwise depthwise_of(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = (const struct kiln_params_conv *)d->block.words;
+    struct depthwise t = {
+        .p = p,
+        .i = {p->u, p->stride_i, p->dilation_i, p->pad_i, p->h, p->oh},
+        .j = {p->v, p->stride_j, p->dilation_j, p->pad_j, p->w, p->ow},
+        .taps = (size_t)p->u * p->v,
+    };
+    const size_t reach = (t.i.taps - 1) * t.i.dilation;
+    t.phase = kiln_round_up(p->ow, LANES) + kiln_round_up(axis_reach(&t.j), LANES) + LANES;
+    t.pitch = t.phase * t.j.stride;
+    const size_t rows = ROOM / t.pitch, band = rows > reach ? (rows - reach - 1) / t.i.stride + 1 : 1;
+    t.band = band < p->oh ? band : p->oh;
+    t.rows = (t.band - 1) * t.i.stride + reach + 1;
+    for (size_t k = 0; k < t.taps; k++) {
+        const size_t column = k % p->v * t.j.dilation;
+        t.at[k] = k / p->v * t.i.dilation * t.pitch + column % t.j.stride * t.phase + column / t.j.stride;
+    }
+    return t;
+}
+
+static size_t room_of(const struct depthwise *t)
+{
+    return kiln_round_up(t->rows * t->pitch, 16);
+}
+
+/* `count` elements of a row, every `stride`th. */
+KILN_INLINE void copy_phase(float *to, const float *from, size_t stride, size_t count)
+{
+    size_t i = 0;
+    if (stride == 1) {
+        memcpy(to, from, count * sizeof *to);
+        return;
+    }
+    for (; stride == 2 && i + 4 < count; i += 4)
+        kiln_four_store(to + i, kiln_four_even(from + 2 * i));
+    for (; i < count; i++)
+        to[i] = from[i * stride];
+}
+
+/* Rows of x from that of result row `first` on. */
+KILN_INLINE void copy_rows(const struct depthwise *t, float *to, const float *x, size_t first, size_t rows)
+{
+    const ptrdiff_t stride = (ptrdiff_t)t->j.stride, width = (ptrdiff_t)t->j.size;
+    const ptrdiff_t top = (ptrdiff_t)(first * t->i.stride) - t->i.pad;
+    for (size_t r = 0; r < rows; r++) {
+        const ptrdiff_t row = top + (ptrdiff_t)r;
+        const bool inside = row >= 0 && row < (ptrdiff_t)t->i.size;
+        for (ptrdiff_t b = 0; b < stride; b++, to += t->phase) {
+            const struct window w = {.first_column = b - t->j.pad, .column_step = stride, .pitch = t->phase};
+            size_t begin = 0, end = 0;
+            if (inside)
+                window_columns(&w, (size_t)width, &begin, &end);
+            memset(to, 0, begin * sizeof *to);
+            if (end > begin)
+                copy_phase(to + begin, x + row * width + w.first_column + (ptrdiff_t)begin * stride,
+                           t->j.stride, end - begin);
+            memset(to + end, 0, (t->phase - end) * sizeof *to);
+        }
+    }
+}
+
+/*
+ * Rows of the result, `left` floats before the plane ends: what is beyond a row is overwritten by the next one, and nothing is
+ * written behind the last.
+ */
+KILN_INLINE void sum_rows(const struct depthwise *t, float *y, const float *x, const float *w, size_t rows,
+                          size_t left, size_t taps)
+{
+    const size_t width = t->p->ow;
+    for (size_t i = 0; i < rows; i++, y += width, left -= width, x += t->i.stride * t->pitch)
+        for (size_t j = 0; j < width; j += LANES) {
+            lanes sum = {0};
+            for (size_t k = 0; k < taps; k++)
+                sum += w[k] * *(const loose *)(x + j + t->at[k]);
+            if (left - j >= LANES)
+                *(loose *)(y + j) = sum;
+            else
+                memcpy(y + j, &sum, (left - j) * sizeof *y);
+        }
+}
+
+KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, float *y, const float *x,
+                                      const float *w)
+{
+    for (size_t first = 0; first < t->p->oh; first += t->band) {
+        const size_t rest = t->p->oh - first, rows = rest < t->band ? rest : t->band;
+        float *to = y + first * t->p->ow;
+        copy_rows(t, room, x, first, rows * t->i.stride + t->rows - t->band * t->i.stride);
+        if (t->taps == 9) /* known to the compiler */
+            sum_rows(t, to, room, w, rows, rest * t->p->ow, 9);
+        else
+            sum_rows(t, to, room, w, rows, rest * t->p->ow, t->taps);
+    }
+}
+
+static void depthwise_plane(const struct depthwise *t, float *room, float *y, const float *x, const float *w);
+KILN_CLONES(depthwise_plane,
+            (const struct depthwise *t, float *room, float *y, const float *x, const float *w),
+            (t, room, y, x, w))
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static bool planes_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = (const struct kiln_params_conv *)d->block.words;
+    (void)caps;
+    return !(d->constants[KILN_CONV_MODE] & (KILN_CONV_TRANSPOSED | KILN_CONV_VOLUME)) && p->groups > 1 &&
+           p->channels == 1 && p->pieces == 1 && p->u * p->v <= TAPS;
+}
+
+static uint64_t planes_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = (const struct kiln_params_conv *)d->block.words;
+    (void)caps;
+    return (uint64_t)p->images * p->groups * p->filters;
+}
+
+static uint64_t planes_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct depthwise t = depthwise_of(d);
+    return (uint64_t)caps->threads * room_of(&t) * sizeof(float);
+}
+
+static void planes_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct depthwise t = depthwise_of(d);
+    const struct kiln_params_conv *p = t.p;
+    const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
+    float *room = (float *)m->scratch + (size_t)worker * room_of(&t);
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, true);
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t image = unit / planes, plane = unit % planes;
+        const size_t at = p->y_first + image * p->y_image + plane * area;
+        float *y = (float *)m->at[2] + at;
+        depthwise_plane(&t, room, y,
+                        (const float *)m->at[0] + p->x_first + image * p->x_image +
+                            plane / p->filters * ((size_t)p->h * p->w),
+                        (const float *)m->at[1] + p->w_first + plane * p->w_filter);
+        kiln_row_epilogue_run(&epilogue, y, at, 0, p->column_first + plane, area);
+    }
+}
+
+const kiln_variant kiln_cpu_conv_depthwise_planes = {
+    .name = "planes",
+    .accepts = planes_accepts,
+    .groups = planes_units,
+    .scratch = planes_scratch,
+    .run = planes_run,
+};
