@@ -74,26 +74,37 @@ KILN_INLINE void copy_phase(float *to, const float *from, size_t stride, size_t 
         to[i] = from[i * stride];
 }
 
-/* Rows of x from that of result row `first` on. */
-KILN_INLINE void copy_rows(const struct depthwise *t, float *to, const float *x, size_t first, size_t rows)
+/* Phase b of rows of x from that of result row `first` on. */
+KILN_INLINE void copy_rows(const struct depthwise *t, float *to, const float *x, size_t first, size_t rows,
+                           size_t b)
 {
-    const ptrdiff_t stride = (ptrdiff_t)t->j.stride, width = (ptrdiff_t)t->j.size;
+    const struct window w = {.first_column = (ptrdiff_t)b - t->j.pad,
+                             .column_step = (ptrdiff_t)t->j.stride,
+                             .pitch = t->phase};
     const ptrdiff_t top = (ptrdiff_t)(first * t->i.stride) - t->i.pad;
-    for (size_t r = 0; r < rows; r++) {
+    size_t begin, end;
+    window_columns(&w, t->j.size, &begin, &end);
+    for (size_t r = 0; r < rows; r++, to += t->pitch) {
         const ptrdiff_t row = top + (ptrdiff_t)r;
-        const bool inside = row >= 0 && row < (ptrdiff_t)t->i.size;
-        for (ptrdiff_t b = 0; b < stride; b++, to += t->phase) {
-            const struct window w = {.first_column = b - t->j.pad, .column_step = stride, .pitch = t->phase};
-            size_t begin = 0, end = 0;
-            if (inside)
-                window_columns(&w, (size_t)width, &begin, &end);
-            memset(to, 0, begin * sizeof *to);
-            if (end > begin)
-                copy_phase(to + begin, x + row * width + w.first_column + (ptrdiff_t)begin * stride,
-                           t->j.stride, end - begin);
-            memset(to + end, 0, (t->phase - end) * sizeof *to);
+        if (row < 0 || row >= (ptrdiff_t)t->i.size || begin == end) {
+            memset(to, 0, t->phase * sizeof *to);
+            continue;
         }
+        memset(to, 0, begin * sizeof *to);
+        copy_phase(to + begin,
+                   x + row * (ptrdiff_t)t->j.size + w.first_column + (ptrdiff_t)begin * w.column_step,
+                   t->j.stride, end - begin);
+        memset(to + end, 0, (t->phase - end) * sizeof *to);
     }
+}
+
+/* Eight results to y, or the `left` that there is room for. */
+KILN_INLINE void store(float *y, const lanes *sum, size_t left)
+{
+    if (left >= LANES)
+        *(loose *)y = *sum;
+    else
+        memcpy(y, sum, left * sizeof *y);
 }
 
 /*
@@ -101,19 +112,39 @@ KILN_INLINE void copy_rows(const struct depthwise *t, float *to, const float *x,
  * written behind the last.
  */
 KILN_INLINE void sum_rows(const struct depthwise *t, float *y, const float *x, const float *w, size_t rows,
-                          size_t left, size_t taps)
+                          size_t left)
 {
     const size_t width = t->p->ow;
     for (size_t i = 0; i < rows; i++, y += width, left -= width, x += t->i.stride * t->pitch)
         for (size_t j = 0; j < width; j += LANES) {
             lanes sum = {0};
-            for (size_t k = 0; k < taps; k++)
+            for (size_t k = 0; k < t->taps; k++)
                 sum += w[k] * *(const loose *)(x + j + t->at[k]);
-            if (left - j >= LANES)
-                *(loose *)(y + j) = sum;
-            else
-                memcpy(y + j, &sum, (left - j) * sizeof *y);
+            store(y + j, &sum, left - j);
         }
+}
+
+#define EACH(i) _Pragma("GCC unroll 3") for (size_t i = 0; i < 3; i++)
+
+/* The same for filters of 3 x 3, which stay in registers. */
+KILN_INLINE void sum_rows_by_three(const struct depthwise *t, float *y, const float *x, const float *w,
+                                   size_t rows, size_t left)
+{
+    const size_t width = t->p->ow, right[3] = {t->at[0], t->at[1], t->at[2]};
+    lanes filter[3][3] = {0};
+    EACH(u)
+    EACH(v)
+    filter[u][v] += w[3 * u + v];
+    for (size_t i = 0; i < rows; i++, y += width, left -= width, x += t->i.stride * t->pitch) {
+        const float *row[3] = {x + t->at[0], x + t->at[3], x + t->at[6]};
+        for (size_t j = 0; j < width; j += LANES) {
+            lanes sum = {0};
+            EACH(u)
+            EACH(v)
+            sum += filter[u][v] * *(const loose *)(row[u] + right[v] + j);
+            store(y + j, &sum, left - j);
+        }
+    }
 }
 
 KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, float *y, const float *x,
@@ -122,11 +153,13 @@ KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, fl
     for (size_t first = 0; first < t->p->oh; first += t->band) {
         const size_t rest = t->p->oh - first, rows = rest < t->band ? rest : t->band;
         float *to = y + first * t->p->ow;
-        copy_rows(t, room, x, first, rows * t->i.stride + t->rows - t->band * t->i.stride);
-        if (t->taps == 9) /* known to the compiler */
-            sum_rows(t, to, room, w, rows, rest * t->p->ow, 9);
+        for (size_t b = 0; b < t->j.stride; b++)
+            copy_rows(t, room + b * t->phase, x, first, rows * t->i.stride + t->rows - t->band * t->i.stride,
+                      b);
+        if (t->i.taps == 3 && t->j.taps == 3)
+            sum_rows_by_three(t, to, room, w, rows, rest * t->p->ow);
         else
-            sum_rows(t, to, room, w, rows, rest * t->p->ow, t->taps);
+            sum_rows(t, to, room, w, rows, rest * t->p->ow);
     }
 }
 

@@ -1,6 +1,6 @@
 /*
- * epilogue_fast.c - epilogues on whole rows of results. The usual ones, a bias and relu, are loops of
- * their own; all others run through the chain's blocks.
+ * epilogue_fast.c - epilogues on whole rows of results. The usual ones, sums and products with operands or numbers and relu, go
+ * through all steps in registers; all others run through the chain's blocks.
  */
 #include "cpu/epilogue_fast.h"
 
@@ -14,20 +14,34 @@ static void fill(float *row, const void *word)
         memcpy(&row[i], word, sizeof *row);
 }
 
-/* Whether the first step adds operand 1 to the value. */
-static bool adds_operand(uint32_t step)
+/* A step on the value so far, register `value`; false where it is none of the usual ones. */
+static bool read_step(uint32_t word, uint32_t value, const uint32_t *immediate, struct kiln_row_step *to)
 {
-    return (step & 0xff) == KILN_STEP_ADD_F && (step >> 8 & 0xff) + (step >> 16 & 0xff) == 1;
+    const uint32_t code = word & 0xff, a = word >> 8 & 0xff, b = word >> 16 & 0xff,
+                   other = a == value ? b : a;
+    *to = (struct kiln_row_step){.code = code == KILN_STEP_ADD_F   ? KILN_ROW_ADD
+                                         : code == KILN_STEP_MUL_F ? KILN_ROW_MUL
+                                                                   : KILN_ROW_RELU,
+                                 .operand = -1};
+    if (code == KILN_STEP_RELU_F)
+        return a == value;
+    if ((code != KILN_STEP_ADD_F && code != KILN_STEP_MUL_F) || (a != value && b != value))
+        return false;
+    if (other >= 1 && other <= KILN_EPILOGUE_OPERANDS)
+        to->operand = (int)other - 1;
+    else if (other >= KILN_REGISTER_IMMEDIATE)
+        memcpy(&to->number, &immediate[2 * (other - KILN_REGISTER_IMMEDIATE)], sizeof to->number);
+    else
+        return false; /* the value itself, or one before it */
+    return true;
 }
 
-static void find_usual(struct kiln_row_epilogue *e)
+static bool find_usual(struct kiln_row_epilogue *e, const uint32_t *immediate)
 {
-    const bool column = e->operand[0] && !e->operand[1] && e->walk[0] == KILN_WALK_COLUMN;
-    e->bias = e->steps > 0 && column && adds_operand(e->step[0]);
-    const int last = e->steps - 1, before = e->bias ? KILN_REGISTER_STEP : 0;
-    e->relu = e->steps == (e->bias ? 2 : 1) && (e->step[last] & 0xff) == KILN_STEP_RELU_F &&
-              (int)(e->step[last] >> 8 & 0xff) == before;
-    e->bias = e->bias && e->steps == (e->relu ? 2 : 1);
+    bool usual = e->result == KILN_REGISTER_STEP + e->steps - 1;
+    for (int i = 0; i < e->steps && usual; i++)
+        usual = read_step(e->step[i], i ? KILN_REGISTER_STEP + (uint32_t)i - 1 : 0, immediate, &e->row[i]);
+    return usual;
 }
 
 void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d, const uint32_t *immediate,
@@ -42,8 +56,8 @@ void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d,
         e->walk[i] = head >> (16 + 4 * i) & 15;
         e->operand[i] = i + 1 < (int)(head & 15) ? m->at[3 + i] : NULL;
     }
-    find_usual(e);
-    if (e->steps == 0 || e->bias || e->relu)
+    e->usual = find_usual(e, immediate);
+    if (e->usual)
         return;
 
     memset(e->registers, 0, sizeof e->registers);
@@ -58,37 +72,86 @@ void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d,
     }
 }
 
-KILN_INLINE void add_and_relu_body(float *c, const float *bias, size_t step, bool relu, size_t count)
+#define PIECE 2048 /* values that go through all steps together, in the first cache */
+
+KILN_INLINE void relu(float *c, size_t count)
 {
-    if (bias && step == 0) {
-        const float same = *bias;
-        for (size_t i = 0; i < count; i++)
-            c[i] += same;
-    } else if (bias) {
-        for (size_t i = 0; i < count; i++)
-            c[i] += bias[i];
-    }
-    if (relu)
-        for (size_t i = 0; i < count; i++)
-            c[i] = c[i] <= 0 ? 0 : c[i]; /* NaN passes */
+    for (size_t i = 0; i < count; i++)
+        c[i] = c[i] <= 0 ? 0 : c[i]; /* NaN passes */
 }
 
-static void add_and_relu(float *c, const float *bias, size_t step, bool relu, size_t count);
-KILN_CLONES(add_and_relu, (float *c, const float *bias, size_t step, bool relu, size_t count),
-            (c, bias, step, relu, count))
+KILN_INLINE void take_step(float *restrict c, enum kiln_row_step_code code, const float *restrict from,
+                           float number, size_t count)
+{
+    if (code == KILN_ROW_RELU)
+        relu(c, count);
+    else if (code == KILN_ROW_ADD && from)
+        for (size_t i = 0; i < count; i++)
+            c[i] += from[i];
+    else if (code == KILN_ROW_ADD)
+        for (size_t i = 0; i < count; i++)
+            c[i] += number;
+    else if (from)
+        for (size_t i = 0; i < count; i++)
+            c[i] *= from[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            c[i] *= number;
+}
 
-/* Let register 1 + i hold its operand for the `count` elements from `flat` on. */
+/* All steps; from[s] holds the operands of step s, NULL: its number is. */
+KILN_INLINE void take_steps_body(float *c, const struct kiln_row_step *step, const float *const *from,
+                                 int steps, size_t count)
+{
+    for (size_t at = 0; at < count; at += PIECE)
+        for (int s = 0; s < steps; s++)
+            take_step(c + at, step[s].code, from[s] ? from[s] + at : NULL, step[s].number,
+                      count - at < PIECE ? count - at : PIECE);
+}
+
+static void take_steps(float *c, const struct kiln_row_step *step, const float *const *from, int steps,
+                       size_t count);
+KILN_CLONES(take_steps,
+            (float *c, const struct kiln_row_step *step, const float *const *from, int steps, size_t count),
+            (c, step, from, steps, count))
+
+/* Operand i for the results from `flat` on; *one: it is the same for all of them. */
+static const float *operand_at(const struct kiln_row_epilogue *e, int i, size_t flat, size_t row,
+                               size_t column, bool *one)
+{
+    *one = e->walk[i] == KILN_WALK_SCALAR || e->walk[i] == KILN_WALK_ROW ||
+           (e->walk[i] == KILN_WALK_COLUMN && e->channels);
+    return e->operand[i] + (e->walk[i] == KILN_WALK_FLAT     ? flat
+                            : e->walk[i] == KILN_WALK_SCALAR ? 0
+                            : e->walk[i] == KILN_WALK_ROW    ? row
+                                                             : column);
+}
+
+static void run_usual(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,
+                      size_t count)
+{
+    const float *from[KILN_EPILOGUE_STEPS] = {0};
+    bool one;
+    for (int s = 0; s < e->steps; s++) {
+        if (e->row[s].operand < 0)
+            continue;
+        from[s] = operand_at(e, e->row[s].operand, flat, row, column, &one);
+        if (one)
+            e->row[s].number = *from[s], from[s] = NULL;
+    }
+    take_steps(c, e->row, from, e->steps, count);
+}
+
+/* Let register 1 + i hold its operand for `count` results. */
 static void place_operand(struct kiln_row_epilogue *e, int i, size_t flat, size_t row, size_t column,
                           size_t count)
 {
-    float *to = e->registers[1 + i];
-    const float *from = e->operand[i];
-    if (e->walk[i] == KILN_WALK_FLAT)
-        memcpy(to, from + flat, count * sizeof *to);
-    else if (e->walk[i] == KILN_WALK_COLUMN && !e->channels)
-        memcpy(to, from + column, count * sizeof *to);
+    bool one;
+    const float *from = operand_at(e, i, flat, row, column, &one);
+    if (one)
+        fill(e->registers[1 + i], from);
     else
-        fill(to, e->walk[i] == KILN_WALK_SCALAR ? from : from + (e->walk[i] == KILN_WALK_ROW ? row : column));
+        memcpy(e->registers[1 + i], from, count * sizeof *from);
 }
 
 void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,
@@ -96,8 +159,8 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
 {
     if (e->steps == 0)
         return;
-    if (e->bias || e->relu) {
-        add_and_relu(c, e->bias ? e->operand[0] + column : NULL, !e->channels, e->relu, count);
+    if (e->usual) {
+        run_usual(e, c, flat, row, column, count);
         return;
     }
     for (size_t done = 0; done < count; done += KILN_CHAIN_BLOCK) {

@@ -13,7 +13,12 @@ struct kiln_row_epilogue {
     uint32_t walk[KILN_EPILOGUE_OPERANDS];
     const float *operand[KILN_EPILOGUE_OPERANDS]; /* NULL: not there */
     bool channels;                                /* the column is the same for all of a row (convolution) */
-    bool bias, relu; /* nothing but an operand added by column, then nothing but relu */
+    bool usual;                                   /* nothing but: */
+    struct kiln_row_step {
+        enum kiln_row_step_code { KILN_ROW_ADD, KILN_ROW_MUL, KILN_ROW_RELU } code; /* of the value so far */
+        int operand; /* which one is added or multiplied; -1: the number */
+        float number;
+    } row[KILN_EPILOGUE_STEPS];
     float *registers[KILN_CHAIN_REGISTERS];
     float room[KILN_EPILOGUE_OPERANDS + KILN_EPILOGUE_STEPS + KILN_EPILOGUE_IMMEDIATES][KILN_CHAIN_BLOCK];
 };
