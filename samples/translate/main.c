@@ -147,17 +147,14 @@ static bool complete(struct options *o)
         return false;
     t->source.characters =
         t->source.characters || (!strcmp(t->source.data, "dates") && !t->source.words && !t->source.pairs);
-    if (c->width < 2 || c->width % 2 || c->layers < 1 || c->layers > 6 || c->heads < 1 ||
-        c->width % c->heads || c->hidden < 1 || c->longest < 2 || t->rows < 1 ||
-        (t->steps < 1 && t->minutes <= 0) || t->every < 1 || c->dropout >= 1 || t->smoothing >= 1 ||
-        t->choice.beams > 64) {
-        fprintf(
-            stderr,
-            "translate: wanted an even width that is a multiple of the heads, 1 to 6 layers, 1 to 64 beams, "
-            "rows, steps and units of at least 1, dropout and smoothing below 1\n");
-        return false;
-    }
-    return true;
+    if (fits(c) && t->rows >= 1 && (t->steps >= 1 || t->minutes > 0) && t->every >= 1 && c->dropout < 1 &&
+        t->smoothing < 1 && t->choice.beams <= 64)
+        return true;
+    fprintf(
+        stderr,
+        "translate: wanted an even width that is a multiple of the heads, 1 to 6 layers, at most 64 beams, "
+        "rows and steps of at least 1, dropout and smoothing below 1\n");
+    return false;
 }
 
 static int fail(const char *wanted)

@@ -15,6 +15,12 @@ const struct model *find_model(const char *name)
     return NULL;
 }
 
+bool fits(const struct config *c)
+{
+    return c->width >= 2 && c->width % 2 == 0 && c->heads >= 1 && c->width % c->heads == 0 &&
+           c->layers >= 1 && c->layers <= 6 && c->hidden >= 1 && c->longest >= 2;
+}
+
 kiln_tensor embed(kiln_graph *g, const char *name, kiln_tensor tokens, int count, const struct config *c)
 {
     return kiln_nn_embedding(g, tokens,

@@ -67,6 +67,10 @@ static kiln_status read_notes(struct trained *t, const kiln_safetensors *file, c
         }
         *fields[i].at = (int)value;
     }
+    if (!fits(&t->config)) {
+        fprintf(stderr, "translate: %s: no model has such sizes\n", path);
+        return KILN_ERROR_FILE;
+    }
     t->model = find_model(name);
     return t->model ? KILN_OK : KILN_ERROR_FILE;
 }

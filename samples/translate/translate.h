@@ -58,6 +58,9 @@ struct model {
 
 extern const struct model lstm, gru, transformer;
 
+/* Whether a model can be that large: an even width that is a multiple of the heads, 1 to 6 layers. */
+bool fits(const struct config *c);
+
 /* The model of that name; NULL, and a line, if there is none. */
 const struct model *find_model(const char *name);
 

@@ -11,12 +11,14 @@ import argparse
 import csv
 import json
 import math
+import os
 import pathlib
 import struct
 import subprocess
 import sys
 import tempfile
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin would hold up others
 sys.path.pop(0)  # this folder, whose torch.py is not PyTorch
 
 import numpy
