@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """detect.py DETECT - runs the sample that finds things in pictures: it learns, judges, finds, and says what is wrong."""
 import json
+import random
+import struct
+import zlib
 
 from sample import external, main, run
 
@@ -50,6 +53,89 @@ def test_training_resumes(folder):
     out = run(folder, "train", *SMALL, "--model", "part", "--epochs", 2, "--resume")
     assert "epoch 1:" not in out and "epoch 2:" in out, out
     assert out.split(" s")[0].rsplit(",", 1)[0] in whole, (out, whole)
+
+
+# Pictures of one's own ----------------------------------------------------------------------------------------------
+
+SPLITS = {"train": range(8), "val": range(8, 10), "test": range(10, 13)}
+
+
+def write_picture(path, width, height, box):
+    """A PNG: a red box on grey."""
+    rows = b"".join(b"\0" + bytes(sample for x in range(width) for sample in
+                                  ((200, 30, 30) if box[0] <= x < box[2] and box[1] <= y < box[3] else (120, 120, 120)))
+                    for y in range(height))
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def scenes():
+    """Width, height and the one box of each picture: upright ones and others, so that letterboxes have both bars."""
+    random.seed(1)
+    for number in range(13):
+        width, height = (80, 50) if number % 2 else (40, 70)
+        x, y = random.randint(0, width - 24), random.randint(0, height - 24)
+        yield number, width, height, (x, y, x + random.randint(12, 24), y + random.randint(12, 24))
+
+
+def write_voc(folder):
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    for number, width, height, box in scenes():
+        write_picture(folder / f"JPEGImages/{number}.png", width, height, box)
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), (box[0] + 1, box[1] + 1, box[2], box[3]))
+        (folder / f"Annotations/{number}.xml").write_text(
+            f"<annotation><filename>{number}.png</filename><size><width>{width}</width><height>{height}</height>"
+            "<depth>3</depth></size><object><name>box</name><difficult>0</difficult><bndbox>" +
+            "".join(f"<{name}>{value}</{name}>" for name, value in corners) + "</bndbox></object></annotation>")
+    for split, numbers in SPLITS.items():
+        (folder / f"ImageSets/Main/{split}.txt").write_text("".join(f"{number}\n" for number in numbers))
+
+
+def write_coco(folder):
+    for split, numbers in SPLITS.items():
+        (folder / split).mkdir(parents=True)
+        images, annotations = [], []
+        for number, width, height, box in scenes():
+            if number not in numbers:
+                continue
+            write_picture(folder / split / f"{number}.png", width, height, box)
+            images.append({"id": 100 + number, "file_name": f"{number}.png", "width": width, "height": height})
+            annotations.append({"id": number + 1, "image_id": 100 + number, "category_id": 7, "iscrowd": 0,
+                                "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                                "area": (box[2] - box[0]) * (box[3] - box[1])})
+        (folder / f"{split}.json").write_text(json.dumps({"images": images, "annotations": annotations,
+                                                          "categories": [{"id": 7, "name": "box"}]}))
+
+
+def learn_boxes(folder, image, category):
+    """Red boxes are learned from a few pictures; what is found lies in the pixels of each, whatever its bars were."""
+    out = run(folder, "train", "--data", "data", "--size", "64x64", "--batch", 4, "--epochs", 40, "--rate", 0.004, "--flip-y")
+    out = run(folder, "eval", "--data", "data", "--json", "judged.json")
+    assert "of 3 pictures" in out and float(out.rsplit("mAP@0.5 ", 1)[1].split(",")[0]) > 0.9, out
+    best = {}
+    for result in json.loads((folder / "judged.json").read_text()):
+        assert result["category_id"] == category, result
+        if result["score"] > best.get(result["image_id"], {"score": 0})["score"]:
+            best[result["image_id"]] = result
+    for place, (number, _, _, box) in enumerate(list(scenes())[10:]):
+        x, y, width, height = best[image(number, place)]["bbox"]
+        found = (x, y, x + width, y + height)
+        assert max(abs(a - b) for a, b in zip(box, found)) < 6, (number, box, found)
+
+
+def test_pictures_in_vocs_form_are_learned(folder):
+    write_voc(folder / "data")
+    learn_boxes(folder, lambda number, place: place + 1, 1)
+
+
+def test_pictures_in_cocos_form_are_learned(folder):
+    write_coco(folder / "data")
+    learn_boxes(folder, lambda number, place: 100 + number, 7)
 
 
 # Detectors of others ------------------------------------------------------------------------------------------------
