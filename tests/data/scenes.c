@@ -174,6 +174,13 @@ Test(scenes, difficult_objects_and_those_beyond_the_count_are_left_out)
     cr_assert_eq(kiln_dataset_next(ds, 2, &b), KILN_OK);
     cr_expect(count_of(&b, 1) == 2 && labels_of(&b, 1)[0] == 0 && labels_of(&b, 1)[1] == 3);
     kiln_dataset_close(&ds);
+
+    put_annotation("Annotations/one.xml", "one.png",
+                   OBJECT("a", "", 1, 1, 4, 4) OBJECT("b", "", 5, 5, 8, 8) OBJECT("c", "", 2, 2, 5, 5));
+    cr_assert_eq(kiln_voc_open(&ds, folder, "train", &params), KILN_OK);
+    cr_assert_eq(kiln_dataset_next(ds, 2, &b), KILN_OK);
+    cr_expect(labels_of(&b, 1)[0] == 0 && labels_of(&b, 1)[1] == 1, "of equal ones the first stay");
+    kiln_dataset_close(&ds);
 }
 
 Test(scenes, a_folder_of_ones_own_holds_both)
@@ -490,9 +497,17 @@ Test(scenes, shapes_are_the_same_for_the_same_seed)
     kiln_dataset_close(&other);
 }
 
+static double shared_area(const float *a, const float *b)
+{
+    const double width = (double)(fminf(a[2], b[2]) - fmaxf(a[0], b[0]));
+    const double height = (double)(fminf(a[3], b[3]) - fmaxf(a[1], b[1]));
+
+    return width > 0 && height > 0 ? width * height : 0;
+}
+
 Test(scenes, shapes_lie_in_their_pictures_and_all_classes_come)
 {
-    int seen[14] = {0}, most = 0;
+    int seen[14] = {0}, most = 0, touching = 0;
     kiln_dataset *ds;
     kiln_scene scene;
 
@@ -509,9 +524,16 @@ Test(scenes, shapes_lie_in_their_pictures_and_all_classes_come)
             cr_assert(b[0] >= 0 && b[1] >= 0 && b[2] <= 96 && b[3] <= 96 && b[2] - b[0] > 4 &&
                       b[3] - b[1] > 8);
             seen[scene.objects[i].class_index]++;
+            for (int k = 0; k < i; k++) {
+                const double both = shared_area(b, scene.objects[k].box);
+                const double smaller = fmin((double)scene.objects[i].area, (double)scene.objects[k].area);
+                cr_assert(both <= 0.2 * smaller + 1e-3, "row %d: %g of %g", (int)row, both, smaller);
+                touching += both > 0;
+            }
         }
     }
     cr_expect_eq(most, 6);
+    cr_expect_gt(touching, 50);
     for (int i = 0; i < 14; i++)
         cr_expect_gt(seen[i], 30, "class %d: %d", i, seen[i]);
     kiln_dataset_close(&ds);
@@ -553,6 +575,27 @@ Test(scenes, a_letterbox_is_undone)
         cr_expect_float_eq(back[i], box[i], 1e-3);
     kiln_box_unplace(&placing, beyond, back);
     expect_box(back, 0, 0, 640, 480);
+}
+
+Test(scenes, a_crop_is_undone_along_both_axes)
+{
+    const kiln_image_params square = {.shape = KILN_SHAPE(3, 100, 100), .fit = KILN_IMAGE_CROP};
+    kiln_image_params middle = square;
+    kiln_placing placing = kiln_image_placing(&square, 200, 400);
+    const float box[4] = {20, 120, 180, 280};
+    float to[4], back[4];
+
+    kiln_box_place(&placing, box, to); /* the rows 100 to 300, half as large */
+    expect_box(to, 10, 10, 90, 90);
+    kiln_box_unplace(&placing, to, back);
+    expect_box(back, 20, 120, 180, 280);
+    placing = kiln_image_placing(&square, 400, 200);
+    kiln_box_place(&placing, (const float[4]){120, 20, 280, 180}, to);
+    expect_box(to, 10, 10, 90, 90);
+    middle.keep = 0.5f; /* the middle of that: 50 to 150, and 150 to 250 */
+    placing = kiln_image_placing(&middle, 200, 400);
+    kiln_box_place(&placing, (const float[4]){50, 150, 150, 250}, to);
+    expect_box(to, 0, 0, 100, 100);
 }
 
 Test(scenes, other_datasets_have_no_scenes)

@@ -217,6 +217,25 @@ Test(average_precision, voc_counts_an_overlap_above_its_threshold_alone)
     kiln_detection_score_destroy(&score);
 }
 
+Test(average_precision, voc_takes_the_first_of_objects_that_are_overlapped_alike)
+{
+    kiln_scene_object twins[] = {there[0], there[0]};
+    const kiln_detection found = {.box = {0, 0, 100, 100}, .score = 1};
+    kiln_detection_score *score;
+
+    for (int first = 0; first < 2; first++) {
+        twins[first].difficult = true;
+        twins[1 - first].difficult = false;
+        cr_assert_eq(kiln_detection_score_create(&score, 1,
+                                                 &(kiln_detection_score_params){.by = KILN_SCORE_VOC}),
+                     KILN_OK);
+        cr_assert_eq(kiln_detection_score_add(score, twins, 2, &found, 1), KILN_OK);
+        cr_expect_eq(kiln_detection_score_precision(score, NULL) > 0.5, first == 1, "difficult is object %d",
+                     first);
+        kiln_detection_score_destroy(&score);
+    }
+}
+
 static void append(void *user, const char *text)
 {
     strcat(user, text);
