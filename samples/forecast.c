@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
+
 static const char help[] =
     "usage: forecast [FILE.csv] [options]      forecast the numbers in a column of FILE, or a made-up series\n"
     "\n"
@@ -319,57 +321,27 @@ out:
 
 /* Options ------------------------------------------------------------------------------------------------ */
 
-static bool set_option(struct options *o, const char *name, const char *value)
+static bool take_options(struct options *o, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        const char **text;
-        double *number, least;
-    } all[] = {
-        {"--out", &o->out, NULL, 0},           {"--picture", &o->picture, NULL, 0},
-        {"--column", NULL, &o->column, 1},     {"--season", NULL, &o->season, 1},
-        {"--past", NULL, &o->past, 1},         {"--future", NULL, &o->future, 1},
-        {"--units", NULL, &o->units, 1},       {"--epochs", NULL, &o->epochs, 1},
-        {"--batch", NULL, &o->batch, 1},       {"--rate", NULL, &o->rate, 0},
-        {"--patience", NULL, &o->patience, 0}, {"--seed", NULL, &o->seed, 0},
+    const struct option options[] = {
+        {"--help", .flag = &o->help},
+        {"--out", .text = &o->out},
+        {"--picture", .text = &o->picture},
+        {"--column", .number = &o->column, .least = 1},
+        {"--season", .number = &o->season, .least = 1},
+        {"--past", .number = &o->past, .least = 1},
+        {"--future", .number = &o->future, .least = 1},
+        {"--units", .number = &o->units, .least = 1},
+        {"--epochs", .number = &o->epochs, .least = 1},
+        {"--batch", .number = &o->batch, .least = 1},
+        {"--rate", .number = &o->rate},
+        {"--patience", .number = &o->patience},
+        {"--seed", .number = &o->seed},
+        {NULL},
     };
-    char *end;
 
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(name, all[i].name))
-            continue;
-        if (all[i].text) {
-            *all[i].text = value;
-            return true;
-        }
-        *all[i].number = strtod(value, &end);
-        if (*value && !*end && *all[i].number >= all[i].least && *all[i].number <= 1e9)
-            return true;
-        fprintf(stderr, "forecast: %s wants a number from %g on, not %s\n", name, all[i].least, value);
+    if (!read_options("forecast", options, &o->file, argc, argv))
         return false;
-    }
-    fprintf(stderr, "forecast: there is no option %s; see forecast --help\n", name);
-    return false;
-}
-
-static bool read_options(struct options *o, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--help")) {
-            o->help = true;
-        } else if (strncmp(argv[i], "--", 2)) {
-            o->file = argv[i];
-        } else if (i + 1 == argc) {
-            fprintf(stderr,
-                    "forecast: %s: a value is missing, or there is no such option; see forecast --help\n",
-                    argv[i]);
-            return false;
-        } else if (!set_option(o, argv[i], argv[i + 1])) {
-            return false;
-        } else {
-            i++;
-        }
-    }
     if (o->future <= o->season)
         return true;
     fprintf(stderr, "forecast: --future %g is beyond the season of %g steps\n", o->future, o->season);
@@ -390,7 +362,7 @@ int main(int argc, char **argv)
                         .patience = 15,
                         .seed = 1};
 
-    if (!read_options(&o, argc, argv))
+    if (!take_options(&o, argc, argv))
         return 2;
     if (o.help) {
         fputs(help, stdout);

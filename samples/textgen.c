@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options.h"
+
 static const char help[] =
     "usage: textgen [FILE] [options]      learn to write like the text in FILE, or sums in words\n"
     "\n"
@@ -315,7 +317,7 @@ static kiln_status run(const struct options *o)
            (long long)kiln_dataset_rows(d.train));
     TRY(status = learn(dev, weights, g, (const kiln_tensor[]){text, next, loss, step}, &d, o, &r));
     TRY(status = kiln_weights_save(weights, o->out));
-    if (o->picture)
+    if (o->picture && r.count > 0)
         TRY(status = kiln_draw_curves(
                 o->picture,
                 (const kiln_series[]){{"training batch", r.step, r.loss, r.count, false},
@@ -335,68 +337,31 @@ out:
 
 /* Options ------------------------------------------------------------------------------------------------ */
 
-static bool set_option(struct options *o, const char *name, const char *value)
+static bool take_options(struct options *o, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        const char **text;
-        double *number, least;
-    } all[] = {
-        {"--cell", &o->cell, NULL, 0},
-        {"--from", &o->from, NULL, 0},
-        {"--out", &o->out, NULL, 0},
-        {"--csv", &o->csv, NULL, 0},
-        {"--picture", &o->picture, NULL, 0},
-        {"--start", &o->start, NULL, 0},
-        {"--units", NULL, &o->units, 1},
-        {"--length", NULL, &o->length, 1},
-        {"--batch", NULL, &o->batch, 1},
-        {"--steps", NULL, &o->steps, 0},
-        {"--rate", NULL, &o->rate, 0},
-        {"--every", NULL, &o->every, 1},
-        {"--seed", NULL, &o->seed, 0},
-        {"--write", NULL, &o->write, 0},
-        {"--temperature", NULL, &o->temperature, 0},
+    const struct option options[] = {
+        {"--help", .flag = &o->help},
+        {"--cell", .text = &o->cell},
+        {"--from", .text = &o->from},
+        {"--out", .text = &o->out},
+        {"--csv", .text = &o->csv},
+        {"--picture", .text = &o->picture},
+        {"--start", .text = &o->start},
+        {"--units", .number = &o->units, .least = 1},
+        {"--length", .number = &o->length, .least = 1},
+        {"--batch", .number = &o->batch, .least = 1},
+        {"--steps", .number = &o->steps},
+        {"--rate", .number = &o->rate},
+        {"--every", .number = &o->every, .least = 1},
+        {"--seed", .number = &o->seed},
+        {"--write", .number = &o->write},
+        {"--temperature", .number = &o->temperature},
+        {"--ordered", .flag = &o->ordered},
+        {NULL},
     };
-    char *end;
 
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(name, all[i].name))
-            continue;
-        if (all[i].text) {
-            *all[i].text = value;
-            return true;
-        }
-        *all[i].number = strtod(value, &end);
-        if (*value && !*end && *all[i].number >= all[i].least && *all[i].number <= 1e9)
-            return true;
-        fprintf(stderr, "textgen: %s wants a number from %g on, not %s\n", name, all[i].least, value);
+    if (!read_options("textgen", options, &o->file, argc, argv))
         return false;
-    }
-    fprintf(stderr, "textgen: there is no option %s; see textgen --help\n", name);
-    return false;
-}
-
-static bool read_options(struct options *o, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--help")) {
-            o->help = true;
-        } else if (!strcmp(argv[i], "--ordered")) {
-            o->ordered = true;
-        } else if (strncmp(argv[i], "--", 2)) {
-            o->file = argv[i];
-        } else if (i + 1 == argc) {
-            fprintf(stderr,
-                    "textgen: %s: a value is missing, or there is no such option; see textgen --help\n",
-                    argv[i]);
-            return false;
-        } else if (!set_option(o, argv[i], argv[i + 1])) {
-            return false;
-        } else {
-            i++;
-        }
-    }
     if (!strcmp(o->cell, "rnn") || !strcmp(o->cell, "lstm") || !strcmp(o->cell, "gru"))
         return true;
     fprintf(stderr, "textgen: --cell is rnn, lstm or gru, not %s\n", o->cell);
@@ -418,7 +383,7 @@ int main(int argc, char **argv)
                         .write = 300,
                         .temperature = 0.7};
 
-    if (!read_options(&o, argc, argv))
+    if (!take_options(&o, argc, argv))
         return 2;
     if (o.help) {
         fputs(help, stdout);

@@ -43,7 +43,7 @@ def test_says_what_is_wrong(folder):
     assert run(folder, "--help").startswith("usage: textgen")
     for arguments, code, reason in (
             (["--cell", "cnn"], 2, "--cell is rnn, lstm or gru"), (["--layers", 2], 2, "no option --layers"),
-            (["--steps"], 2, "a value is missing"), (["--steps", "x"], 2, "--steps wants a number"),
+            (["--steps"], 2, "wants a value"), (["--steps", "x"], 2, "--steps wants a number"),
             (["none.txt"], 1, "none.txt")):
         err = run(folder, *arguments, code=code)
         assert reason in err and err.count("\n") == 1, err
