@@ -532,6 +532,19 @@ def test_check_takes_parts_and_random_shapes(folder):
     assert names_of("--case", drawn[-1], "--seed", 3) == drawn[-1:]
 
 
+def test_check_lists_uncovered_variants(folder):
+    """A part says what it left, a part of other cases less; the tally adds both up."""
+    reports = []
+    for part in ("7/700", "9/700"):
+        reports.append(folder / f"{part[0]}.json")
+        reports[-1].write_text(kiln("check", "--part", part, "--device", "cpu", "--json").stdout)
+    left = [set(json.loads(report.read_text())["not_reached"]) for report in reports]
+    assert left[0] and left[1], left
+    assert json.loads(kiln("check", "--op", "abs", "--json").stdout)["not_reached"] == []
+    done = subprocess.run([TESTS.parent / "tools/tally_sweep.py", *reports], capture_output=True, text=True)
+    assert done.returncode == 1 and f"uncovered variants: {len(left[0] & left[1])}" in done.stdout, done.stdout
+
+
 def test_check_writes_reports(folder):
     done = kiln("check", "--op", "softmax", "--type", "f32", "--json", "--junit", folder / "a.xml", "--html", folder / "a.html")
     cases = json.loads(done.stdout)["cases"]
