@@ -71,6 +71,10 @@ extern const struct network yolo_network, ssd_network, two_stage_network, window
 /* The network of that name; NULL, and a line on stderr, if there is none. */
 const struct network *network_of(const char *name);
 
+/* A network in a graph, with the inputs that batches of a dataset feed. */
+struct findings network_build(kiln_graph *g, const struct network *network, const struct task *task,
+                              struct batch *batch);
+
 /* Layers -------------------------------------------------------------------------------------------------- */
 
 enum { LEVELS = 3 }; /* maps of the backbone: a cell is 8, 16 and 32 pixels wide */

@@ -42,17 +42,17 @@ static void suppress(struct model *m)
     m->classes = kiln_gather_batched(g, class, place, 1, 1);
 }
 
-static void build(struct model *m)
+struct findings network_build(kiln_graph *g, const struct network *network, const struct task *t,
+                              struct batch *batch)
 {
-    kiln_graph *g = m->graph;
-    const struct task *t = &m->task;
-    m->batch = (struct batch){.image = kiln_input(g, "image", KILN_F32,
-                                                  KILN_SHAPE(KILN_BATCH, 3, t->height, t->width)),
-                              .boxes = kiln_input(g, "boxes", KILN_F32, KILN_SHAPE(KILN_BATCH, t->most, 4)),
-                              .labels = kiln_input(g, "labels", KILN_I32, KILN_SHAPE(KILN_BATCH, t->most)),
-                              .count = kiln_input(g, "count", KILN_I32, KILN_SHAPE(KILN_BATCH))};
-    m->findings = m->network->build(g, t, &m->batch);
-    kiln_name(g, m->findings.loss, "loss");
+    *batch = (struct batch){.image = kiln_input(g, "image", KILN_F32,
+                                                KILN_SHAPE(KILN_BATCH, 3, t->height, t->width)),
+                            .boxes = kiln_input(g, "boxes", KILN_F32, KILN_SHAPE(KILN_BATCH, t->most, 4)),
+                            .labels = kiln_input(g, "labels", KILN_I32, KILN_SHAPE(KILN_BATCH, t->most)),
+                            .count = kiln_input(g, "count", KILN_I32, KILN_SHAPE(KILN_BATCH))};
+    const struct findings found = network->build(g, t, batch);
+    kiln_name(g, found.loss, "loss");
+    return found;
 }
 
 kiln_status model_finish(struct model *m, kiln_device *dev)
@@ -78,7 +78,7 @@ kiln_status model_create(struct model *m, kiln_device *dev, const char *network,
             return KILN_ERROR_MEMORY;
     if ((status = kiln_graph_create(&m->graph, &(kiln_graph_params){.name = network})))
         return status;
-    build(m);
+    m->findings = network_build(m->graph, m->network, task, &m->batch);
     if ((status = kiln_weights_create(&m->weights, m->graph, &(kiln_weights_params){.seed = 1})))
         return status;
     return model_finish(m, dev);
@@ -106,6 +106,37 @@ static FILE *open_text(const char *name, const char *mode)
     return file;
 }
 
+/* Copy every tensor that `to` has. */
+static kiln_status copy_weights(kiln_weights *to, kiln_weights *from)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < kiln_weights_count(to) && !status; i++) {
+        const char *name = kiln_weights_name(to, i);
+        kiln_array tensor = {0};
+        kiln_weights_find(to, name, &tensor.type, &tensor.shape);
+        tensor.bytes = (size_t)kiln_shape_count(&tensor.shape) * kiln_type_size(tensor.type);
+        if (!(tensor.data = malloc(tensor.bytes + 1)))
+            return KILN_ERROR_MEMORY;
+        if (!(status = kiln_weights_read(from, name, &tensor)))
+            status = kiln_weights_write(to, name, &tensor);
+        free(tensor.data);
+    }
+    return status;
+}
+
+/* What the network itself needs, without what its optimizer has besides. */
+static kiln_status save_weights(const struct model *m, const char *path)
+{
+    kiln_weights *own = NULL;
+    kiln_status status = kiln_weights_create(&own, m->graph, NULL);
+    if (!status)
+        status = copy_weights(own, m->weights);
+    if (!status)
+        status = kiln_weights_save(own, path);
+    kiln_weights_destroy(&own);
+    return status;
+}
+
 kiln_status model_save(const struct model *m, const char *name)
 {
     char path[4096];
@@ -119,7 +150,7 @@ kiln_status model_save(const struct model *m, const char *name)
     if (fclose(file))
         return KILN_ERROR_FILE;
     snprintf(path, sizeof path, "%s.safetensors", name);
-    return kiln_weights_save(m->weights, path);
+    return save_weights(m, path);
 }
 
 /* The next line of a file, without its end, in `line`. */
@@ -213,8 +244,7 @@ kiln_status model_load(struct model *m, kiln_device *dev, const struct options *
     if (status)
         return status;
     snprintf(path, sizeof path, "%s.safetensors", o->model);
-    return kiln_weights_load(m->weights, path,
-                             &(kiln_load_params){.partial = true}); /* without the optimizer's */
+    return kiln_weights_load(m->weights, path, NULL);
 }
 
 /* Finding ------------------------------------------------------------------------------------------------- */

@@ -84,17 +84,35 @@ static kiln_status prepare(struct training *t, kiln_device *dev)
 }
 
 /* A step of AdamW, whose rate rises over the first steps and falls to nothing by the last. */
-static kiln_tensor optimizer(const struct training *t, int64_t steps)
+static kiln_tensor optimizer(kiln_graph *g, kiln_tensor loss, double most, int64_t steps)
 {
-    kiln_graph *g = t->model.graph;
     const kiln_tensor step = kiln_step(g, NULL);
     const double warm = steps < 1000 ? (double)steps / 10 : 100;
-    const kiln_tensor rate = kiln_schedule_warm_up(
-        g, step, kiln_schedule_cosine(g, step, t->options->rate, t->options->rate / 100, (double)steps),
-        warm);
+    const kiln_tensor rate =
+        kiln_schedule_warm_up(g, step, kiln_schedule_cosine(g, step, most, most / 100, (double)steps), warm);
     return kiln_minimize(
-        g, t->model.findings.loss,
+        g, loss,
         &(kiln_minimize_params){.by = KILN_ADAMW, .rate_from = rate, .decay = 0.02, .clip_norm = 10});
+}
+
+/* The program that learns has a graph of its own, so that the model's knows of no optimizer. */
+static kiln_status learner(kiln_program **out, struct training *t, kiln_device *dev)
+{
+    const struct options *o = t->options;
+    const int64_t each = kiln_dataset_rows(t->data) / o->batch;
+    struct batch batch;
+    kiln_graph *g = NULL;
+    kiln_status status = kiln_graph_create(&g, &(kiln_graph_params){.name = o->network});
+    if (status)
+        return status;
+    const kiln_tensor loss = network_build(g, t->model.network, &t->model.task, &batch).loss;
+    const kiln_tensor step = optimizer(g, loss, o->rate, (each ? each : 1) * o->epochs);
+    status = kiln_weights_add(t->model.weights, g);
+    if (!status)
+        status = kiln_program_create(out, dev, g, t->model.weights,
+                                     &(kiln_program_params){.train = true, .run = KILN_RUN(step, loss)});
+    kiln_graph_destroy(&g);
+    return status;
 }
 
 static kiln_status learn(struct training *t, kiln_device *dev)
@@ -102,13 +120,7 @@ static kiln_status learn(struct training *t, kiln_device *dev)
     const struct options *o = t->options;
     char checkpoint[4096];
     kiln_program *program = NULL;
-    const int64_t each = kiln_dataset_rows(t->data) / o->batch;
-    const kiln_tensor step = optimizer(t, (each ? each : 1) * o->epochs);
-    kiln_status status = kiln_weights_add(t->model.weights, t->model.graph);
-    if (!status)
-        status = kiln_program_create(&program, dev, t->model.graph, t->model.weights,
-                                     &(kiln_program_params){.train = true,
-                                                            .run = KILN_RUN(step, t->model.findings.loss)});
+    kiln_status status = learner(&program, t, dev);
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", o->model);
     if (!status)
         status = kiln_fit(program, t->data,
