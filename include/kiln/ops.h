@@ -71,7 +71,10 @@ KILN_API kiln_tensor kiln_dropout_mask(kiln_graph *g, kiln_tensor x, kiln_tensor
 /** In kiln_reshape: whatever size is left over (once). */
 #define KILN_REST INT64_MIN
 
-/** The same elements in another shape. A size of 0 copies x's size of that axis. */
+/**
+ * The same elements in another shape. A size of 0 copies x's size of that axis. Whether they fill it, where symbols leave that open, is
+ * told when a program is planned for numbers: ERROR_SHAPE of the run.
+ */
 KILN_API kiln_tensor kiln_reshape(kiln_graph *g, kiln_tensor x, kiln_shape shape);
 /** [product of the sizes before axis, product of the rest]. */
 KILN_API kiln_tensor kiln_flatten(kiln_graph *g, kiln_tensor x, int axis);

@@ -266,6 +266,20 @@ static kiln_status cut_part(struct kiln_rewrite *r, kiln_node *n)
     return kiln_make_slice(r->to, n, axis, first, end);
 }
 
+/* While sizes were symbols nothing told whether the elements fill the other shape. */
+static kiln_status check_fill(struct kiln_rewrite *r, const kiln_node *n, const kiln_spec *out)
+{
+    const kiln_spec first = kiln_tensor_spec(r->from, n->in[0]), x = kiln_rewrite_spec(r, &first);
+    const int64_t have = kiln_shape_count(&x.shape), wanted = kiln_shape_count(&out->shape);
+    char a[96], b[96];
+
+    if (have < 0 || wanted < 0 || have == wanted)
+        return KILN_OK;
+    return kiln_node_fail(r->to, n, KILN_ERROR_SHAPE, "at these sizes x is %s, which does not fill %s",
+                          kiln_graph_shape_text(r->to, &x.shape, a, sizeof a),
+                          kiln_graph_shape_text(r->to, &out->shape, b, sizeof b));
+}
+
 static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, const kiln_node *n)
 {
     kiln_node cut = *n;
@@ -282,7 +296,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
         in[i] = n->in[i].id ? r->map[n->in[i].id] : KILN_NONE;
     const kiln_spec first = kiln_tensor_spec(r->from, n->out[0]);
     const kiln_spec out = kiln_rewrite_spec(r, &first);
-    if (r->to->status)
+    if (r->to->status || ((n->op->flags & KILN_OP_ALIAS) && check_fill(r, n, &out)))
         return r->to->status;
     const kiln_tensor passed = passed_on(r, n, &out, in);
     if (passed.id) {

@@ -77,3 +77,36 @@ Test(sizes, a_size_that_was_seen_keeps_its_plan)
     kiln_graph_destroy(&g);
     kiln_device_close(&dev);
 }
+
+/* Whether elements fill a shape of other symbols is told where a program is planned for numbers. */
+Test(sizes, at_which_elements_do_not_fill_a_shape_are_refused)
+{
+    static const struct {
+        int rows, columns, wanted; /* of x [rows, columns], and what it is to fill */
+        bool fits;
+    } cases[] = {{4, 6, 24, true}, {2, 3, 6, true}, {4, 6, 18, false}, {2, 3, 12, false}, {6, 4, 24, true}};
+    float values[24] = {0}, got[24];
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_graph *g = new_graph();
+    const int64_t rows = kiln_dim(g, "rows"), columns = kiln_dim(g, "columns"),
+                  wanted = kiln_dim(g, "wanted");
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(rows, columns)),
+                      like = kiln_input(g, "like", KILN_F32, KILN_SHAPE(wanted)),
+                      y = kiln_add(g, kiln_reshape(g, kiln_tanh(g, x), KILN_SHAPE(wanted)), like);
+    kiln_weights *w = new_weights(g, 1);
+    kiln_program *p = new_program(dev, g, w, KILN_RUN(y), false);
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        TRY(kiln_program_write(p, x, FLOATS(values, cases[i].rows, cases[i].columns)));
+        TRY(kiln_program_write(p, like, FLOATS(values, cases[i].wanted)));
+        kiln_log_to(NULL, NULL, cases[i].fits ? KILN_LOG_WARNING : KILN_LOG_SILENT);
+        const kiln_status status = kiln_program_run(p);
+        cr_expect(status == (cases[i].fits ? KILN_OK : KILN_ERROR_SHAPE), "%zu: %s", i,
+                  kiln_status_text(status));
+        if (!status)
+            TRY(kiln_program_read(p, y, &(kiln_array){.data = got, .bytes = sizeof got}));
+    }
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_test_close(&dev);
+}
