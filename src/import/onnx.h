@@ -306,6 +306,12 @@ kiln_spec kiln_onnx_spec(kiln_onnx_node *n, int i);
 /** An axis in 0 .. rank - 1 from one that may be negative; refuses. */
 int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank);
 
+/**
+ * Give two values the same sizes, axes from the last on, where they are symbols that differ as expressions: the file means them to be
+ * equal, and a run fails to be planned where they are not. Left as they are: axis `but` of a (-1: none), sizes of 1, counted ones.
+ */
+void kiln_onnx_agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
+
 /** Set output i. */
 void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t);
 /** Name a value in the graph: its own name, or in a function the call's and its own, if that is free. */

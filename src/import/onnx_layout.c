@@ -184,6 +184,9 @@ void kiln_onnx_build_concat(kiln_onnx_node *n)
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 1), kiln_onnx_spec(n, 0).shape.rank);
     for (int i = 0; i < n->inputs; i++)
         in[i] = kiln_onnx_in(n, i);
+    for (int turn = 0; turn < 2 && !n->refused; turn++) /* the first learns from all, and all from it */
+        for (int i = 1; i < n->inputs; i++)
+            kiln_onnx_agree(n->g, &in[0], &in[i], axis);
     if (!n->refused)
         kiln_onnx_out(n, 0, kiln_concat(n->g, in, n->inputs, axis));
 }

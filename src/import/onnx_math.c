@@ -25,7 +25,8 @@ static kiln_tensor lay_at_axis(kiln_onnx_node *n, kiln_tensor b)
 
 void kiln_onnx_build_binary(kiln_onnx_node *n)
 {
-    const kiln_tensor a = kiln_onnx_in(n, 0), b = lay_at_axis(n, kiln_onnx_in(n, 1));
+    kiln_tensor a = kiln_onnx_in(n, 0), b = lay_at_axis(n, kiln_onnx_in(n, 1));
+    kiln_onnx_agree(n->g, &a, &b, -1);
     if (!n->refused)
         kiln_onnx_out(n, 0, n->row->binary(n->g, a, b));
 }
@@ -33,8 +34,11 @@ void kiln_onnx_build_binary(kiln_onnx_node *n)
 void kiln_onnx_build_variadic(kiln_onnx_node *n)
 {
     kiln_tensor y = kiln_onnx_in(n, 0);
-    for (int i = 1; i < n->inputs; i++)
-        y = n->row->binary(n->g, y, kiln_onnx_in(n, i));
+    for (int i = 1; i < n->inputs; i++) {
+        kiln_tensor x = kiln_onnx_in(n, i);
+        kiln_onnx_agree(n->g, &y, &x, -1);
+        y = n->row->binary(n->g, y, x);
+    }
     kiln_onnx_out(n, 0, y);
 }
 
@@ -86,7 +90,11 @@ void kiln_onnx_build_pow(kiln_onnx_node *n)
 
 void kiln_onnx_build_where(kiln_onnx_node *n)
 {
-    kiln_onnx_out(n, 0, kiln_where(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2)));
+    kiln_tensor which = kiln_onnx_in(n, 0), a = kiln_onnx_in(n, 1), b = kiln_onnx_in(n, 2);
+    kiln_onnx_agree(n->g, &a, &b, -1);
+    kiln_onnx_agree(n->g, &which, &a, -1);
+    kiln_onnx_agree(n->g, &which, &b, -1);
+    kiln_onnx_out(n, 0, kiln_where(n->g, which, a, b));
 }
 
 /* Activations -------------------------------------------------------------------------------------------- */
