@@ -110,7 +110,11 @@ static kiln_tensor writer(kiln_graph *g, const kiln_graph *step, const struct op
 static kiln_status write_text(kiln_device *dev, kiln_weights *weights, const kiln_tokenizer *letters,
                               const struct options *o)
 {
-    const int count = kiln_vocabulary_size(kiln_tokenizer_vocabulary(letters));
+    const kiln_vocabulary *known = kiln_tokenizer_vocabulary(letters);
+    const int count = kiln_vocabulary_size(known);
+    const char *begin = o->start                                 ? o->start
+                        : kiln_vocabulary_find(known, "\n") >= 0 ? "\n"
+                                                                 : kiln_vocabulary_token(known, 0);
     const int64_t most = (int64_t)o->write;
     int32_t *ids = malloc((size_t)most * sizeof *ids), seed[] = {(int32_t)o->seed, 0};
     kiln_graph *g = NULL, *step = step_of(o, count);
@@ -119,9 +123,14 @@ static kiln_status write_text(kiln_device *dev, kiln_weights *weights, const kil
     char *text = NULL;
     kiln_status status = ids && step ? KILN_OK : KILN_ERROR_MEMORY;
 
-    if (status || (status = kiln_tokenizer_encode(letters, o->start, NULL, &start)) ||
+    if (status || (status = kiln_tokenizer_encode(letters, begin, NULL, &start)) ||
         (status = kiln_graph_create(&g, NULL)))
         goto out;
+    if (start.shape.size[0] == 0) {
+        fprintf(stderr, "textgen: no character of --start %s is in the text\n", begin);
+        status = KILN_ERROR_ARGUMENT;
+        goto out;
+    }
     start.shape = KILN_SHAPE(1, start.shape.size[0]);
     const kiln_tensor given = kiln_input(g, "start", KILN_I32, start.shape);
     const kiln_tensor draws = kiln_input(g, "draws", KILN_I32, KILN_SHAPE(2));
@@ -136,7 +145,7 @@ static kiln_status write_text(kiln_device *dev, kiln_weights *weights, const kil
                                     &(kiln_array){.data = ids, .bytes = (size_t)most * sizeof *ids})) ||
         (status = kiln_tokenizer_decode(letters, ids, most, &text)))
         goto out;
-    printf("%s%s\n", o->start, text);
+    printf("%s%s\n", begin, text);
 out:
     free(text);
     free(ids);
@@ -372,7 +381,6 @@ int main(int argc, char **argv)
 {
     struct options o = {.cell = "lstm",
                         .out = "textgen.safetensors",
-                        .start = "\n",
                         .units = 128,
                         .length = 64,
                         .batch = 32,

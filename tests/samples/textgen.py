@@ -31,6 +31,10 @@ def test_learns_from_a_file(folder):
     (folder / "text.txt").write_text("Grüße, Ñandú!\n" * 40)
     out = run(folder, "text.txt", *SMALL)
     assert "14 characters" in out, out
+    (folder / "line.txt").write_text("no newline here, " * 40)
+    assert "no newline" not in run(folder, "line.txt", *SMALL)
+    err = run(folder, "line.txt", *SMALL, "--start", "123", code=1)
+    assert err == "textgen: no character of --start 123 is in the text\n", err
 
 
 def test_reads_shakespeare(folder):

@@ -54,8 +54,7 @@ Test(words, joining_sets_them_as_they_were)
         "Two men, one dog.",
         "He said \"no\" (twice), then: \"yes!\"",
         "L'ami d'en-haut paya 3.50 $...",
-        "\xC2\xAB"
-        "Bonjour\xC2\xBB, \xC2\xBFqu\xC3\xA9?",
+        "\xC2\xAB\x42onjour\xC2\xBB, \xC2\xBFqu\xC3\xA9?",
         "don't [stop]",
         "",
     };
