@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <kiln/kiln.h>
 
@@ -434,6 +435,7 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 struct times {
     double median, best; /* seconds of a run */
+    double processor;    /* seconds of all of the process's threads, the mean */
 };
 
 struct bench {
@@ -505,11 +507,15 @@ static kiln_status time_program(const struct bench *b, kiln_program *p, const st
     for (double spent = 0; spent < warm_up(kiln_device_get_info(b->dev)) && !status;
          spent += unused * row->count)
         status = sample(p, row->count, &unused);
+    const clock_t began = clock();
     for (int64_t i = 0; i < b->repeat && !status; i++)
         status = sample(p, row->count, &all[i]);
+    const double processor = (double)(clock() - began) / CLOCKS_PER_SEC;
     if (!status) {
         qsort(all, (size_t)b->repeat, sizeof *all, compare);
-        *out = (struct times){.median = (all[b->repeat / 2] + all[(b->repeat - 1) / 2]) / 2, .best = all[0]};
+        *out = (struct times){.median = (all[b->repeat / 2] + all[(b->repeat - 1) / 2]) / 2,
+                              .best = all[0],
+                              .processor = processor / ((double)b->repeat * row->count)};
     }
     free(all);
     return status;
@@ -577,7 +583,8 @@ static double other_median(const char *text, size_t bytes, const char *name)
 
 static void print_text(const struct row *row, const struct times *t, double other)
 {
-    printf("%-36s  median %9.3f ms  best %9.3f ms", row->name, 1e3 * t->median, 1e3 * t->best);
+    printf("%-36s  median %9.3f ms  best %9.3f ms  processor %9.3f ms", row->name, 1e3 * t->median,
+           1e3 * t->best, 1e3 * t->processor);
     if (row->flops > 0)
         printf("  %7.1f GFLOP/s", row->flops / t->median);
     if (row->bytes > 0)
@@ -598,6 +605,7 @@ static void print_json(const struct row *row, const struct times *t, double othe
     json_text(&j, "device", info->title);
     json_number(&j, "median_ms", round(1e6 * t->median) / 1e3);
     json_number(&j, "best_ms", round(1e6 * t->best) / 1e3);
+    json_number(&j, "processor_ms", round(1e6 * t->processor) / 1e3);
     if (row->flops > 0)
         json_number(&j, "gflops", round(10 * row->flops / t->median) / 10);
     if (row->bytes > 0)
@@ -658,7 +666,8 @@ int cmd_bench(int argc, char **argv)
         .given = &names,
         .about =
             "Time this device: the rows whose names contain one of the given texts, or all. The medians of\n"
-            "seven samples count.",
+            "seven samples count; where others use the machine too, the processor time of all threads\n"
+            "says more.",
         .options =
             (const struct args_option[]){
                 {"device", "NAME", ARGS_TEXT, &device, "as 'kiln devices' lists them"},
