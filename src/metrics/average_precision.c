@@ -272,7 +272,7 @@ static kiln_status match_class(kiln_detection_score *s, struct match *m, int cla
 
     if (!measure(m, coco) || !kiln_vec_reserve(all, all->count + m->found.count))
         return kiln_fail(KILN_ERROR_MEMORY, "detections: no memory for %d more", m->found.count);
-    first = all->data + all->count;
+    first = m->found.count > 0 ? all->data + all->count : NULL;
     all->count += m->found.count;
     for (int d = 0; d < m->found.count; d++)
         first[d] = (struct record){.score = m->found.data[d]->score, .rank = d};
