@@ -308,6 +308,61 @@ static void choose(kiln_onnx_node *n, const Onnx__GraphProto *then, const Onnx__
     kiln_vec_finish(&c.known);
 }
 
+/* The axis along which the branch's output i is a constant without elements; -1 if it is none. */
+static int empty_axis(const Onnx__GraphProto *branch, int i)
+{
+    const char *name = (size_t)i < branch->n_output ? name_of(branch->output[i]) : "";
+    for (size_t k = 0; k < branch->n_node; k++) {
+        const Onnx__NodeProto *node = branch->node[k];
+        const Onnx__TensorProto *t = NULL;
+        if (!node->op_type || strcmp(node->op_type, "Constant") || !node->n_output ||
+            strcmp(node->output[0], name))
+            continue;
+        if (node->n_attribute == 1)
+            t = node->attribute[0]->t;
+        for (size_t axis = 0; t && axis < t->n_dims; axis++)
+            if (t->dims[axis] == 0)
+                return (int)axis;
+    }
+    return -1;
+}
+
+static bool gives_nothing(const Onnx__GraphProto *branch, int outputs)
+{
+    bool nothing = outputs > 0;
+    for (int i = 0; i < outputs; i++)
+        nothing = nothing && empty_axis(branch, i) >= 0;
+    return nothing;
+}
+
+/*
+ * A branch that gives nothing stands beside one that gives what data counts, as where boxes are suppressed if there are any. The other
+ * is taken, and none of what it gives where the condition asks for nothing.
+ */
+static void take_or_nothing(kiln_onnx_node *n, const Onnx__GraphProto *some, const Onnx__GraphProto *none,
+                            bool none_if)
+{
+    const kiln_tensor asked = scalar_in(n, 0), nothing = kiln_scalar(n->g, KILN_I32, 0);
+    take_branch(n, some);
+    for (int i = 0; i < n->outputs && !n->refused && !n->m->status; i++) {
+        const int axis = empty_axis(none, i);
+        kiln_tensor y = n->out[i] ? kiln_onnx_tensor_of(n->m, n->out[i]) : KILN_NONE;
+        if (!y.id)
+            continue;
+        if (axis >= kiln_tensor_shape(n->g, y).rank) {
+            kiln_onnx_refuse(n, "output %d of its branches differs in rank", i);
+            return;
+        }
+        const kiln_tensor there = kiln_cast(n->g, kiln_count_of(n->g, y, KILN_AXES(axis)), KILN_I32);
+        const kiln_tensor count =
+            kiln_where(n->g, asked, none_if ? nothing : there, none_if ? there : nothing);
+        if (kiln_dim_is_counted(n->g, kiln_tensor_shape(n->g, y).size[axis]))
+            y = kiln_whole(n->g, y, axis, 0);
+        n->out[i]->known = false;
+        kiln_onnx_out(n, i, kiln_first(n->g, y, count, axis));
+    }
+}
+
 void kiln_onnx_build_if(kiln_onnx_node *n)
 {
     const Onnx__GraphProto *then = kiln_onnx_graph(n, "then_branch"),
@@ -317,6 +372,10 @@ void kiln_onnx_build_if(kiln_onnx_node *n)
         return;
     if (kiln_onnx_number(n, 0, &known))
         take_branch(n, known != 0 ? then : otherwise);
+    else if (gives_nothing(then, n->outputs))
+        take_or_nothing(n, otherwise, then, true);
+    else if (gives_nothing(otherwise, n->outputs))
+        take_or_nothing(n, then, otherwise, false);
     else
         choose(n, then, otherwise);
 }
