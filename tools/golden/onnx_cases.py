@@ -131,12 +131,13 @@ def functions():
          {"y": FLOAT}, {"w": w}, [same], want=[x + x * w])
 
 
+def graph(name, nodes, outputs, inputs=(), weights=()):
+    return helper.make_graph(nodes, name, list(inputs), [helper.make_tensor_value_info(o, t, None) for o, t in outputs],
+                             [numpy_helper.from_array(w, n) for n, w in dict(weights).items()])
+
+
 def bodies():
     x = values(2, 3)
-
-    def graph(name, nodes, outputs, inputs=(), weights=()):
-        return helper.make_graph(nodes, name, list(inputs), [helper.make_tensor_value_info(o, t, None) for o, t in outputs],
-                                 [numpy_helper.from_array(w, n) for n, w in dict(weights).items()])
 
     branches = {"then_branch": graph("then", [node("Add", ["p", "q"], ["t"])], [("t", FLOAT)]),
                 "else_branch": graph("else", [node("Sub", ["p", "q"], ["e"])], [("e", FLOAT)])}
@@ -241,6 +242,19 @@ def external():
          change=put_aside("data/weights.bin", 0, False))
 
 
+def branches_of_nothing():
+    """One branch gives nothing, the other what data counts."""
+    x = np.array([0, 1, 0, 2, 3, 0], np.float32)
+    nothing = np.zeros((1, 0), np.int64)
+    some = graph("some", [node("NonZero", ["x"], ["s"])], [("s", TensorProto.INT64)])
+    none = graph("none", [node("Constant", [], ["n"], value=numpy_helper.from_array(nothing))], [("n", TensorProto.INT64)])
+    for name, then, other in (("nothing_or_some", none, some), ("some_or_nothing", some, none)):
+        for c in (False, True):
+            case(name + ("_taken" if c else ""), [node("If", ["c"], ["y"], then_branch=then, else_branch=other)],
+                 {"c": np.array(c), "x": x}, {"y": TensorProto.INT64},
+                 want=[nothing if (then if c else other) is none else np.array(np.nonzero(x))])
+
+
 def left_out():
     x = values(2, 3)
     words = np.array(["a", "b"], object)
@@ -257,7 +271,7 @@ def left_out():
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, left_out):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out):
         part()
 
 
