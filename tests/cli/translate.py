@@ -21,6 +21,7 @@ def translate(*arguments, folder=None, text=None, code=0):
     done = subprocess.run([TRANSLATE, *map(str, arguments)], cwd=folder, input=text, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=600)
     assert done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stdout}{done.stderr}"
+    assert "Vulkan validation" not in done.stderr, done.stderr
     return done
 
 
