@@ -172,7 +172,8 @@ static void add_head(struct page *p)
 
     kiln_text_add(
         to,
-        "# Operators\n\nGenerated from the tables in the code and from reports of whole runs:\n\n"
+        "# Operators\n\nGenerated from the tables in the code and from reports of whole runs, as `tools/check --sweep` leaves\n"
+        "them in build-gcc/sweep:\n\n"
         "    kiln check --device NAME --json > A.json\n"
         "    kiln check --operators docs/OPERATORS.md A.json B.json ...\n\n"
         "A run may be parted: reports of one device are added up.\n"
