@@ -545,6 +545,24 @@ def test_check_lists_uncovered_variants(folder):
     assert done.returncode == 1 and f"uncovered variants: {len(left[0] & left[1])}" in done.stdout, done.stdout
 
 
+def catches(process, number):
+    status = pathlib.Path(f"/proc/{process}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return int(caught.split()[1], 16) >> (number - 1) & 1
+
+
+def test_check_reports_what_it_did_when_interrupted(folder):
+    with open(folder / "a.json", "w") as report:
+        running = subprocess.Popen([KILN, "check", "--device", "cpu", "--json"], stdout=report, stderr=subprocess.PIPE, text=True)
+        while not catches(running.pid, signal.SIGTERM):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+    report = json.loads((folder / "a.json").read_text())
+    assert running.returncode == 1 and f"interrupted: {len(report['cases'])} of" in said, said
+    assert report["not_reached"] == []
+
+
 def test_check_writes_reports(folder):
     done = kiln("check", "--op", "softmax", "--type", "f32", "--json", "--junit", folder / "a.xml", "--html", folder / "a.html")
     cases = json.loads(done.stdout)["cases"]

@@ -6,6 +6,7 @@
  * that repeats its case.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,12 +73,27 @@ static kiln_status write_reports(const struct check *c)
     return status;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+/* A run that is interrupted reports what it has done, and has failed. */
 static int run(struct check *c)
 {
+    c->options.interrupted = &interrupted;
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
     const kiln_status status = check_run(&c->report, &c->options);
-    int code = status || c->report.failed ? ARGS_FAILED : ARGS_DONE;
+    int code = status || c->report.failed || interrupted ? ARGS_FAILED : ARGS_DONE;
 
-    if (c->report.entry.count && write_reports(c))
+    if (interrupted)
+        fprintf(stderr, "kiln: interrupted: %d of %d cases were run\n", c->report.entry.count,
+                c->report.cases.count);
+    if ((c->report.entry.count || (interrupted && !status)) && write_reports(c))
         code = ARGS_FAILED;
     check_report_finish(&c->report);
     return code;

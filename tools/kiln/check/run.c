@@ -292,18 +292,27 @@ static kiln_status run_probes(struct run *run)
 
 /* The run -------------------------------------------------------------------------------------------------- */
 
+static bool is_interrupted(const struct run *run)
+{
+    return run->options->interrupted && *run->options->interrupted;
+}
+
 static kiln_status run_cases(struct run *run)
 {
     struct check_report *r = run->report;
+    const struct check_options *o = run->options;
     kiln_status status = KILN_OK;
 
     r->device = *kiln_device_get_info(run->dev);
-    for (int i = 0; i < r->cases.count && !status && !(run->options->fail_fast && r->failed); i++)
+    for (int i = 0; i < r->cases.count && !status && !(o->fail_fast && r->failed) && !is_interrupted(run);
+         i++)
         status = run_case(run, &r->cases.data[i]);
-    if (run->options->probe && !status)
+    if (is_interrupted(run))
+        return status;
+    if (o->probe && !status)
         status = run_probes(run);
-    r->whole = check_is_whole(&run->options->filter);
-    return status || !check_is_part(&run->options->filter) ? status : list_unreached(r);
+    r->whole = check_is_whole(&o->filter);
+    return status || !check_is_part(&o->filter) ? status : list_unreached(r);
 }
 
 kiln_status check_run(struct check_report *report, const struct check_options *options)

@@ -4,6 +4,8 @@
 #ifndef KILN_TOOLS_CHECK_RUN_H
 #define KILN_TOOLS_CHECK_RUN_H
 
+#include <signal.h>
+
 #include "base/vec.h"
 #include "check/case.h"
 #include "device/device.h"
@@ -53,6 +55,8 @@ struct check_options {
     bool bench;
     bool probe;     /* the device as a whole, too */
     bool fail_fast; /* end with the first case that fails */
+    const volatile sig_atomic_t
+        *interrupted; /* not 0: end with the case under way; NULL: nobody interrupts */
     /** Called as each case ends; may be NULL. */
     void (*tell)(void *user, const struct check_entry *entry);
     void *user;
