@@ -11,6 +11,7 @@
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed
+ *   onnx_save_ctc.c    and one of them, connectionist temporal classification
  *   onnx_save_control.c  loops and branches
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization, suppression
  *   onnx_save_recurrent.c  and recurrent cells

@@ -206,19 +206,23 @@ static kiln_graph *step_graph(kiln_graph *g)
     return step;
 }
 
+kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name)
+{
+    char size[32];
+    for (int i = 0; i < shape.rank; i++)
+        if (shape.size[i] < 0) {
+            snprintf(size, sizeof size, "size%lld", (long long)-shape.size[i]);
+            shape.size[i] = kiln_dim(body, size);
+        }
+    return kiln_input(body, name, type, shape);
+}
+
 /* An input of a step, of that type, like a row of x, the steps being x's axis 0. */
 static kiln_tensor step_input(kiln_graph *step, const kiln_graph *g, kiln_tensor x, kiln_type type,
                               const char *name)
 {
     const kiln_shape all = kiln_tensor_shape(g, x);
-    kiln_shape shape = kiln_shape_of(all.rank - 1, all.size + 1);
-    char size[32];
-    for (int i = 0; i < shape.rank; i++)
-        if (shape.size[i] < 0) {
-            snprintf(size, sizeof size, "size%lld", (long long)-shape.size[i]);
-            shape.size[i] = kiln_dim(step, size);
-        }
-    return kiln_input(step, name, type, shape);
+    return kiln_onnx_body_input(step, type, kiln_shape_of(all.rank - 1, all.size + 1), name);
 }
 
 /* A row like those of x with one value everywhere. */
@@ -648,6 +652,7 @@ static void compose_nms(kiln_graph *g, const kiln_node *n, const kiln_tensor *in
 
 const row kiln_onnx_writer_composed[] = {
     {"atan2", .compose = compose_atan2},
+    {"ctc", .compose = kiln_onnx_compose_ctc},
     {"cummax", .compose = compose_extreme},
     {"cummin", .compose = compose_extreme},
     {"cumprod", .compose = compose_cumprod},

@@ -74,8 +74,11 @@ static inline const char *cast(writer *w, const char *from, const char *to, kiln
 /** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
 
+/** An input of a body that is composed, of a shape of the graph around: its symbols become symbols of the body. */
+kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name);
+
 /** What kiln_onnx_write_composed takes, for rows that compose at times. */
-kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy,
+kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy, kiln_onnx_compose_ctc,
     kiln_onnx_compose_gather, kiln_onnx_compose_shift;
 
 /** Rows ended by {0}. */

@@ -303,6 +303,17 @@ Test(onnx_save, what_names_places_comes_back_at_symbolic_sizes)
     comes_back(arranged, 21);
 }
 
+/* How little four frames of three classes spell a label: [batch, 1]. */
+static kiln_tensor spelled(kiln_graph *g, kiln_tensor x)
+{
+    const kiln_tensor frames = kiln_slice(g, kiln_flatten(g, x, 1), 1, 0, 12, 1);
+    const kiln_tensor said = kiln_move_axis(g, kiln_reshape(g, frames, KILN_SHAPE(0, 4, 3)), 1, 0);
+    const kiln_tensor one =
+        kiln_expand(g, kiln_scalar(g, KILN_I32, 1), KILN_SHAPE(kiln_tensor_shape(g, x).size[0]));
+    const kiln_ctc_params p = {.logits = true, .reduction = KILN_LOSS_EACH};
+    return kiln_unsqueeze(g, kiln_ctc_loss(g, said, kiln_unsqueeze(g, one, 1), KILN_NONE, one, &p), 1);
+}
+
 /* What ONNX lacks, composed of what it has: [batch, 3], by sequences, borders, windows and boxes. */
 static kiln_tensor composed(kiln_graph *g, kiln_tensor x)
 {
@@ -329,6 +340,7 @@ static kiln_tensor composed(kiln_graph *g, kiln_tensor x)
         kiln_put_at(g, rows, kiln_square(g, rows), 0, one),
         kiln_sum_to(g, kiln_add(g, kiln_unsqueeze(g, rows, 0), rows), rows),
         kiln_add(g, rows, fit),
+        kiln_add(g, rows, spelled(g, x)),
         kiln_slice(g, kiln_flatten(g, kiln_add(g, peaks, kiln_cast(g, places, KILN_F32)), 1), 1, 0, 3, 1),
     };
     return kiln_add_all(g, all, (int)(sizeof all / sizeof *all));
