@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include <kiln/grid.h>
 #include <kiln/resize.h>
 
 #include "import/onnx.h"
@@ -671,21 +672,36 @@ static void write_border(writer *w, const kiln_node *n, const row *r)
             "mode", modes[kind]);
 }
 
+/* Places that count elements as ones from -1 to 1 between x's edges, (2 e + 1) / size - 1, the last axis first. */
+static const char *between_edges(writer *w, const kiln_node *n)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape;
+    const kiln_type type = spec(w, n->in[1]).type;
+    const char *size[KILN_MAX_RANK], *all = kiln_onnx_new_name(w), *one = kiln_onnx_new_scalar(w, type, 1);
+    for (int i = 0; i < axes_behind(w, n); i++)
+        size[i] = kiln_onnx_size_name(w, n, x.size[x.rank - 1 - i]);
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", all, axes_behind(w, n), size), "axis", 0);
+    const char *twice = kiln_onnx_step(w, "Mul", IN(in(w, n, 1), kiln_onnx_new_scalar(w, type, 2)));
+    const char *from = kiln_onnx_step(w, "Add", IN(twice, one));
+    return kiln_onnx_step(w, "Sub", IN(kiln_onnx_step(w, "Div", IN(from, cast(w, all, NULL, type))), one));
+}
+
 /* Before opset 20 the modes had other names, and pictures alone were sampled. */
 static void write_grid_sample(writer *w, const kiln_node *n, const row *r)
 {
     static const char *const modes[] = {"linear", "nearest", "cubic"};
     static const char *const old_modes[] = {"bilinear", "nearest", "bicubic"};
     static const char *const paddings[] = {"zeros", "border", "reflection"};
-    const int64_t mode = integer(n, "mode");
-    if (integer(n, "elements"))
-        kiln_onnx_writer_refuse(w, n, "coordinates that count elements");
+    const int64_t mode = integer(n, "mode"), elements = integer(n, "elements");
+    if (elements && integer(n, "padding") == KILN_GRID_REFLECTION && integer(n, "align_corners"))
+        kiln_onnx_writer_refuse(w, n, "coordinates that count elements, mirrored at the centres of the last");
     if (axes_behind(w, n) > 2 && !kiln_onnx_writer_needs(w, n, 20))
         return;
-    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1)));
+    const char *grid = elements ? between_edges(w, n) : in(w, n, 1);
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), grid));
     kiln_onnx_put_text(w, o, "mode", w->opset < 20 ? old_modes[mode] : modes[mode]);
     kiln_onnx_put_text(w, o, "padding_mode", paddings[integer(n, "padding")]);
-    kiln_onnx_put_int(w, o, "align_corners", integer(n, "align_corners"));
+    kiln_onnx_put_int(w, o, "align_corners", !elements && integer(n, "align_corners"));
 }
 
 /* The table ---------------------------------------------------------------------------------------------- */
