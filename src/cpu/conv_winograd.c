@@ -1,10 +1,12 @@
 /*
- * conv_winograd.c - the meaning of conv_winograd_filters and conv_winograd. Units: blocks of transformed filters; channels of the result.
+ * conv_winograd.c - the meaning of conv_winograd_filters, conv_winograd and conv_grad_winograd. Units: blocks of transformed filters;
+ * channels of the result; filters of all splits.
  */
 #include "conv/conv_winograd.h"
 
 #include <string.h>
 
+#include "conv/conv_grad_winograd.h"
 #include "conv/conv_winograd_filters.h"
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
@@ -28,6 +30,15 @@ static const double a_matrix[OUT][IN] = {
     {0, 1, -1, 2, -2, 0},
     {0, 1, 1, 4, 4, 0},
     {0, 1, -1, 8, -8, 1},
+};
+
+static const double a_turned[IN][OUT] = {
+    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+};
+static const double g_turned[TAPS][IN] = {
+    {1 / 4.0, -1 / 6.0, -1 / 6.0, 1 / 24.0, 1 / 24.0, 0},
+    {0, -1 / 6.0, 1 / 6.0, 1 / 12.0, -1 / 12.0, 0},
+    {0, -1 / 6.0, -1 / 6.0, 1 / 6.0, 1 / 6.0, 1},
 };
 
 /* to = m from m^T, for a matrix m of rows x columns. */
@@ -67,15 +78,13 @@ void KILN_REFERENCE(conv_winograd_filters)(const void *block, const uint32_t *co
             }
 }
 
-/* The 6 x 6 elements of a picture from (row, column) on. */
-static void read_tile(const struct kiln_params_conv_winograd *p, const real *x, ptrdiff_t row,
-                      ptrdiff_t column, double *d)
+/* The size x size elements of a picture from (row, column) on, zeros outside. */
+static void read_tile(const real *x, ptrdiff_t height, ptrdiff_t width, ptrdiff_t row, ptrdiff_t column,
+                      ptrdiff_t size, double *d)
 {
-    for (ptrdiff_t i = row; i < row + IN; i++)
-        for (ptrdiff_t j = column; j < column + IN; j++) {
-            const bool inside = i >= 0 && i < (ptrdiff_t)p->h && j >= 0 && j < (ptrdiff_t)p->w;
-            *d++ = inside ? (double)x[i * (ptrdiff_t)p->w + j] : 0;
-        }
+    for (ptrdiff_t i = row; i < row + size; i++)
+        for (ptrdiff_t j = column; j < column + size; j++)
+            *d++ = i >= 0 && i < height && j >= 0 && j < width ? (double)x[i * width + j] : 0;
 }
 
 /* The 4 x 4 results of filter o at tile (i, j) of image n. */
@@ -86,8 +95,8 @@ static void make_tile(const struct kiln_params_conv_winograd *p, const kiln_memo
     double sum[IN * IN] = {0};
     for (size_t c = 0; c < p->channels; c++) {
         double d[IN * IN], v[IN * IN];
-        read_tile(p, (const real *)m->at[0] + (n * p->channels + c) * area, (ptrdiff_t)(OUT * i) - p->pad_i,
-                  (ptrdiff_t)(OUT * j) - p->pad_j, d);
+        read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
+                  (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
         transform(v, &b_matrix[0][0], IN, IN, d);
         for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
             sum[k] +=
@@ -121,4 +130,39 @@ void KILN_REFERENCE(conv_winograd)(const void *block, const uint32_t *constants,
                 make_tile(p, m, unit / p->filters, unit % p->filters, i / OUT, j / OUT, y);
                 store_tile(p, &e, m->at[2], unit, i / OUT, j / OUT, y);
             }
+}
+
+/* Add what image n gives to the sums of filter o and channel c. */
+static void add_image(const struct kiln_params_conv_grad_winograd *p, const kiln_memory *m, size_t n,
+                      size_t o, size_t c, double sum[IN * IN])
+{
+    const real *y = (const real *)m->at[0] + (n * p->filters + o) * p->oh * p->ow;
+    const real *x = (const real *)m->at[1] + (n * p->channels + c) * p->h * p->w;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)p->oh; i += OUT)
+        for (ptrdiff_t j = 0; j < (ptrdiff_t)p->ow; j += OUT) {
+            double d[IN * IN], a[IN * IN], b[IN * IN];
+            read_tile(y, p->oh, p->ow, i, j, OUT, d);
+            transform(a, &a_turned[0][0], IN, OUT, d);
+            read_tile(x, p->h, p->w, i - p->pad_i, j - p->pad_j, IN, d);
+            transform(b, &b_matrix[0][0], IN, IN, d);
+            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+                sum[k] += a[k] * b[k];
+        }
+}
+
+void KILN_REFERENCE(conv_grad_winograd)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                        size_t first, size_t count)
+{
+    const struct kiln_params_conv_grad_winograd *p = block;
+    (void)constants;
+    for (size_t unit = first; unit < first + count; unit++)
+        for (size_t c = 0; c < p->channels; c++) {
+            const size_t split = unit / p->filters, o = unit % p->filters, begin = split * p->per_split;
+            double sum[IN * IN] = {0}, w[TAPS * TAPS];
+            for (size_t n = begin; n < begin + p->per_split && n < p->images; n++)
+                add_image(p, m, n, o, c, sum);
+            transform(w, &g_turned[0][0], TAPS, IN, sum);
+            for (size_t i = 0; i < TAPS * TAPS; i++)
+                ((real *)m->at[2])[split * p->part + (o * p->channels + c) * TAPS * TAPS + i] = (real)w[i];
+        }
 }

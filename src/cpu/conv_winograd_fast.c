@@ -17,27 +17,15 @@
 #include "base/number.h"
 #include "conv/conv_winograd.h"
 #include "conv/conv_winograd_filters.h"
+#include "cpu/conv_winograd.h"
 #include "cpu/epilogue_fast.h"
-#include "cpu/simd.h"
 #include "cpu/tile.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
-#define IN     6 /* a tile of x, of y */
-#define OUT    4
-#define LANES  8
-#define PLACES KILN_WINOGRAD_PLACES
-#define BLOCK  KILN_WINOGRAD_BLOCK
-#define ROOM   163840 /* floats of v, about: they stay in the second cache */
-#define UNITS  8      /* at least, where there are blocks enough */
-
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
-
-#define LOAD(at)         (*(const loose *)(at))
-#define STORE(at, value) (*(loose *)(at) = (value))
-/* Unrolled, so that the compiler finds a register for each. */
-#define EACH_IN(i) _Pragma("GCC unroll 6") for (size_t i = 0; i < IN; i++)
+#define BLOCK KILN_WINOGRAD_BLOCK
+#define ROOM  163840 /* floats of v, about: they stay in the second cache */
+#define UNITS 8      /* at least, where there are blocks enough */
 
 struct work {
     const struct kiln_params_conv_winograd *p;
@@ -135,18 +123,6 @@ KILN_INLINE void copy_row(const struct work *w, float *to, const float *row, flo
         for (size_t i = 0; i < OUT; i++)
             kiln_four_store(to + i * w->phase + t, four[i]);
     }
-}
-
-/* to = B^T d for six vectors, where to lies `step` apart. */
-KILN_INLINE void transform_in(lanes *to, size_t step, const lanes d[IN])
-{
-    const lanes even = d[4] - 4 * d[2], odd = d[3] - 4 * d[1], outer = d[4] - d[2], inner = 2 * (d[3] - d[1]);
-    to[0] = 4 * d[0] - 5 * d[2] + d[4];
-    to[step] = even + odd;
-    to[2 * step] = even - odd;
-    to[3 * step] = outer + inner;
-    to[4 * step] = outer - inner;
-    to[5 * step] = 4 * d[1] - 5 * d[3] + d[5];
 }
 
 /* Eight tiles in a row: x is their first row in phases; v that of place 0. */

@@ -337,5 +337,5 @@ const kiln_op kiln_op_conv_grad_filter = {
     .beyond = filter_beyond,
     .grad = grad_filter_grad,
     .lowerings = kiln_conv_grad_filter_lowerings,
-    .lowering_count = 1,
+    .lowering_count = 2,
 };

@@ -337,4 +337,7 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
         plan, &d, NULL, &(struct kiln_params_split_sum){.count = count, .splits = splits, .part = cut->part});
 }
 
-const kiln_lowering kiln_conv_grad_filter_lowerings[] = {{.name = "implicit", .lower = grad_filter_lower}};
+const kiln_lowering kiln_conv_grad_filter_lowerings[] = {
+    {.name = "winograd", .accepts = kiln_conv_grad_winograd_accepts, .lower = kiln_conv_grad_winograd_lower},
+    {.name = "implicit", .lower = grad_filter_lower},
+};

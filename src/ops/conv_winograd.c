@@ -1,5 +1,6 @@
 /*
- * conv_winograd.c - convolution, and its transpose, by transformed filters of 3 x 3: when it pays, its dispatches, its contracts.
+ * conv_winograd.c - convolution by filters of 3 x 3, its transpose and its gradient by the filters in transformed tiles: when that
+ * pays, the dispatches, the contracts.
  *
  * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On GPUs the tiles of
  * conv_kernel.c serve instead: the contracts have no code for them, and no cuts, since operands are bound whole.
@@ -9,9 +10,11 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "conv/conv_grad_winograd.h"
 #include "conv/conv_winograd_filters.h"
 #include "device/caps.h"
 #include "device/variants.h"
+#include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/conv.h"
 #include "ops/splits.h"
@@ -20,7 +23,9 @@ enum {
     TILE = 4, /* results of a side */
     SOURCES =
         16, /* channels and filters at the least: with fewer the transforms take what the products save, */
-    TILES = 12, /* and with fewer tiles reading the transformed filters does */
+    TILES = 12,          /* and with fewer tiles reading the transformed filters does */
+    UNITS = 16,          /* of work of a gradient by filters, where there are images enough */
+    GRADIENT_BLOCK = 32, /* filters and channels of one, about */
 };
 
 /* Sizes -------------------------------------------------------------------------------------------------- */
@@ -71,19 +76,25 @@ static bool pays(const struct kiln_params_conv_winograd *p)
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
+/* Two axes of a single group on the CPU, in float. */
+static bool suits(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
+{
+    const struct kiln_conv_axis *a = &s->axis[0];
+    return kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
+           kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && a->x == 1 && a->y == 1 &&
+           a->taps == 1 && a->pad == 0 && is_three(&s->axis[1]) && is_three(&s->axis[2]);
+}
+
 bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose);
-    const kiln_caps *caps = kiln_plan_caps(plan);
     const kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_winograd,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
-    return caps->backend == KILN_BACKEND_CPU && !kiln_plan_lean(plan) &&
-           kiln_plan_element(plan, n->in[0]) == sizeof(float) && s.groups == 1 && s.axis[0].x == 1 &&
-           s.axis[0].y == 1 && s.axis[0].taps == 1 && s.axis[0].pad == 0 && is_three(&s.axis[1]) &&
-           is_three(&s.axis[2]) && pays(&p) && kiln_plan_binds_whole(plan, &d, filters_size(&p));
+    return suits(plan, n, &s) && pays(&p) && !kiln_plan_lean(plan) &&
+           kiln_plan_binds_whole(plan, &d, filters_size(&p));
 }
 
 static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
@@ -126,6 +137,72 @@ kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
     return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
+/* The gradient by the filters ---------------------------------------------------------------------------- */
+
+static struct kiln_conv_sizes gradient_sizes(const kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_shape dy = kiln_plan_spec(plan, n->in[0]).shape, x = kiln_plan_spec(plan, n->in[1]).shape;
+    const kiln_shape w = kiln_plan_spec(plan, n->out[0]).shape;
+    return kiln_conv_sizes_of(n->params, &x, &w, &dy);
+}
+
+/* As many splits as make some work for all threads: by sizes alone. */
+static struct kiln_params_conv_grad_winograd gradient_block(const struct kiln_conv_sizes *s)
+{
+    const struct kiln_params_conv_winograd p = block_of(s, false);
+    const uint64_t blocks = kiln_parts(p.filters, GRADIENT_BLOCK) * kiln_parts(p.channels, GRADIENT_BLOCK);
+    const uint64_t splits = kiln_parts(UNITS, blocks);
+    const uint32_t count = 9 * p.filters * p.channels;
+    return (struct kiln_params_conv_grad_winograd){.images = p.images,
+                                                   .channels = p.channels,
+                                                   .filters = p.filters,
+                                                   .h = p.h,
+                                                   .w = p.w,
+                                                   .oh = p.oh,
+                                                   .ow = p.ow,
+                                                   .pad_i = p.pad_i,
+                                                   .pad_j = p.pad_j,
+                                                   .per_split = (uint32_t)kiln_parts(p.images, splits),
+                                                   .part = (uint32_t)kiln_round_up(count, 64)};
+}
+
+static uint32_t splits_of(const struct kiln_params_conv_grad_winograd *p)
+{
+    return (uint32_t)kiln_parts(p->images, p->per_split);
+}
+
+bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = gradient_sizes(plan, n);
+    const struct kiln_params_conv_winograd whole = block_of(&s, false);
+    if (s.images == 0 || !suits(plan, n, &s) || !pays(&whole))
+        return false;
+    const struct kiln_params_conv_grad_winograd p = gradient_block(&s);
+    const kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_grad_winograd,
+        .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
+    };
+    return kiln_plan_binds_whole(plan, &d, (uint64_t)splits_of(&p) * p.part);
+}
+
+kiln_status kiln_conv_grad_winograd_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = gradient_sizes(plan, n);
+    const struct kiln_params_conv_grad_winograd block = gradient_block(&s);
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_grad_winograd,
+        .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
+        .block_size = sizeof block,
+    };
+    memcpy(d.block.bytes, &block, sizeof block);
+    if (splits_of(&block) == 1)
+        return kiln_plan_dispatch(plan, &d);
+    return kiln_plan_splits(plan, &d, NULL,
+                            &(struct kiln_params_split_sum){.count = 9 * block.filters * block.channels,
+                                                            .splits = splits_of(&block),
+                                                            .part = block.part});
+}
+
 /* Contracts ---------------------------------------------------------------------------------------------- */
 
 static uint64_t blocks_units(const kiln_dispatch *d)
@@ -138,6 +215,20 @@ static uint64_t planes_units(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_winograd *p = (const struct kiln_params_conv_winograd *)d->block.words;
     return (uint64_t)p->images * p->filters;
+}
+
+static uint64_t filters_units(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_grad_winograd *p =
+        (const struct kiln_params_conv_grad_winograd *)d->block.words;
+    return (uint64_t)splits_of(p) * p->filters;
+}
+
+static double gradient_flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_grad_winograd *p =
+        (const struct kiln_params_conv_grad_winograd *)d->block.words;
+    return 2.0 * 9 * p->images * p->filters * p->channels * p->oh * p->ow;
 }
 
 /* Of the convolution that it stands for, so that rates compare. */
@@ -168,4 +259,16 @@ const kiln_kernel kiln_kernel_conv_winograd = {
     .reference_f64 = kiln_reference_conv_winograd_f64,
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_winograd_bands, NULL},
     .flops = flops,
+};
+
+const kiln_kernel kiln_kernel_conv_grad_winograd = {
+    .name = "conv_grad_winograd",
+    .block_size = sizeof(struct kiln_params_conv_grad_winograd),
+    .bindings = 3,
+    .access = {KILN_READ, KILN_READ, KILN_WRITE},
+    .units = filters_units,
+    .reference = kiln_reference_conv_grad_winograd_f32,
+    .reference_f64 = kiln_reference_conv_grad_winograd_f64,
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_grad_winograd_blocks, NULL},
+    .flops = gradient_flops,
 };

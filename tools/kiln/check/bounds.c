@@ -114,6 +114,8 @@ static const struct check_bound rows[] = {
     ROUNDS("conv*"),
     ROUNDS("matmul"),
     {"conv", 8, 2, 0, "a sum rounds before the bias that may take most of it away"},
+    {"conv_grad_winograd", 4, 48, 0,
+     "what the last place of a filter adds up has 24 times the norm of the products it stands for"},
     {"cross_entropy", 4, 2, 1,
      "takes the logarithm of 1 and more, which rounds as 1 does however small it is"},
     {"cross_entropy_grad", 4, 2, 1, "a share near 1 less 1"},
