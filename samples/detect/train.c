@@ -29,7 +29,7 @@ static kiln_status draw_curves(const struct training *t)
                                                   .second_label = "mAP@0.5"});
 }
 
-/* Judge what was learned in an epoch; keep it if it is the best so far. */
+/* Judge what was learned in an epoch; keep it if it is the best so far, of equals the one that learned longer. */
 static kiln_status end_epoch(struct training *t, const kiln_fit_info *info)
 {
     struct precision p;
@@ -38,14 +38,14 @@ static kiln_status end_epoch(struct training *t, const kiln_fit_info *info)
         return status;
     printf("epoch %d: loss %.3f, mAP@0.5 %.3f, mAP@0.5:0.95 %.3f, %.0f s%s\n", (int)info->epoch,
            info->value[0], p.at_half, p.mean, info->seconds,
-           p.at_half > t->model.precision ? ", the best so far" : "");
+           p.at_half >= t->model.precision ? ", the best so far" : "");
     fflush(stdout);
     if (t->epochs < MOST_EPOCHS) {
         t->epoch[t->epochs] = (double)info->epoch;
         t->loss[t->epochs] = info->value[0];
         t->precision[t->epochs++] = p.at_half;
     }
-    if (p.at_half > t->model.precision) {
+    if (p.at_half >= t->model.precision) {
         t->model.precision = p.at_half;
         status = model_save(&t->model, t->options->model);
     }
@@ -141,8 +141,9 @@ static kiln_dataset_params changes(const struct options *o)
     p.augment = (kiln_augment){.flip_x = true, .flip_y = o->flip_y};
     if (o->data) {
         p.augment.mosaic = 0.3f;
-        p.augment.smaller = p.augment.larger = 1.4f;
-        p.augment.stretch = 1.15f;
+        p.augment.smaller = 1.15f; /* what is small already is not made much smaller */
+        p.augment.larger = 1.4f;
+        p.augment.stretch = 1.1f;
         p.augment.brightness = p.augment.contrast = p.augment.saturation = 0.3f;
         p.augment.hue = 0.03f;
     }
