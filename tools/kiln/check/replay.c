@@ -108,10 +108,10 @@ static bool is_accepted(const kiln_device *dev, const kiln_variant *v, const kil
     return kiln_variant_accepts(v, &dev->caps, d) || kiln_variant_accepts(v, &hardware, d);
 }
 
-/* Whether a large real GPU would take it, or a driver on the CPU that has no texel buffers. */
+/* Whether a large real GPU would take it, or a driver on the CPU, with texel buffers or without. */
 static bool is_for_others(const kiln_device *dev, const kiln_variant *v, const kiln_dispatch *d)
 {
-    struct kiln_caps gpu = dev->caps, software = dev->caps;
+    struct kiln_caps gpu = dev->caps, software = dev->caps, bare;
 
     gpu.software = false;
     gpu.unrolls = gpu.dot = true;
@@ -119,8 +119,10 @@ static bool is_for_others(const kiln_device *dev, const kiln_variant *v, const k
     gpu.max_shared = 1 << 16;
     software.software = true;
     software.unrolls = false;
-    software.max_texels = 0;
-    return kiln_variant_accepts(v, &gpu, d) || kiln_variant_accepts(v, &software, d);
+    bare = software;
+    bare.max_texels = 0;
+    return kiln_variant_accepts(v, &gpu, d) || kiln_variant_accepts(v, &software, d) ||
+           kiln_variant_accepts(v, &bare, d);
 }
 
 /* Each variant that the device accepts. On the CPU the references are variants too. */
