@@ -6,7 +6,7 @@
 #include <kiln/kiln.h>
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 enum { MOST_OUTPUTS = 16 };
 
@@ -49,18 +49,19 @@ static kiln_status open_data(kiln_dataset **whole, kiln_dataset *parts[2], const
 
 int main(int argc, char **argv)
 {
-    const int epochs = argc > 3 ? atoi(argv[3]) : 5;
     const char *to = argc > 4 ? argv[4] : "finetuned.onnx";
     kiln_device *dev = NULL;
     kiln_dataset *whole = NULL, *parts[2] = {NULL, NULL};
     kiln_graph *model = NULL, *net = NULL;
     kiln_weights *weights = NULL;
     kiln_program *learn = NULL, *grade = NULL;
-    int classes = 0, code = 1;
+    int epochs = 5, classes = 0, code = 1;
+    char rest; /* of an argument */
 
-    if (argc < 3) {
-        fprintf(stderr, "usage: finetune MODEL.onnx DIR [EPOCHS [OUT.onnx]]\n");
-        return 2;
+    if (argc < 3 || argc > 5 || (argc > 3 && sscanf(argv[3], "%d%c", &epochs, &rest) != 1) || epochs < 1) {
+        const bool asked = argc > 1 && !strcmp(argv[1], "--help");
+        fprintf(asked ? stdout : stderr, "usage: finetune MODEL.onnx DIR [EPOCHS [OUT.onnx]]\n");
+        return asked ? 0 : 2;
     }
     TRY(kiln_device_open(&dev, NULL));
     TRY(kiln_onnx_load(&model, &weights, argv[1], &(kiln_onnx_params){.train = true, .free_batch = true}));

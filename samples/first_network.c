@@ -2,6 +2,7 @@
 #include <kiln/kiln.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #define TRY(call)              \
     do {                       \
@@ -16,6 +17,12 @@ static kiln_tensor reader(kiln_graph *g, kiln_tensor x) /* x: [batch, 1, 28, 28]
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 10});
 }
 
+static int usage(bool asked)
+{
+    fprintf(asked ? stdout : stderr, "usage: first_network [MNIST_DIR]\n");
+    return asked ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
     kiln_device *dev = NULL;
@@ -25,6 +32,8 @@ int main(int argc, char **argv)
     kiln_program *learn = NULL, *grade = NULL;
     double accuracy = -1;
 
+    if (argc > 2 || (argc > 1 && argv[1][0] == '-'))
+        return usage(!strcmp(argv[1], "--help"));
     const char *dir = argc > 1 ? argv[1] : "mnist";
     TRY(kiln_device_open(&dev, NULL)); /* the best GPU, else the CPU */
     TRY(kiln_mnist_open(&train, dir, KILN_SPLIT_TRAIN));

@@ -30,7 +30,8 @@ static const char help[] =
 
 struct options {
     const char *file, *out, *picture;
-    double column, season, past, future, units, epochs, batch, rate, patience, seed;
+    int column, season, past, future, units, epochs, batch, patience, seed;
+    double rate;
     bool help;
 };
 
@@ -69,7 +70,7 @@ static kiln_status make_series(kiln_array *series)
 static kiln_status open_part(kiln_dataset **out, const struct data *d, const struct options *o, int64_t first,
                              int64_t end)
 {
-    const int64_t past = (int64_t)o->past, future = (int64_t)o->future, season = (int64_t)o->season;
+    const int64_t past = o->past, future = o->future, season = o->season;
     const int64_t context = past > season ? past : season, begin = first > context ? first - context : 0;
     const kiln_array part = {(float *)d->series.data + begin, 0, KILN_F32, KILN_SHAPE(end - begin)};
     const kiln_window windows[] = {{"past", context - past, past},
@@ -82,8 +83,7 @@ static kiln_status open_part(kiln_dataset **out, const struct data *d, const str
 
 static kiln_status open_data(struct data *d, const struct options *o)
 {
-    kiln_status status =
-        o->file ? kiln_series_load(&d->series, o->file, (int)o->column) : make_series(&d->series);
+    kiln_status status = o->file ? kiln_series_load(&d->series, o->file, o->column) : make_series(&d->series);
     if (status)
         return status;
     const int64_t steps = d->series.shape.size[0];
@@ -112,13 +112,13 @@ static void close_data(struct data *d)
 /* past [N, P], last [N, 1] -> [N, F]: what changes from the last step on, as a linear part and a recurrent one see it. */
 static kiln_tensor network(kiln_graph *g, const struct options *o, kiln_tensor past, kiln_tensor last)
 {
-    const int future = (int)o->future;
+    const int future = o->future;
     const kiln_tensor x = kiln_sub(g, past, last);
     kiln_recurrent_states state = {{0}};
 
     kiln_nn_gru(
         g, kiln_unsqueeze(g, x, 2),
-        &(kiln_nn_recurrent_params){.units = (int)o->units, .cell = {.batch_first = true}, .name = "cells"},
+        &(kiln_nn_recurrent_params){.units = o->units, .cell = {.batch_first = true}, .name = "cells"},
         &state);
     const kiln_init quiet = {.kind = KILN_INIT_NORMAL, .scale = 0.01};
     const kiln_tensor line =
@@ -140,9 +140,9 @@ static kiln_status make_net(struct net *n, const struct options *o)
     if (status)
         return status;
     kiln_graph *g = n->graph;
-    n->past = kiln_input(g, "past", KILN_F32, KILN_SHAPE(KILN_BATCH, (int64_t)o->past));
+    n->past = kiln_input(g, "past", KILN_F32, KILN_SHAPE(KILN_BATCH, o->past));
     n->last = kiln_input(g, "last", KILN_F32, KILN_SHAPE(KILN_BATCH, 1));
-    n->future = kiln_input(g, "future", KILN_F32, KILN_SHAPE(KILN_BATCH, (int64_t)o->future));
+    n->future = kiln_input(g, "future", KILN_F32, KILN_SHAPE(KILN_BATCH, o->future));
     n->forecast = network(g, o, n->past, n->last);
     n->loss = kiln_name(g, kiln_absolute_error(g, n->forecast, n->future, KILN_LOSS_MEAN), "loss");
     n->step =
@@ -162,12 +162,12 @@ static kiln_status learn(kiln_device *dev, const struct net *n, kiln_weights *we
     TRY(status = kiln_program_create(&grade, dev, n->graph, weights,
                                      &(kiln_program_params){.run = KILN_RUN(n->loss)}));
     TRY(status = kiln_fit(program, d->part[TRAIN],
-                          &(kiln_fit_params){.epochs = (int64_t)o->epochs,
-                                             .batch = (int64_t)o->batch,
+                          &(kiln_fit_params){.epochs = o->epochs,
+                                             .batch = o->batch,
                                              .validation = d->part[CHECK],
                                              .grade = grade,
                                              .lower = true,
-                                             .patience = (int64_t)o->patience,
+                                             .patience = o->patience,
                                              .best = o->out}));
     status = kiln_weights_load(weights, o->out, &(kiln_load_params){.partial = true});
 out:
@@ -233,7 +233,7 @@ static kiln_status judge(kiln_program *program, const struct net *n, const struc
     free(forecast);
     if (status)
         return status;
-    printf("%lld forecasts of %.0f steps:\n%-14s %12s %12s\n", (long long)kiln_dataset_rows(d->part[TEST]),
+    printf("%lld forecasts of %d steps:\n%-14s %12s %12s\n", (long long)kiln_dataset_rows(d->part[TEST]),
            o->future, "", "mean error", "root square");
     for (int way = 0; way < WAYS; way++)
         printf("%-14s %12.4f %12.4f\n", ways[way], e.absolute[way] / e.count, sqrt(e.square[way] / e.count));
@@ -252,7 +252,7 @@ static const char *title_of(const struct options *o)
 static kiln_status draw(kiln_program *program, const struct net *n, const struct data *d,
                         const struct options *o)
 {
-    const int64_t future = (int64_t)o->future, rows = kiln_dataset_rows(d->part[TEST]);
+    const int64_t future = o->future, rows = kiln_dataset_rows(d->part[TEST]);
     const int64_t most = rows / future < 6 ? rows / future + 1 : 6; /* forecasts that lie apart */
     const size_t count = (size_t)(most * future);
     double *x = malloc(4 * count * sizeof *x), *y[3];
@@ -321,30 +321,35 @@ out:
 
 /* Options ------------------------------------------------------------------------------------------------ */
 
-static bool take_options(struct options *o, int argc, char **argv)
+static bool take_options(struct options *o, int count, char **words)
 {
-    const struct option options[] = {
-        {"--help", .flag = &o->help},
-        {"--out", .text = &o->out},
-        {"--picture", .text = &o->picture},
-        {"--column", .number = &o->column, .least = 1},
-        {"--season", .number = &o->season, .least = 1},
-        {"--past", .number = &o->past, .least = 1},
-        {"--future", .number = &o->future, .least = 1},
-        {"--units", .number = &o->units, .least = 1},
-        {"--epochs", .number = &o->epochs, .least = 1},
-        {"--batch", .number = &o->batch, .least = 1},
-        {"--rate", .number = &o->rate},
-        {"--patience", .number = &o->patience},
-        {"--seed", .number = &o->seed},
-        {NULL},
+    const struct option table[] = {
+        {"--help", OPTION_FLAG, &o->help},
+        {"--out", OPTION_TEXT, &o->out},
+        {"--picture", OPTION_TEXT, &o->picture},
+        {"--column", OPTION_INT, &o->column, .least = 1},
+        {"--season", OPTION_INT, &o->season, .least = 1},
+        {"--past", OPTION_INT, &o->past, .least = 1},
+        {"--future", OPTION_INT, &o->future, .least = 1},
+        {"--units", OPTION_INT, &o->units, .least = 1},
+        {"--epochs", OPTION_INT, &o->epochs, .least = 1},
+        {"--batch", OPTION_INT, &o->batch, .least = 1},
+        {"--rate", OPTION_REAL, &o->rate, .least = 1e-9},
+        {"--patience", OPTION_INT, &o->patience},
+        {"--seed", OPTION_INT, &o->seed},
+        {0},
     };
 
-    if (!read_options("forecast", options, &o->file, argc, argv))
+    if (!read_options("forecast", table, &count, words))
         return false;
+    if (count > 1) {
+        fprintf(stderr, "forecast: it reads one file, and %s is another\n", words[1]);
+        return false;
+    }
+    o->file = count ? words[0] : NULL;
     if (o->future <= o->season)
         return true;
-    fprintf(stderr, "forecast: --future %g is beyond the season of %g steps\n", o->future, o->season);
+    fprintf(stderr, "forecast: --future %d is beyond the season of %d steps\n", o->future, o->season);
     return false;
 }
 
@@ -362,7 +367,7 @@ int main(int argc, char **argv)
                         .patience = 15,
                         .seed = 1};
 
-    if (!take_options(&o, argc, argv))
+    if (!take_options(&o, argc - 1, argv + 1))
         return 2;
     if (o.help) {
         fputs(help, stdout);

@@ -1,67 +1,105 @@
-/* options.h - how the samples of one file read their options: a table of names, and where the values go. */
+/*
+ * options.h - how the samples read their options: a table of names, what each takes, and where it goes.
+ *
+ *     const struct option table[] = {
+ *         {"--out", OPTION_TEXT, &out},                   --out TEXT
+ *         {"--steps", OPTION_INT, &steps, .least = 1},    --steps N, a whole number from 1 on
+ *         {"--resume", OPTION_FLAG, &resume},             --resume
+ *         {0},
+ *     };
+ */
 #ifndef SAMPLES_OPTIONS_H
 #define SAMPLES_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "--name VALUE": a text, or a number that is not below the least; or "--name" alone, a flag. One of the three is not NULL. */
-struct option {
-    const char *name;
-    const char **text;
-    double *number;
-    bool *flag;
-    double least;
+enum option_kind {
+    OPTION_FLAG, /* bool: true if it is there */
+    OPTION_TEXT, /* const char *: a word of argv */
+    OPTION_INT,  /* int */
+    OPTION_LONG, /* int64_t, or uint64_t */
+    OPTION_REAL, /* double */
 };
 
-static const struct option *find_option(const struct option *options, const char *name)
+struct option {
+    const char *name;
+    enum option_kind kind;
+    void *to;     /* keeps its value where the option is not there */
+    double least; /* of numbers; the most is 1e9 */
+};
+
+static const struct option *find_option(const struct option *table, const char *name)
 {
-    for (; options->name; options++)
-        if (!strcmp(options->name, name))
-            return options;
+    for (; table->name; table++)
+        if (!strcmp(table->name, name))
+            return table;
     return NULL;
 }
 
-static bool set_option(const char *program, const struct option *option, const char *value)
+static bool set_number(const struct option *option, const char *value)
 {
     char *end;
+    const double number = strtod(value, &end);
 
-    if (option->text) {
-        *option->text = value;
+    if (end == value || *end || !(number >= option->least && number <= 1e9))
+        return false;
+    if (option->kind != OPTION_REAL && number != (double)(int64_t)number)
+        return false;
+    if (option->kind == OPTION_REAL)
+        *(double *)option->to = number;
+    else if (option->kind == OPTION_LONG)
+        *(int64_t *)option->to = (int64_t)number;
+    else
+        *(int *)option->to = (int)number;
+    return true;
+}
+
+/* Value NULL: there is none. */
+static bool set_option(const char *program, const struct option *option, const char *value)
+{
+    if (!value) {
+        fprintf(stderr, "%s: %s wants a value\n", program, option->name);
+        return false;
+    }
+    if (option->kind == OPTION_TEXT) {
+        *(const char **)option->to = value;
         return true;
     }
-    *option->number = strtod(value, &end);
-    if (*value && !*end && *option->number >= option->least && *option->number <= 1e9)
+    if (set_number(option, value))
         return true;
-    fprintf(stderr, "%s: %s wants a number from %g on, not %s\n", program, option->name, option->least,
-            value);
+    fprintf(stderr, "%s: %s wants a %snumber from %g to 1e9, not %s\n", program, option->name,
+            option->kind == OPTION_REAL ? "" : "whole ", option->least, value);
     return false;
 }
 
-/* Read a command line; the table ends with a name that is NULL. The one word that is no option is a file. False, and a line, where
- * something is wrong. */
-static bool read_options(const char *program, const struct option *options, const char **file, int argc,
-                         char **argv)
+/* Read the words behind a program's name, of which there are *count. Those that are no options come first then, in their order, and
+ * *count says how many they are. False, and a line on stderr, where something is wrong. */
+static bool read_options(const char *program, const struct option *table, int *count, char **words)
 {
-    for (int i = 1; i < argc; i++) {
-        const struct option *option = find_option(options, argv[i]);
+    int others = 0;
 
-        if (strncmp(argv[i], "--", 2)) {
-            *file = argv[i];
+    for (int i = 0; i < *count; i++) {
+        const char *name = strcmp(words[i], "-h") ? words[i] : "--help";
+        const struct option *option = find_option(table, name);
+
+        if (strncmp(name, "--", 2)) {
+            words[others++] = words[i];
         } else if (!option) {
-            fprintf(stderr, "%s: there is no option %s; see %s --help\n", program, argv[i], program);
+            fprintf(stderr, "%s: there is no option %s; see %s --help\n", program, name, program);
             return false;
-        } else if (option->flag) {
-            *option->flag = true;
-        } else if (i + 1 == argc) {
-            fprintf(stderr, "%s: %s wants a value\n", program, option->name);
-            return false;
-        } else if (!set_option(program, option, argv[++i])) {
-            return false;
+        } else if (option->kind == OPTION_FLAG) {
+            *(bool *)option->to = true;
+        } else {
+            i++;
+            if (!set_option(program, option, i < *count ? words[i] : NULL))
+                return false;
         }
     }
+    *count = others;
     return true;
 }
 

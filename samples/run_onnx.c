@@ -6,6 +6,7 @@
 #include <kiln/kiln.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #define TRY(call)              \
     do {                       \
@@ -25,8 +26,9 @@ int main(int argc, char **argv)
     int code = 1;
 
     if (argc != 3) {
-        fprintf(stderr, "usage: run_onnx MODEL.onnx PICTURE.png\n");
-        return 2;
+        const bool asked = argc > 1 && !strcmp(argv[1], "--help");
+        fprintf(asked ? stdout : stderr, "usage: run_onnx MODEL.onnx PICTURE.png\n");
+        return asked ? 0 : 2;
     }
     TRY(kiln_device_open(&dev, NULL));
     TRY(kiln_onnx_load(&net, &weights, argv[1], NULL));

@@ -31,7 +31,8 @@ enum { WIDTH = 64, MOST_LOSSES = 1000 };
 
 struct options {
     const char *file, *cell, *from, *out, *csv, *picture, *start;
-    double units, length, batch, steps, rate, every, seed, write, temperature;
+    int units, length, batch, steps, every, seed, write;
+    double rate, temperature;
     bool ordered, help;
 };
 
@@ -41,7 +42,7 @@ struct options {
 static kiln_tensor network(kiln_graph *g, const struct options *o, int letters, kiln_tensor text,
                            kiln_recurrent_states *states)
 {
-    const kiln_nn_recurrent_params cells = {.units = (int)o->units,
+    const kiln_nn_recurrent_params cells = {.units = o->units,
                                             .cell = {.batch_first = true, .initial = *states},
                                             .name = "cells"};
     kiln_tensor x =
@@ -59,7 +60,7 @@ static kiln_tensor network(kiln_graph *g, const struct options *o, int letters, 
 
 static kiln_tensor state_input(kiln_graph *g, const char *name, const struct options *o)
 {
-    return kiln_input(g, name, KILN_F32, KILN_SHAPE(1, 1, (int64_t)o->units));
+    return kiln_input(g, name, KILN_F32, KILN_SHAPE(1, 1, o->units));
 }
 
 /* A step: draws and scores of the next character, states -> that character; what the step after it gets. */
@@ -101,8 +102,7 @@ static kiln_tensor writer(kiln_graph *g, const kiln_graph *step, const struct op
     const kiln_tensor last = kiln_squeeze(g, kiln_slice(g, scores, 1, -1, KILN_END, 1), 1);
     kiln_tensor out[8];
 
-    kiln_scan(g, step,
-              &(kiln_scan_params){.carry = {draws, last, states.h, states.c}, .length = (int64_t)o->write},
+    kiln_scan(g, step, &(kiln_scan_params){.carry = {draws, last, states.h, states.c}, .length = o->write},
               out);
     return out[0];
 }
@@ -115,8 +115,8 @@ static kiln_status write_text(kiln_device *dev, kiln_weights *weights, const kil
     const char *begin = o->start                                 ? o->start
                         : kiln_vocabulary_find(known, "\n") >= 0 ? "\n"
                                                                  : kiln_vocabulary_token(known, 0);
-    const int64_t most = (int64_t)o->write;
-    int32_t *ids = malloc((size_t)most * sizeof *ids), seed[] = {(int32_t)o->seed, 0};
+    const int64_t most = o->write;
+    int32_t *ids = malloc((size_t)most * sizeof *ids), seed[] = {o->seed, 0};
     kiln_graph *g = NULL, *step = step_of(o, count);
     kiln_program *program = NULL;
     kiln_array start = {0};
@@ -200,7 +200,7 @@ static kiln_status open_windows(kiln_dataset **out, const kiln_array *ids, int64
 
 static kiln_status open_data(struct data *d, const struct options *o)
 {
-    const int64_t length = (int64_t)o->length;
+    const int64_t length = o->length;
     kiln_texts *texts = NULL;
     kiln_array ids = {0};
     kiln_status status =
@@ -256,9 +256,9 @@ static kiln_status keep(struct record *r, double step, double loss, double valid
 
 static kiln_status next_batch(kiln_dataset *data, const struct options *o, kiln_batch *batch)
 {
-    kiln_status status = kiln_dataset_next(data, (int64_t)o->batch, batch);
+    kiln_status status = kiln_dataset_next(data, o->batch, batch);
     if (!status && batch->rows == 0) /* an epoch has ended: on with the next */
-        status = kiln_dataset_next(data, (int64_t)o->batch, batch);
+        status = kiln_dataset_next(data, o->batch, batch);
     return status;
 }
 
@@ -277,17 +277,17 @@ static kiln_status learn(kiln_device *dev, kiln_weights *weights, kiln_graph *g,
         (status =
              kiln_program_create(&grade, dev, g, weights, &(kiln_program_params){.run = KILN_RUN(loss)})))
         goto out;
-    for (int64_t i = 1; i <= (int64_t)o->steps && !status; i++) {
+    for (int i = 1; i <= o->steps && !status; i++) {
         if ((status = next_batch(d->train, o, &batch)) ||
             (status = kiln_program_write(program, text, &batch.column[0])) ||
             (status = kiln_program_write(program, next, &batch.column[1])) ||
             (status = kiln_program_run(program)))
             break;
-        if (i % (int64_t)o->every && i != (int64_t)o->steps)
+        if (i % o->every && i != o->steps)
             continue;
         if (!(status = kiln_program_read(program, loss, &(kiln_array){.data = &now, .bytes = sizeof now})) &&
             !(status = kiln_evaluate(grade, d->check, loss, &validation)))
-            status = keep(r, (double)i, (double)now, validation);
+            status = keep(r, i, (double)now, validation);
     }
 out:
     kiln_program_destroy(&grade);
@@ -310,7 +310,7 @@ static kiln_status run(const struct options *o)
     TRY(status = open_data(&d, o));
     TRY(status = kiln_graph_create(&g, NULL));
     const int letters = kiln_vocabulary_size(kiln_tokenizer_vocabulary(d.letters));
-    const kiln_shape shape = KILN_SHAPE(KILN_BATCH, (int64_t)o->length);
+    const kiln_shape shape = KILN_SHAPE(KILN_BATCH, o->length);
     const kiln_tensor text = kiln_input(g, "text", KILN_I32, shape),
                       next = kiln_input(g, "next", KILN_I32, shape);
     const kiln_tensor scores = network(g, o, letters, text, &states);
@@ -322,7 +322,7 @@ static kiln_status run(const struct options *o)
         TRY(status = kiln_weights_load(weights, o->from, &(kiln_load_params){.partial = true}));
     if (o->csv)
         TRY(status = kiln_csv_open(&r.csv, o->csv, names, 3, NULL));
-    printf("%s of %.0f units, %d characters, %lld windows\n", o->cell, o->units, letters,
+    printf("%s of %d units, %d characters, %lld windows\n", o->cell, o->units, letters,
            (long long)kiln_dataset_rows(d.train));
     TRY(status = learn(dev, weights, g, (const kiln_tensor[]){text, next, loss, step}, &d, o, &r));
     TRY(status = kiln_weights_save(weights, o->out));
@@ -333,7 +333,7 @@ static kiln_status run(const struct options *o)
                                       {"validation", r.step, r.validation, r.count, false}},
                 2,
                 &(kiln_curves_params){.title = o->cell, .x_label = "step", .y_label = "nats a character"}));
-    if (o->write >= 1)
+    if (o->write > 0)
         TRY(status = write_text(dev, weights, d.letters, o));
 out:
     kiln_csv_close(&r.csv);
@@ -346,31 +346,36 @@ out:
 
 /* Options ------------------------------------------------------------------------------------------------ */
 
-static bool take_options(struct options *o, int argc, char **argv)
+static bool take_options(struct options *o, int count, char **words)
 {
-    const struct option options[] = {
-        {"--help", .flag = &o->help},
-        {"--cell", .text = &o->cell},
-        {"--from", .text = &o->from},
-        {"--out", .text = &o->out},
-        {"--csv", .text = &o->csv},
-        {"--picture", .text = &o->picture},
-        {"--start", .text = &o->start},
-        {"--units", .number = &o->units, .least = 1},
-        {"--length", .number = &o->length, .least = 1},
-        {"--batch", .number = &o->batch, .least = 1},
-        {"--steps", .number = &o->steps},
-        {"--rate", .number = &o->rate},
-        {"--every", .number = &o->every, .least = 1},
-        {"--seed", .number = &o->seed},
-        {"--write", .number = &o->write},
-        {"--temperature", .number = &o->temperature},
-        {"--ordered", .flag = &o->ordered},
-        {NULL},
+    const struct option table[] = {
+        {"--help", OPTION_FLAG, &o->help},
+        {"--cell", OPTION_TEXT, &o->cell},
+        {"--from", OPTION_TEXT, &o->from},
+        {"--out", OPTION_TEXT, &o->out},
+        {"--csv", OPTION_TEXT, &o->csv},
+        {"--picture", OPTION_TEXT, &o->picture},
+        {"--start", OPTION_TEXT, &o->start},
+        {"--units", OPTION_INT, &o->units, .least = 1},
+        {"--length", OPTION_INT, &o->length, .least = 1},
+        {"--batch", OPTION_INT, &o->batch, .least = 1},
+        {"--steps", OPTION_INT, &o->steps},
+        {"--rate", OPTION_REAL, &o->rate, .least = 1e-9},
+        {"--every", OPTION_INT, &o->every, .least = 1},
+        {"--seed", OPTION_INT, &o->seed},
+        {"--write", OPTION_INT, &o->write},
+        {"--temperature", OPTION_REAL, &o->temperature},
+        {"--ordered", OPTION_FLAG, &o->ordered},
+        {0},
     };
 
-    if (!read_options("textgen", options, &o->file, argc, argv))
+    if (!read_options("textgen", table, &count, words))
         return false;
+    if (count > 1) {
+        fprintf(stderr, "textgen: it learns from one file, and %s is another\n", words[1]);
+        return false;
+    }
+    o->file = count ? words[0] : NULL;
     if (!strcmp(o->cell, "rnn") || !strcmp(o->cell, "lstm") || !strcmp(o->cell, "gru"))
         return true;
     fprintf(stderr, "textgen: --cell is rnn, lstm or gru, not %s\n", o->cell);
@@ -391,7 +396,7 @@ int main(int argc, char **argv)
                         .write = 300,
                         .temperature = 0.7};
 
-    if (!take_options(&o, argc, argv))
+    if (!take_options(&o, argc - 1, argv + 1))
         return 2;
     if (o.help) {
         fputs(help, stdout);

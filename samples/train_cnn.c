@@ -6,7 +6,7 @@
 #include <kiln/kiln.h>
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 128 };
 
@@ -48,7 +48,8 @@ static kiln_status open_data(kiln_dataset **train, kiln_dataset **test, const ch
 
 int main(int argc, char **argv)
 {
-    const int epochs = argc > 1 ? atoi(argv[1]) : 2;
+    char rest; /* of an argument */
+    int epochs = 2;
     kiln_device *dev = NULL;
     kiln_dataset *train = NULL, *test = NULL;
     kiln_graph *net = NULL;
@@ -59,6 +60,11 @@ int main(int argc, char **argv)
     double accuracy = -1;
     int steps = 0;
 
+    if (argc > 3 || (argc > 1 && sscanf(argv[1], "%d%c", &epochs, &rest) != 1) || epochs < 1) {
+        const bool asked = !strcmp(argv[1], "--help");
+        fprintf(asked ? stdout : stderr, "usage: train_cnn [EPOCHS [MNIST_DIR]]\n");
+        return asked ? 0 : 2;
+    }
     TRY(kiln_device_open(&dev, NULL));
     TRY(open_data(&train, &test, argc > 2 ? argv[2] : NULL));
     TRY(kiln_dataset_set_params(train, &(kiln_dataset_params){.shuffle = true, .seed = 1}));

@@ -9,8 +9,9 @@
 #include "detect.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "../options.h"
 
 static const char help[] =
     "usage: detect train [OPTION...]\n"
@@ -64,33 +65,6 @@ static const struct command commands[] = {
 
 /* Options ------------------------------------------------------------------------------------------------- */
 
-enum kind { TEXT, COUNT_OF, REAL, SIZE, FLAG };
-
-static const struct option {
-    const char *name;
-    enum kind kind;
-    size_t at; /* in struct options */
-} table[] = {
-    {"--model", TEXT, offsetof(struct options, model)},
-    {"--data", TEXT, offsetof(struct options, data)},
-    {"--split", TEXT, offsetof(struct options, split)},
-    {"--batch", COUNT_OF, offsetof(struct options, batch)},
-    {"--network", TEXT, offsetof(struct options, network)},
-    {"--size", SIZE, offsetof(struct options, size)},
-    {"--epochs", COUNT_OF, offsetof(struct options, epochs)},
-    {"--train", TEXT, offsetof(struct options, train)},
-    {"--flip-y", FLAG, offsetof(struct options, flip_y)},
-    {"--stop", COUNT_OF, offsetof(struct options, stop)},
-    {"--rows", COUNT_OF, offsetof(struct options, rows)},
-    {"--rate", REAL, offsetof(struct options, rate)},
-    {"--resume", FLAG, offsetof(struct options, resume)},
-    {"--score", REAL, offsetof(struct options, score)},
-    {"--out", TEXT, offsetof(struct options, out)},
-    {"--kind", TEXT, offsetof(struct options, kind)},
-    {"--names", TEXT, offsetof(struct options, names)},
-    {"--json", TEXT, offsetof(struct options, json)},
-};
-
 static bool read_size(const char *text, int size[2])
 {
     char end;
@@ -98,72 +72,41 @@ static bool read_size(const char *text, int size[2])
            size[0] <= 4096 && size[1] <= 4096 && size[0] % 32 == 0 && size[1] % 32 == 0;
 }
 
-static bool read_real(const char *text, double *value)
+/* Read a command line: o->paths[0] is the command then, pictures and folders follow it. False, and a line, for what is wrong. */
+static bool take_options(struct options *o, bool *asks, int argc, char **argv)
 {
-    char *end;
-    *value = strtod(text, &end);
-    return end != text && !*end && *value > 0 && *value < 1e6;
-}
+    const char *size = NULL;
+    const struct option table[] = {
+        {"--help", OPTION_FLAG, asks},
+        {"--model", OPTION_TEXT, &o->model},
+        {"--data", OPTION_TEXT, &o->data},
+        {"--split", OPTION_TEXT, &o->split},
+        {"--batch", OPTION_INT, &o->batch, .least = 1},
+        {"--network", OPTION_TEXT, &o->network},
+        {"--size", OPTION_TEXT, &size},
+        {"--epochs", OPTION_INT, &o->epochs, .least = 1},
+        {"--train", OPTION_TEXT, &o->train},
+        {"--flip-y", OPTION_FLAG, &o->flip_y},
+        {"--stop", OPTION_INT, &o->stop, .least = 1},
+        {"--rows", OPTION_INT, &o->rows, .least = 1},
+        {"--rate", OPTION_REAL, &o->rate, .least = 1e-9},
+        {"--resume", OPTION_FLAG, &o->resume},
+        {"--score", OPTION_REAL, &o->score},
+        {"--out", OPTION_TEXT, &o->out},
+        {"--kind", OPTION_TEXT, &o->kind},
+        {"--names", OPTION_TEXT, &o->names},
+        {"--json", OPTION_TEXT, &o->json},
+        {0},
+    };
 
-static bool read_count(const char *text, int *count)
-{
-    char *end;
-    const long value = strtol(text, &end, 10);
-    *count = (int)value;
-    return end != text && !*end && value > 0 && value <= 100000000;
-}
-
-static bool read_value(enum kind kind, char *text, void *to)
-{
-    switch (kind) {
-    case TEXT:
-        *(const char **)to = text;
+    o->paths = argv + 1;
+    o->path_count = argc - 1;
+    if (!read_options("detect", table, &o->path_count, o->paths))
+        return false;
+    if (!size || read_size(size, o->size))
         return true;
-    case COUNT_OF:
-        return read_count(text, to);
-    case REAL:
-        return read_real(text, to);
-    case SIZE:
-        return read_size(text, to);
-    case FLAG:
-        break;
-    }
+    fprintf(stderr, "detect: --size wants WxH, multiples of 32 up to 4096, not %s\n", size);
     return false;
-}
-
-/* The option of that name. */
-static const struct option *option_of(const char *name)
-{
-    for (int i = 0; i < COUNT(table); i++)
-        if (!strcmp(table[i].name, name))
-            return &table[i];
-    return NULL;
-}
-
-/* Read what follows the command; what is no option is moved to the front of argv. False, and a line, for what is wrong. */
-static bool read_options(struct options *o, int argc, char **argv)
-{
-    o->paths = argv;
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2)) {
-            argv[o->path_count++] = argv[i];
-            continue;
-        }
-        const struct option *option = option_of(argv[i]);
-        if (!option) {
-            fprintf(stderr, "detect: no option %s; detect --help lists them\n", argv[i]);
-            return false;
-        }
-        void *to = (char *)o + option->at;
-        if (option->kind == FLAG) {
-            *(bool *)to = true;
-        } else if (++i >= argc || !read_value(option->kind, argv[i], to)) {
-            fprintf(stderr, "detect: %s cannot be %s\n", option->name,
-                    i < argc ? argv[i] : "without a value");
-            return false;
-        }
-    }
-    return true;
 }
 
 static const struct command *command_of(const char *name)
@@ -171,7 +114,7 @@ static const struct command *command_of(const char *name)
     for (int i = 0; i < COUNT(commands); i++)
         if (!strcmp(commands[i].name, name))
             return &commands[i];
-    fprintf(stderr, "detect: no command \"%s\"; detect --help lists them\n", name);
+    fprintf(stderr, "detect: there is no command %s; see detect --help\n", name);
     return NULL;
 }
 
@@ -187,17 +130,19 @@ int main(int argc, char **argv)
                               .rate = 2e-3,
                               .score = 0.4};
     kiln_device *dev = NULL;
-    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        fputs(help, stdout);
-        return 0;
-    }
-    if (argc < 2) {
-        fputs(help, stderr);
+    bool asks = false;
+
+    if (!take_options(&options, &asks, argc, argv))
         return 2;
+    if (asks || !options.path_count) {
+        fputs(help, asks ? stdout : stderr);
+        return asks ? 0 : 2;
     }
-    const struct command *command = command_of(argv[1]);
-    if (!command || !read_options(&options, argc - 2, argv + 2))
+    const struct command *command = command_of(options.paths[0]);
+    if (!command)
         return 2;
+    options.paths++;
+    options.path_count--;
     if ((command->run == command_run) != (options.path_count > 0)) {
         fprintf(stderr, "detect: %s takes %s\n", command->name,
                 options.path_count ? "no pictures" : "pictures or folders of them");

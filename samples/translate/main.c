@@ -2,8 +2,9 @@
 #include "translate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "../options.h"
 
 static const char help[] =
     "usage: translate train [--data dates|FILE.tsv|DIR] [options]     learn, and say how good it is\n"
@@ -29,112 +30,62 @@ static const char help[] =
 struct options {
     struct training training;
     const char *model, *file, *picture, *target;
-    const char *word[256]; /* what is no option */
-    int words;
+    const char *command; /* NULL: none */
+    char **words;        /* behind it: what is no option */
+    int count;
     bool help;
 };
 
-enum kind { TEXT, WHOLE, LONG, REAL, FLAG, SEED };
-
-struct option {
-    const char *name;
-    enum kind kind;
-    void *at;
-};
-
-enum { OPTIONS = 40 };
-
-static int list_options(struct options *o, struct option list[OPTIONS])
+/* Read a command line; false, and a line, where something is wrong. */
+static bool take_options(struct options *o, int argc, char **argv)
 {
     struct training *t = &o->training;
     struct config *c = &t->config;
-    const struct option all[] = {
-        {"--help", FLAG, &o->help},
-        {"--model", TEXT, &o->model},
-        {"--data", TEXT, &t->source.data},
-        {"--from", TEXT, &t->source.from},
-        {"--to", TEXT, &t->source.to},
-        {"--rows", LONG, &t->source.rows},
-        {"--characters", FLAG, &t->source.characters},
-        {"--words", FLAG, &t->source.words},
-        {"--pairs", LONG, &t->source.pairs},
-        {"--lower", FLAG, &t->source.lower},
-        {"--minimum", LONG, &t->source.minimum},
-        {"--out", TEXT, &t->dir},
-        {"--width", WHOLE, &c->width},
-        {"--layers", WHOLE, &c->layers},
-        {"--heads", WHOLE, &c->heads},
-        {"--hidden", WHOLE, &c->hidden},
-        {"--dropout", REAL, &c->dropout},
-        {"--longest", WHOLE, &c->longest},
-        {"--steps", LONG, &t->steps},
-        {"--batch", WHOLE, &t->rows},
-        {"--rate", REAL, &t->rate},
-        {"--warm", REAL, &t->warm},
-        {"--smoothing", REAL, &t->smoothing},
-        {"--every", LONG, &t->every},
-        {"--minutes", REAL, &t->minutes},
-        {"--seed", SEED, &t->seed},
-        {"--record", FLAG, &t->record},
-        {"--beams", WHOLE, &t->choice.beams},
-        {"--penalty", REAL, &t->choice.penalty},
-        {"--temperature", REAL, &t->choice.temperature},
-        {"--top-k", WHOLE, &t->choice.top_k},
-        {"--top-p", REAL, &t->choice.top_p},
-        {"--file", TEXT, &o->file},
-        {"--picture", TEXT, &o->picture},
-        {"--target", TEXT, &o->target},
+    const struct option table[] = {
+        {"--help", OPTION_FLAG, &o->help},
+        {"--model", OPTION_TEXT, &o->model},
+        {"--data", OPTION_TEXT, &t->source.data},
+        {"--from", OPTION_TEXT, &t->source.from},
+        {"--to", OPTION_TEXT, &t->source.to},
+        {"--rows", OPTION_LONG, &t->source.rows},
+        {"--characters", OPTION_FLAG, &t->source.characters},
+        {"--words", OPTION_FLAG, &t->source.words},
+        {"--pairs", OPTION_LONG, &t->source.pairs},
+        {"--lower", OPTION_FLAG, &t->source.lower},
+        {"--minimum", OPTION_LONG, &t->source.minimum},
+        {"--out", OPTION_TEXT, &t->dir},
+        {"--width", OPTION_INT, &c->width, .least = 1},
+        {"--layers", OPTION_INT, &c->layers, .least = 1},
+        {"--heads", OPTION_INT, &c->heads, .least = 1},
+        {"--hidden", OPTION_INT, &c->hidden, .least = 1},
+        {"--dropout", OPTION_REAL, &c->dropout},
+        {"--longest", OPTION_INT, &c->longest, .least = 1},
+        {"--steps", OPTION_LONG, &t->steps},
+        {"--batch", OPTION_INT, &t->rows, .least = 1},
+        {"--rate", OPTION_REAL, &t->rate, .least = 1e-9},
+        {"--warm", OPTION_REAL, &t->warm},
+        {"--smoothing", OPTION_REAL, &t->smoothing},
+        {"--every", OPTION_LONG, &t->every, .least = 1},
+        {"--minutes", OPTION_REAL, &t->minutes},
+        {"--seed", OPTION_LONG, &t->seed},
+        {"--record", OPTION_FLAG, &t->record},
+        {"--beams", OPTION_INT, &t->choice.beams},
+        {"--penalty", OPTION_REAL, &t->choice.penalty},
+        {"--temperature", OPTION_REAL, &t->choice.temperature},
+        {"--top-k", OPTION_INT, &t->choice.top_k},
+        {"--top-p", OPTION_REAL, &t->choice.top_p},
+        {"--file", OPTION_TEXT, &o->file},
+        {"--picture", OPTION_TEXT, &o->picture},
+        {"--target", OPTION_TEXT, &o->target},
+        {0},
     };
-    memcpy(list, all, sizeof all);
-    return (int)(sizeof all / sizeof *all);
-}
+    int count = argc - 1;
 
-static bool set_option(const struct option *option, const char *value)
-{
-    char *end = NULL;
-    const double number = strtod(value, &end);
-    if (option->kind == TEXT)
-        *(const char **)option->at = value;
-    else if (!*value || *end || number < 0 || number > 1e9 ||
-             (option->kind != REAL && number != (double)(long)number))
+    if (!read_options("translate", table, &count, argv + 1))
         return false;
-    else if (option->kind == WHOLE)
-        *(int *)option->at = (int)number;
-    else if (option->kind == LONG)
-        *(int64_t *)option->at = (int64_t)number;
-    else if (option->kind == SEED)
-        *(uint64_t *)option->at = (uint64_t)number;
-    else
-        *(double *)option->at = number;
-    return true;
-}
-
-/* Options and words behind the command; false, and a line, where one is wrong. */
-static bool read_options(struct options *o, int argc, char **argv)
-{
-    struct option list[OPTIONS];
-    const int count = list_options(o, list);
-    for (int i = 2; i < argc; i++) {
-        int k = 0;
-        if (strncmp(argv[i], "--", 2)) {
-            if (o->words < 256)
-                o->word[o->words++] = argv[i];
-            continue;
-        }
-        while (k < count && strcmp(list[k].name, argv[i]))
-            k++;
-        if (k == count) {
-            fprintf(stderr, "translate: there is no option %s; see translate --help\n", argv[i]);
-            return false;
-        }
-        if (list[k].kind == FLAG) {
-            *(bool *)list[k].at = true;
-        } else if (++i == argc || !set_option(&list[k], argv[i])) {
-            fprintf(stderr, "translate: %s wants a %s\n", list[k].name,
-                    list[k].kind == TEXT ? "text" : "number");
-            return false;
-        }
-    }
+    o->command = count ? argv[1] : NULL;
+    o->words = argv + 2;
+    o->count = count - 1;
     return true;
 }
 
@@ -147,13 +98,19 @@ static bool complete(struct options *o)
         return false;
     t->source.characters =
         t->source.characters || (!strcmp(t->source.data, "dates") && !t->source.words && !t->source.pairs);
-    if (fits(c) && t->rows >= 1 && (t->steps >= 1 || t->minutes > 0) && t->every >= 1 && c->dropout < 1 &&
-        t->smoothing < 1 && t->choice.beams <= 64)
+    if (!fits(c))
+        fprintf(stderr,
+                "translate: wanted an even width that %d heads divide, and 1 to 6 layers, not %d and %d\n",
+                c->heads, c->width, c->layers);
+    else if (t->steps < 1 && t->minutes <= 0)
+        fprintf(stderr, "translate: --steps 0 wants --minutes M\n");
+    else if (c->dropout >= 1 || t->smoothing >= 1)
+        fprintf(stderr, "translate: wanted --dropout and --smoothing below 1, not %g and %g\n", c->dropout,
+                t->smoothing);
+    else if (t->choice.beams > 64)
+        fprintf(stderr, "translate: wanted at most 64 --beams, not %d\n", t->choice.beams);
+    else
         return true;
-    fprintf(
-        stderr,
-        "translate: wanted an even width that is a multiple of the heads, 1 to 6 layers, at most 64 beams, "
-        "rows and steps of at least 1, dropout and smoothing below 1\n");
     return false;
 }
 
@@ -163,24 +120,26 @@ static int fail(const char *wanted)
     return 2;
 }
 
-static int run_command(const char *command, struct options *o)
+static int run_command(struct options *o)
 {
+    const char *command = o->command;
     const struct training *t = &o->training;
     if (!strcmp(command, "train"))
-        return o->words ? fail("train takes options alone") : train(t) != KILN_OK;
+        return o->count ? fail("train takes options alone") : train(t) != KILN_OK;
     if (!strcmp(command, "run"))
-        return o->words < 1 ? fail("run wants a model's folder")
-                            : run(o->word[0], o->word + 1, o->words - 1, o->file, &t->choice) != KILN_OK;
+        return o->count < 1 ? fail("run wants a model's folder")
+                            : run(o->words[0], (const char *const *)o->words + 1, o->count - 1, o->file,
+                                  &t->choice) != KILN_OK;
     if (!strcmp(command, "test"))
-        return o->words != 1 ? fail("test wants a model's folder")
-                             : test(o->word[0], &t->source, &t->choice) != KILN_OK;
+        return o->count != 1 ? fail("test wants a model's folder")
+                             : test(o->words[0], &t->source, &t->choice) != KILN_OK;
     if (!strcmp(command, "map"))
-        return o->words != 2 || !o->picture
+        return o->count != 2 || !o->picture
                    ? fail("map wants a model's folder, a text and --picture")
-                   : draw_map(o->word[0], o->word[1], o->target, o->picture) != KILN_OK;
+                   : draw_map(o->words[0], o->words[1], o->target, o->picture) != KILN_OK;
     if (!strcmp(command, "export"))
-        return o->words != 2 ? fail("export wants a model's folder and a file")
-                             : save_onnx(o->word[0], o->word[1], &t->choice) != KILN_OK;
+        return o->count != 2 ? fail("export wants a model's folder and a file")
+                             : save_onnx(o->words[0], o->words[1], &t->choice) != KILN_OK;
     return fail("the commands are train, run, test, map and export");
 }
 
@@ -201,15 +160,13 @@ int main(int argc, char **argv)
              .seed = 1,
              .choice = {.penalty = 0.6}},
     };
-    if (argc > 1 && !strcmp(argv[1], "--help"))
-        o.help = true;
-    else if (argc < 2)
-        return fail("a command is missing");
-    else if (!read_options(&o, argc, argv))
+    if (!take_options(&o, argc, argv))
         return 2;
     if (o.help) {
         fputs(help, stdout);
         return 0;
     }
-    return complete(&o) ? run_command(argv[1], &o) : 2;
+    if (!o.command)
+        return fail("a command is missing");
+    return complete(&o) ? run_command(&o) : 2;
 }

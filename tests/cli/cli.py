@@ -652,6 +652,17 @@ def test_samples(folder):
     assert (folder / "train_cnn.safetensors").stat().st_size > 0
 
 
+def test_samples_say_how_they_are_called(folder):
+    if not SAMPLES:
+        return
+    for name, wrong in (("first_network", ["a", "b"]), ("first_network", ["--fast"]), ("train_cnn", ["few"]), ("train_cnn", ["0"]),
+                        ("run_onnx", []), ("finetune", ["a.onnx"]), ("finetune", ["a.onnx", "dir", "few"])):
+        expect_failure(subprocess.run([SAMPLES / name, *wrong], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True, timeout=240), 2, f"usage: {name}")
+        asked = subprocess.run([SAMPLES / name, "--help"], cwd=folder, stdout=subprocess.PIPE, text=True, timeout=240)
+        assert asked.returncode == 0 and asked.stdout.startswith(f"usage: {name}"), asked
+
+
 def test_samples_of_onnx(folder):
     if not SAMPLES:
         return

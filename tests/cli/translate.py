@@ -132,7 +132,7 @@ def test_english_and_french(folder):
 
 def test_wrong_calls(folder):
     for call, code, text in ((["--width", "3"], 2, "even width"), (["--modle", "gru"], 2, "--modle"), (["--model", "cnn"], 2, "cnn"),
-                             (["--steps", "few"], 2, "--steps wants a number"), (["--data", "none.tsv"], 1, "none.tsv"),
+                             (["--steps", "few"], 2, "--steps wants a whole number"), (["--data", "none.tsv"], 1, "none.tsv"),
                              (["--data", str(folder)], 1, "train.en")):
         done = translate("train", *call, folder=folder, code=code)
         assert text in done.stderr, (call, done.stderr)

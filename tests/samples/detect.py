@@ -171,9 +171,11 @@ def test_ultraface_finds_a_face(folder, device):
 # What is wrong ------------------------------------------------------------------------------------------------------
 
 def test_says_what_is_wrong(folder):
-    assert "usage: detect train" in run(folder, "--help")
+    for asking in ("--help",), ("-h",), ("train", "--help"):
+        assert "usage: detect train" in run(folder, *asking)
     for arguments, text in (((), "usage"), (("nothing",), "nothing"), (("train", "--size", "100x100"), "--size"),
-                            (("train", "--colour"), "--colour"), (("train", "--epochs"), "--epochs"),
+                            (("train", "--colour"), "--colour"), (("train", "--epochs"), "--epochs wants a value"),
+                            (("train", "--batch", 1.5), "--batch wants a whole number from 1 to 1e9, not 1.5"),
                             (("run",), "pictures"), (("eval", "x.png"), "pictures")):
         error = run(folder, *arguments, code=2)
         assert text in error, (arguments, error)

@@ -45,7 +45,8 @@ def test_says_what_is_wrong(folder):
     (folder / "short.csv").write_text("1\n2\n3\n")
     for arguments, code, reason in (
             (["--future", 30], 2, "beyond the season"), (["--layers", 2], 2, "no option --layers"),
-            (["--past"], 2, "wants a value"), (["--past", 0], 2, "--past wants a number from 1"),
+            (["--past"], 2, "wants a value"), (["--past", 0], 2, "--past wants a whole number from 1 to 1e9, not 0"),
+            (["--rate", 0], 2, "--rate wants a number from 1e-09"), (["a.csv", "b.csv"], 2, "b.csv is another"),
             (["none.csv"], 1, "none.csv"), (["short.csv", "--column", 1], 1, "windows: ")):
         err = run(folder, *arguments, code=code)
         assert reason in err and err.count("\n") == 1, err

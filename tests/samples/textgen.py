@@ -47,7 +47,8 @@ def test_says_what_is_wrong(folder):
     assert run(folder, "--help").startswith("usage: textgen")
     for arguments, code, reason in (
             (["--cell", "cnn"], 2, "--cell is rnn, lstm or gru"), (["--layers", 2], 2, "no option --layers"),
-            (["--steps"], 2, "wants a value"), (["--steps", "x"], 2, "--steps wants a number"),
+            (["--steps"], 2, "wants a value"), (["--steps", "x"], 2, "--steps wants a whole number"),
+            (["--units", 2.5], 2, "from 1 to 1e9, not 2.5"), (["a.txt", "b.txt"], 2, "b.txt is another"),
             (["none.txt"], 1, "none.txt")):
         err = run(folder, *arguments, code=code)
         assert reason in err and err.count("\n") == 1, err
