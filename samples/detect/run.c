@@ -47,7 +47,8 @@ static bool add_folder(struct pictures *p, const char *folder, DIR *dir)
         if ((ends_with(e->d_name, ".png") || ends_with(e->d_name, ".jpg") || ends_with(e->d_name, ".jpeg")) &&
             !ends_with(e->d_name, ".found.png"))
             fine = add(p, folder, e->d_name);
-    qsort(p->path + first, (size_t)(p->count - first), sizeof *p->path, by_name);
+    if (p->count > first)
+        qsort(p->path + first, (size_t)(p->count - first), sizeof *p->path, by_name);
     return fine;
 }
 
