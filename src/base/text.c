@@ -84,7 +84,7 @@ bool kiln_text_has_word(const char *words, const char *word)
 {
     const size_t length = strlen(word);
 
-    for (const char *at = words; length && (at = strstr(at, word)); at += length)
+    for (const char *at = words; at && length && (at = strstr(at, word)); at += length)
         if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
             return true;
     return false;

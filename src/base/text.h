@@ -29,7 +29,7 @@ void kiln_text_finish(struct kiln_text *t);
 /** Whether the whole text fits the pattern, in which * is any run of characters and ? any one. */
 bool kiln_text_match(const char *pattern, const char *text);
 
-/** Whether a text of words, between spaces, has this one; it has no empty one. */
+/** Whether a text of words, between spaces, has this one; it has no empty one, and NULL has none. */
 bool kiln_text_has_word(const char *words, const char *word);
 
 #endif

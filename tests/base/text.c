@@ -92,4 +92,5 @@ Test(text, words_are_found_whole)
     cr_expect_not(kiln_text_has_word("sizes resize", "size"));
     cr_expect_not(kiln_text_has_word("size", ""));
     cr_expect_not(kiln_text_has_word("", "size"));
+    cr_expect_not(kiln_text_has_word(NULL, "size"));
 }

@@ -176,6 +176,12 @@ static void unknown_attribute(struct model *m)
     m->attributes[0] = &m->attribute;
     m->node[0].n_attribute = 1, m->node[0].attribute = m->attributes;
 }
+/* Of an operator that has none at all. */
+static void attribute_of_none(struct model *m)
+{
+    unknown_attribute(m);
+    m->node[0].op_type = (char *)"MatMul";
+}
 /* A type whose low 32 bits alone are one of ONNX's. */
 static void wide_type(struct model *m, const char *operator, const char * name, int type)
 {
@@ -321,6 +327,7 @@ static const struct damage {
     {unknown_operator, KILN_ERROR_UNSUPPORTED, "Conjure \"sum\": no such operator at opset 17"},
     {unknown_domain, KILN_ERROR_UNSUPPORTED, "domain com.example"},
     {unknown_attribute, KILN_ERROR_UNSUPPORTED, "attribute tilt is not supported"},
+    {attribute_of_none, KILN_ERROR_UNSUPPORTED, "MatMul \"sum\": attribute tilt is not supported"},
     {wide_cast, KILN_ERROR_UNSUPPORTED, "Cast \"sum\": a cast to ONNX type 4294967297 is not supported"},
     {wide_text, KILN_ERROR_UNSUPPORTED, "Cast \"sum\": a cast to ONNX type 4294967304 is not supported"},
     {wide_draw, KILN_ERROR_UNSUPPORTED, "RandomNormalLike \"sum\": a type that is not supported"},
