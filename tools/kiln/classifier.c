@@ -62,10 +62,19 @@ kiln_shape classifier_picture(const struct classifier *c)
     return kiln_shape_of(3, &all.size[1]);
 }
 
-static bool is_softmax(const kiln_graph *g, kiln_tensor t)
+/* The softmax, or logarithm of one, that makes t; NULL where it is none's. */
+static const kiln_node *softmax_of(const kiln_graph *g, kiln_tensor t)
 {
     const kiln_node *n = kiln_node_of(g, t);
-    return n && (!strcmp(n->op->name, "softmax") || !strcmp(n->op->name, "log_softmax"));
+    return n && (!strcmp(n->op->name, "softmax") || !strcmp(n->op->name, "log_softmax")) ? n : NULL;
+}
+
+/* Scores of a new head as the file's own output has them. */
+static kiln_tensor as_output(kiln_graph *g, const kiln_op *softmax, kiln_tensor scores)
+{
+    if (!softmax)
+        return scores;
+    return strcmp(softmax->name, "softmax") ? kiln_log_softmax(g, scores, 1) : kiln_softmax(g, scores, 1);
 }
 
 /* "head", or "head2" and so on where the model has such a layer already: it learned in this way before. */
@@ -101,12 +110,13 @@ static struct answer call_model(kiln_graph *g, const kiln_graph *model, kiln_ten
 {
     kiln_tensor out[MOST_OUTPUTS] = {KILN_NONE};
     kiln_call(g, model, &image, out);
-    const bool softmax = is_softmax(g, out[0]);
-    kiln_tensor scores = softmax ? kiln_node_of(g, out[0])->in[0] : out[0];
+    const kiln_node *softmax = softmax_of(g, out[0]);
+    kiln_tensor scores = softmax ? softmax->in[0] : out[0];
     if (!p->new_head)
         return (struct answer){scores, out[0]};
+    const kiln_op *last = softmax ? softmax->op : NULL; /* nodes are a loan until the next is appended */
     scores = new_head(g, model, scores, p->classes);
-    return (struct answer){scores, softmax ? kiln_softmax(g, scores, 1) : scores};
+    return (struct answer){scores, as_output(g, last, scores)};
 }
 
 static kiln_status check_model(const struct classifier *c, const struct classifier_params *p)
