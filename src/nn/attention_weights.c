@@ -52,8 +52,11 @@ static kiln_tensor seen_by(kiln_graph *g, kiln_tensor q, kiln_tensor k, const ki
     }
     if (p->lengths.id)
         seen = both(g, seen, kiln_less(g, key, by_batch(g, p->lengths)));
-    if (p->mask.id && kiln_tensor_type(g, p->mask) == KILN_BOOL)
-        seen = both(g, seen, p->mask);
+    if (p->mask.id) { /* a real one leaves out what it makes infinitely unlikely */
+        const kiln_type type = kiln_tensor_type(g, p->mask);
+        seen = both(g, seen,
+                    type == KILN_BOOL ? p->mask : kiln_greater(g, p->mask, kiln_scalar(g, type, -INFINITY)));
+    }
     return seen;
 }
 
@@ -63,7 +66,7 @@ static kiln_tensor scores_of(kiln_graph *g, kiln_tensor q, kiln_tensor k, const 
     const kiln_type type = kiln_tensor_type(g, q);
     const double scale = p->scale ? p->scale : 1 / sqrt((double)depth);
     kiln_tensor y = kiln_matmul(g, q, k, &(kiln_matmul_params){.transpose_b = true});
-    y = kiln_mul(g, y, kiln_scalar(g, type, scale));
+    y = kiln_scale(g, y, scale);
     if (p->softcap > 0) {
         const kiln_tensor cap = kiln_scalar(g, type, p->softcap);
         y = kiln_mul(g, kiln_tanh(g, kiln_div(g, y, cap)), cap);

@@ -111,9 +111,12 @@ Test(cache, weights_times_values_are_what_attention_finds)
 {
     for (int d = 0; kiln_test_device(d); d++) {
         kiln_device *dev = kiln_test_open(kiln_test_device(d));
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < 7; i++) {
             kiln_graph *g = NULL;
             int32_t lengths[N] = {3, 0}, offsets[N] = {2, -1};
+            float hidden[TARGET * SOURCE] = {0};
+            for (int k = 0; k <= SOURCE; k++) /* a query that sees nothing, and one that sees not all */
+                hidden[k] = -INFINITY;
             TRY(kiln_graph_create(&g, NULL));
             const kiln_tensor l =
                 kiln_constant(g, &(kiln_array){.data = lengths, .type = KILN_I32, .shape = KILN_SHAPE(N)});
@@ -121,6 +124,7 @@ Test(cache, weights_times_values_are_what_attention_finds)
                 kiln_constant(g, &(kiln_array){.data = offsets, .type = KILN_I32, .shape = KILN_SHAPE(N)});
             const kiln_tensor bias =
                 kiln_slice(g, kiln_slice(g, fixed(g, SOURCE, 6), 0, 0, 1, 1), 2, 0, SOURCE, 1);
+            const kiln_array never = {.data = hidden, .shape = KILN_SHAPE(TARGET, SOURCE)};
             const kiln_attention_params cases[] = {
                 {.heads = 3},
                 {.heads = 4, .kv_heads = 2, .lengths = l},
@@ -128,6 +132,7 @@ Test(cache, weights_times_values_are_what_attention_finds)
                 {.heads = 2, .causal = true, .offset = o, .softcap = 0.5},
                 {.heads = 1, .causal = true, .lengths = l, .scale = 2},
                 {.heads = 2, .mask = kiln_slice(g, bias, 1, 0, TARGET, 1)},
+                {.heads = 2, .mask = kiln_constant(g, &never)},
             };
             expect_weights(dev, kiln_test_device(d), g, cases[i]);
             kiln_graph_destroy(&g);
