@@ -253,7 +253,8 @@ static kiln_status draw(kiln_program *program, const struct net *n, const struct
                         const struct options *o)
 {
     const int64_t future = o->future, rows = kiln_dataset_rows(d->part[TEST]);
-    const int64_t most = rows / future < 6 ? rows / future + 1 : 6; /* forecasts that lie apart */
+    const int64_t apart = (rows - 1) / future + 1,
+                  most = apart < 6 ? apart : 6; /* forecasts that lie apart */
     const size_t count = (size_t)(most * future);
     double *x = malloc(4 * count * sizeof *x), *y[3];
     float *forecast = malloc((size_t)future * sizeof *forecast);
@@ -261,7 +262,7 @@ static kiln_status draw(kiln_program *program, const struct net *n, const struct
     kiln_batch batch;
     kiln_status status = x && forecast ? KILN_OK : KILN_ERROR_MEMORY;
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && x; i++)
         y[i] = x + (size_t)(i + 1) * count;
     for (int64_t i = 0; i < most && !status; i++) {
         const int64_t row = rows - 1 - (most - 1 - i) * future;

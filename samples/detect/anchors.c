@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const kiln_box_code code = {.weights = {10, 10, 5, 5}};
+const kiln_box_code box_code = {.weights = {10, 10, 5, 5}};
 
 kiln_tensor match_with(kiln_graph *g, kiln_tensor anchors, const struct batch *batch,
                        const kiln_assign_params *rule)
@@ -13,7 +13,7 @@ kiln_tensor match_with(kiln_graph *g, kiln_tensor anchors, const struct batch *b
 
 kiln_tensor boxes_from(kiln_graph *g, kiln_tensor deltas, kiln_tensor anchors)
 {
-    return kiln_box_decode(g, deltas, anchors, &code);
+    return kiln_box_decode(g, deltas, anchors, &box_code);
 }
 
 kiln_tensor sum_where(kiln_graph *g, kiln_tensor condition, kiln_tensor x)
@@ -37,7 +37,7 @@ kiln_tensor delta_loss(kiln_graph *g, kiln_tensor deltas, kiln_tensor anchors, k
     /* anchors without a box learn nothing: what they would learn may be infinite, and is left out */
     const kiln_tensor learns = kiln_unsqueeze(g, kiln_and(g, positives_of(g, match), counts), 2);
     const kiln_tensor wanted =
-        kiln_where(g, learns, kiln_box_encode(g, kiln_assigned(g, batch->boxes, match), anchors, &code),
+        kiln_where(g, learns, kiln_box_encode(g, kiln_assigned(g, batch->boxes, match), anchors, &box_code),
                    kiln_scalar(g, KILN_F32, 0));
     return sum_where(g, learns, kiln_smooth_l1_loss(g, deltas, wanted, 1, KILN_LOSS_EACH));
 }

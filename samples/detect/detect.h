@@ -62,7 +62,7 @@ struct findings {
 };
 
 struct network {
-    const char *name, *about;
+    const char *name;
     struct findings (*build)(kiln_graph *g, const struct task *task, const struct batch *batch);
 };
 
@@ -99,6 +99,8 @@ kiln_tensor rows_of(kiln_graph *g, kiln_tensor map, int width);
 kiln_tensor columns(kiln_graph *g, kiln_tensor rows, int first, int end);
 
 /* Networks with anchors ----------------------------------------------------------------------------------- */
+
+extern const kiln_box_code box_code; /* of differences from anchors */
 
 /* Anchors [A, 4] and what the heads say of each: rows [N, A, outputs], four differences first. */
 struct anchored {

@@ -7,6 +7,8 @@
 
 static const double least_score = 0.01; /* of what is found */
 
+enum { NAME_BYTES = 64 }; /* of a line with the name of a class */
+
 static const struct network *const networks[] = {&yolo_network, &ssd_network, &two_stage_network,
                                                  &windows_network};
 
@@ -73,9 +75,15 @@ kiln_status model_create(struct model *m, kiln_device *dev, const char *network,
     kiln_status status;
     if (!m->network)
         return KILN_ERROR_ARGUMENT;
-    for (int i = 0; i < task->classes; i++)
+    for (int i = 0; i < task->classes; i++) {
+        if (strlen(class_names[i]) >= NAME_BYTES - 1 || strpbrk(class_names[i], "\r\n")) {
+            fprintf(stderr, "detect: a class's name is no line of at most %d bytes: %s\n", NAME_BYTES - 2,
+                    class_names[i]);
+            return KILN_ERROR_ARGUMENT;
+        }
         if (!(m->class[i] = copy_of(class_names[i])))
             return KILN_ERROR_MEMORY;
+    }
     if ((status = kiln_graph_create(&m->graph, &(kiln_graph_params){.name = network})))
         return status;
     m->findings = network_build(m->graph, m->network, task, &m->batch);
@@ -166,12 +174,12 @@ struct description {
     char network[32];
     double precision;
     struct task task;
-    char class[MOST_CLASSES][64];
+    char class[MOST_CLASSES][NAME_BYTES];
 };
 
 static bool read_description(FILE *file, struct description *d)
 {
-    char line[64];
+    char line[NAME_BYTES];
     struct task *t = &d->task;
     if (fscanf(file, "network %31s precision %lf height %d width %d boxes %d classes %d", d->network,
                &d->precision, &t->height, &t->width, &t->most, &t->classes) != 6)
@@ -201,7 +209,7 @@ double saved_precision(const char *name)
 /* Lines of a file, or numbers where there is none. */
 kiln_status name_classes(struct model *m, const char *path)
 {
-    char line[64];
+    char line[NAME_BYTES];
     FILE *file = path ? fopen(path, "r") : NULL;
     bool whole = !path || file;
     for (int i = 0; i < m->task.classes && whole; i++) {

@@ -44,6 +44,4 @@ static struct findings build(kiln_graph *g, const struct task *task, const struc
                              .loss = loss_of(g, task, &said, batch)};
 }
 
-const struct network ssd_network = {.name = "ssd",
-                                    .about = "one stage, default boxes, hard negatives",
-                                    .build = build};
+const struct network ssd_network = {.name = "ssd", .build = build};

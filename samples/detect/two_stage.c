@@ -28,7 +28,7 @@ static kiln_tensor proposals(kiln_graph *g, const struct task *task, const struc
                              const kiln_anchor_params cell[LEVELS])
 {
     float size[] = {(float)task->width, (float)task->height};
-    kiln_proposal_params p = {.code = {.weights = {10, 10, 5, 5}},
+    kiln_proposal_params p = {.code = box_code,
                               .sizes = kiln_constant(g, &(kiln_array){.data = size, .shape = KILN_SHAPE(2)}),
                               .level_count = LEVELS,
                               .candidates = 3 * PROPOSALS,
@@ -130,6 +130,4 @@ static struct findings build(kiln_graph *g, const struct task *task, const struc
                                               region_loss(g, task, level[0], proposed, batch))};
 }
 
-const struct network two_stage_network = {.name = "two-stage",
-                                          .about = "proposals, then a look at each",
-                                          .build = build};
+const struct network two_stage_network = {.name = "two-stage", .build = build};

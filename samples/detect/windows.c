@@ -78,6 +78,4 @@ static struct findings build(kiln_graph *g, const struct task *task, const struc
                              .loss = loss_of(g, all, rows, batch)};
 }
 
-const struct network windows_network = {.name = "windows",
-                                        .about = "a classifier that slides over the picture at several sizes",
-                                        .build = build};
+const struct network windows_network = {.name = "windows", .build = build};

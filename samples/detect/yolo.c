@@ -31,7 +31,7 @@ struct cells {
 /* At first a box is some 4 cells wide, and nothing is likely. */
 static kiln_tensor level_head(kiln_graph *g, kiln_tensor x, int level, int classes)
 {
-    float bias[4 + 128];
+    float bias[4 + MOST_CLASSES];
     char name[16];
     for (int i = 0; i < 4 + classes; i++)
         bias[i] = i < 4 ? 2 : -4;
@@ -153,6 +153,4 @@ static struct findings build(kiln_graph *g, const struct task *task, const struc
                              .loss = loss_of(g, &said, &wanted)};
 }
 
-const struct network yolo_network = {.name = "yolo",
-                                     .about = "one stage, no anchor boxes, cells assigned by what they say",
-                                     .build = build};
+const struct network yolo_network = {.name = "yolo", .build = build};

@@ -5,14 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST = 512 }; /* tokens, less one */
+
 struct map {
     struct trained trained;
     kiln_device *dev;
     struct net net;
     kiln_program *program;
-    char *found;                    /* the model's own translation */
-    kiln_array source, target;      /* numbers: with the end; with the beginning and the end */
-    char *rows[512], *columns[512]; /* tokens as text */
+    char *found;                      /* the model's own translation */
+    kiln_array source, target;        /* numbers: with the end; with the beginning and the end */
+    char *rows[MOST], *columns[MOST]; /* tokens as text */
 };
 
 /* The texts' numbers; without a target the model translates. */
@@ -104,6 +106,14 @@ static kiln_status draw(struct map *m, float *map, const char *path)
                                                        .high = 1});
 }
 
+static kiln_status check_sizes(const struct map *m)
+{
+    if (m->source.shape.size[0] < MOST && m->target.shape.size[0] < MOST)
+        return KILN_OK;
+    fprintf(stderr, "translate: a map shows fewer than %d tokens\n", MOST);
+    return KILN_ERROR_ARGUMENT;
+}
+
 kiln_status draw_map(const char *dir, const char *text, const char *target, const char *path)
 {
     struct map m = {.found = NULL};
@@ -112,15 +122,15 @@ kiln_status draw_map(const char *dir, const char *text, const char *target, cons
     TRY(status = load_trained(&m.trained, dir));
     TRY(status = kiln_device_open(&m.dev, NULL));
     TRY(status = number(&m, text, target));
+    TRY(status = check_sizes(&m));
     const size_t room = (size_t)(m.source.shape.size[0] * m.target.shape.size[0]) * sizeof *map;
     map = malloc(room);
-    TRY(status = map && m.source.shape.size[0] < 512 && m.target.shape.size[0] < 512 ? KILN_OK
-                                                                                     : KILN_ERROR_MEMORY);
+    TRY(status = map ? KILN_OK : KILN_ERROR_MEMORY);
     TRY(status = look(&m, map, room));
     TRY(status = draw(&m, map, path));
     printf("%s: %s\n", path, target ? target : m.found);
 out:
-    for (int i = 0; i < 512; i++) {
+    for (int i = 0; i < MOST; i++) {
         free(m.rows[i]);
         free(m.columns[i]);
     }

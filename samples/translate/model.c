@@ -43,21 +43,21 @@ kiln_status make_net(struct net *net, const struct model *model, const struct co
     kiln_graph *g = NULL;
     struct values seen, carried;
     kiln_status status = kiln_graph_create(&g, &(kiln_graph_params){.name = model->name});
-    *net = (struct net){.model = model, .config = *config, .graph = g};
+    *net = (struct net){.graph = g};
     if (status)
         return status;
     const int64_t sources = kiln_dim(g, "source"), targets = kiln_dim(g, "target");
     net->source = kiln_input(g, "source", KILN_I32, KILN_SHAPE(KILN_BATCH, sources));
     net->lengths = kiln_input(g, "source_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
     net->given = kiln_input(g, "given", KILN_I32, KILN_SHAPE(KILN_BATCH, targets));
-    net->wanted = kiln_input(g, "wanted", KILN_I32, KILN_SHAPE(KILN_BATCH, targets));
-    net->counts = kiln_input(g, "wanted_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
+    const kiln_tensor wanted = kiln_input(g, "wanted", KILN_I32, KILN_SHAPE(KILN_BATCH, targets));
+    const kiln_tensor counts = kiln_input(g, "wanted_length", KILN_I32, KILN_SHAPE(KILN_BATCH));
 
     model->encode(g, config, net->source, net->lengths, &seen, &carried);
-    net->scores = model->teach(g, config, net->given, &seen, &carried, &net->map);
-    net->loss = kiln_sequence_cross_entropy(g, net->scores, net->wanted, net->counts,
+    const kiln_tensor scores = model->teach(g, config, net->given, &seen, &carried, &net->map);
+    net->loss = kiln_sequence_cross_entropy(g, scores, wanted, counts,
                                             &(kiln_class_loss_params){.smoothing = smoothing});
-    net->grade = kiln_sequence_cross_entropy(g, net->scores, net->wanted, net->counts, NULL);
+    net->grade = kiln_sequence_cross_entropy(g, scores, wanted, counts, NULL);
     kiln_name(g, net->loss, "loss");
     kiln_name(g, net->grade, "grade");
     return kiln_graph_status(g);

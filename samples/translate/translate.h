@@ -71,14 +71,11 @@ kiln_tensor dense(kiln_graph *g, const char *name, kiln_tensor x, int units);
 
 /* A model as graphs, over one set of weights. */
 struct net {
-    const struct model *model;
-    struct config config;
     kiln_graph *graph;
     kiln_tensor source, lengths; /* I32 [N, S], [N] */
-    kiln_tensor given, wanted,
-        counts;              /* I32 [N, T] with the beginning, and with the end; [N], tokens wanted */
-    kiln_tensor scores, map; /* [N, T, V]; [N, T, S] or KILN_NONE */
-    kiln_tensor loss, grade; /* with smoothing, to learn; without */
+    kiln_tensor given;           /* I32 [N, T] with the beginning */
+    kiln_tensor map;             /* [N, T, S] or KILN_NONE */
+    kiln_tensor loss, grade;     /* with smoothing, to learn; without */
 };
 
 kiln_status make_net(struct net *net, const struct model *model, const struct config *config,

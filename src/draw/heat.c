@@ -84,6 +84,8 @@ static void find_range(struct map *m)
             m->low = fmin(m->low, (double)m->values[i]);
             m->high = fmax(m->high, (double)m->values[i]);
         }
+    if (m->low > m->high) /* there is no number */
+        m->low = m->high = 0;
 }
 
 /* From white to blue; what is no number is grey. */

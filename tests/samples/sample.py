@@ -20,7 +20,7 @@ def run(folder, *arguments, code=0):
     done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, timeout=600)
     assert done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stderr}"
-    assert "Validation" not in done.stderr, done.stderr
+    assert "Vulkan validation" not in done.stderr, done.stderr
     return done.stderr if code else done.stdout
 
 
