@@ -8,6 +8,7 @@
  * Images and categories are sorted by number, so that each annotation finds its own by halving, and annotations by image.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,7 +219,7 @@ static kiln_status read_annotation(struct coco *c, const struct kiln_json *item,
     found.object.class_index = c->categories.data[at].class_index;
     if (found.object.class_index < 0 || !(box[0] < box[2] && box[1] < box[3]))
         return KILN_OK;
-    found.object.area = kiln_json_number(kiln_json_find(item, "area"), &area)
+    found.object.area = kiln_json_number(kiln_json_find(item, "area"), &area) && isfinite((float)area)
                             ? (float)area
                             : (box[2] - box[0]) * (box[3] - box[1]);
     found.object.crowd = read_flag(item, "iscrowd");
@@ -271,9 +272,9 @@ static kiln_status add_scene(struct coco *c, const struct numbered *image, const
                          "%s: images[%d] is of %" PRId64 " x %" PRId64 " pixels, wanted at least 1", c->path,
                          image->place, width, height);
     kiln_text_add(&path, "%s/%s", c->pictures, name);
+    const kiln_scene scene = {.id = image->id, .width = (int)width, .height = (int)height};
     status =
-        kiln_scenes_add(c->scenes, &(kiln_scene){.id = image->id, .width = (int)width, .height = (int)height},
-                        kiln_text_get(&path), objects);
+        path.failed ? out_of_memory(c) : kiln_scenes_add(c->scenes, &scene, kiln_text_get(&path), objects);
     kiln_text_finish(&path);
     return status;
 }

@@ -16,6 +16,8 @@
 #include "data/loader.h"
 #include "data/scenes.h"
 
+enum { MOST_SHIFT = 1 << 24 }; /* pixels: no picture is wider */
+
 /* Life --------------------------------------------------------------------------------------------------- */
 
 static kiln_status view_create(kiln_dataset **out, struct kiln_source *source, int64_t rows)
@@ -139,9 +141,9 @@ static kiln_status check_augment(const kiln_dataset *ds, const kiln_augment *a)
                  {"contrast", a->contrast, 1}, {"saturation", a->saturation, 1},
                  {"hue", a->hue, 0.5f}};
 
-    if (a->shift < 0)
-        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: a shift of up to %d pixels, wanted at least 0",
-                         a->shift);
+    if (a->shift < 0 || a->shift > MOST_SHIFT)
+        return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: a shift of up to %d pixels, wanted 0 to %d", a->shift,
+                         MOST_SHIFT);
     if (a->repeat_edge && kiln_scenes_of(ds->source))
         return kiln_fail(KILN_ERROR_ARGUMENT, "dataset: pictures with boxes do not repeat their edges");
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {

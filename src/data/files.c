@@ -46,17 +46,18 @@ static bool add_path(kiln_names *list, struct kiln_arena *arena, const char *dir
 {
     struct kiln_text path = {0};
     const char *copy;
-    bool fine = true;
+    bool fine;
 
     if (name[0] == '.')
         return true;
     kiln_text_add(&path, "%s/%s", dir, name);
-    if (wanted(kiln_text_get(&path))) {
+    fine = !path.failed;
+    if (fine && wanted(kiln_text_get(&path))) {
         copy = kiln_arena_text(arena, kiln_text_get(&path));
         fine = copy && kiln_vec_push(list, copy);
     }
     kiln_text_finish(&path);
-    return fine && !path.failed;
+    return fine;
 }
 
 kiln_status kiln_list_paths(kiln_names *list, struct kiln_arena *arena, const char *path,

@@ -60,13 +60,18 @@ struct kiln_loader {
 
 /* The thread: filling a slot ----------------------------------------------------------------------------- */
 
+/* Whether rows are taken in an order of their own. */
+static bool is_ordered(const struct job *job)
+{
+    return job->params.shuffle || job->params.by_length > 0;
+}
+
 /* The source's row that is row i of a batch. */
 static int64_t row_at(const struct kiln_loader *l, const struct job *job, int64_t i)
 {
     const int64_t at = job->place.row + i;
-    const bool ordered = job->params.shuffle || job->params.by_length > 0;
 
-    return kiln_dataset_source_row(l->ds, ordered ? l->order.rows[at] : at);
+    return kiln_dataset_source_row(l->ds, is_ordered(job) ? l->order.rows[at] : at);
 }
 
 /* The length of a ragged column's longest item among so many rows, or the next multiple that the source wants. */
@@ -164,9 +169,11 @@ static kiln_status fill_row(struct kiln_loader *l, const struct job *job, struct
                                    .rows = l->ds->rows};
     void *items[KILN_MAX_COLUMNS];
 
-    for (int c = 0; c < source->columns; c++)
-        items[c] = (char *)slot->batch.column[c].data +
-                   (size_t)i * (slot->batch.column[c].bytes / (size_t)slot->batch.rows);
+    for (int c = 0; c < source->columns; c++) {
+        const kiln_array *all = &slot->batch.column[c];
+        char *data = all->data; /* NULL: no row has anything */
+        items[c] = data ? data + (size_t)i * (all->bytes / (size_t)slot->batch.rows) : NULL;
+    }
     fill_up(source, &slot->batch, row, items);
     return source->ops->read_row ? source->ops->read_row(source, &draw, row, items)
                                  : read_row(source, &draw, row, items);
@@ -217,7 +224,7 @@ static kiln_status start_pool(struct kiln_loader *l, const struct job *job)
 
 static kiln_status fill(struct kiln_loader *l, const struct job *job, struct slot *slot, int64_t rows)
 {
-    const bool ordered = rows > 0 && (job->params.shuffle || job->params.by_length > 0);
+    const bool ordered = rows > 0 && is_ordered(job);
     struct filling f = {.loader = l, .job = job, .slot = slot};
     kiln_status status =
         ordered ? kiln_order_make(&l->order, l->ds, &job->params, job->place.epoch, job->rows) : KILN_OK;

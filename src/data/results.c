@@ -82,7 +82,7 @@ static kiln_status read_result(const struct kiln_json *item, kiln_result *r, int
         return lacks(path, place, "whole number \"image_id\"");
     if (!kiln_json_whole(kiln_json_find(item, "category_id"), &r->category_id))
         return lacks(path, place, "whole number \"category_id\"");
-    if (!kiln_json_number(kiln_json_find(item, "score"), &score))
+    if (!kiln_json_number(kiln_json_find(item, "score"), &score) || !isfinite((float)score))
         return lacks(path, place, "number \"score\"");
     for (int i = 0; i < 4; i++, side = kiln_json_next(side)) {
         if (!kiln_json_is_array(box) || !kiln_json_number(side, &number[i]))

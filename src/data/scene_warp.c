@@ -106,6 +106,12 @@ static bool resizes(const kiln_augment *a)
     return a->smaller > 1 || a->larger > 1 || a->stretch > 1;
 }
 
+/* A file may tell sizes that its picture has not: they stay within an int. */
+static int whole_size(double size)
+{
+    return (int)fmin(fmax(floor(size + 0.5), 1), 0x1p30);
+}
+
 /* How large the picture is drawn: as it would be made to fit, times `scale`, times what is drawn. */
 static void draw_size(struct drawing *d, struct view *v, double scale)
 {
@@ -114,8 +120,8 @@ static void draw_size(struct drawing *d, struct view *v, double scale)
     const double zoom = scale * factor(&d->rng, d->a->smaller, d->a->larger);
     const double stretch = sqrt(factor(&d->rng, d->a->stretch, d->a->stretch));
 
-    v->width = (int)fmax(floor(fit.across * scene->width * zoom * stretch + 0.5), 1);
-    v->height = (int)fmax(floor(fit.down * scene->height * zoom / stretch + 0.5), 1);
+    v->width = whole_size(fit.across * scene->width * zoom * stretch);
+    v->height = whole_size(fit.down * scene->height * zoom / stretch);
 }
 
 static void draw_looks(struct drawing *d, struct view *v)

@@ -39,7 +39,7 @@ static bool parse(const char *text, float *value)
     char *end;
     const double number = text && *text ? strtod(text, &end) : NAN;
 
-    if (!isfinite(number) || end[strspn(end, " \t\r")])
+    if (!isfinite((float)number) || end[strspn(end, " \t\r")])
         return false;
     *value = (float)number;
     return true;

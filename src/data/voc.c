@@ -227,7 +227,7 @@ static kiln_status read_list(struct voc *v, kiln_names *names, const char *path)
         line = line ? line : end;
         while (at + bytes < line && !strchr(" \t\r", at[bytes]))
             bytes++;
-        if (memchr(at, '/', bytes) || memchr(at, 0, bytes))
+        if (memchr(at, '/', bytes))
             status = kiln_fail(KILN_ERROR_FILE, "%s: wanted names, got \"%.*s\"", path,
                                (int)(bytes < 60 ? bytes : 60), at);
         else if (bytes > 0)

@@ -276,16 +276,16 @@ static kiln_status read_start(struct reader *r)
 /* Behind the "</". */
 static kiln_status read_end(struct reader *r)
 {
-    const size_t bytes = r->open ? strlen(r->open->name) : 0;
+    bool ends;
 
     if (!r->open)
         return fail(r, "an end of what has not begun");
-    if (!looking_at(r, r->open->name))
-        return kiln_fail(KILN_ERROR_FILE, "%s:%d: wanted the end of <%s>, which begins in line %d", r->name,
-                         r->line, r->open->name, r->open->line);
-    step(r, bytes);
-    skip_blanks(r);
-    if (!looking_at(r, ">"))
+    if ((ends = looking_at(r, r->open->name))) {
+        step(r, strlen(r->open->name));
+        skip_blanks(r);
+        ends = looking_at(r, ">");
+    }
+    if (!ends)
         return kiln_fail(KILN_ERROR_FILE, "%s:%d: wanted the end of <%s>, which begins in line %d", r->name,
                          r->line, r->open->name, r->open->line);
     step(r, 1);

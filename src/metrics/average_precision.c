@@ -186,7 +186,7 @@ static bool measure(struct match *m, bool coco)
         return false;
     for (int d = 0; d < m->found.count; d++)
         for (int o = 0; o < m->objects.count; o++)
-            m->overlap[d * m->objects.count + o] =
+            m->overlap[(size_t)d * objects + (size_t)o] =
                 overlap_of(m->found.data[d]->box, m->objects.data[o], coco);
     return true;
 }
@@ -210,12 +210,13 @@ static int order_objects(struct match *m, int area)
 /* COCO: the free object that the detection overlaps most, the last of equal ones; one that counts before one that does not. -1: none. */
 static int best_free(const struct match *m, int d, double overlap)
 {
+    const size_t objects = (size_t)m->objects.count;
     double best = fmin(overlap, 1 - 1e-10);
     int found = -1;
 
     for (int i = 0; i < m->objects.count; i++) {
         const int o = m->order[i];
-        const double here = m->overlap[d * m->objects.count + o];
+        const double here = m->overlap[(size_t)d * objects + (size_t)o];
 
         if (m->taken[o] && !m->objects.data[o]->crowd)
             continue;
@@ -248,7 +249,7 @@ static void match_voc(struct match *m, double overlap, struct record *records)
 {
     memset(m->taken, 0, (size_t)m->objects.count);
     for (int d = 0; d < m->found.count; d++) {
-        const double *row = m->overlap + d * m->objects.count;
+        const double *row = m->overlap + (size_t)d * (size_t)m->objects.count;
         int best = 0;
 
         for (int o = 1; o < m->objects.count; o++)
@@ -372,20 +373,18 @@ static struct place *sort_records(const record_list *all, int most, int *count)
 /* numpy.spacing(1), which pycocotools adds so as not to divide by zero. */
 static const double little = 2.220446049250313e-16;
 
+/* Of the class's detections at `places`, the best first. */
 static bool draw_curve(const kiln_detection_score *s, int class_index, const struct question *q,
-                       struct curve *c)
+                       const struct place *places, int count, struct curve *c)
 {
     const record_list *all = &s->found[class_index];
     const double objects = (double)s->objects[class_index][q->area];
-    int count;
-    struct place *places = sort_records(all, q->most, &count);
     double right = 0, wrong = 0;
 
     *c = (struct curve){0};
     c->precision = malloc(((size_t)count + 1) * sizeof *c->precision);
     c->recall = malloc(((size_t)count + 1) * sizeof *c->recall);
-    if (!places || !c->precision || !c->recall) {
-        free(places);
+    if (!c->precision || !c->recall) {
         curve_finish(c);
         return false;
     }
@@ -398,7 +397,6 @@ static bool draw_curve(const kiln_detection_score *s, int class_index, const str
         c->recall[c->count] = right / objects;
         c->precision[c->count++] = right / (right + wrong + little);
     }
-    free(places);
     for (int i = c->count - 1; i > 0; i--)
         c->precision[i - 1] = fmax(c->precision[i - 1], c->precision[i]);
     return true;
@@ -464,14 +462,18 @@ static double number_of(const kiln_detection_score *s, const struct curve *c, bo
 static bool add_class(const kiln_detection_score *s, int class_index, struct question q, int first, int last,
                       bool recall, double *sum)
 {
-    for (q.overlap = first; q.overlap < last; q.overlap++) {
+    int count;
+    struct place *places = sort_records(&s->found[class_index], q.most, &count);
+    bool fits = places != NULL;
+
+    for (q.overlap = first; q.overlap < last && fits; q.overlap++) {
         struct curve c;
-        if (!draw_curve(s, class_index, &q, &c))
-            return false;
-        *sum += number_of(s, &c, recall);
+        fits = draw_curve(s, class_index, &q, places, count, &c);
+        *sum += fits ? number_of(s, &c, recall) : 0;
         curve_finish(&c);
     }
-    return true;
+    free(places);
+    return fits;
 }
 
 static double ask(const kiln_detection_score *s, const kiln_score_query *query, bool recall)
@@ -479,12 +481,12 @@ static double ask(const kiln_detection_score *s, const kiln_score_query *query, 
     const kiln_score_query w = query ? *query : (kiln_score_query){0};
     const struct question q = {.area = (int)w.area, .most = w.most > 0 ? w.most : MOST};
     const struct question all = {.area = 0, .most = INT32_MAX};
-    const int one = w.overlap > 0 ? find_overlap(s, w.overlap) : 0;
-    const int first = w.overlap > 0 ? one : 0, last = w.overlap > 0 ? one + 1 : s->overlaps;
+    const int first = w.overlap > 0 ? find_overlap(s, w.overlap) : 0;
+    const int last = w.overlap > 0 ? first + 1 : s->overlaps;
     double sum = 0;
     int count = 0;
 
-    if (one < 0 || w.class_number < 0 || w.class_number > s->classes)
+    if (first < 0 || w.class_number < 0 || w.class_number > s->classes)
         return -1;
     for (int c = 0; c < s->classes; c++) {
         const struct question *asked = s->params.by == KILN_SCORE_COCO ? &q : &all;
@@ -526,7 +528,11 @@ kiln_status kiln_detection_score_curve(const kiln_detection_score *s, const kiln
                          w.class_number, w.overlap, s->classes);
     if (s->objects[w.class_number - 1][q.area] == 0)
         return KILN_OK;
-    if (!draw_curve(s, w.class_number - 1, &q, &c))
+    int count;
+    struct place *places = sort_records(&s->found[w.class_number - 1], q.most, &count);
+    const bool fits = places && draw_curve(s, w.class_number - 1, &q, places, count, &c);
+    free(places);
+    if (!fits)
         return kiln_fail(KILN_ERROR_MEMORY, "detections: out of memory");
     for (int i = 0; i < RECALLS; i++)
         precision[i] = precision_at(&c, recall_point(i, RECALLS - 1));

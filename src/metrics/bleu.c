@@ -148,8 +148,9 @@ static kiln_status words_of(const char *text, const kiln_bleu_params *p, struct 
     kiln_status status = kiln_texts_create(&words);
 
     if (!status && p->tokenized)
-        status = (lower = kiln_sentence_copy(text, p->lower)) ? kiln_sentence_split(words, lower)
-                                                              : KILN_ERROR_MEMORY;
+        status = (lower = kiln_sentence_copy(text, p->lower))
+                     ? kiln_sentence_split(words, lower)
+                     : kiln_fail(KILN_ERROR_MEMORY, "BLEU: out of memory");
     else if (!status)
         status = split_13a(words, text, p->lower);
     for (int64_t i = 0; !status && i < kiln_texts_count(words); i++)

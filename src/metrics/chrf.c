@@ -154,8 +154,9 @@ static kiln_status add_text(struct counts *sum, const char *guess, const kiln_te
         status = read_sentence(&other, kiln_texts_get(references[i], row), set, &numbers);
         if (!status && !count_all(now, &own, &other, set))
             status = kiln_fail(KILN_ERROR_MEMORY, "chrF: out of memory");
-        if (!status && score(now, set) > highest) {
-            highest = score(now, set);
+        const double here = status ? -1 : score(now, set);
+        if (here > highest) {
+            highest = here;
             memcpy(best, now, sizeof best);
         }
         finish(&other);

@@ -24,7 +24,7 @@ char *kiln_sentence_copy(const char *text, bool lower);
 /** Append the words between spaces to a list. */
 kiln_status kiln_sentence_split(kiln_texts *words, const char *text);
 
-/** Errors: no reference, lists of other lengths, a text that is no UTF-8: `what` names the metric. */
+/** Errors: no reference, lists of other lengths: `what` names the metric. */
 kiln_status kiln_sentence_check(const char *what, const kiln_texts *guesses,
                                 const kiln_texts *const *references, int count);
 

@@ -16,15 +16,9 @@ struct found {
     const char *from, *to; /* with the spaces that belong to it */
 };
 
-static unsigned kinds_at(const char *at)
-{
-    const int32_t c = kiln_utf8_next(&at);
-    return c > 0 ? kiln_character_kinds(c) : 0;
-}
-
 static const char *skip_spaces(const char *at)
 {
-    while (kinds_at(at) & KILN_SPACE)
+    while (kiln_kinds_at(at) & KILN_SPACE)
         kiln_utf8_next(&at);
     return at;
 }
@@ -38,12 +32,13 @@ static const char *before(const char *text, const char *at)
 
 static bool stands_alone(const char *text, const char *from, const char *to)
 {
-    return !(from > text && (kinds_at(before(text, from)) & KILN_WORD)) && !(kinds_at(to) & KILN_WORD);
+    return !(from > text && (kiln_kinds_at(before(text, from)) & KILN_WORD)) &&
+           !(kiln_kinds_at(to) & KILN_WORD);
 }
 
 static const char *without_spaces_left(const char *text, const char *from)
 {
-    while (from > text && (kinds_at(before(text, from)) & KILN_SPACE))
+    while (from > text && (kiln_kinds_at(before(text, from)) & KILN_SPACE))
         from = before(text, from);
     return from;
 }

@@ -3,17 +3,12 @@
 
 #include <string.h>
 
-static unsigned kinds_at(const char *at)
-{
-    const int32_t c = kiln_utf8_next(&at);
-    return c > 0 ? kiln_character_kinds(c) : 0;
-}
-
 /* The end of the longest run of characters, each with one of the kinds `with` (0: any) and none of the kinds `without`. */
 static const char *run_end(const char *at, unsigned with, unsigned without)
 {
-    for (const char *next = at; kiln_utf8_next(&next) > 0; at = next) {
-        const unsigned kinds = kinds_at(at);
+    int32_t c;
+    for (const char *next = at; (c = kiln_utf8_next(&next)) > 0; at = next) {
+        const unsigned kinds = kiln_character_kinds(c);
         if ((with && !(kinds & with)) || (kinds & without))
             break;
     }
@@ -41,7 +36,7 @@ static const char *ending(const char *at)
 /* The end of a run of letters, of numbers or of other signs; `at` where a space or the end is there. */
 static const char *like_run_end(const char *at)
 {
-    const unsigned kinds = kinds_at(at);
+    const unsigned kinds = kiln_kinds_at(at);
 
     if (kinds & (KILN_LETTER | KILN_NUMBER))
         return run_end(at, kinds & (KILN_LETTER | KILN_NUMBER), 0);
@@ -81,7 +76,7 @@ kiln_status kiln_split_whitespace(kiln_texts *pieces, const char *text)
     kiln_status status = KILN_OK;
 
     for (const char *end; *text && !status; text = end) {
-        const bool word = kinds_at(text) & KILN_WORD;
+        const bool word = kiln_kinds_at(text) & KILN_WORD;
 
         end = word ? run_end(text, KILN_WORD, 0) : run_end(text, 0, KILN_WORD | KILN_SPACE);
         if (end == text)

@@ -17,6 +17,9 @@ kiln_status kiln_texts_put(kiln_texts *t, const char *text, size_t bytes);
 /** Forget all texts; the memory stays. */
 void kiln_texts_clear(kiln_texts *t);
 
+/** The kinds of the character at `at`; 0 at the end. */
+unsigned kiln_kinds_at(const char *at);
+
 /** kiln_utf8_check, where the message begins with both. */
 kiln_status kiln_utf8_check_at(const char *text, const char *what, const char *where);
 

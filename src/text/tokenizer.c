@@ -240,15 +240,14 @@ static kiln_status encode(const kiln_tokenizer *t, const char *text, const kiln_
                           struct kiln_ids *ids)
 {
     const int first = ids->list.count;
-    const int64_t most = p->most > 0 ? first + p->most - p->end : INT_MAX;
     kiln_status status = kiln_utf8_check(text, "tokenizer");
 
     if (!status && p->begin)
         status = kiln_ids_add(ids, kiln_vocabulary_special(t->vocabulary, KILN_SPECIAL_BEGIN));
     if (!status)
         status = kiln_tokenizer_encode_text(t, text, ids);
-    if (ids->list.count > most)
-        ids->list.count = (int)most;
+    if (p->most > 0 && ids->list.count - first > p->most - p->end)
+        ids->list.count = first + (int)(p->most - p->end);
     if (!status && p->end)
         status = kiln_ids_add(ids, kiln_vocabulary_special(t->vocabulary, KILN_SPECIAL_END));
     return status;

@@ -305,10 +305,13 @@ static void add_steps(struct kiln_text *to, const kiln_tokenizer *t)
             "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},\n");
     else if (p->spaced)
         kiln_text_add(to, "null,\n");
-    else if (*p->suffix)
-        kiln_text_add(to, "{\"type\": \"BPEDecoder\", \"suffix\": \"%s\"},\n", p->suffix);
-    else
+    else if (!*p->suffix)
         kiln_text_add(to, "{\"type\": \"Fuse\"},\n");
+    else {
+        kiln_text_add(to, "{\"type\": \"BPEDecoder\", \"suffix\": ");
+        kiln_json_add_text(to, p->suffix);
+        kiln_text_add(to, "},\n");
+    }
 }
 
 static void add_quoted_or_null(struct kiln_text *to, const char *key, const char *text)

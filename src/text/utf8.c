@@ -33,6 +33,12 @@ size_t kiln_utf8_write(char to[4], int32_t c)
     return none ? 0 : kiln_utf8_put(to, (uint32_t)c);
 }
 
+unsigned kiln_kinds_at(const char *at)
+{
+    const int32_t c = kiln_utf8_next(&at);
+    return c > 0 ? kiln_character_kinds(c) : 0;
+}
+
 int64_t kiln_utf8_length(const char *text)
 {
     int64_t count = 0;
