@@ -28,7 +28,7 @@ struct depthwise {
     struct axis i, j;
     size_t band;         /* rows of the result */
     size_t rows;         /* of x that a band meets */
-    size_t phase, pitch; /* floats of a phase of a row, of a row */
+    size_t pitch, plane; /* floats of a phase of a row, of all rows */
     size_t taps;
     size_t at[TAPS]; /* of the filter's places, from where their first one lies */
 };
@@ -43,58 +43,35 @@ static struct depthwise depthwise_of(const kiln_dispatch *d)
         .taps = (size_t)p->u * p->v,
     };
     const size_t reach = (t.i.taps - 1) * t.i.dilation;
-    t.phase = kiln_round_up(p->ow, LANES) + kiln_round_up(axis_reach(&t.j), LANES) + LANES;
-    t.pitch = t.phase * t.j.stride;
-    const size_t rows = ROOM / t.pitch, band = rows > reach ? (rows - reach - 1) / t.i.stride + 1 : 1;
+    t.pitch = kiln_round_up(p->ow, LANES) + kiln_round_up(axis_reach(&t.j), LANES) + LANES;
+    const size_t rows = ROOM / (t.pitch * t.j.stride),
+                 band = rows > reach ? (rows - reach - 1) / t.i.stride + 1 : 1;
     t.band = band < p->oh ? band : p->oh;
     t.rows = (t.band - 1) * t.i.stride + reach + 1;
+    t.plane = t.rows * t.pitch;
     for (size_t k = 0; k < t.taps; k++) {
         const size_t column = k % p->v * t.j.dilation;
-        t.at[k] = k / p->v * t.i.dilation * t.pitch + column % t.j.stride * t.phase + column / t.j.stride;
+        t.at[k] = column % t.j.stride * t.plane + k / p->v * t.i.dilation * t.pitch + column / t.j.stride;
     }
     return t;
 }
 
 static size_t room_of(const struct depthwise *t)
 {
-    return kiln_round_up(t->rows * t->pitch, 16);
+    return kiln_round_up(t->plane * t->j.stride, 16);
 }
 
-/* `count` elements of a row, every `stride`th. */
-KILN_INLINE void copy_phase(float *to, const float *from, size_t stride, size_t count)
+/* The planes of x that a band of the result meets, from row `first` on: one for each phase of the columns. */
+KILN_INLINE void copy_band(const struct depthwise *t, float *room, const float *x, size_t first, size_t rows)
 {
-    size_t i = 0;
-    if (stride == 1) {
-        memcpy(to, from, count * sizeof *to);
-        return;
-    }
-    for (; stride == 2 && i + 4 < count; i += 4)
-        kiln_four_store(to + i, kiln_four_even(from + 2 * i));
-    for (; i < count; i++)
-        to[i] = from[i * stride];
-}
-
-/* Phase b of rows of x from that of result row `first` on. */
-KILN_INLINE void copy_rows(const struct depthwise *t, float *to, const float *x, size_t first, size_t rows,
-                           size_t b)
-{
-    const struct window w = {.first_column = (ptrdiff_t)b - t->j.pad,
-                             .column_step = (ptrdiff_t)t->j.stride,
-                             .pitch = t->phase};
-    const ptrdiff_t top = (ptrdiff_t)(first * t->i.stride) - t->i.pad;
-    size_t begin, end;
-    window_columns(&w, t->j.size, &begin, &end);
-    for (size_t r = 0; r < rows; r++, to += t->pitch) {
-        const ptrdiff_t row = top + (ptrdiff_t)r;
-        if (row < 0 || row >= (ptrdiff_t)t->i.size || begin == end) {
-            memset(to, 0, t->phase * sizeof *to);
-            continue;
-        }
-        memset(to, 0, begin * sizeof *to);
-        copy_phase(to + begin,
-                   x + row * (ptrdiff_t)t->j.size + w.first_column + (ptrdiff_t)begin * w.column_step,
-                   t->j.stride, end - begin);
-        memset(to + end, 0, (t->phase - end) * sizeof *to);
+    for (size_t b = 0; b < t->j.stride; b++) {
+        const struct window w = {.first_row = (ptrdiff_t)(first * t->i.stride) - t->i.pad,
+                                 .first_column = (ptrdiff_t)b - t->j.pad,
+                                 .row_step = 1,
+                                 .column_step = (ptrdiff_t)t->j.stride,
+                                 .rows = rows,
+                                 .pitch = t->pitch};
+        plane_copy(room + b * t->plane, x, t->i.size, t->j.size, &w);
     }
 }
 
@@ -153,9 +130,7 @@ KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, fl
     for (size_t first = 0; first < t->p->oh; first += t->band) {
         const size_t rest = t->p->oh - first, rows = rest < t->band ? rest : t->band;
         float *to = y + first * t->p->ow;
-        for (size_t b = 0; b < t->j.stride; b++)
-            copy_rows(t, room + b * t->phase, x, first, rows * t->i.stride + t->rows - t->band * t->i.stride,
-                      b);
+        copy_band(t, room, x, first, t->rows - (t->band - rows) * t->i.stride);
         if (t->i.taps == 3 && t->j.taps == 3)
             sum_rows_by_three(t, to, room, w, rows, rest * t->p->ow);
         else

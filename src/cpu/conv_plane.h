@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cpu/simd.h"
+
 /* One axis of the filter on the picture. */
 struct axis {
     size_t taps, stride, dilation;
@@ -61,9 +63,23 @@ static inline void window_columns(const struct window *w, size_t width, size_t *
     *begin = b, *end = e;
 }
 
+/* `count` elements, every `step`th. */
+KILN_INLINE void copy_columns(float *to, const float *from, size_t step, size_t count)
+{
+    size_t i = 0;
+    if (step == 1) {
+        memcpy(to, from, count * sizeof *to);
+        return;
+    }
+    for (; step == 2 && i + 4 < count; i += 4)
+        kiln_four_store(to + i, kiln_four_even(from + 2 * i));
+    for (; i < count; i++)
+        to[i] = from[i * step];
+}
+
 /* Copy the window of a picture of height x width to a plane. */
-static inline void plane_copy(float *to, const float *picture, size_t height, size_t width,
-                              const struct window *w)
+KILN_INLINE void plane_copy(float *to, const float *picture, size_t height, size_t width,
+                            const struct window *w)
 {
     size_t begin, end;
     window_columns(w, width, &begin, &end);
@@ -76,11 +92,9 @@ static inline void plane_copy(float *to, const float *picture, size_t height, si
         const ptrdiff_t first =
             row * (ptrdiff_t)width + w->first_column; /* of column 0, which may lie outside */
         memset(to, 0, begin * sizeof *to);
-        if (w->column_step == 1 && begin < end)
-            memcpy(to + begin, picture + (first + (ptrdiff_t)begin), (end - begin) * sizeof *to);
-        else
-            for (size_t c = begin; c < end; c++)
-                to[c] = picture[first + (ptrdiff_t)c * w->column_step];
+        if (begin < end)
+            copy_columns(to + begin, picture + (first + (ptrdiff_t)begin * w->column_step),
+                         (size_t)w->column_step, end - begin);
         memset(to + end, 0, (w->pitch - end) * sizeof *to);
     }
 }

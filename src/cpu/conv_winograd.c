@@ -4,7 +4,7 @@
  */
 #include "conv/conv_winograd.h"
 
-#include <string.h>
+#include <stdbool.h>
 
 #include "conv/conv_grad_winograd.h"
 #include "conv/conv_winograd_filters.h"
@@ -13,7 +13,14 @@
 
 enum { IN = 6, OUT = 4, TAPS = 3 };
 
-static const double g_matrix[IN][TAPS] = {
+/* A matrix of rows x columns, row by row; turned, its transpose's elements are at `at`. */
+struct matrix {
+    int rows, columns;
+    const double *at;
+    bool turned;
+};
+
+static const double g_elements[IN][TAPS] = {
     {1 / 4.0, 0, 0},
     {-1 / 6.0, -1 / 6.0, -1 / 6.0},
     {-1 / 6.0, 1 / 6.0, -1 / 6.0},
@@ -21,41 +28,42 @@ static const double g_matrix[IN][TAPS] = {
     {1 / 24.0, -1 / 12.0, 1 / 6.0},
     {0, 0, 1},
 };
-static const double b_matrix[IN][IN] = {
+static const double bt_elements[IN][IN] = {
     {4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
     {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
 };
-static const double a_matrix[OUT][IN] = {
+static const double at_elements[OUT][IN] = {
     {1, 1, 1, 1, 1, 0},
     {0, 1, -1, 2, -2, 0},
     {0, 1, 1, 4, 4, 0},
     {0, 1, -1, 8, -8, 1},
 };
+static const struct matrix matrix_g = {IN, TAPS, &g_elements[0][0], false},
+                           matrix_gt = {TAPS, IN, &g_elements[0][0], true},
+                           matrix_bt = {IN, IN, &bt_elements[0][0], false},
+                           matrix_at = {OUT, IN, &at_elements[0][0], false},
+                           matrix_a = {IN, OUT, &at_elements[0][0], true};
 
-static const double a_turned[IN][OUT] = {
-    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
-};
-static const double g_turned[TAPS][IN] = {
-    {1 / 4.0, -1 / 6.0, -1 / 6.0, 1 / 24.0, 1 / 24.0, 0},
-    {0, -1 / 6.0, 1 / 6.0, 1 / 12.0, -1 / 12.0, 0},
-    {0, -1 / 6.0, -1 / 6.0, 1 / 6.0, 1 / 6.0, 1},
-};
+static double element(const struct matrix *m, int i, int j)
+{
+    return m->turned ? m->at[j * m->rows + i] : m->at[i * m->columns + j];
+}
 
-/* to = m from m^T, for a matrix m of rows x columns. */
-static void transform(double *to, const double *m, int rows, int columns, const double *from)
+/* to = m from m^T */
+static void transform(double *to, const struct matrix *m, const double *from)
 {
     double half[IN * IN];
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++) {
-            half[i * columns + j] = 0;
-            for (int k = 0; k < columns; k++)
-                half[i * columns + j] += m[i * columns + k] * from[k * columns + j];
+    for (int i = 0; i < m->rows; i++)
+        for (int j = 0; j < m->columns; j++) {
+            half[i * m->columns + j] = 0;
+            for (int k = 0; k < m->columns; k++)
+                half[i * m->columns + j] += element(m, i, k) * from[k * m->columns + j];
         }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < rows; j++) {
-            to[i * rows + j] = 0;
-            for (int k = 0; k < columns; k++)
-                to[i * rows + j] += half[i * columns + k] * m[j * columns + k];
+    for (int i = 0; i < m->rows; i++)
+        for (int j = 0; j < m->rows; j++) {
+            to[i * m->rows + j] = 0;
+            for (int k = 0; k < m->columns; k++)
+                to[i * m->rows + j] += half[i * m->columns + k] * element(m, j, k);
         }
 }
 
@@ -72,7 +80,7 @@ void KILN_REFERENCE(conv_winograd_filters)(const void *block, const uint32_t *co
                 double taps[TAPS * TAPS] = {0}, u[IN * IN];
                 for (size_t i = 0; i < TAPS * TAPS && o < p->filters; i++)
                     taps[i] = (double)w[p->turned ? TAPS * TAPS - 1 - i : i];
-                transform(u, &g_matrix[0][0], IN, TAPS, taps);
+                transform(u, &matrix_g, taps);
                 for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
                     ((real *)m->at[1])[((k * blocks + b) * p->channels + c) * row + o % row] = (real)u[k];
             }
@@ -97,13 +105,13 @@ static void make_tile(const struct kiln_params_conv_winograd *p, const kiln_memo
         double d[IN * IN], v[IN * IN];
         read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
                   (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
-        transform(v, &b_matrix[0][0], IN, IN, d);
+        transform(v, &matrix_bt, d);
         for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
             sum[k] +=
                 v[k] *
                 (double)((const real *)m->at[1])[((k * blocks + o / row) * p->channels + c) * row + o % row];
     }
-    transform(y, &a_matrix[0][0], OUT, IN, sum);
+    transform(y, &matrix_at, sum);
 }
 
 /* Store the results of a tile of that unit. */
@@ -140,13 +148,13 @@ static void add_image(const struct kiln_params_conv_grad_winograd *p, const kiln
     const real *x = (const real *)m->at[1] + (n * p->channels + c) * p->h * p->w;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)p->oh; i += OUT)
         for (ptrdiff_t j = 0; j < (ptrdiff_t)p->ow; j += OUT) {
-            double d[IN * IN], a[IN * IN], b[IN * IN];
+            double d[IN * IN], of_y[IN * IN], of_x[IN * IN];
             read_tile(y, p->oh, p->ow, i, j, OUT, d);
-            transform(a, &a_turned[0][0], IN, OUT, d);
+            transform(of_y, &matrix_a, d);
             read_tile(x, p->h, p->w, i - p->pad_i, j - p->pad_j, IN, d);
-            transform(b, &b_matrix[0][0], IN, IN, d);
+            transform(of_x, &matrix_bt, d);
             for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
-                sum[k] += a[k] * b[k];
+                sum[k] += of_y[k] * of_x[k];
         }
 }
 
@@ -161,7 +169,7 @@ void KILN_REFERENCE(conv_grad_winograd)(const void *block, const uint32_t *const
             double sum[IN * IN] = {0}, w[TAPS * TAPS];
             for (size_t n = begin; n < begin + p->per_split && n < p->images; n++)
                 add_image(p, m, n, o, c, sum);
-            transform(w, &g_turned[0][0], TAPS, IN, sum);
+            transform(w, &matrix_gt, sum);
             for (size_t i = 0; i < TAPS * TAPS; i++)
                 ((real *)m->at[2])[split * p->part + (o * p->channels + c) * TAPS * TAPS + i] = (real)w[i];
         }

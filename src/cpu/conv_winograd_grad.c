@@ -268,18 +268,19 @@ KILN_INLINE void write_sums_body(const struct work *t, const struct room *room, 
 {
     const size_t place = t->filters * CHANNELS;
     for (size_t o = 0; o < u->filters; o++, w += t->p->channels * TAPS * TAPS)
-        for (size_t c = 0; c < u->channels; c++) {
-            const float *sum = room->sum + o * CHANNELS + c / LANES * LANES;
+        for (size_t c = 0; c < u->channels; c += LANES) {
+            const size_t count = u->channels - c < LANES ? u->channels - c : LANES;
             lanes half[TAPS * IN], d[IN], taps[TAPS * TAPS];
             for (size_t j = 0; j < IN; j++) {
                 EACH_IN(i)
-                d[i] = LOAD(sum + (i * IN + j) * place);
+                d[i] = LOAD(room->sum + (i * IN + j) * place + o * CHANNELS + c);
                 transform_back(half + j, IN, d);
             }
             for (size_t i = 0; i < TAPS; i++)
                 transform_back(taps + i * TAPS, 1, half + i * IN);
-            for (size_t i = 0; i < TAPS * TAPS; i++)
-                w[c * TAPS * TAPS + i] = taps[i][c % LANES];
+            for (size_t k = 0; k < count; k++)
+                for (size_t i = 0; i < TAPS * TAPS; i++)
+                    w[(c + k) * TAPS * TAPS + i] = taps[i][k];
         }
 }
 

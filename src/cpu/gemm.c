@@ -34,15 +34,10 @@ struct panels {
     float *edge;  /* of kiln_panels_multiply */
 };
 
-static size_t parts(size_t count, size_t size)
-{
-    return (count + size - 1) / size;
-}
-
 /* The size of equal parts, of `most` at most, in multiples of `step`. */
 static size_t even(size_t count, size_t most, size_t step)
 {
-    return kiln_round_up(parts(count, parts(count, most)), step);
+    return kiln_round_up(kiln_parts(count, kiln_parts(count, most)), step);
 }
 
 static struct blocks blocks_of(const struct kiln_params_matmul *p)
@@ -52,8 +47,8 @@ static struct blocks blocks_of(const struct kiln_params_matmul *p)
     for (;;) {
         b.rows = even(p->m, rows, KILN_TILE_ROWS);
         b.columns = even(p->n, columns, KILN_TILE_COLUMNS);
-        b.down = parts(p->m, b.rows);
-        b.across = parts(p->n, b.columns);
+        b.down = kiln_parts(p->m, b.rows);
+        b.across = kiln_parts(p->n, b.columns);
         if (p->batch * b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)
             break;
         if (b.columns > WIDE * b.rows && b.columns > KILN_TILE_COLUMNS)
@@ -65,7 +60,7 @@ static struct blocks blocks_of(const struct kiln_params_matmul *p)
         else
             break;
     }
-    b.depth = p->k ? parts(p->k, parts(p->k, DEPTH)) : 0;
+    b.depth = p->k ? kiln_parts(p->k, kiln_parts(p->k, DEPTH)) : 0;
     return b;
 }
 

@@ -36,7 +36,7 @@ struct kiln_conv_sizes {
 struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_shape *x, const kiln_shape *w,
                                           const kiln_shape *y);
 
-/** Of a node of kiln_conv or its transpose, which reads in[0] and writes out[0]. */
+/** Of a node of kiln_conv, its transpose or its gradient by the filters. */
 struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n);
 
 /** The lowering by transformed filters of 3 x 3 (conv_winograd.c). */

@@ -121,10 +121,12 @@ uint32_t kiln_conv_mode(const struct kiln_params_conv *p, bool transposed)
 
 struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n)
 {
-    const kiln_shape in = kiln_plan_spec(plan, n->in[0]).shape, w = kiln_plan_spec(plan, n->in[1]).shape;
+    const kiln_shape first = kiln_plan_spec(plan, n->in[0]).shape,
+                     second = kiln_plan_spec(plan, n->in[1]).shape;
     const kiln_shape out = kiln_plan_spec(plan, n->out[0]).shape;
-    return n->op == &kiln_op_conv ? kiln_conv_sizes_of(n->params, &in, &w, &out)
-                                  : kiln_conv_sizes_of(n->params, &out, &w, &in);
+    return n->op == &kiln_op_conv             ? kiln_conv_sizes_of(n->params, &first, &second, &out)
+           : n->op == &kiln_op_conv_transpose ? kiln_conv_sizes_of(n->params, &out, &second, &first)
+                                              : kiln_conv_sizes_of(n->params, &second, &out, &first);
 }
 
 static bool is_empty(const kiln_plan *plan, kiln_tensor t)
@@ -307,9 +309,8 @@ static bool fill_device(kiln_plan *plan, kiln_dispatch *d)
 
 static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
 {
-    const kiln_shape dy = kiln_plan_spec(plan, n->in[0]).shape, x = kiln_plan_spec(plan, n->in[1]).shape;
     const kiln_shape w = kiln_plan_spec(plan, n->out[0]).shape;
-    const struct kiln_conv_sizes s = kiln_conv_sizes_of(n->params, &x, &w, &dy);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
     const uint32_t count = (uint32_t)kiln_shape_count(&w);
 

@@ -139,13 +139,6 @@ kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
 
 /* The gradient by the filters ---------------------------------------------------------------------------- */
 
-static struct kiln_conv_sizes gradient_sizes(const kiln_plan *plan, const kiln_node *n)
-{
-    const kiln_shape dy = kiln_plan_spec(plan, n->in[0]).shape, x = kiln_plan_spec(plan, n->in[1]).shape;
-    const kiln_shape w = kiln_plan_spec(plan, n->out[0]).shape;
-    return kiln_conv_sizes_of(n->params, &x, &w, &dy);
-}
-
 /* As many splits as make some work for all threads: by sizes alone. */
 static struct kiln_params_conv_grad_winograd gradient_block(const struct kiln_conv_sizes *s)
 {
@@ -173,7 +166,7 @@ static uint32_t splits_of(const struct kiln_params_conv_grad_winograd *p)
 
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = gradient_sizes(plan, n);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_winograd whole = block_of(&s, false);
     if (s.images == 0 || !suits(plan, n, &s) || !pays(&whole))
         return false;
@@ -187,7 +180,7 @@ bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 
 kiln_status kiln_conv_grad_winograd_lower(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = gradient_sizes(plan, n);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_grad_winograd block = gradient_block(&s);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_grad_winograd,

@@ -1,4 +1,5 @@
 /* reduce_kernel.c - the contracts of reductions and of place: units, windows, variants. */
+#include "base/number.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
 #include "ops/window.h"
@@ -91,7 +92,7 @@ static bool side_by_side(const kiln_caps *caps, const kiln_dispatch *d)
 static uint64_t a_lane_each(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return (d->kernel->units(d) + LANES - 1) / LANES;
+    return kiln_parts(d->kernel->units(d), LANES);
 }
 
 /* A result takes a power of two of lanes, no more than it has values: as width in reduce.comp. */
@@ -107,9 +108,8 @@ static uint64_t results_a_group(const kiln_dispatch *d)
 
 static uint64_t lanes_each(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const uint64_t results = results_a_group(d);
     (void)caps;
-    return (d->kernel->units(d) + results - 1) / results;
+    return kiln_parts(d->kernel->units(d), results_a_group(d));
 }
 
 static const kiln_variant columns = {.name = "columns",
