@@ -227,14 +227,21 @@ static void put_result(struct body *b, size_t i)
     kiln_output(b->m.g, name, kiln_onnx_copy(b->m.g, t));
 }
 
-/* What the body could not do is what its node cannot. */
-static bool is_whole(struct body *b)
+/* What stopped the reading of the body stops that of the model. */
+static bool hand_on(struct body *b)
 {
     if (b->m.status)
         b->n->m->status = b->m.status;
+    return !b->m.status;
+}
+
+/* What the body could not do is what its node cannot. */
+static bool is_whole(struct body *b)
+{
+    const bool read = hand_on(b);
     if (b->m.refused)
         kiln_onnx_refuse(b->n, "in its body: %s", kiln_text_get(&b->m.refusals));
-    return !b->n->refused && !b->m.status && !kiln_graph_status(b->m.g);
+    return !b->n->refused && read && !kiln_graph_status(b->m.g);
 }
 
 static void close_body(struct body *b)
@@ -568,8 +575,7 @@ static bool read_loop_body(struct body *b, kiln_onnx_node *n, const Onnx__GraphP
         declare_formal(b, (size_t)(FIRST_CARRY + i), kiln_tensor_spec(n->g, l->p.carry[i]));
     see_around(b, c);
     read_nodes(b);
-    n->m->status = b->m.status;
-    return !b->m.status;
+    return hand_on(b);
 }
 
 /* Whether the body always goes on. */

@@ -134,18 +134,13 @@ void kiln_onnx_write_widened(writer *w, const kiln_node *n, kiln_type type, cons
 
 /* Composed operators ------------------------------------------------------------------------------------- */
 
-/* An input of g like one of the node: symbols, and what is computed of them, are symbols there. */
+/* An input of g like one of the node. */
 static kiln_tensor like(kiln_graph *g, const writer *w, kiln_tensor t, int i)
 {
+    const kiln_spec s = kiln_tensor_spec(w->g, t);
     char name[32];
-    kiln_spec s = kiln_tensor_spec(w->g, t);
-    for (int k = 0; k < s.shape.rank; k++)
-        if (s.shape.size[k] < 0) {
-            snprintf(name, sizeof name, "size%lld", (long long)-s.shape.size[k]);
-            s.shape.size[k] = kiln_dim(g, name);
-        }
     snprintf(name, sizeof name, "in%d", i);
-    return kiln_input(g, name, s.type, s.shape);
+    return kiln_onnx_body_input(g, s.type, s.shape, name);
 }
 
 /* The outputs that are needed and built, and what they are called. */

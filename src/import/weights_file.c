@@ -43,20 +43,20 @@ kiln_status kiln_weights_save(kiln_weights *w, const char *path)
 
 /* Loading ------------------------------------------------------------------------------------------------ */
 
-static const char *name_of(void *user, int i)
+static const char *name_of(const void *user, int i)
 {
-    return kiln_safetensors_name(*(const kiln_safetensors **)user, i);
+    return kiln_safetensors_name(user, i);
 }
 
-static bool has(void *user, const char *name)
+static bool has(const void *user, const char *name)
 {
     kiln_array view;
-    return kiln_safetensors_find(*(const kiln_safetensors **)user, name, &view);
+    return kiln_safetensors_find(user, name, &view);
 }
 
-static kiln_status get(void *user, int i, kiln_array *out)
+static kiln_status get(const void *user, int i, kiln_array *out)
 {
-    kiln_safetensors_find(*(const kiln_safetensors **)user, name_of(user, i), out);
+    kiln_safetensors_find(user, name_of(user, i), out);
     return KILN_OK;
 }
 
@@ -65,7 +65,7 @@ kiln_status kiln_weights_load_from(kiln_weights *w, const kiln_safetensors *file
 {
     const struct kiln_weights_source from = {.path = kiln_safetensors_path(file),
                                              .count = kiln_safetensors_count(file),
-                                             .user = &file,
+                                             .user = file,
                                              .name = name_of,
                                              .has = has,
                                              .get = get};

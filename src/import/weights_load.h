@@ -9,11 +9,11 @@
 struct kiln_weights_source {
     const char *path; /* for messages */
     int count;
-    void *user; /* is passed to: */
-    const char *(*name)(void *user, int index);
-    bool (*has)(void *user, const char *name);
+    const void *user; /* is passed to: */
+    const char *(*name)(const void *user, int index);
+    bool (*has)(const void *user, const char *name);
     /** Type, shape and elements, which stay until the loading ends; logs what is wrong. */
-    kiln_status (*get)(void *user, int index, kiln_array *out);
+    kiln_status (*get)(const void *user, int index, kiln_array *out);
 };
 
 /** As kiln_weights_load. A tensor that is passed over is never got. */

@@ -11,12 +11,12 @@ struct arrays {
     int count;
 };
 
-static const char *name_of(void *user, int i)
+static const char *name_of(const void *user, int i)
 {
     return kiln_npz_name(((const struct arrays *)user)->file, i);
 }
 
-static bool has(void *user, const char *name)
+static bool has(const void *user, const char *name)
 {
     const struct arrays *a = user;
     for (int i = 0; i < a->count; i++)
@@ -25,7 +25,7 @@ static bool has(void *user, const char *name)
     return false;
 }
 
-static kiln_status get(void *user, int i, kiln_array *out)
+static kiln_status get(const void *user, int i, kiln_array *out)
 {
     const struct arrays *a = user;
     const kiln_status status =

@@ -14,7 +14,7 @@
 #include "compiler/convert.h"
 #include "recorder/truth.h"
 
-static kiln_status out_of_memory(void)
+kiln_status kiln_program_no_memory(void)
 {
     return kiln_fail(KILN_ERROR_MEMORY, "program: out of memory");
 }
@@ -60,7 +60,7 @@ static kiln_status place_arena(void *user, const char *name, int *index)
 {
     kiln_program *p = user;
     *index = kiln_store_arena(p->weights->store, name, true);
-    return *index < 0 ? out_of_memory() : KILN_OK;
+    return *index < 0 ? kiln_program_no_memory() : KILN_OK;
 }
 
 static uint64_t chunk_elements(void *user, int chunk)
@@ -76,7 +76,7 @@ static kiln_status share_store(struct kiln_store_data *s, struct kiln_weights **
     struct kiln_weights *w = calloc(1, sizeof *w);
     *out = w;
     if (!w)
-        return out_of_memory();
+        return kiln_program_no_memory();
     w->store = kiln_store_retain(s);
     return KILN_OK;
 }
@@ -88,7 +88,7 @@ static kiln_status take_parts(kiln_program *p, kiln_weights *w, const kiln_progr
         status = share_store(kiln_session_store(params->session), (struct kiln_weights **)&p->session);
     for (int i = 0; i < params->buffer_count && !status; i++)
         if (!kiln_vec_push(&p->own, params->buffers[i]))
-            status = out_of_memory();
+            status = kiln_program_no_memory();
     p->places = (struct kiln_places){place_parameter, place_state, place_arena, chunk_elements, p};
     return status;
 }
@@ -99,7 +99,7 @@ static kiln_status plan_early(kiln_program *p, const kiln_program_params *params
     int64_t *size = malloc((size_t)(p->symbol.count + 1) * sizeof *size);
     struct kiln_ready *ready;
     if (!size)
-        return out_of_memory();
+        return kiln_program_no_memory();
     bool known = true;
     for (int i = 0; i < p->symbol.count; i++) {
         size[i] = -1;
@@ -139,7 +139,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: one that trains cannot give up its weights");
     kiln_program *p = calloc(1, sizeof *p);
     if (!p)
-        return out_of_memory();
+        return kiln_program_no_memory();
     p->dev = kiln_device_retain(dev);
     p->user_tag = g->tag;
     p->train = params->train;

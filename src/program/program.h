@@ -91,6 +91,8 @@ kiln_status kiln_program_snapshot(kiln_program *p, const kiln_graph *g, const ki
 /** The ready plan for these sizes (by symbol of the program): found or made. ready.c */
 kiln_status kiln_program_ready(kiln_program *p, const int64_t *size, struct kiln_ready **out);
 void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready);
+/** Report that there is no memory, and return it. */
+kiln_status kiln_program_no_memory(void);
 /** After a run by this plan: return the weights' memory that its body does not read. give_up.c */
 kiln_status kiln_program_give_up(kiln_program *p, const struct kiln_ready *r);
 /** Whether a plan, or a new one (NULL), may use the weights: what was given up serves one alone. */

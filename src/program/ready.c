@@ -17,11 +17,6 @@
 
 enum { MOST_READY = 16, MOST_BUFFERS = 256 };
 
-static kiln_status out_of_memory(void)
-{
-    return kiln_fail(KILN_ERROR_MEMORY, "program: out of memory");
-}
-
 static uint64_t aligned(uint64_t bytes)
 {
     return (bytes + 255) / 256 * 256;
@@ -67,7 +62,7 @@ static kiln_status take_scratch(kiln_program *p, struct kiln_ready *r)
     if (!p->scratch && bytes) {
         struct kiln_scratch *s = calloc(1, sizeof *s);
         if (!s)
-            return out_of_memory();
+            return kiln_program_no_memory();
         const kiln_status status = make_buffer(p, "scratch", KILN_HEAP_DEVICE, bytes, &s->buffer);
         if (status) {
             free(s);
@@ -105,7 +100,7 @@ static kiln_status make_outputs(kiln_program *p, struct kiln_ready *r)
     kiln_status status = KILN_OK;
     r->output_offset = calloc((size_t)p->result.count + 1, sizeof *r->output_offset);
     if (!r->output_offset)
-        return out_of_memory();
+        return kiln_program_no_memory();
     for (int i = 0; i < p->result.count; i++) {
         const kiln_spec spec = result_spec(p, r, i);
         r->output_offset[i] = bytes;
@@ -230,7 +225,7 @@ static kiln_status bake_out(struct table *t, int slot)
     struct kiln_command *copies =
         kiln_arena_alloc(&t->r->plan->arena, (size_t)(p->result.count + 1) * sizeof *copies);
     if (!copies)
-        return out_of_memory();
+        return kiln_program_no_memory();
     for (int i = 0; i < p->result.count; i++) {
         const kiln_program_buffer *own = p->result.data[i].own;
         const struct kiln_span from = result_span(t, i);
@@ -273,7 +268,7 @@ static kiln_status bake_all(kiln_program *p, struct kiln_ready *r)
 {
     struct table *t = kiln_arena_alloc(&r->plan->arena, sizeof *t);
     if (!t)
-        return out_of_memory();
+        return kiln_program_no_memory();
     *t = (struct table){.p = p, .r = r};
     kiln_status status = bake_part(t, true, &r->prologue_list, &r->prologue);
     if (!status)
@@ -388,12 +383,12 @@ static kiln_status make(kiln_program *p, const int64_t *size, struct kiln_ready 
     struct kiln_ready *r = calloc(1, sizeof *r);
     *out = r;
     if (!r)
-        return out_of_memory();
+        return kiln_program_no_memory();
     r->size = malloc((size_t)(p->symbol.count + 1) * sizeof *r->size);
     r->in = calloc(slots, sizeof *r->in);
     r->seen = calloc((size_t)p->input.count + 1, sizeof *r->seen);
     if (!r->size || !r->in || !r->seen)
-        return out_of_memory();
+        return kiln_program_no_memory();
     memcpy(r->size, size, (size_t)p->symbol.count * sizeof *size);
     kiln_status status = compile(p, size, r);
     if (!status)
@@ -465,7 +460,7 @@ kiln_status kiln_program_ready(kiln_program *p, const int64_t *size, struct kiln
     if (!status)
         status = make(p, size, &r);
     if (!status && !kiln_vec_push(&p->ready, r))
-        status = out_of_memory();
+        status = kiln_program_no_memory();
     if (status) {
         kiln_ready_destroy(p, &r);
         return status;

@@ -7,11 +7,6 @@
 #include "base/log.h"
 #include "program/program.h"
 
-static kiln_status out_of_memory(void)
-{
-    return kiln_fail(KILN_ERROR_MEMORY, "program: out of memory");
-}
-
 static const kiln_program_buffer *own_buffer(const kiln_program *p, kiln_tensor user)
 {
     for (int i = 0; i < p->own.count; i++)
@@ -35,7 +30,7 @@ static kiln_status take_run(kiln_program *p, const kiln_graph *g, const kiln_pro
             return kiln_fail(KILN_ERROR_ARGUMENT,
                              "program: item %d of the run list is a value of another graph", i);
         if (!kiln_vec_push(&p->run, list[i]))
-            return out_of_memory();
+            return kiln_program_no_memory();
     }
     return KILN_OK;
 }
@@ -191,7 +186,7 @@ static kiln_status snapshot(kiln_program *p, const kiln_graph *g)
     for (int i = 0; i < count && !status && whole; i++)
         whole = kiln_vec_push(&p->run, run[i]);
     kiln_rewrite_finish(&r);
-    return status ? status : whole ? KILN_OK : out_of_memory();
+    return status ? status : whole ? KILN_OK : kiln_program_no_memory();
 }
 
 kiln_status kiln_program_snapshot(kiln_program *p, const kiln_graph *g, const kiln_program_params *params)

@@ -30,7 +30,14 @@ struct check {
     struct check_report report;
     bool json;
     const char *junit, *html; /* files; NULL: none */
-    const char *models;       /* a folder to write instead of running; NULL: none */
+    const char *part;         /* of the cases, as "1/2"; NULL: all */
+    const char *listed;       /* a file of names of cases; NULL: none */
+    /* instead of running: NULL and false where not asked for */
+    const char *models; /* a folder to write */
+    const char *page;
+    struct check_model_options model;
+    bool compare, onnx;
+    struct args_list files; /* reports or folders */
 };
 
 static void print_failure(const struct check_report *r, const struct check_entry *e)
@@ -169,9 +176,9 @@ static int check_cases(struct check *c)
                       f->names ? " and in --cases" : "");
 }
 
-static int check_onnx_cases(const struct check *c, const struct args_list *folders)
+static int check_onnx_cases(const struct check *c)
 {
-    return check_onnx(&(struct check_onnx_options){.folders = folders,
+    return check_onnx(&(struct check_onnx_options){.folders = &c->files,
                                                    .device = c->options.device,
                                                    .filter = &c->options.filter,
                                                    .fail_fast = c->options.fail_fast,
@@ -179,24 +186,30 @@ static int check_onnx_cases(const struct check *c, const struct args_list *folde
                                                    .junit = c->junit});
 }
 
-/* `part` and the file of `names` are NULL where not given, `folders` where the operators' own cases are meant. */
-static int check_filtered(struct check *c, const char *part, const char *names,
-                          const struct args_list *folders)
+static int check_filtered(struct check *c)
 {
     struct check_filter *f = &c->options.filter;
     int code;
 
-    if (!parse_part(part, f))
-        return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", part);
+    if (!parse_part(c->part, f))
+        return args_wrong("check", "--part \"%s\": wanted I/N, as 1/2", c->part);
     if (!(f->share >= 0 && f->share <= 1))
         return args_wrong("check", "--stratified %g: wanted a share above 0, up to 1", f->share);
-    if (names && read_names(&c->names, names))
+    if (c->listed && read_names(&c->names, c->listed))
         return ARGS_FAILED;
-    if (names)
+    if (c->listed)
         f->names = &c->names;
-    code = folders ? check_onnx_cases(c, folders) : check_cases(c);
+    code = c->onnx ? check_onnx_cases(c) : check_cases(c);
     kiln_map_finish(&c->names);
     return code;
+}
+
+static int check_dispatches(struct check *c)
+{
+    c->model.device = c->options.device;
+    c->model.seed = c->options.filter.seed;
+    c->model.json = c->json;
+    return check_model(&c->model);
 }
 
 /* What the command does instead of running its own cases, the first that is asked for, and the options that mean something then. */
@@ -222,14 +235,28 @@ static int check_options(const struct args *args)
     return other ? args_wrong("check", "--%s means nothing without --model", other) : ARGS_DONE;
 }
 
+/* What was asked for, in the order of `ways`. */
+static int do_asked(struct check *c)
+{
+    if (c->compare)
+        return diff(&c->files);
+    if (c->page)
+        return operators(c->page, &c->files);
+    if (c->model.model)
+        return check_dispatches(c);
+    if (c->onnx && !c->files.count)
+        return args_wrong("check", "--onnx wants folders of cases");
+    if (c->files.count && !c->onnx)
+        return args_wrong("check",
+                          "what is \"%s\"? reports are for --diff and --operators, folders for --onnx",
+                          c->files.item[0]);
+    return check_filtered(c);
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check c = {.options = {.tell = tell, .user = &c}};
     struct check_options *o = &c.options;
-    struct args_list files = {0};
-    struct check_model_options model = {0};
-    const char *part = NULL, *page = NULL, *names = NULL;
-    bool compare = false, onnx = false;
     const struct args args = {
         .command = "check",
         .operands = "[A.json B.json ... | DIR ...]",
@@ -243,12 +270,12 @@ int cmd_check(int argc, char **argv)
                 {"op", "NAME", ARGS_TEXT, &o->filter.op, "only this operator, as softmax; * and ? match"},
                 {"type", "NAME", ARGS_TEXT, &o->filter.type, "only this element type, as f32; * and ? match"},
                 {"case", "NAME", ARGS_TEXT, &o->filter.name, "only this case, by its name; * and ? match"},
-                {"cases", "FILE", ARGS_TEXT, &names, "only the cases whose names are its lines"},
+                {"cases", "FILE", ARGS_TEXT, &c.listed, "only the cases whose names are its lines"},
                 {"seed", "N", ARGS_SEED, &o->filter.seed,
                  "of the operands' values; above 0 random shapes, too (default: 0)"},
                 {"stratified", "SHARE", ARGS_NUMBER, &o->filter.share,
                  "of each operator's and type's cases, as 0.1"},
-                {"part", "I/N", ARGS_TEXT, &part,
+                {"part", "I/N", ARGS_TEXT, &c.part,
                  "every N-th case from the I-th on, to run parts side by side"},
                 {"probe", NULL, ARGS_FLAG, &o->probe,
                  "what is true of the device as a whole, too; a run of all cases does"},
@@ -259,39 +286,23 @@ int cmd_check(int argc, char **argv)
                 {"html", "FILE", ARGS_TEXT, &c.html, "write a page"},
                 {"export", "DIR", ARGS_TEXT, &c.models,
                  "instead: write the cases as ONNX models with operands and results"},
-                {"model", "M.onnx", ARGS_TEXT, &model.model,
+                {"model", "M.onnx", ARGS_TEXT, &c.model.model,
                  "instead: every dispatch of a model's plan, to name the first that is off"},
-                {"input", "NAME=FILE", ARGS_LIST, &model.input,
+                {"input", "NAME=FILE", ARGS_LIST, &c.model.input,
                  "of the model: a .npy or .pb file (default: random)"},
-                {"size", "NAME=N", ARGS_LIST, &model.size,
+                {"size", "NAME=N", ARGS_LIST, &c.model.size,
                  "of the model: what a symbolic size is (default: 1)"},
-                {"onnx", NULL, ARGS_FLAG, &onnx,
+                {"onnx", NULL, ARGS_FLAG, &c.onnx,
                  "instead: ONNX's backend cases, all that are in the folders DIR"},
-                {"diff", NULL, ARGS_FLAG, &compare, "instead: compare the reports A.json and B.json"},
-                {"operators", "FILE", ARGS_TEXT, &page,
+                {"diff", NULL, ARGS_FLAG, &c.compare, "instead: compare the reports A.json and B.json"},
+                {"operators", "FILE", ARGS_TEXT, &c.page,
                  "instead: write the page of operators from reports; without any, hold it to the code"},
                 {0}},
-        .given = &files,
+        .given = &c.files,
     };
     int code;
 
     if (!args_parse(&args, argc, argv, &code) || (code = check_options(&args)))
         return code;
-    if (compare)
-        return diff(&files);
-    if (page)
-        return operators(page, &files);
-    if (model.model) {
-        model.device = o->device;
-        model.seed = o->filter.seed;
-        model.json = c.json;
-        return check_model(&model);
-    }
-    if (onnx && !files.count)
-        return args_wrong("check", "--onnx wants folders of cases");
-    if (files.count && !onnx)
-        return args_wrong("check",
-                          "what is \"%s\"? reports are for --diff and --operators, folders for --onnx",
-                          files.item[0]);
-    return check_filtered(&c, part, names, onnx ? &files : NULL);
+    return do_asked(&c);
 }

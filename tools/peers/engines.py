@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+import environment
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PACKAGES = ["onnxruntime", "ncnn", "pnnx", "numpy"]
 TORCH = "/usr/bin/python3"
@@ -48,17 +50,6 @@ model, x = getattr(networks, sys.argv[2])().eval(), torch.rand(*map(int, sys.arg
 torch.jit.trace(model, x).save(sys.argv[3] + ".pt")
 torch.onnx.export(model, x, sys.argv[3] + ".onnx", opset_version=14, input_names=["x"], output_names=["y"])
 """
-
-
-def environment(build):
-    """The virtual environment's Python, made first if it is not there."""
-    python = build / "venv-engines/bin/python3"
-    if not python.exists():
-        print("engines.py: fetching " + ", ".join(PACKAGES), file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-    if subprocess.run([python, "-c", "import onnxruntime, ncnn, pnnx"], capture_output=True).returncode:
-        subprocess.run([python, "-m", "pip", "-q", "install", *PACKAGES], check=True)
-    return python
 
 
 def export(python, name, folder):
@@ -171,7 +162,7 @@ def main():
     if options.list:
         print("\n".join(chosen))
         return
-    python = environment(options.build)
+    python = environment.python(options.build.resolve() / "venv-engines", PACKAGES, "onnxruntime, ncnn, pnnx")
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
             stem = export(python, NETWORKS[name], pathlib.Path(folder))

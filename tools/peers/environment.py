@@ -1,4 +1,4 @@
-"""The Python packages that read and run ONNX, from PyPI, in a virtual environment in the build folder (BUILD/venv-onnx)."""
+"""Python packages from PyPI in virtual environments in the build folder (BUILD/venv-...)."""
 import os
 import pathlib
 import subprocess
@@ -8,15 +8,21 @@ PACKAGES = ["onnx", "onnxruntime", "numpy"]
 SKIPPED = 77
 
 
+def python(venv, packages, modules):
+    """The Python of an environment that has these, made first if it is not there; ends with 77 where they cannot be had."""
+    found = venv / "bin/python3"
+    if not found.exists() or subprocess.run([found, "-c", f"import {modules}"], capture_output=True).returncode:
+        made = subprocess.run([sys.executable, "-m", "venv", venv]).returncode == 0
+        if not made or subprocess.run([found, "-m", "pip", "install", "-q", *packages]).returncode:
+            print(f"SKIPPED: {', '.join(packages)} cannot be had from PyPI")
+            sys.exit(SKIPPED)
+    return found
+
+
 def enter(build):
-    """Run this script again by the environment's Python, made first if it is not there; ends with 77 where it cannot be had."""
+    """Run this script again by the Python that reads and runs ONNX (BUILD/venv-onnx)."""
     venv = build / "venv-onnx"
-    python = venv / "bin/python3"
     if pathlib.Path(sys.prefix) == venv:
         return
-    if subprocess.run([python, "-c", "import onnx, onnxruntime"], capture_output=True).returncode if python.exists() else True:
-        made = subprocess.run([sys.executable, "-m", "venv", venv]).returncode == 0
-        if not made or subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES]).returncode:
-            print(f"SKIPPED: {', '.join(PACKAGES)} cannot be had from PyPI")
-            sys.exit(SKIPPED)
-    os.execv(python, [python, *sys.argv])
+    found = python(venv, PACKAGES, "onnx, onnxruntime")
+    os.execv(found, [found, *sys.argv])
