@@ -191,7 +191,7 @@ const kiln_kernel kiln_kernel_matmul = {
     .reference_f64 = kiln_reference_matmul_f64,
     .gpu = (const kiln_variant *const[]){&direct_texels, &direct, &matmul_tiled_large, &matmul_tiled_flat,
                                          &matmul_tiled_usual, NULL},
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_packed, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_few, &kiln_cpu_matmul_packed, NULL},
     .cuts =
         (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},
     .cut_count = 3,

@@ -1,0 +1,157 @@
+/*
+ * matvec.c - matmul of a few rows of a, where b is read once and its packing would cost more than the products.
+ *
+ * A unit of work is a block of columns of all rows. Where b's columns lie as rows in memory, as weights [out, in] do, they are
+ * multiplied by a's in tiles of dots; where they lie side by side, some rows of b at a time are added up in the block. Both read
+ * memory in a few long runs.
+ */
+#include <string.h>
+
+#include "base/number.h"
+#include "cpu/epilogue_fast.h"
+#include "cpu/simd.h"
+#include "cpu/tile.h"
+#include "device/caps.h"
+#include "device/variants.h"
+#include "matmul/matmul.h"
+
+#define ROWS  8   /* of a, at most: beyond, packing pays */
+#define BLOCK 256 /* columns of a unit */
+#define DOTS  64  /* likewise, where they lie as rows */
+#define GROUP 8   /* rows of b that are added up side by side */
+
+static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_matmul *)d->block.words;
+}
+
+static size_t columns_of(const struct kiln_params_matmul *p)
+{
+    return p->b_k == 1 ? DOTS : BLOCK;
+}
+
+/* Columns that lie as rows ------------------------------------------------------------------------------- */
+
+/* The last terms, fewer than a tile of dots takes. */
+static float rest_of(const float *a, const float *b, size_t from, size_t k)
+{
+    float sum = 0;
+    for (; from < k; from++)
+        sum += a[from] * b[from];
+    return sum;
+}
+
+/* Up to DOTS_A rows by DOTS_B columns; what is missing of a tile is done twice and thrown away. */
+static void multiply_dots(const struct kiln_params_matmul *p, kiln_tile_dots *dots, const float *a,
+                          size_t rows, const float *b, size_t columns, float *c)
+{
+    const float *a_row[KILN_DOTS_A], *b_row[KILN_DOTS_B];
+    float sum[KILN_DOTS_A * KILN_DOTS_B];
+    const size_t whole = p->k / KILN_DOTS_DEPTH * KILN_DOTS_DEPTH;
+    for (size_t i = 0; i < KILN_DOTS_A; i++)
+        a_row[i] = a + (i < rows ? i : 0) * p->a_m;
+    for (size_t j = 0; j < KILN_DOTS_B; j++)
+        b_row[j] = b + (j < columns ? j : 0) * p->b_n;
+    dots(whole, 1, a_row, 0, b_row, 0, sum);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            c[i * p->c_m + j] = sum[i * KILN_DOTS_B + j] + rest_of(a_row[i], b_row[j], whole, p->k);
+}
+
+static void by_dots(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
+                    float *c)
+{
+    kiln_tile_dots *dots = kiln_tiles_get()->dots;
+    for (size_t j = 0; j < columns; j += KILN_DOTS_B)
+        for (size_t i = 0; i < p->m; i += KILN_DOTS_A)
+            multiply_dots(p, dots, a + i * p->a_m, p->m - i < KILN_DOTS_A ? p->m - i : KILN_DOTS_A,
+                          b + j * p->b_n, columns - j < KILN_DOTS_B ? columns - j : KILN_DOTS_B,
+                          c + i * p->c_m + j);
+}
+
+/* Columns side by side ----------------------------------------------------------------------------------- */
+
+/* c += GROUP rows of b, each by a number. */
+KILN_INLINE void add_group(float *restrict c, const float *restrict number, const float *restrict b,
+                           size_t step, size_t columns)
+{
+    for (size_t j = 0; j < columns; j++) {
+        float sum = c[j];
+        for (size_t u = 0; u < GROUP; u++)
+            sum += number[u] * b[u * step + j];
+        c[j] = sum;
+    }
+}
+
+KILN_INLINE void by_rows_body(const struct kiln_params_matmul *p, const float *a, const float *b,
+                              size_t columns, float *c)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < p->m; i++)
+        memset(c + i * p->c_m, 0, columns * sizeof *c);
+    for (; k + GROUP <= p->k; k += GROUP)
+        for (size_t i = 0; i < p->m; i++) {
+            float number[GROUP];
+            for (size_t u = 0; u < GROUP; u++)
+                number[u] = a[i * p->a_m + (k + u) * p->a_k];
+            add_group(c + i * p->c_m, number, b + k * p->b_k, p->b_k, columns);
+        }
+    for (; k < p->k; k++)
+        for (size_t i = 0; i < p->m; i++)
+            for (size_t j = 0; j < columns; j++)
+                c[i * p->c_m + j] += a[i * p->a_m + k * p->a_k] * b[k * p->b_k + j];
+}
+
+static void by_rows(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
+                    float *c);
+KILN_CLONES(by_rows,
+            (const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns, float *c),
+            (p, a, b, columns, c))
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static bool few_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    (void)caps;
+    return p->m <= ROWS && (p->b_n == 1 || (p->b_k == 1 && p->a_k == 1));
+}
+
+static uint64_t few_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    (void)caps;
+    return (uint64_t)p->batch * kiln_parts(p->n, columns_of(p));
+}
+
+static void few_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    const size_t wide = columns_of(p), across = kiln_parts(p->n, wide);
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, false);
+    (void)worker;
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t column = unit % across * wide, batch = unit / across;
+        const size_t columns = p->n - column < wide ? p->n - column : wide;
+        const size_t b0 = batch / p->batch2 / p->batch1, b1 = batch / p->batch2 % p->batch1,
+                     b2 = batch % p->batch2;
+        const float *a =
+            (const float *)m->at[0] + p->a_first + b0 * p->a_batch0 + b1 * p->a_batch1 + b2 * p->a_batch2;
+        const float *b = (const float *)m->at[1] + p->b_first + b0 * p->b_batch0 + b1 * p->b_batch1 +
+                         b2 * p->b_batch2 + column * p->b_n;
+        const size_t at = p->c_first + batch * p->c_batch + column;
+        float *c = (float *)m->at[2] + at;
+        (p->b_k == 1 && p->a_k == 1 ? by_dots : by_rows)(p, a, b, columns, c);
+        for (size_t i = 0; i < p->m; i++)
+            kiln_row_epilogue_run(&epilogue, c + i * p->c_m, at + i * p->c_m, i, column, columns);
+    }
+}
+
+const kiln_variant kiln_cpu_matmul_few = {
+    .name = "few",
+    .accepts = few_accepts,
+    .groups = few_units,
+    .run = few_run,
+};
