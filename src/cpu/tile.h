@@ -24,6 +24,12 @@ typedef void kiln_tile_taps(size_t depth, const float *a, const int32_t *a_at, s
                             const int32_t *b_at, float *c, size_t c_row);
 
 /**
+ * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j].
+ */
+typedef void kiln_tile_runs(size_t depth, const float *a, const int32_t *a_at, const float *b, size_t b_row,
+                            float *c, size_t c_row);
+
+/**
  * Rows of a times rows of b, each in `images` runs of `depth` floats, a multiple of KILN_DOTS_DEPTH, that
  * begin a_image and b_image apart: sum[i * KILN_DOTS_B + j] = sum over n and k of a[i][n * a_image + k] *
  * b[j][n * b_image + k].
@@ -41,6 +47,7 @@ struct kiln_tiles {
     int rows, columns;                            /* of the largest tile; columns are those of every tile */
     kiln_tile_packed *packed[KILN_TILE_ROWS + 1]; /* by rows */
     kiln_tile_taps *taps[KILN_TILE_ROWS + 1];
+    kiln_tile_runs *runs[KILN_TILE_ROWS + 1];
     kiln_tile_dots *dots;
 };
 

@@ -65,16 +65,41 @@ INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_
     STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
 }
 
-#define EACH(n)                                                                                            \
-    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,    \
-                                            size_t b_row, float *c, size_t c_row, bool add)                \
-    {                                                                                                      \
-        TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                         \
-    }                                                                                                      \
-    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row, \
-                                          const float *b, const int32_t *b_at, float *c, size_t c_row)     \
-    {                                                                                                      \
-        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                           \
+INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
+                       size_t b_row, float *c, size_t c_row)
+{
+    vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
+    EACH_ROW
+    EACH_VECTOR
+    sum[i][v] = (vec){0};
+    for (size_t k = 0; k < depth; k++, b += b_row) {
+        const float *column = a + a_at[k];
+        EACH_VECTOR
+        row[v] = LOAD(b + v * TILE_LANES);
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += column[i] * row[v];
+    }
+    EACH_ROW
+    EACH_VECTOR
+    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+}
+
+#define EACH(n)                                                                                              \
+    static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
+                                          size_t b_row, float *c, size_t c_row)                              \
+    {                                                                                                        \
+        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row);                                                   \
+    }                                                                                                        \
+    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,      \
+                                            size_t b_row, float *c, size_t c_row, bool add)                  \
+    {                                                                                                        \
+        TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                           \
+    }                                                                                                        \
+    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row,   \
+                                          const float *b, const int32_t *b_at, float *c, size_t c_row)       \
+    {                                                                                                        \
+        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                             \
     }
 TILE_ROWS(EACH)
 #undef EACH
@@ -114,7 +139,7 @@ static TILE_TARGET void TILE(dots)(size_t depth, size_t images, const float *con
 static const struct kiln_tiles TILE(tiles) = {
     .rows = TILE_MOST,
     .columns = TILE_LANES * TILE_VECTORS,
-#define EACH(n) .packed[n] = TILE(packed##n), .taps[n] = TILE(taps##n),
+#define EACH(n) .packed[n] = TILE(packed##n), .taps[n] = TILE(taps##n), .runs[n] = TILE(runs##n),
     TILE_ROWS(EACH)
 #undef EACH
         .dots = TILE(dots),

@@ -263,8 +263,9 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
 }
 
 const kiln_lowering kiln_conv_lowerings[] = {
-    {.name = "product", .accepts = product_accepts, .lower = product_lower},
     {.name = "winograd", .accepts = kiln_conv_winograd_accepts, .lower = kiln_conv_winograd_lower},
+    {.name = "packed", .accepts = kiln_conv_packed_accepts, .lower = kiln_conv_packed_lower},
+    {.name = "product", .accepts = product_accepts, .lower = product_lower},
     {.name = "implicit", .lower = implicit_lower},
 };
 

@@ -105,6 +105,24 @@ static const struct conv_case transformed[] = {
     {{4, {1, 70, 25, 34}}, {4, {65, 70, 3, 3}}, true, {.same = KILN_SAME_UPPER}, "several bands and blocks"},
 };
 
+/* Filters that nearly fill blocks of 32 are packed, on the CPU: rows of positions in tiles, bands of rows, several blocks. */
+static const struct conv_case packed[] = {
+    {{4, {2, 6, 9, 7}}, {4, {30, 6, 1, 1}}, true, {.groups = 1}, "points as they lie"},
+    {{4, {1, 300, 23, 17}}, {4, {95, 300, 1, 1}}, true, {.groups = 1}, "points in several bands"},
+    {{4, {3, 5, 11, 9}}, {4, {32, 5, 1, 1}}, false, {.stride = {2, 2}}, "points with a stride"},
+    {{4, {1, 3, 37, 45}},
+     {4, {64, 3, 7, 7}},
+     true,
+     {.stride = {2, 2}, .pad = {{3, 3}, {3, 3}}},
+     "a network's first"},
+    {{4, {2, 40, 50, 31}},
+     {4, {61, 40, 3, 2}},
+     true,
+     {.stride = {3, 2}, .pad = {{2, 0}, {0, 1}}, .dilation = {2, 3}},
+     "phases, in several bands"},
+    {{3, {2, 9, 33}}, {3, {63, 9, 5}}, true, {.stride = {2}, .pad = {{1, 2}}}, "one axis"},
+};
+
 static kiln_tensor build_turned(kiln_graph *g, const void *one_case)
 {
     const struct conv_case *c = one_case;
@@ -120,6 +138,12 @@ Test(conv, by_transformed_filters_agrees_with_float64)
         kiln_expect_devices_agree(build, &transformed[i], true, 0, transformed[i].why);
         kiln_expect_devices_agree(build_turned, &transformed[i], true, 0, transformed[i].why);
     }
+}
+
+Test(conv, by_packed_filters_agrees_with_float64)
+{
+    for (size_t i = 0; i < KILN_COUNT(packed); i++)
+        kiln_expect_devices_agree(build, &packed[i], true, 0, packed[i].why);
 }
 
 /* PyTorch's numbers -------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@ static const struct check_shape shapes[] = {
     {"1x2x70x66,3x7x7", "a large picture"},
     {"0x3x8x8,4x3x3", "no pictures"},
     {"2x65x9x9,67x3x3", "one past a tile in all"},
+    {"2x12x9x13,31x3x3", "nearly a block of filters"},
     {"5x12x1x1,6x1x1", "pictures of one point"},
     {"3x4x131,6x5", "one axis"},
     {"1x6x1,4x1", "one axis of one point"},

@@ -1,0 +1,272 @@
+/*
+ * conv_packed_fast.c - conv_packed on a CPU, and the packing.
+ *
+ * It is a product of matrices that are never built: rows are positions of the result, columns filters, and what is summed are
+ * (c, u, v). A tile's rows are positions in a row of y, which meet x in runs of floats: x as it lies, where filters are points
+ * without a stride, else planes laid out by conv_plane.h; a table says where the run of each term begins. So no position is
+ * computed in vain however small the picture is, and the filters are read from end to end.
+ *
+ * A unit of work is an image, a band of positions and some blocks of filters. A block's results [positions, filters] stay in the
+ * first cache until they are turned into planes of y.
+ */
+#include "base/number.h"
+#include "conv/conv_packed.h"
+#include "cpu/conv_plane.h"
+#include "cpu/epilogue_fast.h"
+#include "cpu/panels.h"
+#include "device/caps.h"
+#include "device/variants.h"
+#include "matmul/pack_columns.h"
+
+#define BLOCK KILN_PACKED_COLUMNS
+#define ROOM  65536 /* floats of x that a band meets, about: they stay in the second cache */
+#define MOST  240   /* positions of a band: their results stay in the first */
+#define UNITS 8     /* at least, where there are blocks enough */
+
+struct work {
+    const struct kiln_params_conv_packed *p;
+    struct axis i, j;
+    bool in_place;
+    size_t depth;               /* terms of a sum */
+    size_t places;              /* of y */
+    size_t band, bands;         /* positions of a unit: whole rows unless in place; bands */
+    size_t blocks, part, parts; /* blocks of filters; of a unit; parts */
+    size_t pitch, rows, plane;  /* of planes; rows that a band meets; floats of a plane */
+};
+
+/* Positions of a band. */
+static size_t band_of(const struct work *w)
+{
+    const size_t source = w->p->channels * w->i.stride * w->j.stride, room = ROOM / source;
+    if (w->in_place) {
+        const size_t most = room < MOST ? room : MOST, bands = kiln_parts(w->places, most ? most : 1);
+        return kiln_round_up(kiln_parts(w->places, bands), KILN_TILE_ROWS);
+    }
+    const size_t fit = room / w->pitch, reach = axis_reach(&w->i), many = MOST / w->p->ow;
+    size_t rows = fit > reach ? fit - reach : 1;
+    rows = rows < many ? rows : many ? many : 1;
+    return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
+}
+
+static struct work work_of(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
+    struct work w = {
+        .p = p,
+        .i = {p->u, p->stride_i, p->dilation_i, p->pad_i, p->h, p->oh},
+        .j = {p->v, p->stride_j, p->dilation_j, p->pad_j, p->w, p->ow},
+        .depth = (size_t)p->channels * p->u * p->v,
+        .places = (size_t)p->oh * p->ow,
+        .blocks = kiln_parts(p->filters, BLOCK),
+    };
+    w.in_place = w.depth == p->channels && p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 &&
+                 p->pad_j == 0 && p->h == p->oh && p->w == p->ow;
+    w.pitch = p->ow + axis_reach(&w.j);
+    w.band = band_of(&w);
+    w.bands = kiln_parts(w.places, w.band);
+    w.rows = w.band / p->ow + axis_reach(&w.i);
+    w.plane = w.rows * w.pitch;
+    const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
+    w.part = kiln_parts(w.blocks, parts < w.blocks ? parts : w.blocks);
+    w.parts = kiln_parts(w.blocks, w.part);
+    return w;
+}
+
+/* Scratch of a worker: where terms lie, the planes, and a block's results. */
+struct room {
+    int32_t *at;
+    float *planes, *out;
+};
+
+static size_t planes_size(const struct work *w)
+{
+    const size_t phases = axis_phases(&w->i) * axis_phases(&w->j);
+    return w->in_place ? 0 : kiln_round_up(w->p->channels * phases * w->plane, 16);
+}
+
+static size_t room_size(const struct work *w)
+{
+    return kiln_round_up(w->depth, 16) + planes_size(w) + w->band * BLOCK;
+}
+
+static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
+{
+    int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(w);
+    float *planes = (float *)(void *)(at + kiln_round_up(w->depth, 16));
+    return (struct room){at, planes, planes + planes_size(w)};
+}
+
+struct unit {
+    size_t image, first, count; /* positions */
+    size_t block, end;          /* blocks of filters */
+};
+
+static struct unit unit_of(const struct work *w, size_t index)
+{
+    const size_t block = index % w->parts * w->part, first = index / w->parts % w->bands * w->band;
+    return (struct unit){
+        .image = index / w->parts / w->bands,
+        .first = first,
+        .count = w->places - first < w->band ? w->places - first : w->band,
+        .block = block,
+        .end = block + w->part < w->blocks ? block + w->part : w->blocks,
+    };
+}
+
+/* Where terms lie ---------------------------------------------------------------------------------------- */
+
+static void find_terms(const struct work *w, int32_t *at)
+{
+    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j);
+    if (w->in_place) {
+        for (size_t c = 0; c < w->depth; c++)
+            at[c] = (int32_t)(c * w->places);
+        return;
+    }
+    for (size_t c = 0; c < w->p->channels; c++)
+        for (size_t u = 0; u < w->i.taps; u++)
+            for (size_t v = 0; v < w->j.taps; v++)
+                *at++ = (int32_t)(((c * down + u % down) * across + v % across) * w->plane +
+                                  axis_shift(&w->i, u) * w->pitch + axis_shift(&w->j, v));
+}
+
+/* The planes of all channels that a unit meets, x being those of its image. */
+static void copy_planes(const struct work *w, const struct unit *unit, float *to, const float *x)
+{
+    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j);
+    const size_t first = unit->first / w->p->ow * w->i.stride, picture = w->i.size * w->j.size;
+    for (size_t c = 0; c < w->p->channels; c++, x += picture)
+        for (size_t a = 0; a < down; a++)
+            for (size_t b = 0; b < across; b++, to += w->plane) {
+                const struct window window = {
+                    .first_row = (ptrdiff_t)(first + a * w->i.dilation % w->i.stride) - w->i.pad,
+                    .first_column = (ptrdiff_t)(b * w->j.dilation % w->j.stride) - w->j.pad,
+                    .row_step = (ptrdiff_t)w->i.stride,
+                    .column_step = (ptrdiff_t)w->j.stride,
+                    .rows = w->rows,
+                    .pitch = w->pitch,
+                };
+                plane_copy(to, x, w->i.size, w->j.size, &window);
+            }
+}
+
+/* Products ----------------------------------------------------------------------------------------------- */
+
+/* Positions that lie behind one another, in tiles of about one height. */
+static void multiply_run(const struct work *w, const struct kiln_tiles *tiles, const int32_t *at,
+                         const float *x, const float *filters, float *out, size_t length)
+{
+    const size_t high = kiln_parts(length, kiln_parts(length, (size_t)tiles->rows));
+    for (size_t t = 0; t < length; t += high)
+        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns)
+            tiles->runs[length - t < high ? length - t : high](w->depth, x + t, at, filters + j, BLOCK,
+                                                               out + t * BLOCK + j, BLOCK);
+}
+
+/* out [positions, BLOCK] of one block. */
+static void multiply(const struct work *w, const struct room *room, const struct unit *u, const float *x,
+                     const float *filters)
+{
+    const struct kiln_tiles *tiles = kiln_tiles_get();
+    if (w->in_place)
+        multiply_run(w, tiles, room->at, x + u->first, filters, room->out, u->count);
+    else
+        for (size_t t = 0; t < u->count; t += w->p->ow)
+            multiply_run(w, tiles, room->at, room->planes + t / w->p->ow * w->pitch, filters,
+                         room->out + t * BLOCK, w->p->ow);
+}
+
+/* Up to four filters' results at `count` positions become rows, `plane` apart. */
+KILN_INLINE void turn_four_body(float *y, size_t plane, const float *out, size_t count, size_t filters)
+{
+    size_t t = 0;
+    for (; filters == 4 && t + 4 <= count; t += 4) {
+        kiln_four four[4];
+        for (size_t i = 0; i < 4; i++)
+            four[i] = kiln_four_load(out + (t + i) * BLOCK);
+        kiln_four_transpose(four);
+        for (size_t i = 0; i < 4; i++)
+            kiln_four_store(y + i * plane + t, four[i]);
+    }
+    for (; t < count; t++)
+        for (size_t i = 0; i < filters; i++)
+            y[i * plane + t] = out[t * BLOCK + i];
+}
+
+static void turn_four(float *y, size_t plane, const float *out, size_t count, size_t filters);
+KILN_CLONES(turn_four, (float *y, size_t plane, const float *out, size_t count, size_t filters),
+            (y, plane, out, count, filters))
+
+/* A block's results, as far as there are filters, and the epilogue. */
+static void write_block(const struct work *w, const struct unit *u, const float *out, size_t block, float *y,
+                        struct kiln_row_epilogue *epilogue)
+{
+    const size_t end = (block + 1) * BLOCK < w->p->filters ? (block + 1) * BLOCK : w->p->filters;
+    for (size_t o = block * BLOCK; o < end; o += 4, out += 4) {
+        const size_t at = (u->image * w->p->filters + o) * w->places + u->first;
+        const size_t filters = end - o < 4 ? end - o : 4;
+        turn_four(y + at, w->places, out, u->count, filters);
+        for (size_t i = 0; i < filters; i++)
+            kiln_row_epilogue_run(epilogue, y + at + i * w->places, at + i * w->places, 0, o + i, u->count);
+    }
+}
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static uint64_t runs_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct work w = work_of(d);
+    (void)caps;
+    return (uint64_t)w.p->images * w.bands * w.parts;
+}
+
+static uint64_t runs_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct work w = work_of(d);
+    return (uint64_t)caps->threads * room_size(&w) * sizeof(float);
+}
+
+static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct work w = work_of(d);
+    const struct room room = room_of(&w, m, worker);
+    const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
+    find_terms(&w, room.at);
+
+    for (size_t index = first; index < first + count; index++) {
+        const struct unit u = unit_of(&w, index);
+        const float *x = (const float *)m->at[0] + u.image * picture;
+        if (!w.in_place && (index == first || index % w.parts == 0))
+            copy_planes(&w, &u, room.planes, x);
+        for (size_t b = u.block; b < u.end; b++) {
+            multiply(&w, &room, &u, x, (const float *)m->at[1] + b * w.depth * BLOCK);
+            write_block(&w, &u, room.out, b, m->at[2], &epilogue);
+        }
+    }
+}
+
+const kiln_variant kiln_cpu_conv_packed_runs = {
+    .name = "runs",
+    .groups = runs_units,
+    .scratch = runs_scratch,
+    .run = runs_run,
+};
+
+/* Packing ------------------------------------------------------------------------------------------------ */
+
+static void panels_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_pack_columns *p = (const struct kiln_params_pack_columns *)d->block.words;
+    (void)worker;
+    for (size_t b = first; b < first + count; b++)
+        kiln_panels_pack((float *)m->at[1] + b * p->depth * BLOCK, BLOCK, false,
+                         (const float *)m->at[0] + b * BLOCK * p->column_step, p->column_step, p->depth_step,
+                         p->columns - b * BLOCK < BLOCK ? p->columns - b * BLOCK : BLOCK, p->depth);
+}
+
+const kiln_variant kiln_cpu_pack_columns_panels = {
+    .name = "panels",
+    .run = panels_run,
+};

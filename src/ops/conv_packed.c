@@ -1,0 +1,162 @@
+/*
+ * conv_packed.c - convolution by packed filters on the CPU: when that pays, the dispatches, the contracts.
+ *
+ * The filters are packed by a dispatch of their own: of weights that stay it goes to the prologue. On GPUs the tiles of
+ * conv_kernel.c serve instead: the contracts have no code for them, and no cuts, since operands are bound whole.
+ */
+#include "conv/conv_packed.h"
+
+#include <string.h>
+
+#include "base/number.h"
+#include "device/caps.h"
+#include "device/variants.h"
+#include "matmul/pack_columns.h"
+#include "ops/chain.h"
+#include "ops/conv.h"
+#include "ops/splits.h"
+
+enum {
+    RUN = 4, /* positions that lie behind one another, at the least: fewer do not fill a tile */
+};
+
+/* Lowering ----------------------------------------------------------------------------------------------- */
+
+static bool is_point(const struct kiln_conv_axis *a)
+{
+    return a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
+}
+
+/* Two axes of a single group on the CPU, in float. */
+static bool suits(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
+{
+    return n->op == &kiln_op_conv && kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
+           kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && is_point(&s->axis[0]);
+}
+
+static struct kiln_params_conv_packed block_of(const struct kiln_conv_sizes *s)
+{
+    const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
+    return (struct kiln_params_conv_packed){.images = (uint32_t)s->images,
+                                            .channels = (uint32_t)s->channels,
+                                            .filters = (uint32_t)s->filters,
+                                            .h = (uint32_t)i->x,
+                                            .w = (uint32_t)j->x,
+                                            .oh = (uint32_t)i->y,
+                                            .ow = (uint32_t)j->y,
+                                            .u = (uint32_t)i->taps,
+                                            .v = (uint32_t)j->taps,
+                                            .stride_i = (uint32_t)i->stride,
+                                            .stride_j = (uint32_t)j->stride,
+                                            .pad_i = (int32_t)i->pad,
+                                            .pad_j = (int32_t)j->pad,
+                                            .dilation_i = (uint32_t)i->dilation,
+                                            .dilation_j = (uint32_t)j->dilation};
+}
+
+static uint32_t depth_of(const struct kiln_params_conv_packed *p)
+{
+    return p->channels * p->u * p->v;
+}
+
+static uint64_t packed_size(const struct kiln_params_conv_packed *p)
+{
+    return (uint64_t)depth_of(p) * kiln_round_up(p->filters, KILN_PACKED_COLUMNS);
+}
+
+/* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
+static bool pays(const struct kiln_params_conv_packed *p)
+{
+    return p->ow >= RUN && 4 * p->filters >= 3 * kiln_round_up(p->filters, KILN_PACKED_COLUMNS);
+}
+
+bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_packed p = block_of(&s);
+    const kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_packed,
+        .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
+    };
+    return suits(plan, n, &s) && pays(&p) && !kiln_plan_lean(plan) &&
+           kiln_plan_binds_whole(plan, &d, packed_size(&p));
+}
+
+static kiln_tensor pack_filters(kiln_plan *plan, kiln_tensor w, const struct kiln_params_conv_packed *p,
+                                kiln_status *status)
+{
+    const kiln_tensor packed = kiln_plan_temporary(plan, KILN_F32, (int64_t)packed_size(p));
+    const struct kiln_params_pack_columns block = {
+        .columns = p->filters, .depth = depth_of(p), .column_step = depth_of(p), .depth_step = 1};
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_pack_columns,
+        .bind = {{.value = w}, {.value = packed}},
+        .block_size = sizeof block,
+    };
+    memcpy(d.block.bytes, &block, sizeof block);
+    *status = kiln_plan_dispatch(plan, &d);
+    return packed;
+}
+
+kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    struct kiln_params_conv_packed block = block_of(&s);
+    if ((uint64_t)block.images * block.filters * block.oh == 0)
+        return KILN_OK;
+    kiln_status status;
+    const kiln_tensor packed = pack_filters(plan, n->in[1], &block, &status);
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_packed,
+        .bind = {{.value = n->in[0]}, {.value = packed}, {.value = n->out[0]}},
+        .block_size = sizeof block,
+    };
+    if (!status)
+        status = kiln_epilogue_write(plan, n, &d, 0, 3, block.immediate);
+    d.constant_count = KILN_EPILOGUE_CONSTANTS;
+    memcpy(d.block.bytes, &block, sizeof block);
+    return status ? status : kiln_plan_dispatch(plan, &d);
+}
+
+/* Contracts ---------------------------------------------------------------------------------------------- */
+
+static uint64_t blocks_units(const kiln_dispatch *d)
+{
+    return kiln_parts(((const struct kiln_params_pack_columns *)d->block.words)->columns,
+                      KILN_PACKED_COLUMNS);
+}
+
+static uint64_t planes_units(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
+    return (uint64_t)p->images * p->filters;
+}
+
+static double flops(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
+    return 2.0 * depth_of(p) * p->images * p->filters * p->oh * p->ow;
+}
+
+const kiln_kernel kiln_kernel_pack_columns = {
+    .name = "pack_columns",
+    .block_size = sizeof(struct kiln_params_pack_columns),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = blocks_units,
+    .reference = kiln_reference_pack_columns_f32,
+    .reference_f64 = kiln_reference_pack_columns_f64,
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_pack_columns_panels, NULL},
+};
+
+const kiln_kernel kiln_kernel_conv_packed = {
+    .name = "conv_packed",
+    .block_size = sizeof(struct kiln_params_conv_packed),
+    .bindings = 5,
+    .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .units = planes_units,
+    .reference = kiln_reference_conv_packed_f32,
+    .reference_f64 = kiln_reference_conv_packed_f64,
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_packed_runs, NULL},
+    .flops = flops,
+};
