@@ -15,12 +15,18 @@ class Skip(Exception):
     """What a test lacks."""
 
 
+def call(folder, *arguments, code=0, text=None):
+    """Run the program in a folder, with a text typed into it; what it was."""
+    done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=600)
+    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stdout}{done.stderr}"
+    assert "Vulkan validation" not in done.stderr, done.stderr
+    return done
+
+
 def run(folder, *arguments, code=0):
     """Run the program in a folder; its stdout, or where another code than 0 is wanted its stderr."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=600)
-    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stderr}"
-    assert "Vulkan validation" not in done.stderr, done.stderr
+    done = call(folder, *arguments, code=code)
     return done.stderr if code else done.stdout
 
 
