@@ -61,6 +61,12 @@ KILN_API kiln_status kiln_weights_read(kiln_weights *w, const char *name, kiln_a
 KILN_API kiln_status kiln_weights_write(kiln_weights *w, const char *name, const kiln_array *src);
 
 /**
+ * Copy a tensor from other weights, which have one of the same name and shape: what was learned under another head, or a
+ * network without its optimizer. Real types convert. Threads, errors: as the two above; ERROR_MEMORY.
+ */
+KILN_API kiln_status kiln_weights_copy(kiln_weights *to, kiln_weights *from, const char *name);
+
+/**
  * The gathered gradients as flat memory, for an all-reduce between kiln_backward and kiln_update: chunks of F32, the same
  * layout in every process that made the same weights. read copies chunk `index` out, write copies it in.
  */

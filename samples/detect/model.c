@@ -114,31 +114,13 @@ static FILE *open_text(const char *name, const char *mode)
     return file;
 }
 
-/* Copy every tensor that `to` has. */
-static kiln_status copy_weights(kiln_weights *to, kiln_weights *from)
-{
-    kiln_status status = KILN_OK;
-    for (int i = 0; i < kiln_weights_count(to) && !status; i++) {
-        const char *name = kiln_weights_name(to, i);
-        kiln_array tensor = {0};
-        kiln_weights_find(to, name, &tensor.type, &tensor.shape);
-        tensor.bytes = (size_t)kiln_shape_count(&tensor.shape) * kiln_type_size(tensor.type);
-        if (!(tensor.data = malloc(tensor.bytes + 1)))
-            return KILN_ERROR_MEMORY;
-        if (!(status = kiln_weights_read(from, name, &tensor)))
-            status = kiln_weights_write(to, name, &tensor);
-        free(tensor.data);
-    }
-    return status;
-}
-
 /* What the network itself needs, without what its optimizer has besides. */
 static kiln_status save_weights(const struct model *m, const char *path)
 {
     kiln_weights *own = NULL;
     kiln_status status = kiln_weights_create(&own, m->graph, NULL);
-    if (!status)
-        status = copy_weights(own, m->weights);
+    for (int i = 0; !status && i < kiln_weights_count(own); i++)
+        status = kiln_weights_copy(own, m->weights, kiln_weights_name(own, i));
     if (!status)
         status = kiln_weights_save(own, path);
     kiln_weights_destroy(&own);

@@ -76,19 +76,8 @@ static kiln_status copy_weights(struct check *c, kiln_weights *from, bool states
     kiln_status status = KILN_OK;
     for (int i = 0; i < kiln_weights_count(c->weights) && !status; i++) {
         const char *name = kiln_weights_name(c->weights, i);
-        kiln_type type;
-        kiln_shape shape;
-        kiln_weights_find(c->weights, name, &type, &shape);
-        if (states_only && kiln_weights_is_parameter(c->weights, name))
-            continue;
-        kiln_array values = {.type = kiln_type_is_real(type) ? KILN_F64 : type};
-        values.data = malloc((size_t)kiln_shape_count(&shape) * sizeof(double) + 1);
-        if (!values.data)
-            return out_of_memory();
-        status = kiln_weights_read(from, name, &values);
-        if (!status)
-            status = kiln_weights_write(c->weights, name, &values);
-        free(values.data);
+        if (!states_only || !kiln_weights_is_parameter(c->weights, name))
+            status = kiln_weights_copy(c->weights, from, name);
     }
     return status;
 }

@@ -167,6 +167,23 @@ kiln_status kiln_weights_write(kiln_weights *w, const char *name, const kiln_arr
     return write_tensor(w->store, name, src);
 }
 
+/* Through float64, which holds whatever a store keeps of a real tensor. */
+kiln_status kiln_weights_copy(kiln_weights *to, kiln_weights *from, const char *name)
+{
+    kiln_array x = {0};
+    if (!kiln_weights_find(from, name, &x.type, &x.shape))
+        return kiln_fail(KILN_ERROR_ARGUMENT, "weights: there is no tensor \"%s\" to copy", name);
+    x.type = kiln_type_is_real(x.type) ? KILN_F64 : x.type;
+    x.bytes = (size_t)kiln_shape_count(&x.shape) * kiln_type_size(x.type);
+    if (!(x.data = malloc(x.bytes + 1)))
+        return kiln_fail(KILN_ERROR_MEMORY, "weights: no memory for %zu bytes of \"%s\"", x.bytes, name);
+    kiln_status status = read_tensor(from->store, name, &x);
+    if (!status)
+        status = write_tensor(to->store, name, &x);
+    free(x.data);
+    return status;
+}
+
 /* Gradients as flat memory ------------------------------------------------------------------------------- */
 
 int kiln_weights_gradient_chunks(const kiln_weights *w)

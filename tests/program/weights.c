@@ -64,6 +64,33 @@ Test(weights, refuse_names_types_and_shapes_that_do_not_fit)
     kiln_graph_destroy(&g);
 }
 
+Test(weights, are_copied_by_name_where_shapes_are_equal)
+{
+    kiln_graph *g = new_graph(), *h = new_graph();
+    kiln_parameter(g, "a", KILN_SHAPE(3), &(kiln_init){.kind = KILN_INIT_CONSTANT, .value = 0.1});
+    kiln_parameter(g, "b", KILN_SHAPE(2), NULL);
+    kiln_state(g, "count", KILN_I32, KILN_SCALAR, KILN_STORE_WEIGHTS);
+    kiln_parameter(h, "a", KILN_SHAPE(3), NULL);
+    kiln_parameter(h, "b", KILN_SHAPE(4), NULL);
+    kiln_state(h, "count", KILN_I32, KILN_SCALAR, KILN_STORE_WEIGHTS);
+    kiln_weights *from = new_weights(g, 1), *to = new_weights(h, 2);
+    int32_t written = INT32_MAX;
+    int32_t count = 0;
+    TRY(kiln_weights_write(from, "count", &(kiln_array){.type = KILN_I32, .data = &written}));
+    TRY(kiln_weights_copy(to, from, "a"));
+    TRY(kiln_weights_copy(to, from, "count"));
+    TRY(kiln_weights_read(to, "count", &(kiln_array){.data = &count, .bytes = sizeof count}));
+    cr_expect_eq(weight(to, "a"), 0.1f);
+    cr_expect_eq(count, written);
+    keep_lines();
+    EXPECT_REFUSED(kiln_weights_copy(to, from, "b"), KILN_ERROR_SHAPE, "[4]", "[2]");
+    EXPECT_REFUSED(kiln_weights_copy(to, from, "c"), KILN_ERROR_ARGUMENT, "\"c\"", "");
+    kiln_weights_destroy(&from);
+    kiln_weights_destroy(&to);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&h);
+}
+
 Test(weights, are_read_and_written_in_float64_too)
 {
     kiln_graph *g = new_graph();

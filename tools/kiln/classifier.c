@@ -227,28 +227,15 @@ kiln_status classifier_build(struct classifier *c, const struct classifier_param
 
 /* Weights ---------------------------------------------------------------------------------------------------- */
 
-static kiln_status copy_tensor(kiln_weights *from, kiln_weights *to, const char *name)
-{
-    kiln_array x = {0};
-
-    if (!kiln_weights_find(to, name, &x.type, &x.shape))
-        return KILN_OK; /* of a part that the graph has no use for */
-    x.bytes = (size_t)kiln_shape_count(&x.shape) * kiln_type_size(x.type);
-    x.data = malloc(x.bytes + 1);
-    kiln_status status = x.data ? kiln_weights_read(from, name, &x)
-                                : kiln_fail(KILN_ERROR_MEMORY, "no memory to copy \"%s\"", name);
-    if (!status)
-        status = kiln_weights_write(to, name, &x);
-    free(x.data);
-    return status;
-}
-
 kiln_status classifier_start(const struct classifier *c, uint64_t seed, kiln_weights **out)
 {
     kiln_status status = kiln_weights_create(out, c->graph, &(kiln_weights_params){.seed = seed});
 
-    for (int i = 0; c->learned && !status && i < kiln_weights_count(c->learned); i++)
-        status = copy_tensor(c->learned, *out, kiln_weights_name(c->learned, i));
+    for (int i = 0; c->learned && !status && i < kiln_weights_count(c->learned); i++) {
+        const char *name = kiln_weights_name(c->learned, i);
+        if (kiln_weights_find(*out, name, NULL, NULL)) /* else of a part that the graph has no use for */
+            status = kiln_weights_copy(*out, c->learned, name);
+    }
     return status;
 }
 

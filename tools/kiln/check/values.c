@@ -89,26 +89,12 @@ kiln_status check_write_inputs(kiln_program *program, const struct check_graph *
     return status;
 }
 
-static kiln_status copy_tensor(kiln_weights *from, kiln_weights *to, const char *name)
-{
-    kiln_array values = {0};
-    kiln_status status;
-
-    kiln_weights_find(from, name, &values.type, &values.shape);
-    values.data = malloc(((size_t)kiln_shape_count(&values.shape) + 1) * 8);
-    status = values.data ? kiln_weights_read(from, name, &values) : out_of_memory();
-    if (!status)
-        status = kiln_weights_write(to, name, &values);
-    free(values.data);
-    return status;
-}
-
 kiln_status check_copy_states(kiln_weights *from, kiln_weights *to)
 {
     kiln_status status = KILN_OK;
 
     for (int i = 0; i < kiln_weights_count(from) && !status; i++)
         if (!kiln_weights_is_parameter(from, kiln_weights_name(from, i)))
-            status = copy_tensor(from, to, kiln_weights_name(from, i));
+            status = kiln_weights_copy(to, from, kiln_weights_name(from, i));
     return status;
 }
