@@ -6,6 +6,7 @@
 #include "draw/canvas.h"
 
 #include <cairo-svg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,23 @@ void kiln_canvas_ink(struct kiln_canvas *c, unsigned colour)
 void kiln_canvas_ink_pale(struct kiln_canvas *c, unsigned colour)
 {
     set_ink(c, colour, 0.3);
+}
+
+static double towards(unsigned ink, double depth)
+{
+    return 1 - depth * (1 - (ink & 255) / 255.0);
+}
+
+void kiln_canvas_tint(struct kiln_canvas *c, unsigned colour, double depth)
+{
+    cairo_set_source_rgb(c->cairo, towards(colour >> 16, depth), towards(colour >> 8, depth),
+                         towards(colour, depth));
+}
+
+const char *kiln_canvas_name(const char *const *names, int i, char number[16])
+{
+    snprintf(number, 16, "%d", i);
+    return names && names[i] ? names[i] : number;
 }
 
 void kiln_canvas_line(struct kiln_canvas *c, double x0, double y0, double x1, double y1)

@@ -49,8 +49,14 @@ void kiln_canvas_abandon(struct kiln_canvas *c);
 void kiln_canvas_ink(struct kiln_canvas *c, unsigned colour);
 void kiln_canvas_ink_pale(struct kiln_canvas *c, unsigned colour);
 
+/** Set the colour between paper, at depth 0, and `colour`, at 1. */
+void kiln_canvas_tint(struct kiln_canvas *c, unsigned colour, double depth);
+
 /** Size of the next texts, and whether they are bold. */
 void kiln_canvas_font(struct kiln_canvas *c, double size, bool bold);
+
+/** The name of a row, a column or a class; its number where there is none. */
+const char *kiln_canvas_name(const char *const *names, int i, char number[16]);
 
 /** Width of a text; 0 for NULL. */
 double kiln_canvas_width(struct kiln_canvas *c, const char *text);

@@ -30,12 +30,6 @@ struct map {
     bool aslant; /* names below do not fit their columns */
 };
 
-static const char *name_of(const struct map *m, int i, char number[16])
-{
-    snprintf(number, 16, "%d", i);
-    return m->names && m->names[i] ? m->names[i] : number;
-}
-
 static uint64_t row_sum(const struct map *m, int row)
 {
     uint64_t sum = 0;
@@ -44,19 +38,12 @@ static uint64_t row_sum(const struct map *m, int row)
     return sum;
 }
 
-static double tint(double ink, double share)
-{
-    return 1 - share * (1 - ink);
-}
-
 /* White towards blue where right, towards orange where wrong. Returns how dark it is. */
 static double choose_tint(struct map *m, bool right, double share)
 {
-    const unsigned ink = right ? KILN_INK_BLUE : KILN_INK_WRONG;
     const double depth = right ? share : sqrt(share);
 
-    cairo_set_source_rgb(m->canvas.cairo, tint((ink >> 16) / 255.0, depth),
-                         tint((ink >> 8 & 255) / 255.0, depth), tint((ink & 255) / 255.0, depth));
+    kiln_canvas_tint(&m->canvas, right ? KILN_INK_BLUE : KILN_INK_WRONG, depth);
     return depth;
 }
 
@@ -97,7 +84,7 @@ static void draw_names(struct map *m)
     kiln_canvas_font(&m->canvas, TEXT_SIZE, false);
     kiln_canvas_ink(&m->canvas, KILN_INK_TEXT);
     for (int i = 0; i < m->classes; i += m->every) {
-        const char *name = name_of(m, i, number);
+        const char *name = kiln_canvas_name(m->names, i, number);
         const double middle = (i + 0.5) * m->cell;
         kiln_canvas_text(&m->canvas, m->left - 10, m->top + middle + 4.3, 1, name);
         cairo_save(m->canvas.cairo);
@@ -133,7 +120,7 @@ static double widest_name(struct map *m)
 
     kiln_canvas_font(&m->canvas, TEXT_SIZE, false);
     for (int i = 0; i < m->classes; i++)
-        width = fmax(width, kiln_canvas_width(&m->canvas, name_of(m, i, number)));
+        width = fmax(width, kiln_canvas_width(&m->canvas, kiln_canvas_name(m->names, i, number)));
     kiln_canvas_abandon(&m->canvas);
     return fmin(width, LONGEST);
 }

@@ -30,18 +30,12 @@ struct map {
     int wide;                     /* columns whose names do not fit */
 };
 
-static const char *name_of(const char *const *names, int i, char number[16])
-{
-    snprintf(number, 16, "%d", i);
-    return names && names[i] ? names[i] : number;
-}
-
 static double widest(struct map *m, const char *const *names, int count)
 {
     char number[16];
     double width = 0;
     for (int i = 0; i < count; i++)
-        width = fmax(width, kiln_canvas_width(&m->canvas, name_of(names, i, number)));
+        width = fmax(width, kiln_canvas_width(&m->canvas, kiln_canvas_name(names, i, number)));
     return fmin(width, LONGEST);
 }
 
@@ -62,7 +56,7 @@ static void measure(struct map *m)
     m->cell = m->p->cell > 0 ? m->p->cell : most <= 40 ? 24 : fmax(2, floor(960.0 / most));
     for (int c = 0; c < m->columns; c++) {
         char number[16];
-        m->wide += is_wide(m, name_of(m->p->columns, c, number));
+        m->wide += is_wide(m, kiln_canvas_name(m->p->columns, c, number));
     }
     kiln_canvas_abandon(&m->canvas);
 
@@ -96,9 +90,7 @@ static void choose_tint(struct map *m, double value)
     if (isnan(value))
         kiln_canvas_ink(&m->canvas, KILN_INK_GRID);
     else
-        cairo_set_source_rgb(m->canvas.cairo, 1 - depth * (1 - (KILN_INK_BLUE >> 16) / 255.0),
-                             1 - depth * (1 - (KILN_INK_BLUE >> 8 & 255) / 255.0),
-                             1 - depth * (1 - (KILN_INK_BLUE & 255) / 255.0));
+        kiln_canvas_tint(&m->canvas, KILN_INK_BLUE, depth);
 }
 
 static void draw_cells(struct map *m)
@@ -135,9 +127,9 @@ static void draw_names(struct map *m)
     kiln_canvas_ink(&m->canvas, KILN_INK_TITLE);
     for (int r = 0; r < m->rows; r += every)
         kiln_canvas_text(&m->canvas, m->left - 8, m->top + (r + 0.5) * m->cell + 4.3, 1,
-                         name_of(m->p->rows, r, number));
+                         kiln_canvas_name(m->p->rows, r, number));
     for (int c = 0; c < m->columns; c += every)
-        draw_column_name(m, m->left + (c + 0.5) * m->cell, name_of(m->p->columns, c, number));
+        draw_column_name(m, m->left + (c + 0.5) * m->cell, kiln_canvas_name(m->p->columns, c, number));
 }
 
 static void draw_labels(struct map *m)
