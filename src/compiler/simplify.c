@@ -157,7 +157,7 @@ static bool mergeable(const kiln_node *n)
 static bool is_number(const kiln_graph *g, kiln_tensor t, double value)
 {
     const kiln_node *n = kiln_graph_node(g, t);
-    if (n->op == &kiln_op_zeros_like || n->op == &kiln_op_ones_like)
+    if (n->op == &kiln_op_zeros_like || n->op == &kiln_op_no_gradient || n->op == &kiln_op_ones_like)
         return value == (n->op == &kiln_op_ones_like);
     const struct kiln_constant_params *p = n->params;
     if (n->op != &kiln_op_constant || kiln_shape_count(&p->spec.shape) != 1)
@@ -193,6 +193,40 @@ static kiln_tensor neutral(const struct kiln_rewrite *r, const kiln_node *n, con
                 return in[side];
         }
     return KILN_NONE;
+}
+
+/* No gradient -------------------------------------------------------------------------------------------- */
+
+static bool is_nothing(const kiln_graph *g, kiln_tensor t)
+{
+    return t.id && kiln_graph_node(g, t)->op == &kiln_op_no_gradient;
+}
+
+/* Whether n makes nothing of nothing: what is linear in an input that is, and sums of which no term is left. */
+static bool makes_nothing(const kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    static const struct linear {
+        const kiln_op *op;
+        bool both; /* in either input; else in the first */
+    } rules[] = {{&kiln_op_mul, true},        {&kiln_op_div, false},    {&kiln_op_neg, false},
+                 {&kiln_op_cast_real, false}, {&kiln_op_sum, false},    {&kiln_op_sum_to, false},
+                 {&kiln_op_expand_to, false}, {&kiln_op_expand, false}, {&kiln_op_transpose, false}};
+    const bool first = n->inputs && is_nothing(g, in[0]), second = n->inputs > 1 && is_nothing(g, in[1]);
+    if (n->op == &kiln_op_add || n->op == &kiln_op_sub)
+        return first && second;
+    if (n->op->flags & KILN_OP_ALIAS)
+        return first;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (n->op == rules[i].op)
+            return first || (rules[i].both && second);
+    return false;
+}
+
+static kiln_tensor nothing(struct kiln_rewrite *r, const kiln_spec *out)
+{
+    const kiln_node *n =
+        kiln_graph_add(r->to, &kiln_op_no_gradient, &(const kiln_tensor){0}, 1, NULL, 0, out, 1, NULL);
+    return n ? n->out[0] : KILN_NONE;
 }
 
 /* One node ----------------------------------------------------------------------------------------------- */
@@ -298,7 +332,7 @@ static kiln_status simplify_node(struct kiln_rewrite *r, struct known *known, co
     const kiln_spec out = kiln_rewrite_spec(r, &first);
     if (r->to->status || ((n->op->flags & KILN_OP_ALIAS) && check_fill(r, n, &out)))
         return r->to->status;
-    const kiln_tensor passed = passed_on(r, n, &out, in);
+    const kiln_tensor passed = makes_nothing(r->to, n, in) ? nothing(r, &out) : passed_on(r, n, &out, in);
     if (passed.id) {
         r->map[n->out[0].id] = passed;
         return KILN_OK;

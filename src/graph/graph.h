@@ -70,6 +70,9 @@ struct kiln_graph {
 extern const kiln_op kiln_op_input, kiln_op_constant, kiln_op_parameter, kiln_op_state, kiln_op_assign,
     kiln_op_group, kiln_op_stop_gradient, kiln_op_by_mode;
 
+/** Zeros that say of a branch not taken that no gradient comes from it: simplification drops what they are multiplied by. */
+extern const kiln_op kiln_op_no_gradient;
+
 /** Params of input, parameter and state. */
 struct kiln_leaf_params {
     kiln_spec spec;

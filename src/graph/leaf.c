@@ -12,6 +12,7 @@
 #include "graph/graph.h"
 #include "graph/random.h"
 
+#include <kiln/extend.h>
 #include <kiln/ops.h>
 
 static kiln_status leaf_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
@@ -277,12 +278,29 @@ static kiln_status mode_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
                           kiln_type_name(infer.type), kiln_graph_shape_text(g, &infer.shape, b, sizeof b));
 }
 
+static kiln_status nothing_lower(kiln_plan *plan, const kiln_node *n)
+{
+    return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
+}
+
+const kiln_op kiln_op_no_gradient = {
+    .name = "no_gradient",
+    .inputs = 1,
+    .outputs = 1,
+    .shape_inputs = 1 << 0,
+    .infer = same_infer,
+    .grad = stop_grad,
+    .lowerings = (const kiln_lowering[]){{.name = "fill", .lower = nothing_lower}},
+    .lowering_count = 1,
+};
+
+/* Zeros of which simplification knows that whatever is multiplied by them is nothing, too. */
 static void mode_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
 {
     (void)n;
-    const kiln_tensor zero = kiln_zeros_like(g, dy[0]);
-    dx[0] = kiln_by_mode(g, dy[0], zero);
-    dx[1] = kiln_by_mode(g, zero, dy[0]);
+    const kiln_tensor none = kiln_append(g, &kiln_op_no_gradient, dy, 1, NULL, 0);
+    dx[0] = kiln_by_mode(g, dy[0], none);
+    dx[1] = kiln_by_mode(g, none, dy[0]);
 }
 
 const kiln_op kiln_op_by_mode = {

@@ -84,6 +84,24 @@ Test(simplify, only_the_branch_of_the_mode_is_compiled)
     kiln_graph_destroy(&g);
 }
 
+Test(simplify, no_gradient_is_computed_for_the_other_branch_of_the_mode)
+{
+    kiln_graph *g = plan_graph();
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 4)),
+                z = kiln_input(g, "z", KILN_F32, KILN_SHAPE(4));
+    kiln_tensor y = kiln_by_mode(g, kiln_exp(g, x), kiln_neg(g, kiln_mul(g, kiln_tanh(g, x), z)));
+    kiln_tensor dx[2];
+    kiln_gradient(g, y, KILN_NONE, (kiln_tensor[]){x, z}, 2, dx);
+    struct planned d = plan_of(g, KILN_RUN(dx[0], dx[1]), true);
+    cr_expect_eq(count_nodes(d.plan, "sum_to"), 0);
+    cr_expect_eq(count_dispatches(d.plan, NULL), 1, "the exponential alone");
+    planned_finish(&d);
+    d = plan_of(g, KILN_RUN(dx[0], dx[1]), false);
+    cr_expect_eq(count_nodes(d.plan, "sum_to"), 1);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
 Test(simplify, adding_zero_and_multiplying_by_one_do_nothing)
 {
     kiln_graph *g = plan_graph();
