@@ -7,7 +7,10 @@
  *
  * Batch normalization is composed too. Training computes (x - mean) a + bias with a = scale / sqrt(variance + epsilon), which
  * loses nothing where the mean is large; inference computes x a + b with a and b of the channels alone, which the compiler
- * fuses behind a convolution and keeps in the prologue.
+ * fuses behind a convolution and keeps in the prologue. What is composed in training passes through a node (batch_norm) that
+ * adds nothing but the gradient as a whole, of two passes over x and dy: with h = (x - mean) inverse, sums over the batch, and n
+ *
+ *   dscale = sum of dy h,   dbias = sum of dy,   dx = a (dy - dbias / n - h dscale / n)
  *
  * The kernels: src/ops/norm_kernel.c, shaders/norm/, src/cpu/norm.c, src/cpu/norm_fast.c.   Tests: tests/ops/norm.c.
  */
@@ -18,6 +21,7 @@
 #include "base/log.h"
 #include "norm/merge.h"
 #include "norm/moments.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 
@@ -155,6 +159,15 @@ static kiln_tensor per_channel(kiln_graph *g, kiln_tensor t, int rank)
     return t;
 }
 
+/* All but the channels'. */
+static kiln_axes batch_axes(int rank)
+{
+    kiln_axes axes = {.count = 1};
+    for (int i = 2; i < rank; i++)
+        axes.axis[axes.count++] = i;
+    return axes;
+}
+
 /* scale / sqrt(variance + epsilon) */
 static kiln_tensor gain(kiln_graph *g, kiln_tensor scale, kiln_tensor variance, double epsilon)
 {
@@ -170,6 +183,63 @@ static kiln_tensor by_running(kiln_graph *g, kiln_tensor x, kiln_tensor scale, k
     const kiln_tensor a = gain(g, scale, variance, epsilon), pull = kiln_mul(g, mean, a);
     const kiln_tensor b = bias.id ? kiln_sub(g, bias, pull) : kiln_neg(g, pull);
     return kiln_add(g, kiln_mul(g, x, per_channel(g, a, rank)), per_channel(g, b, rank));
+}
+
+/* Inputs of the node that has the gradient; scale and bias may be none. */
+enum { Y, X, MEAN, INVERSE, SCALE, BIAS };
+
+static kiln_status batch_norm_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    *out = kiln_tensor_spec(g, n->in[Y]);
+    return KILN_OK;
+}
+
+/* sum in the shape and type of `like`; none where that is none. */
+static kiln_tensor laid_as(kiln_graph *g, kiln_tensor sum, kiln_tensor like)
+{
+    return like.id ? kiln_cast(g, kiln_reshape_to(g, sum, like), kiln_tensor_type(g, like)) : KILN_NONE;
+}
+
+static void batch_norm_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx)
+{
+    const kiln_tensor x = n->in[X], mean = n->in[MEAN], inverse = n->in[INVERSE], scale = n->in[SCALE];
+    const int rank = kiln_tensor_shape(g, x).rank;
+    const kiln_tensor in[] = {x, dy[0], mean, inverse};
+    const kiln_tensor by_scale = kiln_append(g, &kiln_op_channel_sums, in, 4, NULL, 0);
+    const kiln_tensor by_bias = by_scale.id ? kiln_node_output(g, by_scale, 1) : KILN_NONE;
+    dx[SCALE] = laid_as(g, by_scale, scale);
+    dx[BIAS] = laid_as(g, by_bias, n->in[BIAS]);
+
+    const kiln_tensor count = kiln_count_of(g, x, batch_axes(rank)), center = kiln_div(g, by_bias, count);
+    const kiln_tensor pull = kiln_mul(g, inverse, kiln_div(g, by_scale, count));
+    const kiln_tensor apart =
+        kiln_sub(g, kiln_sub(g, dy[0], center), kiln_mul(g, kiln_sub(g, x, mean), pull));
+    const kiln_tensor a = scale.id ? kiln_mul(g, per_channel(g, scale, rank), inverse) : inverse;
+    dx[X] = kiln_mul(g, apart, a);
+}
+
+const kiln_op kiln_op_batch_norm = {
+    .name = "batch_norm",
+    .inputs = 6,
+    .outputs = 1,
+    .flags = KILN_OP_FOLLOWS,
+    .infer = batch_norm_infer,
+    .grad = batch_norm_grad,
+    .beyond = kiln_beyond_ignored,
+};
+
+/* By the batch's own statistics: (x - mean) a + bias. */
+static kiln_tensor by_batch(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kiln_tensor bias,
+                            kiln_tensor mean, kiln_tensor variance, double epsilon)
+{
+    const int rank = kiln_tensor_shape(g, x).rank;
+    const kiln_tensor inverse = kiln_rsqrt(g, kiln_shift(g, variance, epsilon));
+    const kiln_tensor a = scale.id ? kiln_mul(g, per_channel(g, scale, rank), inverse) : inverse;
+    kiln_tensor y = kiln_mul(g, kiln_sub(g, x, mean), a);
+    if (bias.id)
+        y = kiln_add(g, y, per_channel(g, bias, rank));
+    const kiln_tensor in[] = {y, x, mean, inverse, scale, bias};
+    return kiln_append(g, &kiln_op_batch_norm, in, 6, NULL, 0);
 }
 
 /* state + momentum (value - state), stored by training programs that compute `with`. */
@@ -204,15 +274,10 @@ kiln_tensor kiln_batch_norm(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kil
     if (p.frozen)
         return kiln_cast(g, infer, type);
 
-    kiln_axes axes = {.count = 1};
-    for (int i = 2; i < rank; i++)
-        axes.axis[axes.count++] = i;
+    const kiln_axes axes = batch_axes(rank);
     kiln_tensor batch_variance;
     const kiln_tensor batch_mean = kiln_moments(g, x, axes, &batch_variance);
-    const kiln_tensor a = gain(g, per_channel(g, scale, rank), batch_variance, epsilon);
-    kiln_tensor train = kiln_mul(g, kiln_sub(g, x, batch_mean), a);
-    if (bias.id)
-        train = kiln_add(g, train, per_channel(g, bias, rank));
+    const kiln_tensor train = by_batch(g, x, scale, bias, batch_mean, batch_variance, epsilon);
     const kiln_tensor y = kiln_by_mode(g, train, infer);
     follow(g, mean, batch_mean, momentum, y);
     follow(g, variance, unbiased(g, batch_variance, kiln_count_of(g, x, axes)), momentum, y);

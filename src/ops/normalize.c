@@ -6,7 +6,8 @@
  * Lowering: x is rows of values that lie `step` apart, each with a scale and a bias of its channel. Layer normalization has a
  * channel a value of the row, group normalization one for `inner` neighbours, weight normalization one a row. mean and inverse
  * are outputs: the gradients by x, again one kernel, and by scale and bias, sums over the rows in parts by sizes alone, read
- * them.
+ * them. Sums by channel over a whole batch (channel_sums), which the gradient of batch normalization takes (norm.c), are the same
+ * kernel, whose rows then share their means.
  *
  * The kernels: src/ops/normalize_kernel.c, shaders/normalize/, src/cpu/normalize.c, src/cpu/normalize_fast.c.
  * Tests: tests/ops/normalize.c.
@@ -18,6 +19,7 @@
 #include "base/number.h"
 #include "graph/graph.h"
 #include "normalize/sums.h"
+#include "ops/beyond.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 
@@ -235,32 +237,19 @@ static uint32_t parts_of(uint32_t count, uint32_t length)
     return (count + length - 1) / length;
 }
 
-static struct kiln_params_normalize_sums sums_for(const struct kiln_params_normalize *rows)
+static void set_parts(struct kiln_params_normalize_sums *block)
 {
-    struct kiln_params_normalize_sums block = {
-        .count = rows->rows / rows->groups,
-        .channels = rows->groups * rows->channels,
-        .inner = rows->inner,
-        .groups = rows->groups,
-        .group = rows->channels,
-    };
-    const uint32_t usual = rows->inner < PART / LEAST ? LEAST : parts_of(PART, rows->inner);
-    const uint32_t least = parts_of(block.count, MOST_PARTS);
-    block.part_length = usual > least ? usual : least;
-    block.parts = parts_of(block.count, block.part_length);
-    return block;
+    const uint32_t usual = block->inner < PART / LEAST ? LEAST : parts_of(PART, block->inner);
+    const uint32_t least = parts_of(block->count, MOST_PARTS);
+    block->part_length = usual > least ? usual : least;
+    block->parts = parts_of(block->count, block->part_length);
 }
 
-static kiln_status sums_lower(kiln_plan *plan, const kiln_node *n)
+/* Sums of one kernel, in parts that others add up; of a mean that is none or in[GRAD_MEAN]. */
+static kiln_status lower_sums(kiln_plan *plan, const kiln_node *n, bool centered,
+                              struct kiln_params_normalize_sums block)
 {
-    const struct params *p = n->params;
-    const kiln_shape x = kiln_plan_spec(plan, n->in[GRAD_X]).shape;
-    if (kiln_shape_count(&x) == 0) {
-        const kiln_status status = kiln_lower_constant(plan, n->out[0], 0);
-        return status ? status : kiln_lower_constant(plan, n->out[1], 0);
-    }
-    const struct kiln_params_normalize rows = block_for(p, &x);
-    const struct kiln_params_normalize_sums block = sums_for(&rows);
+    set_parts(&block);
     kiln_tensor to[2] = {n->out[0], n->out[1]};
     for (int i = 0; i < 2 && block.parts > 1; i++)
         to[i] = kiln_plan_temporary(plan, KILN_F32, (int64_t)block.parts * block.channels);
@@ -272,7 +261,7 @@ static kiln_status sums_lower(kiln_plan *plan, const kiln_node *n)
                  {.value = n->in[GRAD_INVERSE]},
                  {.value = to[0]},
                  {.value = to[1]}},
-        .constants = {p->flags & KILN_NORMALIZE_CENTER},
+        .constants = {centered},
         .constant_count = 1,
         .block_size = sizeof block,
     };
@@ -282,6 +271,74 @@ static kiln_status sums_lower(kiln_plan *plan, const kiln_node *n)
     for (int i = 0; i < 2 && block.parts > 1 && !status; i++)
         status = kiln_lower_sum(plan, to[i], &parts, 1, n->out[i]);
     return status;
+}
+
+static kiln_status no_sums(kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_status status = kiln_lower_constant(plan, n->out[0], 0);
+    return status ? status : kiln_lower_constant(plan, n->out[1], 0);
+}
+
+static kiln_status sums_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct params *p = n->params;
+    const kiln_shape x = kiln_plan_spec(plan, n->in[GRAD_X]).shape;
+    if (kiln_shape_count(&x) == 0)
+        return no_sums(plan, n);
+    const struct kiln_params_normalize rows = block_for(p, &x);
+    return lower_sums(plan, n, p->flags & KILN_NORMALIZE_CENTER,
+                      (struct kiln_params_normalize_sums){
+                          .count = rows.rows / rows.groups,
+                          .channels = rows.groups * rows.channels,
+                          .inner = rows.inner,
+                          .groups = rows.groups,
+                          .group = rows.channels,
+                      });
+}
+
+/* Channel sums ------------------------------------------------------------------------------------------- */
+
+static kiln_status channel_sums_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    out[0] = out[1] = kiln_tensor_spec(g, n->in[GRAD_MEAN]);
+    return KILN_OK;
+}
+
+/* With h = (x - mean) inverse the outputs are the sums of dy h and of dy. */
+static void channel_sums_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *by, kiln_tensor *dx)
+{
+    const kiln_tensor x = n->in[GRAD_X], dy = n->in[GRAD_DY], inverse = n->in[GRAD_INVERSE];
+    const kiln_tensor apart = kiln_sub(g, x, n->in[GRAD_MEAN]);
+    if (by[1].id)
+        dx[GRAD_DY] = kiln_expand_to(g, by[1], dy);
+    if (!by[0].id)
+        return;
+    const kiln_tensor rate = kiln_mul(g, by[0], inverse), more = kiln_mul(g, apart, rate);
+    dx[GRAD_DY] = dx[GRAD_DY].id ? kiln_add(g, dx[GRAD_DY], more) : more;
+    dx[GRAD_X] = kiln_mul(g, dy, rate);
+    dx[GRAD_MEAN] = kiln_neg(g, kiln_mul(g, rate, n->out[1]));
+    dx[GRAD_INVERSE] = kiln_mul(g, by[0], kiln_div(g, n->out[0], inverse));
+}
+
+static kiln_status channel_sums_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_shape x = kiln_plan_spec(plan, n->in[GRAD_X]).shape;
+    if (kiln_shape_count(&x) == 0)
+        return no_sums(plan, n);
+    return lower_sums(plan, n, true,
+                      (struct kiln_params_normalize_sums){
+                          .count = (uint32_t)x.size[0],
+                          .channels = (uint32_t)x.size[1],
+                          .inner = product(&x, 2, x.rank),
+                          .group = 1, /* and no groups: all rows share the channels' means */
+                      });
+}
+
+/* What is not there adds nothing: both factors are 0, so that no infinity meets the other. */
+static kiln_beyond channel_sums_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
+{
+    (void)g, (void)n;
+    return input <= GRAD_DY && axis != 1 ? KILN_FILLED(0) : KILN_IGNORED;
 }
 
 /* Operators ---------------------------------------------------------------------------------------------- */
@@ -322,6 +379,17 @@ const kiln_op kiln_op_normalize_sums = {
     .shape_inputs = 1u << GRAD_SCALE,
     .infer = sums_infer,
     .lowerings = (const kiln_lowering[]){{.name = "parts", .lower = sums_lower}},
+    .lowering_count = 1,
+};
+
+const kiln_op kiln_op_channel_sums = {
+    .name = "channel_sums",
+    .inputs = 4,
+    .outputs = 2,
+    .infer = channel_sums_infer,
+    .grad = channel_sums_grad,
+    .beyond = channel_sums_beyond,
+    .lowerings = (const kiln_lowering[]){{.name = "parts", .lower = channel_sums_lower}},
     .lowering_count = 1,
 };
 
