@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/functions.h"
+#include "cpu/philox.h"
 
 enum { LANES = KILN_MOST_LANES };
 
@@ -242,34 +243,6 @@ KILN_CLONES(kiln_lines_rescale, (size_t lanes, size_t columns, float *value, con
 
 /* Dropout ------------------------------------------------------------------------------------------------ */
 
-/* word[w][i] = word w of Philox 4x32-10 with counter {four[i], row[i], step, stream} and key {seed, 0}. */
-KILN_INLINE void draw_body(const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream,
-                           uint32_t seed, uint32_t (*word)[LANES])
-{
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = seed, k1 = 0;
-    for (int i = 0; i < LANES; i++) {
-        c0[i] = four[i];
-        c1[i] = row[i];
-        c2[i] = step;
-        c3[i] = stream;
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < LANES; i++) {
-            const uint64_t left = UINT64_C(0xd2511f53) * c0[i], right = UINT64_C(0xcd9e8d57) * c2[i];
-            c0[i] = (uint32_t)(right >> 32) ^ c1[i] ^ k0;
-            c2[i] = (uint32_t)(left >> 32) ^ c3[i] ^ k1;
-            c1[i] = (uint32_t)right;
-            c3[i] = (uint32_t)left;
-        }
-        k0 += 0x9e3779b9;
-        k1 += 0xbb67ae85;
-    }
-    memcpy(word[0], c0, sizeof c0);
-    memcpy(word[1], c1, sizeof c1);
-    memcpy(word[2], c2, sizeof c2);
-    memcpy(word[3], c3, sizeof c3);
-}
-
 KILN_INLINE void keep_body(size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value)
 {
     for (size_t i = 0; i < count; i++) {
@@ -278,29 +251,27 @@ KILN_INLINE void keep_body(size_t count, const uint32_t *bits, uint32_t threshol
     }
 }
 
-static void draw(const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
-                 uint32_t (*word)[LANES]);
 static void keep(size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value);
-KILN_CLONES(draw,
-            (const uint32_t *four, const uint32_t *row, uint32_t step, uint32_t stream, uint32_t seed,
-             uint32_t (*word)[LANES]),
-            (four, row, step, stream, seed, word))
 KILN_CLONES(keep, (size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value),
             (count, bits, threshold, keep, value))
 
-/* Lanes are queries: a draw is of four lines of a lane. */
+/* Lanes are queries: a draw is of four lines of a lane; blocks of lines are drawn together. */
 static void drop_down(const struct kiln_lines *b, float *value)
 {
     const struct kiln_params_attention *p = b->p;
-    uint32_t four[LANES], row[LANES], word[4][LANES];
-    for (size_t i = 0; i < LANES; i++)
-        row[i] = (uint32_t)kiln_head_row(p, b->head, b->own + i);
-    for (size_t line = 0; line < b->lines; line += 4) {
-        for (size_t i = 0; i < LANES; i++)
-            four[i] = (uint32_t)((b->other + line) / 4);
-        draw(four, row, b->counter[1], p->stream, b->counter[0], word);
-        for (size_t w = 0; w < 4 && line + w < b->lines; w++)
-            keep(b->lanes, word[w], b->counter[2], p->keep, value + (line + w) * b->lanes);
+    const size_t lanes = b->lanes, together = KILN_PHILOX / lanes;
+    uint32_t four[KILN_PHILOX], row[KILN_PHILOX], bits[4 * KILN_PHILOX], line_bits[KILN_MOST_LANES];
+    for (size_t i = 0; i < KILN_PHILOX; i++)
+        row[i] = (uint32_t)kiln_head_row(p, b->head, b->own + i % lanes);
+    for (size_t line = 0; line < b->lines; line += 4 * together) {
+        for (size_t i = 0; i < KILN_PHILOX; i++)
+            four[i] = (uint32_t)((b->other + line) / 4 + i / lanes);
+        kiln_cpu_philox(four, row, b->counter[1], p->stream, b->counter[0], bits);
+        for (size_t k = 0; k < 4 * together && line + k < b->lines; k++) {
+            for (size_t i = 0; i < lanes; i++)
+                line_bits[i] = bits[4 * (k / 4 * lanes + i) + k % 4];
+            keep(lanes, line_bits, b->counter[2], p->keep, value + (line + k) * lanes);
+        }
     }
 }
 
@@ -308,8 +279,8 @@ static void drop_down(const struct kiln_lines *b, float *value)
 static void drop_across(const struct kiln_lines *b, float *value)
 {
     const struct kiln_params_attention *p = b->p;
-    const size_t across = b->lanes / 4, together = LANES / across;
-    uint32_t four[LANES], row[LANES], word[4][LANES], bits[4 * LANES];
+    const size_t across = b->lanes / 4, together = KILN_PHILOX / across;
+    uint32_t four[KILN_PHILOX], row[KILN_PHILOX], bits[4 * KILN_PHILOX];
     for (size_t line = 0; line < b->lines; line += together) {
         const size_t left = b->lines - line, count = left < together ? left : together;
         for (size_t y = 0; y < together; y++)
@@ -317,10 +288,7 @@ static void drop_across(const struct kiln_lines *b, float *value)
                 four[y * across + x] = (uint32_t)(b->own / 4 + x);
                 row[y * across + x] = (uint32_t)kiln_head_row(p, b->head, b->other + line + y);
             }
-        draw(four, row, b->counter[1], p->stream, b->counter[0], word);
-        for (size_t i = 0; i < LANES; i++)
-            for (size_t w = 0; w < 4; w++)
-                bits[4 * i + w] = word[w][i];
+        kiln_cpu_philox(four, row, b->counter[1], p->stream, b->counter[0], bits);
         keep(count * b->lanes, bits, b->counter[2], p->keep, value + line * b->lanes);
     }
 }
