@@ -40,7 +40,7 @@ static void transpose_two(float *to, size_t width, const float *from, size_t ste
 }
 
 /* memcpy in pieces of a size that the compiler knows: a call costs more than the few floats of a panel's row. */
-static inline void copy_few(float *to, const float *from, size_t count)
+KILN_INLINE void copy_few(float *to, const float *from, size_t count)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8)
@@ -55,6 +55,34 @@ static inline void copy_few(float *to, const float *from, size_t count)
         to[i] = from[i];
 }
 
+/* Rows of `count` floats, step_k apart, become rows `width` apart. Whole panels of the tiles' sizes have loops of their own. */
+KILN_INLINE void copy_rows_of(float *to, size_t width, const float *from, size_t step_k, size_t count,
+                              size_t depth)
+{
+    for (size_t k = 0; k < depth; k++, from += step_k, to += width)
+        copy_few(to, from, count);
+}
+
+KILN_INLINE void copy_rows_body(float *to, size_t width, const float *from, size_t step_k, size_t count,
+                                size_t depth)
+{
+    if (count == 32)
+        copy_rows_of(to, width, from, step_k, 32, depth);
+    else if (count == 16)
+        copy_rows_of(to, width, from, step_k, 16, depth);
+    else if (count == 12)
+        copy_rows_of(to, width, from, step_k, 12, depth);
+    else if (count == 6)
+        copy_rows_of(to, width, from, step_k, 6, depth);
+    else
+        copy_rows_of(to, width, from, step_k, count, depth);
+}
+
+static void copy_rows(float *to, size_t width, const float *from, size_t step_k, size_t count, size_t depth);
+KILN_CLONES(copy_rows,
+            (float *to, size_t width, const float *from, size_t step_k, size_t count, size_t depth),
+            (to, width, from, step_k, count, depth))
+
 /* to[k * width + i] = from[i * step + k * step_k] for i < count; 0 for i up to width. */
 static void pack_panel(float *to, size_t width, const float *from, size_t step, size_t step_k, size_t count,
                        size_t depth)
@@ -63,8 +91,7 @@ static void pack_panel(float *to, size_t width, const float *from, size_t step, 
     if (count < width)
         memset(to, 0, width * depth * sizeof *to);
     if (step == 1) {
-        for (size_t k = 0; k < depth; k++, from += step_k, to += width)
-            copy_few(to, from, count);
+        copy_rows(to, width, from, step_k, count, depth);
         return;
     }
     for (; step_k == 1 && i + 4 <= count; i += 4)
