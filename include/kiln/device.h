@@ -56,7 +56,9 @@ typedef struct kiln_device_params {
     const char *name;
     int threads;                      /* of the CPU device; 0 means KILN_THREADS, else one a core */
     const kiln_vulkan_borrow *borrow; /* use this VkDevice; it must outlive the kiln_device */
-    const char *cache;                /* folder of the pipeline cache; NULL: $XDG_CACHE_HOME/kiln; "": none */
+    /* folder of what is kept of the device: pipelines, features that failed a test, choices of a tuner (tune.h); NULL:
+     * $XDG_CACHE_HOME/kiln, or ~/.cache/kiln; "": none */
+    const char *cache;
 } kiln_device_params;
 
 /**

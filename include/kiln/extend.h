@@ -59,10 +59,13 @@ typedef struct kiln_spirv {
     size_t count; /* of words */
 } kiln_spirv;
 
-/** One way to run a kernel. Of a kernel's list the first that accepts is taken; the last accepts everything. */
+/** One way to run a kernel. Of a kernel's list the first that accepts and pays is taken, unless a tuner found another of those that
+ *  accept faster; the last accepts everything, and pays. */
 typedef struct kiln_variant {
-    const char *name;
-    bool (*accepts)(const kiln_caps *caps, const kiln_dispatch *d); /* NULL: always */
+    const char *name; /* of letters, digits and _ ; none twice in a list */
+    bool (*accepts)(const kiln_caps *caps, const kiln_dispatch *d); /* whether it can run; NULL: always */
+    /** Whether it is likely the fastest from here on: what is known without a tuner. NULL: it is. */
+    bool (*pays)(const kiln_caps *caps, const kiln_dispatch *d);
     /** How many workgroups (GPU) or units of work (CPU) the dispatch needs. NULL: the kernel's units. */
     uint64_t (*groups)(const kiln_caps *caps, const kiln_dispatch *d);
     /** Bytes of scratch one dispatch needs. NULL: none. */
@@ -154,11 +157,12 @@ typedef struct kiln_spec {
     kiln_shape shape;
 } kiln_spec;
 
-/** One way to turn a node into dispatches. */
+/** One way to turn a node into dispatches; of an operator's list one is taken as of a kernel's variants. */
 typedef struct kiln_lowering {
     const char *name;
-    bool (*accepts)(kiln_plan *plan, const kiln_node *n); /* NULL: always */
+    bool (*accepts)(kiln_plan *plan, const kiln_node *n); /* whether it can be done; NULL: always */
     kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
+    bool (*pays)(kiln_plan *plan, const kiln_node *n); /* whether it is likely the fastest; NULL: it is */
 } kiln_lowering;
 
 /** A part of an operator's params, by name: for prints, export and reports. */
@@ -219,7 +223,7 @@ typedef struct kiln_op {
      * It must not read sizes: they may be symbols. NULL: not differentiable.
      */
     void (*grad)(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy, kiln_tensor *dx);
-    const kiln_lowering *lowerings; /* the first that accepts is taken */
+    const kiln_lowering *lowerings; /* the first that accepts and pays is taken, or what a tuner chose */
     int lowering_count;
     /** Map every size that the params hold, for kiln_call: size = map(user, size). NULL: they hold none. */
     void (*sizes)(void *params, int64_t (*map)(void *user, int64_t size), void *user);

@@ -30,6 +30,13 @@ typedef enum kiln_precision {
     KILN_PRECISION_F16,
 } kiln_precision;
 
+/** Whether plans use what a tuner found fastest on the device (tune.h), in this process or before it. */
+typedef enum kiln_tuned {
+    KILN_TUNED_USUAL, /* programs that predict do; those that train do not: who tunes must not change the bits of a training */
+    KILN_TUNED_ALWAYS,
+    KILN_TUNED_NEVER,
+} kiln_tuned;
+
 /** The number that a symbol of the graph has. */
 typedef struct kiln_size {
     int64_t symbol; /* KILN_BATCH or a kiln_dim */
@@ -69,6 +76,7 @@ typedef struct kiln_program_params {
      * them, with the sizes of that run; no other may be under way with them meanwhile. No kernel is chosen that wants the weights
      * in a form larger than they are */
     bool give_up;
+    kiln_tuned tuned; /* results with other choices agree within the kernels' rounding, not bit for bit */
 } kiln_program_params;
 
 /**

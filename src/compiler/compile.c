@@ -168,6 +168,8 @@ kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_param
     plan->storage = params->storage;
     plan->train = params->train;
     plan->lean = params->lean;
+    plan->choices = params->storage == KILN_STORAGE_DOUBLE ? NULL : params->choices;
+    plan->trial = params->trial;
     *p = (struct pass){.plan = plan, .params = params, .run_count = params->run_count};
     memcpy(p->run, params->run, (size_t)params->run_count * sizeof *p->run);
     if ((status = run_passes(p)))

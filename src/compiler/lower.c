@@ -1,6 +1,5 @@
 /*
- * lower.c - nodes become steps: each node's first lowering that accepts adds dispatches, whose variants are
- * chosen and whose operands beyond the device's binding range are cut into windows here. The calls of
+ * lower.c - nodes become steps: each node's lowering adds dispatches, whose variants are chosen too (choose.h) and whose operands beyond the device's binding range are cut into windows here. The calls of
  * <kiln/extend.h> that a lowering makes are defined here too.
  */
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "base/half.h"
 #include "base/log.h"
+#include "compiler/choose.h"
 #include "compiler/objects.h"
 #include "compiler/region.h"
 #include "ops/copy.h"
@@ -386,7 +386,7 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     if (!copy)
         return out_of_memory();
     if (plan->dev && (!copy->variant || copy->f64))
-        copy->variant = kiln_choose(plan->dev, copy);
+        copy->variant = kiln_choose_variant(plan, copy);
     if (plan->dev && !copy->variant)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has no code for device \"%s\"%s",
                          plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
@@ -504,11 +504,9 @@ static kiln_status lower_assign(struct kiln_plan *plan, const kiln_node *n)
 
 static kiln_status lower_node(struct kiln_plan *plan, const kiln_node *n)
 {
-    for (int i = 0; i < n->op->lowering_count; i++) {
-        const kiln_lowering *l = &n->op->lowerings[i];
-        if (l->accepts && !l->accepts(plan, n))
-            continue;
-        plan->running_lowering = i;
+    const kiln_lowering *l = kiln_choose_lowering(plan, n);
+    if (l) {
+        plan->running_lowering = (int)(l - n->op->lowerings);
         return l->lower(plan, n);
     }
     return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": no lowering accepts it", n->op->name,

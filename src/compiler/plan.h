@@ -21,6 +21,7 @@ enum kiln_object_kind {
     KILN_OBJECT_ARENA,    /* a chunk of an arena of the weights; index: arena, chunk: chunk */
     KILN_OBJECT_STATES,   /* states of the weights; index: their chunk */
     KILN_OBJECT_SESSION,  /* states of the session; index: their chunk */
+    KILN_OBJECT_TRIAL,    /* scratch of variants that a tuner tries; in no plan that runs */
 };
 
 struct kiln_object {
@@ -80,8 +81,9 @@ struct kiln_plan {
     kiln_device *dev;
     const struct kiln_places *places;
     enum kiln_storage storage;
-    bool train, lean;          /* lean: memory matters more than time */
-    const kiln_node *lowering; /* the node that is being lowered */
+    bool train, lean;                           /* lean: memory matters more than time */
+    const struct kiln_choices *choices, *trial; /* a tuner's, and such as it tries; NULL: none (choose.h) */
+    const kiln_node *lowering;                  /* the node that is being lowered */
     /* the regions that it lies in, outermost first */
     KILN_VEC(struct kiln_open_region {
         const kiln_node *repeat;
@@ -118,6 +120,7 @@ struct kiln_compile_params {
     bool halves; /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
     kiln_device *dev;
     const struct kiln_places *places;
+    const struct kiln_choices *choices, *trial;  /* as in the plan */
     int64_t (*size)(void *user, int64_t symbol); /* the symbols' numbers; negative: unknown */
     void *size_user;
 };

@@ -167,16 +167,17 @@ static kiln_status open_backend(const kiln_device_params *params, kiln_device **
 }
 
 /* The part of a device that is the same for every backend; dev is closed on failure. */
-static kiln_status complete(kiln_device *dev)
+static kiln_status complete(kiln_device *dev, const kiln_device_params *params)
 {
     kiln_status status = kiln_caps_limit(&dev->caps, getenv("KILN_LIMITS"));
     pthread_mutex_t *lock = malloc(sizeof *lock);
 
     if (!status)
         status = kiln_caps_mask(&dev->caps, "KILN_MASK", getenv("KILN_MASK"));
-    if (!status && (!lock || pthread_mutex_init(lock, NULL)))
+    if (!status && (!lock || !(dev->choices = kiln_choices_create()) || pthread_mutex_init(lock, NULL)))
         status = kiln_fail(KILN_ERROR_MEMORY, "no memory for the device's lock");
     if (status) {
+        kiln_choices_destroy(&dev->choices);
         free(lock);
         dev->ops->close(dev);
         return status;
@@ -198,6 +199,8 @@ static kiln_status complete(kiln_device *dev)
     dev->info.half = dev->caps.storage16;
     if (!dev->info.name[0])
         snprintf(dev->info.name, sizeof dev->info.name, "%s", dev->ops->name);
+    dev->choices_path = kiln_choices_path(params->cache, &dev->info);
+    kiln_choices_load(dev->choices, dev->choices_path, &dev->info);
     return KILN_OK;
 }
 
@@ -210,7 +213,8 @@ kiln_status kiln_device_open(kiln_device **out, const kiln_device_params *params
     if (!out)
         return kiln_fail(KILN_ERROR_ARGUMENT, "kiln_device_open: nowhere to put the device");
     *out = NULL;
-    if ((status = open_backend(params ? params : &defaults, &dev)) || (status = complete(dev)))
+    params = params ? params : &defaults;
+    if ((status = open_backend(params, &dev)) || (status = complete(dev, params)))
         return status;
     kiln_log_line(KILN_LOG_INFO, "device %s: %s (%s)", dev->info.name, dev->info.title, dev->info.driver);
     *out = dev;
@@ -236,6 +240,8 @@ void kiln_device_close(kiln_device **dev)
     kiln_device_wait(last);
     pthread_mutex_destroy(last->lock);
     free(last->lock);
+    free(last->choices_path);
+    kiln_choices_destroy(&last->choices);
     last->ops->close(last);
 }
 
@@ -401,15 +407,35 @@ bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const ki
     return runs_here(caps, v, d) && (!v->accepts || v->accepts(caps, d));
 }
 
+const kiln_variant *const *kiln_kernel_variants(const kiln_device *dev, const kiln_kernel *kernel)
+{
+    return dev->caps.backend == KILN_BACKEND_CPU ? kernel->cpu : kernel->gpu;
+}
+
+const kiln_variant *kiln_variant_named(const kiln_device *dev, const kiln_dispatch *d, const char *name)
+{
+    const kiln_variant *const *list = kiln_kernel_variants(dev, d->kernel);
+
+    for (; name && list && *list && !d->f64; list++)
+        if (!strcmp((*list)->name, name))
+            return kiln_variant_accepts(*list, &dev->caps, d) ? *list : NULL;
+    return NULL;
+}
+
+static bool pays(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return !v->pays || v->pays(caps, d);
+}
+
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
 {
     const bool cpu = dev->caps.backend == KILN_BACKEND_CPU;
-    const kiln_variant *const *list = cpu ? d->kernel->cpu : d->kernel->gpu;
+    const kiln_variant *const *list = kiln_kernel_variants(dev, d->kernel);
 
     if (d->f64)
         return cpu && d->kernel->reference_f64 ? &kiln_cpu_reference : NULL;
     for (; list && *list; list++)
-        if (kiln_variant_accepts(*list, &dev->caps, d))
+        if (kiln_variant_accepts(*list, &dev->caps, d) && pays(*list, &dev->caps, d))
             return *list;
     return cpu && d->kernel->reference && !d->halves ? &kiln_cpu_reference : NULL;
 }

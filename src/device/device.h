@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "device/caps.h"
+#include "device/choices.h"
 #include "device/commands.h"
 
 /** Where a buffer's memory should lie. */
@@ -78,6 +79,8 @@ struct kiln_device {
     atomic_uint_fast64_t awaited;            /* the newest ticket that was waited for, ... */
     atomic_uint_fast64_t submissions, waits; /* ... and counts: kept by device.c */
     void *lock;                              /* a mutex of device.c around submit */
+    struct kiln_choices *choices;            /* what a tuner found on it, in this process or another ... */
+    char *choices_path;                      /* ... and where that is kept; NULL: nowhere */
     uint32_t tried;                          /* features that were tried (recorder/truth.c), and its lock's */
     bool profile;                            /* timestamps are wanted: set before baking */
     bool watched;                            /* wait for each submission by itself, and keep ... */
@@ -110,9 +113,13 @@ kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
 void kiln_device_distrust(kiln_device *dev, const char *feature);
 
 /* Kernels on a device */
-/** The first variant of the kernel's list for this device that accepts; NULL if the device has no code for
+/** The first variant of the kernel's list for this device that accepts and pays; NULL if the device has no code for
  *  it. On the CPU a kernel without a fast variant that accepts yields kiln_cpu_reference. */
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d);
+/** The variant of that name, if it accepts; NULL: there is none, or it does not. NULL for no name. */
+const kiln_variant *kiln_variant_named(const kiln_device *dev, const kiln_dispatch *d, const char *name);
+/** The kernel's list for a device, ended by NULL; NULL: there is none. */
+const kiln_variant *const *kiln_kernel_variants(const kiln_device *dev, const kiln_kernel *kernel);
 /** The shader of a variant that a dispatch runs: the one for halves where it has some. NULL: none. */
 const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch *d);
 /** Whether a variant has code for this dispatch, halves included, and accepts it. */

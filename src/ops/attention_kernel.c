@@ -153,13 +153,13 @@ static bool software(const kiln_caps *caps, const kiln_dispatch *d)
 }
 
 static const kiln_variant direct = {.name = "direct",
-                                    .accepts = software,
+                                    .pays = software,
                                     .groups = direct_groups,
                                     .spirv = &kiln_spirv_attention_direct,
                                     .half = &kiln_spirv_attention_direct_half,
                                     .lanes = DIRECT_LANES};
 static const kiln_variant direct_grad = {.name = "direct",
-                                         .accepts = software,
+                                         .pays = software,
                                          .groups = direct_groups,
                                          .spirv = &kiln_spirv_attention_grad_direct,
                                          .half = &kiln_spirv_attention_grad_direct_half,

@@ -41,12 +41,14 @@ struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln
 
 /** The lowering by transformed filters of 3 x 3 (conv_winograd.c). */
 bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_grad_winograd_lower(kiln_plan *plan, const kiln_node *n);
 
 /** The lowering by packed filters (conv_packed.c). */
 bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n);
 
 /** The block of a dispatch over all of it, and its constant KILN_CONV_MODE. */

@@ -260,21 +260,27 @@ static bool is_depthwise(const kiln_caps *caps, const kiln_dispatch *d)
     return p->groups > 1 && p->channels == 1 && p->filters <= 8 && p->pieces == 1;
 }
 
-static bool software_and_whole(const kiln_caps *caps, const kiln_dispatch *d)
+static bool is_whole(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return caps->software && block_of(d)->pieces == 1;
+    (void)caps;
+    return block_of(d)->pieces == 1;
+}
+
+static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
 }
 
 /* Few rows would leave most of a large tile empty; but there must be work for many invocations. */
 static bool software_or_few_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return block_of(d)->pieces == 1 &&
-           (caps->software || (rows_of(d) <= 8 && small_tiles(conv_products(d)) >= 32768));
+    return caps->software || (rows_of(d) <= 8 && small_tiles(conv_products(d)) >= 32768);
 }
 
 static bool texels(const kiln_caps *caps, uint64_t a, uint64_t b)
 {
-    return caps->software && a <= caps->max_texels && b <= caps->max_texels;
+    return a <= caps->max_texels && b <= caps->max_texels;
 }
 
 static bool conv_texels(const kiln_caps *caps, const kiln_dispatch *d)
@@ -300,6 +306,7 @@ static const kiln_variant conv_depthwise = {
 static const kiln_variant conv_direct_texels = {
     .name = "direct_texels",
     .accepts = conv_texels,
+    .pays = software,
     .groups = conv_direct_groups,
     .spirv = &kiln_spirv_conv_direct_texels,
     .half = &kiln_spirv_conv_direct_texels_half,
@@ -307,7 +314,8 @@ static const kiln_variant conv_direct_texels = {
 };
 static const kiln_variant conv_direct = {
     .name = "direct",
-    .accepts = software_or_few_rows,
+    .accepts = is_whole,
+    .pays = software_or_few_rows,
     .groups = conv_direct_groups,
     .spirv = &kiln_spirv_conv_direct,
     .half = &kiln_spirv_conv_direct_half,
@@ -322,6 +330,7 @@ static const kiln_variant grad_filter_depthwise = {
 static const kiln_variant grad_filter_direct_texels = {
     .name = "direct_texels",
     .accepts = grad_filter_texels,
+    .pays = software,
     .groups = grad_filter_direct_groups,
     .spirv = &kiln_spirv_conv_grad_filter_direct_texels,
     .half = &kiln_spirv_conv_grad_filter_direct_texels_half,
@@ -329,7 +338,8 @@ static const kiln_variant grad_filter_direct_texels = {
 };
 static const kiln_variant grad_filter_direct = {
     .name = "direct",
-    .accepts = software_and_whole,
+    .accepts = is_whole,
+    .pays = software,
     .groups = grad_filter_direct_groups,
     .spirv = &kiln_spirv_conv_grad_filter_direct,
     .half = &kiln_spirv_conv_grad_filter_direct_half,

@@ -191,15 +191,20 @@ static int64_t places_of(const struct kiln_conv_sizes *s)
     return s->axis[0].x * s->axis[1].x * s->axis[2].x;
 }
 
-/* Of short planes each would be a product of its own, too small to fill a tile. */
 static bool product_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
     const uint64_t deepest = (uint64_t)(s.channels > s.filters ? s.channels : s.filters);
     return s.groups == 1 && is_plain(&s.axis[0]) && is_plain(&s.axis[1]) && is_plain(&s.axis[2]) &&
-           (places_of(&s) == 1 || places_of(&s) >= 32) &&
            (uint64_t)(s.images * places_of(&s)) * deepest <= limit;
+}
+
+/* Of short planes each would be a product of its own, too small to fill a tile. */
+static bool product_pays(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    return places_of(&s) == 1 || places_of(&s) >= 32;
 }
 
 /* For each image, y [M, places] = w [M, K] x [K, places]. */
@@ -263,9 +268,15 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
 }
 
 const kiln_lowering kiln_conv_lowerings[] = {
-    {.name = "winograd", .accepts = kiln_conv_winograd_accepts, .lower = kiln_conv_winograd_lower},
-    {.name = "packed", .accepts = kiln_conv_packed_accepts, .lower = kiln_conv_packed_lower},
-    {.name = "product", .accepts = product_accepts, .lower = product_lower},
+    {.name = "winograd",
+     .accepts = kiln_conv_winograd_accepts,
+     .pays = kiln_conv_winograd_pays,
+     .lower = kiln_conv_winograd_lower},
+    {.name = "packed",
+     .accepts = kiln_conv_packed_accepts,
+     .pays = kiln_conv_packed_pays,
+     .lower = kiln_conv_packed_lower},
+    {.name = "product", .accepts = product_accepts, .pays = product_pays, .lower = product_lower},
     {.name = "implicit", .lower = implicit_lower},
 };
 
@@ -340,6 +351,9 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
 }
 
 const kiln_lowering kiln_conv_grad_filter_lowerings[] = {
-    {.name = "winograd", .accepts = kiln_conv_grad_winograd_accepts, .lower = kiln_conv_grad_winograd_lower},
+    {.name = "winograd",
+     .accepts = kiln_conv_grad_winograd_accepts,
+     .pays = kiln_conv_winograd_pays,
+     .lower = kiln_conv_grad_winograd_lower},
     {.name = "implicit", .lower = grad_filter_lower},
 };

@@ -64,12 +64,6 @@ static uint64_t packed_size(const struct kiln_params_conv_packed *p)
     return (uint64_t)depth_of(p) * kiln_round_up(p->filters, KILN_PACKED_COLUMNS);
 }
 
-/* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
-static bool pays(const struct kiln_params_conv_packed *p)
-{
-    return p->ow >= RUN && 4 * p->filters >= 3 * kiln_round_up(p->filters, KILN_PACKED_COLUMNS);
-}
-
 bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
@@ -78,8 +72,15 @@ bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
         .kernel = &kiln_kernel_conv_packed,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
-    return suits(plan, n, &s) && pays(&p) && !kiln_plan_lean(plan) &&
-           kiln_plan_binds_whole(plan, &d, packed_size(&p));
+    return suits(plan, n, &s) && !kiln_plan_lean(plan) && kiln_plan_binds_whole(plan, &d, packed_size(&p));
+}
+
+/* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
+bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_packed p = block_of(&s);
+    return p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS);
 }
 
 static kiln_tensor pack_filters(kiln_plan *plan, kiln_tensor w, const struct kiln_params_conv_packed *p,

@@ -66,14 +66,6 @@ static uint64_t filters_size(const struct kiln_params_conv_winograd *p)
     return (uint64_t)KILN_WINOGRAD_PLACES * p->channels * kiln_round_up(p->filters, KILN_WINOGRAD_BLOCK);
 }
 
-/* Of tiles that stick out far the rest is lost. */
-static bool pays(const struct kiln_params_conv_winograd *p)
-{
-    const uint64_t tiles = kiln_parts(p->oh, TILE) * kiln_parts(p->ow, TILE);
-    return p->channels >= SOURCES && p->filters >= SOURCES && p->images * tiles >= TILES &&
-           tiles * TILE * TILE <= 2 * (uint64_t)p->oh * p->ow;
-}
-
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
 /* Two axes of a single group on the CPU, in float. */
@@ -93,8 +85,17 @@ bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
         .kernel = &kiln_kernel_conv_winograd,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
-    return suits(plan, n, &s) && pays(&p) && !kiln_plan_lean(plan) &&
-           kiln_plan_binds_whole(plan, &d, filters_size(&p));
+    return suits(plan, n, &s) && !kiln_plan_lean(plan) && kiln_plan_binds_whole(plan, &d, filters_size(&p));
+}
+
+/* Of tiles that stick out far the rest is lost. */
+bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose);
+    const uint64_t tiles = kiln_parts(p.oh, TILE) * kiln_parts(p.ow, TILE);
+    return p.channels >= SOURCES && p.filters >= SOURCES && p.images * tiles >= TILES &&
+           tiles * TILE * TILE <= 2 * (uint64_t)p.oh * p.ow;
 }
 
 static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
@@ -167,8 +168,7 @@ static uint32_t splits_of(const struct kiln_params_conv_grad_winograd *p)
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_params_conv_winograd whole = block_of(&s, false);
-    if (s.images == 0 || !suits(plan, n, &s) || !pays(&whole))
+    if (s.images == 0 || !suits(plan, n, &s))
         return false;
     const struct kiln_params_conv_grad_winograd p = gradient_block(&s);
     const kiln_dispatch d = {

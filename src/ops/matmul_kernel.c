@@ -147,16 +147,16 @@ static bool software(const kiln_caps *caps, const kiln_dispatch *d)
     return caps->software;
 }
 
-static bool software_texels(const kiln_caps *caps, const kiln_dispatch *d)
+static bool fits_texels(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_matmul *p = block_of(d);
-    return caps->software && p->a_first + span_of_a(p) <= caps->max_texels &&
-           p->b_first + span_of_b(p) <= caps->max_texels;
+    return p->a_first + span_of_a(p) <= caps->max_texels && p->b_first + span_of_b(p) <= caps->max_texels;
 }
 
 static const kiln_variant direct_texels = {
     .name = "direct_texels",
-    .accepts = software_texels,
+    .accepts = fits_texels,
+    .pays = software,
     .groups = direct_groups,
     .spirv = &kiln_spirv_matmul_direct_texels,
     .half = &kiln_spirv_matmul_direct_texels_half,
@@ -165,7 +165,7 @@ static const kiln_variant direct_texels = {
 
 static const kiln_variant direct = {
     .name = "direct",
-    .accepts = software,
+    .pays = software,
     .groups = direct_groups,
     .spirv = &kiln_spirv_matmul_direct,
     .half = &kiln_spirv_matmul_direct_half,

@@ -57,10 +57,10 @@ static uint32_t rows_for(uint64_t room, uint64_t sequences, uint64_t groups)
     return rows * room <= ROOM ? rows : 0;
 }
 
-/* Whether the weights fit a texel buffer, on a driver where that pays. */
+/* Whether the weights fit a texel buffer. */
 static bool fits_texels(const kiln_caps *caps, const kiln_dispatch *d, bool gradient)
 {
-    return caps->software && d->bind[gradient ? 0 : 1].bytes / 16 <= caps->max_texels;
+    return d->bind[gradient ? 0 : 1].bytes / 16 <= caps->max_texels;
 }
 
 /* Whether an image can hold what all workgroups share, which is `room` floats a sequence. */
@@ -111,12 +111,21 @@ static bool is_sequence(const kiln_dispatch *d, bool gradient)
     return block_of(d)->steps > 1 || (flags & parts) == parts;
 }
 
-/* Whether a variant of that share takes the dispatch. */
+/* Whether a variant of that share can take the dispatch, ... */
 static bool takes(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own)
 {
+    const uint64_t room = room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
+    if (!is_sequence(d, gradient) || own.lanes > caps->max_invocations)
+        return false;
+    return own.image ? fits_texels(caps, d, gradient) && fits_image(caps, d, room) : own.rows * room <= ROOM;
+}
+
+/* ... and whether it is the one that this kind of device is likely to run best. */
+static bool is_best(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own)
+{
     const struct share best = share_of(caps, d, gradient);
-    return is_sequence(d, gradient) && best.rows == own.rows && best.units == own.units &&
-           best.lanes == own.lanes && best.image == own.image;
+    return best.rows == own.rows && best.units == own.units && best.lanes == own.lanes &&
+           best.image == own.image;
 }
 
 static uint64_t slices(const kiln_dispatch *d, uint32_t rows)
@@ -137,6 +146,10 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
     {                                                                           \
         return takes(caps, d, gradient, (struct share){r, u, l, in_image});     \
     }                                                                           \
+    static bool id##_pays(const kiln_caps *caps, const kiln_dispatch *d)        \
+    {                                                                           \
+        return is_best(caps, d, gradient, (struct share){r, u, l, in_image});   \
+    }                                                                           \
     static uint64_t id##_groups(const kiln_caps *caps, const kiln_dispatch *d)  \
     {                                                                           \
         (void)caps;                                                             \
@@ -150,6 +163,7 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
     static const uint32_t id##_tuning[] = {r, u};                               \
     static const kiln_variant id = {.name = #id,                                \
                                     .accepts = id##_accepts,                    \
+                                    .pays = id##_pays,                          \
                                     .groups = id##_groups,                      \
                                     .scratch = in_image ? id##_scratch : NULL,  \
                                     .scratch_fours = in_image,                  \
@@ -185,22 +199,26 @@ static uint64_t step_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return slices(d, STEP_ROWS) * ((block_of(d)->units + STEP_UNITS - 1) / STEP_UNITS);
 }
 
-#define STEP(id, gradient, shader, through_texels, u)                                      \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                \
-    {                                                                                      \
-        const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;                \
-        return !is_sequence(d, gradient) && (u) == (caps->software && one_gate ? 4 : 1) && \
-               (!through_texels || fits_texels(caps, d, gradient));                        \
-    }                                                                                      \
-    static const uint32_t id##_tuning[] = {STEP_ROWS, u};                                  \
-    static const kiln_variant id = {.name = #id,                                           \
-                                    .accepts = id##_accepts,                               \
-                                    .groups = step_groups,                                 \
-                                    .spirv = &kiln_spirv_##shader,                         \
-                                    .lanes = STEP_UNITS / (u),                             \
-                                    .texels = through_texels ? 1 << !(gradient) : 0,       \
-                                    .texel_width = 4,                                      \
-                                    .tuning = id##_tuning,                                 \
+#define STEP(id, gradient, shader, through_texels, u)                                              \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                        \
+    {                                                                                              \
+        return !is_sequence(d, gradient) && (!through_texels || fits_texels(caps, d, gradient));   \
+    }                                                                                              \
+    static bool id##_pays(const kiln_caps *caps, const kiln_dispatch *d)                           \
+    {                                                                                              \
+        const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;                        \
+        return (u) == (caps->software && one_gate ? 4 : 1) && (!through_texels || caps->software); \
+    }                                                                                              \
+    static const uint32_t id##_tuning[] = {STEP_ROWS, u};                                          \
+    static const kiln_variant id = {.name = #id,                                                   \
+                                    .accepts = id##_accepts,                                       \
+                                    .pays = id##_pays,                                             \
+                                    .groups = step_groups,                                         \
+                                    .spirv = &kiln_spirv_##shader,                                 \
+                                    .lanes = STEP_UNITS / (u),                                     \
+                                    .texels = through_texels ? 1 << !(gradient) : 0,               \
+                                    .texel_width = 4,                                              \
+                                    .tuning = id##_tuning,                                         \
                                     .tuning_count = 2}
 STEP(step, false, recurrent_step, false, 1);
 STEP(step_texels, false, recurrent_step_texels, true, 1);

@@ -19,6 +19,17 @@ uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x)
     return x.count * kiln_parts(x.rows, tile->rows) * kiln_parts(x.columns, tile->columns);
 }
 
+enum { AMD = 0x1002, QUALCOMM = 0x5143, APPLE = 0x106b }; /* PCI ids */
+
+/*
+ * GPUs on which tiles of 128 x 128 are known to lose: AMD's without matrix units, Apple's, Qualcomm's. The gates of llama.cpp's
+ * ggml-vulkan, which never takes large tiles there; a tuner may find otherwise.
+ */
+static bool avoids_large(const kiln_caps *caps)
+{
+    return caps->vendor == AMD || caps->vendor == QUALCOMM || caps->vendor == APPLE;
+}
+
 /* Results that are computed, those beyond the edges too. */
 static double area(const struct kiln_tile *tile, struct kiln_products x)
 {
@@ -33,13 +44,30 @@ bool kiln_tile_usual_suits(const kiln_caps *caps, struct kiln_products x)
 
 bool kiln_tile_flat_suits(const kiln_caps *caps, struct kiln_products x)
 {
-    return caps->unrolls && area(&kiln_tile_flat, x) <= 0.75 * area(&kiln_tile_usual, x);
+    return kiln_tile_usual_suits(caps, x);
 }
 
 bool kiln_tile_large_suits(const kiln_caps *caps, struct kiln_products x)
 {
-    return caps->unrolls && caps->max_invocations >= KILN_TILE_LANES_LARGE &&
-           caps->max_shared >= LARGE_SHARED && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
+    return kiln_tile_usual_suits(caps, x) && caps->max_invocations >= KILN_TILE_LANES_LARGE &&
+           caps->max_shared >= LARGE_SHARED;
+}
+
+bool kiln_tile_usual_pays(const kiln_caps *caps, struct kiln_products x)
+{
+    (void)caps, (void)x;
+    return true;
+}
+
+bool kiln_tile_flat_pays(const kiln_caps *caps, struct kiln_products x)
+{
+    (void)caps;
+    return area(&kiln_tile_flat, x) <= 0.75 * area(&kiln_tile_usual, x);
+}
+
+bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
+{
+    return !avoids_large(caps) && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
            area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
 }
 

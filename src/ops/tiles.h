@@ -27,11 +27,15 @@ uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x);
  */
 bool kiln_tile_usual_suits(const kiln_caps *caps, struct kiln_products x);
 
-/* Besides, whether the usual tile would be half empty where the flat one is not. */
 bool kiln_tile_flat_suits(const kiln_caps *caps, struct kiln_products x);
-
-/* Besides, whether the large tile has work for a whole device, and the device room for it. */
+/* Besides, whether the device has room for the large tile. */
 bool kiln_tile_large_suits(const kiln_caps *caps, struct kiln_products x);
+
+/* Whether the flat tile pays: the usual one would be half empty where it is not; the large one: there is work for a whole device;
+ * the usual one does. */
+bool kiln_tile_flat_pays(const kiln_caps *caps, struct kiln_products x);
+bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x);
+bool kiln_tile_usual_pays(const kiln_caps *caps, struct kiln_products x);
 
 /*
  * Into how many parts the sum over terms should be split, so that a GPU is busy although there are few tiles; 1 where it is.
@@ -45,6 +49,10 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     {                                                                                       \
         return kiln_tile_##tile##_suits(caps, kernel##_products(d));                        \
     }                                                                                       \
+    static bool kernel##_##tile##_pays(const kiln_caps *caps, const kiln_dispatch *d)       \
+    {                                                                                       \
+        return kiln_tile_##tile##_pays(caps, kernel##_products(d));                         \
+    }                                                                                       \
     static uint64_t kernel##_##tile##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                       \
         (void)caps;                                                                         \
@@ -52,6 +60,7 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     }                                                                                       \
     static const kiln_variant kernel##_tiled_##tile = {.name = title,                       \
                                                        .accepts = kernel##_##tile##_suits,  \
+                                                       .pays = kernel##_##tile##_pays,      \
                                                        .groups = kernel##_##tile##_groups,  \
                                                        .spirv = &kiln_spirv_##spirv_,       \
                                                        .half = &kiln_spirv_##spirv_##_half, \

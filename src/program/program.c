@@ -149,6 +149,8 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->budget = params->budget;
     p->profile = params->profile;
     p->give_up = params->give_up;
+    if (params->tuned == KILN_TUNED_ALWAYS || (params->tuned == KILN_TUNED_USUAL && !params->train))
+        p->choices = dev->choices;
     if (p->profile)
         dev->profile = true; /* what is baked from now on is timed */
     kiln_status status = take_parts(p, w, params);
@@ -387,9 +389,9 @@ static kiln_status refresh_stores(kiln_program *p, uint64_t *version)
     return status;
 }
 
-/* The baked lists of this run, in order. */
-static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, uint64_t version,
-                               struct kiln_baked **work, int *count)
+/* The lists that bring the device what the body reads: inputs that changed, and the prologue if the weights moved. */
+static kiln_status gather_inputs(kiln_program *p, struct kiln_ready *r, uint64_t version,
+                                 struct kiln_baked **work, int *count)
 {
     kiln_status status = KILN_OK;
     *count = 0;
@@ -403,14 +405,10 @@ static kiln_status gather_work(kiln_program *p, struct kiln_ready *r, int slot, 
     if (r->prologue &&
         (!r->prologue_version || (r->prologue_reads_weights && r->prologue_version != version)))
         work[(*count)++] = r->prologue;
-    if (r->body)
-        work[(*count)++] = r->body;
-    if (r->out[slot])
-        work[(*count)++] = r->out[slot];
     return status;
 }
 
-static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
+static void after_inputs(kiln_program *p, struct kiln_ready *r, bool writes_weights)
 {
     for (int i = 0; i < p->input.count; i++) {
         struct kiln_program_input *in = &p->input.data[i];
@@ -419,7 +417,12 @@ static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
         r->seen[i] = in->serial;
     }
     /* what this run itself wrote is nothing that its prologue reads */
-    r->prologue_version = kiln_store_used(p->weights->store, p->weights_copy, p->ticket, r->writes_weights);
+    r->prologue_version = kiln_store_used(p->weights->store, p->weights_copy, p->ticket, writes_weights);
+}
+
+static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
+{
+    after_inputs(p, r, r->writes_weights);
     if (p->session_copy)
         kiln_store_used(kiln_session_store(p->session), p->session_copy, p->ticket, r->writes_session);
     p->slot_ticket[slot] = p->ticket;
@@ -429,22 +432,49 @@ static void after_submit(kiln_program *p, struct kiln_ready *r, int slot)
 
 enum { MOST_WORK = 256 };
 
+/* The plan for the inputs as they are, and the stores' newest versions on the device. */
+static kiln_status stand_ready(kiln_program *p, struct kiln_ready **r, uint64_t *version)
+{
+    if (p->input.count > MOST_WORK)
+        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: %d inputs, at most %d", p->input.count, MOST_WORK);
+    const kiln_status status = current_ready(p, r);
+    return status ? status : refresh_stores(p, version);
+}
+
+kiln_status kiln_program_prepare(kiln_program *p, struct kiln_ready **out)
+{
+    struct kiln_baked *work[MOST_WORK + 4];
+    uint64_t version = 0;
+    int count = 0;
+    kiln_ticket ticket = 0;
+    kiln_status status = stand_ready(p, out, &version);
+    if (!status)
+        status = gather_inputs(p, *out, version, work, &count);
+    if (!status)
+        status = kiln_submit(p->dev, work, count, &ticket);
+    if (ticket)
+        p->ticket = ticket;
+    if (!status)
+        after_inputs(p, *out, false);
+    return status ? status : kiln_wait(p->dev, ticket);
+}
+
 kiln_status kiln_program_run(kiln_program *p)
 {
     struct kiln_ready *r;
     struct kiln_baked *work[MOST_WORK + 4];
     uint64_t version = 0;
     int count = 0;
-    if (p->input.count > MOST_WORK)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: %d inputs, at most %d", p->input.count, MOST_WORK);
-    kiln_status status = current_ready(p, &r);
-    if (!status)
-        status = refresh_stores(p, &version);
+    kiln_status status = stand_ready(p, &r, &version);
     const int slot = (p->last_slot + 1) % KILN_SLOTS;
     if (!status && p->slot_ticket[slot])
         status = kiln_wait(p->dev, p->slot_ticket[slot]);
     if (!status)
-        status = gather_work(p, r, slot, version, work, &count);
+        status = gather_inputs(p, r, version, work, &count);
+    if (!status && r->body)
+        work[count++] = r->body;
+    if (!status && r->out[slot])
+        work[count++] = r->out[slot];
     if (!status)
         status = kiln_submit(p->dev, work, count, &p->ticket);
     if (!status)

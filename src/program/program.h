@@ -57,6 +57,8 @@ struct kiln_ready {
     struct kiln_commands prologue_list, body_list; /* for prints and profiles; memory is the plan's arena's */
     KILN_VEC(struct kiln_buffer *) imported;
     bool writes_weights, writes_session, prologue_reads_weights;
+    struct kiln_buffer *trial; /* a tuner's scratch, and its object in the plan; NULL: none */
+    int trial_object;
 };
 
 struct kiln_program {
@@ -78,6 +80,7 @@ struct kiln_program {
     int last_slot;
     struct kiln_scratch *scratch; /* the largest one */
     struct kiln_places places;
+    const struct kiln_choices *choices, *trial; /* as plans of it have them (compiler/choose.h) */
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
     enum kiln_storage storage;
@@ -99,6 +102,18 @@ kiln_status kiln_program_give_up(kiln_program *p, const struct kiln_ready *r);
 kiln_status kiln_program_has_weights(const kiln_program *p, const struct kiln_ready *r);
 /** The list that copies an input's slot to the device. */
 kiln_status kiln_ready_upload(kiln_program *p, struct kiln_ready *r, int input, struct kiln_baked **out);
+/** For a tuner: the plan for the inputs as they are, with these and what the prologue computes on the device. program.c */
+kiln_status kiln_program_prepare(kiln_program *p, struct kiln_ready **out);
+/** Drop all plans. */
+void kiln_program_forget(kiln_program *p);
+/** Steps [first, end) of the body by themselves, and how many commands they are; NULL: none. */
+kiln_status kiln_ready_bake_steps(kiln_program *p, struct kiln_ready *r, int first, int end,
+                                  struct kiln_baked **out, int *commands);
+/** The buffer that a touch lies in, and where. */
+struct kiln_buffer *kiln_ready_buffer(kiln_program *p, struct kiln_ready *r, const struct kiln_touch *t,
+                                      uint64_t *offset);
+/** Let r->trial have so many bytes; what was baked with it is gone by then. */
+kiln_status kiln_ready_trial_scratch(kiln_program *p, struct kiln_ready *r, uint64_t bytes);
 /** Bytes of staging memory that the program holds. */
 uint64_t kiln_program_staging(const kiln_program *p);
 

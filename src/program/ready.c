@@ -166,6 +166,8 @@ static struct kiln_span locate(void *user, const struct kiln_object *o)
         if (!r->scratch) /* all its values are empty */
             return (struct kiln_span){0};
         return (struct kiln_span){table_add(t, r->scratch->buffer, "scratch"), o->offset, o->bytes};
+    case KILN_OBJECT_TRIAL:
+        return (struct kiln_span){table_add(t, r->trial, "trial"), 0, o->bytes};
     case KILN_OBJECT_KEPT:
         return (struct kiln_span){table_add(t, r->kept, "kept"), o->offset, o->bytes};
     case KILN_OBJECT_CONSTANT:
@@ -203,6 +205,50 @@ static kiln_status bake_part(struct table *t, bool prologue, struct kiln_command
     list->buffer_name = t->name;
     list->buffer_count = t->count;
     return list->count ? kiln_bake(t->p->dev, list, out) : KILN_OK;
+}
+
+kiln_status kiln_ready_bake_steps(kiln_program *p, struct kiln_ready *r, int first, int end,
+                                  struct kiln_baked **out, int *commands)
+{
+    struct table t = {.p = p, .r = r};
+    struct kiln_arena arena = {0};
+    struct kiln_commands list;
+    kiln_status status = kiln_record(
+        &list, &arena,
+        &(struct kiln_record_params){
+            .plan = r->plan, .first = first, .end = end, .name = "steps", .locate = locate, .user = &t});
+    list.buffer = t.buffer;
+    list.buffer_name = t.name;
+    list.buffer_count = t.count;
+    *commands = status ? 0 : list.count;
+    if (!status && t.full)
+        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "program: more than %d buffers", MOST_BUFFERS);
+    if (!status && list.count)
+        status = kiln_bake(p->dev, &list, out);
+    kiln_arena_finish(&arena);
+    return status;
+}
+
+struct kiln_buffer *kiln_ready_buffer(kiln_program *p, struct kiln_ready *r, const struct kiln_touch *t,
+                                      uint64_t *offset)
+{
+    struct table table = {.p = p, .r = r};
+    const struct kiln_span span = locate(&table, &r->plan->object.data[t->object]);
+    *offset = span.offset + t->offset;
+    return table.buffer[span.buffer];
+}
+
+kiln_status kiln_ready_trial_scratch(kiln_program *p, struct kiln_ready *r, uint64_t bytes)
+{
+    if (r->trial && r->trial->bytes >= bytes)
+        return KILN_OK;
+    if (!r->trial && !kiln_vec_push(&r->plan->object, (struct kiln_object){.kind = KILN_OBJECT_TRIAL}))
+        return kiln_program_no_memory();
+    if (!r->trial)
+        r->trial_object = r->plan->object.count - 1;
+    kiln_buffer_destroy(p->dev, &r->trial);
+    r->plan->object.data[r->trial_object].bytes = bytes;
+    return make_buffer(p, "trial", KILN_HEAP_DEVICE, bytes, &r->trial);
 }
 
 /* Where a result's value lies in the plan. */
@@ -352,6 +398,8 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .halves = p->halves,
                                                                                     .dev = p->dev,
                                                                                     .places = &p->places,
+                                                                                    .choices = p->choices,
+                                                                                    .trial = p->trial,
                                                                                     .size = size_of,
                                                                                     .size_user = &sizes});
     if (status)
@@ -419,6 +467,7 @@ void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready)
     if (p->scratch == r->scratch && r->scratch && r->scratch->references == 1)
         p->scratch = NULL;
     release_scratch(p, &r->scratch);
+    kiln_buffer_destroy(p->dev, &r->trial);
     kiln_buffer_destroy(p->dev, &r->kept);
     kiln_buffer_destroy(p->dev, &r->constants);
     kiln_buffer_destroy(p->dev, &r->inputs);
@@ -430,6 +479,12 @@ void kiln_ready_destroy(kiln_program *p, struct kiln_ready **ready)
     free(r->seen);
     free(r->output_offset);
     free(r);
+}
+
+void kiln_program_forget(kiln_program *p)
+{
+    while (p->ready.count)
+        kiln_ready_destroy(p, &p->ready.data[--p->ready.count]);
 }
 
 static void drop_oldest(kiln_program *p)

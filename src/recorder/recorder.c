@@ -93,7 +93,8 @@ static bool record_steps(struct recording *r)
     int wave = -1;
     for (int i = 0; i < plan->step.count; i++) {
         const struct kiln_step *s = &plan->step.data[i];
-        if (s->prologue != r->params->prologue)
+        const bool within = !r->params->end || (i >= r->params->first && i < r->params->end);
+        if (s->prologue != r->params->prologue || !within)
             continue;
         const bool mark =
             s->kind == KILN_COMMAND_REPEAT || s->kind == KILN_COMMAND_END; /* a barrier itself */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "vulkan/vk.h"
@@ -43,50 +44,20 @@ static struct header header_of(const struct vk_device *dev, const void *data, si
 
 /* Where -------------------------------------------------------------------------------------------------- */
 
-/* Create a folder and those above it, as far as the system lets us. */
-static void create_folders(char *path)
-{
-    for (char *end = path + 1; *end; end++) {
-        if (*end != '/')
-            continue;
-        *end = '\0';
-        (void)mkdir(path, 0700);
-        *end = '/';
-    }
-    (void)mkdir(path, 0700);
-}
-
-static bool add_folder(struct kiln_text *path, const char *folder)
-{
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (folder)
-        kiln_text_add(path, "%s", folder);
-    else if (cache && cache[0] == '/')
-        kiln_text_add(path, "%s/kiln", cache);
-    else if (home && home[0] == '/')
-        kiln_text_add(path, "%s/.cache/kiln", home);
-    return path->count > 0 && !path->failed;
-}
-
 char *kiln_vk_cache_path(const struct vk_device *dev, const char *folder, const char *what,
                          const char *ending)
 {
-    struct kiln_text path = {0};
-    char *copy = NULL;
-    if ((folder && !folder[0]) || !add_folder(&path, folder))
-        goto cleanup;
-    create_folders(path.data);
-    kiln_text_add(&path, "/%s-%04x-%04x-", what, (unsigned)dev->properties.vendorID,
+    struct kiln_text name = {0};
+    kiln_text_add(&name, "%s-%04x-%04x-", what, (unsigned)dev->properties.vendorID,
                   (unsigned)dev->properties.deviceID);
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
-        kiln_text_add(&path, "%02x", (unsigned)dev->properties.pipelineCacheUUID[i]);
-    kiln_text_add(&path, "%s", ending);
-    if (!path.failed)
-        copy = strdup(path.data);
-
-cleanup:
-    kiln_text_finish(&path);
-    return copy;
+        kiln_text_add(&name, "%02x", (unsigned)dev->properties.pipelineCacheUUID[i]);
+    kiln_text_add(&name, "%s", ending);
+    char *path = name.failed ? NULL : kiln_cache_path(folder, name.data);
+    kiln_text_finish(&name);
+    if (path)
+        kiln_folders_create(path);
+    return path;
 }
 
 /* Reading and writing ------------------------------------------------------------------------------------ */
