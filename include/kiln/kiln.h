@@ -38,6 +38,7 @@
 #include <kiln/roi.h>
 
 #include <kiln/program.h>
+#include <kiln/tune.h>
 #include <kiln/weights.h>
 
 #include <kiln/data.h>

@@ -19,6 +19,7 @@ static const struct command {
     {"inspect", cmd_inspect, "say what an ONNX model is, and what a device would run for it"},
     {"run", cmd_run, "run an ONNX model on a picture or on arrays"},
     {"train", cmd_train, "train a network and write it to a folder"},
+    {"tune", cmd_tune, "find the fastest kernels of a device for an ONNX model"},
     {"check", cmd_check, "compare every kernel of a device with what it means"},
     {"bench", cmd_bench, "time a device"},
 };

@@ -1,0 +1,360 @@
+/* tune_step.c - see tune.h: steps of a plan run by themselves, on the plan's own memory. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "program/transfer.h"
+#include "program/tune.h"
+
+enum { LEAST_ROUNDS = 3, MOST_ROUNDS = 25 };
+
+#define HOPELESS 4   /* times as long as the usual one, in the first runs: no further ones */
+#define LONG     1.0 /* seconds of a first run after which there is no second one */
+
+/* Regions and lasting effects ---------------------------------------------------------------------------- */
+
+int kiln_steps_behind(const struct kiln_plan *plan, int first)
+{
+    int depth = 0, at = first;
+    do {
+        const enum kiln_command_kind kind = plan->step.data[at++].kind;
+        depth += (kind == KILN_COMMAND_REPEAT) - (kind == KILN_COMMAND_END);
+    } while (depth > 0);
+    return at;
+}
+
+static bool is_lasting(enum kiln_object_kind kind)
+{
+    return kind == KILN_OBJECT_ARENA || kind == KILN_OBJECT_STATES || kind == KILN_OBJECT_SESSION ||
+           kind == KILN_OBJECT_INPUT;
+}
+
+bool kiln_steps_last(const struct kiln_plan *plan, int first, int end)
+{
+    for (int i = first; i < end; i++)
+        for (int k = 0; k < plan->step.data[i].touches; k++) {
+            const struct kiln_touch *t = &plan->step.data[i].touch[k];
+            if (t->object >= 0 && t->access >= KILN_WRITE && is_lasting(plan->object.data[t->object].kind))
+                return true;
+        }
+    return false;
+}
+
+/* Running ------------------------------------------------------------------------------------------------ */
+
+/* What a list's commands took by the device's own clock, where it has one; else what the host saw. */
+static double seconds_of(kiln_device *dev, struct kiln_baked *work, int commands, double seen)
+{
+    double sum = 0, begin, end;
+    for (int i = 0; i < commands; i++) {
+        if (!dev->ops->time || !dev->ops->time(dev, work, i, &begin, &end))
+            return seen;
+        sum += end - begin;
+    }
+    return sum > 0 ? sum : seen;
+}
+
+static kiln_status run(struct kiln_walk_steps *w, struct kiln_baked *work, int commands, double *seconds)
+{
+    kiln_ticket ticket;
+    const double began = kiln_seconds();
+    kiln_status status = kiln_submit(w->p->dev, &work, 1, &ticket);
+    if (!status)
+        status = kiln_wait(w->p->dev, ticket);
+    if (!status && seconds)
+        *seconds = seconds_of(w->p->dev, work, commands, kiln_seconds() - began);
+    return status;
+}
+
+kiln_status kiln_steps_run(struct kiln_walk_steps *w, int first, int end, double *seconds)
+{
+    struct kiln_baked *work = NULL;
+    int commands = 0;
+    double second = 0;
+    kiln_status status = kiln_ready_bake_steps(w->p, w->ready, first, end, &work, &commands);
+    if (!status && work)
+        status = run(w, work, commands, seconds);
+    if (!status && work && seconds && !(status = run(w, work, commands, &second)))
+        *seconds = fmin(*seconds, second); /* the first run of a shader may have compiled it */
+    kiln_unbake(w->p->dev, &work);
+    return status;
+}
+
+/* Values ------------------------------------------------------------------------------------------------- */
+
+bool kiln_values_agree(const void *got, const void *want, size_t count, bool real, double bound)
+{
+    const float *a = got, *b = want;
+    double largest = 0;
+    if (!real)
+        return !memcmp(got, want, count * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        largest = isfinite(b[i]) && fabs((double)b[i]) > largest ? fabs((double)b[i]) : largest;
+    for (size_t i = 0; i < count; i++) {
+        const bool same = !memcmp(&a[i], &b[i], sizeof *a) || (isnan(a[i]) && isnan(b[i])) || a[i] == b[i];
+        if (!same && !(fabs((double)a[i] - b[i]) <= bound * largest))
+            return false;
+    }
+    return true;
+}
+
+/* Bytes of the plan's memory as elements of 4 bytes: halves widened. */
+static void *take(const struct kiln_walk_steps *w, const struct kiln_touch *t, kiln_type stored)
+{
+    uint64_t offset;
+    struct kiln_buffer *b = kiln_ready_buffer(w->p, w->ready, t, &offset);
+    const size_t count = (size_t)t->bytes / kiln_type_size(stored);
+    void *raw = malloc((size_t)t->bytes + 4), *wide = stored == KILN_F16 ? malloc(4 * count + 4) : raw;
+    kiln_status status = raw && wide ? kiln_buffer_read(w->p->dev, b, offset, raw, t->bytes)
+                                     : kiln_fail(KILN_ERROR_MEMORY, "tune: out of memory");
+    if (!status && wide != raw)
+        kiln_convert(wide, KILN_F32, raw, stored, count);
+    if (wide != raw)
+        free(raw);
+    if (!status)
+        return wide;
+    free(wide);
+    return NULL;
+}
+
+void *kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, size_t *count, bool *real)
+{
+    const struct kiln_plan *plan = w->ready->plan;
+    const struct kiln_place *place = &plan->place.data[t.id - 1];
+    const kiln_spec spec = kiln_tensor_spec(plan->graph, t);
+    const kiln_type stored = kiln_storage_type(spec.type, plan->storage);
+    *count = (size_t)kiln_shape_count(&spec.shape);
+    *real = kiln_type_is_real(spec.type);
+    return take(w,
+                &(struct kiln_touch){.object = place->object,
+                                     .offset = place->offset,
+                                     .bytes = *count * kiln_type_size(stored)},
+                stored);
+}
+
+/* Trying one dispatch ------------------------------------------------------------------------------------ */
+
+/* A dispatch under trial: what it writes to, as it found that, and as the first way left it; NULL: nothing. */
+struct trial {
+    struct kiln_walk_steps *walk;
+    const struct kiln_step *step;
+    kiln_type type[KILN_MAX_BINDINGS]; /* stored */
+    void *found[KILN_MAX_BINDINGS], *want[KILN_MAX_BINDINGS];
+    bool in_place; /* it reads what it overwrites */
+};
+
+static bool overlap(const struct kiln_touch *a, const struct kiln_touch *b)
+{
+    return a->object == b->object && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+static bool is_written(const struct kiln_touch *t)
+{
+    return t->object >= 0 && t->access >= KILN_WRITE && t->bytes;
+}
+
+static bool works_in_place(const struct kiln_step *s)
+{
+    bool in_place = false;
+    for (int i = 0; i < s->touches; i++)
+        for (int k = 0; k < s->touches && is_written(&s->touch[i]); k++)
+            in_place |= (s->touch[k].access == KILN_READ || s->touch[k].access == KILN_READ_WRITE) &&
+                        overlap(&s->touch[i], &s->touch[k]);
+    return in_place;
+}
+
+static kiln_type stored_type(const struct kiln_plan *plan, const kiln_dispatch *d, int i)
+{
+    return kiln_storage_type(kiln_tensor_type(plan->graph, d->bind[i].value), plan->storage);
+}
+
+static kiln_status take_all(struct trial *t, void **to)
+{
+    for (int i = 0; i < t->step->dispatch->kernel->bindings; i++)
+        if (is_written(&t->step->touch[i]) && !(to[i] = take(t->walk, &t->step->touch[i], t->type[i])))
+            return KILN_ERROR_MEMORY;
+    return KILN_OK;
+}
+
+static kiln_status put_all(struct trial *t, void *const *from)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < KILN_MAX_BINDINGS && !status; i++) {
+        const struct kiln_touch *touch = &t->step->touch[i];
+        const size_t count = from[i] ? (size_t)touch->bytes / kiln_type_size(t->type[i]) : 0;
+        uint64_t offset;
+        struct kiln_buffer *b =
+            from[i] ? kiln_ready_buffer(t->walk->p, t->walk->ready, touch, &offset) : NULL;
+        if (!b)
+            continue;
+        void *raw = t->type[i] == KILN_F16 ? malloc((size_t)touch->bytes + 4) : from[i];
+        if (!raw)
+            return kiln_fail(KILN_ERROR_MEMORY, "tune: out of memory");
+        if (raw != from[i])
+            kiln_convert(raw, KILN_F16, from[i], KILN_F32, count);
+        status = kiln_buffer_write(t->walk->p->dev, b, offset, raw, touch->bytes);
+        if (raw != from[i])
+            free(raw);
+    }
+    return status;
+}
+
+static void free_all(void **list)
+{
+    for (int i = 0; i < KILN_MAX_BINDINGS; i++)
+        free(list[i]);
+}
+
+/*
+ * How far two ways may be apart, over the largest number of a result. A sum of n terms rounds at each, in either direction: as
+ * sqrt(n) roundings (Higham and Mary 2019), of 2^-24 of a float; two ways double that, and terms that cancel are larger than what
+ * is left. A result of halves rounds once more, 2^-11. What reads or writes a wrong place is off by far more.
+ */
+static double bound_of(const struct trial *t)
+{
+    const kiln_dispatch *d = t->step->dispatch;
+    double elements = 1, half = 0;
+    for (int i = 0; i < d->kernel->bindings; i++)
+        if (is_written(&t->step->touch[i])) {
+            elements = fmax(elements, (double)t->step->touch[i].bytes / (double)kiln_type_size(t->type[i]));
+            half = t->type[i] == KILN_F16 ? 0x1p-10 : half;
+        }
+    const double flops = d->kernel->flops ? d->kernel->flops(d) : 0;
+    return half + 0x1p-24 * (64 + 16 * sqrt(flops / (2 * elements)));
+}
+
+static bool agrees(struct trial *t, void *const *got)
+{
+    const double bound = bound_of(t);
+    bool same = true;
+    for (int i = 0; i < KILN_MAX_BINDINGS && same; i++)
+        if (t->want[i])
+            same = kiln_values_agree(got[i], t->want[i],
+                                     (size_t)t->step->touch[i].bytes / kiln_type_size(t->type[i]),
+                                     kiln_type_is_real(t->type[i]), bound);
+    return same;
+}
+
+/* The step as this variant would run it, baked; the plan's own step stays as it is. */
+static kiln_status bake(struct trial *t, struct kiln_try *one)
+{
+    struct kiln_plan *plan = t->walk->ready->plan;
+    struct kiln_step *s = (struct kiln_step *)(uintptr_t)t->step;
+    const struct kiln_step kept = *s;
+    kiln_dispatch d = *s->dispatch;
+    d.variant = one->variant;
+    if (d.variant != kept.dispatch->variant) {
+        s->scratch = d.variant->scratch ? d.variant->scratch(&plan->dev->caps, &d) : 0;
+        s->scratch_object = s->scratch ? t->walk->ready->trial_object : -1;
+    }
+    s->dispatch = &d;
+    const int index = (int)(s - plan->step.data);
+    const kiln_status status =
+        kiln_ready_bake_steps(t->walk->p, t->walk->ready, index, index + 1, &one->work, &one->commands);
+    *s = kept;
+    return status;
+}
+
+static kiln_status run_try(struct trial *t, struct kiln_try *one)
+{
+    double seconds = 0;
+    kiln_status status = run(t->walk, one->work, one->commands, &seconds);
+    if (!status && seconds < one->seconds)
+        one->seconds = seconds;
+    return status;
+}
+
+/* The first run of a way: its result is looked at. */
+static kiln_status run_first(struct trial *t, struct kiln_try *one, bool usual)
+{
+    void *got[KILN_MAX_BINDINGS] = {0};
+    kiln_status status = bake(t, one);
+    one->refused = status == KILN_ERROR_UNSUPPORTED && !usual;
+    if (one->refused)
+        return KILN_OK;
+    if (!status && !usual)
+        status = put_all(t, t->found);
+    if (!status)
+        status = run_try(t, one);
+    if (!status)
+        status = take_all(t, usual ? t->want : got);
+    if (!status && !usual && !agrees(t, got)) {
+        one->wrong = true;
+        kiln_warn("tune: variant %s of kernel %s gives another result than %s on \"%s\": it is not chosen",
+                  one->variant->name, t->step->dispatch->kernel->name, t->step->dispatch->variant->name,
+                  t->walk->p->dev->info.title);
+    }
+    free_all(got);
+    if (status || one->wrong || one->seconds > LONG)
+        return status;
+    one->seconds = INFINITY; /* the first run of a shader may have compiled it */
+    if (t->in_place)
+        status = put_all(t, t->found);
+    return status ? status : run_try(t, one);
+}
+
+/* Turn by turn, so that what else the machine does falls on all of them. */
+static kiln_status run_rounds(struct trial *t, struct kiln_try *tries, int count, double slice)
+{
+    const double until = fmin(kiln_seconds() + slice, t->walk->deadline);
+    kiln_status status = KILN_OK;
+    for (int round = 0; round < MOST_ROUNDS && !status; round++) {
+        if (kiln_seconds() > (round < LEAST_ROUNDS ? t->walk->deadline : until))
+            break;
+        for (int i = 0; i < count && !status; i++) {
+            if (!tries[i].work || tries[i].wrong || !isfinite(tries[i].seconds) ||
+                tries[i].seconds > HOPELESS * tries[0].seconds)
+                continue;
+            if (t->in_place)
+                status = put_all(t, t->found);
+            if (!status)
+                status = run_try(t, &tries[i]);
+        }
+    }
+    return status;
+}
+
+/* Scratch for the largest of the ways. */
+static kiln_status make_scratch(struct trial *t, const struct kiln_try *tries, int count)
+{
+    const kiln_caps *caps = &t->walk->p->dev->caps;
+    uint64_t most = 0;
+    for (int i = 1; i < count; i++) {
+        const uint64_t bytes =
+            tries[i].variant->scratch ? tries[i].variant->scratch(caps, t->step->dispatch) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most ? kiln_ready_trial_scratch(t->walk->p, t->walk->ready, most) : KILN_OK;
+}
+
+kiln_status kiln_step_try(struct kiln_walk_steps *w, int step, struct kiln_try *tries, int count,
+                          double slice)
+{
+    struct trial t = {.walk = w, .step = &w->ready->plan->step.data[step]};
+    const kiln_dispatch *d = t.step->dispatch;
+    for (int i = 0; i < d->kernel->bindings; i++)
+        if (is_written(&t.step->touch[i]))
+            t.type[i] = stored_type(w->ready->plan, d, i);
+    t.in_place = works_in_place(t.step);
+    for (int i = 0; i < count; i++)
+        tries[i].seconds = INFINITY;
+    kiln_status status = make_scratch(&t, tries, count);
+    if (!status)
+        status = take_all(&t, t.found);
+    for (int i = 0; i < count && !status && (i == 0 || kiln_seconds() < w->deadline); i++)
+        status = run_first(&t, &tries[i], i == 0);
+    if (!status)
+        status = run_rounds(&t, tries, count, slice);
+    if (!status)
+        status = put_all(&t, t.want);
+    for (int i = 0; i < count; i++) {
+        kiln_unbake(w->p->dev, &tries[i].work);
+        if (w->clock && isfinite(tries[i].seconds))
+            tries[i].seconds = w->clock(w->clock_user, d->kernel->name, tries[i].variant->name);
+    }
+    free_all(t.found);
+    free_all(t.want);
+    return status;
+}
