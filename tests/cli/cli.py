@@ -65,7 +65,7 @@ def write_data(folder, pack=open):
 # Tests -----------------------------------------------------------------------------------------------------------
 
 def test_help_of_every_command(folder):
-    assert {"devices", "inspect", "run", "train", "check", "bench"} <= set(COMMANDS), COMMANDS
+    assert {"devices", "inspect", "run", "train", "tune", "check", "bench"} <= set(COMMANDS), COMMANDS
     for command in COMMANDS:
         done = kiln(command, "--help")
         assert done.returncode == 0 and done.stdout.startswith(f"usage: kiln {command}"), command
@@ -472,6 +472,48 @@ def test_bench(folder):
     expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
     expect_failure(kiln("bench", "mnist b1", "--profile", "--json"), 2, "--profile", "--json")
     assert "commands took" in kiln("bench", "mnist b1", "--repeat", 1, "--profile").stdout
+
+
+def test_tune(folder):
+    def tune(*arguments, home=folder, **options):
+        return kiln("tune", *arguments, env={**os.environ, "XDG_CACHE_HOME": str(home)}, **options)
+
+    def outputs(name):
+        done = kiln("run", NETWORK, "--random", "--output", f"z={folder / name}", env={**os.environ, "XDG_CACHE_HOME": str(folder)})
+        assert done.returncode == 0, done.stderr
+        data = (folder / name).read_bytes()
+        start = 10 + struct.unpack("<H", data[8:10])[0]
+        return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:]), done.stderr
+
+    before, _ = outputs("before.npy")
+    done = tune(NETWORK, "--budget", 20, "--json")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    first = json.loads(done.stdout)
+    assert first["tried"] == len(first["classes"]) > 0 and first["left"] == first["wrong"] == 0, first
+    assert first["seconds"] < 22 and first["usual_ms"] > 0 and first["tuned_ms"] > 0, first
+    kept, = (folder / "kiln").glob("choices-*.txt")
+    after, said = outputs("after.npy")
+    assert said == "" and len(before) == len(after) and all(abs(a - b) < 1e-4 for a, b in zip(before, after)), (before, after)
+    again = json.loads(tune(NETWORK, "--json").stdout)
+    assert again["tried"] == 0 and again["known"] == first["tried"], again
+    text = tune(NETWORK, "--again", "--dry", "--budget", 20).stdout
+    assert "kiln." in text and "tried in" in text and "a run took" in text, text
+
+    kept.write_bytes(kept.read_bytes()[:-3])
+    damaged, said = outputs("damaged.npy")
+    assert damaged == before and said.count("\n") == 1 and "damaged, ignored" in said and kept.name in said, said
+    assert "damaged" in tune(NETWORK, "--budget", 20).stderr and outputs("whole.npy")[1] == ""
+
+    expect_failure(tune(), 2, "MODEL.onnx")
+    expect_failure(tune(NETWORK, NETWORK), 2, "MODEL.onnx")
+    for budget in ("0", "-3", "nan", "soon"):
+        expect_failure(tune(NETWORK, "--budget", budget), 2, "--budget", budget)
+    expect_failure(tune(NETWORK, "--precision", "f7"), 1, '"f7"')
+    expect_failure(tune(NETWORK, "--precision", "f64"), 1, "float64", out=True)
+    expect_failure(tune(NETWORK, "--device", "abacus"), 1, "abacus", "cpu")
+    expect_failure(tune(folder / "nothing.onnx"), 1, "nothing.onnx")
+    (folder / "file").write_text("")
+    expect_failure(tune(NETWORK, home=folder / "file"), 1, "choices-", out=True)
 
 
 def test_check(folder):

@@ -1,5 +1,5 @@
 /* learn_and_predict.c - one graph compiled to learn and to predict, on one store: what is prepared from the weights follows
- * every step; and a second graph reads the same weights by name. */
+ * every step, also in the ways that a tuner chose; and a second graph reads the same weights by name. */
 #include "expect.h"
 
 static kiln_tensor network(kiln_graph *g, kiln_tensor x)
@@ -10,7 +10,16 @@ static kiln_tensor network(kiln_graph *g, kiln_tensor x)
     return kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 3, .name = "out"});
 }
 
-static void run(const char *device)
+/* Neither steps nor keeps anything beyond the device. */
+static void tune(kiln_program *p)
+{
+    const kiln_tune_params params = {.budget = 5, .again = true, .forget = true};
+    kiln_tune_report report;
+    TRY(kiln_program_tune(p, &params, &report));
+    EXPECT(report.wrong == 0);
+}
+
+static void follow(const char *device, bool tuned)
 {
     kiln_device *dev = expect_device(device);
     kiln_graph *g = NULL, *again = NULL;
@@ -32,6 +41,10 @@ static void run(const char *device)
     TRY(kiln_program_write(learn, in, FLOATS(x, 6, 1, 6, 6)));
     TRY(kiln_program_write(learn, target, INTS(label, 6)));
     TRY(kiln_program_write(predict, in, FLOATS(x, 6, 1, 6, 6)));
+    if (tuned) {
+        tune(learn);
+        tune(predict);
+    }
     for (int i = 0; i < 3; i++) {
         TRY(kiln_program_run(learn));
         TRY(kiln_program_run(predict));
@@ -61,6 +74,12 @@ static void run(const char *device)
     kiln_graph_destroy(&g);
     kiln_graph_destroy(&again);
     kiln_device_close(&dev);
+}
+
+static void run(const char *device)
+{
+    follow(device, false);
+    follow(device, true);
 }
 
 int main(void)
