@@ -21,7 +21,7 @@
 #define APART \
     1e-3 /* of the largest number, for what lowerings before it also changed: rounding through a whole network */
 
-enum { MOST_WAYS = 4 };
+enum { MOST_WAYS = 6 };
 
 /* A class of dispatches. */
 struct dispatches {
