@@ -8,6 +8,9 @@
  *
  * A unit of work is an image, a band of positions and some blocks of filters. A block's results [positions, filters] stay in the
  * first cache until they are turned into planes of y.
+ *
+ * Where sums are short, turning would take as long as they do: of points as they lie, filters are then a tile's rows, positions
+ * its columns, and results go straight to y. The last columns are done twice where they do not fill a tile.
  */
 #include "base/number.h"
 #include "conv/conv_packed.h"
@@ -21,12 +24,14 @@
 #define BLOCK KILN_PACKED_COLUMNS
 #define ROOM  65536 /* floats of x that a band meets, about: they stay in the second cache */
 #define MOST  240   /* positions of a band: their results stay in the first */
+#define WIDE  512   /* likewise, as columns */
+#define TURN  8     /* terms of a sum that take as long as turning its result */
 #define UNITS 8     /* at least, where there are blocks enough */
 
 struct work {
     const struct kiln_params_conv_packed *p;
     struct axis i, j;
-    bool in_place;
+    bool in_place, columns;     /* x is read as it lies; positions are a tile's columns */
     size_t depth;               /* terms of a sum */
     size_t places;              /* of y */
     size_t band, bands;         /* positions of a unit: whole rows unless in place; bands */
@@ -34,18 +39,31 @@ struct work {
     size_t pitch, rows, plane;  /* of planes; rows that a band meets; floats of a plane */
 };
 
+/* Equal bands of `most` positions or few more, in multiples of `step`. */
+static size_t even(const struct work *w, size_t most, size_t step)
+{
+    return kiln_round_up(kiln_parts(w->places, kiln_parts(w->places, most ? most : 1)), step);
+}
+
 /* Positions of a band. */
 static size_t band_of(const struct work *w)
 {
     const size_t source = w->p->channels * w->i.stride * w->j.stride, room = ROOM / source;
-    if (w->in_place) {
-        const size_t most = room < MOST ? room : MOST, bands = kiln_parts(w->places, most ? most : 1);
-        return kiln_round_up(kiln_parts(w->places, bands), KILN_TILE_ROWS);
-    }
+    if (w->columns)
+        return even(w, room < WIDE ? room : WIDE, KILN_TILE_COLUMNS);
+    if (w->in_place)
+        return even(w, room < MOST ? room : MOST, KILN_TILE_ROWS);
     const size_t fit = room / w->pitch, reach = axis_reach(&w->i), many = MOST / w->p->ow;
     size_t rows = fit > reach ? fit - reach : 1;
     rows = rows < many ? rows : many ? many : 1;
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
+}
+
+/* Whether columns done in vain, or twice, cost less than turning results; a band is a tile at the least. */
+static bool suits_columns(const struct work *w)
+{
+    const size_t rest = w->places % KILN_TILE_COLUMNS, lost = rest ? KILN_TILE_COLUMNS - rest : 0;
+    return w->in_place && w->places >= KILN_TILE_COLUMNS && lost * w->depth <= TURN * w->places;
 }
 
 static struct work work_of(const kiln_dispatch *d)
@@ -61,6 +79,7 @@ static struct work work_of(const kiln_dispatch *d)
     };
     w.in_place = w.depth == p->channels && p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 &&
                  p->pad_j == 0 && p->h == p->oh && p->w == p->ow;
+    w.columns = suits_columns(&w);
     w.pitch = p->ow + axis_reach(&w.j);
     w.band = band_of(&w);
     w.bands = kiln_parts(w.places, w.band);
@@ -86,7 +105,7 @@ static size_t planes_size(const struct work *w)
 
 static size_t room_size(const struct work *w)
 {
-    return kiln_round_up(w->depth, 16) + planes_size(w) + w->band * BLOCK;
+    return w->columns ? 0 : kiln_round_up(w->depth, 16) + planes_size(w) + w->band * BLOCK;
 }
 
 static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
@@ -211,6 +230,26 @@ static void write_block(const struct work *w, const struct unit *u, const float 
     }
 }
 
+/* The same with filters as rows. */
+static void write_columns(const struct work *w, const struct unit *u, const float *x, const float *packed,
+                          size_t block, float *y, struct kiln_row_epilogue *epilogue)
+{
+    const struct kiln_tiles *tiles = kiln_tiles_get();
+    const size_t o = block * BLOCK, filters = w->p->filters - o < BLOCK ? w->p->filters - o : BLOCK;
+    const size_t high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
+    const size_t wide = (size_t)tiles->columns, at = (u->image * w->p->filters + o) * w->places + u->first;
+    for (size_t t = 0; t < u->count; t += wide) {
+        const size_t from = u->first + (t + wide > u->count ? u->count - wide : t);
+        for (size_t i = 0; i < filters; i += high)
+            tiles->packed[filters - i < high ? filters - i : high](w->depth, packed + i, BLOCK, x + from,
+                                                                   w->places,
+                                                                   y + at - u->first + i * w->places + from,
+                                                                   w->places, false);
+    }
+    for (size_t i = 0; i < filters; i++)
+        kiln_row_epilogue_run(epilogue, y + at + i * w->places, at + i * w->places, 0, o + i, u->count);
+}
+
 /* The variant -------------------------------------------------------------------------------------------- */
 
 static uint64_t runs_units(const kiln_caps *caps, const kiln_dispatch *d)
@@ -233,7 +272,8 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
-    find_terms(&w, room.at);
+    if (!w.columns)
+        find_terms(&w, room.at);
 
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
@@ -241,7 +281,12 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
         if (!w.in_place && (index == first || index % w.parts == 0))
             copy_planes(&w, &u, room.planes, x);
         for (size_t b = u.block; b < u.end; b++) {
-            multiply(&w, &room, &u, x, (const float *)m->at[1] + b * w.depth * BLOCK);
+            const float *packed = (const float *)m->at[1] + b * w.depth * BLOCK;
+            if (w.columns) {
+                write_columns(&w, &u, x, packed, b, m->at[2], &epilogue);
+                continue;
+            }
+            multiply(&w, &room, &u, x, packed);
             write_block(&w, &u, room.out, b, m->at[2], &epilogue);
         }
     }

@@ -109,6 +109,11 @@ static const struct conv_case transformed[] = {
 static const struct conv_case packed[] = {
     {{4, {2, 6, 9, 7}}, {4, {30, 6, 1, 1}}, true, {.groups = 1}, "points as they lie"},
     {{4, {1, 300, 23, 17}}, {4, {95, 300, 1, 1}}, true, {.groups = 1}, "points in several bands"},
+    {{4, {2, 18, 35, 31}},
+     {4, {94, 18, 1, 1}},
+     true,
+     {.groups = 1},
+     "positions as columns, in several bands"},
     {{4, {3, 5, 11, 9}}, {4, {32, 5, 1, 1}}, false, {.stride = {2, 2}}, "points with a stride"},
     {{4, {1, 3, 37, 45}},
      {4, {64, 3, 7, 7}},
