@@ -26,7 +26,8 @@
 #define MOST  240   /* positions of a band: their results stay in the first */
 #define WIDE  512   /* likewise, as columns */
 #define TURN  8     /* terms of a sum that take as long as turning its result */
-#define UNITS 8     /* at least, where there are blocks enough */
+#define UNITS 8     /* at least, where each still has so many */
+#define PART  4     /* blocks of filters, where each unit copies planes anew */
 
 struct work {
     const struct kiln_params_conv_packed *p;
@@ -86,7 +87,8 @@ static struct work work_of(const kiln_dispatch *d)
     w.rows = w.band / p->ow + axis_reach(&w.i);
     w.plane = w.rows * w.pitch;
     const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
-    w.part = kiln_parts(w.blocks, parts < w.blocks ? parts : w.blocks);
+    const size_t most = w.in_place ? w.blocks : kiln_parts(w.blocks, PART);
+    w.part = kiln_parts(w.blocks, parts < most ? parts : most);
     w.parts = kiln_parts(w.blocks, w.part);
     return w;
 }
@@ -136,17 +138,15 @@ static struct unit unit_of(const struct work *w, size_t index)
 
 static void find_terms(const struct work *w, int32_t *at)
 {
-    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j);
-    if (w->in_place) {
-        for (size_t c = 0; c < w->depth; c++)
-            at[c] = (int32_t)(c * w->places);
-        return;
+    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j), taps = w->i.taps * w->j.taps;
+    const size_t channel = w->in_place ? w->places : down * across * w->plane;
+    for (size_t k = 0; k < taps; k++) {
+        const size_t u = k / w->j.taps, v = k % w->j.taps;
+        at[k] = (int32_t)((u % down * across + v % across) * w->plane + axis_shift(&w->i, u) * w->pitch +
+                          axis_shift(&w->j, v));
     }
-    for (size_t c = 0; c < w->p->channels; c++)
-        for (size_t u = 0; u < w->i.taps; u++)
-            for (size_t v = 0; v < w->j.taps; v++)
-                *at++ = (int32_t)(((c * down + u % down) * across + v % across) * w->plane +
-                                  axis_shift(&w->i, u) * w->pitch + axis_shift(&w->j, v));
+    for (size_t k = taps; k < w->depth; k++) /* those of the first channel, and so on */
+        at[k] = at[k - taps] + (int32_t)channel;
 }
 
 /* The planes of all channels that a unit meets, x being those of its image. */

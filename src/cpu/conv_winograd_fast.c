@@ -2,15 +2,15 @@
  * conv_winograd_fast.c - conv_winograd on a CPU, and its filters.
  *
  * A unit of work is an image, a band of rows of tiles and some blocks of filters. It transforms the band's tiles of all channels
- * once, eight tiles in a row at a time, to v [36, channels, tiles]; then for each block of filters it makes the 36 products
+ * once, eight tiles in a row at a time, to v [36, channels, tiles]; then place by place it makes the 36 products
  *
  *   s[k, tile, o] = sum over c of v[k, c, tile] * u[k, c, o]
  *
- * by the tiles of tile.h, of which v and u are read as they lie, transforms those of a tile, eight filters at a time, and
- * writes rows of four results.
+ * by the tiles of tile.h, of which v and u are read as they lie: v of a place stays in the second cache while all blocks of u go
+ * by. At last it transforms what is there of a tile, eight filters at a time, and writes rows of four results.
  *
- * Rows of x are copied with their zeros and fall apart into four phases, columns 0, 4, 8, ..., columns 1, 5, 9, ... and so on:
- * column j of eight tiles in a row is then a run of phase j % 4.
+ * Rows of x fall apart into four phases, columns 0, 4, 8, ..., columns 1, 5, 9, ... and so on: column j of eight tiles in a row
+ * is then a run of phase j % 4. What is read beyond a row's ends is masked, for zeros.
  */
 #include <string.h>
 
@@ -24,8 +24,10 @@
 #include "device/variants.h"
 
 #define BLOCK KILN_WINOGRAD_BLOCK
-#define ROOM  163840 /* floats of v, about: they stay in the second cache */
-#define UNITS 8      /* at least, where there are blocks enough */
+#define ROOM  163840 /* floats of v and s, about: they stay in the second cache, */
+#define TILES 24     /* unless filters would then be read for fewer tiles */
+#define UNITS 8      /* at least, where each still has so many */
+#define PART  4      /* blocks of filters: each unit transforms x anew */
 
 struct work {
     const struct kiln_params_conv_winograd *p;
@@ -46,24 +48,28 @@ static struct work work_of(const kiln_dispatch *d)
         .down = kiln_parts(p->oh, OUT),
         .blocks = kiln_parts(p->filters, BLOCK),
     };
-    const size_t row = PLACES * p->channels * w.across, most = row < ROOM ? ROOM / row : 1;
+    const size_t row = PLACES * (p->channels + w.blocks * BLOCK) * w.across,
+                 least = kiln_parts(TILES, w.across);
+    const size_t most = ROOM / row > least ? ROOM / row : least;
     w.bands = kiln_parts(w.down, most);
     w.band = kiln_parts(w.down, w.bands);
     w.bands = kiln_parts(w.down, w.band);
     w.tiles = w.band * w.across;
-    const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units);
-    w.part = kiln_parts(w.blocks, parts < w.blocks ? parts : w.blocks);
+    const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units),
+                 most_parts = kiln_parts(w.blocks, PART);
+    w.part = kiln_parts(w.blocks, parts < most_parts ? parts : most_parts);
     w.parts = kiln_parts(w.blocks, w.part);
     /* A line more than a power of two: places would else share a few sets of the caches. */
     w.v_place = p->channels * w.tiles + 16;
-    w.s_place = w.tiles * BLOCK + 16;
+    w.s_place = w.part * w.tiles * BLOCK + 16;
     w.phase = kiln_round_up(w.across, LANES) + LANES;
     return w;
 }
 
-/* Scratch of a worker: v, s, the phases of a channel's rows, and a row. */
+/* Scratch of a worker: v, s, the phases of a channel's rows, and which columns of a row are there. */
 struct room {
-    float *v, *s, *x, *line;
+    float *v, *s, *x;
+    int *mask;
 };
 
 static size_t rows_of(const struct work *w)
@@ -80,7 +86,7 @@ static struct room room_of(const struct work *w, const kiln_memory *m, int worke
 {
     float *v = (float *)m->scratch + (size_t)worker * room_size(w);
     float *s = v + PLACES * w->v_place, *x = s + PLACES * w->s_place;
-    return (struct room){v, s, x, x + rows_of(w) * OUT * w->phase};
+    return (struct room){v, s, x, (int *)(void *)(x + rows_of(w) * OUT * w->phase)};
 }
 
 struct unit {
@@ -102,27 +108,45 @@ static struct unit unit_of(const struct work *w, size_t index)
 
 /* Input -------------------------------------------------------------------------------------------------- */
 
-/* A row of x from column -pad_j on, zeros around it, in phases; `line` has room for it. NULL: all zeros. */
-KILN_INLINE void copy_row(const struct work *w, float *to, const float *row, float *line)
+/* All ones for columns of x, from -pad_j on. */
+static void make_mask(const struct work *w, int *mask)
 {
-    const ptrdiff_t pad = w->p->pad_j, width = row ? (ptrdiff_t)w->p->w : 0,
-                    all = (ptrdiff_t)(OUT * w->phase);
-    const ptrdiff_t begin = pad < 0     ? 0
-                            : pad < all ? pad
-                                        : all,
-                    rest = width + pad < all ? width + pad : all, end = rest > begin ? rest : begin;
-    memset(line, 0, (size_t)begin * sizeof *line);
-    if (end > begin)
-        memcpy(line + begin, row + (begin - pad), (size_t)(end - begin) * sizeof *line);
-    memset(line + end, 0, (size_t)(all - end) * sizeof *line);
-    for (size_t t = 0; t < w->phase; t += 4, line += 4 * OUT) {
-        kiln_four four[OUT];
-        for (size_t i = 0; i < OUT; i++)
-            four[i] = kiln_four_load(line + 4 * i);
-        kiln_four_transpose(four);
-        for (size_t i = 0; i < OUT; i++)
-            kiln_four_store(to + i * w->phase + t, four[i]);
+    for (size_t j = 0; j < OUT * w->phase; j++) {
+        const ptrdiff_t column = (ptrdiff_t)j - w->p->pad_j;
+        mask[j] = column >= 0 && column < (ptrdiff_t)w->p->w ? -1 : 0;
     }
+}
+
+/* Four phases' next four columns: those from `from` on that lie in x, which has `size` floats, and under the mask. */
+KILN_INLINE void copy_group(float *to, size_t phase, const float *x, ptrdiff_t size, ptrdiff_t from,
+                            const int *mask)
+{
+    float some[4 * OUT] = {0};
+    const float *at = x + from;
+    if (from < 0 || from + 4 * OUT > size) {
+        for (ptrdiff_t i = 0; i < 4 * OUT; i++)
+            some[i] = mask[i] ? x[from + i] : 0;
+        at = some;
+    }
+    kiln_four four[OUT];
+    for (size_t i = 0; i < OUT; i++)
+        four[i] = kiln_four_masked(at + 4 * i, mask + 4 * i);
+    kiln_four_transpose(four);
+    for (size_t i = 0; i < OUT; i++)
+        kiln_four_store(to + i * phase, four[i]);
+}
+
+/* A row that begins at x[from] in phases, as far as tiles meet it; outside of the picture, zeros. */
+KILN_INLINE void copy_row(const struct work *w, float *to, const float *x, ptrdiff_t size, ptrdiff_t from,
+                          bool inside, const int *mask)
+{
+    const size_t count = kiln_round_up(w->across + 1, 4);
+    if (!inside) {
+        memset(to, 0, OUT * w->phase * sizeof *to);
+        return;
+    }
+    for (size_t t = 0; t < count; t += 4)
+        copy_group(to + t, w->phase, x, size, from + (ptrdiff_t)(OUT * t) - w->p->pad_j, mask + OUT * t);
 }
 
 /* Eight tiles in a row: x is their first row in phases; v that of place 0. */
@@ -149,12 +173,13 @@ KILN_INLINE void transform_input_body(const struct work *w, const struct room *r
                                       const float *x)
 {
     const size_t rows = u->rows * OUT + IN - OUT;
+    const ptrdiff_t height = w->p->h, width = w->p->w, picture = height * width;
     const ptrdiff_t first = (ptrdiff_t)(OUT * u->first) - w->p->pad_i;
-    for (size_t c = 0; c < w->p->channels; c++, x += (size_t)w->p->h * w->p->w) {
+    for (size_t c = 0; c < w->p->channels; c++) {
         for (size_t r = 0; r < rows; r++) {
             const ptrdiff_t row = first + (ptrdiff_t)r;
-            copy_row(w, room->x + r * OUT * w->phase,
-                     row >= 0 && row < (ptrdiff_t)w->p->h ? x + row * (ptrdiff_t)w->p->w : NULL, room->line);
+            copy_row(w, room->x + r * OUT * w->phase, x, (ptrdiff_t)w->p->channels * picture,
+                     (ptrdiff_t)c * picture + row * width, row >= 0 && row < height, room->mask);
         }
         for (size_t i = 0; i < u->rows; i++)
             for (size_t t = 0; t < w->across; t += LANES)
@@ -171,18 +196,28 @@ KILN_CLONES(transform_input,
 
 /* Products ----------------------------------------------------------------------------------------------- */
 
-/* s [36, tiles, BLOCK] of one block of filters. */
-static void multiply(const struct work *w, const struct kiln_tiles *tiles, const struct room *room,
-                     size_t count, const float *u)
+/* The tiles of one place for one block of filters: s [tiles, BLOCK]. */
+static void multiply_place(const struct work *w, const struct kiln_tiles *tiles, size_t count, const float *v,
+                           const float *u, float *s)
 {
-    const size_t high = kiln_parts(count, kiln_parts(count, (size_t)tiles->rows)), depth = w->p->channels;
-    for (size_t k = 0; k < PLACES; k++, u += w->blocks * depth * BLOCK)
-        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns)
-            for (size_t i = 0; i < count; i += high)
-                tiles->packed[count - i < high ? count - i : high](depth, room->v + k * w->v_place + i,
-                                                                   w->tiles, u + j, BLOCK,
-                                                                   room->s + k * w->s_place + i * BLOCK + j,
-                                                                   BLOCK, false);
+    const size_t high = kiln_parts(count, kiln_parts(count, (size_t)tiles->rows)),
+                 wide = (size_t)tiles->columns;
+    for (size_t j = 0; j < BLOCK; j += wide)
+        for (size_t i = 0; i < count; i += high)
+            tiles->packed[count - i < high ? count - i : high](w->p->channels, v + i, w->tiles, u + j, BLOCK,
+                                                               s + i * BLOCK + j, BLOCK, false);
+}
+
+/* s [36, blocks, tiles, BLOCK] of a unit's blocks of the filters u. */
+static void multiply(const struct work *w, const struct room *room, const struct unit *unit, const float *u)
+{
+    const struct kiln_tiles *tiles = kiln_tiles_get();
+    const size_t block = w->p->channels * BLOCK;
+    for (size_t k = 0; k < PLACES; k++)
+        for (size_t b = unit->block; b < unit->end; b++)
+            multiply_place(w, tiles, unit->rows * w->across, room->v + k * w->v_place,
+                           u + (k * w->blocks + b) * block,
+                           room->s + k * w->s_place + (b - unit->block) * w->tiles * BLOCK);
 }
 
 /* Output ------------------------------------------------------------------------------------------------- */
@@ -233,21 +268,20 @@ KILN_INLINE void write_tile(const struct work *w, float *y, const float *s, size
 }
 
 /* The tiles of a unit for one block of filters, whose planes begin at y. */
-KILN_INLINE void write_block_body(const struct work *w, const struct room *room, const struct unit *u,
-                                  float *y, size_t filters)
+KILN_INLINE void write_block_body(const struct work *w, const float *s, const struct unit *u, float *y,
+                                  size_t filters)
 {
     const size_t plane = (size_t)w->p->oh * w->p->ow;
     for (size_t o = 0; o < filters; o += LANES)
         for (size_t t = 0; t < u->rows * w->across; t++)
-            write_tile(w, y + o * plane, room->s + t * BLOCK + o, u->first + t / w->across, t % w->across,
+            write_tile(w, y + o * plane, s + t * BLOCK + o, u->first + t / w->across, t % w->across,
                        filters - o < LANES ? filters - o : LANES);
 }
 
-static void write_block(const struct work *w, const struct room *room, const struct unit *u, float *y,
-                        size_t filters);
+static void write_block(const struct work *w, const float *s, const struct unit *u, float *y, size_t filters);
 KILN_CLONES(write_block,
-            (const struct work *w, const struct room *room, const struct unit *u, float *y, size_t filters),
-            (w, room, u, y, filters))
+            (const struct work *w, const float *s, const struct unit *u, float *y, size_t filters),
+            (w, s, u, y, filters))
 
 /* The epilogue on what a unit wrote of a block: whole rows. */
 static void finish(const struct work *w, const struct unit *u, float *y, size_t first, size_t filters,
@@ -284,16 +318,17 @@ static void bands_run(const kiln_dispatch *d, const kiln_memory *m, size_t first
     float *y = m->at[2];
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
+    make_mask(&w, room.mask);
 
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
         if (index == first || index % w.parts == 0)
             transform_input(&w, &room, &u, (const float *)m->at[0] + u.image * w.p->channels * picture);
+        multiply(&w, &room, &u, m->at[1]);
         for (size_t b = u.block; b < u.end; b++) {
             const size_t o = b * BLOCK, filters = w.p->filters - o < BLOCK ? w.p->filters - o : BLOCK;
-            multiply(&w, kiln_tiles_get(), &room, u.rows * w.across,
-                     (const float *)m->at[1] + b * w.p->channels * BLOCK);
-            write_block(&w, &room, &u, y + (u.image * w.p->filters + o) * plane, filters);
+            write_block(&w, room.s + (b - u.block) * w.tiles * BLOCK, &u,
+                        y + (u.image * w.p->filters + o) * plane, filters);
             finish(&w, &u, y, o, filters, &epilogue);
         }
     }

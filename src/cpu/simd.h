@@ -89,6 +89,15 @@ KILN_INLINE void kiln_four_zip(float *at, kiln_four even, kiln_four odd)
     kiln_four_store(at + 4, __builtin_shufflevector(even, odd, 2, 6, 3, 7));
 }
 
+/** Four floats where the mask is set, else zeros. */
+KILN_INLINE kiln_four kiln_four_masked(const float *from, const int *mask)
+{
+    kiln_four_mask m, x;
+    __builtin_memcpy(&m, mask, sizeof m);
+    __builtin_memcpy(&x, from, sizeof x);
+    return (kiln_four)(m & x);
+}
+
 /** a where the mask is set, else b. */
 KILN_INLINE kiln_four kiln_four_choose(kiln_four_mask mask, kiln_four a, kiln_four b)
 {
