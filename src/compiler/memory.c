@@ -2,8 +2,9 @@
  * memory.c - scratch objects to offsets. Lifetimes count in waves, ends included, so two objects that share bytes are never
  * used in one wave, and reusing memory adds no barrier.
  *
- * Greedy by size: the largest object first, each at the lowest gap among those placed whose lifetime meets its own. Objects of
- * the prologue and of its scratch live apart, one after another.
+ * Greedy: object by object, each at the lowest gap among those placed whose lifetime meets its own. The largest first, as a rule;
+ * where that takes more than the lower bound, other orders are tried and the best is kept. Objects of the prologue and of its
+ * scratch live apart, one after another.
  */
 #include <stdlib.h>
 
@@ -15,13 +16,78 @@ static uint64_t aligned(uint64_t bytes)
     return (bytes + 255) / 256 * 256;
 }
 
-static int larger_first(const void *a, const void *b)
+/* Orders -------------------------------------------------------------------------------------------------- */
+
+static int sign(double x)
+{
+    return (x > 0) - (x < 0);
+}
+
+static double waves_of(const struct kiln_object *o)
+{
+    return (double)o->last - o->first + 1;
+}
+
+/* What a row says ranks first; then the larger, and of equals the one made first, so that a plan is always the same. */
+static int ranked(const void *a, const void *b, double (*rank)(const struct kiln_object *o))
 {
     const struct kiln_object *x = *(struct kiln_object *const *)a, *y = *(struct kiln_object *const *)b;
-    if (x->bytes != y->bytes)
-        return x->bytes > y->bytes ? -1 : 1;
-    return x < y ? -1 : x > y;
+    const int by_rank = sign(rank(y) - rank(x)), by_size = sign((double)y->bytes - (double)x->bytes);
+    return by_rank ? by_rank : by_size ? by_size : x < y ? -1 : x > y;
 }
+
+static double size_of(const struct kiln_object *o)
+{
+    return (double)o->bytes;
+}
+
+/* A value that is needed long lies in the way of many: it had better lie at an end. */
+static double area_of(const struct kiln_object *o)
+{
+    return (double)o->bytes * waves_of(o);
+}
+
+/* As the run makes them. */
+static double age_of(const struct kiln_object *o)
+{
+    return -(double)o->first;
+}
+
+static double end_of(const struct kiln_object *o)
+{
+    return (double)o->last;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    return ranked(a, b, size_of);
+}
+
+static int widest_first(const void *a, const void *b)
+{
+    return ranked(a, b, area_of);
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    return ranked(a, b, waves_of);
+}
+
+static int earliest_first(const void *a, const void *b)
+{
+    return ranked(a, b, age_of);
+}
+
+static int latest_first(const void *a, const void *b)
+{
+    return ranked(a, b, end_of);
+}
+
+typedef int order_fn(const void *a, const void *b);
+
+static order_fn *const orders[] = {larger_first, widest_first, longest_first, earliest_first, latest_first};
+
+/* Placing ------------------------------------------------------------------------------------------------- */
 
 static bool meet(const struct kiln_object *a, const struct kiln_object *b)
 {
@@ -63,11 +129,39 @@ static uint64_t lower_bound_of(const struct kiln_plan *plan, struct kiln_object 
     return most;
 }
 
+/* Place all objects in an order; returns the bytes that they take. */
+static uint64_t place_all(struct kiln_object **live, int count, struct kiln_object **placed, order_fn *order)
+{
+    uint64_t bytes = 0;
+    int done = 0;
+    qsort(live, (size_t)count, sizeof *live, order);
+    for (int i = 0; i < count; i++)
+        place_object(placed, &done, live[i]);
+    for (int i = 0; i < count; i++) {
+        const uint64_t end = live[i]->offset + aligned(live[i]->bytes);
+        bytes = end > bytes ? end : bytes;
+    }
+    return bytes;
+}
+
+/* By the best of the orders, which are tried until one takes no more than it must. */
+static uint64_t place_best(struct kiln_object **live, int count, struct kiln_object **placed, uint64_t least)
+{
+    uint64_t best = UINT64_MAX, now = 0;
+    size_t which = 0, tried = 0;
+    for (; tried < sizeof orders / sizeof *orders && best > least; tried++)
+        if ((now = place_all(live, count, placed, orders[tried])) < best) {
+            best = now;
+            which = tried;
+        }
+    return which + 1 == tried ? best : place_all(live, count, placed, orders[which]);
+}
+
 kiln_status kiln_place_memory(struct kiln_plan *plan)
 {
     struct kiln_object **live = malloc((size_t)(plan->object.count + 1) * sizeof *live);
     struct kiln_object **placed = malloc((size_t)(plan->object.count + 1) * sizeof *placed);
-    int count = 0, done = 0;
+    int count = 0;
     for (int i = 0; live && placed && i < plan->object.count; i++) {
         struct kiln_object *o = &plan->object.data[i];
         if (o->kind == KILN_OBJECT_KEPT) {
@@ -80,13 +174,7 @@ kiln_status kiln_place_memory(struct kiln_plan *plan)
     }
     if (live && placed) {
         plan->lower_bound = lower_bound_of(plan, live, count);
-        qsort(live, (size_t)count, sizeof *live, larger_first);
-        for (int i = 0; i < count; i++)
-            place_object(placed, &done, live[i]);
-        for (int i = 0; i < count; i++) {
-            const uint64_t end = live[i]->offset + aligned(live[i]->bytes);
-            plan->scratch_bytes = end > plan->scratch_bytes ? end : plan->scratch_bytes;
-        }
+        plan->scratch_bytes = place_best(live, count, placed, plan->lower_bound);
     }
     const bool whole = live && placed;
     free(live);
