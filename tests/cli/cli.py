@@ -472,6 +472,44 @@ def test_bench(folder):
     expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
     expect_failure(kiln("bench", "mnist b1", "--profile", "--json"), 2, "--profile", "--json")
     assert "commands took" in kiln("bench", "mnist b1", "--repeat", 1, "--profile").stdout
+    row, = (json.loads(line) for line in kiln("bench", "conv mobilenet_v1 1x1 1024", "--repeat", 1, "--json").stdout.splitlines()
+            if "by" not in line)
+    assert row["gflops"] > 0 and 0 < row["peak_share"] < 3, row
+
+
+def test_bench_tells_two_results_apart(folder):
+    (folder / "a").write_text('{"name": "x", "median_ms": 2, "scratch_mb": 8}\n{"name": "old", "median_ms": 1}\n')
+    (folder / "b").write_text('{"name": "x", "median_ms": 1, "scratch_mb": 4}\n')
+    text = kiln("bench", "--diff", folder / "a", folder / "b").stdout
+    assert "0.50" in text and "old" in text and "1 rows; the geometric mean of the medians' ratios: 0.500" in text, text
+    row = json.loads(kiln("bench", "--diff", "--json", folder / "a", folder / "b").stdout)
+    assert row["ratio"] == 0.5 and row["scratch_ratio"] == 0.5 and row["processor_ratio"] is None, row
+    expect_failure(kiln("bench", "--diff", folder / "a"), 2, "--diff takes two files")
+    (folder / "c").write_text('{"name": \n')
+    expect_failure(kiln("bench", "--diff", folder / "a", folder / "c"), 1, "c:1:")
+
+
+# What tools/peers compare kiln on: each of them has a row of the same name.
+NETWORKS = ["forward resnet18 b1", "forward resnet18 b8", "forward resnet50 b1", "forward vgg16 b1", "forward mobilenet_v1 b1",
+            "forward mobilenet_v2 b1", "forward squeezenet b1", "forward vit_tiny b1", "forward lstm 256 t40 b1",
+            "train lenet mnist b128", "train resnet20 cifar b128", "train rnn 256 t40 b64", "train gru 256 t40 b64",
+            "train lstm 256 t40 b64", "train transformer 2+2 d128 t32 b64", "train unet 96x128 b8"]
+
+
+def test_bench_networks_take_little_more_memory_than_they_must(folder):
+    for device in "null", "cpu":
+        lines = kiln("bench", *NETWORKS, "--device", device, "--repeat", 1, "--json").stdout.splitlines()
+        rows = {row["name"]: row for row in map(json.loads, lines)}
+        assert set(NETWORKS) <= set(rows), set(NETWORKS) - set(rows)
+        for name, row in rows.items():
+            assert row["scratch_ratio"] <= 1.15, (device, row)
+            assert row["scratch_mb"] > 0 and row["commands"] > 0, (device, row)
+
+
+def test_bench_tells_what_a_replay_costs(folder):
+    rows = [json.loads(line) for line in kiln("bench", "replay ", "--repeat", 15, "--json").stdout.splitlines()]
+    assert len(rows) == 4 and max(row["commands"] for row in rows) > 200, rows
+    assert all(row["device"] == "null" and row["median_ms"] < 0.05 for row in rows), rows
 
 
 def test_tune(folder):

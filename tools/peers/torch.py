@@ -114,6 +114,51 @@ def resizing(train=False, **p):
     return Row(lambda: [torch.rand(8, 64, 48, 64), torch.rand(8, 64, 96, 128) if train else torch.zeros(1)], prepare, 4)
 
 
+# The convolutions of kiln bench's rows_conv.c: filter, stride, channels in, out, picture, groups.
+CONVOLUTIONS = {
+    "resnet50": [
+        (7, 2, 3, 64, 224), (1, 1, 64, 64, 56), (3, 1, 64, 64, 56), (1, 1, 64, 256, 56), (1, 1, 256, 64, 56), (1, 1, 256, 128, 56),
+        (3, 2, 128, 128, 56), (1, 1, 128, 512, 28), (1, 2, 256, 512, 56), (1, 1, 512, 128, 28), (3, 1, 128, 128, 28),
+        (1, 1, 512, 256, 28), (3, 2, 256, 256, 28), (1, 1, 256, 1024, 14), (1, 2, 512, 1024, 28), (1, 1, 1024, 256, 14),
+        (3, 1, 256, 256, 14), (1, 1, 1024, 512, 14), (3, 2, 512, 512, 14), (1, 1, 512, 2048, 7), (1, 2, 1024, 2048, 14),
+        (1, 1, 2048, 512, 7), (3, 1, 512, 512, 7)],
+    "vgg16": [
+        (3, 1, 3, 64, 224), (3, 1, 64, 64, 224), (3, 1, 64, 128, 112), (3, 1, 128, 128, 112), (3, 1, 128, 256, 56),
+        (3, 1, 256, 256, 56), (3, 1, 256, 512, 28), (3, 1, 512, 512, 28), (3, 1, 512, 512, 14)],
+    "mobilenet_v1": [
+        (3, 2, 3, 32, 224), (1, 1, 32, 64, 112), (1, 1, 64, 128, 56), (1, 1, 128, 128, 56), (1, 1, 128, 256, 28),
+        (1, 1, 256, 256, 28), (1, 1, 256, 512, 14), (1, 1, 512, 512, 14), (1, 1, 512, 1024, 7), (1, 1, 1024, 1024, 7)],
+    "mobilenet_v1 depthwise": [
+        (3, stride, width, width, picture) for width, stride, picture in
+        ((32, 1, 112), (64, 2, 112), (128, 1, 56), (128, 2, 56), (256, 1, 28), (256, 2, 28), (512, 1, 14), (512, 2, 14), (1024, 1, 7))],
+}
+
+
+def convolving(size, stride, channels, filters, picture, groups, by):
+    """A convolution of one picture, or its gradient by the picture (x) or by the filters (w)."""
+    p, places = size // 2, (picture - 1) // stride + 1
+    work = 2 * places ** 2 * size ** 2 * channels // groups * filters
+
+    def prepare(device, x, w, dy):
+        x, w, dy = (t.to(device) for t in (x, w, dy))
+        backward = lambda *mask: torch.ops.aten.convolution_backward(
+            dy, x, w, None, [stride] * 2, [p] * 2, [1] * 2, False, [0] * 2, groups, mask)
+        return torch.no_grad()({"": lambda: F.conv2d(x, w, None, stride, p, 1, groups), "x": lambda: backward(True, False, False),
+                                "w": lambda: backward(False, True, False)}[by])
+    shapes = (1, channels, picture, picture), (filters, channels // groups, size, size), (1, filters, places, places)
+    return Row(lambda: [torch.rand(shape) for shape in shapes], prepare, 1 if work > 1e8 else 4 if work > 2e7 else 16, work)
+
+
+def convolutions():
+    for network, layers in CONVOLUTIONS.items():
+        for size, stride, channels, filters, picture in layers:
+            step = f"/{stride}" if stride > 1 else ""
+            name = f"conv {network} {size}x{size}{step} {channels}-{filters} {picture}x{picture}"
+            groups = channels if "depthwise" in network else 1
+            for by in ("", "x", "w") if size < 7 else ("",):
+                yield name + (f", by {by}" if by else ""), convolving(size, stride, channels, filters, picture, groups, by)
+
+
 def normalizing(rows, width):
     """Layer normalization there and back."""
     def prepare(device, x):
@@ -155,7 +200,8 @@ def rows():
         "train resize bilinear x2 8x64x48x64": resizing(train=True, scale_factor=2, mode="bilinear"),
         "resize bilinear 75x111 8x64x48x64": resizing(size=(75, 111), mode="bilinear"),
         "resize bicubic 75x111 8x64x48x64": resizing(size=(75, 111), mode="bicubic"),
-        **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048)},
+        **{f"matmul {n}": multiplying(n) for n in (256, 512, 1024, 2048, 4096)},
+        **dict(convolutions()),
     }
 
 

@@ -1,0 +1,31 @@
+/* measure.h - how long a row takes, and what its plan needs. */
+#ifndef KILN_TOOLS_BENCH_MEASURE_H
+#define KILN_TOOLS_BENCH_MEASURE_H
+
+#include "row.h"
+
+/** What is measured on. */
+struct bench {
+    kiln_device *dev;
+    int64_t repeat;        /* samples a row */
+    bool processor;        /* time by the processor time of all of the process's threads */
+    bool profile;          /* print what each command took, before the row */
+    double fma, bandwidth; /* the device's best so far, per second; 0: not measured */
+};
+
+struct bench_result {
+    double median, best;        /* seconds of a run */
+    double processor;           /* seconds of all of the process's threads, the mean */
+    double flops, bytes;        /* of a run; 0: not what the row is about */
+    double share;               /* of the device's best, by the best sample; 0: unknown */
+    kiln_program_memory memory; /* of the plan */
+    int commands;               /* that a run replays, but for copies of inputs and results */
+};
+
+/** Whether the device can run a row at all: half precision is not everywhere. */
+bool bench_runs(const struct bench *b, const struct bench_row *row);
+
+/** Build, run and time a row; one that measures the device raises b->fma or b->bandwidth. */
+kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out);
+
+#endif
