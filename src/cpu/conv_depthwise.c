@@ -2,9 +2,9 @@
  * conv_depthwise.c - convolution whose groups have one channel: there is no matrix, and each plane of the result follows from one
  * plane of x.
  *
- * A unit of work is a plane of the result. It goes through bands of rows: a band's rows of x are copied with their zeros, their
+ * A unit of work is a plane of the result. It goes through bands of rows: a band's rows of x are copied among their zeros, their
  * columns in as many phases as the stride, so that each place of the filter meets a run of floats; then eight results at a time
- * are summed in a register.
+ * are summed in a register. The zeros of one band that is the whole plane are those of all planes, and written once.
  */
 #include <string.h>
 
@@ -61,17 +61,33 @@ static size_t room_of(const struct depthwise *t)
     return kiln_round_up(t->plane * t->j.stride, 16);
 }
 
-/* The planes of x that a band of the result meets, from row `first` on: one for each phase of the columns. */
+/* `count` elements, every `step`th, in whole vectors where there are such: the last ones overlap. */
+KILN_INLINE void copy_elements(float *to, const float *from, size_t step, size_t count)
+{
+    if (step > 1 || count < LANES) {
+        copy_columns(to, from, step, count);
+        return;
+    }
+    for (size_t i = 0; i + LANES < count; i += LANES)
+        *(loose *)(to + i) = *(const loose *)(from + i);
+    *(loose *)(to + count - LANES) = *(const loose *)(from + count - LANES);
+}
+
+/* The planes of x that a band of the result meets, from row `first` on, among zeros: one for each phase of the columns. */
 KILN_INLINE void copy_band(const struct depthwise *t, float *room, const float *x, size_t first, size_t rows)
 {
-    for (size_t b = 0; b < t->j.stride; b++) {
-        const struct window w = {.first_row = (ptrdiff_t)(first * t->i.stride) - t->i.pad,
-                                 .first_column = (ptrdiff_t)b - t->j.pad,
-                                 .row_step = 1,
+    const ptrdiff_t top = (ptrdiff_t)(first * t->i.stride) - t->i.pad, height = (ptrdiff_t)t->i.size;
+    for (size_t b = 0; b < t->j.stride; b++, room += t->plane) {
+        const struct window w = {.first_column = (ptrdiff_t)b - t->j.pad,
                                  .column_step = (ptrdiff_t)t->j.stride,
-                                 .rows = rows,
                                  .pitch = t->pitch};
-        plane_copy(room + b * t->plane, x, t->i.size, t->j.size, &w);
+        size_t begin, end;
+        window_columns(&w, t->j.size, &begin, &end);
+        const float *from = x + w.first_column + (ptrdiff_t)begin * w.column_step;
+        for (ptrdiff_t r = 0; r < (ptrdiff_t)rows && begin < end; r++)
+            if (top + r >= 0 && top + r < height)
+                copy_elements(room + (size_t)r * t->pitch + begin, from + (top + r) * (ptrdiff_t)t->j.size,
+                              t->j.stride, end - begin);
     }
 }
 
@@ -103,7 +119,7 @@ KILN_INLINE void sum_rows(const struct depthwise *t, float *y, const float *x, c
 
 #define EACH(i) _Pragma("GCC unroll 3") for (size_t i = 0; i < 3; i++)
 
-/* The same for filters of 3 x 3, which stay in registers. */
+/* The same for filters of 3 x 3, which stay in registers; each of their rows has a sum of its own, so that none waits for another. */
 KILN_INLINE void sum_rows_by_three(const struct depthwise *t, float *y, const float *x, const float *w,
                                    size_t rows, size_t left)
 {
@@ -115,11 +131,12 @@ KILN_INLINE void sum_rows_by_three(const struct depthwise *t, float *y, const fl
     for (size_t i = 0; i < rows; i++, y += width, left -= width, x += t->i.stride * t->pitch) {
         const float *row[3] = {x + t->at[0], x + t->at[3], x + t->at[6]};
         for (size_t j = 0; j < width; j += LANES) {
-            lanes sum = {0};
+            lanes sum[3] = {0};
             EACH(u)
             EACH(v)
-            sum += filter[u][v] * *(const loose *)(row[u] + right[v] + j);
-            store(y + j, &sum, left - j);
+            sum[u] += filter[u][v] * *(const loose *)(row[u] + right[v] + j);
+            const lanes all = sum[0] + sum[1] + sum[2];
+            store(y + j, &all, left - j);
         }
     }
 }
@@ -130,6 +147,8 @@ KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, fl
     for (size_t first = 0; first < t->p->oh; first += t->band) {
         const size_t rest = t->p->oh - first, rows = rest < t->band ? rest : t->band;
         float *to = y + first * t->p->ow;
+        if (t->band < t->p->oh)
+            memset(room, 0, t->plane * t->j.stride * sizeof *room);
         copy_band(t, room, x, first, t->rows - (t->band - rows) * t->i.stride);
         if (t->i.taps == 3 && t->j.taps == 3)
             sum_rows_by_three(t, to, room, w, rows, rest * t->p->ow);
@@ -174,6 +193,7 @@ static void planes_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
     float *room = (float *)m->scratch + (size_t)worker * room_of(&t);
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d, p->immediate, m, true);
+    memset(room, 0, room_of(&t) * sizeof *room);
 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t image = unit / planes, plane = unit % planes;

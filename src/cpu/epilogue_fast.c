@@ -72,41 +72,66 @@ void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d,
     }
 }
 
-#define PIECE 2048 /* values that go through all steps together, in the first cache */
+#define LANES   8
+#define VECTORS 8 /* that go through all steps in registers */
 
-KILN_INLINE void relu(float *c, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        c[i] = c[i] <= 0 ? 0 : c[i]; /* NaN passes */
-}
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int lane_masks __attribute__((vector_size(4 * LANES)));
+typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
 
-KILN_INLINE void take_step(float *restrict c, enum kiln_row_step_code code, const float *restrict from,
-                           float number, size_t count)
+#define LOAD(at)    (*(const loose *)(at))
+#define EACH_VECTOR _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+
+/* A step on so many vectors. */
+KILN_INLINE void take_step(lanes *c, int vectors, enum kiln_row_step_code code, const float *from,
+                           float number)
 {
     if (code == KILN_ROW_RELU)
-        relu(c, count);
-    else if (code == KILN_ROW_ADD && from)
-        for (size_t i = 0; i < count; i++)
-            c[i] += from[i];
-    else if (code == KILN_ROW_ADD)
-        for (size_t i = 0; i < count; i++)
-            c[i] += number;
-    else if (from)
-        for (size_t i = 0; i < count; i++)
-            c[i] *= from[i];
-    else
-        for (size_t i = 0; i < count; i++)
-            c[i] *= number;
+        EACH_VECTOR
+    c[i] = (lanes)(~(c[i] <= 0) & (lane_masks)c[i]); /* NaN passes */
+    else if (code == KILN_ROW_ADD && from) EACH_VECTOR c[i] += LOAD(from + i * LANES);
+    else if (code == KILN_ROW_ADD) EACH_VECTOR c[i] += number;
+    else if (from) EACH_VECTOR c[i] *= LOAD(from + i * LANES);
+    else EACH_VECTOR c[i] *= number;
 }
 
-/* All steps; from[s] holds the operands of step s, NULL: its number is. */
+/* All steps on so many vectors of results from `at` on; from[s] holds the operands of step s, NULL: its number is. */
+KILN_INLINE void take_vectors(float *c, size_t at, int vectors, const struct kiln_row_step *step,
+                              const float *const *from, int steps)
+{
+    lanes value[VECTORS];
+    EACH_VECTOR
+    value[i] = LOAD(c + at + (size_t)i * LANES);
+    for (int s = 0; s < steps; s++)
+        take_step(value, vectors, step[s].code, from[s] ? from[s] + at : NULL, step[s].number);
+    EACH_VECTOR
+    *(loose *)(c + at + (size_t)i * LANES) = value[i];
+}
+
+KILN_INLINE void take_one(float *c, size_t at, const struct kiln_row_step *step, const float *const *from,
+                          int steps)
+{
+    float value = c[at];
+    for (int s = 0; s < steps; s++) {
+        const float other = from[s] ? from[s][at] : step[s].number;
+        if (step[s].code == KILN_ROW_RELU)
+            value = value <= 0 ? 0 : value;
+        else
+            value = step[s].code == KILN_ROW_ADD ? value + other : value * other;
+    }
+    c[at] = value;
+}
+
 KILN_INLINE void take_steps_body(float *c, const struct kiln_row_step *step, const float *const *from,
                                  int steps, size_t count)
 {
-    for (size_t at = 0; at < count; at += PIECE)
-        for (int s = 0; s < steps; s++)
-            take_step(c + at, step[s].code, from[s] ? from[s] + at : NULL, step[s].number,
-                      count - at < PIECE ? count - at : PIECE);
+    size_t at = 0;
+    for (; at + VECTORS * LANES <= count; at += VECTORS * LANES)
+        take_vectors(c, at, VECTORS, step, from, steps);
+    for (; at + LANES <= count; at += LANES)
+        take_vectors(c, at, 1, step, from, steps);
+    for (; at < count; at++)
+        take_one(c, at, step, from, steps);
 }
 
 static void take_steps(float *c, const struct kiln_row_step *step, const float *const *from, int steps,

@@ -16,7 +16,10 @@
 #include "device/variants.h"
 #include "pool/pool.h"
 
-enum { BLOCK = 128 }; /* windows of a row at a time */
+enum {
+    BLOCK = 128, /* windows of a row at a time */
+    WIDE = 1024, /* columns of x that they meet, at most, where rows are taken in first */
+};
 
 typedef struct kiln_params_pool params;
 
@@ -171,6 +174,46 @@ KILN_INLINE void pool_row(const params *p, bool largest, const float *x, struct 
     }
 }
 
+/* to[j] = larger(to[j], x[j]). */
+KILN_INLINE void take_larger(float *restrict to, const float *restrict x, int count)
+{
+    for (int j = 0; j < count; j++)
+        to[j] = larger(to[j], x[j]);
+}
+
+/* The largest values of windows [from, to) of a row, where the rows under it are taken in before its columns. */
+KILN_INLINE void pool_rows_first(const params *p, const float *x, struct row r, int from, int to, float *y)
+{
+    const int stride = (int)p->stride_j, first = from * stride + column_offset(p, 0),
+              last = (to - 1) * stride + column_offset(p, p->size_j - 1);
+    const int begin = first > 0 ? first : 0, end = least(last + 1, (int)p->w);
+    float peak[WIDE];
+    for (int j = 0; j < end - begin; j++)
+        peak[j] = -INFINITY;
+    for (uint32_t tap = 0; tap < tap_rows(p); tap++) {
+        const float *row = row_under(p, x, r, tap);
+        if (row)
+            take_larger(peak, row + begin, end - begin);
+    }
+    for (int j = from; j < to; j++)
+        y[j - from] = -INFINITY;
+    for (uint32_t v = 0; v < p->size_j; v++) {
+        const int offset = column_offset(p, v);
+        const struct range in = columns_inside(p, offset, from, to);
+        if (in.begin < in.end)
+            take_row(p, true, peak + in.begin * stride + offset - begin, y + in.begin - from,
+                     in.end - in.begin);
+    }
+}
+
+/* Whether a block of windows meets few columns enough, and several rows. */
+static bool suits_rows_first(const params *p)
+{
+    const uint64_t columns =
+        (uint64_t)(BLOCK - 1) * p->stride_j + (uint64_t)(p->size_j - 1) * p->dilation_j + 1;
+    return tap_rows(p) > 1 && columns <= WIDE;
+}
+
 /* Windows of 2 x 2 without padding, four at a time; the last four may overlap those before. */
 KILN_INLINE void pool_pairs(const float *a, const float *b, float *y, int count)
 {
@@ -200,6 +243,7 @@ static size_t upper_row(const params *p, struct row r)
 KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x, float *y)
 {
     const int columns = (int)p->ow;
+    const bool rows_first = suits_rows_first(p);
     for (struct row r = {0, 0}; r.a < (int)p->od; r.a++)
         for (r.i = 0; r.i < (int)p->oh; r.i++, y += columns) {
             const float *upper = x + upper_row(p, r);
@@ -207,12 +251,15 @@ KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x,
                 pool_pairs(upper, upper + p->w, y, columns);
                 continue;
             }
-            if (mode == KILN_POOL_MAX)
-                pool_row(p, true, x, r, 0, columns, y);
-            else
+            if (mode != KILN_POOL_MAX) {
                 pool_row(p, false, x, r, 0, columns, y);
-            if (mode != KILN_POOL_MAX)
                 divide_by_taps(p, mode, r, 0, columns, y);
+                continue;
+            }
+            for (int from = 0; from < columns && rows_first; from += BLOCK)
+                pool_rows_first(p, x, r, from, least(from + BLOCK, columns), y + from);
+            if (!rows_first)
+                pool_row(p, true, x, r, 0, columns, y);
         }
 }
 
