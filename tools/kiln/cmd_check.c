@@ -37,6 +37,7 @@ struct check {
     const char *page;
     struct check_model_options model;
     bool compare, onnx;
+    double limit;           /* seconds, of one of ONNX's cases */
     struct args_list files; /* reports or folders */
 };
 
@@ -181,6 +182,7 @@ static int check_onnx_cases(const struct check *c)
     return check_onnx(&(struct check_onnx_options){.folders = &c->files,
                                                    .device = c->options.device,
                                                    .filter = &c->options.filter,
+                                                   .limit = c->limit,
                                                    .fail_fast = c->options.fail_fast,
                                                    .json = c->json,
                                                    .junit = c->junit});
@@ -218,7 +220,7 @@ static const struct {
 } ways[] = {{"diff", "diff"},
             {"operators", "operators"},
             {"model", "model device seed input size json"},
-            {"onnx", "onnx device case cases part fail-fast json junit"},
+            {"onnx", "onnx device case cases part limit fail-fast json junit"},
             {"export", "export op type case cases seed stratified part"},
             {NULL, "device op type case cases seed stratified part probe fail-fast bench json junit html"}};
 
@@ -255,7 +257,7 @@ static int do_asked(struct check *c)
 
 int cmd_check(int argc, char **argv)
 {
-    struct check c = {.options = {.tell = tell, .user = &c}};
+    struct check c = {.options = {.tell = tell, .user = &c}, .limit = 600};
     struct check_options *o = &c.options;
     const struct args args = {
         .command = "check",
@@ -294,6 +296,8 @@ int cmd_check(int argc, char **argv)
                  "of the model: what a symbolic size is (default: 1)"},
                 {"onnx", NULL, ARGS_FLAG, &c.onnx,
                  "instead: ONNX's backend cases, all that are in the folders DIR"},
+                {"limit", "SECONDS", ARGS_NUMBER, &c.limit,
+                 "of ONNX's: one that takes longer has failed (default: 600)"},
                 {"diff", NULL, ARGS_FLAG, &c.compare, "instead: compare the reports A.json and B.json"},
                 {"operators", "FILE", ARGS_TEXT, &c.page,
                  "instead: write the page of operators from reports; without any, hold it to the code"},
