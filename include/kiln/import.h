@@ -56,7 +56,9 @@ typedef struct kiln_onnx_params {
  * Functions of the model's own are opened where they are called. Data in other files is read where it lies, within the model's
  * folder alone; sparse tensors become dense.
  *
- * Owns:    *graph and *weights are yours; both are NULL on failure. The files are not needed any more.
+ * Owns:    *graph and *weights are yours; both are NULL on failure. The model's file is not needed any more. Weights in other files
+ *          stay there (kiln_weights_lend) until a device has them: nobody must write to such a file before a program's first run;
+ *          replacing it is fine.
  * Errors:  ERROR_FILE for a damaged model, a function that calls itself, or data that is missing, short, or outside the folder;
  *          ERROR_UNSUPPORTED naming, in one line, every node, input and initializer that cannot be had and why, or for a kiln
  *          without protobuf-c.

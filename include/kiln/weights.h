@@ -60,6 +60,25 @@ KILN_API kiln_status kiln_weights_read(kiln_weights *w, const char *name, kiln_a
  */
 KILN_API kiln_status kiln_weights_write(kiln_weights *w, const char *name, const kiln_array *src);
 
+/** What to do about values that are lent. Threads: on any that uses the weights; must not use them itself. */
+typedef struct kiln_loan {
+    void (*release)(void *user); /* once: they are read no more */
+    /* these of them were read, and for a while they will not be: their pages may go. NULL: nothing */
+    void (*rest)(void *user, const void *from, size_t bytes);
+    void *user;
+} kiln_loan;
+
+/**
+ * As kiln_weights_write, but of values that may stay where they lie, in a mapped file say, until a device needs them: the host keeps no
+ * copy. They are released when the first device has all that is here, they are written over, or the weights end; before this returns
+ * where it fails, or where the values had to be copied (as another type, or to a device that holds the weights already).
+ *
+ * Owns:    src->data is yours, and stays as it is until it is released; the structs are read during the call only.
+ * Errors:  as of kiln_weights_write.
+ */
+KILN_API kiln_status kiln_weights_lend(kiln_weights *w, const char *name, const kiln_array *src,
+                                       const kiln_loan *loan);
+
 /**
  * Copy a tensor from other weights, which have one of the same name and shape: what was learned under another head, or a
  * network without its optimizer. Real types convert. Threads, errors: as the two above; ERROR_MEMORY.

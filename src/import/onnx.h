@@ -89,11 +89,12 @@ struct kiln_onnx_function {
 struct kiln_onnx_shared {
     struct kiln_onnx_function *function;
     int functions;
-    struct kiln_map names;           /* "DOMAIN:NAME:OVERLOAD" -> index in function */
-    KILN_VEC(struct kiln_file) file; /* of external data */
-    struct kiln_map locations;       /* -> index in file */
-    size_t dense_left;               /* bytes that sparse tensors may still become */
-    int64_t items_left;              /* of values that are computed while reading */
+    struct kiln_map names;                  /* "DOMAIN:NAME:OVERLOAD" -> index in function */
+    bool told_range;                        /* of numbers beyond float's range, which are told once */
+    KILN_VEC(struct kiln_onnx_file *) file; /* of external data */
+    struct kiln_map locations;              /* -> index in file */
+    size_t dense_left;                      /* bytes that sparse tensors may still become */
+    int64_t items_left;                     /* of values that are computed while reading */
 };
 
 /** A call that is being read. */
@@ -183,6 +184,12 @@ kiln_status kiln_onnx_take_shape(struct kiln_onnx *m, const int64_t *dims, size_
                                  kiln_array *out, size_t *count);
 kiln_status kiln_onnx_take_external(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
                                     size_t bytes, kiln_array *out);
+
+/** Write a weight, or lend it where its values lie in another file: the file stays mapped as long as the weights want it. */
+kiln_status kiln_onnx_give_weight(struct kiln_onnx *m, kiln_weights *w, const char *name,
+                                  const kiln_array *values);
+/** The reading is over: what nobody reads any more is unmapped. */
+void kiln_onnx_finish_files(struct kiln_onnx_shared *s);
 
 /** The value of that name, NULL if there is none; and a new one, NULL (and failed) if the name is taken. */
 struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name);
@@ -546,6 +553,7 @@ bool kiln_onnx_fold_unary(kiln_onnx_node *n);
 bool kiln_onnx_fold_binary(kiln_onnx_node *n);
 bool kiln_onnx_fold_where(kiln_onnx_node *n);
 bool kiln_onnx_fold_cast(kiln_onnx_node *n);
+bool kiln_onnx_fold_bitcast(kiln_onnx_node *n);
 /** As elements of that type; input 0 alone need be known. */
 bool kiln_onnx_fold_to(kiln_onnx_node *n, kiln_type type);
 bool kiln_onnx_fold_split(kiln_onnx_node *n);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,23 +90,49 @@ static char *find_file(struct kiln_onnx *m, const char *what, const char *locati
     return NULL;
 }
 
+/* A file, with as many users as parts of it are lent, and the reading of the model. */
+struct kiln_onnx_file {
+    struct kiln_file bytes;
+    atomic_int users;
+};
+
+static void leave_file(struct kiln_onnx_file *file)
+{
+    if (atomic_fetch_sub(&file->users, 1) > 1)
+        return;
+    kiln_file_unmap(&file->bytes);
+    free(file);
+}
+
+static struct kiln_onnx_file *map_file(struct kiln_onnx *m, const char *what, const char *path)
+{
+    struct kiln_onnx_file *file = calloc(1, sizeof *file);
+    if (!file) {
+        kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
+        return NULL;
+    }
+    atomic_init(&file->users, 1);
+    m->status = kiln_file_map(&file->bytes, path);
+    if (!m->status)
+        return file;
+    free(file);
+    return NULL;
+}
+
 /* The file of a location, mapped once. */
 static const struct kiln_file *open_file(struct kiln_onnx *m, const char *what, const char *location)
 {
     struct kiln_onnx_shared *s = m->shared;
     const int known = kiln_map_find(&s->locations, location);
     if (known >= 0)
-        return &s->file.data[known];
+        return &s->file.data[known]->bytes;
     char *path = find_file(m, what, location);
-    struct kiln_file file = {0};
-    if (!path)
-        return NULL;
-    m->status = kiln_file_map(&file, path);
+    struct kiln_onnx_file *file = path ? map_file(m, what, path) : NULL;
     free(path);
-    if (m->status)
+    if (!file)
         return NULL;
     if (!kiln_vec_push(&s->file, file)) {
-        kiln_file_unmap(&file);
+        leave_file(file);
         kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
         return NULL;
     }
@@ -113,7 +140,15 @@ static const struct kiln_file *open_file(struct kiln_onnx *m, const char *what, 
         kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
         return NULL;
     }
-    return &s->file.data[s->file.count - 1];
+    return &file->bytes;
+}
+
+void kiln_onnx_finish_files(struct kiln_onnx_shared *s)
+{
+    for (int i = 0; i < s->file.count; i++)
+        leave_file(s->file.data[i]);
+    kiln_vec_finish(&s->file);
+    kiln_map_finish(&s->locations);
 }
 
 kiln_status kiln_onnx_take_external(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
@@ -137,4 +172,52 @@ kiln_status kiln_onnx_take_external(struct kiln_onnx *m, const Onnx__TensorProto
     const bool aligned = (uintptr_t)data % kiln_type_size(out->type) == 0;
     out->data = aligned ? (void *)(uintptr_t)data : kiln_arena_copy(&m->arena, data, bytes);
     return out->data || !bytes ? KILN_OK : kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
+}
+
+/* Weights ---------------------------------------------------------------------------------------------------------- */
+
+/* A part of a file that is a weight's values until a device has them. */
+struct part {
+    struct kiln_onnx_file *file;
+    const void *data;
+    size_t bytes;
+};
+
+static void forget_pages(void *user, const void *from, size_t bytes)
+{
+    (void)user;
+    kiln_pages_forget(from, bytes);
+}
+
+static void leave_part(void *user)
+{
+    struct part *p = user;
+    kiln_pages_forget(p->data, p->bytes);
+    leave_file(p->file);
+    free(p);
+}
+
+/* The file in which the values lie; NULL: none, they were unpacked with the model. */
+static struct kiln_onnx_file *file_around(const struct kiln_onnx *m, const void *data)
+{
+    const uintptr_t at = (uintptr_t)data;
+    for (int i = 0; i < m->shared->file.count; i++) {
+        const struct kiln_file *f = &m->shared->file.data[i]->bytes;
+        if (at >= (uintptr_t)f->data && at - (uintptr_t)f->data < f->size)
+            return m->shared->file.data[i];
+    }
+    return NULL;
+}
+
+kiln_status kiln_onnx_give_weight(struct kiln_onnx *m, kiln_weights *w, const char *name,
+                                  const kiln_array *values)
+{
+    struct kiln_onnx_file *file = file_around(m, values->data);
+    struct part *p = file ? malloc(sizeof *p) : NULL;
+    if (!p)
+        return kiln_weights_write(w, name, values);
+    *p = (struct part){file, values->data,
+                       (size_t)kiln_shape_count(&values->shape) * kiln_type_size(values->type)};
+    atomic_fetch_add(&file->users, 1);
+    return kiln_weights_lend(w, name, values, &(kiln_loan){leave_part, forget_pages, p});
 }

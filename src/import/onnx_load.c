@@ -488,18 +488,6 @@ static kiln_status build_graph(struct kiln_onnx *m)
     return status;
 }
 
-/* What was read of another file once is not read again. */
-static void forget(const struct kiln_onnx *m, const kiln_array *values)
-{
-    const uintptr_t from = (uintptr_t)values->data;
-    for (int i = 0; i < m->shared->file.count; i++) {
-        const struct kiln_file *f = &m->shared->file.data[i];
-        if (from >= (uintptr_t)f->data && from - (uintptr_t)f->data < f->size)
-            kiln_pages_forget(values->data,
-                              (size_t)kiln_shape_count(&values->shape) * kiln_type_size(values->type));
-    }
-}
-
 static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
 {
     kiln_status status = kiln_weights_create(weights, m->g, NULL);
@@ -510,8 +498,7 @@ static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
                                    .shape = v->spec.shape};
         if (v->role == KILN_ONNX_CONSTANT || !v->tensor.id || v->index != i)
             continue;
-        status = kiln_weights_write(*weights, v->name, &values);
-        forget(m, &values);
+        status = kiln_onnx_give_weight(m, *weights, v->name, &values);
     }
     return status;
 }
@@ -519,10 +506,7 @@ static kiln_status make_weights(struct kiln_onnx *m, kiln_weights **weights)
 static void finish_shared(struct kiln_onnx_shared *s)
 {
     kiln_onnx_finish_functions(s);
-    for (int i = 0; i < s->file.count; i++)
-        kiln_file_unmap(&s->file.data[i]);
-    kiln_vec_finish(&s->file);
-    kiln_map_finish(&s->locations);
+    kiln_onnx_finish_files(s);
 }
 
 /* The model becomes a graph and weights, and is freed. */

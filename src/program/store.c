@@ -12,6 +12,7 @@ enum {
     ALIGN = 64,               /* elements: 256 bytes at 4 bytes an element */
     STATE_ALIGN = 32,         /* 8-byte elements */
     CHUNK_ELEMENTS = 1 << 28, /* 1 GiB of floats */
+    PIECE_BYTES = 16 << 20,   /* of lent values that go to a device at once */
 };
 
 static kiln_status out_of_memory(void)
@@ -83,7 +84,8 @@ static kiln_status add_entry(struct kiln_store_data *s, const char *name, const 
                          kiln_shape_text(&p->spec.shape, is, sizeof is));
     struct kiln_entry e = {
         .name = kiln_arena_text(&s->memory, name), .spec = p->spec, .init = p->init, .parameter = parameter};
-    if (!e.name || !keep_init(s, &e) || !lay(s, &e, fresh) || !kiln_vec_push(&s->entry, e))
+    e.lent = kiln_arena_alloc(&s->memory, sizeof *e.lent);
+    if (!e.name || !e.lent || !keep_init(s, &e) || !lay(s, &e, fresh) || !kiln_vec_push(&s->entry, e))
         return out_of_memory();
     if (!kiln_map_put(&s->names, name, s->entry.count - 1))
         return out_of_memory();
@@ -271,25 +273,29 @@ static kiln_status check_there(const struct kiln_store_data *s)
 
 /* Values ------------------------------------------------------------------------------------------------- */
 
+static void release(const struct kiln_entry *e)
+{
+    const struct kiln_lent lent = *e->lent;
+    *e->lent = (struct kiln_lent){0};
+    if (lent.data)
+        lent.loan.release(lent.loan.user);
+}
+
+static void rest(const struct kiln_entry *e, const void *from, size_t bytes)
+{
+    if (e->lent->loan.rest)
+        e->lent->loan.rest(e->lent->loan.user, from, bytes);
+}
+
+/* Whether the values are read elsewhere than in the copy's memory. */
+static bool is_lent(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
+{
+    return !c->dev && !arena && e->lent && e->lent->data;
+}
+
 static struct kiln_buffer *buffer_of(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
 {
     return e->parameter ? kiln_copy_arena(c, arena, e->chunk) : c->state.data[e->chunk];
-}
-
-static kiln_status move_bytes(struct kiln_copy *c, struct kiln_buffer *b, uint64_t offset, void *host,
-                              uint64_t bytes, bool write)
-{
-    if (c->dev && c->ticket) {
-        const kiln_status status = kiln_wait(c->dev, c->ticket);
-        if (status)
-            return status;
-    }
-    if (c->dev)
-        return write ? kiln_buffer_write(c->dev, b, offset, host, bytes)
-                     : kiln_buffer_read(c->dev, b, offset, host, bytes);
-    unsigned char *at = (unsigned char *)b->map + offset;
-    memcpy(write ? at : host, write ? host : at, (size_t)bytes);
-    return KILN_OK;
 }
 
 /* Where a tensor begins in its buffer: states, in elements of 8 bytes whatever their type. */
@@ -298,22 +304,49 @@ static uint64_t offset_of(const struct kiln_copy *c, const struct kiln_entry *e)
     return e->element * (e->parameter ? kiln_type_size(kiln_storage_type(e->spec.type, c->storage)) : 8);
 }
 
+/* A tensor's bytes in the host's copy. */
+static void *host_bytes(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
+{
+    return is_lent(c, arena, e) ? (void *)(uintptr_t)e->lent->data
+                                : (unsigned char *)buffer_of(c, arena, e)->map + offset_of(c, e);
+}
+
+/* Bytes of a tensor, from its first + skip on. */
+static kiln_status move_bytes(struct kiln_copy *c, int arena, const struct kiln_entry *e, uint64_t skip,
+                              void *host, uint64_t bytes, bool write)
+{
+    if (c->dev && c->ticket) {
+        const kiln_status status = kiln_wait(c->dev, c->ticket);
+        if (status)
+            return status;
+    }
+    struct kiln_buffer *b = buffer_of(c, arena, e);
+    if (c->dev)
+        return write ? kiln_buffer_write(c->dev, b, offset_of(c, e) + skip, host, bytes)
+                     : kiln_buffer_read(c->dev, b, offset_of(c, e) + skip, host, bytes);
+    if (write && is_lent(c, arena, e))
+        release(e);
+    unsigned char *at = (unsigned char *)host_bytes(c, arena, e) + skip;
+    memcpy(write ? at : host, write ? host : at, (size_t)bytes);
+    if (is_lent(c, arena, e))
+        rest(e, at, (size_t)bytes);
+    return KILN_OK;
+}
+
 /* Move a tensor between a copy and dense memory of any type. */
 static kiln_status move_entry(struct kiln_copy *c, int arena, const struct kiln_entry *e, void *host,
                               kiln_type type, bool write)
 {
     const kiln_type stored = kiln_storage_type(e->spec.type, c->storage);
     const size_t count = (size_t)kiln_shape_count(&e->spec.shape), size = kiln_type_size(stored);
-    const uint64_t offset = offset_of(c, e);
-    struct kiln_buffer *b = buffer_of(c, arena, e);
     if (stored == type)
-        return move_bytes(c, b, offset, host, count * size, write);
+        return move_bytes(c, arena, e, 0, host, count * size, write);
     void *between = malloc(count * size + 1);
     if (!between)
         return out_of_memory();
     if (write)
         kiln_convert(between, stored, host, type, count);
-    kiln_status status = move_bytes(c, b, offset, between, count * size, write);
+    kiln_status status = move_bytes(c, arena, e, 0, between, count * size, write);
     if (!status && !write)
         kiln_convert(host, type, between, stored, count);
     free(between);
@@ -325,12 +358,28 @@ static void *in_place(const struct kiln_copy *c, int arena, const struct kiln_en
 {
     if (c->dev || kiln_storage_type(e->spec.type, c->storage) != type)
         return NULL;
-    return (unsigned char *)buffer_of(c, arena, e)->map + offset_of(c, e);
+    return host_bytes(c, arena, e);
+}
+
+/* Piece by piece, so that no more of a mapped file is in memory than that. */
+static kiln_status transfer_lent(struct kiln_copy *to, const struct kiln_entry *e)
+{
+    const uint64_t bytes = (uint64_t)kiln_shape_count(&e->spec.shape) * kiln_type_size(e->spec.type);
+    unsigned char *from = (unsigned char *)(uintptr_t)e->lent->data;
+    kiln_status status = KILN_OK;
+    for (uint64_t done = 0; done < bytes && !status; done += PIECE_BYTES) {
+        const uint64_t size = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+        status = move_bytes(to, 0, e, done, from + done, size, true);
+        rest(e, from + done, (size_t)size);
+    }
+    return status;
 }
 
 static kiln_status transfer_entry(struct kiln_copy *from, struct kiln_copy *to, int arena,
                                   const struct kiln_entry *e, kiln_type type)
 {
+    if (is_lent(from, arena, e) && to->dev && kiln_storage_type(e->spec.type, to->storage) == e->spec.type)
+        return transfer_lent(to, e);
     void *there = in_place(from, arena, e, type);
     void *values =
         there ? there : malloc((size_t)kiln_shape_count(&e->spec.shape) * kiln_type_size(type) + 1);
@@ -359,6 +408,12 @@ static kiln_status transfer(struct kiln_store_data *s, struct kiln_copy *from, s
     return status;
 }
 
+static void release_all(struct kiln_store_data *s)
+{
+    for (int i = 0; i < s->entry.count; i++)
+        release(&s->entry.data[i]);
+}
+
 /* The host's copy has served once a device holds the same. */
 static void drop_host(struct kiln_store_data *s, const struct kiln_copy *kept)
 {
@@ -368,6 +423,7 @@ static void drop_host(struct kiln_store_data *s, const struct kiln_copy *kept)
             continue;
         s->copy.data[i] = s->copy.data[--s->copy.count];
         free_copy(c);
+        release_all(s);
         return;
     }
 }
@@ -478,6 +534,26 @@ kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct ki
     return status;
 }
 
+kiln_status kiln_store_lend(struct kiln_store_data *s, const struct kiln_entry *e,
+                            const struct kiln_lent *lent, kiln_type type)
+{
+    pthread_mutex_lock(&s->lock);
+    struct kiln_copy *c = newest(s);
+    const bool stays = !c->dev && lent->data && kiln_storage_type(e->spec.type, c->storage) == type;
+    kiln_status status = check_there(s);
+    if (!status && stays) {
+        release(e);
+        *e->lent = *lent;
+        c->version = ++s->version;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!status && !stays)
+        status = kiln_store_set(s, 0, e, lent->data, type);
+    if (status || !stays)
+        lent->loan.release(lent->loan.user);
+    return status;
+}
+
 kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, float *to, const float *from)
 {
     /* a chunk is one long parameter without a name */
@@ -566,6 +642,7 @@ void kiln_store_release(struct kiln_store_data **out)
         return;
     for (int i = 0; i < s->copy.count; i++)
         free_copy(s->copy.data[i]);
+    release_all(s);
     kiln_vec_finish(&s->copy);
     kiln_vec_finish(&s->entry);
     kiln_vec_finish(&s->parameter);

@@ -6,7 +6,8 @@
  * that adds tensors opens new chunks, so nothing ever moves and programs may bake the buffers.
  *
  * Copies. Every copy has a version; the newest holds the values. A program's run brings its device's copy up to date before
- * and, if it writes, makes it the newest after. The host's copy is one like the others and is given up for the first device's.
+ * and, if it writes, makes it the newest after. The host's copy is one like the others and is given up for the first device's. Its
+ * memory is the system's zeros until it is written, so that values which are lent to it take no room here.
  */
 #ifndef KILN_PROGRAM_STORE_H
 #define KILN_PROGRAM_STORE_H
@@ -21,10 +22,19 @@
 #include "device/device.h"
 #include "graph/graph.h"
 
+#include <kiln/weights.h>
+
+/** A tensor's values where they lie while the host's copy, the only one then, has none of them. */
+struct kiln_lent {
+    const void *data; /* NULL: not lent now */
+    kiln_loan loan;
+};
+
 struct kiln_entry {
     const char *name;
     kiln_spec spec;
     kiln_init init; /* values are the store's */
+    struct kiln_lent *lent;
     bool parameter;
     int chunk;
     uint64_t element; /* in its chunk; of a state: 8-byte elements */
@@ -94,6 +104,9 @@ kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct ki
                            kiln_type type);
 kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from,
                            kiln_type type);
+/** Write a tensor of the first arena by lending its values (kiln_weights_lend). */
+kiln_status kiln_store_lend(struct kiln_store_data *s, const struct kiln_entry *e,
+                            const struct kiln_lent *lent, kiln_type type);
 /** A chunk of an arena, as floats. */
 kiln_status kiln_store_chunk(struct kiln_store_data *s, int arena, int chunk, float *to, const float *from);
 

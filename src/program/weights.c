@@ -143,10 +143,11 @@ static kiln_status read_tensor(struct kiln_store_data *s, const char *name, kiln
     return kiln_store_get(s, arena, e, dst->data, type);
 }
 
-static kiln_status write_tensor(struct kiln_store_data *s, const char *name, const kiln_array *src)
+/* The tensor that a write of such an array means. */
+static kiln_status find_fitting(struct kiln_store_data *s, const char *name, const kiln_array *src,
+                                const struct kiln_entry **out, int *arena)
 {
-    int arena;
-    const struct kiln_entry *e = find(s, name, true, &arena);
+    const struct kiln_entry *e = *out = find(s, name, true, arena);
     char wanted[96], got[96];
     if (!e)
         return kiln_fail(KILN_ERROR_ARGUMENT, "weights: there is no tensor \"%s\"", name);
@@ -154,7 +155,15 @@ static kiln_status write_tensor(struct kiln_store_data *s, const char *name, con
         return kiln_fail(KILN_ERROR_SHAPE, "weights: \"%s\" is %s %s, got %s %s", name,
                          kiln_type_name(e->spec.type), kiln_shape_text(&e->spec.shape, wanted, sizeof wanted),
                          kiln_type_name(src->type), kiln_shape_text(&src->shape, got, sizeof got));
-    return kiln_store_set(s, arena, e, src->data, src->type);
+    return KILN_OK;
+}
+
+static kiln_status write_tensor(struct kiln_store_data *s, const char *name, const kiln_array *src)
+{
+    const struct kiln_entry *e;
+    int arena;
+    const kiln_status status = find_fitting(s, name, src, &e, &arena);
+    return status ? status : kiln_store_set(s, arena, e, src->data, src->type);
 }
 
 kiln_status kiln_weights_read(kiln_weights *w, const char *name, kiln_array *dst)
@@ -181,6 +190,20 @@ kiln_status kiln_weights_copy(kiln_weights *to, kiln_weights *from, const char *
     if (!status)
         status = write_tensor(to->store, name, &x);
     free(x.data);
+    return status;
+}
+
+kiln_status kiln_weights_lend(kiln_weights *w, const char *name, const kiln_array *src, const kiln_loan *loan)
+{
+    const struct kiln_lent lent = {src->data, *loan};
+    const struct kiln_entry *e;
+    int arena;
+    kiln_status status = find_fitting(w->store, name, src, &e, &arena);
+    if (!status && !arena)
+        return kiln_store_lend(w->store, e, &lent, src->type);
+    if (!status)
+        status = kiln_store_set(w->store, arena, e, src->data, src->type);
+    loan->release(loan->user);
     return status;
 }
 

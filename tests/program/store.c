@@ -105,3 +105,95 @@ Test(store, memory_is_given_back)
         kiln_test_close(&dev);
     }
 }
+
+/* Lent values ------------------------------------------------------------------------------------------------ */
+
+struct lender {
+    float values[4];
+    int released, rested;
+};
+
+/* What was given back is the owner's, who does with it what he likes. */
+static void take_back(void *user)
+{
+    struct lender *l = user;
+    l->released++;
+    for (int i = 0; i < 4; i++)
+        l->values[i] = NAN;
+}
+
+static void note_rest(void *user, const void *from, size_t bytes)
+{
+    cr_expect(from == ((struct lender *)user)->values && bytes == 4 * sizeof(float));
+    ((struct lender *)user)->rested++;
+}
+
+static void lend(kiln_weights *w, struct lender *l, float first)
+{
+    *l = (struct lender){.values = {first, first, first, first}};
+    TRY(kiln_weights_lend(w, "w", FLOATS(l->values, 4), &(kiln_loan){take_back, note_rest, l}));
+}
+
+Test(store, lent_values_are_read_where_they_lie_until_a_device_has_them)
+{
+    struct net n = make();
+    struct lender l;
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        kiln_weights *w = new_weights(n.g, 1);
+        kiln_program *p = new_program(dev, n.g, w, KILN_RUN(n.y, n.step), true);
+        lend(w, &l, 3);
+        cr_expect_eq(l.released, 0, "%s", kiln_test_device(d));
+        l.values[0] = 5;
+        cr_expect_eq(weight(w, "w"), 5, "a copy was made");
+        cr_expect_eq(l.rested, 1);
+        TRY(kiln_program_run(p));
+        cr_expect_eq(result(p, n.y), 10);
+        cr_expect_eq(l.released, 1, "%s keeps them lent", kiln_test_device(d));
+        cr_expect(l.rested >= 2);
+        cr_expect_eq(weight(w, "w"), 4.875f);
+        lend(w, &l, 7); /* to a device that has the weights: copied */
+        cr_expect_eq(l.released, 1);
+        cr_expect_eq(weight(w, "w"), 7);
+        kiln_program_destroy(&p);
+        kiln_weights_destroy(&w);
+        cr_expect_eq(l.released, 1);
+        kiln_test_close(&dev);
+    }
+    kiln_graph_destroy(&n.g);
+}
+
+Test(store, lent_values_are_given_back_once_whatever_becomes_of_the_weights)
+{
+    struct net n = make();
+    struct lender l, other;
+    kiln_weights *w = new_weights(n.g, 1);
+    const float two[] = {2, 2, 2, 2};
+    const double three[] = {3, 3, 3, 3};
+    lend(w, &l, 1);
+    TRY(kiln_weights_write(w, "w", FLOATS(two, 4)));
+    cr_expect_eq(l.released, 1);
+    cr_expect_eq(weight(w, "w"), 2);
+    lend(w, &l, 4);
+    lend(w, &other, 5);
+    cr_expect(l.released == 1 && other.released == 0);
+    cr_expect_eq(weight(w, "w"), 5);
+    kiln_weights_destroy(&w);
+    cr_expect(l.released == 1 && other.released == 1);
+
+    w = new_weights(n.g, 1);
+    keep_lines();
+    l = (struct lender){0};
+    TRY(kiln_weights_lend(
+        w, "w", &(kiln_array){.data = (void *)(uintptr_t)three, .type = KILN_F64, .shape = KILN_SHAPE(4)},
+        &(kiln_loan){.release = take_back, .user = &l}));
+    cr_expect_eq(l.released, 1, "another type is copied");
+    cr_expect_eq(weight(w, "w"), 3);
+    EXPECT_REFUSED(kiln_weights_lend(w, "w", FLOATS(two, 3), &(kiln_loan){take_back, NULL, &l}),
+                   KILN_ERROR_SHAPE, "[4]", "[3]");
+    EXPECT_REFUSED(kiln_weights_lend(w, "v", FLOATS(two, 4), &(kiln_loan){take_back, NULL, &l}),
+                   KILN_ERROR_ARGUMENT, "\"v\"", "");
+    cr_expect_eq(l.released, 3);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&n.g);
+}
