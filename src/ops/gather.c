@@ -220,9 +220,9 @@ kiln_beyond kiln_slices_beyond(const kiln_graph *g, const kiln_node *n, kiln_ten
 {
     const struct kiln_naming_params *p = n->params;
     const kiln_shape i = kiln_tensor_shape(g, index);
-    if (naming_of(n) == KILN_NAMES_TUPLES)
-        return axis >= p->batch && axis < p->batch + i.size[i.rank - 1] ? KILN_REFUSED : KILN_IGNORED;
-    const bool named = axis == kiln_axis_of(p->axis, kiln_tensor_shape(g, x).rank);
+    const bool tuples = naming_of(n) == KILN_NAMES_TUPLES;
+    const bool named = tuples ? axis >= p->batch && axis < p->batch + i.size[i.rank - 1]
+                              : axis == kiln_axis_of(p->axis, kiln_tensor_shape(g, x).rank);
     return named && !p->counted ? KILN_COUNTED : KILN_IGNORED;
 }
 
@@ -238,12 +238,28 @@ static kiln_tensor index_counted(kiln_graph *g, kiln_tensor index, int64_t size)
     return kiln_where(g, kiln_equal(g, index, kiln_scalar(g, type, KILN_NOWHERE)), index, at);
 }
 
+/* Each number of the tuples by its axis of x. */
+static kiln_tensor tuples_counted(kiln_graph *g, kiln_tensor index, const kiln_shape *x, int batch)
+{
+    const kiln_shape i = kiln_tensor_shape(g, index);
+    const int last = i.rank - 1, count = (int)i.size[last];
+    kiln_tensor part[KILN_MAX_RANK];
+    for (int k = 0; k < count; k++) {
+        const int64_t size = x->size[batch + k];
+        part[k] = kiln_slice(g, index, last, k, k + 1, 1);
+        part[k] = kiln_dim_is_counted(g, size) ? index_counted(g, part[k], size) : part[k];
+    }
+    return count == 1 ? part[0] : kiln_concat(g, part, count, last);
+}
+
 kiln_tensor kiln_slices_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor x,
                                 kiln_tensor index)
 {
     struct kiln_naming_params p = *(const struct kiln_naming_params *)n->params;
     const kiln_shape shape = kiln_tensor_shape(g, x);
-    const kiln_tensor at = index_counted(g, index, shape.size[kiln_axis_of(p.axis, shape.rank)]);
+    const kiln_tensor at = naming_of(n) == KILN_NAMES_TUPLES
+                               ? tuples_counted(g, index, &shape, p.batch)
+                               : index_counted(g, index, shape.size[kiln_axis_of(p.axis, shape.rank)]);
     kiln_tensor again[3];
     for (int i = 0; i < n->inputs; i++)
         again[i] = in[i].id == index.id ? at : in[i];

@@ -32,7 +32,7 @@ kiln_status kiln_slices_shape(kiln_graph *g, const kiln_node *n, kiln_tensor x, 
 kiln_beyond kiln_slices_beyond(const kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor index,
                                int axis);
 
-/** The node again where x's axis that is named is counted: index, from the end and clamped by the count. */
+/** The node again where an axis of x that is named is counted: index, from the end and clamped by the count. */
 kiln_tensor kiln_slices_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor x,
                                 kiln_tensor index);
 

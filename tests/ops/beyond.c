@@ -181,6 +181,9 @@ static kiln_tensor constant_index(kiln_graph *g, kiln_shape shape, const int32_t
 }
 
 BODY(picked, kiln_gather(g, x, constant_index(g, KILN_SHAPE(3), (const int32_t[]){0, -1, 0}), 0))
+BODY(picked_rows, kiln_gather_nd(g, x, constant_index(g, KILN_SHAPE(3, 1), (const int32_t[]){0, -1, 0}), 0))
+BODY(picked_places,
+     kiln_gather_nd(g, x, constant_index(g, KILN_SHAPE(2, 2), (const int32_t[]){-1, -1, 0, 1}), 0))
 BODY(picked_by_order, kiln_gather(g, x, kiln_argsort(g, kiln_sum(g, x, &columns), 0, false), 0))
 BODY(scattered,
      kiln_scatter(g, kiln_square(g, kiln_transpose(g, w, (const int[]){1, 0})),
@@ -226,6 +229,8 @@ static const struct row {
     {entropy, "cross-entropy"},
     {normalized, "less the mean"},
     {picked, "gather, from the end"},
+    {picked_rows, "rows by tuples of one number, from the end"},
+    {picked_places, "places by tuples, from the end"},
     {picked_by_order, "gather by a counted index"},
     {scattered, "scatter of counted updates"},
 };
