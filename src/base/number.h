@@ -2,6 +2,8 @@
 #ifndef KILN_BASE_NUMBER_H
 #define KILN_BASE_NUMBER_H
 
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +42,12 @@ static inline uint64_t kiln_parts(uint64_t count, uint64_t size)
 static inline double kiln_real_or(double given, double usual)
 {
     return given == 0 ? usual : given == KILN_ZERO ? 0 : given;
+}
+
+/** The nearest float that is finite where x is: beyond them all the largest one of its sign. A mask of -1e308 stays one that adds up. */
+static inline float kiln_float_near(double x)
+{
+    return isfinite(x) && fabs(x) > FLT_MAX ? (float)copysign(FLT_MAX, x) : (float)x;
 }
 
 #endif

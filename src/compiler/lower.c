@@ -7,6 +7,7 @@
 
 #include "base/half.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "compiler/choose.h"
 #include "compiler/objects.h"
 #include "compiler/region.h"
@@ -413,6 +414,13 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
 
 /* Where values lie ------------------------------------------------------------------------------------ */
 
+/* Numbers of float64 that no float reaches, as masks are, stay numbers. */
+static void keep_finite(float *to, const double *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = kiln_float_near(from[i]);
+}
+
 static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_constant_params *p = n->params;
@@ -422,6 +430,8 @@ static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
     if (!data)
         return out_of_memory();
     kiln_convert(data, type, kiln_constant_data(p), p->stored, count);
+    if (p->spec.type == KILN_F64 && p->stored == KILN_F64 && type == KILN_F32)
+        keep_finite(data, kiln_constant_data(p), count);
     const int object = add_constant(plan, data, count * kiln_type_size(type));
     free(data);
     *kiln_place_of(plan, n->out[0]) = (struct kiln_place){.object = object};

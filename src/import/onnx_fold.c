@@ -374,6 +374,28 @@ bool kiln_onnx_fold_cast(kiln_onnx_node *n)
     return kiln_onnx_cast_type(n, &type) && kiln_onnx_fold_to(n, type);
 }
 
+/* Of elements of 64 bits: a program keeps them in 32, so here alone they are whole. */
+bool kiln_onnx_fold_bitcast(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const struct kiln_onnx_item *from = kiln_onnx_has(n, 0) ? kiln_onnx_items(n->m, n->in[0]) : NULL;
+    const int64_t count = kiln_shape_count(&x.shape);
+    kiln_type type;
+    if (!from || !kiln_onnx_type(kiln_onnx_int(n, "to", 0), &type) || kiln_type_size(type) != 8 ||
+        kiln_type_size(x.type) != 8)
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        if (from[i].symbol)
+            return false;
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, type, x.shape);
+    for (int64_t i = 0; to && i < count; i++) {
+        const void *bits = kiln_type_is_real(x.type) ? (const void *)&from[i].r : (const void *)&from[i].i;
+        to[i] = (struct kiln_onnx_item){0};
+        memcpy(kiln_type_is_real(type) ? (void *)&to[i].r : (void *)&to[i].i, bits, sizeof from->i);
+    }
+    return to != NULL;
+}
+
 /* Layout ------------------------------------------------------------------------------------------------- */
 
 /* The same elements in another shape. */

@@ -241,7 +241,8 @@ void kiln_onnx_build_bitcast(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "bits as ONNX type %lld are not supported", (long long)to);
     else if (from != type && kiln_type_size(type) == 8 &&
              (kiln_type_is_real(from) || kiln_type_is_real(type)))
-        kiln_onnx_refuse(n, "bits of %s as %s", kiln_type_name(from), kiln_type_name(type));
+        kiln_onnx_refuse(n, "the bits of %s as %s are known only while reading: a program keeps both in 32",
+                         kiln_type_name(from), kiln_type_name(type));
     else
         kiln_onnx_out(n, 0, kiln_bitcast(n->g, kiln_onnx_in(n, 0), type));
 }

@@ -2,11 +2,14 @@
  * onnx_value.c - the values of a model: known while reading, or computed by the graph; the first become the second when a
  * node needs them there.
  */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include <kiln/indexing.h>
 
 #include "base/half.h"
+#include "base/log.h"
 #include "import/onnx.h"
 
 struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name)
@@ -151,6 +154,24 @@ static const void *pack(struct kiln_onnx *m, const struct kiln_onnx_value *v)
     return data;
 }
 
+/* A program in float32 makes of such numbers the largest that it has: 1e300 is a mask, as a rule, and stays one. */
+static void tell_range(struct kiln_onnx *m, const struct kiln_onnx_value *v)
+{
+    const double *x = v->data;
+    const int64_t count = kiln_shape_count(&v->spec.shape);
+    if (v->spec.type != KILN_F64 || m->shared->told_range)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        if (isfinite(x[i]) && fabs(x[i]) > FLT_MAX) {
+            m->shared->told_range = true;
+            kiln_warn(
+                "%s: \"%s\" holds %g, which float32 has not: programs in it take %g instead, those in float64 "
+                "as it is",
+                m->path, v->name, x[i], copysign(FLT_MAX, x[i]));
+            return;
+        }
+}
+
 /* Parameters and states begin with zeros in the graph; kiln_onnx_load writes the file's values to the weights. */
 static kiln_tensor declare(struct kiln_onnx *m, const struct kiln_onnx_value *v)
 {
@@ -160,6 +181,7 @@ static kiln_tensor declare(struct kiln_onnx *m, const struct kiln_onnx_value *v)
         return kiln_parameter(m->g, v->name, s.shape, &zeros);
     if (v->role == KILN_ONNX_STATE)
         return kiln_state(m->g, v->name, s.type, s.shape, KILN_STORE_WEIGHTS);
+    tell_range(m, v);
     const kiln_tensor constant =
         kiln_constant(m->g,
                       &(kiln_array){.data = (void *)(uintptr_t)v->data, .type = s.type, .shape = s.shape});

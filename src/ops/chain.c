@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "chain/strided.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
@@ -279,11 +280,12 @@ static uint32_t walk_of(const struct walk *w, int operand)
 
 /* Dispatches --------------------------------------------------------------------------------------------- */
 
-static void set_immediates(const kiln_chain *chain, uint32_t *words)
+void kiln_chain_write_immediates(const kiln_chain *chain, uint32_t *words)
 {
     for (int i = 0; i < chain->immediates; i++) {
         const double value = chain->immediate[i];
-        const float whole = (float)value, rest = isfinite(value) ? (float)(value - (double)whole) : 0;
+        const float whole = kiln_float_near(value),
+                    rest = isfinite(value) ? kiln_float_near(value - (double)whole) : 0;
         const int64_t integer = (int64_t)fmax(INT32_MIN, fmin(UINT32_MAX, value)); /* signed or not */
         if (chain->integers >> i & 1)
             memcpy(words + 2 * i, (const uint32_t[]){(uint32_t)integer, 0}, 2 * sizeof *words);
@@ -299,7 +301,7 @@ static void set_flat(kiln_dispatch *d, const kiln_chain *chain, const struct wal
     d->block_size = sizeof *block;
     block->elements = elements;
     KILN_DIVISOR_SET(block, row, w->rank == 2 ? w->size[1] : 1);
-    set_immediates(chain, block->immediate);
+    kiln_chain_write_immediates(chain, block->immediate);
 }
 
 static void set_strided(kiln_dispatch *d, const kiln_chain *chain, const struct walk *w, uint32_t elements)
@@ -322,7 +324,7 @@ static void set_strided(kiln_dispatch *d, const kiln_chain *chain, const struct 
         memcpy(word, w->step[k], (size_t)w->rank * sizeof *word);
         word += w->rank;
     }
-    set_immediates(chain, block->immediate);
+    kiln_chain_write_immediates(chain, block->immediate);
 }
 
 /* Whether operand k is strided and the block has no room for it and those before it. */

@@ -51,6 +51,9 @@ const kiln_elementwise *kiln_op_elementwise(const kiln_op *op);
  */
 kiln_status kiln_chain_of_node(const kiln_graph *g, const kiln_node *n, kiln_chain *out);
 
+/** Its immediates as kernels read them: two words each, an integer, or a real as float and rest. */
+void kiln_chain_write_immediates(const kiln_chain *chain, uint32_t *words);
+
 /** A fused chain: the node's params are a kiln_chain, its inputs the operands (broadcast together). */
 extern const kiln_op kiln_op_chain;
 

@@ -70,20 +70,6 @@ bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec
     return true;
 }
 
-static void write_immediates(const kiln_chain *chain, uint32_t *words)
-{
-    for (int i = 0; i < chain->immediates; i++) {
-        if (chain->integers >> i & 1) {
-            words[2 * i] = (uint32_t)(int32_t)chain->immediate[i];
-            continue;
-        }
-        const float whole = (float)chain->immediate[i];
-        const float rest = (float)(chain->immediate[i] - (double)whole);
-        memcpy(&words[2 * i], &whole, 4);
-        memcpy(&words[2 * i + 1], &rest, 4);
-    }
-}
-
 kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int at,
                                 int binding, uint32_t *immediate)
 {
@@ -106,6 +92,6 @@ kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_
     d->constants[at] = (uint32_t)chain->operands | chain->integers << 4 | (uint32_t)chain->steps << 8 |
                        walk[0] << 16 | walk[1] << 20 | chain->result[0] << 24;
     memcpy(&d->constants[at + 1], chain->step, (size_t)chain->steps * sizeof *chain->step);
-    write_immediates(chain, immediate);
+    kiln_chain_write_immediates(chain, immediate);
     return KILN_OK;
 }

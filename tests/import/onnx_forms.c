@@ -2,6 +2,7 @@
  * onnx_forms.c - forms of operators that ONNX's public cases leave out: first opsets, whole numbers, odd attributes, and shapes
  * made of sizes that are known when data arrives. Values by hand.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,27 @@ static const struct form {
      {{KILN_F32, {3, {1, 1, -1}}, {5, 7}}, {KILN_F32, {3, {1, 1, 1}}, {2}}},
      .want = {10, 14},
      .why = "none of them"},
+    {16,
+     "y = Where(a, b, c)",
+     "a b",
+     {{KILN_BOOL, {1, {3}}, {1, 0, 1}}, {KILN_F64, {1, {3}}, {1, 2, 3}}},
+     {{KILN_F64, {1, {3}}, {-1e300, -1e300, 1e300}}},
+     {1, -FLT_MAX, 3},
+     "numbers that no float reaches: the largest"},
+    {16,
+     "s = Add(a, c)\ny = Softmax <axis=0> (s)",
+     "a",
+     {{KILN_F64, {1, {2}}, {5, 5}}},
+     {{KILN_F64, {1, {1}}, {-1.7e308}}},
+     {.5, .5},
+     "a mask of all, as one number"},
+    {26,
+     "b = BitCast <to=7> (c)\ny = Add(a, b)",
+     "a",
+     {{KILN_I64, {1, {2}}, {1, 2}}},
+     {{KILN_F64, {1, {2}}, {4.9406564584124654e-324, 0}}},
+     {2, 2},
+     "bits of 64, which are known"},
 };
 
 /* The elements of an operand in its own type; sizes that are symbols are what the case's number of values makes them. */
@@ -243,6 +265,7 @@ static kiln_array array_of(const struct operand *o, void *data)
         const int64_t whole = (int64_t)o->v[i];
         const uint16_t half = kiln_half_from(real);
         const void *from = o->type == KILN_F32   ? (const void *)&real
+                           : o->type == KILN_F64 ? (const void *)&o->v[i]
                            : o->type == KILN_F16 ? (const void *)&half
                                                  : (const void *)&whole; /* little-endian */
         memcpy((char *)data + (size_t)i * kiln_type_size(o->type), from, kiln_type_size(o->type));
