@@ -228,6 +228,7 @@ enum kiln_onnx_operation {
     KILN_ONNX_NOT,
     KILN_ONNX_FLOOR,
     KILN_ONNX_CEIL,
+    KILN_ONNX_RECIPROCAL,
     KILN_ONNX_SQRT,
     KILN_ONNX_RELU,
     KILN_ONNX_ADD,

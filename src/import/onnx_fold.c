@@ -113,6 +113,7 @@ static bool compute_int(enum kiln_onnx_operation op, int64_t a, int64_t b, int64
     case KILN_ONNX_GREATER_EQUAL:
         *y = compare(op, a<b, a == b, a> b);
         return true;
+    case KILN_ONNX_RECIPROCAL:
     case KILN_ONNX_SQRT:
         break;
     }
@@ -136,6 +137,9 @@ static bool compute_real(enum kiln_onnx_operation op, double a, double b, struct
         return true;
     case KILN_ONNX_CEIL:
         y->r = ceil(a);
+        return true;
+    case KILN_ONNX_RECIPROCAL:
+        y->r = 1 / a;
         return true;
     case KILN_ONNX_SQRT:
         y->r = sqrt(a);

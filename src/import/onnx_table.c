@@ -154,7 +154,7 @@ static const struct kiln_onnx_row rows[] = {
      .build = kiln_onnx_build_pow,
      .fold = kiln_onnx_fold_binary,
      .operation = KILN_ONNX_POW},
-    UNARY("Reciprocal", kiln_reciprocal),
+    FOLDED("Reciprocal", kiln_reciprocal, KILN_ONNX_RECIPROCAL),
     {.name = "Relu",
      .attributes = "consumed_inputs",
      .inputs = 1,

@@ -38,12 +38,18 @@ struct model {
     kiln_program *p;
 };
 
-static struct model open_model(const char *device, const char *path, const kiln_onnx_params *params)
+static struct model open_as(const char *device, const char *path, const kiln_onnx_params *params,
+                            kiln_precision precision)
 {
     struct model m = {.dev = kiln_test_open(device)};
     cr_assert_eq(kiln_onnx_load(&m.g, &m.w, path, params), KILN_OK, "%s", path);
-    ok(kiln_program_create(&m.p, m.dev, m.g, m.w, NULL));
+    ok(kiln_program_create(&m.p, m.dev, m.g, m.w, &(kiln_program_params){.precision = precision}));
     return m;
+}
+
+static struct model open_model(const char *device, const char *path, const kiln_onnx_params *params)
+{
+    return open_as(device, path, params, KILN_PRECISION_F32);
 }
 
 static void close_model(struct model *m)
@@ -110,13 +116,13 @@ static void read_digits(struct model *m, kiln_dataset *digits, int rows)
                   largest(scores + 10 * i, 10));
 }
 
-static void read_60_digits(const char *device)
+static void read_60_digits(const char *device, kiln_precision precision)
 {
     const char *path = path_of("models", "mnist8/mnist-8.onnx");
     kiln_dataset *digits = NULL;
     ok(kiln_mnist_open(&digits, path_of("mnist", ""), KILN_SPLIT_TEST));
     for (int batch = 1; batch <= 60; batch += 59) {
-        struct model m = open_model(device, path, &(kiln_onnx_params){.free_batch = batch > 1});
+        struct model m = open_as(device, path, &(kiln_onnx_params){.free_batch = batch > 1}, precision);
         kiln_dataset_rewind(digits);
         for (int first = 0; first < 60; first += batch)
             read_digits(&m, digits, batch);
@@ -128,7 +134,13 @@ static void read_60_digits(const char *device)
 Test(onnx_models, the_first_60_digits_are_read_right_one_at_a_time_and_all_at_once)
 {
     for (int i = 0; kiln_test_device(i); i++)
-        read_60_digits(kiln_test_device(i));
+        read_60_digits(kiln_test_device(i), KILN_PRECISION_F32);
+}
+
+Test(onnx_models, the_first_60_digits_are_read_right_in_halves)
+{
+    for (int i = 0; kiln_test_device(i); i++)
+        read_60_digits(kiln_test_device(i), KILN_PRECISION_F16);
 }
 
 /* Persons and faces ---------------------------------------------------------------------------------------- */
