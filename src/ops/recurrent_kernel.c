@@ -111,11 +111,19 @@ static bool is_sequence(const kiln_dispatch *d, bool gradient)
     return block_of(d)->steps > 1 || (flags & parts) == parts;
 }
 
+/* Whether a share is one to be tried beside the best: of its kind, with up to twice as many sequences or half as many. */
+static bool is_near(struct share own, struct share best)
+{
+    return own.units == best.units && own.image == best.image && 2 * own.rows >= best.rows &&
+           own.rows <= 2 * best.rows;
+}
+
 /* Whether a variant of that share can take the dispatch, ... */
 static bool takes(const kiln_caps *caps, const kiln_dispatch *d, bool gradient, struct share own)
 {
     const uint64_t room = room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
-    if (!is_sequence(d, gradient) || own.lanes > caps->max_invocations)
+    if (!is_sequence(d, gradient) || own.lanes > caps->max_invocations ||
+        !is_near(own, share_of(caps, d, gradient)))
         return false;
     return own.image ? fits_texels(caps, d, gradient) && fits_image(caps, d, room) : own.rows * room <= ROOM;
 }
