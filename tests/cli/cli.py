@@ -535,7 +535,7 @@ def test_tune(folder):
     again = json.loads(tune(NETWORK, "--json").stdout)
     assert again["tried"] == 0 and again["known"] == first["tried"], again
     text = tune(NETWORK, "--again", "--dry", "--budget", 20).stdout
-    assert "kiln." in text and "tried in" in text and "a run took" in text, text
+    assert "kiln." in text and "tried in" in text and "a run takes" in text, text
 
     kept.write_bytes(kept.read_bytes()[:-3])
     damaged, said = outputs("damaged.npy")
