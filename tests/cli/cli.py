@@ -546,6 +546,10 @@ def test_tune(folder):
     expect_failure(tune(NETWORK, NETWORK), 2, "MODEL.onnx")
     for budget in ("0", "-3", "nan", "soon"):
         expect_failure(tune(NETWORK, "--budget", budget), 2, "--budget", budget)
+    expect_failure(tune("train lenet mnist b128", "--size", "n=3"), 2, "--size")
+    expect_failure(kiln("bench", "mnist b1", "--tuned", "--untuned"), 2, "--tuned", "--untuned")
+    row = json.loads(tune("train lenet mnist b128", "--dry", "--again", "--budget", 20, "--json").stdout)
+    assert row["tried"] > 0 and row["wrong"] == 0, row
     expect_failure(tune(NETWORK, "--precision", "f7"), 1, '"f7"')
     expect_failure(tune(NETWORK, "--precision", "f64"), 1, "float64", out=True)
     expect_failure(tune(NETWORK, "--device", "abacus"), 1, "abacus", "cpu")

@@ -63,12 +63,19 @@ static kiln_status run(struct bench *b, const struct args_list *names, const str
 struct options {
     const char *device, *other;
     int64_t repeat;
-    bool processor, profile, json, list, diff;
+    bool processor, profile, json, list, diff, tuned, untuned;
 };
 
 static kiln_status measure(const struct options *o, const struct args_list *names, bool peaks)
 {
-    struct bench b = {.repeat = o->repeat, .processor = o->processor, .profile = o->profile};
+    struct bench b = {
+        .repeat = o->repeat,
+        .processor = o->processor,
+        .profile = o->profile,
+        .tuned = o->tuned     ? KILN_TUNED_ALWAYS
+                 : o->untuned ? KILN_TUNED_NEVER
+                              : KILN_TUNED_USUAL,
+    };
     struct bench_results others = {0};
     kiln_status status = o->other ? bench_results_read(&others, o->other) : KILN_OK;
 
@@ -109,6 +116,8 @@ int cmd_bench(int argc, char **argv)
                  "time by the processor's time of all threads: on the CPU, where others use it too"},
                 {"profile", NULL, ARGS_FLAG, &o.profile,
                  "print what each command of a row took, before the row"},
+                {"tuned", NULL, ARGS_FLAG, &o.tuned, "rows that train use what 'kiln tune' found, too"},
+                {"untuned", NULL, ARGS_FLAG, &o.untuned, "no row does"},
                 {"json", NULL, ARGS_FLAG, &o.json, "print one JSON object a row"},
                 {"list", NULL, ARGS_FLAG, &o.list, "print the rows' names"},
                 {0}},
@@ -119,6 +128,8 @@ int cmd_bench(int argc, char **argv)
         return code;
     if (o.profile && o.json)
         return args_wrong("bench", "--profile is for people, and --json's lines are not: one of them");
+    if (o.tuned && o.untuned)
+        return args_wrong("bench", "--tuned and --untuned exclude each other");
     if (o.diff && names.count != 2)
         return args_wrong("bench", "--diff takes two files, not %d", names.count);
     if (o.diff)

@@ -1,4 +1,7 @@
-/* cmd_tune.c - kiln tune: try what a device has for a model, ahead of the programs that will run it there. */
+/*
+ * cmd_tune.c - kiln tune: try what a device has for a model, or for a row of kiln bench, ahead of the programs that will run it
+ * there.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +10,7 @@
 #include "arrays.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "bench/measure.h"
 #include "commands.h"
 #include "json.h"
 
@@ -22,6 +26,8 @@ struct options {
 /* A model that is tuned, and what has come of it. */
 struct tuning {
     const struct options *o;
+    const struct bench_row *row; /* NULL: a model is */
+    struct bench_open_row open;
     struct arrays arrays;
     kiln_graph *g;
     kiln_weights *weights;
@@ -129,6 +135,8 @@ static kiln_status open_program(struct tuning *t, kiln_program **out)
 {
     kiln_program_params params = {.tuned = KILN_TUNED_NEVER};
     kiln_status status = arrays_precision("tune", t->o->precision, &params.precision);
+    if (!status && t->row)
+        return bench_program(&t->open, params, out);
     if (!status)
         status = kiln_program_create(out, t->dev, t->g, t->weights, &params);
     for (int i = 0; !status && i < kiln_program_input_count(*out); i++) {
@@ -140,8 +148,11 @@ static kiln_status open_program(struct tuning *t, kiln_program **out)
 
 static kiln_status load(struct tuning *t)
 {
-    const kiln_status status = arrays_load(&t->arrays, &t->o->size, t->o->model, &t->g, &t->weights);
-    return status ? status : kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o->device});
+    kiln_status status =
+        t->row ? KILN_OK : arrays_load(&t->arrays, &t->o->size, t->o->model, &t->g, &t->weights);
+    if (!status)
+        status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o->device});
+    return status || !t->row ? status : bench_open(&t->open, t->dev, t->row);
 }
 
 static kiln_status tune(struct tuning *t)
@@ -171,13 +182,23 @@ static kiln_status tune(struct tuning *t)
     return status ? status : time_both(t);
 }
 
+/* The row of kiln bench of that name; NULL: there is none. */
+static const struct bench_row *row_named(const char *name)
+{
+    const struct bench_row *row;
+    for (int i = 0; (row = bench_row_at(i)); i++)
+        if (!strcmp(row->name, name) && row->kind != BENCH_REPLAY)
+            return row;
+    return NULL;
+}
+
 int cmd_tune(int argc, char **argv)
 {
     struct options o = {.budget = 60};
     struct args_list operands = {0};
     const struct args args = {
         .command = "tune",
-        .operands = "MODEL.onnx",
+        .operands = "MODEL.onnx|ROW",
         .least = 1,
         .most = 1,
         .given = &operands,
@@ -185,7 +206,7 @@ int cmd_tune(int argc, char **argv)
             "Try each way that a device has for what a model needs, and remember the fastest for programs that\n"
             "run on it later: in a file of the cache folder ($XDG_CACHE_HOME/kiln), by device and driver. The\n"
             "results of another way agree with the usual one's within rounding, or it is not chosen. Training\n"
-            "does not use what is remembered, unless it is told to.",
+            "does not use what is remembered, unless it is told to. ROW is one that 'kiln bench --list' prints.",
         .options =
             (const struct args_option[]){
                 {"budget", "SECONDS", ARGS_NUMBER, &o.budget,
@@ -203,7 +224,9 @@ int cmd_tune(int argc, char **argv)
         return code;
     o.model = operands.item[0];
 
-    struct tuning t = {.o = &o, .arrays.command = "tune"};
+    struct tuning t = {.o = &o, .row = row_named(o.model), .arrays.command = "tune"};
+    if (t.row && o.size.count)
+        return args_wrong("tune", "--size is for models; the rows of kiln bench have their sizes");
     const kiln_status status = tune(&t);
     if (!status && o.json)
         report_json(&t);
@@ -213,6 +236,8 @@ int cmd_tune(int argc, char **argv)
     kiln_program_destroy(&t.plain);
     kiln_weights_destroy(&t.weights);
     kiln_graph_destroy(&t.g);
+    if (t.row)
+        bench_close(&t.open);
     kiln_device_close(&t.dev);
     arrays_finish(&t.arrays);
     return status ? ARGS_FAILED : ARGS_DONE;

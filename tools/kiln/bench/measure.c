@@ -72,14 +72,12 @@ static double warm_up(const kiln_device_info *info)
     return info->backend == KILN_BACKEND_VULKAN && !info->software ? 0.5 : 0;
 }
 
-/* Two samples at the least to warm up. */
-static kiln_status prepare(const struct bench *b, kiln_program *p, const struct bench_row *row, int classes)
+/* Two samples at the least. */
+static kiln_status warm(const struct bench *b, kiln_program *p, const struct bench_row *row)
 {
     kiln_status status = KILN_OK;
     double unused;
 
-    for (int i = 0; i < kiln_program_input_count(p) && !status; i++)
-        status = write_input(p, kiln_program_input(p, i), row->size, classes);
     for (int i = 0; i < 2 && !status; i++)
         status = sample(b, p, row, &unused);
     for (double spent = 0; spent < warm_up(kiln_device_get_info(b->dev)) && !status;
@@ -174,16 +172,26 @@ static void judge(struct bench *b, const struct bench_row *row, struct bench_res
         out->share = out->flops / out->best / b->fma;
 }
 
-static kiln_status run(struct bench *b, struct bench_work *w, kiln_weights *weights,
-                       const struct bench_row *row, struct bench_result *out)
+kiln_status bench_program(const struct bench_open_row *o, kiln_program_params params, kiln_program **out)
 {
-    const kiln_program_params params = {.train = w->train, .profile = b->profile, .run = w->run};
-    kiln_program *p = NULL;
-    kiln_status status;
+    params.train = o->work.train;
+    params.run = o->work.run;
+    kiln_status status = kiln_program_create(out, o->work.dev, o->work.graph, o->weights, &params);
+    for (int i = 0; !status && i < kiln_program_input_count(*out); i++)
+        status = write_input(*out, kiln_program_input(*out, i), o->row->size,
+                             o->work.classes ? o->work.classes : 10);
+    return status;
+}
 
-    if (!(status = kiln_program_create(&p, w->dev, w->graph, weights, &params)) &&
-        !(status = prepare(b, p, row, w->classes ? w->classes : 10)) &&
-        !(status = time_program(b, p, row, out)) && !(status = describe(p, w, row, out)))
+static kiln_status run(struct bench *b, const struct bench_open_row *o, struct bench_result *out)
+{
+    const struct bench_row *row = o->row;
+    kiln_program *p = NULL;
+    kiln_status status =
+        bench_program(o, (kiln_program_params){.profile = b->profile, .tuned = b->tuned}, &p);
+
+    if (!status && !(status = warm(b, p, row)) && !(status = time_program(b, p, row, out)) &&
+        !(status = describe(p, &o->work, row, out)))
         judge(b, row, out);
     if (!status && b->profile)
         status = profile_print(p);
@@ -191,25 +199,38 @@ static kiln_status run(struct bench *b, struct bench_work *w, kiln_weights *weig
     return status;
 }
 
-kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out)
+kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row)
 {
-    struct bench_work w = {.dev = b->dev};
-    kiln_device *null = NULL;
-    kiln_weights *weights = NULL;
     kiln_status status = KILN_OK;
 
-    *out = (struct bench_result){0};
+    *o = (struct bench_open_row){.row = row, .work.dev = dev};
     if (row->kind == BENCH_REPLAY &&
-        !(status = kiln_device_open(&null, &(kiln_device_params){.name = "null"})))
-        w.dev = null;
-    if (!status && !(status = kiln_graph_create(&w.graph, NULL)) && !(status = row->build(&w, row)) &&
-        !(status = kiln_weights_create(&weights, w.graph, NULL)))
-        status = run(b, &w, weights, row, out);
-    kiln_weights_destroy(&weights);
-    if (w.net.graph)
-        classifier_destroy(&w.net);
+        !(status = kiln_device_open(&o->null, &(kiln_device_params){.name = "null"})))
+        o->work.dev = o->null;
+    if (!status && !(status = kiln_graph_create(&o->work.graph, NULL)) &&
+        !(status = row->build(&o->work, row)))
+        status = kiln_weights_create(&o->weights, o->work.graph, NULL);
+    return status;
+}
+
+void bench_close(struct bench_open_row *o)
+{
+    kiln_weights_destroy(&o->weights);
+    if (o->work.net.graph)
+        classifier_destroy(&o->work.net);
     else
-        kiln_graph_destroy(&w.graph);
-    kiln_device_close(&null);
+        kiln_graph_destroy(&o->work.graph);
+    kiln_device_close(&o->null);
+}
+
+kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out)
+{
+    struct bench_open_row open;
+    kiln_status status;
+
+    *out = (struct bench_result){0};
+    if (!(status = bench_open(&open, b->dev, row)))
+        status = run(b, &open, out);
+    bench_close(&open);
     return status;
 }

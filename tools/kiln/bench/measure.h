@@ -10,6 +10,7 @@ struct bench {
     int64_t repeat;        /* samples a row */
     bool processor;        /* time by the processor time of all of the process's threads */
     bool profile;          /* print what each command took, before the row */
+    kiln_tuned tuned;      /* of the rows' programs */
     double fma, bandwidth; /* the device's best so far, per second; 0: not measured */
 };
 
@@ -24,6 +25,21 @@ struct bench_result {
 
 /** Whether the device can run a row at all: half precision is not everywhere. */
 bool bench_runs(const struct bench *b, const struct bench_row *row);
+
+/** A row's graph and weights. */
+struct bench_open_row {
+    const struct bench_row *row;
+    struct bench_work work;
+    kiln_weights *weights;
+    kiln_device *null; /* of a replay */
+};
+
+/** Build a row for a device. Owns: bench_close, also after a failure. */
+kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row);
+void bench_close(struct bench_open_row *o);
+
+/** A program of an open row, given its inputs; params.run and params.train are the row's. */
+kiln_status bench_program(const struct bench_open_row *o, kiln_program_params params, kiln_program **out);
 
 /** Build, run and time a row; one that measures the device raises b->fma or b->bandwidth. */
 kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out);
