@@ -137,8 +137,9 @@ typedef struct kiln_fit_params {
  * is the mean of its readings.
  *
  * A checkpoint holds every tensor of the weights (parameters, running statistics, optimizer state, random streams), the
- * dataset's place, the counters and the curve so far. Training that resumes from it, in another process too, gives the same
- * bits as one that was never interrupted: on the same device, with the same params and data.
+ * dataset's place, the counters, the curve so far, and the tuner's choices that `learn` looks into (tune.h), which it does again.
+ * Training that resumes from it, in another process too, gives the same bits as one that was never interrupted: on the same
+ * device, with the same params and data.
  *
  * Threads: uses program and datasets as its caller would.
  * Errors:  ERROR_ARGUMENT naming an input that has no column, or what a checkpoint was made with and is now different;

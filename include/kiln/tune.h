@@ -60,6 +60,21 @@ typedef struct kiln_tune_report {
 KILN_API kiln_status kiln_program_tune(kiln_program *p, const kiln_tune_params *params,
                                        kiln_tune_report *report);
 
+/**
+ * The choices that the program looks into, as text: lines that kiln_program_choose takes; "" where it looks into none. Bits of a
+ * result are the same on the same device where these are: a checkpoint carries them (train.h).
+ *
+ * Owns: free it. NULL, and a line: no memory.
+ */
+KILN_API char *kiln_program_choices(const kiln_program *p);
+
+/**
+ * Use these choices from now on, and no others; the next run plans anew. Those that name what there is not, or what does not accept
+ * the work, are passed over.
+ * Errors: ERROR_ARGUMENT for what is no such text.
+ */
+KILN_API kiln_status kiln_program_choose(kiln_program *p, const char *choices);
+
 #ifdef __cplusplus
 }
 #endif

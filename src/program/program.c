@@ -190,6 +190,7 @@ void kiln_program_destroy(kiln_program **out)
     kiln_vec_finish(&p->symbol);
     kiln_vec_finish(&p->own);
     kiln_vec_finish(&p->ready);
+    kiln_choices_destroy(&p->own_choices);
     kiln_graph_destroy(&p->graph);
     kiln_weights_destroy(&p->weights);
     kiln_session_destroy(&p->session);

@@ -454,6 +454,7 @@ kiln_status kiln_program_tune_by(kiln_program *p, const kiln_tune_params *params
                       .report = report};
     const bool profiled = p->dev->profile;
     t.walk.deadline = began + (params->budget > 0 ? params->budget : 60);
+    kiln_choices_destroy(&p->own_choices);
     p->choices = p->dev->choices;
     p->dev->profile = true;
     kiln_program_forget(p);

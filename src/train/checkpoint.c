@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include <kiln/import.h>
+#include <kiln/tune.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "train/fit.h"
 
-enum { KEPT = 5, AGREED = 4, TEXTS = 4, NOTES = KEPT + AGREED + TEXTS };
+enum { KEPT = 5, AGREED = 4, TEXTS = 5, NOTES = KEPT + AGREED + TEXTS };
 
 /* The version of what the notes mean. */
 static const char *const version = "1";
@@ -70,7 +71,7 @@ static void add_numbers(kiln_note *notes, const struct number *list, int count, 
     }
 }
 
-static kiln_status save(struct kiln_fit *f, const char *curve)
+static kiln_status save(struct kiln_fit *f, const char *curve, const char *choices)
 {
     struct terms terms = terms_of(f);
     struct number kept[KEPT], agreed[AGREED];
@@ -83,8 +84,11 @@ static kiln_status save(struct kiln_fit *f, const char *curve)
     add_numbers(notes + KEPT, agreed, AGREED, texts + KEPT);
     snprintf(seconds, sizeof seconds, "%.6g", kiln_fit_seconds(f));
     snprintf(best, sizeof best, "%.17g", f->stand.best);
-    const kiln_note last[TEXTS] = {
-        {"fit.version", version}, {"fit.seconds", seconds}, {"fit.best", best}, {"fit.curve", curve}};
+    const kiln_note last[TEXTS] = {{"fit.choices", choices},
+                                   {"fit.version", version},
+                                   {"fit.seconds", seconds},
+                                   {"fit.best", best},
+                                   {"fit.curve", curve}};
     memcpy(notes + KEPT + AGREED, last, sizeof last);
     return kiln_weights_save_noted(kiln_program_weights(f->learn), f->params.checkpoint, notes, NOTES);
 }
@@ -96,11 +100,14 @@ kiln_status kiln_checkpoint_save(struct kiln_fit *f)
 
     if (!f->params.checkpoint)
         return KILN_OK;
+    char *choices = kiln_program_choices(f->learn);
     for (int i = 0; i < f->stand.rows.count; i++)
         kiln_text_add(&curve, "%s%.9g", i ? " " : "", f->stand.rows.data[i]);
-    status = curve.failed ? kiln_fail(KILN_ERROR_MEMORY, "%s: no memory for the curve", f->params.checkpoint)
-                          : save(f, kiln_text_get(&curve));
+    status = curve.failed || !choices
+                 ? kiln_fail(KILN_ERROR_MEMORY, "%s: no memory for the curve", f->params.checkpoint)
+                 : save(f, kiln_text_get(&curve), choices);
     kiln_text_finish(&curve);
+    free(choices);
     return status;
 }
 
@@ -183,6 +190,13 @@ static kiln_status check_agreed(const struct kiln_fit *f, const kiln_safetensors
     return status;
 }
 
+/* Kernels as before, whatever a tuner found meanwhile: other ones round otherwise. */
+static kiln_status resume_choices(struct kiln_fit *f, const kiln_safetensors *file)
+{
+    const char *choices = kiln_safetensors_note(file, "fit.choices");
+    return choices ? kiln_program_choose(f->learn, choices) : KILN_OK;
+}
+
 static kiln_status resume(struct kiln_fit *f, const kiln_safetensors *file, struct kiln_stand *stand)
 {
     const char *made = kiln_safetensors_note(file, "fit.version");
@@ -191,7 +205,7 @@ static kiln_status resume(struct kiln_fit *f, const kiln_safetensors *file, stru
     if (!made || strcmp(made, version) != 0)
         return fail_note(f, "fit.version", made);
     if ((status = check_agreed(f, file)) || (status = read_kept(f, file, stand)) ||
-        (status = read_curve(f, file, stand)) ||
+        (status = read_curve(f, file, stand)) || (status = resume_choices(f, file)) ||
         (status = kiln_weights_load_from(kiln_program_weights(f->learn), file, NULL)))
         return status;
     return kiln_dataset_seek(f->data, stand->place);

@@ -235,6 +235,37 @@ Test(tune, choices_are_kept_for_the_next_device_and_refused_where_there_is_no_ro
     cr_expect_eq(system(command), 0);
 }
 
+Test(tune, choices_travel_as_text)
+{
+    struct rig r;
+    kiln_device *dev = kiln_test_open("null"), *other = kiln_test_open("null");
+    rig_open(&r);
+    kiln_program *p = rig_program(&r, dev), *again = rig_program(&r, other);
+    char *none = kiln_program_choices(p);
+    cr_expect_str_eq(none, "");
+    TRY(kiln_program_tune_by(p, NULL, NULL, clock_of, &(struct fast){"matmul", "direct"}));
+    char *text = kiln_program_choices(p);
+    TRY(kiln_program_choose(again, text));
+    TRY(kiln_program_run(again));
+    cr_expect_eq(count_kernel(again, "matmul", "direct"), 2);
+    char *same = kiln_program_choices(again);
+    cr_expect_str_eq(same, text);
+    keep_lines();
+    EXPECT_REFUSED(kiln_program_choose(again, "variant matmul direct"), KILN_ERROR_ARGUMENT, "variant matmul",
+                   "choices");
+    TRY(kiln_program_choose(again, "variant none 0123456789abcdef direct\n"));
+    TRY(kiln_program_run(again));
+    cr_expect_eq(count_kernel(again, "matmul", "direct"), 0);
+    free(none);
+    free(text);
+    free(same);
+    kiln_program_destroy(&p);
+    kiln_program_destroy(&again);
+    rig_close(&r);
+    kiln_test_close(&dev);
+    kiln_test_close(&other);
+}
+
 Test(tune, what_has_nothing_to_choose_is_refused)
 {
     struct rig r;

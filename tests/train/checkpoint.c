@@ -121,6 +121,38 @@ Test(checkpoint, a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit)
     expect_same_tensors(whole, parted, "stopped after 15 of 22 steps");
 }
 
+/* What the program looks into when training has ended, in a process of its own, and whether it is `wanted`. */
+static int train_by(const char *checkpoint, const char *choose, const char *wanted)
+{
+    const pid_t child = fork();
+    if (child)
+        return finish(child);
+    struct toy t;
+    toy_open(&t, "cpu", 1e-2);
+    kiln_status status = choose ? kiln_program_choose(t.learn, choose) : KILN_OK;
+    if (!status)
+        status =
+            kiln_fit(t.learn, t.data,
+                     &(kiln_fit_params){
+                         .epochs = choose ? 1 : 2, .checkpoint = checkpoint, .resume = true, .quiet = true});
+    char *choices = kiln_program_choices(t.learn);
+    _exit(status ? (int)status : strcmp(choices, wanted) != 0);
+}
+
+Test(checkpoint, a_tuners_choices_go_on_with_the_training)
+{
+    const char *path = toy_path("tuned"), *const choices = "variant matmul 0123456789abcdef packed\n"
+                                                           "lowering conv fedcba9876543210 product\n";
+    kiln_safetensors *file;
+    cr_assert_eq(train_by(path, choices, choices), 0);
+    cr_assert_eq(kiln_safetensors_open(&file, path), KILN_OK);
+    cr_expect_str_eq(kiln_safetensors_note(file, "fit.choices"), choices);
+    kiln_safetensors_close(&file);
+    cr_expect_eq(train_by(path, NULL, choices), 0, "resumed without them");
+    remove(path);
+    cr_expect_eq(train_by(path, "", ""), 0);
+}
+
 Test(checkpoint, a_kill_while_saving_leaves_a_checkpoint_that_goes_on)
 {
     const char *path = toy_path("killed"), *whole = toy_path("whole"), *unused = toy_path("unused");
