@@ -185,6 +185,8 @@ enum {
     KILN_OP_EPILOGUE = 4, /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
     KILN_OP_ALIAS = 8,    /* output 0 is input 0 under another shape: no code */
     KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
+    KILN_OP_LATE =
+        32, /* reads what the effects built before it leave behind; others see the weights as they were */
 };
 
 /** What an operator makes of the elements beyond the count of an axis whose size depends on data (kiln_dim_bounded). */

@@ -144,6 +144,13 @@ KILN_API kiln_tensor kiln_pack(kiln_graph *g, const kiln_tensor *x, int count);
 KILN_API kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters,
                                      int count);
 
+/**
+ * How many of the gradients are infinite or NaN, as an F32 scalar: 0 says that a step can be made of them. `packed` is kiln_pack
+ * of one gradient a parameter, or KILN_NONE for the gradient arena as it stands in building order. No gradient.
+ */
+KILN_API kiln_tensor kiln_count_infinite(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters,
+                                         int count);
+
 /** How a step is made; no defaults. */
 typedef struct kiln_update_rule {
     kiln_optimizer by;
@@ -159,7 +166,8 @@ typedef struct kiln_update_rule {
 /**
  * An effect: one step for the parameters. `packed` is kiln_pack of one gradient a parameter, or KILN_NONE for the gradient
  * arena, which is cleared where it was used. `scalars` is kiln_pack of three F32 scalars: the rate, and the bias corrections
- * c1 = 1 - beta1^t and c2 = 1 - beta2^t (1 where the rule has none).
+ * c1 = 1 - beta1^t and c2 = 1 - beta2^t (1 where the rule has none). Or of five, for a step that is guarded: then a factor of each
+ * gradient, applied before clip and clip_norm, and one that is 0 where parameters and state shall stay as they are, else 1.
  */
 KILN_API kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars,
                                             const kiln_tensor *parameters, int count,

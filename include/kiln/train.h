@@ -41,9 +41,16 @@ typedef struct kiln_minimize_params {
     double clip_norm;  /* scale the gradients of all parameters together to at most this norm; 0 off */
     double clip_value; /* clip each element to +- this, before the norm; 0 off */
     double scale;      /* factor of the loss, 1/k where k batches accumulate; 0 means 1 */
-    /* on their way back gradients are so many times larger, and arrive as they are: those of halves would else
-     * fall below their least number, 6e-8; a power of two, as 1024; 0 means 1 */
+    /* On their way back gradients are so many times larger, and arrive as they are: those of halves would else fall below
+     * their least number, 6e-8. A power of two, as 1024, so that nothing is rounded by it; 0 means 1, with dynamic_scale 65536.
+     * Where it is given, a step whose gradients are not all finite is left out: parameters, the optimizer's state and its step
+     * stay as they are, bit for bit. The gradient arena is cleared all the same. The device decides, nothing is read back */
     double loss_scale;
+    /* loss_scale is the first one; half of it after each step that was left out, twice as much after scale_interval steps
+     * in a row that were not (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2; PyTorch's GradScaler). It is a state of the
+     * weights, "NAME.loss_scale", so that checkpoints keep it. kiln_backward and kiln_update of one step say the same */
+    bool dynamic_scale;
+    int scale_interval; /* 0 means 2000 */
     /* of the optimizer's state in the weights; NULL "optimizer". Two optimizers, two names: calls with one name are ways to make
      * the same step, of which a program runs one */
     const char *name;
@@ -56,13 +63,16 @@ typedef struct kiln_minimize_params {
  */
 KILN_API kiln_tensor kiln_minimize(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params);
 
-/** The first half, an effect: add the gradients to the gradient arena of the weights. Reads scale, loss_scale, only,
- *  groups' frozen. */
+/** The first half, an effect: add the gradients to the gradient arena of the weights, as they are without a loss scale. Reads scale,
+ *  loss_scale, dynamic_scale, only, groups' frozen, name. */
 KILN_API kiln_tensor kiln_backward(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params);
 
 /** The second half, an effect: update from the gradient arena (every parameter of the graph that `only` and `groups` leave
  *  in), then clear what was used. An all-reduce fits between the two (weights.h). */
 KILN_API kiln_tensor kiln_update(kiln_graph *g, const kiln_minimize_params *params);
+
+/** The factor of the loss in the step that an optimizer of these params makes, as an F32 scalar: for the log. NULL: 1. */
+KILN_API kiln_tensor kiln_loss_scale(kiln_graph *g, const kiln_minimize_params *params);
 
 /* Schedules: scalars computed from the optimizer's step -------------------------------------------------- */
 
@@ -124,7 +134,7 @@ typedef struct kiln_fit_params {
      * 100 readings an epoch, at least every 50 steps; an epoch's last step is always read */
     int64_t read_every;
     const char *csv;    /* a row a reading: step, epoch, seconds, scalars, validation; NULL: none */
-    const char *curves; /* the same drawn, after each epoch: .png or .svg; NULL: none */
+    const char *curves; /* the same drawn but for scales, after each epoch: .png or .svg; NULL: none */
     bool quiet; /* show nothing; otherwise a bar on stderr, or a line an epoch where that is no terminal */
     bool (*call)(void *user, const kiln_fit_info *info); /* after each reading; false stops training */
     void *user;

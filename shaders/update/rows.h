@@ -15,4 +15,12 @@
 #define KILN_ROW_DECAY 5u       /* weight decay, likewise */
 #define KILN_ROW_WORDS 7u
 
+/* The scalars that change from step to step lie 64 elements apart, so that each may be another kernel's result. The last two are
+ * there where steps are guarded. */
+#define KILN_SCALAR_RATE 0u
+#define KILN_SCALAR_C1 64u
+#define KILN_SCALAR_C2 128u
+#define KILN_SCALAR_UNSCALE 192u /* a factor of each gradient before anything else */
+#define KILN_SCALAR_GO 256u      /* 0: leave parameters and state as they are */
+
 #endif

@@ -14,6 +14,7 @@
 KILN_CONSTANT(0, OPTIMIZER);
 KILN_CONSTANT(1, CLIPPED);
 KILN_CONSTANT(2, SCALED);
+KILN_CONSTANT(3, GUARDED);
 KILN_IN(0, uint, table);
 KILN_IN(1, float, scalars);
 KILN_IN(2, float, gradients);
@@ -51,16 +52,21 @@ float direction(uint at, float g)
 void main()
 {
     KILN_GROUP(group);
+    if (GUARDED != 0 && scalars[KILN_SCALAR_GO] == 0.0)
+        return;
     const uint row = group * KILN_ROW_WORDS, count = table[row + KILN_ROW_COUNT];
     const uint to = table[row + KILN_ROW_PARAMETER], from = table[row + KILN_ROW_GRADIENT];
     const float decay = uintBitsToFloat(table[row + KILN_ROW_DECAY]);
     const float rate = scalars[KILN_SCALAR_RATE] * uintBitsToFloat(table[row + KILN_ROW_RATE]);
+    const float unscale = GUARDED != 0 ? scalars[KILN_SCALAR_UNSCALE] : 1.0;
     const float factor = SCALED != 0 ? factors[0] : 1.0;
     const bool adaptive = OPTIMIZER == KILN_UPDATE_ADAM || OPTIMIZER == KILN_UPDATE_ADAMW;
     const float pace = adaptive ? rate / scalars[KILN_SCALAR_C1] : rate;
 
     for (uint i = LANE; i < count; i += LANES) {
         float value = parameters[to + i], g = gradients[from + i];
+        if (GUARDED != 0)
+            g *= unscale;
         if (CLIPPED != 0)
             g = kiln_max(kiln_min(g, p.clip), -p.clip);
         g *= factor;

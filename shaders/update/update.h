@@ -1,7 +1,7 @@
 /*
  * update.h - the parameters of update: one step of an optimizer over the rows of a table (rows.h).
  *
- *   g = factor * clipped gradient, plus decay * p except in ADAMW;  r = rate * the row's factor of the rate
+ *   g = factor * clipped (unscale * gradient), plus decay * p except in ADAMW;  r = rate * the row's factor of the rate
  *
  *   SGD        p -= r g
  *   MOMENTUM   m = beta1 m + rest1 g;  p -= r m
@@ -11,9 +11,8 @@
  *              p -= r / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
  *   ADAMW      p -= r decay p, then as ADAM
  *
- * The scalars rate, c1 and c2 lie 64 elements apart, so that each may be another kernel's result. Constant 0
- * is the optimizer, constant 1 whether gradients are clipped to +-clip, constant 2 whether there is a factor;
- * else it is 1.
+ * Constant 0 is the optimizer, constant 1 whether gradients are clipped to +-clip, constant 2 whether there is a factor, else it
+ * is 1. Constant 3 says that the step is guarded: the scalars have an unscale, else it is 1, and a go, where 0 leaves all as it is.
  */
 #include "interface.h"
 #include "rows.h"
@@ -24,10 +23,6 @@
 #define KILN_UPDATE_RMSPROP 3u
 #define KILN_UPDATE_ADAM 4u
 #define KILN_UPDATE_ADAMW 5u
-
-#define KILN_SCALAR_RATE 0u
-#define KILN_SCALAR_C1 64u
-#define KILN_SCALAR_C2 128u
 
 KILN_PARAMS(update) {
     uint rows;

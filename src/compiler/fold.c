@@ -18,8 +18,8 @@ enum { MOST_ELEMENTS = 4096, MOST_INPUTS = 8 };
 static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in,
                      const kiln_spec *out)
 {
-    const bool plain =
-        !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->inputs && n->inputs <= MOST_INPUTS;
+    const bool plain = !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM | KILN_OP_LATE)) && n->inputs &&
+                       n->inputs <= MOST_INPUTS;
     const int64_t count = kiln_shape_count(&out->shape);
     if (!plain || n->outputs != 1 || count < 0 || count > MOST_ELEMENTS)
         return false;

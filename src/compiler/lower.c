@@ -582,20 +582,56 @@ static kiln_status lower_any(struct kiln_plan *plan, const kiln_node *n)
 
 /* All nodes ------------------------------------------------------------------------------------------- */
 
-/* Effects come last, in the order of the run list, so that all else sees the weights as they were. */
+/* Whether a node reads what effects leave behind, or is one. late: by value id, of the values so far. */
+static bool comes_late(const kiln_node *n, const bool *late)
+{
+    bool is = n->op->flags & (KILN_OP_EFFECT | KILN_OP_LATE);
+    for (int i = 0; i < n->inputs; i++)
+        is |= late[n->in[i].id];
+    return is;
+}
+
+/* Effects come last, in the order of the run list, so that all else sees the weights as they were, and among them what is late. */
+static kiln_status put_effects_last(kiln_graph *g)
+{
+    const size_t count = (size_t)g->node.count + 1;
+    bool *late = calloc((size_t)g->value.count + 1, sizeof *late);
+    kiln_node **behind = malloc(count * sizeof(kiln_node *));
+    int *region = kiln_regions(g), kept = 0, moved = 0;
+    kiln_status status = late && behind && region ? KILN_OK : out_of_memory();
+    for (int i = 0; i < g->node.count && !status; i++) {
+        kiln_node *n = g->node.data[i];
+        const bool is = comes_late(n, late);
+        for (int k = 0; k < n->outputs; k++)
+            late[n->out[k].id] = is;
+        if (is && region[i] >= 0)
+            status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: a loop cannot read what effects leave behind",
+                               n->op->name);
+        if (is)
+            behind[moved++] = n;
+        else
+            g->node.data[kept++] = n;
+    }
+    for (int i = 0; i < moved && !status; i++)
+        g->node.data[kept + i] = behind[i];
+    free(late);
+    free(behind);
+    free(region);
+    return status;
+}
+
 kiln_status kiln_lower(struct kiln_plan *plan)
 {
     if (!grow_places(plan))
         return out_of_memory();
     const int nodes = plan->graph->node.count; /* lowering appends temporaries behind them */
-    kiln_status status = kiln_place_values(plan);
-    for (int effects = 0; effects < 2; effects++)
-        for (int i = 0; i < nodes && !status; i++) {
-            const kiln_node *n = plan->graph->node.data[i];
-            plan->lowering = n;
-            if (!!(n->op->flags & KILN_OP_EFFECT) == effects)
-                status = lower_any(plan, n);
-        }
+    kiln_status status = put_effects_last(plan->graph);
+    if (!status)
+        status = kiln_place_values(plan);
+    for (int i = 0; i < nodes && !status; i++) {
+        plan->lowering = plan->graph->node.data[i];
+        status = lower_any(plan, plan->lowering);
+    }
     for (int i = 0; i < plan->results && !status; i++) {
         const int object = kiln_place_of(plan, plan->result[i])->object;
         if (object >= 0)

@@ -146,7 +146,7 @@ static void remember(const struct known *k, const kiln_node **slot, const kiln_n
 
 static bool mergeable(const kiln_node *n)
 {
-    return !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM)) && n->op != &kiln_op_input &&
+    return !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM | KILN_OP_LATE)) && n->op != &kiln_op_input &&
            n->op != &kiln_op_parameter && n->op != &kiln_op_state && n->op != &kiln_op_repeat &&
            n->op != &kiln_op_until;
 }

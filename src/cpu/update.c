@@ -1,5 +1,5 @@
 /*
- * update.c - the meaning of update, accumulate and square_sums, whose units are rows of the table, and of
+ * update.c - the meaning of update, accumulate and row_sums, whose units are rows of the table, and of
  * clip_factor.
  */
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "update/accumulate.h"
 #include "update/clip_factor.h"
-#include "update/square_sums.h"
+#include "update/row_sums.h"
 #include "update/update.h"
 
 /* What the step of one element depends on besides its values. */
@@ -97,6 +97,9 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
     const struct kiln_params_update *p = block;
     const real *scalars = m->at[1];
     const double clip = KILN_REAL_GET(p, clip), factor = constants[2] ? *(const real *)m->at[4] : 1;
+    const double unscale = constants[3] ? scalars[KILN_SCALAR_UNSCALE] : 1;
+    if (constants[3] && scalars[KILN_SCALAR_GO] == 0)
+        return;
     for (size_t r = first; r < first + count; r++) {
         const uint32_t *row = (const uint32_t *)m->at[0] + r * KILN_ROW_WORDS, at = row[KILN_ROW_PARAMETER];
         const real *gradient = (const real *)m->at[2] + row[KILN_ROW_GRADIENT];
@@ -116,7 +119,8 @@ void KILN_REFERENCE(update)(const void *block, const uint32_t *constants, const 
             real *state = m->at[5] ? (real *)m->at[5] + at + i : none;
             real *state2 = m->at[6] ? (real *)m->at[6] + at + i : none + 1;
             double value = parameter[i], a = *state, b = *state2;
-            steps[constants[0]](&s, factor * clipped(gradient[i], constants[1], clip), &value, &a, &b);
+            steps[constants[0]](&s, factor * clipped(unscale * gradient[i], constants[1], clip), &value, &a,
+                                &b);
             parameter[i] = (real)value;
             *state = (real)a;
             *state2 = (real)b;
@@ -137,18 +141,19 @@ void KILN_REFERENCE(accumulate)(const void *block, const uint32_t *constants, co
     }
 }
 
-void KILN_REFERENCE(square_sums)(const void *block, const uint32_t *constants, const kiln_memory *m,
-                                 size_t first, size_t count)
+void KILN_REFERENCE(row_sums)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                              size_t first, size_t count)
 {
-    const struct kiln_params_square_sums *p = block;
+    const struct kiln_params_row_sums *p = block;
+    const double unscale = constants[2] ? ((const real *)m->at[3])[KILN_SCALAR_UNSCALE] : 1;
     real *y = m->at[2];
     for (size_t r = first; r < first + count; r++) {
         const uint32_t *row = (const uint32_t *)m->at[0] + r * KILN_ROW_WORDS;
         const real *gradient = (const real *)m->at[1] + row[KILN_ROW_GRADIENT];
         double sum = 0;
         for (uint32_t i = 0; i < row[KILN_ROW_COUNT]; i++) {
-            const double g = clipped(gradient[i], constants[0], KILN_REAL_GET(p, clip));
-            sum += g * g;
+            const double g = clipped(unscale * gradient[i], constants[1], KILN_REAL_GET(p, clip));
+            sum += constants[0] == KILN_ROW_INFINITE ? !isfinite(gradient[i]) : g * g;
         }
         y[p->first + r] = (real)sum;
     }

@@ -8,7 +8,7 @@
 #include "device/variants.h"
 
 #include "update/accumulate.h"
-#include "update/square_sums.h"
+#include "update/row_sums.h"
 #include "update/update.h"
 
 /* A row of the table with what its loop reads and writes. */
@@ -16,7 +16,7 @@ struct row {
     uint32_t optimizer, count;
     bool clips;
     float beta1, rest1, beta2, rest2, epsilon, clip;
-    float rate, factor, decay, pace, root; /* pace: rate / c1; root: sqrt(c2) */
+    float rate, unscale, factor, decay, pace, root; /* pace: rate / c1; root: sqrt(c2) */
     const float *gradient;
     float *parameter, *m, *v;
 };
@@ -56,6 +56,7 @@ static struct row row_of(const kiln_dispatch *d, const kiln_memory *m, size_t in
         .epsilon = p->epsilon,
         .clip = p->clip,
         .rate = rate,
+        .unscale = d->constants[3] ? scalars[KILN_SCALAR_UNSCALE] : 1,
         .factor = d->constants[2] ? *(const float *)m->at[4] : 1,
         .decay = float_of(words[KILN_ROW_DECAY]),
         .pace = adaptive ? rate / scalars[KILN_SCALAR_C1] : rate,
@@ -108,7 +109,7 @@ KILN_INLINE void walk(const struct row *given, uint32_t optimizer, bool clips)
     const bool has_m = optimizer != KILN_UPDATE_SGD;
     const bool has_v = optimizer == KILN_UPDATE_ADAM || optimizer == KILN_UPDATE_ADAMW;
     for (uint32_t i = 0; i < r.count; i++) {
-        const float g = r.factor * (clips ? clipped(gradient[i], r.clip) : gradient[i]);
+        const float whole = r.unscale * gradient[i], g = r.factor * (clips ? clipped(whole, r.clip) : whole);
         float none = 0;
         step(&r, optimizer, g, &parameter[i], has_m ? &m[i] : &none, has_v ? &v[i] : &none);
     }
@@ -137,6 +138,8 @@ KILN_CLONES(update_row, (const struct row *r), (r))
 static void run_update(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
+    if (d->constants[3] && ((const float *)m->at[1])[KILN_SCALAR_GO] == 0)
+        return;
     for (size_t i = first; i < first + count; i++) {
         const struct row r = row_of(d, m, i);
         update_row(&r);
@@ -156,5 +159,39 @@ static void run_accumulate(const kiln_dispatch *d, const kiln_memory *m, size_t 
     }
 }
 
+/* How many are infinite or NaN: those whose exponent is all ones. */
+KILN_INLINE void count_infinite_body(const float *g, uint32_t count, uint32_t *infinite)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &g[i], sizeof bits);
+        total += (bits & UINT32_C(0x7f800000)) == UINT32_C(0x7f800000);
+    }
+    *infinite = total;
+}
+
+static void count_infinite(const float *g, uint32_t count, uint32_t *infinite);
+KILN_CLONES(count_infinite, (const float *g, uint32_t count, uint32_t *infinite), (g, count, infinite))
+
+static bool counts_infinite(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return d->constants[0] == KILN_ROW_INFINITE;
+}
+
+static void run_count(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_row_sums *p = (const struct kiln_params_row_sums *)d->block.words;
+    (void)worker;
+    for (size_t index = first; index < first + count; index++) {
+        const uint32_t *row = (const uint32_t *)m->at[0] + index * KILN_ROW_WORDS;
+        uint32_t infinite;
+        count_infinite(at(m, 1, row[KILN_ROW_GRADIENT]), row[KILN_ROW_COUNT], &infinite);
+        *at(m, 2, p->first + index) = (float)infinite;
+    }
+}
+
 const kiln_variant kiln_cpu_update_rows = {.name = "rows", .run = run_update};
 const kiln_variant kiln_cpu_accumulate_rows = {.name = "rows", .run = run_accumulate};
+const kiln_variant kiln_cpu_row_sums_count = {.name = "count", .accepts = counts_infinite, .run = run_count};

@@ -3,6 +3,7 @@
  *
  *   pack           gradients one behind the other, where the kernels that compute them may write at once
  *   accumulate     the gradient arena += packed gradients
+ *   count_infinite how many gradients are infinite or NaN, a count a row
  *   update         parameters and optimizer state, one step; where the norm is clipped, a sum of squares a
  *                  row and the factor that follows from all of them come first
  *
@@ -28,7 +29,7 @@
 
 #include "update/accumulate.h"
 #include "update/clip_factor.h"
-#include "update/square_sums.h"
+#include "update/row_sums.h"
 #include "update/update.h"
 
 enum { PACK_STEP = 64 }; /* elements: 256 bytes, the alignment of a binding */
@@ -357,9 +358,76 @@ kiln_tensor kiln_accumulate(kiln_graph *g, kiln_tensor packed, const kiln_tensor
     return append_on_parameters(g, &kiln_op_accumulate, &packed, 1, parameters, count, NULL, 0);
 }
 
+/* Count infinite ----------------------------------------------------------------------------------------- */
+
+static void fill_row_sums(const struct node *o, const struct window *w, kiln_dispatch *d)
+{
+    ((struct kiln_params_row_sums *)d->block.words)->first = (uint32_t)w->first;
+    d->bind[1] = gradient_part(o, w);
+    d->bind[2].value = o->sums;
+}
+
+static void fill_count(const struct node *o, const struct window *w, kiln_dispatch *d)
+{
+    fill_row_sums(o, w, d);
+    d->bind[3] = d->bind[1];
+}
+
+/* A count a row. */
+static kiln_status count_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    int64_t rows = 0;
+    kiln_status status = check_parameters(g, n, 1);
+    if (!status && is_packed(n))
+        status = check_packed(g, n, 1);
+    for (int i = 1; i < n->inputs && !status; i++) {
+        const kiln_shape p = kiln_tensor_spec(g, n->in[i]).shape;
+        rows += (kiln_shape_count(&p) + KILN_UPDATE_BLOCK - 1) / KILN_UPDATE_BLOCK;
+    }
+    *out = (kiln_spec){KILN_F32, KILN_SHAPE(rows)};
+    return status;
+}
+
+static kiln_status count_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const struct node o = {.plan = plan, .n = n, .parameters = 1, .sums = n->out[0]};
+    const kiln_dispatch d = {
+        .kernel = &kiln_kernel_row_sums,
+        .constants = {KILN_ROW_INFINITE},
+        .constant_count = 3,
+        .block_size = sizeof(struct kiln_params_row_sums),
+    };
+    row_vec rows = {0};
+    kiln_status status = collect(&o, &rows);
+    if (!status)
+        status = lower_rows(&o, &rows, &d, fill_count);
+    kiln_vec_finish(&rows);
+    return status;
+}
+
+const kiln_op kiln_op_count_infinite = {
+    .name = "count_infinite",
+    .inputs = 1,
+    .outputs = 1,
+    .flags = KILN_OP_LATE,
+    .infer = count_infer,
+    .lowerings = (const kiln_lowering[]){{.name = "rows", .lower = count_lower}},
+    .lowering_count = 1,
+};
+
+kiln_tensor kiln_count_infinite(kiln_graph *g, kiln_tensor packed, const kiln_tensor *parameters, int count)
+{
+    return kiln_sum(g,
+                    append_on_parameters(g, &kiln_op_count_infinite, &packed, 1, parameters, count, NULL, 0),
+                    NULL);
+}
+
 /* Update ------------------------------------------------------------------------------------------------- */
 
 enum { NAME_BYTES = 64, ARENA_BYTES = NAME_BYTES + 2 };
+
+/* Packed scalars: those of a step, and of one that is guarded. */
+enum { PLAIN_SCALARS = KILN_SCALAR_C2 + 1, GUARDED_SCALARS = KILN_SCALAR_GO + 1 };
 
 struct update {
     int64_t optimizer;
@@ -383,10 +451,17 @@ _Static_assert(KILN_SGD == KILN_UPDATE_SGD && KILN_MOMENTUM == KILN_UPDATE_MOMEN
 static kiln_status update_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
 {
     const kiln_spec scalars = kiln_tensor_spec(g, n->in[1]);
-    if (scalars.type != KILN_F32 || scalars.shape.rank != 1 || scalars.shape.size[0] != KILN_SCALAR_C2 + 1)
-        return kiln_node_fail(g, n, KILN_ERROR_SHAPE,
-                              "wanted three packed scalars: a rate and two corrections");
+    const int64_t count = scalars.shape.rank == 1 ? scalars.shape.size[0] : 0;
+    if (scalars.type != KILN_F32 || (count != PLAIN_SCALARS && count != GUARDED_SCALARS))
+        return kiln_node_fail(
+            g, n, KILN_ERROR_SHAPE,
+            "wanted three packed scalars, a rate and two corrections, or five, with an unscale and a go");
     return effect_infer(g, n, 2, out);
+}
+
+static bool is_guarded(const kiln_plan *plan, const kiln_node *update)
+{
+    return kiln_plan_spec(plan, update->in[1]).shape.size[0] == GUARDED_SCALARS;
 }
 
 static void fill_update(const struct node *o, const struct window *w, kiln_dispatch *d)
@@ -403,12 +478,12 @@ static void fill_update(const struct node *o, const struct window *w, kiln_dispa
     }
 }
 
-static kiln_dispatch update_dispatch(const struct update *p)
+static kiln_dispatch update_dispatch(const struct update *p, bool guarded)
 {
     kiln_dispatch d = {
         .kernel = &kiln_kernel_update,
-        .constants = {(uint32_t)p->optimizer, p->clip > 0, p->clip_norm > 0},
-        .constant_count = 3,
+        .constants = {(uint32_t)p->optimizer, p->clip > 0, p->clip_norm > 0, guarded},
+        .constant_count = 4,
         .block_size = sizeof(struct kiln_params_update),
     };
     struct kiln_params_update *block = (struct kiln_params_update *)d.block.words;
@@ -438,11 +513,10 @@ static kiln_status clear(kiln_plan *plan, const row_vec *rows)
     return status;
 }
 
-static void fill_square_sums(const struct node *o, const struct window *w, kiln_dispatch *d)
+static void fill_squares(const struct node *o, const struct window *w, kiln_dispatch *d)
 {
-    ((struct kiln_params_square_sums *)d->block.words)->first = (uint32_t)w->first;
-    d->bind[1] = gradient_part(o, w);
-    d->bind[2].value = o->sums;
+    fill_row_sums(o, w, d);
+    d->bind[3].value = o->n->in[1];
 }
 
 /* Two stages: a sum a row, then one workgroup that knows them all. */
@@ -450,15 +524,15 @@ static kiln_status lower_factor(struct node *o, const row_vec *rows)
 {
     const struct update *p = o->n->params;
     kiln_dispatch sums = {
-        .kernel = &kiln_kernel_square_sums,
-        .constants = {p->clip > 0},
-        .constant_count = 1,
-        .block_size = sizeof(struct kiln_params_square_sums),
+        .kernel = &kiln_kernel_row_sums,
+        .constants = {KILN_ROW_SQUARES, p->clip > 0, is_guarded(o->plan, o->n)},
+        .constant_count = 3,
+        .block_size = sizeof(struct kiln_params_row_sums),
     };
-    KILN_REAL_SET((struct kiln_params_square_sums *)sums.block.words, clip, p->clip);
+    KILN_REAL_SET((struct kiln_params_row_sums *)sums.block.words, clip, p->clip);
     o->sums = kiln_plan_temporary(o->plan, KILN_F32, rows->count);
     o->factor = kiln_plan_temporary(o->plan, KILN_F32, 1);
-    const kiln_status status = lower_rows(o, rows, &sums, fill_square_sums);
+    const kiln_status status = lower_rows(o, rows, &sums, fill_squares);
 
     kiln_dispatch factor = {
         .kernel = &kiln_kernel_clip_factor,
@@ -474,7 +548,7 @@ static kiln_status lower_factor(struct node *o, const row_vec *rows)
 static kiln_status lower_update(struct node *o, const row_vec *rows)
 {
     const struct update *p = o->n->params;
-    const kiln_dispatch d = update_dispatch(p);
+    const kiln_dispatch d = update_dispatch(p, is_guarded(o->plan, o->n));
     kiln_status status = p->clip_norm > 0 ? lower_factor(o, rows) : KILN_OK;
     if (!status)
         status = lower_rows(o, rows, &d, fill_update);

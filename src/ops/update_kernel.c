@@ -1,5 +1,5 @@
 /*
- * update_kernel.c - the contracts of update, accumulate and square_sums, whose units and workgroups are rows
+ * update_kernel.c - the contracts of update, accumulate and row_sums, whose units and workgroups are rows
  * of the table, and of clip_factor, which is one workgroup.
  */
 #include "device/variants.h"
@@ -8,7 +8,7 @@
 
 #include "update/accumulate.h"
 #include "update/clip_factor.h"
-#include "update/square_sums.h"
+#include "update/row_sums.h"
 #include "update/update.h"
 
 /* Of the first three the block begins with the number of rows. */
@@ -46,7 +46,7 @@ static const kiln_variant update_0 = {.name = "rows0", .accepts = no_state, .spi
 static const kiln_variant update_1 = {.name = "rows1", .accepts = one_state, .spirv = &kiln_spirv_update_1};
 static const kiln_variant update_2 = {.name = "rows2", .accepts = two_states, .spirv = &kiln_spirv_update_2};
 static const kiln_variant accumulate_rows = {.name = "rows", .spirv = &kiln_spirv_accumulate};
-static const kiln_variant square_sums_rows = {.name = "rows", .spirv = &kiln_spirv_square_sums};
+static const kiln_variant row_sums_rows = {.name = "rows", .spirv = &kiln_spirv_row_sums};
 static const kiln_variant clip_factor_one = {.name = "one", .spirv = &kiln_spirv_clip_factor};
 
 const kiln_kernel kiln_kernel_update = {
@@ -73,15 +73,16 @@ const kiln_kernel kiln_kernel_accumulate = {
     .cpu = (const kiln_variant *const[]){&kiln_cpu_accumulate_rows, NULL},
 };
 
-const kiln_kernel kiln_kernel_square_sums = {
-    .name = "square_sums",
-    .block_size = sizeof(struct kiln_params_square_sums),
-    .bindings = 3,
-    .access = {KILN_READ, KILN_READ, KILN_WRITE},
+const kiln_kernel kiln_kernel_row_sums = {
+    .name = "row_sums",
+    .block_size = sizeof(struct kiln_params_row_sums),
+    .bindings = 4,
+    .access = {KILN_READ, KILN_READ, KILN_WRITE, KILN_READ},
     .units = rows,
-    .reference = kiln_reference_square_sums_f32,
-    .reference_f64 = kiln_reference_square_sums_f64,
-    .gpu = (const kiln_variant *const[]){&square_sums_rows, NULL},
+    .reference = kiln_reference_row_sums_f32,
+    .reference_f64 = kiln_reference_row_sums_f64,
+    .gpu = (const kiln_variant *const[]){&row_sums_rows, NULL},
+    .cpu = (const kiln_variant *const[]){&kiln_cpu_row_sums_count, NULL},
 };
 
 const kiln_kernel kiln_kernel_clip_factor = {

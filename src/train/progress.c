@@ -46,6 +46,12 @@ static void add_epoch(struct kiln_text *to, const struct kiln_fit *f, int64_t ep
         kiln_text_add(to, "/%lld", (long long)f->params.epochs);
 }
 
+/* Losses and shares to four places; what is large, as the scale of a loss, whole. */
+static void add_value(struct kiln_text *to, const char *name, double value)
+{
+    kiln_text_add(to, fabs(value) < 1000 ? "  %s %.4f" : "  %s %.0f", name, value);
+}
+
 /* The bar ------------------------------------------------------------------------------------------------ */
 
 static void add_bar(struct kiln_text *to, int64_t done, int64_t all)
@@ -113,9 +119,9 @@ void kiln_progress_epoch(struct kiln_fit *f)
         return;
     add_epoch(&line, f, f->stand.epoch);
     for (int i = 0; i < f->scalars; i++)
-        kiln_text_add(&line, "  %s %.4f", f->name[i], kiln_running_mean_value(&f->mean[i]));
+        add_value(&line, f->name[i], kiln_running_mean_value(&f->mean[i]));
     if (f->validation_name)
-        kiln_text_add(&line, "  %s %.4f", f->validation_name, f->validation);
+        add_value(&line, f->validation_name, f->validation);
     kiln_text_add(&line, "  %.1f s  ", kiln_seconds() - f->epoch_began);
     add_thousands(&line, f->speed);
     kiln_text_add(&line, "/s");

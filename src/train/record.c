@@ -37,6 +37,12 @@ static bool is_loss(const char *name)
     return strstr(name, "loss") || strstr(name, "error");
 }
 
+/* A factor of the loss is a setting that goes by powers of two: on no axis of the others. */
+static bool is_drawn(const char *name)
+{
+    return !strstr(name, "scale");
+}
+
 /* The points of a column that are numbers, stored at x and y. */
 static kiln_series series_of(const struct kiln_fit *f, int column, double *x, double *y)
 {
@@ -62,6 +68,8 @@ static kiln_status draw(const struct kiln_fit *f, double *points)
     int count = 0, losses = 0;
 
     for (int c = FIRST; c < kiln_fit_columns(f); c++, points += 2 * rows) {
+        if (!is_drawn(kiln_fit_column(f, c)))
+            continue;
         series[count] = series_of(f, c, points, points + rows);
         losses += !series[count].second;
         count += series[count].count > 0;

@@ -46,7 +46,10 @@ static void build(struct toy *t, double rate)
     t->loss = kiln_output(g, "loss", kiln_cross_entropy(g, h, label));
     t->accuracy = kiln_output(g, "accuracy", kiln_accuracy(g, h, label));
     t->mean = kiln_output(g, "mean", kiln_mean(g, x, NULL));
-    t->step = kiln_minimize(g, t->loss, &(kiln_minimize_params){.by = KILN_ADAM, .rate = rate});
+    /* the scale doubles every few steps: a state more that checkpoints hold, and no bit of the others */
+    const kiln_minimize_params how = {
+        .by = KILN_ADAM, .rate = rate, .dynamic_scale = true, .loss_scale = 4, .scale_interval = 7};
+    t->step = kiln_minimize(g, t->loss, &how);
     cr_assert_eq(kiln_graph_status(g), KILN_OK, "%s", kiln_graph_error(g));
 }
 

@@ -1,4 +1,6 @@
 /* cases_update.c - steps of the optimizers over whole arenas, and gradients gathered before one. */
+#include <math.h>
+
 #include "check/families.h"
 
 /* Rows, columns. */
@@ -14,7 +16,7 @@ static const struct check_shape shapes[] = {
     {0},
 };
 
-/* a: the optimizer, clipped */
+/* a: the optimizer, clipped, the loss scaled by 2^.. */
 static const struct check_attributes rules[] = {
     {"sgd", {KILN_SGD}},
     {"sgd,clip", {KILN_SGD, 1}},
@@ -25,6 +27,9 @@ static const struct check_attributes rules[] = {
     {"adam", {KILN_ADAM}},
     {"adamw", {KILN_ADAMW}},
     {"adamw,clip", {KILN_ADAMW, 1}},
+    {"sgd,scaled", {KILN_SGD, 0, 10}},
+    {"nesterov,scaled", {KILN_NESTEROV, 0, 10}},
+    {"adam,clip,scaled", {KILN_ADAM, 1, 10}},
     {0},
 };
 
@@ -43,15 +48,20 @@ static void minimize(struct check_graph *c)
                                       .groups = &group,
                                       .group_count = 1,
                                       .clip_norm = c->a[1] ? 0.01 : 0,
-                                      .clip_value = c->a[1] ? 0.005 : 0};
+                                      .clip_value = c->a[1] ? 0.005 : 0,
+                                      .loss_scale = c->a[2] ? exp2((double)c->a[2]) : 0,
+                                      .dynamic_scale = c->a[2] != 0};
     check_add(c, loss);
     check_add(c, kiln_minimize(c->g, loss, &how));
 }
 
 static void backward(struct check_graph *c)
 {
-    check_add(c, kiln_backward(c->g, loss_of(c), NULL));
-    check_add(c, kiln_update(c->g, &(kiln_minimize_params){.by = (kiln_optimizer)c->a[0]}));
+    const kiln_minimize_params how = {.by = (kiln_optimizer)c->a[0],
+                                      .loss_scale = c->a[2] ? exp2((double)c->a[2]) : 0,
+                                      .dynamic_scale = c->a[2] != 0};
+    check_add(c, kiln_backward(c->g, loss_of(c), &how));
+    check_add(c, kiln_update(c->g, &how));
 }
 
 static bool is_unclipped(const struct check_case *one)
