@@ -8,6 +8,7 @@
  *
  * Weights are F32. They follow x's type into the arithmetic: of x as F16, values between layers are halves wherever the device
  * keeps them so, and the optimizer still adds to floats. Cast what goes into the loss back to F32, and see loss_scale (train.h).
+ * KILN_PRECISION_F16 (program.h) does as much for a graph of F32.
  *
  * Common to all:
  *   Owns:    params is read during the call only; initial values are copied.

@@ -20,12 +20,14 @@ typedef enum kiln_precision {
     KILN_PRECISION_F32,
     KILN_PRECISION_F64, /* on the CPU only: every real in double, by the reference kernels */
     /**
-     * For inference, where kiln_device_info.half: what matmuls, convolutions and attention read and give lies in memory as halves,
-     * and so does what activations, normalization, softmax, pooling, resizing and moving make of it: activations take half the
-     * memory. Kernels compute and sum in float32, each such value is rounded to a half where it is stored (11 bits, up to 65504),
-     * and those of a fused chain are not. Float32 stay: inputs, results, states, parameters (their half copies are made once, and
-     * again when the weights change), what is computed of parameters alone, sums, powers, exponentials, quotients, recurrent
-     * layers, what a loop repeats. On other devices, as the CPU, it is KILN_PRECISION_F32.
+     * Where kiln_device_info.half: what matmuls, convolutions and attention read and give lies in memory as halves,
+     * and so does what activations, normalization, softmax, pooling, resizing, dropout and moving make of it, and what flows back
+     * through all these where the program trains: activations and their gradients take half the memory. Kernels compute and sum in
+     * float32, each such value is rounded to a half where it is stored (11 bits, up to 65504), and those of a fused chain are not.
+     * Float32 stay: inputs, results, states, parameters and the optimizer's state (half copies of parameters are made once, and
+     * again when the weights change, so in each step of training), gradients of parameters, losses, what is computed of parameters
+     * alone, sums, powers, exponentials, quotients, recurrent layers, what a loop repeats. On other
+     * devices, as the CPU, it is KILN_PRECISION_F32. To train, scale the loss: kiln_minimize_params.dynamic_scale (train.h)
      */
     KILN_PRECISION_F16,
 } kiln_precision;
@@ -84,7 +86,7 @@ typedef struct kiln_program_params {
  *
  * Owns:    the program keeps device, weights and session alive, and a copy of what it needs of the graph.
  * Errors:  the graph's failure; ERROR_ARGUMENT for a parameter that the weights lack, by name; ERROR_MEMORY where the
- *          budget is too small, with the need stated; ERROR_UNSUPPORTED for float64 off the CPU, and for float16 where it trains.
+ *          budget is too small, with the need stated; ERROR_UNSUPPORTED for float64 off the CPU.
  */
 KILN_API kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g,
                                          kiln_weights *w, const kiln_program_params *params);

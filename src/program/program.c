@@ -133,8 +133,6 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     if (params->precision == KILN_PRECISION_F64 && !dev->caps.f64)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float64 runs on the CPU, not on \"%s\"",
                          dev->info.name);
-    if (params->precision == KILN_PRECISION_F16 && params->train)
-        return kiln_fail(KILN_ERROR_UNSUPPORTED, "program: float16 is for inference, training is float32");
     if (params->train && params->give_up)
         return kiln_fail(KILN_ERROR_ARGUMENT, "program: one that trains cannot give up its weights");
     kiln_program *p = calloc(1, sizeof *p);

@@ -213,6 +213,23 @@ def test_same_seed_gives_the_same_bits_with_any_number_of_threads(folder):
     assert weights[0] == weights[1]
 
 
+def test_training_with_a_scaled_loss(folder):
+    write_data(folder)
+    call = ["train", "lenet", "--data", folder, "--epochs", 1, "--device", "cpu"]
+    for out, more in (("f32", []), ("f16", ["--precision", "f16", "--scale-interval", 5]), ("fixed", ["--loss-scale", 512])):
+        done = kiln(*call, "--out", folder / out, *more)
+        assert done.returncode == 0, done.stderr
+    # the CPU stores no halves, and powers of two round nothing
+    files = [(folder / out / "lenet.safetensors").read_bytes() for out in ("f32", "f16", "fixed")]
+    assert files[0] == files[1] == files[2]
+    heads = [(folder / out / "log.csv").read_text().splitlines() for out in ("f32", "f16", "fixed")]
+    assert "loss scale" not in heads[0][0] and "loss scale" not in heads[2][0]
+    column = heads[1][0].split(",").index("loss scale")
+    scales = [float(row.split(",")[column]) for row in heads[1][1:]]
+    assert scales[0] == 65536 and scales[-1] > 65536, scales
+    expect_failure(kiln(*call, "--out", folder / "o", "--precision", "f7"), 1, '"f7"')
+
+
 def test_interrupted_training_goes_on(folder):
     write_data(folder)
     call = ["train", "lenet", "--data", str(folder), "--out", str(folder / "out"), "--epochs", "100000"]

@@ -310,7 +310,7 @@ Test(halves, are_what_a_program_of_that_precision_stores)
     const uint64_t floats = scratch_of(KILN_PRECISION_F32, "", &none),
                    narrow = scratch_of(KILN_PRECISION_F16, "", &halves);
     cr_expect_eq(none, 0);
-    cr_expect_geq(halves, 8, "x, three weights, two convolutions, pooling, the product");
+    cr_expect_geq(halves, 8, "x, three weights, two convolutions, pooling, and it flat");
     cr_expect(narrow <= floats * 4 / 5 + 4096, "%llu bytes for %llu", (unsigned long long)narrow,
               (unsigned long long)floats);
     const uint64_t floor_floats = scratch_of(KILN_PRECISION_F32, "floor", &none);

@@ -147,12 +147,17 @@ static struct answer put_network(kiln_graph *g, const struct classifier *c, kiln
 }
 
 /* A warm-up of 100 steps, or a fifth of all where that is less; then half a cosine. */
-static kiln_tensor minimize(const struct classifier *c, const struct classifier_params *p)
+static void minimize(struct classifier *c, const struct classifier_params *p)
 {
     const kiln_tensor at = kiln_step(c->graph, NULL);
     kiln_param_group group[MOST_GROUPS] = {{0}};
     char head[HEAD], pattern[HEAD + 2];
-    kiln_minimize_params how = {.by = KILN_ADAMW, .decay = p->decay, .groups = group};
+    kiln_minimize_params how = {.by = KILN_ADAMW,
+                                .decay = p->decay,
+                                .groups = group,
+                                .loss_scale = p->loss_scale,
+                                .dynamic_scale = p->dynamic_scale,
+                                .scale_interval = p->scale_interval};
 
     if (p->new_head) { /* learns at the full rate, whatever patterns would fit it */
         name_head(c->model, head);
@@ -165,7 +170,9 @@ static kiln_tensor minimize(const struct classifier *c, const struct classifier_
     if (p->rate > 0)
         how.rate_from = kiln_schedule_warm_up(c->graph, at,
                                               kiln_schedule_cosine(c->graph, at, p->rate, 0, p->steps), warm);
-    return kiln_minimize(c->graph, c->loss, &how);
+    if (p->dynamic_scale)
+        c->scale = kiln_output(c->graph, "loss scale", kiln_loss_scale(c->graph, &how));
+    c->step = kiln_minimize(c->graph, c->loss, &how);
 }
 
 /* A pattern that fits no name is a slip that would train what was to stay. */
@@ -196,7 +203,7 @@ static void build_step(struct classifier *c, const struct classifier_params *p)
     kiln_graph *g = c->graph;
     c->loss = kiln_output(g, "loss", kiln_cross_entropy(g, c->scores, c->label));
     c->accuracy = kiln_output(g, "accuracy", kiln_accuracy(g, c->scores, c->label));
-    c->step = minimize(c, p);
+    minimize(c, p);
 }
 
 /* A model's inputs and outputs keep their names, and probabilities are what they were. */

@@ -10,6 +10,7 @@
 struct classifier {
     kiln_graph *graph; /* its inputs are named "image" and "label", as the data's columns */
     kiln_tensor image, label, scores, loss, accuracy, step;
+    kiln_tensor scale;     /* of the loss; KILN_NONE where it does not change */
     kiln_graph *deployed;  /* LeNet: images to probabilities; a model: its own input to its own output */
     kiln_graph *model;     /* as its file has it; NULL of LeNet */
     kiln_weights *learned; /* what the model has learned so far; NULL of LeNet */
@@ -22,6 +23,9 @@ struct classifier_params {
     double rate;   /* the highest one; 0: constant Adam at 1e-3 */
     double steps;  /* that training will take: the rate falls to 0 by then */
     double decay;
+    double loss_scale; /* this and the next two as in kiln_minimize_params */
+    bool dynamic_scale;
+    int scale_interval;
     const kiln_param_group
         *groups; /* of parameters that keep their values, or learn at other rates; not of a new head */
     int group_count;

@@ -31,9 +31,9 @@
 struct options {
     struct args_list network, freeze, rates, size;
     struct picture_options picture;
-    const char *data, *out, *device;
-    int64_t epochs, batch, shift;
-    double rate, decay;
+    const char *data, *out, *device, *precision;
+    int64_t epochs, batch, shift, scale_interval;
+    double rate, decay, loss_scale;
     uint64_t seed;
     bool flip, new_head, resume, json;
 };
@@ -48,7 +48,9 @@ struct training {
     char pattern[ARGS_MOST][256];          /* of --rates */
     int groups;
     kiln_weights *weights;
+    kiln_precision precision;
     kiln_program *learn, *grade;
+    kiln_program_memory memory; /* of a step with a whole batch */
     struct results results;
     int shown; /* the class of the picture that is saved */
     double seconds;
@@ -199,6 +201,26 @@ static kiln_status open_data(struct training *t)
                                                                                 .flip_x = t->o.flip}});
 }
 
+/* What learns, in the precision that was asked for, and what grades it: in float32, as the trained network will run. */
+static kiln_status compile(struct training *t)
+{
+    const struct classifier *c = &t->net;
+    const int64_t rows = kiln_dataset_rows(t->train);
+    const kiln_size batch = {KILN_BATCH, t->o.batch < rows ? t->o.batch : rows};
+    const kiln_program_params learn = {.train = true,
+                                       .sizes = &batch,
+                                       .size_count = 1,
+                                       .precision = t->precision,
+                                       .run = KILN_RUN(c->step, c->loss, c->accuracy, c->scale)};
+    const kiln_program_params grade = {.precision = t->precision == KILN_PRECISION_F64 ? KILN_PRECISION_F64
+                                                                                       : KILN_PRECISION_F32,
+                                       .run = KILN_RUN(c->accuracy, c->scores)};
+    kiln_status status = kiln_program_create(&t->learn, t->dev, c->graph, t->weights, &learn);
+    if (!status)
+        status = kiln_program_memory_used(t->learn, &t->memory);
+    return status ? status : kiln_program_create(&t->grade, t->dev, c->graph, t->weights, &grade);
+}
+
 static kiln_status build(struct training *t)
 {
     const int64_t rows = kiln_dataset_rows(t->train), batches = (rows + t->o.batch - 1) / t->o.batch;
@@ -208,22 +230,19 @@ static kiln_status build(struct training *t)
         .rate = t->o.rate,
         .steps = (double)(t->o.epochs * batches),
         .decay = t->o.decay,
+        .loss_scale = t->o.loss_scale,
+        .dynamic_scale = t->precision == KILN_PRECISION_F16 && t->o.loss_scale == 0,
+        .scale_interval = (int)t->o.scale_interval,
         .new_head = t->o.new_head,
         .groups = t->group,
         .group_count = t->groups,
     };
-    const struct classifier *c = &t->net;
     kiln_status status;
 
     if ((status = classifier_build(&t->net, &params)) ||
-        (status = classifier_start(c, t->o.seed, &t->weights)))
+        (status = classifier_start(&t->net, t->o.seed, &t->weights)))
         return status;
-    status = kiln_program_create(&t->learn, t->dev, c->graph, t->weights,
-                                 &(kiln_program_params){.train = true,
-                                                        .run = KILN_RUN(c->step, c->loss, c->accuracy)});
-    return status ? status
-                  : kiln_program_create(&t->grade, t->dev, c->graph, t->weights,
-                                        &(kiln_program_params){.run = KILN_RUN(c->accuracy, c->scores)});
+    return compile(t);
 }
 
 /* Training ----------------------------------------------------------------------------------------------- */
@@ -325,7 +344,7 @@ static kiln_status run(struct training *t)
     const double began = kiln_seconds();
     kiln_status status;
 
-    if ((status = name_artifacts(t)) ||
+    if ((status = arrays_precision("train", t->o.precision, &t->precision)) || (status = name_artifacts(t)) ||
         (status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o.device})) ||
         (is_model(t) && (status = classifier_read(&t->net, t->o.network.item[0], &t->o.size))) ||
         (status = open_data(t)) || (status = build(t)))
@@ -335,6 +354,9 @@ static kiln_status run(struct training *t)
             t->o.network.item[0], kiln_device_get_info(t->dev)->title, kiln_dataset_rows(t->train),
             kiln_dataset_rows(t->watched), kiln_dataset_rows(t->test),
             t->o.data ? t->o.data : "generated digits, no handwriting");
+    if (t->precision == KILN_PRECISION_F16 && !kiln_device_get_info(t->dev)->half)
+        fprintf(stderr, "%s stores no halves: values are float32, and the loss is scaled all the same\n",
+                kiln_device_get_info(t->dev)->name);
     if ((status = learn(t)) || (status = show(t)))
         return status;
     t->seconds = kiln_seconds() - began;
@@ -361,6 +383,8 @@ static void print_text(const struct training *t)
 {
     printf("test accuracy %.2f %% on %s, in %.0f s\n", 100 * kiln_confusion_accuracy(t->results.confusion),
            t->o.data ? t->o.data : "generated digits", t->seconds);
+    printf("a step takes %.1f MiB beside the weights' %.1f MiB\n", (double)t->memory.scratch / (1 << 20),
+           (double)t->memory.weights / (1 << 20));
     for (int i = 0; i < ARTIFACTS; i++)
         if (path_of(t, i))
             printf("  %-32s  %s\n", t->path[i], artifacts[i].what);
@@ -377,6 +401,8 @@ static void print_json(const struct training *t)
     json_number(&j, "epochs", (double)t->o.epochs);
     json_number(&j, "test_accuracy", kiln_confusion_accuracy(t->results.confusion));
     json_number(&j, "seconds", t->seconds);
+    json_number(&j, "step_bytes", (double)t->memory.scratch);
+    json_number(&j, "weights_bytes", (double)t->memory.weights);
     json_number(&j, "picture_class", t->shown);
     json_open(&j, "files", '[');
     for (int i = 0; i < ARTIFACTS; i++)
@@ -406,6 +432,22 @@ static bool take_groups(struct training *t)
     return true;
 }
 
+/* Options that ask for what is not there are told. */
+static bool fits_together(const struct training *t)
+{
+    const struct options *o = &t->o;
+
+    if (is_model(t) && !arrays_ends_with(o->network.item[0], ".onnx"))
+        args_wrong("train", "there is no network \"%s\", only lenet and ONNX models", o->network.item[0]);
+    else if (!is_model(t) && o->new_head)
+        args_wrong("train", "--head is of a model; lenet has no other");
+    else if (o->scale_interval > INT32_MAX)
+        args_wrong("train", "--scale-interval %" PRId64 " is too large", o->scale_interval);
+    else
+        return true;
+    return false;
+}
+
 int cmd_train(int argc, char **argv)
 {
     struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .decay = 1e-2}};
@@ -431,6 +473,14 @@ int cmd_train(int argc, char **argv)
                 {"rate", "X", ARGS_NUMBER, &o->rate,
                  "the highest learning rate (default: 0.004, of a model 0.001)"},
                 {"decay", "X", ARGS_NUMBER, &o->decay, "weight decay (default: 0.01)"},
+                {"precision", "NAME", ARGS_TEXT, &o->precision,
+                 "f32, or f16: activations and their gradients are stored as halves where the device can; weights, sums and the "
+                 "optimizer stay float32. The loss is scaled: steps that overflow are left out and halve the scale. f64 on the CPU "
+                 "(default: f32)"},
+                {"loss-scale", "X", ARGS_NUMBER, &o->loss_scale,
+                 "a fixed factor of the loss, best a power of two (default: none; with f16 65536 at first, as it proves)"},
+                {"scale-interval", "N", ARGS_COUNT, &o->scale_interval,
+                 "with f16: twice the scale behind so many steps without overflow (default: 2000)"},
                 {"freeze", "PATTERN", ARGS_LIST, &o->freeze,
                  "parameters of such names stay as they are; * and ? match"},
                 {"rates", "PATTERN=X", ARGS_LIST, &o->rates,
@@ -452,12 +502,7 @@ int cmd_train(int argc, char **argv)
 
     if (!args_parse(&args, argc, argv, &code))
         return code;
-    if (is_model(&t) && !arrays_ends_with(o->network.item[0], ".onnx"))
-        return args_wrong("train", "there is no network \"%s\", only lenet and ONNX models",
-                          o->network.item[0]);
-    if (!is_model(&t) && o->new_head)
-        return args_wrong("train", "--head is of a model; lenet has no other");
-    if (!take_groups(&t))
+    if (!fits_together(&t) || !take_groups(&t))
         return ARGS_WRONG;
     if (o->rate == 0)
         o->rate = is_model(&t) ? 1e-3 : 4e-3;
