@@ -419,6 +419,32 @@ static kiln_tensor pad_computed(kiln_onnx_node *n, kiln_tensor x, const int64_t 
     return kiln_where(n->g, kiln_cast(n->g, inside, KILN_BOOL), kiln_pad(n->g, x, before, after, 0), value);
 }
 
+/* The most that a counted axis may have; 0 where the axis is none. */
+static int64_t room_of(const kiln_graph *g, int64_t size)
+{
+    kiln_dim_parts parts;
+    return kiln_dim_read(g, size, &parts) && parts.op == KILN_DIM_BOUNDED ? parts.a : 0;
+}
+
+/* The axis whose pad behind is all that a counted axis lacks of its bound, as kiln_whole is written; -1 where that is not all of it. */
+static int filled_axis(kiln_onnx_node *n, const kiln_shape *x)
+{
+    struct kiln_onnx_list pads;
+    int axis = -1;
+    if (n->opset < 11 || kiln_onnx_has(n, 3) || !kiln_onnx_has(n, 1) || !kiln_onnx_items(n->m, n->in[1]) ||
+        !kiln_onnx_list(n, "pads", 11, 1, &pads) || pads.count != 2 * x->rank)
+        return -1;
+    for (int i = 0; i < pads.count; i++) {
+        const int64_t room = i < x->rank ? 0 : room_of(n->g, x->size[i - x->rank]);
+        if (!pads.item[i].symbol && pads.item[i].i == 0)
+            continue;
+        if (axis >= 0 || !room || pads.item[i].i != kiln_dim_sub(n->g, room, x->size[i - x->rank]))
+            return -1;
+        axis = i - x->rank;
+    }
+    return axis;
+}
+
 void kiln_onnx_build_pad(kiln_onnx_node *n)
 {
     const kiln_spec x = kiln_onnx_spec(n, 0);
@@ -431,9 +457,14 @@ void kiln_onnx_build_pad(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "mode %s is not supported", mode);
         return;
     }
+    const bool computed = n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value);
+    const int filled = constant && !computed ? filled_axis(n, &x.shape) : -1;
+    if (filled >= 0) {
+        kiln_onnx_out(n, 0, kiln_whole(n->g, kiln_onnx_in(n, 0), filled, value));
+        return;
+    }
     if (!take_pads(n, &x.shape, before, after))
         return;
-    const bool computed = n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value);
     kiln_tensor y = kiln_onnx_in(n, 0);
     for (int i = 0; i < x.shape.rank; i++) {
         const int64_t size = x.shape.size[i], front = before[i] < 0 ? -before[i] : 0,

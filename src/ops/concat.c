@@ -8,6 +8,7 @@
  *
  * Lowering: src/ops/copy.c.   Tests: tests/ops/layout.c.
  */
+#include <kiln/indexing.h>
 #include <kiln/ops.h>
 
 #include "graph/graph.h"
@@ -15,6 +16,7 @@
 #include "ops/cases.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
+#include "ops/slices.h"
 
 enum { MOST_INPUTS = 256 };
 
@@ -113,11 +115,54 @@ static kiln_status concat_lower(kiln_plan *plan, const kiln_node *n)
     return status;
 }
 
-/* Only behind all others may there be elements that are not there. */
+/* Sizes that depend on data ------------------------------------------------------------------------------ */
+
+/*
+ * Behind all others there may be elements that are not there. Elsewhere what comes next has to move up: the inputs are joined whole, and
+ * element j of the result is read that many places further on as are missing from the inputs that end before it.
+ */
 static kiln_beyond concat_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
 {
     const int along = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, n->in[0]).rank);
-    return axis == along && input < n->inputs - 1 ? KILN_REFUSED : KILN_IGNORED;
+    return axis == along && input < n->inputs - 1 ? KILN_COUNTED : KILN_IGNORED;
+}
+
+/* x with all elements along the axis for which there is room, and how many these are. */
+static kiln_tensor whole_of(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor *room)
+{
+    while (kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[axis]))
+        if (!(x = kiln_whole(g, x, axis, 0)).id)
+            return KILN_NONE;
+    *room = kiln_size_tensor(g, kiln_tensor_shape(g, x).size[axis]);
+    return x;
+}
+
+/* x's slices at places that are known to be there. */
+static kiln_tensor pick(kiln_graph *g, kiln_tensor x, kiln_tensor places, int axis)
+{
+    const struct kiln_naming_params p = {.axis = axis, .counted = true};
+    return kiln_append(g, &kiln_op_gather, (const kiln_tensor[]){x, places}, 2, &p, sizeof p);
+}
+
+static kiln_tensor concat_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    const int axis = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, in[0]).rank);
+    kiln_tensor whole[MOST_INPUTS], room;
+    int64_t size = kiln_tensor_shape(g, in[0]).size[axis];
+    for (int i = 1; i < n->inputs; i++)
+        size = kiln_dim_add(g, size, kiln_tensor_shape(g, in[i]).size[axis]);
+    const kiln_tensor place = kiln_sequence(g, KILN_I32, 0, 1, size), zero = kiln_scalar(g, KILN_I32, 0);
+    kiln_tensor from = place, end = zero, all = zero;
+    for (int i = 0; i < n->inputs; i++) {
+        const kiln_tensor there = kiln_size_tensor(g, kiln_tensor_shape(g, in[i]).size[axis]);
+        whole[i] = whole_of(g, in[i], axis, &room);
+        end = kiln_add(g, end, there);
+        all = kiln_add(g, all, room);
+        if (i < n->inputs - 1)
+            from = kiln_add(g, from, kiln_where(g, kiln_less(g, place, end), zero, kiln_sub(g, room, there)));
+    }
+    from = kiln_min(g, from, kiln_sub(g, all, kiln_scalar(g, KILN_I32, 1)));
+    return pick(g, kiln_append(g, &kiln_op_concat, whole, n->inputs, &axis, sizeof axis), from, axis);
 }
 
 const kiln_op kiln_op_concat = {
@@ -127,6 +172,7 @@ const kiln_op kiln_op_concat = {
     .outputs = 1,
     .infer = concat_infer,
     .beyond = concat_beyond,
+    .counted = concat_counted,
     .grad = concat_grad,
     .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = concat_lower}},
     .lowering_count = 1,
@@ -152,11 +198,23 @@ static kiln_status part_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     return KILN_OK;
 }
 
-/* Where concat was not refused, the part that is counted comes last. */
+/* Where values before the part are counted, it begins where they end. */
 static kiln_beyond part_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)
 {
     const int along = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, n->in[0]).rank);
-    return axis == along && input > 0 && input < n->inputs - 1 ? KILN_REFUSED : KILN_IGNORED;
+    return axis == along && input > 0 && input < n->inputs - 1 ? KILN_COUNTED : KILN_IGNORED;
+}
+
+static kiln_tensor part_counted(kiln_graph *g, const kiln_node *n, const kiln_tensor *in)
+{
+    const int axis = kiln_axis_of(*(const int *)n->params, kiln_tensor_shape(g, in[0]).rank);
+    const kiln_tensor size = kiln_size_tensor(g, kiln_tensor_shape(g, in[0]).size[axis]);
+    kiln_tensor from = kiln_positions(g, in[n->inputs - 1], axis);
+    for (int i = 1; i < n->inputs - 1; i++)
+        from = kiln_add(g, from, kiln_size_tensor(g, kiln_tensor_shape(g, in[i]).size[axis]));
+    const kiln_tensor last =
+        kiln_max(g, kiln_sub(g, size, kiln_scalar(g, KILN_I32, 1)), kiln_scalar(g, KILN_I32, 0));
+    return pick(g, in[0], kiln_min(g, from, last), axis);
 }
 
 const kiln_op kiln_op_concat_grad = {
@@ -165,4 +223,5 @@ const kiln_op kiln_op_concat_grad = {
     .outputs = 1,
     .infer = part_infer,
     .beyond = part_beyond,
+    .counted = part_counted,
 };

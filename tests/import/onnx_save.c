@@ -9,6 +9,7 @@
 #include <kiln/control.h>
 #include <kiln/detection.h>
 #include <kiln/extend.h>
+#include <kiln/indexing.h>
 #include <kiln/nn.h>
 #include <kiln/train.h>
 
@@ -96,6 +97,55 @@ Test(onnx_save, a_network_comes_back_with_its_parameters_states_and_outputs)
     cr_expect(kiln_find(again, "bn.mean").id && !kiln_weights_is_parameter(read, "bn.mean"));
     cr_expect(kiln_tensor_shape(again, kiln_graph_input(again, 0)).size[0] == KILN_BATCH);
 
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_weights_destroy(&read);
+    kiln_graph_destroy(&g);
+    kiln_graph_destroy(&again);
+}
+
+/* Rows that begin above 0, and behind them rows of -1. */
+static kiln_tensor kept_rows(kiln_graph *g)
+{
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(6, 2));
+    const kiln_tensor first = kiln_squeeze(g, kiln_slice(g, x, 1, 0, 1, 1), 1);
+    const kiln_tensor places = kiln_non_zero(g, kiln_greater(g, first, kiln_scalar(g, KILN_F32, 0)), 0, NULL);
+    return kiln_output(g, "rows", kiln_whole(g, kiln_gather(g, x, kiln_squeeze(g, places, 1), 0), 0, -1));
+}
+
+static void keep_rows(const kiln_graph *g, kiln_weights *w, const char *device, float got[12])
+{
+    const float x[12] = {1, 2, -3, 4, 5, 6, -7, 8, -9, 10, 11, 12};
+    kiln_device *dev = kiln_test_open(device);
+    kiln_program *p = NULL;
+    ok(kiln_program_create(&p, dev, g, w, NULL));
+    ok(kiln_program_write(p, kiln_graph_input(g, 0),
+                          &(kiln_array){.data = (void *)(uintptr_t)x, .shape = KILN_SHAPE(6, 2)}));
+    ok(kiln_program_run(p));
+    ok(kiln_program_read(p, kiln_graph_output(g, 0), &(kiln_array){.data = got, .bytes = 12 * sizeof *got}));
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+}
+
+Test(onnx_save, what_fills_up_counted_rows_comes_back)
+{
+    static const float want[12] = {1, 2, 5, 6, 11, 12, -1, -1, -1, -1, -1, -1};
+    kiln_graph *g = NULL, *again = NULL;
+    kiln_weights *w = NULL, *read = NULL;
+    const char *path = scratch_file();
+    ok(kiln_graph_create(&g, NULL));
+    kept_rows(g);
+    ok(kiln_weights_create(&w, g, NULL));
+    ok(kiln_onnx_save(g, w, path, NULL));
+    ok(kiln_onnx_load(&again, &read, path, NULL));
+    cr_expect_eq(kiln_tensor_shape(again, kiln_graph_output(again, 0)).size[0], 6);
+    for (int d = 0; kiln_test_device(d); d++) {
+        float got[2][12];
+        keep_rows(g, w, kiln_test_device(d), got[0]);
+        keep_rows(again, read, kiln_test_device(d), got[1]);
+        cr_expect_arr_eq(got[0], want, sizeof want, "%s", kiln_test_device(d));
+        cr_expect_arr_eq(got[1], want, sizeof want, "%s, from the file", kiln_test_device(d));
+    }
     unlink(path);
     kiln_weights_destroy(&w);
     kiln_weights_destroy(&read);
