@@ -24,6 +24,8 @@
 #include "check_onnx.h"
 #include "commands.h"
 
+enum { USUAL_LIMIT = 600 };
+
 struct check {
     struct check_options options;
     struct kiln_map names; /* of --cases */
@@ -37,7 +39,7 @@ struct check {
     const char *page;
     struct check_model_options model;
     bool compare, onnx;
-    double limit;           /* seconds, of one of ONNX's cases */
+    double limit;           /* seconds, of one of ONNX's cases; 0: the usual */
     struct args_list files; /* reports or folders */
 };
 
@@ -182,7 +184,7 @@ static int check_onnx_cases(const struct check *c)
     return check_onnx(&(struct check_onnx_options){.folders = &c->files,
                                                    .device = c->options.device,
                                                    .filter = &c->options.filter,
-                                                   .limit = c->limit,
+                                                   .limit = c->limit > 0 ? c->limit : USUAL_LIMIT,
                                                    .fail_fast = c->options.fail_fast,
                                                    .json = c->json,
                                                    .junit = c->junit});
@@ -257,7 +259,7 @@ static int do_asked(struct check *c)
 
 int cmd_check(int argc, char **argv)
 {
-    struct check c = {.options = {.tell = tell, .user = &c}, .limit = 600};
+    struct check c = {.options = {.tell = tell, .user = &c}};
     struct check_options *o = &c.options;
     const struct args args = {
         .command = "check",
