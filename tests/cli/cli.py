@@ -515,12 +515,24 @@ NETWORKS = ["forward resnet18 b1", "forward resnet18 b8", "forward resnet50 b1",
 
 def test_bench_networks_take_little_more_memory_than_they_must(folder):
     for device in "null", "cpu":
-        lines = kiln("bench", *NETWORKS, "--device", device, "--repeat", 1, "--json").stdout.splitlines()
+        lines = kiln("bench", *NETWORKS, "--device", device, "--repeat", 1, "--no-peaks", "--json").stdout.splitlines()
         rows = {row["name"]: row for row in map(json.loads, lines)}
         assert set(NETWORKS) <= set(rows), set(NETWORKS) - set(rows)
         for name, row in rows.items():
             assert row["scratch_ratio"] <= 1.15, (device, row)
             assert row["scratch_mb"] > 0 and row["commands"] > 0, (device, row)
+    first, *others = rows.values()
+    assert device != "cpu" or first["peak_mib"] > 0 and not any("peak_mib" in row for row in others), rows
+
+
+def test_bench_lists_and_times_the_products_of_networks(folder):
+    lines = kiln("bench", "forward lenet mnist b128", "--products", "--json").stdout.splitlines()
+    assert {"128x120x400/nt", "128x84x120/nt", "128x10x84/nt"} <= {json.loads(line)["product"] for line in lines}, lines
+    call = ["bench", "--no-peaks", "--repeat", 1, "--json", "--product", "8x16x4x2/tn", "--product", "3x5x7"]
+    rows = [json.loads(line) for line in kiln(*call).stdout.splitlines()]
+    assert [row["name"] for row in rows] == ["8x16x4x2/tn", "3x5x7"] and all(row["gflops"] > 0 for row in rows), rows
+    for shape in "3x4", "3x4x0", "3x4x5/nq", "3x4x5/nn!", "x":
+        expect_failure(kiln("bench", "--no-peaks", "--product", shape), 1, shape)
 
 
 def test_bench_tells_what_a_replay_costs(folder):

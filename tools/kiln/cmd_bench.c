@@ -1,10 +1,13 @@
 /* cmd_bench.c - kiln bench: how long this device takes, row by row, and what share of its own peak that is. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
+#include "base/log.h"
 #include "bench/measure.h"
 #include "bench/print.h"
+#include "bench/products.h"
 #include "bench/results.h"
 #include "commands.h"
 
@@ -60,10 +63,43 @@ static kiln_status run(struct bench *b, const struct args_list *names, const str
     return status;
 }
 
+/* The products that the plans of the wanted rows contain. */
+static kiln_status list_products(const struct bench *b, const struct args_list *names, bool json)
+{
+    struct bench_products known = {.json = json};
+    const struct bench_row *row;
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; (row = bench_row_at(i)) && !status; i++)
+        if (is_wanted(row, names) && bench_runs(b, row) && row->kind != BENCH_REPLAY)
+            status = bench_products_print(b, row, &known);
+    free(known.shape);
+    return status;
+}
+
+/* Rows of the shapes that were given, instead of the tables'. */
+static kiln_status run_products(struct bench *b, const struct args_list *shapes,
+                                const struct bench_results *others, bench_print *print)
+{
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < shapes->count && !status; i++) {
+        struct bench_row row;
+        struct bench_result result;
+        if (!bench_products_row(shapes->item[i], &row))
+            status =
+                kiln_fail(KILN_ERROR_ARGUMENT,
+                          "--product: \"%s\" is no shape, as 64x256x1024 or 64x64x32x8/nt", shapes->item[i]);
+        else if (!(status = bench_measure(b, &row, &result)))
+            print(b, &row, &result, bench_results_find(others, row.name));
+    }
+    return status;
+}
+
 struct options {
     const char *device, *other;
+    struct args_list product;
     int64_t repeat;
-    bool processor, profile, json, list, diff, tuned, untuned;
+    bool processor, profile, json, list, diff, products, no_peaks, tuned, untuned;
 };
 
 static kiln_status measure(const struct options *o, const struct args_list *names, bool peaks)
@@ -77,12 +113,17 @@ static kiln_status measure(const struct options *o, const struct args_list *name
                               : KILN_TUNED_USUAL,
     };
     struct bench_results others = {0};
+    bench_print *const print = o->json ? bench_print_json : bench_print_text;
     kiln_status status = o->other ? bench_results_read(&others, o->other) : KILN_OK;
 
     if (!status)
         status = kiln_device_open(&b.dev, &(kiln_device_params){.name = o->device});
-    if (!status)
-        status = run(&b, names, &others, peaks, o->json ? bench_print_json : bench_print_text);
+    if (!status && o->products)
+        status = list_products(&b, names, o->json);
+    else if (!status && o->product.count)
+        status = run_products(&b, &o->product, &others, print);
+    else if (!status)
+        status = run(&b, names, &others, peaks && !o->no_peaks, print);
     kiln_device_close(&b.dev);
     bench_results_free(&others);
     return status;
@@ -118,6 +159,12 @@ int cmd_bench(int argc, char **argv)
                  "print what each command of a row took, before the row"},
                 {"tuned", NULL, ARGS_FLAG, &o.tuned, "rows that train use what 'kiln tune' found, too"},
                 {"untuned", NULL, ARGS_FLAG, &o.untuned, "no row does"},
+                {"no-peaks", NULL, ARGS_FLAG, &o.no_peaks,
+                 "do not measure the device itself first, but tell the memory that it takes"},
+                {"products", NULL, ARGS_FLAG, &o.products,
+                 "measure nothing: print each matrix product of the rows' plans once"},
+                {"product", "MxNxK", ARGS_LIST, &o.product,
+                 "time a product of that shape instead, or MxNxKxBATCH/nt where b lies transposed"},
                 {"json", NULL, ARGS_FLAG, &o.json, "print one JSON object a row"},
                 {"list", NULL, ARGS_FLAG, &o.list, "print the rows' names"},
                 {0}},

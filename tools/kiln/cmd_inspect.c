@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "graph/graph.h"
 #include "json.h"
+#include "process.h"
 #include "profile.h"
 
 enum { MOST_SIZES = 64 };
@@ -102,20 +103,6 @@ static kiln_status plan(struct inspection *s)
     s->seconds = kiln_seconds() - start;
     s->command = profile_read(s->program, &s->commands);
     return s->command ? KILN_OK : KILN_ERROR_MEMORY;
-}
-
-/* The process's memory in MB, as the system counts it: VmRSS now, VmHWM at the most. */
-static double memory_of(const char *what)
-{
-    char line[256];
-    double kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (!strncmp(line, what, strlen(what)))
-            kib = strtod(line + strlen(what) + 1, NULL);
-    if (file)
-        fclose(file);
-    return kib * 1024 / 1e6;
 }
 
 /* Text ---------------------------------------------------------------------------------------------------------- */
@@ -209,8 +196,8 @@ static void print_text(const struct inspection *s, const kiln_program_memory *m)
            (long long)states, (long long)constants);
     if (s->o->run || s->o->give_up)
         printf("the first run takes %.3f s; ", s->first);
-    printf("ready in %.3f s; the process takes %.1f MB, %.1f at its peak\n", s->seconds, memory_of("VmRSS"),
-           memory_of("VmHWM"));
+    printf("ready in %.3f s; the process takes %.1f MB, %.1f at its peak\n", s->seconds,
+           process_memory("VmRSS") / 1e6, process_memory("VmHWM") / 1e6);
     printf(
         "memory: weights %.3f MB, scratch %.3f MB (at least %.3f), constants %.3f MB, inputs and outputs %.3f MB\n",
         (double)m->weights / 1e6, (double)m->scratch / 1e6, (double)m->lower_bound / 1e6,
@@ -288,8 +275,8 @@ static void print_json(const struct inspection *s, const kiln_program_memory *m)
     json_number(&j, "scratch_at_least", (double)m->lower_bound);
     json_number(&j, "constants", (double)m->constants);
     json_number(&j, "staging", (double)m->staging);
-    json_number(&j, "process_mb", memory_of("VmRSS"));
-    json_number(&j, "process_peak_mb", memory_of("VmHWM"));
+    json_number(&j, "process_mb", process_memory("VmRSS") / 1e6);
+    json_number(&j, "process_peak_mb", process_memory("VmHWM") / 1e6);
     json_close(&j);
     json_number(&j, "ready_seconds", s->seconds);
     json_close(&j);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../process.h"
 #include "../profile.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -225,12 +226,13 @@ void bench_close(struct bench_open_row *o)
 
 kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out)
 {
+    const double held = process_memory("VmHWM");
     struct bench_open_row open;
     kiln_status status;
 
     *out = (struct bench_result){0};
-    if (!(status = bench_open(&open, b->dev, row)))
-        status = run(b, &open, out);
+    if (!(status = bench_open(&open, b->dev, row)) && !(status = run(b, &open, out)))
+        out->peak_mib = b->measured++ ? 0 : (process_memory("VmHWM") - held) / BENCH_MIB;
     bench_close(&open);
     return status;
 }

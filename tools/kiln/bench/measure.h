@@ -11,6 +11,7 @@ struct bench {
     bool processor;        /* time by the processor time of all of the process's threads */
     bool profile;          /* print what each command took, before the row */
     kiln_tuned tuned;      /* of the rows' programs */
+    int measured;          /* rows so far */
     double fma, bandwidth; /* the device's best so far, per second; 0: not measured */
 };
 
@@ -20,6 +21,7 @@ struct bench_result {
     double flops, bytes;        /* of a run; 0: not what the row is about */
     double share;               /* of the device's best, by the best sample; 0: unknown */
     kiln_program_memory memory; /* of the plan */
+    double peak_mib;            /* of the process, beyond what it held before the row; 0: not its first row */
     int commands;               /* that a run replays, but for copies of inputs and results */
 };
 

@@ -50,6 +50,8 @@ static void json_memory(struct json *j, const struct bench_result *r)
     json_number(j, "scratch_at_least_mb", rounded(1e-6 * (double)m->lower_bound, 1e3));
     json_number(j, "scratch_ratio", rounded(ratio_of(m), 1e4));
     json_number(j, "weights_mb", rounded(1e-6 * (double)m->weights, 1e3));
+    if (r->peak_mib > 0)
+        json_number(j, "peak_mib", rounded(r->peak_mib, 10));
     json_number(j, "memory_mb",
                 rounded(1e-6 * (double)(m->weights + m->scratch + m->constants + m->staging), 1e3));
 }
@@ -65,6 +67,8 @@ void bench_print_json(const struct bench *b, const struct bench_row *row, const 
     json_number(&j, "median_ms", rounded(1e3 * r->median, 1e4));
     json_number(&j, "best_ms", rounded(1e3 * r->best, 1e4));
     json_number(&j, "processor_ms", rounded(1e3 * r->processor, 1e4));
+    if (r->flops > 0)
+        json_number(&j, "gflop", 1e-9 * r->flops);
     if (r->flops > 0)
         json_number(&j, "gflops", rounded(1e-9 * r->flops / r->median, 10));
     if (r->bytes > 0)

@@ -3,7 +3,7 @@
 
 static const struct bench_rows *const families[] = {&bench_peaks,     &bench_replays,   &bench_models,
                                                     &bench_recurrent, &bench_attention, &bench_convs,
-                                                    &bench_products,  &bench_moves};
+                                                    &bench_products,  &bench_moves,     &bench_scaling};
 
 const struct bench_row *bench_row_at(int index)
 {

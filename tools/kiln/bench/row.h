@@ -52,6 +52,12 @@ struct bench_sequence {
     bool by_steps, train;
 };
 
+/** c [batch, m, n] = a b, of which each may lie transposed. */
+struct bench_product {
+    int m, n, k, batch;
+    bool transpose_a, transpose_b;
+};
+
 struct bench_resize {
     kiln_resize_params to;
     bool train;
@@ -72,7 +78,8 @@ struct bench_row {
         struct bench_attention attention;
         struct bench_conv conv;
         struct bench_resize resize;
-        bool half;
+        struct bench_product product;
+        bool half, train;
     } as;
 };
 
@@ -83,7 +90,7 @@ struct bench_rows {
 };
 
 extern const struct bench_rows bench_peaks, bench_replays, bench_models, bench_recurrent, bench_attention,
-    bench_convs, bench_products, bench_moves;
+    bench_convs, bench_scaling, bench_products, bench_moves;
 
 /** Row `index` of all families, in the order in which they run, peaks first; NULL past the last. */
 const struct bench_row *bench_row_at(int index);
