@@ -188,14 +188,14 @@ typedef struct kiln_proposal_params {
     kiln_box_code code; /* how deltas tell a box of an anchor; boxes are corners */
     kiln_tensor
         sizes; /* of the pictures, [B, 2] or [2]: width and height, to clip to; KILN_NONE: no clipping */
-    /* 0: one level, of which the run may say how many anchors it has. Of several such, ask for each, and take the best of all. */
-    int level_count;
-    int64_t level[KILN_LEVELS]; /* anchors of each level; boxes of different levels do not compete */
-    int64_t candidates;         /* of a level and picture, before suppression; 0: all */
-    int64_t most;               /* of a picture, after it; 0: all */
-    double least;               /* boxes with a shorter side are dropped */
-    double score;               /* only scores above it count; 0 means any, KILN_ZERO means 0 */
-    double overlap;             /* for suppression; 0 means 0.7, KILN_ZERO means 0 */
+    int level_count; /* 0: one level */
+    int64_t level
+        [KILN_LEVELS]; /* anchors of each level, which may be symbols; boxes of different levels do not compete */
+    int64_t candidates; /* of a level and picture, before suppression; 0: all */
+    int64_t most;       /* of a picture, after it; 0: all */
+    double least;       /* boxes with a shorter side are dropped */
+    double score;       /* only scores above it count; 0 means any, KILN_ZERO means 0 */
+    double overlap;     /* for suppression; 0 means 0.7, KILN_ZERO means 0 */
 } kiln_proposal_params;
 
 /**

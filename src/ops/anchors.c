@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include <kiln/control.h>
 #include <kiln/detection.h>
 #include <kiln/indexing.h>
 #include <kiln/ops.h>
@@ -105,6 +106,22 @@ static kiln_tensor best_of_level(kiln_graph *g, kiln_tensor scores, int64_t k, k
     return kiln_top_k(g, scores, k, 1, NULL, places);
 }
 
+/* A size that may be a symbol, as an I32 scalar. */
+static kiln_tensor size_value(kiln_graph *g, int64_t size)
+{
+    if (size >= 0)
+        return kiln_scalar(g, KILN_I32, (double)size);
+    const kiln_tensor places = kiln_sequence(g, KILN_I32, 0, 1, size);
+    return kiln_cast(g, kiln_count_of(g, places, (kiln_axes){0}), KILN_I32);
+}
+
+/* So many scores from the first on: numbers or symbols. */
+static kiln_tensor level_of(kiln_graph *g, kiln_tensor scores, int64_t first, int64_t size)
+{
+    return first >= 0 && size >= 0 ? kiln_slice(g, scores, 1, first, first + size, 1)
+                                   : kiln_slice_at(g, scores, 1, size_value(g, first), size);
+}
+
 static struct best best_of_levels(kiln_graph *g, kiln_tensor scores, const kiln_proposal_params *p)
 {
     const int64_t all = kiln_tensor_shape(g, scores).size[1];
@@ -113,14 +130,14 @@ static struct best best_of_levels(kiln_graph *g, kiln_tensor scores, const kiln_
     int64_t first = 0;
     for (int i = 0; i < levels; i++) {
         const int64_t size = p->level_count > 0 ? p->level[i] : all;
-        const kiln_tensor level = levels > 1 ? kiln_slice(g, scores, 1, first, first + size, 1) : scores;
+        const kiln_tensor level = levels > 1 ? level_of(g, scores, first, size) : scores;
         const int64_t keep = p->candidates > 0 && (size < 0 || p->candidates < size) ? p->candidates : size;
         values[i] = size < 0 && !p->candidates ? kiln_sort(g, level, 1, true, &places[i])
                                                : best_of_level(g, level, keep, &places[i]);
         if (levels > 1)
-            places[i] = kiln_add(g, places[i], kiln_scalar(g, KILN_I32, (double)first));
+            places[i] = kiln_add(g, places[i], size_value(g, first));
         numbers[i] = kiln_add(g, kiln_zeros_like(g, places[i]), kiln_scalar(g, KILN_I32, i));
-        first += size;
+        first = kiln_dim_add(g, first, size);
     }
     return (struct best){joined(g, values, levels), joined(g, places, levels),
                          levels > 1 ? joined(g, numbers, levels) : KILN_NONE};
@@ -146,8 +163,9 @@ static bool fits(kiln_graph *g, kiln_tensor scores, kiln_tensor deltas, const ki
     bool right = s.rank == 2 && d.rank == 3 && d.size[0] == s.size[0] && d.size[1] == s.size[1] &&
                  p->level_count <= KILN_LEVELS;
     for (int i = 0; right && i < p->level_count; i++)
-        sum += p->level[i];
-    right = right && (p->level_count <= 0 || sum == s.size[1]);
+        sum = kiln_dim_add(g, sum, p->level[i]);
+    right = right &&
+            (p->level_count <= 0 || sum == s.size[1] || sum < 0 || s.size[1] < 0); /* symbols: the run sees */
     if (!right)
         kiln_graph_fail(g, KILN_ERROR_SHAPE,
                         "proposals: scores %s and deltas %s, wanted [B, N] and [B, N, 4]; %d levels of %lld",

@@ -216,6 +216,54 @@ static kiln_tensor proposals_of_map(kiln_graph *g, int64_t rows, int64_t cols)
                           NULL);
 }
 
+/* Of two maps, whose boxes do not compete. */
+static kiln_tensor proposals_of_maps(kiln_graph *g, const int64_t (*size)[2])
+{
+    kiln_proposal_params p = {.candidates = 12, .most = 7, .overlap = 0.4, .level_count = 2};
+    kiln_tensor each[2], anchors[2];
+    for (int i = 0; i < 2; i++) {
+        const kiln_tensor map =
+            kiln_input(g, i ? "coarse" : "fine", KILN_F32, KILN_SHAPE(2, size[i][0], size[i][1], 10));
+        each[i] = kiln_reshape(g, map, KILN_SHAPE(2, KILN_REST, 5));
+        anchors[i] = of_cells(g, size[i][0], size[i][1]);
+        p.level[i] = kiln_tensor_shape(g, each[i]).size[1];
+    }
+    const kiln_tensor all = kiln_concat(g, each, 2, 1);
+    const kiln_tensor scores = kiln_squeeze(g, kiln_slice(g, all, 2, 0, 1, 1), 2);
+    return kiln_proposals(g, scores, kiln_slice(g, all, 2, 1, 5, 1), kiln_concat(g, anchors, 2, 0), &p, NULL,
+                          NULL);
+}
+
+Test(boxes, proposals_of_levels_of_symbolic_sizes)
+{
+    static const int64_t sizes[][2][2] = {{{1, 1}, {1, 1}}, {{5, 4}, {3, 2}}, {{2, 3}, {1, 2}}};
+    static float fine[2 * 5 * 4 * 10], coarse[2 * 3 * 2 * 10];
+
+    for (size_t i = 0; i < KILN_COUNT(fine); i++)
+        fine[i] = (float)(i * 37 % 101) / 101 - 0.3f;
+    for (size_t i = 0; i < KILN_COUNT(coarse); i++)
+        coarse[i] = (float)(i * 41 % 103) / 103 - 0.3f;
+    for (int d = 0; kiln_test_device(d); d++)
+        for (size_t s = 0; s < KILN_COUNT(sizes); s++) {
+            const kiln_array in[] = {
+                {.data = fine, .shape = KILN_SHAPE(2, sizes[s][0][0], sizes[s][0][1], 10)},
+                {.data = coarse, .shape = KILN_SHAPE(2, sizes[s][1][0], sizes[s][1][1], 10)}};
+            double got[2][2 * 7 * 4] = {{0}};
+
+            for (int symbolic = 0; symbolic < 2; symbolic++) {
+                kiln_graph *g;
+                cr_assert(eq(int, kiln_graph_create(&g, NULL), KILN_OK));
+                const int64_t open[2][2] = {{kiln_dim(g, "rows"), kiln_dim(g, "cols")},
+                                            {kiln_dim(g, "rows2"), kiln_dim(g, "cols2")}};
+                kiln_test_run(g, proposals_of_maps(g, symbolic ? open : sizes[s]), kiln_test_device(d), in,
+                              got[symbolic]);
+                kiln_graph_destroy(&g);
+            }
+            kiln_expect_close(got[1], got[0], KILN_COUNT(got[0]), 0, "as of known sizes");
+            cr_expect(ne(dbl, got[1][0], 0));
+        }
+}
+
 /* The run may give fewer anchors than there are candidates. */
 Test(boxes, proposals_of_symbolic_sizes)
 {
