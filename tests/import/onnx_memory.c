@@ -8,18 +8,8 @@
 #include <unistd.h>
 
 #include "import/onnx.h"
+#include "support/sanitized.h"
 #include "support/support.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* Tables of 20 MiB: more than goes to a device at once. The whole is large beside what a driver takes to compile three shaders. */
 enum {

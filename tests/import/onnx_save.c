@@ -247,6 +247,12 @@ Test(onnx_save, an_imported_network_learns_with_another_last_layer_and_is_export
     kiln_graph_destroy(&third);
 }
 
+static void keep_line(void *user, kiln_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(user, 1024, "%s", line);
+}
+
 Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
 {
     kiln_graph *g = NULL;
@@ -255,11 +261,22 @@ Test(onnx_save, what_onnx_has_nothing_for_is_named_and_no_file_is_written)
     ok(kiln_graph_create(&g, NULL));
     const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 1, 4, 4));
     const kiln_tensor k = kiln_parameter(g, "k", KILN_SHAPE(1, 1, 1, 1), NULL);
+    const kiln_tensor boxes = kiln_input(g, "boxes", KILN_F32, KILN_SHAPE(3, 4)),
+                      image = kiln_input(g, "image", KILN_I32, KILN_SHAPE(3));
+    kiln_tensor place;
+    char line[1024] = "";
     kiln_output(g, "y", kiln_conv_grad_filter(g, x, x, k, NULL));
-    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    kiln_output(g, "most", kiln_roi_pool(g, x, boxes, image, &(kiln_roi_params){.size = {2, 2}}, &place));
+    kiln_output(g, "place", place);
+    kiln_log_to(keep_line, line, KILN_LOG_ERROR);
     ok(kiln_weights_create(&w, g, NULL));
     cr_expect(kiln_onnx_save(g, w, path, NULL) == KILN_ERROR_UNSUPPORTED);
     cr_expect(access(path, F_OK) != 0);
+    static const char *const said[] = {"cannot be written, 2 nodes: ",
+                                       "conv_grad_filter \"y\": ONNX has nothing like it",
+                                       "roi \"most\": the places of the largest are for its gradient alone"};
+    for (size_t i = 0; i < KILN_COUNT(said); i++)
+        cr_expect(strstr(line, said[i]) != NULL, "wanted \"%s\", got \"%s\"", said[i], line);
     cr_expect(kiln_onnx_save(g, w, path, &(kiln_onnx_save_params){.opset = 9}) == KILN_ERROR_ARGUMENT);
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
