@@ -78,9 +78,15 @@ static void advance(const struct chain *c, size_t by, size_t *coordinate)
     }
 }
 
-/* Bring `count` elements from i on into `to`. */
+/* What a block's register is full of: one value, of which the next blocks may need more. */
+struct fill {
+    const uint32_t *of;
+    size_t count;
+};
+
+/* Bring `count` elements from i on into `to`, unless they are there from the block before. */
 static void gather(const struct chain *c, int operand, const uint32_t *from, size_t i, size_t count,
-                   uint32_t *to)
+                   uint32_t *to, struct fill *fill)
 {
     const uint32_t *stride = c->stride[operand];
     const int last = c->rank - 1;
@@ -92,6 +98,10 @@ static void gather(const struct chain *c, int operand, const uint32_t *from, siz
         size_t at = 0;
         for (int axis = 0; axis <= last; axis++)
             at += coordinate[axis] * stride[axis];
+        const bool whole = run == count && stride[last] == 0;
+        if (whole && fill->of == from + at && fill->count >= count)
+            return;
+        *fill = (struct fill){whole ? from + at : NULL, count};
         if (stride[last] == 0)
             for (size_t k = 0; k < run; k++)
                 to[done + k] = from[at];
@@ -133,6 +143,7 @@ static void run_blocks(const struct chain *c, const uint32_t *immediate, const k
                        size_t count)
 {
     struct registers r;
+    struct fill fill[KILN_CHAIN_OPERANDS] = {{0}};
     prepare(&r, c, immediate);
     for (size_t block = first; block < first + count; block++) {
         const size_t i = block * BLOCK;
@@ -141,7 +152,7 @@ static void run_blocks(const struct chain *c, const uint32_t *immediate, const k
             if (c->dense[k])
                 r.at[k] = (float *)m->at[k] + i;
             else
-                gather(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k]);
+                gather(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k], &fill[k]);
         }
         kiln_chain_run_f32(c->step, c->steps, r.at, (int)length);
         memcpy((float *)m->at[RESULT] + i, r.at[c->result], length * sizeof(float));
