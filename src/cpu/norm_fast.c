@@ -1,51 +1,78 @@
 /*
- * norm_fast.c - moments by vectors: two passes over a part, which the cache still holds the second time.
+ * norm_fast.c - moments by vectors, in one pass over memory: pieces that the first cache holds have a mean and squares about it of
+ * their own, from two passes over them, and join what was there before them.
  *
  * Where inner is 1 a unit is a result, whose values lie in runs; else a block of results that lie side by side. Sums are of
- * floats over a few hundred values, of doubles beyond.
+ * floats over a few hundred values; pieces are joined in doubles (Chan, Golub, LeVeque, "Updating Formulae and a Pairwise
+ * Algorithm for Computing Sample Variances", 1979).
  */
-#include <math.h>
-
 #include "cpu/runs.h"
 #include "device/variants.h"
 #include "norm/moments.h"
 
 enum { BLOCK = 128, ROWS = 32 };
 
-/* As run_moments, for `width` results whose rows lie step apart. */
-KILN_INLINE void rows_body(const float *x, size_t step, size_t rows, size_t width, const float *center,
-                           double *total, double *squares)
+/* What is known of `width` results: how many values each has, their mean, and the sum of squares about it. */
+struct known {
+    double count, mean[BLOCK], squares[BLOCK];
+};
+
+/* Join a piece of `count` values a result: its sums of x - center and of its squares. */
+KILN_INLINE void join(struct known *k, size_t count, size_t width, const float *center, const float *sum,
+                      const float *square)
+{
+    const double more = (double)count, all = k->count + more, share = more / all, both = k->count * share;
+    for (size_t i = 0; i < width; i++) {
+        const double off = (double)sum[i] / more, apart = (double)center[i] + off - k->mean[i];
+        const double own = (double)square[i] - (double)sum[i] * off;
+        k->mean[i] += apart * share;
+        k->squares[i] += (own > 0 ? own : 0) + apart * apart * both;
+    }
+    k->count = all;
+}
+
+/* `rows` values of `width` results, step apart. */
+KILN_INLINE void rows_body(const float *x, size_t step, size_t rows, size_t width, struct known *k)
 {
     for (size_t first = 0; first < rows; first += ROWS) {
-        const size_t end = rows - first < ROWS ? rows : first + ROWS;
-        float sum[BLOCK] = {0}, square[BLOCK] = {0};
-        for (size_t row = first; row < end; row++)
+        const size_t count = rows - first < ROWS ? rows - first : ROWS;
+        const float *at = x + first * step;
+        float center[BLOCK] = {0}, sum[BLOCK] = {0}, square[BLOCK] = {0};
+        for (size_t row = 0; row < count; row++)
+            for (size_t i = 0; i < width; i++)
+                center[i] += at[row * step + i];
+        for (size_t i = 0; i < width; i++)
+            center[i] /= (float)count;
+        for (size_t row = 0; row < count; row++)
             for (size_t i = 0; i < width; i++) {
-                const float d = x[row * step + i] - center[i];
+                const float d = at[row * step + i] - center[i];
                 sum[i] += d;
                 square[i] += d * d;
             }
-        for (size_t i = 0; i < width; i++) {
-            total[i] += sum[i];
-            squares[i] += square[i];
-        }
+        join(k, count, width, center, sum, square);
     }
 }
 
-KILN_INLINE void run_body(const float *x, size_t count, float center, double *total, double *squares)
+/* `count` values of one result, one behind the other; others follow `ahead` behind them. */
+KILN_INLINE void run_body(const float *x, size_t count, size_t ahead, struct known *k)
 {
-    run_moments(x, count, center, total, squares);
+    for (size_t first = 0; first < count; first += RUN_PART) {
+        const size_t n = count - first < RUN_PART ? count - first : RUN_PART;
+        const float center = run_sum(x + first, n) / (float)n;
+        float d[RUN_PART];
+        run_ask(x + first + ahead, n);
+        for (size_t i = 0; i < n; i++)
+            d[i] = x[first + i] - center;
+        const float sum = run_sum(d, n), square = run_dot(d, d, n);
+        join(k, n, 1, &center, &sum, &square);
+    }
 }
 
-static void run(const float *x, size_t count, float center, double *total, double *squares);
-static void rows(const float *x, size_t step, size_t count, size_t width, const float *center, double *total,
-                 double *squares);
-KILN_CLONES(run, (const float *x, size_t count, float center, double *total, double *squares),
-            (x, count, center, total, squares))
-KILN_CLONES(rows,
-            (const float *x, size_t step, size_t count, size_t width, const float *center, double *total,
-             double *squares),
-            (x, step, count, width, center, total, squares))
+static void run(const float *x, size_t count, size_t ahead, struct known *k);
+static void rows(const float *x, size_t step, size_t count, size_t width, struct known *k);
+KILN_CLONES(run, (const float *x, size_t count, size_t ahead, struct known *k), (x, count, ahead, k))
+KILN_CLONES(rows, (const float *x, size_t step, size_t count, size_t width, struct known *k),
+            (x, step, count, width, k))
 
 static const struct kiln_params_moments *block_of(const kiln_dispatch *d)
 {
@@ -57,37 +84,28 @@ static size_t blocks_of(const struct kiln_params_moments *p)
     return (p->inner + BLOCK - 1) / BLOCK;
 }
 
-/* Sums of x - center and of its squares over t in [from, to), for `width` results from x on. */
-static void pass(const struct kiln_params_moments *p, const float *x, size_t from, size_t to, size_t width,
-                 const float *center, double *total, double *squares)
+/* The moments of `width` results from x on over t in [from, to). */
+static void moments(const struct kiln_params_moments *p, const float *x, size_t from, size_t to, size_t width,
+                    float *mean, float *m2)
 {
+    const double scale = KILN_REAL_GET(p, scale);
+    struct known k;
+    k.count = 0;
     for (size_t i = 0; i < width; i++)
-        total[i] = squares[i] = 0;
+        k.mean[i] = k.squares[i] = 0;
     while (from < to) {
         const size_t a = from / p->second, b = from % p->second;
         const size_t left = p->second - b, count = left < to - from ? left : to - from;
         const float *at = x + (a * p->kept * p->second + b) * p->inner;
         if (p->inner == 1)
-            run(at, count, center[0], total, squares);
+            run(at, count, (size_t)p->kept * p->second, &k);
         else
-            rows(at, p->inner, count, width, center, total, squares);
+            rows(at, p->inner, count, width, &k);
         from += count;
     }
-}
-
-static void moments(const struct kiln_params_moments *p, const float *x, size_t from, size_t to, size_t width,
-                    float *mean, float *m2)
-{
-    const double count = (double)(to - from), scale = KILN_REAL_GET(p, scale);
-    float center[BLOCK] = {0};
-    double total[BLOCK], squares[BLOCK];
-    pass(p, x, from, to, width, center, total, squares);
-    for (size_t i = 0; i < width; i++)
-        center[i] = (float)(total[i] / count);
-    pass(p, x, from, to, width, center, total, squares);
     for (size_t i = 0; i < width; i++) {
-        mean[i] = (float)(center[i] + total[i] / count);
-        m2[i] = (float)(fmax(squares[i] - total[i] * total[i] / count, 0) * scale);
+        mean[i] = (float)k.mean[i];
+        m2[i] = (float)(k.squares[i] * scale);
     }
 }
 

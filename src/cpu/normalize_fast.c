@@ -189,10 +189,26 @@ KILN_INLINE void columns_body(const float *x, const float *dy, size_t width, flo
     }
 }
 
+/* The same where each channel has statistics of its own. */
+KILN_INLINE void columns_apart_body(const float *x, const float *dy, size_t width, const float *mean,
+                                    const float *inverse, float *restrict product, float *restrict sum)
+{
+    for (size_t k = 0; k < width; k++) {
+        product[k] += dy[k] * ((x[k] - mean[k]) * inverse[k]);
+        sum[k] += dy[k];
+    }
+}
+
+/* `count` values of a channel; the next unit's are those of the next one. */
 KILN_INLINE void channel_body(const float *x, const float *dy, size_t count, float mean, double *product,
                               double *sum)
 {
-    weigh(x, dy, count, mean, NULL, true, sum, product);
+    for (size_t first = 0; first < count; first += RUN_PART) {
+        const size_t n = count - first < RUN_PART ? count - first : RUN_PART;
+        run_ask(x + first + count, n);
+        run_ask(dy + first + count, n);
+        weigh(x + first, dy + first, n, mean, NULL, true, sum, product);
+    }
 }
 
 static void along(const params *p, uint32_t flags, const float *x, const float *scale, const float *shift,
@@ -203,6 +219,8 @@ static void along_grad(const params *p, uint32_t flags, const float *x, const fl
                        float mean, float inverse, float *dx);
 static void across_grad(const params *p, uint32_t flags, const float *x, const float *dy, size_t width,
                         const float *mean, const float *inverse, float *dx);
+static void columns_apart(const float *x, const float *dy, size_t width, const float *mean,
+                          const float *inverse, float *product, float *sum);
 static void columns(const float *x, const float *dy, size_t width, float mean, float inverse, float *product,
                     float *sum);
 static void channel(const float *x, const float *dy, size_t count, float mean, double *product, double *sum);
@@ -225,6 +243,10 @@ KILN_CLONES(across_grad,
 KILN_CLONES(columns,
             (const float *x, const float *dy, size_t width, float mean, float inverse, float *product,
              float *sum),
+            (x, dy, width, mean, inverse, product, sum))
+KILN_CLONES(columns_apart,
+            (const float *x, const float *dy, size_t width, const float *mean, const float *inverse,
+             float *product, float *sum),
             (x, dy, width, mean, inverse, product, sum))
 KILN_CLONES(channel,
             (const float *x, const float *dy, size_t count, float mean, double *product, double *sum),
@@ -343,7 +365,11 @@ static void sum_columns(const sums_params *p, const kiln_memory *m, size_t from,
     const float *x = m->at[0], *dy = m->at[1], *mean = m->at[2], *inverse = m->at[3];
     memset(product, 0, width * sizeof *product);
     memset(sum, 0, width * sizeof *sum);
-    for (size_t n = from; n < to; n++)
+    const bool apart = mean && p->group == 1 && p->groups == 0; /* rows share what each channel has */
+    for (size_t n = from; n < to && apart; n++)
+        columns_apart(x + n * p->channels + k, dy + n * p->channels + k, width, mean + p->first_row + k,
+                      inverse + p->first_row + k, product, sum);
+    for (size_t n = from; n < to && !apart; n++)
         for (size_t i = 0, here; i < width; i += here) {
             const size_t group = (k + i) / p->group, r = p->first_row + n * p->groups + group,
                          at = n * p->channels + k + i;

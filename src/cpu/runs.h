@@ -52,4 +52,11 @@ KILN_INLINE void run_moments(const float *x, size_t count, float center, double 
     }
 }
 
+/* Ask for `count` values that are read soon: those of another plane, to which no hardware looks ahead. */
+KILN_INLINE void run_ask(const float *next, size_t count)
+{
+    for (size_t k = 0; k < count; k += 16)
+        __builtin_prefetch(next + k);
+}
+
 #endif
