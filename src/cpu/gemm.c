@@ -2,10 +2,10 @@
  * gemm.c - matmul from packed panels.
  *
  * A unit of work is a block of c, over all of k. For each slab of k it packs its rows of a in panels as
- * high as a tile, its columns of b in panels as wide, and multiplies panel by panel: a tile then reads
- * both operands as they lie, b's panel from the first cache, a's block from the second. Packing is
- * repeated by the blocks of a row or a column of blocks, which costs a few percent and lets threads work
- * without waiting for one another.
+ * high as a tile, unless they lie as a tile can read them, its columns of b in panels as wide, and
+ * multiplies panel by panel: a tile then reads b's panel from the first cache, a's block from the second.
+ * Packing is repeated by the blocks of a row or a column of blocks, which costs a few percent and lets
+ * threads work without waiting for one another.
  *
  * Blocks depend on sizes alone; a sum is never split: results do not depend on the number of threads.
  */
@@ -21,6 +21,7 @@
 #define COLUMNS 512
 #define BLOCKS  8   /* at least, where each still has WORK multiplications, */
 #define WORK    5e5 /* some 10 microseconds: smaller ones spend their time on packing */
+#define FEW     6   /* tiles that read b where it lies, at most */
 #define WIDE    2   /* most columns of a block for a row of it: nearly square blocks pack least */
 
 struct blocks {
@@ -72,6 +73,26 @@ static size_t room_of(const struct blocks *b)
 
 /* Multiplying -------------------------------------------------------------------------------------------- */
 
+/* A block's operands where they lie, or packed: b's panels pay where more tiles than a few read them. */
+static struct kiln_operand left_of(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles,
+                                   const float *a, size_t rows, size_t depth, float *room)
+{
+    if (p->a_k == 1 && p->a_m && kiln_lies_well(p->a_m))
+        return (struct kiln_operand){a, KILN_LIES_ROWS, p->a_m};
+    kiln_panels_pack(room, (size_t)tiles->rows, true, a, p->a_m, p->a_k, rows, depth);
+    return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
+}
+
+static struct kiln_operand right_of(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles,
+                                    const float *b, size_t rows, size_t columns, size_t depth, float *room)
+{
+    const size_t wide = (size_t)tiles->columns;
+    if (p->b_n == 1 && columns % wide == 0 && rows <= FEW * (size_t)tiles->rows && kiln_lies_well(p->b_k))
+        return (struct kiln_operand){b, KILN_LIES_TERMS, p->b_k};
+    kiln_panels_pack(room, wide, false, b, p->b_n, p->b_k, columns, depth);
+    return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
+}
+
 /* The block of c whose first result is (row, column) of matrix `batch`. */
 static void multiply_block(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles,
                            const struct blocks *blocks, const struct panels *panels, const kiln_memory *m,
@@ -91,11 +112,10 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
     size_t k = 0;
     do { /* once at least: where k is 0, c is 0 */
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
-        kiln_panels_pack(panels->a, (size_t)tiles->rows, true, a + k * p->a_k, p->a_m, p->a_k, rows, depth);
-        kiln_panels_pack(panels->b, (size_t)tiles->columns, false, b + k * p->b_k, p->b_n, p->b_k, columns,
-                         depth);
-        kiln_panels_multiply(tiles, panels->edge, panels->a, (size_t)tiles->rows, panels->b, rows, columns,
-                             depth, c, p->c_m, k > 0);
+        const struct kiln_operand left = left_of(p, tiles, a + k * p->a_k, rows, depth, panels->a),
+                                  right = right_of(p, tiles, b + k * p->b_k, rows, columns, depth, panels->b);
+        kiln_panels_multiply(tiles, panels->edge, &left, (size_t)tiles->rows, &right, rows, columns, depth, c,
+                             p->c_m, k > 0);
         k += depth;
     } while (k < p->k);
 

@@ -55,12 +55,16 @@ KILN_INLINE void copy_few(float *to, const float *from, size_t count)
         to[i] = from[i];
 }
 
-/* Rows of `count` floats, step_k apart, become rows `width` apart. Whole panels of the tiles' sizes have loops of their own. */
+/* Rows of `count` floats, step_k apart, become rows `width` apart; the next group's are asked for. Whole panels of the tiles' sizes have loops of their own. */
 KILN_INLINE void copy_rows_of(float *to, size_t width, const float *from, size_t step_k, size_t count,
                               size_t depth)
 {
-    for (size_t k = 0; k < depth; k++, from += step_k, to += width)
+    for (size_t k = 0; k < depth; k++, from += step_k, to += width) {
+        __builtin_prefetch(from + GROUP * step_k);
+        if (count > 16)
+            __builtin_prefetch(from + GROUP * step_k + 16);
         copy_few(to, from, count);
+    }
 }
 
 KILN_INLINE void copy_rows_body(float *to, size_t width, const float *from, size_t step_k, size_t count,
@@ -120,28 +124,37 @@ void kiln_panels_pack(float *to, size_t width, bool tight, const float *from, si
         }
 }
 
-/* One tile; where c has fewer columns than a tile, through the edge. */
-static void multiply_tile(const struct kiln_tiles *tiles, float *edge, const float *a, const float *b,
-                          size_t rows, size_t columns, size_t depth, float *c, size_t c_row, bool add)
+/* Rows from `first` on times the columns of one panel. */
+static void run_tile(const struct kiln_tiles *tiles, const struct kiln_operand *a, size_t first, size_t rows,
+                     const float *b, size_t b_row, size_t depth, float *c, size_t c_row, bool add)
 {
-    const size_t width = (size_t)tiles->columns;
-    if (columns == width) {
-        tiles->packed[rows](depth, a, rows, b, width, c, c_row, add);
-        return;
-    }
-    tiles->packed[rows](depth, a, rows, b, width, edge, width, false);
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++)
-            c[i * c_row + j] = edge[i * width + j] + (add ? c[i * c_row + j] : 0);
+    if (a->how == KILN_LIES_ROWS)
+        tiles->lying[rows](depth, a->at + first * a->step, a->step, b, b_row, c, c_row, add);
+    else if (a->how == KILN_LIES_TERMS)
+        tiles->packed[rows](depth, a->at + first, a->step, b, b_row, c, c_row, add);
+    else
+        tiles->packed[rows](depth, a->at + first * depth, rows, b, b_row, c, c_row, add);
 }
 
-void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const float *a, size_t high,
-                          const float *b, size_t rows, size_t columns, size_t depth, float *c, size_t c_row,
-                          bool add)
+void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const struct kiln_operand *a,
+                          size_t high, const struct kiln_operand *b, size_t rows, size_t columns,
+                          size_t depth, float *c, size_t c_row, bool add)
 {
     const size_t wide = (size_t)tiles->columns;
+    const bool terms = b->how == KILN_LIES_TERMS;
     for (size_t j = 0; j < columns; j += wide)
-        for (size_t i = 0; i < rows; i += high)
-            multiply_tile(tiles, edge, a + i * depth, b + j * depth, rows - i < high ? rows - i : high,
-                          columns - j < wide ? columns - j : wide, depth, c + i * c_row + j, c_row, add);
+        for (size_t i = 0; i < rows; i += high) {
+            const size_t here = rows - i < high ? rows - i : high, left = columns - j;
+            const float *panel = b->at + j * (terms ? 1 : depth);
+            const size_t b_row = terms ? b->step : wide;
+            float *to = c + i * c_row + j;
+            if (left >= wide) {
+                run_tile(tiles, a, i, here, panel, b_row, depth, to, c_row, add);
+                continue;
+            }
+            run_tile(tiles, a, i, here, panel, b_row, depth, edge, wide, false);
+            for (size_t y = 0; y < here; y++)
+                for (size_t x = 0; x < left; x++)
+                    to[y * c_row + x] = edge[y * wide + x] + (add ? to[y * c_row + x] : 0);
+        }
 }

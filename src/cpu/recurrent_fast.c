@@ -106,6 +106,15 @@ KILN_CLONES(dots, (const float *a, const float *w, size_t columns, size_t depth,
 KILN_CLONES(rows, (const float *a, const float *w, size_t columns, size_t depth, float *restrict c),
             (a, w, columns, depth, c))
 
+static struct kiln_operand rows_of(const struct tools *t, const float *a, size_t step, size_t count,
+                                   size_t depth)
+{
+    if (step && kiln_lies_well(step))
+        return (struct kiln_operand){a, KILN_LIES_ROWS, step};
+    kiln_panels_pack(t->panel, t->high, true, a, step, 1, count, depth);
+    return (struct kiln_operand){t->panel, KILN_LIES_PACKED, 0};
+}
+
 /* c[i] (+)= a[i] w for `count` rows, a_step and c_step apart. */
 static void multiply(const struct tools *t, const struct factor *f, const float *a, size_t a_step,
                      size_t count, float *c, size_t c_step, bool add)
@@ -113,9 +122,10 @@ static void multiply(const struct tools *t, const struct factor *f, const float 
     const size_t columns = packed_columns(t, f->columns);
     for (size_t k = 0; f->packed && k < f->depth; k += DEPTH) {
         const size_t depth = f->depth - k < DEPTH ? f->depth - k : DEPTH;
-        kiln_panels_pack(t->panel, t->high, true, a + k, a_step, 1, count, depth);
-        kiln_panels_multiply(t->tiles, t->edge, t->panel, t->high, f->packed + k * columns, count, f->columns,
-                             depth, c, c_step, add || k > 0);
+        const struct kiln_operand w = {f->packed + k * columns, KILN_LIES_PACKED, 0};
+        const struct kiln_operand rows = rows_of(t, a + k, a_step, count, depth);
+        kiln_panels_multiply(t->tiles, t->edge, &rows, t->high, &w, count, f->columns, depth, c, c_step,
+                             add || k > 0);
     }
     for (size_t i = 0; !f->packed && i < count; i++, a += a_step, c += c_step) {
         if (!f->by_terms) { /* forward, where nothing is added to */

@@ -16,6 +16,10 @@
 typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
                               float *c, size_t c_row, bool add);
 
+/** The same with a's rows where they lie, a_row apart, their terms one behind the other: a[i * a_row + k]. */
+typedef void kiln_tile_rows(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
+                            float *c, size_t c_row, bool add);
+
 /**
  * Both operands found by tables: c[i, j] = sum over k of a[a_at[k] + i * a_row] * b[b_at[k] + j]. The
  * tile's columns are consecutive floats at any alignment.
@@ -46,6 +50,7 @@ typedef void kiln_tile_dots(size_t depth, size_t images, const float *const *a, 
 struct kiln_tiles {
     int rows, columns;                            /* of the largest tile; columns are those of every tile */
     kiln_tile_packed *packed[KILN_TILE_ROWS + 1]; /* by rows */
+    kiln_tile_rows *lying[KILN_TILE_ROWS + 1];
     kiln_tile_taps *taps[KILN_TILE_ROWS + 1];
     kiln_tile_runs *runs[KILN_TILE_ROWS + 1];
     kiln_tile_dots *dots;

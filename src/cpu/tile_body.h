@@ -18,6 +18,9 @@ typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_
 #define LOAD(at)         (*(const loose *)(at))
 #define STORE(at, value) (*(loose *)(at) = (value))
 
+#define AHEAD \
+    12 /* terms that are asked for before they are read: where they lie apart no hardware looks ahead */
+
 /* Unrolled before the compiler looks for registers: sums that a loop still indexes would pass through memory. */
 #define EACH_ROW    _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
 #define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < TILE_VECTORS; v++)
@@ -32,9 +35,44 @@ INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, c
     for (size_t k = 0; k < depth; k++, a += a_row, b += b_row) {
         EACH_VECTOR
         row[v] = LOAD(b + v * TILE_LANES);
+        __builtin_prefetch(a + AHEAD * a_row);
+        for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
+            __builtin_prefetch(b + AHEAD * b_row + v);
         EACH_ROW
         EACH_VECTOR
         sum[i][v] += a[i] * row[v];
+    }
+    if (add)
+        EACH_ROW
+    EACH_VECTOR
+    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
+    EACH_ROW
+    EACH_VECTOR
+    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+}
+
+/*
+ * Three rows to a pointer: what lies one or two rows behind it needs no register of its own. Each term asks for a line of the next
+ * tile's rows.
+ */
+INLINE void TILE(lying)(int rows, size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
+                        float *c, size_t c_row, bool add)
+{
+    vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
+    const float *three[(TILE_MOST + 2) / 3];
+    EACH_ROW
+    {
+        three[i / 3] = a + (size_t)(i / 3 * 3) * a_row;
+        EACH_VECTOR
+        sum[i][v] = (vec){0};
+    }
+    for (size_t k = 0; k < depth; k++, b += b_row) {
+        EACH_VECTOR
+        row[v] = LOAD(b + v * TILE_LANES);
+        __builtin_prefetch(a + ((size_t)rows + (k & 15)) * a_row + (k & ~(size_t)15));
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += three[i / 3][(size_t)(i % 3) * a_row + k] * row[v];
     }
     if (add)
         EACH_ROW
@@ -86,6 +124,11 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
 }
 
 #define EACH(n)                                                                                              \
+    static TILE_TARGET void TILE(lying##n)(size_t depth, const float *a, size_t a_row, const float *b,       \
+                                           size_t b_row, float *c, size_t c_row, bool add)                   \
+    {                                                                                                        \
+        TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add);                                            \
+    }                                                                                                        \
     static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
                                           size_t b_row, float *c, size_t c_row)                              \
     {                                                                                                        \
@@ -139,7 +182,9 @@ static TILE_TARGET void TILE(dots)(size_t depth, size_t images, const float *con
 static const struct kiln_tiles TILE(tiles) = {
     .rows = TILE_MOST,
     .columns = TILE_LANES * TILE_VECTORS,
-#define EACH(n) .packed[n] = TILE(packed##n), .taps[n] = TILE(taps##n), .runs[n] = TILE(runs##n),
+#define EACH(n)                                                                         \
+    .packed[n] = TILE(packed##n), .lying[n] = TILE(lying##n), .taps[n] = TILE(taps##n), \
+    .runs[n] = TILE(runs##n),
     TILE_ROWS(EACH)
 #undef EACH
         .dots = TILE(dots),
@@ -150,6 +195,7 @@ static const struct kiln_tiles TILE(tiles) = {
 #undef INLINE
 #undef LOAD
 #undef STORE
+#undef AHEAD
 #undef EACH_ROW
 #undef EACH_VECTOR
 #undef TILE
