@@ -43,7 +43,8 @@ typedef void kiln_tile_dots(size_t depth, size_t images, const float *const *a, 
 
 #define KILN_TILE_ROWS    12 /* the largest tile of any machine */
 #define KILN_TILE_COLUMNS 32
-#define KILN_DOTS_A       3 /* rows of a tile of dots */
+#define KILN_TILE_AHEAD   32 /* rows of b that are asked for before they are multiplied */
+#define KILN_DOTS_A       3  /* rows of a tile of dots */
 #define KILN_DOTS_B       4
 #define KILN_DOTS_DEPTH   16
 

@@ -112,6 +112,9 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
     sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++, b += b_row) {
         const float *column = a + a_at[k];
+        /* b is weights, which come from memory: asked for early, across pages too, where no prefetcher follows */
+        __builtin_prefetch(b + KILN_TILE_AHEAD * b_row);
+        __builtin_prefetch(b + KILN_TILE_AHEAD * b_row + 16);
         EACH_VECTOR
         row[v] = LOAD(b + v * TILE_LANES);
         EACH_ROW
