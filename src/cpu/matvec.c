@@ -2,7 +2,7 @@
  * matvec.c - matmul of a few rows of a, where b is read once and its packing would cost more than the products.
  *
  * A unit of work is a block of columns of all rows. Where b's columns lie as rows in memory, as weights [out, in] do, they are
- * multiplied by a's in tiles of dots; where they lie side by side, some rows of b at a time are added up in the block. Both read
+ * multiplied by a's in tiles of dots, or, by a single row, a few at a time; where they lie side by side, some rows of b at a time are added up in the block. Both read
  * memory in a few long runs.
  */
 #include <string.h>
@@ -15,10 +15,11 @@
 #include "device/variants.h"
 #include "matmul/matmul.h"
 
-#define ROWS  8   /* of a, at most: beyond, packing pays */
-#define BLOCK 256 /* columns of a unit */
-#define DOTS  64  /* likewise, where they lie as rows */
-#define GROUP 8   /* rows of b that are added up side by side */
+#define ROWS   8   /* of a, at most: beyond, packing pays */
+#define BLOCK  256 /* columns of a unit */
+#define DOTS   64  /* likewise, where they lie as rows */
+#define GROUP  8   /* rows of b that are added up side by side */
+#define ACROSS 4   /* columns of one row's dots */
 
 static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
 {
@@ -57,6 +58,58 @@ static void multiply_dots(const struct kiln_params_matmul *p, kiln_tile_dots *do
         for (size_t j = 0; j < columns; j++)
             c[i * p->c_m + j] = sum[i * KILN_DOTS_B + j] + rest_of(a_row[i], b_row[j], whole, p->k);
 }
+
+typedef float eight __attribute__((vector_size(32)));
+
+/* Sixteen terms more of a column's two vectors of sums. By pointers, since the baseline has no way to pass such vectors. */
+KILN_INLINE void add_terms(eight *s, eight *t, const eight *x, const eight *y, const float *row)
+{
+    eight u, v;
+    memcpy(&u, row, sizeof u);
+    memcpy(&v, row + 8, sizeof v);
+    *s += *x * u;
+    *t += *y * v;
+}
+
+KILN_INLINE float sum_of(const eight *s, const eight *t)
+{
+    const eight both = *s + *t;
+    float sum = 0;
+    for (int l = 0; l < 8; l++)
+        sum += both[l];
+    return sum;
+}
+
+/* Of one row: ACROSS columns, each of which keeps two vectors of sums; what is missing of the last few is done twice. */
+KILN_INLINE void by_one_body(const struct kiln_params_matmul *p, const float *a, const float *b,
+                             size_t columns, float *c)
+{
+    const size_t whole = p->k / 16 * 16;
+    for (size_t j = 0; j < columns; j += ACROSS) {
+        const size_t left = columns - j;
+        const float *row[ACROSS] = {b + j * p->b_n, b + (j + (left > 1)) * p->b_n,
+                                    b + (j + 2 * (left > 2)) * p->b_n, b + (j + 3 * (left > 3)) * p->b_n};
+        eight s0 = {0}, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+        for (size_t k = 0; k < whole; k += 16) {
+            eight x, y;
+            memcpy(&x, a + k, sizeof x);
+            memcpy(&y, a + k + 8, sizeof y);
+            add_terms(&s0, &t0, &x, &y, row[0] + k);
+            add_terms(&s1, &t1, &x, &y, row[1] + k);
+            add_terms(&s2, &t2, &x, &y, row[2] + k);
+            add_terms(&s3, &t3, &x, &y, row[3] + k);
+        }
+        const float sum[ACROSS] = {sum_of(&s0, &t0), sum_of(&s1, &t1), sum_of(&s2, &t2), sum_of(&s3, &t3)};
+        for (size_t u = 0; u < ACROSS && u < left; u++)
+            c[j + u] = sum[u] + rest_of(a, row[u], whole, p->k);
+    }
+}
+
+static void by_one(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
+                   float *c);
+KILN_CLONES(by_one,
+            (const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns, float *c),
+            (p, a, b, columns, c))
 
 static void by_dots(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
                     float *c)
@@ -143,7 +196,7 @@ static void few_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, 
                          b2 * p->b_batch2 + column * p->b_n;
         const size_t at = p->c_first + batch * p->c_batch + column;
         float *c = (float *)m->at[2] + at;
-        (p->b_k == 1 && p->a_k == 1 ? by_dots : by_rows)(p, a, b, columns, c);
+        (p->b_k != 1 || p->a_k != 1 ? by_rows : p->m > 1 ? by_dots : by_one)(p, a, b, columns, c);
         for (size_t i = 0; i < p->m; i++)
             kiln_row_epilogue_run(&epilogue, c + i * p->c_m, at + i * p->c_m, i, column, columns);
     }
