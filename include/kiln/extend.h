@@ -75,8 +75,8 @@ typedef struct kiln_variant {
     const kiln_spirv
         *half;       /* the same, compiled with -DHALF: runs where bindings hold halves; NULL: takes none */
     uint32_t lanes;  /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
-    uint32_t texels; /* bit i: binding i is read through a texel buffer of floats or halves ... */
-    uint32_t texel_width;   /* ... 1 (or 0) or 4 of them an element */
+    uint32_t texels; /* bit i: binding i is read through a texel buffer of floats or halves, */
+    uint32_t fours;  /* bit i: four of them an element, else one */
     bool scratch_fours;     /* the scratch is an image of four floats an element, else a buffer */
     const uint32_t *tuning; /* specialization constants 32, 33, ...: tile sizes and the like */
     int tuning_count;

@@ -95,7 +95,7 @@ static kiln_status check_bindings(const struct check *c, const struct kiln_dispa
         const bool texels = variant->texels >> i & 1;
         if (d->bind[i].buffer < 0)
             continue;
-        const uint64_t texel = (d->dispatch->halves >> i & 1 ? 2 : 4) * (variant->texel_width == 4 ? 4 : 1);
+        const uint64_t texel = (d->dispatch->halves >> i & 1 ? 2 : 4) * (variant->fours >> i & 1 ? 4 : 1);
         if ((status = check_binding(c, &d->bind[i], i, texels ? texel : 0)))
             return status;
         storage += !texels;

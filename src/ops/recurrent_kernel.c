@@ -178,7 +178,7 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
                                     .spirv = &kiln_spirv_##shader,              \
                                     .lanes = l,                                 \
                                     .texels = in_image ? 1 << !(gradient) : 0,  \
-                                    .texel_width = 4,                           \
+                                    .fours = in_image ? 1 << !(gradient) : 0,   \
                                     .tuning = id##_tuning,                      \
                                     .tuning_count = 2}
 
@@ -225,7 +225,7 @@ static uint64_t step_groups(const kiln_caps *caps, const kiln_dispatch *d)
                                     .spirv = &kiln_spirv_##shader,                                 \
                                     .lanes = STEP_UNITS / (u),                                     \
                                     .texels = through_texels ? 1 << !(gradient) : 0,               \
-                                    .texel_width = 4,                                              \
+                                    .fours = through_texels ? 1 << !(gradient) : 0,                \
                                     .tuning = id##_tuning,                                         \
                                     .tuning_count = 2}
 STEP(step, false, recurrent_step, false, 1);

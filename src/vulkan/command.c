@@ -115,7 +115,7 @@ static struct vk_buffer *buffer_of(const struct kiln_commands *list, const struc
 static uint32_t texel_of(const kiln_dispatch *d, int i)
 {
     const uint32_t element = d->halves >> i & 1 ? 2 : 4;
-    return !(d->variant->texels >> i & 1) ? 0 : d->variant->texel_width == 4 ? 4 * element : element;
+    return !(d->variant->texels >> i & 1) ? 0 : d->variant->fours >> i & 1 ? 4 * element : element;
 }
 
 /* Counting ----------------------------------------------------------------------------------------------- */

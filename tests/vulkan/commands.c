@@ -173,7 +173,7 @@ Test(vulkan_commands, operands_are_read_as_texels)
 {
     static const kiln_variant variants[] = {
         {.name = "texels", .spirv = &texels_spirv, .texels = 1},
-        {.name = "quads", .spirv = &quads_spirv, .texels = 1, .texel_width = 4},
+        {.name = "quads", .spirv = &quads_spirv, .texels = 1, .fours = 1},
     };
     struct rig r;
     struct test_list l;
