@@ -59,7 +59,18 @@ layout(constant_id = 25) const uint KILN_HALVES = 0;
         name##_half[i] = float16_t(uintBitsToFloat(bits));                                                           \
     else                                                                                                             \
         name[i] = bits
+/* Elements 4 i to 4 i + 3 at once, of a binding that is declared both ways. */
+#define KILN_OUT_FOURS(slot, name)                                                                                   \
+    KILN_OUT(slot, uvec4, name##_fours);                                                                             \
+    KILN_OUT(slot, f16vec4, name##_half_fours)
+#define KILN_SAVE_FOUR(slot, name, i, bits)                                                                          \
+    if (KILN_IS_HALF(slot))                                                                                          \
+        name##_half_fours[i] = f16vec4(uintBitsToFloat(bits));                                                       \
+    else                                                                                                             \
+        name##_fours[i] = bits
 #else
+#define KILN_OUT_FOURS(slot, name) KILN_OUT(slot, uvec4, name##_fours)
+#define KILN_SAVE_FOUR(slot, name, i, bits) name##_fours[i] = bits
 #define KILN_IN_ANY(slot, name) KILN_IN(slot, uint, name)
 #define KILN_OUT_ANY(slot, name) KILN_OUT(slot, uint, name)
 #define KILN_LOAD(slot, name, i) name[i]
