@@ -1,6 +1,6 @@
 /*
- * conv_winograd.c - the meaning of conv_winograd_filters, conv_winograd and conv_grad_winograd. Units: blocks of transformed filters;
- * channels of the result; filters of all splits.
+ * conv_winograd.c - the meaning of conv_winograd_filters, conv_winograd, the two halves of it, and conv_grad_winograd. Units: blocks of
+ * transformed filters; channels of the result; channels of x; channels of the result; filters of all splits.
  */
 #include "conv/conv_winograd.h"
 
@@ -8,6 +8,8 @@
 
 #include "conv/conv_grad_winograd.h"
 #include "conv/conv_winograd_filters.h"
+#include "conv/conv_winograd_in.h"
+#include "conv/conv_winograd_out.h"
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
 
@@ -138,6 +140,44 @@ void KILN_REFERENCE(conv_winograd)(const void *block, const uint32_t *constants,
                 make_tile(p, m, unit / p->filters, unit % p->filters, i / OUT, j / OUT, y);
                 store_tile(p, &e, m->at[2], unit, i / OUT, j / OUT, y);
             }
+}
+
+void KILN_REFERENCE(conv_winograd_in)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                      size_t first, size_t count)
+{
+    const struct kiln_params_conv_winograd_in *p = block;
+    const size_t tiles = (size_t)p->down * p->across, area = (size_t)p->h * p->w;
+    (void)constants;
+    for (size_t c = first; c < first + count; c++)
+        for (size_t t = 0; t < p->columns; t++) {
+            const size_t n = t / tiles, i = t % tiles / p->across, j = t % p->across;
+            double d[IN * IN] = {0}, v[IN * IN];
+            if (n < p->images)
+                read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
+                          (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
+            transform(v, &matrix_bt, d);
+            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+                ((real *)m->at[1])[(k * p->channels + c) * p->columns + t] = (real)v[k];
+        }
+}
+
+void KILN_REFERENCE(conv_winograd_out)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                       size_t first, size_t count)
+{
+    const struct kiln_params_conv_winograd_out *p = block;
+    const struct kiln_params_conv_winograd whole = {.filters = p->filters, .oh = p->oh, .ow = p->ow};
+    const struct epilogue e = epilogue_of(constants, p->immediate, m, 2);
+    const size_t tiles = (size_t)p->down * p->across;
+    for (size_t unit = first; unit < first + count; unit++)
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t column = unit / p->filters * tiles + t;
+            double sum[IN * IN], y[OUT * OUT];
+            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+                sum[k] =
+                    (double)((const real *)m->at[0])[(k * p->rows + unit % p->filters) * p->columns + column];
+            transform(y, &matrix_at, sum);
+            store_tile(&whole, &e, m->at[1], unit, t / p->across, t % p->across, y);
+        }
 }
 
 /* Add what image n gives to the sums of filter o and channel c. */

@@ -51,6 +51,14 @@ bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n);
 
+/** The lowering by what filters meet, laid out (conv_columns.c). */
+bool kiln_conv_columns_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_columns_pays(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_conv_columns_lower(kiln_plan *plan, const kiln_node *n);
+
+/** Where a product has a row for each channel: the channels, columns of a convolution's result to an epilogue, are rows there. */
+void kiln_conv_turn_walks(uint32_t *head);
+
 /** The block of a dispatch over all of it, and its constant KILN_CONV_MODE. */
 struct kiln_params_conv kiln_conv_block(const struct kiln_conv_sizes *s);
 uint32_t kiln_conv_mode(const struct kiln_params_conv *block, bool transposed);
@@ -62,6 +70,6 @@ uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
 
-extern const kiln_lowering kiln_conv_lowerings[4], kiln_conv_grad_filter_lowerings[2];
+extern const kiln_lowering kiln_conv_lowerings[5], kiln_conv_grad_filter_lowerings[2];
 
 #endif

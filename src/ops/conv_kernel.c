@@ -296,6 +296,28 @@ static bool grad_filter_texels(const kiln_caps *caps, const kiln_dispatch *d)
     return p->images > 0 && p->pieces == 1 && texels(caps, p->y_first + y_span(p), p->x_first + x_span(p));
 }
 
+/* Lines of the result, four places each. */
+static uint64_t depthwise_texels_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    (void)caps;
+    return kiln_parts(conv_units(d) * p->od * p->oh * kiln_parts(p->ow, 4), 64);
+}
+
+static bool depthwise_texels(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return is_depthwise(caps, d) && !is_transposed(d) && conv_texels(caps, d);
+}
+
+static const kiln_variant conv_depthwise_texels = {
+    .name = "depthwise_texels",
+    .accepts = depthwise_texels,
+    .pays = software,
+    .groups = depthwise_texels_groups,
+    .spirv = &kiln_spirv_conv_depthwise_texels,
+    .half = &kiln_spirv_conv_depthwise_texels_half,
+    .texels = 1 << 0 | 1 << 1,
+};
 static const kiln_variant conv_depthwise = {
     .name = "depthwise",
     .accepts = is_depthwise,
@@ -359,8 +381,9 @@ const kiln_kernel kiln_kernel_conv = {
     .units = conv_units,
     .reference = kiln_reference_conv_f32,
     .reference_f64 = kiln_reference_conv_f64,
-    .gpu = (const kiln_variant *const[]){&conv_depthwise, &conv_direct_texels, &conv_direct,
-                                         &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual, NULL},
+    .gpu = (const kiln_variant *const[]){&conv_depthwise_texels, &conv_depthwise, &conv_direct_texels,
+                                         &conv_direct, &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual,
+                                         NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_depthwise_planes, &kiln_cpu_conv_taps, NULL},
     .cuts = cuts,
     .cut_count = 4,

@@ -2,7 +2,8 @@
  * conv_lower.c - convolution's nodes become dispatches.
  *
  * With filters of a single point that meet x as it lies, the convolution is a matrix product for each image and group, if that
- * pays; else one dispatch, or bands of it (conv_bands.c).
+ * pays; filters of 3 x 3 go through transformed tiles (conv_winograd.c), and on drivers that run on the CPU others through columns
+ * (conv_columns.c); else one dispatch, or bands of it (conv_bands.c).
  *
  * The gradient by the filters sums over far more terms than it has results: where those are few, the images are split, each
  * split summed by itself and the splits added up in order. How many depends on sizes, and on whether there is a GPU to fill.
@@ -236,8 +237,7 @@ static void set_points(struct kiln_params_matmul *b, const struct kiln_conv_size
     b->c_batch = b->m * b->n;
 }
 
-/* The channels, columns of a convolution's result, are rows of a plane. */
-static void turn_walks(uint32_t *head)
+void kiln_conv_turn_walks(uint32_t *head)
 {
     for (int at = 16; at < 16 + 4 * KILN_EPILOGUE_OPERANDS; at += 4)
         if ((*head >> at & 15) == KILN_WALK_COLUMN)
@@ -262,7 +262,7 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
         set_points(block, &s, transposed);
     } else {
         set_planes(block, &s, transposed);
-        turn_walks(&d.constants[0]);
+        kiln_conv_turn_walks(&d.constants[0]);
     }
     return status ? status : kiln_plan_product(plan, &d);
 }
@@ -277,6 +277,10 @@ const kiln_lowering kiln_conv_lowerings[] = {
      .pays = kiln_conv_packed_pays,
      .lower = kiln_conv_packed_lower},
     {.name = "product", .accepts = product_accepts, .pays = product_pays, .lower = product_lower},
+    {.name = "columns",
+     .accepts = kiln_conv_columns_accepts,
+     .pays = kiln_conv_columns_pays,
+     .lower = kiln_conv_columns_lower},
     {.name = "implicit", .lower = implicit_lower},
 };
 

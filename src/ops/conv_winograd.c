@@ -2,8 +2,10 @@
  * conv_winograd.c - convolution by filters of 3 x 3, its transpose and its gradient by the filters in transformed tiles: when that
  * pays, the dispatches, the contracts.
  *
- * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On GPUs the tiles of
- * conv_kernel.c serve instead: the contracts have no code for them, and no cuts, since operands are bound whole.
+ * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On the CPU one kernel does the
+ * rest of a convolution. Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back:
+ * drivers on the CPU wherever it pays, GPUs where there is much to multiply. The gradient by the filters is the CPU's alone. The
+ * contracts have no cuts, since operands are bound whole.
  */
 #include "conv/conv_winograd.h"
 
@@ -12,20 +14,29 @@
 #include "base/number.h"
 #include "conv/conv_grad_winograd.h"
 #include "conv/conv_winograd_filters.h"
+#include "conv/conv_winograd_in.h"
+#include "conv/conv_winograd_out.h"
 #include "device/caps.h"
 #include "device/variants.h"
+#include "matmul/matmul.h"
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/conv.h"
+#include "ops/kernels.h"
 #include "ops/splits.h"
+#include "shaders.h"
 
 enum {
     TILE = 4, /* results of a side */
     SOURCES =
         16, /* channels and filters at the least: with fewer the transforms take what the products save, */
-    TILES = 12,          /* and with fewer tiles reading the transformed filters does */
-    UNITS = 16,          /* of work of a gradient by filters, where there are images enough */
-    GRADIENT_BLOCK = 32, /* filters and channels of one, about */
+    TILES = 12,       /* and with fewer tiles reading the transformed filters does */
+    DRIVER_TILES = 4, /* of Vulkan drivers on the CPU */
+    GPU_SOURCES = 64, /* on a GPU: not measured, so where a large part of the time is multiplication */
+    GPU_TILES = 2048,
+    MOST_ELEMENTS = 1 << 24, /* of transformed x, and of the products */
+    UNITS = 16,              /* of work of a gradient by filters, where there are images enough */
+    GRADIENT_BLOCK = 32,     /* filters and channels of one, about */
 };
 
 /* Sizes -------------------------------------------------------------------------------------------------- */
@@ -66,15 +77,42 @@ static uint64_t filters_size(const struct kiln_params_conv_winograd *p)
     return (uint64_t)KILN_WINOGRAD_PLACES * p->channels * kiln_round_up(p->filters, KILN_WINOGRAD_BLOCK);
 }
 
+static uint64_t tiles_of(const struct kiln_params_conv_winograd *p)
+{
+    return p->images * kiln_parts(p->oh, TILE) * kiln_parts(p->ow, TILE);
+}
+
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-/* Two axes of a single group on the CPU, in float. */
+/* Two axes of a single group, in float. */
 static bool suits(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
 {
     const struct kiln_conv_axis *a = &s->axis[0];
-    return kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
-           kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && a->x == 1 && a->y == 1 &&
+    return kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && a->x == 1 && a->y == 1 &&
            a->taps == 1 && a->pad == 0 && is_three(&s->axis[1]) && is_three(&s->axis[2]);
+}
+
+static bool on_cpu(const kiln_plan *plan)
+{
+    return kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU;
+}
+
+static uint64_t columns_of(const struct kiln_params_conv_winograd *p)
+{
+    return kiln_round_up(tiles_of(p), 4);
+}
+
+static uint64_t rows_of(const struct kiln_params_conv_winograd *p)
+{
+    return kiln_round_up(p->filters, KILN_WINOGRAD_BLOCK);
+}
+
+/* Whether a Vulkan device has room for what lies between the dispatches. */
+static bool fits_between(const kiln_caps *caps, const struct kiln_params_conv_winograd *p)
+{
+    const uint64_t deepest = p->channels > rows_of(p) ? p->channels : rows_of(p);
+    const uint64_t elements = KILN_WINOGRAD_PLACES * deepest * columns_of(p);
+    return elements <= MOST_ELEMENTS && elements * sizeof(float) <= caps->max_binding && elements > 0;
 }
 
 bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
@@ -85,7 +123,9 @@ bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
         .kernel = &kiln_kernel_conv_winograd,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
-    return suits(plan, n, &s) && !kiln_plan_lean(plan) && kiln_plan_binds_whole(plan, &d, filters_size(&p));
+    const bool room = on_cpu(plan) || fits_between(kiln_plan_caps(plan), &p);
+    return suits(plan, n, &s) && room && !kiln_plan_lean(plan) &&
+           kiln_plan_binds_whole(plan, &d, filters_size(&p));
 }
 
 /* Of tiles that stick out far the rest is lost. */
@@ -93,9 +133,12 @@ bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose);
-    const uint64_t tiles = kiln_parts(p.oh, TILE) * kiln_parts(p.ow, TILE);
-    return p.channels >= SOURCES && p.filters >= SOURCES && p.images * tiles >= TILES &&
-           tiles * TILE * TILE <= 2 * (uint64_t)p.oh * p.ow;
+    const kiln_caps *caps = kiln_plan_caps(plan);
+    const bool gpu = !on_cpu(plan) && !caps->software;
+    const uint64_t tiles = on_cpu(plan) ? TILES : gpu ? GPU_TILES : DRIVER_TILES;
+    const uint32_t sources = gpu ? GPU_SOURCES : SOURCES;
+    return p.channels >= sources && p.filters >= sources && tiles_of(&p) >= tiles &&
+           tiles_of(&p) * TILE * TILE <= 2 * (uint64_t)p.images * p.oh * p.ow;
 }
 
 static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
@@ -120,22 +163,113 @@ static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
     return u;
 }
 
+/* Everything behind the filters at once. */
+static kiln_status lower_whole(kiln_plan *plan, const kiln_node *n, struct kiln_params_conv_winograd *p,
+                               kiln_tensor u)
+{
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_winograd,
+        .bind = {{.value = n->in[0]}, {.value = u}, {.value = n->out[0]}},
+        .block_size = sizeof *p,
+    };
+    const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 3, p->immediate);
+    memcpy(d.block.bytes, p, sizeof *p);
+    return status ? status : kiln_plan_dispatch(plan, &d);
+}
+
+static kiln_status plan_in(kiln_plan *plan, kiln_tensor x, kiln_tensor v,
+                           const struct kiln_params_conv_winograd *p)
+{
+    const struct kiln_params_conv_winograd_in block = {.images = p->images,
+                                                       .channels = p->channels,
+                                                       .h = p->h,
+                                                       .w = p->w,
+                                                       .pad_i = p->pad_i,
+                                                       .pad_j = p->pad_j,
+                                                       .down = (uint32_t)kiln_parts(p->oh, TILE),
+                                                       .across = (uint32_t)kiln_parts(p->ow, TILE),
+                                                       .columns = (uint32_t)columns_of(p)};
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_winograd_in,
+        .bind = {{.value = x}, {.value = v}},
+        .block_size = sizeof block,
+    };
+    memcpy(d.block.bytes, &block, sizeof block);
+    return kiln_plan_dispatch(plan, &d);
+}
+
+/* For each place and block of filters, m [block, columns] = u [block, channels] x v [channels, columns]. */
+static kiln_status plan_products(kiln_plan *plan, kiln_tensor u, kiln_tensor v, kiln_tensor m,
+                                 const struct kiln_params_conv_winograd *p)
+{
+    const uint32_t columns = (uint32_t)columns_of(p), blocks = (uint32_t)rows_of(p) / KILN_WINOGRAD_BLOCK;
+    const struct kiln_params_matmul block = {.m = KILN_WINOGRAD_BLOCK,
+                                             .n = columns,
+                                             .k = p->channels,
+                                             .batch = KILN_WINOGRAD_PLACES * blocks,
+                                             .batch1 = KILN_WINOGRAD_PLACES,
+                                             .batch2 = blocks,
+                                             .a_m = 1,
+                                             .a_k = KILN_WINOGRAD_BLOCK,
+                                             .a_batch1 = blocks * p->channels * KILN_WINOGRAD_BLOCK,
+                                             .a_batch2 = p->channels * KILN_WINOGRAD_BLOCK,
+                                             .b_k = columns,
+                                             .b_n = 1,
+                                             .b_batch1 = p->channels * columns,
+                                             .c_m = columns,
+                                             .c_batch = KILN_WINOGRAD_BLOCK * columns};
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_matmul,
+        .bind = {{.value = u}, {.value = v}, {.value = m}},
+        .block_size = sizeof block,
+        .constant_count = KILN_EPILOGUE_CONSTANTS,
+    };
+    memcpy(d.block.bytes, &block, sizeof block);
+    return kiln_plan_dispatch(plan, &d);
+}
+
+static kiln_status plan_out(kiln_plan *plan, const kiln_node *n, kiln_tensor m,
+                            const struct kiln_params_conv_winograd *p)
+{
+    struct kiln_params_conv_winograd_out block = {.images = p->images,
+                                                  .filters = p->filters,
+                                                  .rows = (uint32_t)rows_of(p),
+                                                  .oh = p->oh,
+                                                  .ow = p->ow,
+                                                  .down = (uint32_t)kiln_parts(p->oh, TILE),
+                                                  .across = (uint32_t)kiln_parts(p->ow, TILE),
+                                                  .columns = (uint32_t)columns_of(p)};
+    kiln_dispatch d = {
+        .kernel = &kiln_kernel_conv_winograd_out,
+        .bind = {{.value = m}, {.value = n->out[0]}},
+        .block_size = sizeof block,
+    };
+    const kiln_status status = kiln_epilogue_write(plan, n, &d, 0, 2, block.immediate);
+    memcpy(d.block.bytes, &block, sizeof block);
+    return status ? status : kiln_plan_dispatch(plan, &d);
+}
+
+static kiln_status lower_in_steps(kiln_plan *plan, const kiln_node *n,
+                                  const struct kiln_params_conv_winograd *p, kiln_tensor u)
+{
+    const int64_t column = KILN_WINOGRAD_PLACES * (int64_t)columns_of(p);
+    const kiln_tensor v = kiln_plan_temporary(plan, KILN_F32, column * p->channels);
+    const kiln_tensor m = kiln_plan_temporary(plan, KILN_F32, column * (int64_t)rows_of(p));
+    kiln_status status = plan_in(plan, n->in[0], v, p);
+    if (!status)
+        status = plan_products(plan, u, v, m, p);
+    return status ? status : plan_out(plan, n, m, p);
+}
+
 kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     struct kiln_params_conv_winograd block = block_of(&s, n->op == &kiln_op_conv_transpose);
     kiln_status status;
     const kiln_tensor u = plan_filters(plan, n, &block, &s, &status);
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_conv_winograd,
-        .bind = {{.value = n->in[0]}, {.value = u}, {.value = n->out[0]}},
-        .block_size = sizeof block,
-    };
-    if (!status)
-        status = kiln_epilogue_write(plan, n, &d, 0, 3, block.immediate);
-    d.constant_count = KILN_EPILOGUE_CONSTANTS;
-    memcpy(d.block.bytes, &block, sizeof block);
-    return status ? status : kiln_plan_dispatch(plan, &d);
+    if (status)
+        return status;
+    return on_cpu(plan) ? lower_whole(plan, n, &block, u) : lower_in_steps(plan, n, &block, u);
 }
 
 /* The gradient by the filters ---------------------------------------------------------------------------- */
@@ -168,7 +302,7 @@ static uint32_t splits_of(const struct kiln_params_conv_grad_winograd *p)
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    if (s.images == 0 || !suits(plan, n, &s))
+    if (s.images == 0 || !on_cpu(plan) || !suits(plan, n, &s))
         return false;
     const struct kiln_params_conv_grad_winograd p = gradient_block(&s);
     const kiln_dispatch d = {
@@ -231,6 +365,119 @@ static double flops(const kiln_dispatch *d)
     return 2.0 * 9 * p->images * p->filters * p->channels * p->oh * p->ow;
 }
 
+/* Vulkan's: an invocation an element of a place. */
+static uint64_t filters_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_winograd_filters *p =
+        (const struct kiln_params_conv_winograd_filters *)d->block.words;
+    (void)caps;
+    return kiln_parts(blocks_units(d) * KILN_WINOGRAD_BLOCK * p->channels, 64);
+}
+
+static const struct kiln_params_conv_winograd_in *in_block(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_conv_winograd_in *)d->block.words;
+}
+
+static uint64_t in_units(const kiln_dispatch *d)
+{
+    return in_block(d)->channels;
+}
+
+static uint64_t in_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_parts((uint64_t)in_block(d)->channels * in_block(d)->columns, 64);
+}
+
+static bool in_texels_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_winograd_in *p = in_block(d);
+    return (uint64_t)p->images * p->channels * p->h * p->w <= caps->max_texels;
+}
+
+static const struct kiln_params_conv_winograd_out *out_block(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_conv_winograd_out *)d->block.words;
+}
+
+static uint64_t out_units(const kiln_dispatch *d)
+{
+    return (uint64_t)out_block(d)->images * out_block(d)->filters;
+}
+
+static uint64_t out_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_parts(out_units(d) * out_block(d)->down * out_block(d)->across, 64);
+}
+
+static bool out_texels_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv_winograd_out *p = out_block(d);
+    return (uint64_t)KILN_WINOGRAD_PLACES * p->rows * p->columns <= caps->max_texels;
+}
+
+static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
+}
+
+static const kiln_variant filters_plain = {
+    .name = "plain",
+    .groups = filters_groups,
+    .spirv = &kiln_spirv_conv_winograd_filters,
+};
+static const kiln_variant in_texels = {
+    .name = "texels",
+    .accepts = in_texels_accepts,
+    .pays = software,
+    .groups = in_groups,
+    .spirv = &kiln_spirv_conv_winograd_in_texels,
+    .texels = 1 << 0,
+};
+static const kiln_variant in_plain = {
+    .name = "plain",
+    .groups = in_groups,
+    .spirv = &kiln_spirv_conv_winograd_in,
+};
+static const kiln_variant out_texels = {
+    .name = "texels",
+    .accepts = out_texels_accepts,
+    .pays = software,
+    .groups = out_groups,
+    .spirv = &kiln_spirv_conv_winograd_out_texels,
+    .texels = 1 << 0,
+};
+static const kiln_variant out_plain = {
+    .name = "plain",
+    .groups = out_groups,
+    .spirv = &kiln_spirv_conv_winograd_out,
+};
+
+const kiln_kernel kiln_kernel_conv_winograd_in = {
+    .name = "conv_winograd_in",
+    .block_size = sizeof(struct kiln_params_conv_winograd_in),
+    .bindings = 2,
+    .access = {KILN_READ, KILN_WRITE},
+    .units = in_units,
+    .reference = kiln_reference_conv_winograd_in_f32,
+    .reference_f64 = kiln_reference_conv_winograd_in_f64,
+    .gpu = (const kiln_variant *const[]){&in_texels, &in_plain, NULL},
+};
+
+const kiln_kernel kiln_kernel_conv_winograd_out = {
+    .name = "conv_winograd_out",
+    .block_size = sizeof(struct kiln_params_conv_winograd_out),
+    .bindings = 4,
+    .access = {KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .units = out_units,
+    .reference = kiln_reference_conv_winograd_out_f32,
+    .reference_f64 = kiln_reference_conv_winograd_out_f64,
+    .gpu = (const kiln_variant *const[]){&out_texels, &out_plain, NULL},
+};
+
 const kiln_kernel kiln_kernel_conv_winograd_filters = {
     .name = "conv_winograd_filters",
     .block_size = sizeof(struct kiln_params_conv_winograd_filters),
@@ -239,6 +486,7 @@ const kiln_kernel kiln_kernel_conv_winograd_filters = {
     .units = blocks_units,
     .reference = kiln_reference_conv_winograd_filters_f32,
     .reference_f64 = kiln_reference_conv_winograd_filters_f64,
+    .gpu = (const kiln_variant *const[]){&filters_plain, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_winograd_filters_blocks, NULL},
 };
 

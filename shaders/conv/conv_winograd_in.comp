@@ -1,0 +1,60 @@
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+/*
+ * conv_winograd_in - transform the tiles of x (conv_winograd_in.h); an invocation a tile of a channel, tiles side by side.
+ *
+ * bindings   0: x    1: v
+ * dispatch   an invocation a column of a channel
+ * variants   -DTEXELS: x through a texel buffer
+ */
+#include "kiln.glsl"
+#include "conv_winograd_in.h"
+#include "winograd.glsl"
+
+#ifdef TEXELS
+KILN_TEXELS(0, x);
+#define X(i) texelFetch(x, int(i)).r
+#else
+KILN_IN(0, float, x);
+#define X(i) x[i]
+#endif
+KILN_OUT(1, float, v);
+
+bool there;                             /* columns beyond the last tile are zeros */
+
+/* An element of the channel that begins at `first`; outside zero, and the load is of what is there. */
+float element(uint first, int i, int j)
+{
+    const bool inside = there && uint(i) < p.h && uint(j) < p.w;
+    const float value = X(inside ? first + uint(i) * p.w + uint(j) : first);
+    return inside ? value : 0.0;
+}
+
+void main()
+{
+    KILN_GROUP(group);
+    const uint e = group * LANES + LANE, channel = e / p.columns, column = e - channel * p.columns;
+    if (channel >= p.channels)
+        return;
+    const uint tiles = p.down * p.across, image = min(column / tiles, p.images - 1u);
+    const uint tile = column - image * tiles, row = tile / p.across;
+    const uint first = (image * p.channels + channel) * p.h * p.w;
+    there = tile < tiles;
+    const int top = int(4u * row) - p.pad_i, left = int(4u * (tile - row * p.across)) - p.pad_j;
+
+    float rows[6][6];                   /* x B, turned */
+    [[unroll]] for (int i = 0; i < 6; i++) {
+        float d[6], t[6];
+        [[unroll]] for (int j = 0; j < 6; j++)
+            d[j] = element(first, top + i, left + j);
+        kiln_to_tile(d, t);
+        [[unroll]] for (int j = 0; j < 6; j++)
+            rows[j][i] = t[j];
+    }
+    [[unroll]] for (uint j = 0; j < 6; j++) {
+        float t[6];
+        kiln_to_tile(rows[j], t);
+        [[unroll]] for (uint i = 0; i < 6; i++)
+            v[((i * 6u + j) * p.channels + channel) * p.columns + column] = t[i];
+    }
+}
