@@ -6,8 +6,11 @@ usage: engines.py [NAME ...] [--engine onnxruntime,ncnn] [--threads 2] [--repeat
 The networks are those of networks.py, written by Debian's PyTorch (python3-torch, for /usr/bin/python3): as ONNX for ONNX
 Runtime, and by PyPI's pnnx for ncnn. Each row runs in a process of its own with random inputs, after two runs to warm up.
 Beside the median and the best stands the processor time of a run, of all threads together, which other work on the machine
-moves less. `--device vulkan` lets ncnn use the first Vulkan device; ONNX Runtime has none. What an engine cannot run is said,
-and left out.
+moves less. What an engine cannot run is said, and left out.
+
+`--device vulkan` lets ncnn use the first Vulkan device; ONNX Runtime has none. Which driver's, VK_DRIVER_FILES says, as to kiln:
+
+  VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.x86_64.json engines.py --engine ncnn --device vulkan
 
 The packages come from PyPI into a virtual environment in the build folder (BUILD/venv-engines).
 """
@@ -79,6 +82,8 @@ def ncnn_step(stem, options, x):
     import ncnn
     import numpy
 
+    if options.device == "vulkan" and not ncnn.get_gpu_count():
+        raise RuntimeError("finds no Vulkan device")    # it would compute on the CPU without a word
     net = ncnn.Net()
     net.opt.num_threads = options.threads
     net.opt.use_vulkan_compute = options.device == "vulkan"
