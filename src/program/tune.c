@@ -1,8 +1,9 @@
 /*
  * tune.c - kiln_program_tune: what is tried of a program's plan, in two passes.
  *
- *   lowerings   Each class of nodes that several lowerings accept. The program is planned once for each way, with all such classes
- *               at once, and the steps of the first node of a class are timed: what the prologue does for it costs no run.
+ *   lowerings   Each class of nodes that several lowerings accept, those that take longest first. The program is planned once for
+ *               each other way of a class, and the steps of the class's first node are timed: what the prologue does for it costs
+ *               no run. Nothing before that node differs from the usual plan, so that its results compare.
  *   variants    Each class of dispatches that several variants accept, in the plan that comes of it, on the memory that it binds.
  *               A first walk weighs the classes, so that a short budget goes to those that take long.
  */
@@ -19,7 +20,7 @@
 #define WINS  0.97 /* of the usual way's time: less is noise */
 #define SHARE 0.4  /* of the budget, at most, for the lowerings */
 #define APART \
-    1e-3 /* of the largest number, for what lowerings before it also changed: rounding through a whole network */
+    1e-3 /* of the largest number: transformed tiles round some hundred times as far as sums of as many terms */
 
 enum { MOST_WAYS = 6 };
 
@@ -53,7 +54,9 @@ struct tuner {
     KILN_VEC(struct dispatches) dispatch;
     KILN_VEC(struct nodes) node;
     double weight_left;
-    int way; /* of the nodes, that the walk is about */
+    int only, way; /* the class of nodes that the walk is about, and its way; -1: all, in their usual ones */
+    int trials_left; /* of lowerings */
+    bool stop;       /* the walk has seen what it is about */
 };
 
 static kiln_status no_memory(void)
@@ -71,7 +74,8 @@ static kiln_status walk(struct tuner *t, kiln_status (*visit)(struct tuner *t, i
 {
     kiln_status status = kiln_program_prepare(t->walk.p, &t->walk.ready);
     const struct kiln_plan *plan = status ? NULL : t->walk.ready->plan;
-    for (int i = 0, end; plan && i < plan->step.count && !status && !is_over(t); i = end) {
+    t->stop = false;
+    for (int i = 0, end; plan && i < plan->step.count && !status && !t->stop && !is_over(t); i = end) {
         bool ran = false;
         end = kiln_steps_behind(plan, i);
         if (plan->step.data[i].prologue || kiln_steps_last(plan, i, end))
@@ -152,14 +156,14 @@ static kiln_status list_nodes(struct tuner *t, struct kiln_plan *plan)
     return KILN_OK;
 }
 
-/* Plan all classes in that way, or in their last. */
+/* Plan with one class in that way, or all in their usual ones. */
 static kiln_status plan_way(struct tuner *t)
 {
     struct kiln_choices *trial = kiln_choices_create();
     kiln_status status = trial ? KILN_OK : no_memory();
     for (int i = 0; i < t->node.count && !status; i++) {
         const struct nodes *c = &t->node.data[i];
-        const int way = t->way < c->ways ? t->way : c->ways - 1;
+        const int way = i == t->only ? t->way : 0;
         status = kiln_choices_put(trial, &(struct kiln_choice){KILN_CHOICE_LOWERING, c->op->name, c->class,
                                                                c->way[way]->name});
     }
@@ -196,15 +200,10 @@ static kiln_status compare_way(struct tuner *t, struct nodes *c, const kiln_node
     return KILN_OK;
 }
 
-/* A share of the time that is left for each step of a class to come, in this walk and those after it. */
+/* A share of the time that is left, for a trial and those after it. */
 static double slice_of(const struct tuner *t)
 {
-    int to_come = 0;
-    for (int i = 0; i < t->node.count; i++) {
-        const struct nodes *c = &t->node.data[i];
-        to_come += c->left + (c->ways > t->way + 1 ? c->ways - t->way - 1 : 0);
-    }
-    return (t->walk.deadline - kiln_seconds()) / (to_come > 0 ? to_come : 1);
+    return (t->walk.deadline - kiln_seconds()) / (t->trials_left > 0 ? t->trials_left : 1);
 }
 
 static kiln_status visit_node(struct tuner *t, int step, bool *ran)
@@ -213,7 +212,7 @@ static kiln_status visit_node(struct tuner *t, int step, bool *ran)
     const struct kiln_step *s = &plan->step.data[step];
     struct nodes *c = NULL;
     for (int i = 0; i < t->node.count && !c; i++)
-        if (plan->graph->node.data[t->node.data[i].node] == s->node && t->way < t->node.data[i].ways)
+        if (plan->graph->node.data[t->node.data[i].node] == s->node && (t->only < 0 || t->only == i))
             c = &t->node.data[i];
     if (!c)
         return KILN_OK;
@@ -223,7 +222,9 @@ static kiln_status visit_node(struct tuner *t, int step, bool *ran)
                              ? kiln_step_try(&t->walk, step, &one, 1, slice_of(t))
                              : kiln_steps_run(&t->walk, step, step + 1, &one.seconds);
     c->seconds[t->way] += one.seconds;
-    if (!status && --c->left == 0 && s->node->outputs && !(s->node->op->flags & KILN_OP_EFFECT))
+    c->left--;
+    t->stop = t->only >= 0 && c->left == 0;
+    if (!status && c->left == 0 && s->node->outputs && !(s->node->op->flags & KILN_OP_EFFECT))
         status = compare_way(t, c, s->node);
     return status;
 }
@@ -278,30 +279,51 @@ static kiln_status decide_nodes(struct tuner *t, struct nodes *c, const kiln_nod
                                       .wrong = wrong});
 }
 
-/* What a walk that time cut short has seen of a way is no time. */
-static void forget_way(struct tuner *t)
+/* One walk. What it has seen of a class when time cut it short is no time. */
+static kiln_status try_and_forget(struct tuner *t, int only, int way)
 {
+    t->only = only;
+    t->way = way;
+    const kiln_status status = try_way(t);
     for (int i = 0; i < t->node.count; i++)
-        if (t->node.data[i].left)
-            t->node.data[i].seconds[t->way] = 0;
+        if (t->node.data[i].left && (only < 0 || only == i))
+            t->node.data[i].seconds[way] = 0;
+    return status;
+}
+
+/* Those that take longest first. */
+static int by_weight(const void *a, const void *b)
+{
+    const struct nodes *x = a, *y = b;
+    const double p = x->count * x->seconds[0], q = y->count * y->seconds[0];
+    return (p < q) - (p > q);
+}
+
+static kiln_status try_all_ways(struct tuner *t)
+{
+    t->trials_left = 2 * t->node.count;
+    kiln_status status = try_and_forget(t, -1, 0);
+    qsort(t->node.data, (size_t)t->node.count, sizeof *t->node.data, by_weight);
+    t->trials_left = 0;
+    for (int i = 0; i < t->node.count; i++)
+        t->trials_left += t->node.data[i].ways - 1;
+    for (int i = 0; i < t->node.count && !status; i++)
+        for (int way = 1; way < t->node.data[i].ways && !status && !is_over(t); way++, t->trials_left--) {
+            unplan_way(t);
+            status = try_and_forget(t, i, way);
+        }
+    return status;
 }
 
 static kiln_status tune_lowerings(struct tuner *t)
 {
     const double whole = t->walk.deadline, began = kiln_seconds();
-    int ways = 0;
     kiln_status status = kiln_program_prepare(t->walk.p, &t->walk.ready);
     if (!status)
         status = list_nodes(t, t->walk.ready->plan);
-    for (int i = 0; i < t->node.count; i++)
-        ways = t->node.data[i].ways > ways ? t->node.data[i].ways : ways;
     t->walk.deadline = began + SHARE * (whole - began);
-    for (t->way = 0; t->way < ways && !status && !is_over(t); t->way++) {
-        if (t->way)
-            unplan_way(t);
-        status = try_way(t);
-        forget_way(t);
-    }
+    if (!status && t->node.count)
+        status = try_all_ways(t);
     for (int i = 0; i < t->node.count && !status; i++)
         status =
             decide_nodes(t, &t->node.data[i], t->walk.ready->plan->graph->node.data[t->node.data[i].node]);
