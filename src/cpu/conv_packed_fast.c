@@ -60,6 +60,13 @@ static size_t band_of(const struct work *w)
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
 }
 
+/* How many bands; what would be less than a tile goes to the band before, since a tile of columns is whole and its unit's own. */
+static size_t bands_of(const struct work *w)
+{
+    const size_t rest = w->places % w->band;
+    return kiln_parts(w->places, w->band) - (w->columns && rest > 0 && rest < KILN_TILE_COLUMNS);
+}
+
 /* Whether columns done in vain, or twice, cost less than turning results; a band is a tile at the least. */
 static bool suits_columns(const struct work *w)
 {
@@ -83,7 +90,7 @@ static struct work work_of(const kiln_dispatch *d)
     w.columns = suits_columns(&w);
     w.pitch = p->ow + axis_reach(&w.j);
     w.band = band_of(&w);
-    w.bands = kiln_parts(w.places, w.band);
+    w.bands = bands_of(&w);
     w.rows = w.band / p->ow + axis_reach(&w.i);
     w.plane = w.rows * w.pitch;
     const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
@@ -124,11 +131,12 @@ struct unit {
 
 static struct unit unit_of(const struct work *w, size_t index)
 {
-    const size_t block = index % w->parts * w->part, first = index / w->parts % w->bands * w->band;
+    const size_t block = index % w->parts * w->part, band = index / w->parts % w->bands;
+    const size_t first = band * w->band;
     return (struct unit){
         .image = index / w->parts / w->bands,
         .first = first,
-        .count = w->places - first < w->band ? w->places - first : w->band,
+        .count = band + 1 < w->bands ? w->band : w->places - first,
         .block = block,
         .end = block + w->part < w->blocks ? block + w->part : w->blocks,
     };

@@ -103,7 +103,7 @@ kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     struct kiln_params_conv_packed block = block_of(&s);
-    if ((uint64_t)block.images * block.filters * block.oh == 0)
+    if ((uint64_t)block.images * block.filters * block.oh * block.ow == 0)
         return KILN_OK;
     kiln_status status;
     const kiln_tensor packed = pack_filters(plan, n->in[1], &block, &status);
