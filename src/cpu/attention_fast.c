@@ -2,7 +2,7 @@
  * attention_fast.c - attention and its gradients from packed panels, by the tiles of matmul (tile.h).
  *
  * A unit of work is a block of own rows of one head: queries, or for the gradients by keys and values keys. Its rows are packed
- * once as columns of tiles; blocks of the others are packed as rows of tiles. A product then leaves the scores of a panel as
+ * once as columns of tiles; blocks of the others are rows of tiles, where they lie or packed. A product then leaves the scores of a panel as
  * lines of others with own rows in the lanes, where maxima and sums need no shuffles, and where they lie as the second operand of
  * the next product, which adds up the result with its rows turned into columns.
  *
@@ -146,8 +146,9 @@ struct job {
     struct kiln_head head;
     struct kiln_lines lines;
     struct rows own[2], other[2], x;
-    size_t first, count; /* own rows of the unit */
-    bool second;         /* there is a second product */
+    struct kiln_operand factor[2], terms; /* of a block of others: x's are the terms */
+    size_t first, count;                  /* own rows of the unit */
+    bool second;                          /* there is a second product */
 };
 
 static struct rows rows_of(const kiln_memory *m, int i, size_t at, size_t step, size_t count, size_t size)
@@ -189,39 +190,51 @@ static void go_to(struct job *j, size_t b, size_t g)
 
 /* Packing and multiplying -------------------------------------------------------------------------------- */
 
-/* Rows as columns of tiles, or as rows. */
+/* Rows as columns of tiles. */
 static void pack_columns(const struct job *j, float *to, const struct rows *from, size_t first, size_t count)
 {
     kiln_panels_pack(to, (size_t)j->tiles->columns, false, from->at + first * from->step, from->step, 1,
                      count, from->size);
 }
 
-static void pack_rows(const struct job *j, float *to, const struct rows *from, size_t first, size_t count)
+/* c[row * lanes + lane] = or += sum over k of a[row, k] * b[k * lanes + lane] */
+static void multiply(const struct job *j, size_t depth, const struct kiln_operand *a, size_t rows,
+                     const float *b, float *c, bool add)
 {
-    kiln_panels_pack(to, (size_t)j->tiles->rows, true, from->at + first * from->step, from->step, 1, count,
-                     from->size);
+    const size_t lanes = (size_t)j->tiles->columns;
+    const struct kiln_operand panel = {b, KILN_LIES_PACKED, 0};
+    kiln_panels_multiply(j->tiles, NULL, a, (size_t)j->tiles->rows, &panel, rows, lanes, depth, c, lanes,
+                         add);
 }
 
-/* c[row * lanes + lane] = or += sum over k of a[row, k] * b[k * lanes + lane]; a in panels of tiles' rows. */
-static void multiply(const struct job *j, size_t depth, const float *a, size_t rows, const float *b, float *c,
-                     bool add)
+/* A block of others as rows of tiles: where they lie, or packed. */
+static struct kiln_operand others_of(const struct job *j, float *room, const struct rows *from, size_t first,
+                                     size_t count)
 {
-    const size_t high = (size_t)j->tiles->rows, lanes = (size_t)j->tiles->columns;
-    for (size_t i = 0; i < rows; i += high) {
-        const size_t count = rows - i < high ? rows - i : high;
-        j->tiles->packed[count](depth, a + i * depth, count, b, lanes, c + i * lanes, lanes, add);
-    }
+    const float *at = from->at + first * from->step;
+    if (kiln_lies_well(from->step))
+        return (struct kiln_operand){at, KILN_LIES_ROWS, from->step};
+    kiln_panels_pack(room, (size_t)j->tiles->rows, true, at, from->step, 1, count, from->size);
+    return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
 }
 
-/* Pack a block of others: for the products, and to be summed with its rows as terms. */
-static void pack_others(const struct job *j, size_t first, size_t count)
+/* The block's rows that are summed, as terms. */
+static struct kiln_operand terms_of(const struct job *j, size_t first, size_t count)
 {
-    pack_rows(j, j->room.other[0], &j->other[0], first, count);
+    const float *at = j->x.at + first * j->x.step;
+    if (kiln_lies_well(j->x.step))
+        return (struct kiln_operand){at, KILN_LIES_TERMS, j->x.step};
+    kiln_panels_pack(j->room.x, (size_t)j->tiles->rows, true, at, 1, j->x.step, j->w.columns, count);
+    return (struct kiln_operand){j->room.x, KILN_LIES_PACKED, 0};
+}
+
+static void take_others(struct job *j, size_t first, size_t count)
+{
+    j->factor[0] = others_of(j, j->room.other[0], &j->other[0], first, count);
     if (j->second)
-        pack_rows(j, j->room.other[1], &j->other[1], first, count);
+        j->factor[1] = others_of(j, j->room.other[1], &j->other[1], first, count);
     if (mode_of(j->d) != KILN_ATTENTION_SCORES)
-        kiln_panels_pack(j->room.x, (size_t)j->tiles->rows, true, j->x.at + first * j->x.step, 1, j->x.step,
-                         j->w.columns, count);
+        j->terms = terms_of(j, first, count);
 }
 
 /* Lanes to rows of the result, each times its factor. */
@@ -262,7 +275,7 @@ static size_t range_of(const struct job *j, size_t *begin)
 static float score_panel(struct job *j, const float *own, float *rest)
 {
     struct kiln_lines *b = &j->lines;
-    multiply(j, j->own[0].size, j->room.other[0], b->lines, own, j->room.score, false);
+    multiply(j, j->own[0].size, &j->factor[0], b->lines, own, j->room.score, false);
     if (!kiln_lines_are_special(b))
         return j->p->scale;
     kiln_lines_mask(b, j->room.score, rest);
@@ -288,7 +301,7 @@ static void attend_panel(struct job *j, size_t at)
         kiln_lines_drop(b, j->room.score);
     if (rises(ratio, lanes))
         kiln_lines_rescale(lanes, j->w.columns, total, ratio);
-    multiply(j, b->lines, j->room.x, j->w.columns, j->room.score, total, true);
+    multiply(j, b->lines, &j->terms, j->w.columns, j->room.score, total, true);
 }
 
 /* Sums become factors, and with the largest scores lse. */
@@ -316,7 +329,7 @@ static void attend(struct job *j)
     for (size_t first = begin; first < end; first += OTHERS) {
         j->lines.other = first;
         j->lines.lines = end - first < OTHERS ? end - first : OTHERS;
-        pack_others(j, first, j->lines.lines);
+        take_others(j, first, j->lines.lines);
         for (size_t at = 0; at < j->count; at += j->lines.lanes) {
             j->lines.own = j->first + at;
             if (!kiln_lines_are_unseen(&j->lines))
@@ -350,7 +363,7 @@ static void weigh_panel(struct job *j, size_t at)
     const float *delta = b->lanes_are_keys ? j->room.line[1] : j->room.sum + at;
     kiln_lines_probability(b, scale, j->room.score, lse);
     if (j->second)
-        multiply(j, j->own[1].size, j->room.other[1], b->lines, j->room.own[1] + at * j->own[1].size,
+        multiply(j, j->own[1].size, &j->factor[1], b->lines, j->room.own[1] + at * j->own[1].size,
                  j->room.pull, false);
     if (b->flags & KILN_ATTENTION_DROPPED)
         kiln_lines_drop(b, j->second ? j->room.pull : j->room.score);
@@ -377,7 +390,7 @@ static void go_along(struct job *j, size_t head)
     for (size_t first = begin; first < end; first += OTHERS) {
         j->lines.other = first;
         j->lines.lines = end - first < OTHERS ? end - first : OTHERS;
-        pack_others(j, first, j->lines.lines);
+        take_others(j, first, j->lines.lines);
         if (j->lines.lanes_are_keys)
             take_rows(j, first, j->lines.lines, j->room.line[0], j->room.line[1]);
         for (size_t at = 0; at < j->count; at += j->lines.lanes) {
@@ -388,7 +401,7 @@ static void go_along(struct job *j, size_t head)
             if (scores)
                 store_scores(j, head);
             else
-                multiply(j, j->lines.lines, j->room.x, j->w.columns, j->room.score,
+                multiply(j, j->lines.lines, &j->terms, j->w.columns, j->room.score,
                          j->room.total + at * j->w.columns, true);
         }
     }
