@@ -105,16 +105,16 @@ KILN_INLINE void weigh(const float *x, const float *dy, size_t count, float mean
     const float all = one && scale ? *scale : 1;
     for (size_t first = 0; first < count; first += RUN_PART) {
         const size_t n = count - first < RUN_PART ? count - first : RUN_PART;
+        const float *terms = dy + first;
         for (size_t t = 0; t < n; t++)
             d[t] = x[first + t] - mean;
-        if (scale && !one)
+        if (scale && !one) {
             for (size_t t = 0; t < n; t++)
                 g[t] = dy[first + t] * scale[first + t];
-        else
-            for (size_t t = 0; t < n; t++)
-                g[t] = dy[first + t] * all;
-        *sum += run_sum(g, n);
-        *product += run_dot(g, d, n);
+            terms = g;
+        }
+        *sum += (double)run_sum(terms, n) * all;
+        *product += (double)run_dot(terms, d, n) * all;
     }
 }
 
