@@ -54,6 +54,7 @@ static const struct rule rules[] = {
     {&kiln_op_l2_normalize, CARRIES, 1},
     {&kiln_op_normalize_grad, CARRIES, 3},
     {&kiln_op_normalize_sums, READS, 3},
+    {&kiln_op_channel_sums, READS, 3},
     {&kiln_op_softmax, CARRIES, 1},
     {&kiln_op_pool, CARRIES, 1},
     {&kiln_op_pool_index, CARRIES, 1},
