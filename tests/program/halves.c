@@ -220,22 +220,3 @@ Test(halves, are_made_of_however_many_values_are_joined)
         kiln_test_close(&dev);
     }
 }
-
-Test(halves, are_not_a_precision_to_train_in)
-{
-    kiln_graph *g = NULL;
-    kiln_weights *w = NULL;
-    kiln_program *p = NULL;
-    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
-    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3));
-    cr_assert_eq(kiln_weights_create(&w, g, NULL), KILN_OK);
-    kiln_device *dev = kiln_test_open("cpu");
-    const kiln_program_params params = {.run = KILN_RUN(kiln_relu(g, x)),
-                                        .train = true,
-                                        .precision = KILN_PRECISION_F16};
-    cr_expect_eq(kiln_program_create(&p, dev, g, w, &params), KILN_ERROR_UNSUPPORTED);
-    cr_expect_null(p);
-    kiln_device_close(&dev);
-    kiln_weights_destroy(&w);
-    kiln_graph_destroy(&g);
-}
