@@ -46,7 +46,7 @@ void main()
     const bool there = filter_index < p.filters;
     const uint first = (there ? filter_index : 0u) * p.filter_step + channel * p.channel_step;
     vec2 columns[6][3];                 /* G w */
-    [[unroll]] for (uint j = 0; j < 3; j++) {
+    [[dont_unroll]] for (uint j = 0; j < 3; j++) { /* glslc's copies of a loop's body are no longer precise */
         vec2 taps[3], t[6];
         [[unroll]] for (uint i = 0; i < 3; i++) {
             const uint at = i * 3u + j;
@@ -56,7 +56,7 @@ void main()
         [[unroll]] for (uint i = 0; i < 6; i++)
             columns[i][j] = t[i];
     }
-    [[unroll]] for (uint i = 0; i < 6; i++) {
+    [[dont_unroll]] for (uint i = 0; i < 6; i++) {
         vec2 t[6];
         transform(columns[i], t);
         [[unroll]] for (uint j = 0; j < 6; j++)
