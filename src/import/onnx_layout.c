@@ -349,9 +349,38 @@ static kiln_tensor slice_range(kiln_graph *g, kiln_tensor x, struct kiln_onnx_ra
                             : kiln_slice(g, x, r.axis, r.first, r.end, r.step);
 }
 
+/* Whether one axis is cut to its front part, of which a run computes the end: as exports of kiln_first are. */
+static bool computes_end(kiln_onnx_node *n, int *axis)
+{
+    double first, step = 1, along = 0;
+    if (n->opset < 10 || !kiln_onnx_has(n, 2) || kiln_onnx_items(n->m, n->in[2]))
+        return false;
+    const kiln_shape ends = kiln_onnx_spec(n, 2).shape;
+    if (kiln_shape_count(&ends) != 1 || !kiln_onnx_number(n, 1, &first) || first != 0 ||
+        (kiln_onnx_has(n, 3) && !kiln_onnx_number(n, 3, &along)) ||
+        (kiln_onnx_has(n, 4) && (!kiln_onnx_number(n, 4, &step) || step != 1)))
+        return false;
+    *axis = kiln_onnx_axis(n, (int64_t)along, kiln_onnx_spec(n, 0).shape.rank);
+    return !n->refused;
+}
+
+/* A negative end counts from the axis' end. */
+static kiln_tensor first_computed(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor end)
+{
+    const kiln_tensor there = kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
+    const kiln_tensor last = kiln_cast(g, kiln_reshape(g, end, KILN_SCALAR), KILN_I32);
+    const kiln_tensor behind = kiln_less(g, last, kiln_scalar(g, KILN_I32, 0));
+    return kiln_first(g, x, kiln_where(g, behind, kiln_add(g, last, there), last), axis);
+}
+
 void kiln_onnx_build_slice(kiln_onnx_node *n)
 {
     struct kiln_onnx_range range[KILN_MAX_RANK];
+    int axis;
+    if (computes_end(n, &axis)) {
+        kiln_onnx_out(n, 0, first_computed(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_in(n, 2)));
+        return;
+    }
     const int count = kiln_onnx_slices(n, range);
     if (count < 0)
         return;
