@@ -52,6 +52,17 @@ static clockid_t clock_of(const struct bench *b, const struct bench_row *row)
     return b->processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
 }
 
+/* Plan for a batch that is larger than all before it. */
+static kiln_status plan_another(kiln_program *p)
+{
+    struct kiln_ready *ready;
+    int64_t batch = 0;
+    for (int i = 0; i < p->ready.count; i++)
+        batch = p->ready.data[i]->size[0] > batch ? p->ready.data[i]->size[0] : batch;
+    batch++;
+    return kiln_program_ready(p, &batch, &ready);
+}
+
 static kiln_status sample(const struct bench *b, kiln_program *p, const struct bench_row *row,
                           double *seconds)
 {
@@ -60,7 +71,7 @@ static kiln_status sample(const struct bench *b, kiln_program *p, const struct b
     kiln_status status = KILN_OK;
 
     for (int i = 0; i < row->count && !status; i++)
-        status = kiln_program_run(p);
+        status = row->kind == BENCH_PLAN && p->ready.count ? plan_another(p) : kiln_program_run(p);
     if (!status)
         status = kiln_program_wait(p);
     *seconds = (seconds_of(clock) - began) / row->count;
@@ -140,7 +151,7 @@ static kiln_status describe(const kiln_program *p, const struct bench_work *w, c
     int first = 0;
     out->bytes = row->bytes > 0 ? row->bytes : w->bytes;
     out->flops = row->flops > 0 ? row->flops : w->flops;
-    if (!(out->bytes > 0) && !(out->flops > 0) && row->kind != BENCH_REPLAY)
+    if (!(out->bytes > 0) && !(out->flops > 0) && row->kind != BENCH_REPLAY && row->kind != BENCH_PLAN)
         out->flops = planned_flops(ready->plan, &first);
     out->commands = ready->body_list.count;
     return kiln_program_memory_used(p, &out->memory);

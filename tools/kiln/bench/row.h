@@ -34,6 +34,7 @@ enum bench_kind {
     BENCH_PEAK_FMA,       /* measures the device itself: what rows with `flops` are a share of; */
     BENCH_PEAK_BANDWIDTH, /* likewise those with `bytes` */
     BENCH_REPLAY,         /* on the null device: processor time of the thread that calls */
+    BENCH_PLAN,           /* planning for a batch that was not seen, each time a larger one; nothing runs */
 };
 
 /** A convolution of a picture network, at a batch of one. */

@@ -122,8 +122,9 @@ static const struct bench_row models[] = {
 
 const struct bench_rows bench_models = {models, sizeof models / sizeof *models};
 
-/* From the smallest plan to the longest. */
+/* What a program costs besides its kernels: planning, and replays from the smallest plan to the longest. */
 static const struct bench_row replays[] = {
+    {"plan resnet50, another batch", predict, 2, 1, BENCH_PLAN, .as.network = resnet50},
     {"replay lenet, predicting", lenet_scores, 1, 64, BENCH_REPLAY},
     {"replay lenet, training", lenet_step, 128, 64, BENCH_REPLAY},
     {"replay resnet50, predicting", predict, 1, 64, BENCH_REPLAY, .as.network = resnet50},
