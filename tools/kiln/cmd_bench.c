@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "arrays.h"
 #include "base/log.h"
 #include "bench/measure.h"
 #include "bench/print.h"
@@ -96,7 +97,7 @@ static kiln_status run_products(struct bench *b, const struct args_list *shapes,
 }
 
 struct options {
-    const char *device, *other;
+    const char *device, *other, *precision;
     struct args_list product;
     int64_t repeat;
     bool processor, profile, json, list, diff, products, no_peaks, tuned, untuned;
@@ -116,6 +117,8 @@ static kiln_status measure(const struct options *o, const struct args_list *name
     bench_print *const print = o->json ? bench_print_json : bench_print_text;
     kiln_status status = o->other ? bench_results_read(&others, o->other) : KILN_OK;
 
+    if (!status)
+        status = arrays_precision("bench", o->precision, &b.precision);
     if (!status)
         status = kiln_device_open(&b.dev, &(kiln_device_params){.name = o->device});
     if (!status && o->products)
@@ -148,6 +151,8 @@ int cmd_bench(int argc, char **argv)
         .options =
             (const struct args_option[]){
                 {"device", "NAME", ARGS_TEXT, &o.device, "as 'kiln devices' lists them"},
+                {"precision", "NAME", ARGS_TEXT, &o.precision,
+                 "as 'kiln train' takes it: f32, f16, where steps of training scale their loss, or f64"},
                 {"repeat", "N", ARGS_COUNT, &o.repeat, "samples a row (default: 7)"},
                 {"compare", "FILE", ARGS_TEXT, &o.other,
                  "show ratios to rows that --json, or tools/peers/torch.py --json, wrote"},

@@ -32,6 +32,7 @@ struct tuning {
     kiln_graph *g;
     kiln_weights *weights;
     kiln_device *dev;
+    kiln_precision precision;
     kiln_program *program, *plain; /* the one that is tuned, and one without choices, to compare */
     struct json json;
     kiln_tune_report report;
@@ -133,12 +134,10 @@ static kiln_status time_both(struct tuning *t)
 
 static kiln_status open_program(struct tuning *t, kiln_program **out)
 {
-    kiln_program_params params = {.tuned = KILN_TUNED_NEVER};
-    kiln_status status = arrays_precision("tune", t->o->precision, &params.precision);
-    if (!status && t->row)
+    const kiln_program_params params = {.tuned = KILN_TUNED_NEVER, .precision = t->precision};
+    if (t->row)
         return bench_program(&t->open, params, out);
-    if (!status)
-        status = kiln_program_create(out, t->dev, t->g, t->weights, &params);
+    kiln_status status = kiln_program_create(out, t->dev, t->g, t->weights, &params);
     for (int i = 0; !status && i < kiln_program_input_count(*out); i++) {
         const kiln_tensor input = kiln_program_input(*out, i);
         status = arrays_make_up(*out, t->g, input, arrays_shape(t->g, input, &t->o->size), 1);
@@ -148,11 +147,12 @@ static kiln_status open_program(struct tuning *t, kiln_program **out)
 
 static kiln_status load(struct tuning *t)
 {
-    kiln_status status =
-        t->row ? KILN_OK : arrays_load(&t->arrays, &t->o->size, t->o->model, &t->g, &t->weights);
+    kiln_status status = arrays_precision("tune", t->o->precision, &t->precision);
+    if (!status && !t->row)
+        status = arrays_load(&t->arrays, &t->o->size, t->o->model, &t->g, &t->weights);
     if (!status)
         status = kiln_device_open(&t->dev, &(kiln_device_params){.name = t->o->device});
-    return status || !t->row ? status : bench_open(&t->open, t->dev, t->row);
+    return status || !t->row ? status : bench_open(&t->open, t->dev, t->row, t->precision);
 }
 
 static kiln_status tune(struct tuning *t)

@@ -199,8 +199,8 @@ static kiln_status run(struct bench *b, const struct bench_open_row *o, struct b
 {
     const struct bench_row *row = o->row;
     kiln_program *p = NULL;
-    kiln_status status =
-        bench_program(o, (kiln_program_params){.profile = b->profile, .tuned = b->tuned}, &p);
+    kiln_status status = bench_program(
+        o, (kiln_program_params){.profile = b->profile, .tuned = b->tuned, .precision = b->precision}, &p);
 
     if (!status && !(status = warm(b, p, row)) && !(status = time_program(b, p, row, out)) &&
         !(status = describe(p, &o->work, row, out)))
@@ -211,11 +211,12 @@ static kiln_status run(struct bench *b, const struct bench_open_row *o, struct b
     return status;
 }
 
-kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row)
+kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row,
+                       kiln_precision precision)
 {
     kiln_status status = KILN_OK;
 
-    *o = (struct bench_open_row){.row = row, .work.dev = dev};
+    *o = (struct bench_open_row){.row = row, .work = {.dev = dev, .scaled = precision == KILN_PRECISION_F16}};
     if (row->kind == BENCH_REPLAY &&
         !(status = kiln_device_open(&o->null, &(kiln_device_params){.name = "null"})))
         o->work.dev = o->null;
@@ -242,7 +243,7 @@ kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct b
     kiln_status status;
 
     *out = (struct bench_result){0};
-    if (!(status = bench_open(&open, b->dev, row)) && !(status = run(b, &open, out)))
+    if (!(status = bench_open(&open, b->dev, row, b->precision)) && !(status = run(b, &open, out)))
         out->peak_mib = b->measured++ ? 0 : (process_memory("VmHWM") - held) / BENCH_MIB;
     bench_close(&open);
     return status;

@@ -7,12 +7,13 @@
 /** What is measured on. */
 struct bench {
     kiln_device *dev;
-    int64_t repeat;        /* samples a row */
-    bool processor;        /* time by the processor time of all of the process's threads */
-    bool profile;          /* print what each command took, before the row */
-    kiln_tuned tuned;      /* of the rows' programs */
-    int measured;          /* rows so far */
-    double fma, bandwidth; /* the device's best so far, per second; 0: not measured */
+    int64_t repeat;           /* samples a row */
+    bool processor;           /* time by the processor time of all of the process's threads */
+    bool profile;             /* print what each command took, before the row */
+    kiln_tuned tuned;         /* of the rows' programs */
+    kiln_precision precision; /* likewise */
+    int measured;             /* rows so far */
+    double fma, bandwidth;    /* the device's best so far, per second; 0: not measured */
 };
 
 struct bench_result {
@@ -36,8 +37,9 @@ struct bench_open_row {
     kiln_device *null; /* of a replay */
 };
 
-/** Build a row for a device. Owns: bench_close, also after a failure. */
-kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row);
+/** Build a row for a device; in float16 steps of training scale their loss. Owns: bench_close, also after a failure. */
+kiln_status bench_open(struct bench_open_row *o, kiln_device *dev, const struct bench_row *row,
+                       kiln_precision precision);
 void bench_close(struct bench_open_row *o);
 
 /** A program of an open row, given its inputs; params.run and params.train are the row's. */

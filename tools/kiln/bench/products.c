@@ -68,7 +68,7 @@ kiln_status bench_products_print(const struct bench *b, const struct bench_row *
     const kiln_program_params params = {.sizes = &(kiln_size){KILN_BATCH, row->size}, .size_count = 1};
     struct bench_open_row open;
     kiln_program *p = NULL;
-    kiln_status status = bench_open(&open, b->dev, row);
+    kiln_status status = bench_open(&open, b->dev, row, b->precision);
     if (!status)
         status = bench_program(&open, params, &p);
     const struct kiln_plan *plan = status ? NULL : p->ready.data[0]->plan;

@@ -21,6 +21,7 @@ struct bench_work {
     kiln_graph *graph;
     kiln_tensor run[3]; /* the list, ended by none */
     bool train;
+    bool scaled;           /* given: the loss of a step is scaled */
     int classes;           /* that its labels are below; 0 means 10 */
     double flops, bytes;   /* of a run, where the row's own do not say; 0: not what it is about */
     struct classifier net; /* of LeNet's rows: owns the graph */

@@ -3,7 +3,9 @@
 
 static kiln_status build_lenet(struct bench_work *w, kiln_tensor *pick)
 {
-    const struct classifier_params params = {.image = KILN_SHAPE(1, 28, 28), .classes = 10};
+    const struct classifier_params params = {.image = KILN_SHAPE(1, 28, 28),
+                                             .classes = 10,
+                                             .dynamic_scale = w->scaled};
     const kiln_status status = classifier_build(&w->net, &params);
 
     kiln_graph_destroy(&w->graph);
@@ -29,8 +31,9 @@ static kiln_status lenet_scores(struct bench_work *w, const struct bench_row *ro
 static kiln_status learn(struct bench_work *w, kiln_tensor scores, kiln_tensor label)
 {
     w->train = true;
-    w->run[0] = kiln_minimize(w->graph, kiln_cross_entropy(w->graph, scores, label),
-                              &(kiln_minimize_params){.by = KILN_ADAM, .rate = 1e-3});
+    w->run[0] =
+        kiln_minimize(w->graph, kiln_cross_entropy(w->graph, scores, label),
+                      &(kiln_minimize_params){.by = KILN_ADAM, .rate = 1e-3, .dynamic_scale = w->scaled});
     return kiln_graph_status(w->graph);
 }
 
