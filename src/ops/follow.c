@@ -75,7 +75,8 @@ static kiln_status sum_to_lower(kiln_plan *plan, const kiln_node *n)
         return KILN_OK;
     if (kiln_shape_count(&x) == 0)
         return kiln_lower_constant(plan, n->out[0], 0);
-    if (kiln_shape_count(&x) == kiln_shape_count(&like))
+    const bool alike = kiln_plan_element(plan, n->in[0]) == kiln_plan_element(plan, n->out[0]);
+    if (kiln_shape_count(&x) == kiln_shape_count(&like) && alike)
         return kiln_plan_copy(plan, (kiln_binding){.value = n->in[0]}, (kiln_binding){.value = n->out[0]});
     return kiln_lower_sum(plan, n->in[0], &x, axes, n->out[0]);
 }

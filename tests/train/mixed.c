@@ -83,29 +83,34 @@ static double apart(kiln_weights *start, kiln_weights *a, kiln_weights *b, const
 
 /* One plain step is the gradient. On its way lie some ten roundings to 11 bits, each of at most 2^-11, of activations and of what
  * flows back, and they go up and down alike: some three times a single one, and 2^-9 is four times. */
+static void expect_gradients(kiln_device *dev, const char *device, int batch)
+{
+    const kiln_minimize_params how = {.by = KILN_SGD, .rate = 1, .dynamic_scale = true, .loss_scale = 1024};
+    struct learner floats = learner(dev, smooth, &how, KILN_PRECISION_F32),
+                   halves = learner(dev, smooth, &how, KILN_PRECISION_F16);
+    struct kiln_test_learner start = kiln_test_learner(smooth, &how);
+    double loss[2], worst = 0;
+    kiln_test_train(&floats.l, floats.p, batch, 1, &loss[0]);
+    kiln_test_train(&halves.l, halves.p, batch, 1, &loss[1]);
+    for (size_t i = 0; i < KILN_COUNT(parameters); i++) {
+        const double off = apart(start.weights, floats.l.weights, halves.l.weights, parameters[i]);
+        cr_expect(off <= 0x1p-9, "%s, %d: the gradient of %s is off by %.3g, allowed 2^-9", device, batch,
+                  parameters[i], off);
+        worst = fmax(worst, off);
+    }
+    cr_expect_eq(worst > 0, has_halves(dev), "%s: %s was rounded", device,
+                 worst > 0 ? "something" : "nothing");
+    kiln_test_learner_finish(&start);
+    learner_finish(&floats);
+    learner_finish(&halves);
+}
+
 Test(mixed, a_step_of_halves_has_the_gradients_of_one_of_floats)
 {
     for (int d = 0; kiln_test_device(d); d++) {
         kiln_device *dev = kiln_test_open(kiln_test_device(d));
-        const kiln_minimize_params how = {
-            .by = KILN_SGD, .rate = 1, .dynamic_scale = true, .loss_scale = 1024};
-        struct learner floats = learner(dev, smooth, &how, KILN_PRECISION_F32),
-                       halves = learner(dev, smooth, &how, KILN_PRECISION_F16);
-        struct kiln_test_learner start = kiln_test_learner(smooth, &how);
-        double loss[2], worst = 0;
-        kiln_test_train(&floats.l, floats.p, BATCH, 1, &loss[0]);
-        kiln_test_train(&halves.l, halves.p, BATCH, 1, &loss[1]);
-        for (size_t i = 0; i < KILN_COUNT(parameters); i++) {
-            const double off = apart(start.weights, floats.l.weights, halves.l.weights, parameters[i]);
-            cr_expect(off <= 0x1p-9, "%s: the gradient of %s is off by %.3g, allowed 2^-9",
-                      kiln_test_device(d), parameters[i], off);
-            worst = fmax(worst, off);
-        }
-        cr_expect_eq(worst > 0, has_halves(dev), "%s: %s was rounded", kiln_test_device(d),
-                     worst > 0 ? "something" : "nothing");
-        kiln_test_learner_finish(&start);
-        learner_finish(&floats);
-        learner_finish(&halves);
+        expect_gradients(dev, kiln_test_device(d), BATCH);
+        expect_gradients(dev, kiln_test_device(d), 1); /* where a sum over the batch is none */
         kiln_test_close(&dev);
     }
 }
