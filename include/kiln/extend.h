@@ -252,8 +252,8 @@ typedef struct kiln_op {
     kiln_status (*fold)(const kiln_graph *g, const kiln_node *n, const kiln_array *in, kiln_array *out);
     /** Of axis `axis` of input `input`, whose size depends on data. NULL: refused, but for elementwise operators: ignored. */
     kiln_beyond (*beyond)(kiln_graph *g, const kiln_node *n, int input, int axis);
-    /** Append to g what computes n's outputs, of the same specs, from its inputs `in`, values of g; return the first one. Sizes that do not depend on
-     * data are numbers there; kiln_size_tensor gives the others. What it appends is not replaced again. */
+    /** Append to g what computes n's outputs, of the same specs, from its inputs `in`, values of g; return the first one. Sizes that
+     * do not depend on data are numbers there; kiln_size_tensor gives the others. What it appends is not replaced again. */
     kiln_tensor (*counted)(kiln_graph *g, const kiln_node *n, const kiln_tensor *in);
     /**
      * Append to g what computes output 0 of n in many cases at once, stacked as its inputs are; KILN_NONE where that is no less

@@ -11,8 +11,8 @@
  *   "labels"  I32 [M], a class each; -1 beyond the count
  *   "count"   I32 [], boxes of the row
  *
- * whose classes are those of the labels. Augmentation (kiln_augment) moves the boxes along. What the files say themselves, in pixels of the pictures as they lie there and with what
- * only evaluators look at, is a scene.
+ * whose classes are those of the labels. Augmentation (kiln_augment) moves the boxes along. What the files say themselves, in pixels of
+ * the pictures as they lie there and with what only evaluators look at, is a scene.
  */
 #ifndef KILN_SCENES_H
 #define KILN_SCENES_H
@@ -96,8 +96,9 @@ KILN_API kiln_status kiln_coco_open(kiln_dataset **out, const char *annotations,
                                     const kiln_scene_params *params);
 
 /**
- * Write what a dataset of pictures with boxes says, of whatever kind, in COCO's form: what kiln_coco_open and COCO's evaluator read. Files are
- * named without their folders, generated pictures NUMBER.png; difficult objects have "ignore": 1, which the evaluator passes over.
+ * Write what a dataset of pictures with boxes says, of whatever kind, in COCO's form: what kiln_coco_open and COCO's evaluator read.
+ * Files are named without their folders, generated pictures NUMBER.png; difficult objects have "ignore": 1, which the evaluator passes
+ * over.
  */
 KILN_API kiln_status kiln_coco_save(const char *path, const kiln_dataset *ds);
 

@@ -1,6 +1,7 @@
 /*
- * lower.c - nodes become steps: each node's lowering adds dispatches, whose variants are chosen too (choose.h) and whose operands beyond the device's binding range are cut into windows here. The calls of
- * <kiln/extend.h> that a lowering makes are defined here too.
+ * lower.c - nodes become steps: each node's lowering adds dispatches, whose variants are chosen too (choose.h) and whose operands
+ * beyond the device's binding range are cut into windows here. The calls of <kiln/extend.h> that a lowering makes are defined here,
+ * too.
  */
 #include <stdlib.h>
 #include <string.h>
