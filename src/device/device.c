@@ -422,7 +422,7 @@ const kiln_variant *kiln_variant_named(const kiln_device *dev, const kiln_dispat
     return NULL;
 }
 
-static bool pays(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
+bool kiln_variant_pays(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
 {
     return !v->pays || v->pays(caps, d);
 }
@@ -435,7 +435,7 @@ const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
     if (d->f64)
         return cpu && d->kernel->reference_f64 ? &kiln_cpu_reference : NULL;
     for (; list && *list; list++)
-        if (kiln_variant_accepts(*list, &dev->caps, d) && pays(*list, &dev->caps, d))
+        if (kiln_variant_accepts(*list, &dev->caps, d) && kiln_variant_pays(*list, &dev->caps, d))
             return *list;
     return cpu && d->kernel->reference && !d->halves ? &kiln_cpu_reference : NULL;
 }

@@ -99,13 +99,22 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
     return KILN_OK;
 }
 
+enum use { NONE, SPARE, USUAL };
+
+/* What becomes of a variant by such caps: a spare one can run, and only a tuner would take it. */
+static enum use use_by(const kiln_caps *caps, const kiln_variant *v, const kiln_dispatch *d)
+{
+    return !kiln_variant_accepts(v, caps, d) ? NONE : kiln_variant_pays(v, caps, d) ? USUAL : SPARE;
+}
+
 /* Also what is for real GPUs alone, as a matter of speed, must be right on drivers that run on the CPU. */
-static bool is_accepted(const kiln_device *dev, const kiln_variant *v, const kiln_dispatch *d)
+static enum use use_of(const kiln_device *dev, const kiln_variant *v, const kiln_dispatch *d)
 {
     struct kiln_caps hardware = dev->caps;
 
     hardware.software = false;
-    return kiln_variant_accepts(v, &dev->caps, d) || kiln_variant_accepts(v, &hardware, d);
+    const enum use here = use_by(&dev->caps, v, d), there = use_by(&hardware, v, d);
+    return here > there ? here : there;
 }
 
 /* Whether a large real GPU would take it, or a driver on the CPU, with texel buffers or without. */
@@ -125,6 +134,11 @@ static bool is_for_others(const kiln_device *dev, const kiln_variant *v, const k
            kiln_variant_accepts(v, &bare, d);
 }
 
+static bool wants_spare(const struct replay *r, const kiln_kernel *kernel, const kiln_variant *variant)
+{
+    return !r->params->wants_spare || r->params->wants_spare(r->params->user, kernel, variant);
+}
+
 /* Each variant that the device accepts. On the CPU the references are variants too. */
 static kiln_status run_variants(struct replay *r, struct check_operands *o, int step)
 {
@@ -137,11 +151,13 @@ static kiln_status run_variants(struct replay *r, struct check_operands *o, int 
         return KILN_OK;
     if (r->params->chosen)
         return run_variant(r, o, step, o->dispatch->variant);
-    for (; v && *v && !status; v++)
-        if (is_accepted(r->dev, *v, o->dispatch))
+    for (; v && *v && !status; v++) {
+        const enum use use = use_of(r->dev, *v, o->dispatch);
+        if (use == USUAL || (use == SPARE && wants_spare(r, kernel, *v)))
             status = run_variant(r, o, step, *v);
-        else if (r->params->pass_over && is_for_others(r->dev, *v, o->dispatch))
+        else if (use == NONE && r->params->pass_over && is_for_others(r->dev, *v, o->dispatch))
             r->params->pass_over(r->params->user, kernel, *v);
+    }
     return status || !cpu ? status : run_variant(r, o, step, &kiln_cpu_reference);
 }
 

@@ -30,6 +30,8 @@ struct check_params {
     void (*report)(void *user, const struct check_outcome *outcome);
     /** Called for what a device of another kind would run a dispatch by, and this one does not take; NULL: nobody asks. */
     void (*pass_over)(void *user, const kiln_kernel *kernel, const kiln_variant *variant);
+    /** Whether to run what the device accepts and only a tuner would take; NULL: always. */
+    bool (*wants_spare)(void *user, const kiln_kernel *kernel, const kiln_variant *variant);
     void *user;
     bool expected;      /* out: the row's formula was compared */
     char surprise[160]; /* out: how the first result differs from it; "" */

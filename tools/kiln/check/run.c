@@ -16,6 +16,7 @@
 #include "recorder/truth.h"
 
 enum { TIMED_RUNS = 5, TRIES = 20 }; /* of a claim */
+enum { FIRST_SPARE = 4, EVERY_SPARE = 16 };
 
 struct run {
     const struct check_options *options;
@@ -126,6 +127,17 @@ static void note_elsewhere(void *user, const kiln_kernel *kernel, const kiln_var
         (void)kiln_vec_push(&r->elsewhere, (struct check_tally){.kernel = kernel, .variant = variant});
 }
 
+/* The first times that it could run, and some of the others: compiling it for each case would take longer than all else. */
+static bool wants_spare(void *user, const kiln_kernel *kernel, const kiln_variant *variant)
+{
+    struct check_report *r = ((struct run *)user)->report;
+    const int tally = tally_of(r, kernel, variant);
+    if (tally < 0)
+        return true;
+    const int asked = r->tally.data[tally].spared++;
+    return asked < FIRST_SPARE || asked % EVERY_SPARE == 0;
+}
+
 /* Cases ---------------------------------------------------------------------------------------------------- */
 
 static void fail(struct check_entry *now, const char *what)
@@ -174,6 +186,7 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
                                   .repeat = run->options->bench ? TIMED_RUNS : 0,
                                   .report = take_outcome,
                                   .pass_over = note_elsewhere,
+                                  .wants_spare = wants_spare,
                                   .user = run};
     struct check_entry *now = &run->now;
     const double start = kiln_seconds();

@@ -38,6 +38,7 @@ struct check_tally {
     const kiln_kernel *kernel;
     const kiln_variant *variant;
     int runs, failed;
+    int spared; /* times that it was there for a tuner alone */
     double share, error, ulp;
     double gflops, gbytes; /* the best rates seen */
 };
