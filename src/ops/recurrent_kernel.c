@@ -207,26 +207,33 @@ static uint64_t step_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return slices(d, STEP_ROWS) * ((block_of(d)->units + STEP_UNITS - 1) / STEP_UNITS);
 }
 
-#define STEP(id, gradient, shader, through_texels, u)                                              \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                        \
-    {                                                                                              \
-        return !is_sequence(d, gradient) && (!through_texels || fits_texels(caps, d, gradient));   \
-    }                                                                                              \
-    static bool id##_pays(const kiln_caps *caps, const kiln_dispatch *d)                           \
-    {                                                                                              \
-        const bool one_gate = gradient || d->constants[0] == KILN_CELL_RNN;                        \
-        return (u) == (caps->software && one_gate ? 4 : 1) && (!through_texels || caps->software); \
-    }                                                                                              \
-    static const uint32_t id##_tuning[] = {STEP_ROWS, u};                                          \
-    static const kiln_variant id = {.name = #id,                                                   \
-                                    .accepts = id##_accepts,                                       \
-                                    .pays = id##_pays,                                             \
-                                    .groups = step_groups,                                         \
-                                    .spirv = &kiln_spirv_##shader,                                 \
-                                    .lanes = STEP_UNITS / (u),                                     \
-                                    .texels = through_texels ? 1 << !(gradient) : 0,               \
-                                    .fours = through_texels ? 1 << !(gradient) : 0,                \
-                                    .tuning = id##_tuning,                                         \
+/* Several units an invocation are summed for one gate alone. */
+static bool has_one_gate(const kiln_dispatch *d, bool gradient)
+{
+    return gradient || d->constants[0] == KILN_CELL_RNN;
+}
+
+#define STEP(id, gradient, shader, through_texels, u)                                  \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)            \
+    {                                                                                  \
+        return !is_sequence(d, gradient) && ((u) == 1 || has_one_gate(d, gradient)) && \
+               (!through_texels || fits_texels(caps, d, gradient));                    \
+    }                                                                                  \
+    static bool id##_pays(const kiln_caps *caps, const kiln_dispatch *d)               \
+    {                                                                                  \
+        return (u) == (caps->software && has_one_gate(d, gradient) ? 4 : 1) &&         \
+               (!through_texels || caps->software);                                    \
+    }                                                                                  \
+    static const uint32_t id##_tuning[] = {STEP_ROWS, u};                              \
+    static const kiln_variant id = {.name = #id,                                       \
+                                    .accepts = id##_accepts,                           \
+                                    .pays = id##_pays,                                 \
+                                    .groups = step_groups,                             \
+                                    .spirv = &kiln_spirv_##shader,                     \
+                                    .lanes = STEP_UNITS / (u),                         \
+                                    .texels = through_texels ? 1 << !(gradient) : 0,   \
+                                    .fours = through_texels ? 1 << !(gradient) : 0,    \
+                                    .tuning = id##_tuning,                             \
                                     .tuning_count = 2}
 STEP(step, false, recurrent_step, false, 1);
 STEP(step_texels, false, recurrent_step_texels, true, 1);
