@@ -119,6 +119,8 @@ static size_t room_size(const struct work *w)
 
 static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
 {
+    if (w->columns) /* there is none */
+        return (struct room){0};
     int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(w);
     float *planes = (float *)(void *)(at + kiln_round_up(w->depth, 16));
     return (struct room){at, planes, planes + planes_size(w)};

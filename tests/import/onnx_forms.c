@@ -275,7 +275,7 @@ static kiln_array array_of(const struct operand *o, void *data)
             a.shape.size[i] < 0 ? (a.shape.rank == 2 && i && a.shape.size[0] == 1 ? 4 : 2) : a.shape.size[i];
     for (int64_t i = 0; i < kiln_shape_count(&a.shape); i++) {
         const float real = (float)o->v[i];
-        const int64_t whole = (int64_t)o->v[i];
+        const int64_t whole = kiln_type_is_real(o->type) ? 0 : (int64_t)o->v[i];
         const uint16_t half = kiln_half_from(real);
         const void *from = o->type == KILN_F32   ? (const void *)&real
                            : o->type == KILN_F64 ? (const void *)&o->v[i]
