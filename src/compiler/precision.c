@@ -213,7 +213,7 @@ static bool narrows(const struct narrowing *w, const kiln_node *n, const struct 
 static kiln_tensor input_of(struct narrowing *w, const kiln_node *n, const struct rule *rule, bool half,
                             int i)
 {
-    if (n->op->shape_inputs >> i & 1)
+    if (i < 32 && n->op->shape_inputs >> i & 1)
         return w->r->map[n->in[i].id];
     if (!takes(rule, i))
         return full_of(w, n->in[i]);
