@@ -24,7 +24,7 @@ static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kil
     if (!plain || n->outputs != 1 || count < 0 || count > MOST_ELEMENTS)
         return false;
     for (int i = 0; i < n->inputs; i++) {
-        const bool shape_only = n->op->fold && n->op->shape_inputs >> i & 1;
+        const bool shape_only = n->op->fold && kiln_node_reads_shape(n, i);
         if (!shape_only && (!in[i].id || kiln_graph_node(r->to, in[i])->op != &kiln_op_constant))
             return false;
         const kiln_spec spec = kiln_tensor_spec(r->to, in[i]);

@@ -213,7 +213,7 @@ static bool narrows(const struct narrowing *w, const kiln_node *n, const struct 
 static kiln_tensor input_of(struct narrowing *w, const kiln_node *n, const struct rule *rule, bool half,
                             int i)
 {
-    if (i < 32 && n->op->shape_inputs >> i & 1)
+    if (kiln_node_reads_shape(n, i))
         return w->r->map[n->in[i].id];
     if (!takes(rule, i))
         return full_of(w, n->in[i]);
@@ -270,7 +270,7 @@ static void find_wanted(struct narrowing *w)
         if (w->region[i] >= 0 || !rule_of(n, &rule) || (rule.how == CARRIES && !w->wanted[n->out[0].id]))
             continue;
         for (int k = 0; k < n->inputs; k++)
-            w->wanted[n->in[k].id] |= takes(&rule, k) && !(n->op->shape_inputs >> k & 1);
+            w->wanted[n->in[k].id] |= takes(&rule, k) && !kiln_node_reads_shape(n, k);
     }
 }
 

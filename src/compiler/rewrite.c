@@ -97,7 +97,7 @@ static bool copy_name(struct kiln_rewrite *r, kiln_tensor from, kiln_tensor to)
 
 kiln_tensor kiln_rewrite_input(const struct kiln_rewrite *r, const kiln_node *n, int i)
 {
-    const bool shape_only = i < 32 && n->op->shape_inputs >> i & 1;
+    const bool shape_only = kiln_node_reads_shape(n, i);
     return !n->in[i].id || (r->size && shape_only && !r->keep_counts) ? KILN_NONE : r->map[n->in[i].id];
 }
 

@@ -146,6 +146,12 @@ bool kiln_graph_is_counted(const kiln_graph *g);
 /** True for a symbol (not an expression of symbols). */
 bool kiln_dim_is_symbol(const kiln_graph *g, int64_t size);
 
+/** Whether a node looks at an input for its shape alone (kiln_op.shape_inputs). */
+static inline bool kiln_node_reads_shape(const kiln_node *n, int input)
+{
+    return input < 32 && n->op->shape_inputs >> input & 1;
+}
+
 /** Check the invariants of the IR: ids, order, counts, specs. Errors: logged, ERROR_ARGUMENT. */
 kiln_status kiln_graph_verify(const kiln_graph *g);
 
