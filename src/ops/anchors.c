@@ -155,17 +155,23 @@ static kiln_tensor without_small(kiln_graph *g, kiln_tensor scores, kiln_tensor 
     return kiln_where(g, large, scores, kiln_scalar(g, KILN_F32, -INFINITY));
 }
 
+/* Anchors of all levels together. */
+static int64_t sum_of_levels(kiln_graph *g, const kiln_proposal_params *p)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < p->level_count && i < KILN_LEVELS; i++)
+        sum = kiln_dim_add(g, sum, p->level[i]);
+    return sum;
+}
+
 static bool fits(kiln_graph *g, kiln_tensor scores, kiln_tensor deltas, const kiln_proposal_params *p)
 {
     const kiln_shape s = kiln_tensor_shape(g, scores), d = kiln_tensor_shape(g, deltas);
-    int64_t sum = 0;
+    const int64_t sum = sum_of_levels(g, p);
     char one[96], other[96];
-    bool right = s.rank == 2 && d.rank == 3 && d.size[0] == s.size[0] && d.size[1] == s.size[1] &&
-                 p->level_count <= KILN_LEVELS;
-    for (int i = 0; right && i < p->level_count; i++)
-        sum = kiln_dim_add(g, sum, p->level[i]);
-    right = right &&
-            (p->level_count <= 0 || sum == s.size[1] || sum < 0 || s.size[1] < 0); /* symbols: the run sees */
+    const bool right = s.rank == 2 && d.rank == 3 && d.size[0] == s.size[0] && d.size[1] == s.size[1] &&
+                       p->level_count <= KILN_LEVELS &&
+                       (p->level_count <= 0 || sum == s.size[1] || sum < 0 || s.size[1] < 0);
     if (!right)
         kiln_graph_fail(g, KILN_ERROR_SHAPE,
                         "proposals: scores %s and deltas %s, wanted [B, N] and [B, N, 4]; %d levels of %lld",
@@ -174,12 +180,21 @@ static bool fits(kiln_graph *g, kiln_tensor scores, kiln_tensor deltas, const ki
     return right;
 }
 
+/* Where the run alone knows whether the levels are all anchors there are, it refuses this shape if they are not. */
+static kiln_tensor of_levels(kiln_graph *g, kiln_tensor scores, const kiln_proposal_params *p)
+{
+    const kiln_shape s = kiln_tensor_shape(g, scores);
+    const int64_t sum = sum_of_levels(g, p);
+    return p->level_count <= 0 || sum == s.size[1] ? scores
+                                                   : kiln_reshape(g, scores, KILN_SHAPE(s.size[0], sum));
+}
+
 kiln_tensor kiln_proposals(kiln_graph *g, kiln_tensor scores, kiln_tensor deltas, kiln_tensor anchors,
                            const kiln_proposal_params *p, kiln_tensor *kept_scores, kiln_tensor *counts)
 {
     if (!scores.id || !deltas.id || !anchors.id || !fits(g, scores, deltas, p))
         return KILN_NONE;
-    const struct best best = best_of_levels(g, scores, p);
+    const struct best best = best_of_levels(g, of_levels(g, scores, p), p);
     const kiln_tensor moved = kiln_box_decode(g, kiln_gather_batched(g, deltas, best.places, 1, 1),
                                               kiln_gather(g, anchors, best.places, 0), &p->code);
     const kiln_tensor boxes = p->sizes.id ? kiln_box_clip_to(g, moved, p->sizes) : moved;

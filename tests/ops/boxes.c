@@ -264,6 +264,39 @@ Test(boxes, proposals_of_levels_of_symbolic_sizes)
         }
 }
 
+/* 14 anchors of a level of symbolic size and one of 4, where the run gives more or fewer. */
+Test(boxes, proposals_of_levels_that_are_not_all_anchors_are_refused)
+{
+    static float map[32 * 5];
+    for (int d = 0; kiln_test_device(d); d++)
+        for (int64_t anchors = 12; anchors <= 16; anchors += 2) {
+            kiln_graph *g;
+            kiln_weights *w;
+            kiln_program *program;
+            kiln_device *dev = kiln_test_open(kiln_test_device(d));
+            cr_assert(eq(int, kiln_graph_create(&g, NULL), KILN_OK));
+            const int64_t fine = kiln_dim(g, "fine"), all = kiln_dim(g, "all");
+            const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, all, 5));
+            const kiln_tensor size = kiln_input(g, "size", KILN_F32, KILN_SHAPE(fine));
+            const kiln_proposal_params p = {.candidates = 3, .most = 2, .level_count = 2, .level = {fine, 4}};
+            const kiln_tensor boxes = kiln_slice(g, x, 2, 1, 5, 1);
+            kiln_tensor y = kiln_proposals(g, kiln_squeeze(g, kiln_slice(g, x, 2, 0, 1, 1), 2), boxes,
+                                           kiln_squeeze(g, boxes, 0), &p, NULL, NULL);
+            y = kiln_add(g, y, kiln_sum(g, size, NULL));
+            cr_assert(eq(int, kiln_weights_create(&w, g, NULL), KILN_OK));
+            const kiln_program_params run = {.run = (const kiln_tensor[]){y, KILN_NONE}};
+            cr_assert(eq(int, kiln_program_create(&program, dev, g, w, &run), KILN_OK));
+            kiln_program_write(program, x, &(kiln_array){.data = map, .shape = KILN_SHAPE(1, anchors, 5)});
+            kiln_program_write(program, size, &(kiln_array){.data = map, .shape = KILN_SHAPE(10)});
+            cr_expect(eq(int, kiln_program_run(program), anchors == 14 ? KILN_OK : KILN_ERROR_SHAPE),
+                      "%d anchors", (int)anchors);
+            kiln_program_destroy(&program);
+            kiln_weights_destroy(&w);
+            kiln_graph_destroy(&g);
+            kiln_test_close(&dev);
+        }
+}
+
 /* The run may give fewer anchors than there are candidates. */
 Test(boxes, proposals_of_symbolic_sizes)
 {
