@@ -419,7 +419,7 @@ static void drop_host(struct kiln_store_data *s, const struct kiln_copy *kept)
 {
     for (int i = 0; i < s->copy.count; i++) {
         struct kiln_copy *c = s->copy.data[i];
-        if (c->dev || c == kept || is_double(kept) || kept->version != s->version)
+        if (c->dev || c == kept || kept->version != s->version)
             continue;
         s->copy.data[i] = s->copy.data[--s->copy.count];
         free_copy(c);

@@ -163,6 +163,30 @@ Test(store, lent_values_are_read_where_they_lie_until_a_device_has_them)
     kiln_graph_destroy(&n.g);
 }
 
+Test(store, lent_values_are_given_back_when_a_float64_device_has_them)
+{
+    struct net n = make();
+    struct lender l;
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_weights *w = new_weights(n.g, 1);
+    const kiln_program_params params = {.run = KILN_RUN(n.y), .precision = KILN_PRECISION_F64};
+    kiln_program *wide, *p = new_program(dev, n.g, w, KILN_RUN(n.y), false);
+    TRY(kiln_program_create(&wide, dev, n.g, w, &params));
+    lend(w, &l, 3);
+    TRY(kiln_program_run(wide));
+    cr_expect_eq(result(wide, n.y), 6);
+    cr_expect_eq(l.released, 1);
+    cr_expect_eq(weight(w, "w"), 3);
+    TRY(kiln_program_run(p));
+    cr_expect_eq(result(p, n.y), 6, "what the other has serves a program in float32");
+    kiln_program_destroy(&p);
+    kiln_program_destroy(&wide);
+    kiln_weights_destroy(&w);
+    cr_expect_eq(l.released, 1);
+    kiln_graph_destroy(&n.g);
+    kiln_test_close(&dev);
+}
+
 Test(store, lent_values_are_given_back_once_whatever_becomes_of_the_weights)
 {
     struct net n = make();
