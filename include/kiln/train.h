@@ -59,7 +59,7 @@ typedef struct kiln_minimize_params {
 /**
  * An effect: compute the gradient of a scalar loss by every trained parameter it depends on, and update them. The
  * gradient arena is not touched.
- * Errors: a loss that is no scalar; no parameter that it depends on.
+ * Errors: a loss that is no scalar; no parameter that it depends on; a loss scale beyond 2^-126 .. 2^126 or a negative interval.
  */
 KILN_API kiln_tensor kiln_minimize(kiln_graph *g, kiln_tensor loss, const kiln_minimize_params *params);
 

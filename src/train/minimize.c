@@ -26,7 +26,7 @@
 
 enum { FIRST_SCALE = 65536, INTERVAL = 2000 };
 
-/* A dynamic scale and its inverse stay normal floats. */
+/* A scale and its inverse are normal floats. */
 #define LEAST_SCALE 0x1p-126
 #define MOST_SCALE  0x1p126
 
@@ -179,15 +179,32 @@ static bool is_guarded(const kiln_minimize_params *p)
     return p->dynamic_scale || p->loss_scale != 0;
 }
 
+/* The scale of all steps; where it is dynamic, of the first. */
+static double first_scale(const kiln_minimize_params *p)
+{
+    return p->loss_scale != 0 ? p->loss_scale : p->dynamic_scale ? FIRST_SCALE : 1;
+}
+
+static bool can_scale(kiln_graph *g, const kiln_minimize_params *p)
+{
+    const double scale = first_scale(p);
+    if (scale >= LEAST_SCALE && scale <= MOST_SCALE && p->scale_interval >= 0)
+        return true;
+    kiln_graph_fail(g, KILN_ERROR_ARGUMENT,
+                    "optimizer \"%s\": a loss scale of %g and an interval of %d steps, wanted a scale from "
+                    "2^-126 to 2^126 and an interval that is not negative",
+                    name_of(p), scale, p->scale_interval);
+    return false;
+}
+
 static kiln_tensor scale_state(kiln_graph *g, const kiln_minimize_params *p)
 {
-    return state_of(g, name_of(p), "loss_scale", KILN_F32, real_or(p->loss_scale, FIRST_SCALE));
+    return state_of(g, name_of(p), "loss_scale", KILN_F32, first_scale(p));
 }
 
 static kiln_tensor scale_of(kiln_graph *g, const kiln_minimize_params *p)
 {
-    return p->dynamic_scale ? before(g, scale_state(g, p))
-                            : kiln_scalar(g, KILN_F32, p->loss_scale == 0 ? 1 : p->loss_scale);
+    return p->dynamic_scale ? before(g, scale_state(g, p)) : kiln_scalar(g, KILN_F32, first_scale(p));
 }
 
 /* A copy: were it the state itself, a program that returns it would return what the step made of it. */
@@ -201,7 +218,7 @@ kiln_tensor kiln_loss_scale(kiln_graph *g, const kiln_minimize_params *params)
 static kiln_tensor unscale_of(kiln_graph *g, const kiln_minimize_params *p)
 {
     if (!p->dynamic_scale)
-        return kiln_scalar(g, KILN_F32, p->loss_scale == 0 ? 1 : 1 / p->loss_scale);
+        return kiln_scalar(g, KILN_F32, 1 / first_scale(p));
     const kiln_tensor scale = scale_of(g, p);
     const kiln_tensor near = kiln_div(g, kiln_scalar(g, KILN_F32, 1), scale);
     return kiln_mul(g, near, kiln_sub(g, kiln_scalar(g, KILN_F32, 2), kiln_mul(g, scale, near)));
@@ -315,7 +332,7 @@ kiln_tensor kiln_minimize(kiln_graph *g, kiln_tensor loss, const kiln_minimize_p
     const kiln_minimize_params *p = params ? params : &usual;
     struct chosen c = {0};
     kiln_tensor effect = KILN_NONE;
-    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && choose(&c, g, loss, p))
+    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && can_scale(g, p) && choose(&c, g, loss, p))
         effect = update(g, gradients_of(g, loss, &c, p), &c, p);
     chosen_finish(&c);
     return effect;
@@ -334,7 +351,7 @@ kiln_tensor kiln_backward(kiln_graph *g, kiln_tensor loss, const kiln_minimize_p
     const kiln_minimize_params *p = params ? params : &usual;
     struct chosen c = {0};
     kiln_tensor effect = KILN_NONE;
-    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && choose(&c, g, loss, p))
+    if (!kiln_graph_status(g) && is_scalar(g, loss, p) && can_scale(g, p) && choose(&c, g, loss, p))
         effect = accumulate(g, gradients_of(g, loss, &c, p), &c, p);
     chosen_finish(&c);
     return effect;
@@ -345,7 +362,7 @@ kiln_tensor kiln_update(kiln_graph *g, const kiln_minimize_params *params)
     const kiln_minimize_params *p = params ? params : &usual;
     struct chosen c = {0};
     kiln_tensor effect = KILN_NONE;
-    if (!kiln_graph_status(g) && choose(&c, g, KILN_NONE, p))
+    if (!kiln_graph_status(g) && can_scale(g, p) && choose(&c, g, KILN_NONE, p))
         effect = update(g, KILN_NONE, &c, p);
     chosen_finish(&c);
     return effect;

@@ -167,6 +167,33 @@ Test(loss_scale, comes_down_from_what_overflows)
     }
 }
 
+/* Of each kind one: a step by it would be nothing, or what is not finite. */
+Test(loss_scale, that_cannot_be_is_refused)
+{
+    const kiln_minimize_params bad[] = {
+        {.loss_scale = -1024},
+        {.loss_scale = NAN},
+        {.loss_scale = INFINITY},
+        {.loss_scale = 0x1p-127},
+        {.loss_scale = 0x1p127},
+        {.dynamic_scale = true, .loss_scale = -1},
+        {.dynamic_scale = true, .scale_interval = -1},
+    };
+    for (size_t i = 0; i < KILN_COUNT(bad); i++)
+        for (int way = 0; way < 3; way++) {
+            kiln_graph *g;
+            cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+            const kiln_tensor loss = kiln_sum(g, kiln_parameter(g, "p", KILN_SHAPE(ELEMENTS), NULL), NULL);
+            const kiln_tensor step = way == 0   ? kiln_minimize(g, loss, &bad[i])
+                                     : way == 1 ? kiln_backward(g, loss, &bad[i])
+                                                : kiln_update(g, &bad[i]);
+            cr_expect_eq(step.id, 0);
+            cr_expect_eq(kiln_graph_status(g), KILN_ERROR_ARGUMENT, "%d of %zu", way, i);
+            cr_expect(strstr(kiln_graph_error(g), "loss scale") != NULL, "%s", kiln_graph_error(g));
+            kiln_graph_destroy(&g);
+        }
+}
+
 /* A scale that is given, and not dynamic, stays; steps that overflow are left out all the same. */
 Test(loss_scale, that_is_fixed_leaves_out_steps_too)
 {
