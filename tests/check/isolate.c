@@ -1,6 +1,6 @@
 /*
  * isolate.c - calls in a process of their own: one that is killed, ends the process or never returns has no answer, with the reason in
- * words, and those after it have theirs.
+ * words, and those after it have theirs. Nobody waits forever for an end.
  */
 #include <criterion/criterion.h>
 
@@ -19,7 +19,8 @@ enum { RIGHT, KILLED, ENDED, ENDLESS };
 struct plan {
     int kind[8];
     kiln_status begin;
-    int begun; /* in the process alone */
+    bool endless; /* its end never returns */
+    int begun;    /* in the process alone */
 };
 
 static kiln_status begin(void *user, void *greeting)
@@ -45,7 +46,9 @@ static void call(void *user, int index, void *answer)
 
 static void end(void *user)
 {
-    (void)user;
+    const struct plan *p = user;
+    while (p->endless)
+        pause();
 }
 
 static struct check_work work_of(struct plan *p, double limit)
@@ -90,6 +93,17 @@ Test(isolate, a_call_that_never_returns_is_given_up)
     cr_expect(check_isolate_call(&p, 0, &answer, why, sizeof why), "%s", why);
     cr_expect_eq(answer, 1);
     check_isolate_end(&p);
+}
+
+Test(isolate, an_end_that_never_returns_is_given_up)
+{
+    struct plan plan = {.kind = {RIGHT}, .endless = true};
+    const struct check_work work = work_of(&plan, 0.2);
+    struct check_isolated p = {.work = &work};
+    char greeting[6];
+    cr_assert_eq(check_isolate_begin(&p, greeting), KILN_OK);
+    check_isolate_end(&p);
+    cr_expect_eq(p.process, 0);
 }
 
 Test(isolate, a_beginning_that_fails_is_told)

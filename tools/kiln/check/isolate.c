@@ -96,7 +96,7 @@ static void serve(const struct check_work *w, int link)
 static kiln_status begin_process(struct check_isolated *p)
 {
     int link[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, link))
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link))
         return kiln_fail(KILN_ERROR_MEMORY, "check: no process for the cases: %s", strerror(errno));
     fflush(NULL);
     const pid_t process = fork();
@@ -183,7 +183,12 @@ bool check_isolate_call(struct check_isolated *p, int index, void *answer, char 
 
 void check_isolate_end(struct check_isolated *p)
 {
-    char why[128];
-    if (p->process)
-        bury(p, why, sizeof why);
+    const double until = kiln_seconds() + p->work->limit;
+    char why[128], more;
+    if (!p->process)
+        return;
+    shutdown(p->link, SHUT_WR); /* then it ends the work and itself, and with it the link */
+    if (get(p->link, &more, sizeof more, until) == GOT_LATE)
+        kill(p->process, SIGKILL);
+    bury(p, why, sizeof why);
 }

@@ -38,7 +38,7 @@ kiln_status check_isolate_begin(struct check_isolated *p, void *greeting);
  */
 bool check_isolate_call(struct check_isolated *p, int index, void *answer, char *why, size_t room);
 
-/** Let the process end, and wait for it. */
+/** Let the process end, and wait for it as long as for a call: a work's end that never returns is given up. */
 void check_isolate_end(struct check_isolated *p);
 
 #endif
