@@ -602,6 +602,7 @@ def test_check(folder):
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
     expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
     expect_failure(kiln("check", "--size", "n=3"), 2, "--size means nothing without --model")
+    expect_failure(kiln("check", "--limit", 3), 2, "--limit means nothing without --onnx")
     for way, other in ((["--onnx", folder], ["--op", "add"]), (["--onnx", folder], ["--bench"]),
                        (["--export", folder], ["--json"]), (["--export", folder], ["--device", "cpu"]),
                        (["--model", NETWORK], ["--type", "f32"]), (["--operators", folder], ["--stratified", 0.5]),

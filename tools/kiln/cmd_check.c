@@ -229,14 +229,18 @@ static const struct {
 /* ARGS_WRONG, and a line, where an option would mean nothing. */
 static int check_options(const struct args *args)
 {
-    int i = 0;
+    int i = 0, its = 0;
 
     while (ways[i].option && !args_is_given(args, ways[i].option))
         i++;
     const char *other = args_given_beyond(args, ways[i].with);
-    if (other && ways[i].option)
+    if (!other)
+        return ARGS_DONE;
+    if (ways[i].option)
         return args_wrong("check", "--%s means nothing with --%s", other, ways[i].option);
-    return other ? args_wrong("check", "--%s means nothing without --model", other) : ARGS_DONE;
+    while (ways[its].option && !kiln_text_has_word(ways[its].with, other))
+        its++;
+    return args_wrong("check", "--%s means nothing without --%s", other, ways[its].option);
 }
 
 /* What was asked for, in the order of `ways`. */
