@@ -496,7 +496,7 @@ def test_bench(folder):
 
 def test_bench_tells_two_results_apart(folder):
     (folder / "a").write_text('{"name": "x", "median_ms": 2, "scratch_mb": 8}\n{"name": "old", "median_ms": 1}\n')
-    (folder / "b").write_text('{"name": "x", "median_ms": 1, "scratch_mb": 4}\n')
+    (folder / "b").write_text('\n{"name": "x", "median_ms": 1, "scratch_mb": 4}\n \t')
     text = kiln("bench", "--diff", folder / "a", folder / "b").stdout
     assert "0.50" in text and "old" in text and "1 rows; the geometric mean of the medians' ratios: 0.500" in text, text
     row = json.loads(kiln("bench", "--diff", "--json", folder / "a", folder / "b").stdout)

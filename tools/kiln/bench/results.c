@@ -38,12 +38,21 @@ static kiln_status add(struct bench_results *to, const struct kiln_json *object)
     return KILN_OK;
 }
 
+/* Whether there is nothing in it. */
+static bool is_blank(const char *line, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r'))
+        i++;
+    return i == bytes;
+}
+
 static kiln_status read_line(struct bench_results *to, const char *line, size_t bytes, const char *path)
 {
     struct kiln_json *object;
     kiln_status status;
 
-    if (strspn(line, " \t\r\n") >= bytes)
+    if (is_blank(line, bytes))
         return KILN_OK;
     if (!(status = kiln_json_parse(&object, line, bytes, path)))
         status = add(to, object);
@@ -63,7 +72,7 @@ kiln_status bench_results_read(struct bench_results *out, const char *path)
          line = end + 1) {
         end = memchr(line, '\n', (size_t)(last - line));
         end = end ? end : last;
-        status = end > line ? read_line(out, line, (size_t)(end - line), path) : KILN_OK;
+        status = read_line(out, line, (size_t)(end - line), path);
     }
     kiln_file_unmap(&file);
     if (status)
