@@ -521,8 +521,8 @@ def test_bench_networks_take_little_more_memory_than_they_must(folder):
         for name, row in rows.items():
             assert row["scratch_ratio"] <= 1.15, (device, row)
             assert row["scratch_mb"] > 0 and row["commands"] > 0, (device, row)
-    first, *others = rows.values()
-    assert device != "cpu" or first["peak_mib"] > 0 and not any("peak_mib" in row for row in others), rows
+    first, *others = rows.values()  # on the CPU
+    assert first["peak_mib"] > 0 and not any("peak_mib" in row for row in others), rows
 
 
 def test_bench_lists_and_times_the_products_of_networks(folder):
@@ -538,7 +538,7 @@ def test_bench_lists_and_times_the_products_of_networks(folder):
 def test_bench_tells_what_a_replay_costs(folder):
     rows = [json.loads(line) for line in kiln("bench", "replay ", "--repeat", 15, "--json").stdout.splitlines()]
     assert len(rows) == 4 and max(row["commands"] for row in rows) > 200, rows
-    assert all(row["device"] == "null" and row["median_ms"] < 0.05 for row in rows), rows
+    assert all(row["device"] == "null" and 0 < row["median_ms"] < 0.05 for row in rows), rows
 
 
 def test_tune(folder):

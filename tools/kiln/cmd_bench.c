@@ -33,7 +33,7 @@ static int count_wanted(const struct args_list *names, bool *peaks)
 
     for (int i = 0; (row = bench_row_at(i)); i++) {
         count += is_wanted(row, names);
-        *peaks |= is_wanted(row, names) && row->kind != BENCH_REPLAY;
+        *peaks |= is_wanted(row, names) && bench_computes(row);
     }
     return count;
 }
@@ -59,7 +59,7 @@ static kiln_status run(struct bench *b, const struct args_list *names, const str
         if ((!wanted && !(peaks && is_peak(row))) || !bench_runs(b, row))
             continue;
         if (!(status = bench_measure(b, row, &result)) && wanted)
-            print(b, row, &result, bench_results_find(others, row->name));
+            print(row, &result, bench_results_find(others, row->name));
     }
     return status;
 }
@@ -91,7 +91,7 @@ static kiln_status run_products(struct bench *b, const struct args_list *shapes,
                 kiln_fail(KILN_ERROR_ARGUMENT,
                           "--product: \"%s\" is no shape, as 64x256x1024 or 64x64x32x8/nt", shapes->item[i]);
         else if (!(status = bench_measure(b, &row, &result)))
-            print(b, &row, &result, bench_results_find(others, row.name));
+            print(&row, &result, bench_results_find(others, row.name));
     }
     return status;
 }

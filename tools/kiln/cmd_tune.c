@@ -3,7 +3,6 @@
  * there.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
@@ -99,12 +98,6 @@ static void report_text(const struct tuning *t)
 
 /* Tuning ------------------------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static kiln_status time_run(kiln_program *p, double *seconds)
 {
     const double began = kiln_seconds();
@@ -125,10 +118,8 @@ static kiln_status time_both(struct tuning *t)
             status = time_run(t->program, &tuned[i < 0 ? 0 : i]);
     if (status)
         return status;
-    qsort(plain, SAMPLES, sizeof *plain, compare);
-    qsort(tuned, SAMPLES, sizeof *tuned, compare);
-    t->usual = plain[SAMPLES / 2];
-    t->tuned = tuned[SAMPLES / 2];
+    t->usual = bench_median(plain, SAMPLES);
+    t->tuned = bench_median(tuned, SAMPLES);
     return KILN_OK;
 }
 

@@ -92,8 +92,8 @@ static kiln_status warm(const struct bench *b, kiln_program *p, const struct ben
 
     for (int i = 0; i < 2 && !status; i++)
         status = sample(b, p, row, &unused);
-    for (double spent = 0; spent < warm_up(kiln_device_get_info(b->dev)) && !status;
-         spent += unused * row->count)
+    for (const double until = kiln_seconds() + warm_up(kiln_device_get_info(p->dev));
+         kiln_seconds() < until && !status;)
         status = sample(b, p, row, &unused);
     return status;
 }
@@ -102,6 +102,12 @@ static int compare(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+double bench_median(double *sample, size_t count)
+{
+    qsort(sample, count, sizeof *sample, compare);
+    return (sample[count / 2] + sample[(count - 1) / 2]) / 2;
 }
 
 /* `repeat` samples. */
@@ -116,8 +122,7 @@ static kiln_status time_program(const struct bench *b, kiln_program *p, const st
         status = sample(b, p, row, &all[i]);
     if (!status) {
         const double processor = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - began;
-        qsort(all, (size_t)b->repeat, sizeof *all, compare);
-        out->median = (all[b->repeat / 2] + all[(b->repeat - 1) / 2]) / 2;
+        out->median = bench_median(all, (size_t)b->repeat);
         out->best = all[0];
         out->processor = processor / ((double)b->repeat * row->count);
     }
@@ -151,7 +156,7 @@ static kiln_status describe(const kiln_program *p, const struct bench_work *w, c
     int first = 0;
     out->bytes = row->bytes > 0 ? row->bytes : w->bytes;
     out->flops = row->flops > 0 ? row->flops : w->flops;
-    if (!(out->bytes > 0) && !(out->flops > 0) && row->kind != BENCH_REPLAY && row->kind != BENCH_PLAN)
+    if (!(out->bytes > 0) && !(out->flops > 0) && bench_computes(row))
         out->flops = planned_flops(ready->plan, &first);
     out->commands = ready->body_list.count;
     return kiln_program_memory_used(p, &out->memory);
@@ -172,7 +177,7 @@ static void raise(double *best, double now)
 /* Of float32's peak, since kiln's own kernels calculate in it. */
 static void judge(struct bench *b, const struct bench_row *row, struct bench_result *out)
 {
-    if (row->kind == BENCH_REPLAY || !(out->best > 0))
+    if (!(out->best > 0))
         return;
     if (row->kind == BENCH_PEAK_FMA && !row->as.half)
         raise(&b->fma, out->flops / out->best);
@@ -245,6 +250,7 @@ kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct b
     *out = (struct bench_result){0};
     if (!(status = bench_open(&open, b->dev, row, b->precision)) && !(status = run(b, &open, out)))
         out->peak_mib = b->measured++ ? 0 : (process_memory("VmHWM") - held) / BENCH_MIB;
+    out->device = open.null ? "null" : kiln_device_get_info(b->dev)->title;
     bench_close(&open);
     return status;
 }

@@ -17,6 +17,7 @@ struct bench {
 };
 
 struct bench_result {
+    const char *device;         /* that ran it; a loan of the bench's device */
     double median, best;        /* seconds of a run */
     double processor;           /* seconds of all of the process's threads, the mean */
     double flops, bytes;        /* of a run; 0: not what the row is about */
@@ -44,6 +45,9 @@ void bench_close(struct bench_open_row *o);
 
 /** A program of an open row, given its inputs; params.run and params.train are the row's. */
 kiln_status bench_program(const struct bench_open_row *o, kiln_program_params params, kiln_program **out);
+
+/** The middle of some samples, which it sorts. */
+double bench_median(double *sample, size_t count);
 
 /** Build, run and time a row; one that measures the device raises b->fma or b->bandwidth. */
 kiln_status bench_measure(struct bench *b, const struct bench_row *row, struct bench_result *out);

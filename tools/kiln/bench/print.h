@@ -5,7 +5,7 @@
 #include "measure.h"
 #include "results.h"
 
-typedef void bench_print(const struct bench *b, const struct bench_row *row, const struct bench_result *r,
+typedef void bench_print(const struct bench_row *row, const struct bench_result *r,
                          const struct bench_entry *other);
 
 /** `other` is the same row of another result; NULL: there is none. */

@@ -15,6 +15,11 @@ const struct bench_row *bench_row_at(int index)
     return NULL;
 }
 
+bool bench_computes(const struct bench_row *row)
+{
+    return row->kind != BENCH_REPLAY && row->kind != BENCH_PLAN;
+}
+
 kiln_tensor bench_matrix(struct bench_work *w, const char *name, int64_t rows, int64_t columns)
 {
     return kiln_input(w->graph, name, KILN_F32, KILN_SHAPE(rows, columns));

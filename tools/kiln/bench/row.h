@@ -97,6 +97,9 @@ extern const struct bench_rows bench_peaks, bench_replays, bench_models, bench_r
 /** Row `index` of all families, in the order in which they run, peaks first; NULL past the last. */
 const struct bench_row *bench_row_at(int index);
 
+/** Whether its runs calculate: what others take is no share of what the device can do. */
+bool bench_computes(const struct bench_row *row);
+
 /* Parts of a row's graph. */
 
 /** An input, F32 [rows, columns]. */
