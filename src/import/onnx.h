@@ -205,6 +205,8 @@ kiln_tensor kiln_onnx_tensor_of(struct kiln_onnx *m, struct kiln_onnx_value *v);
 
 /** A size, a number or a symbol, as a scalar: how many places there are, up to 2^24. */
 kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type);
+/** The size of an axis of x, whatever decides it, as an I32 scalar: up to 2^24 where it is no number yet. */
+kiln_tensor kiln_onnx_axis_size(kiln_graph *g, kiln_tensor x, int axis);
 
 /** Room for items; NULL where they are too many, alone or with all others, or memory ran out. */
 struct kiln_onnx_item *kiln_onnx_new_items(struct kiln_onnx *m, int64_t count);
@@ -350,6 +352,10 @@ struct kiln_onnx_list {
 bool kiln_onnx_list(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
 /** Input i as one known number; false, without refusing, if it is not known. */
 bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out);
+/** Whether input i is there, and one number that only a run, or its sizes, give. */
+bool kiln_onnx_is_computed(kiln_onnx_node *n, int i);
+/** Input i, which has one element, as a scalar; KILN_NONE where it is not there. */
+kiln_tensor kiln_onnx_scalar(kiln_onnx_node *n, int i);
 /** One axis of a Slice, as kiln_slice takes it; count: of elements, -1 where the axis has a symbolic size. */
 struct kiln_onnx_range {
     int axis;

@@ -159,10 +159,7 @@ static int positions_axis(kiln_onnx_node *n, kiln_tensor x)
 /* How many positions x has, an integer [] of the graph, where the size may be a symbol. */
 static kiln_tensor length_of(kiln_onnx_node *n, kiln_tensor x)
 {
-    const int64_t size = kiln_tensor_shape(n->g, x).size[positions_axis(n, x)];
-    if (size >= 0)
-        return kiln_scalar(n->g, KILN_I32, (double)size);
-    return kiln_cast(n->g, kiln_count_of(n->g, x, KILN_AXES(positions_axis(n, x))), KILN_I32);
+    return kiln_onnx_axis_size(n->g, x, positions_axis(n, x));
 }
 
 static void find_offset(kiln_onnx_node *n, struct attention *a)
@@ -217,7 +214,7 @@ static kiln_tensor over_keys(kiln_onnx_node *n, const struct attention *a, kiln_
     if (last < 0 || own.shape.size[last] == keys)
         return mask;
     if (may_be_one(own.shape.size[last], keys)) {
-        const kiln_tensor length = kiln_cast(n->g, kiln_count_of(n->g, mask, KILN_AXES(last)), KILN_I32);
+        const kiln_tensor length = kiln_onnx_axis_size(n->g, mask, last);
         const kiln_tensor there =
             kiln_less(n->g, kiln_positions(n->g, a->k, positions_axis(n, a->k)), length);
         const kiln_tensor whole = by_positions(n, mask, 1, a->k);

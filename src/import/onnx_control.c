@@ -253,13 +253,6 @@ static void close_body(struct body *b)
     kiln_arena_finish(&b->m.arena);
 }
 
-/* A value of rank 0 from one of rank 0 or [1]. */
-static kiln_tensor scalar_in(kiln_onnx_node *n, int i)
-{
-    const kiln_tensor t = kiln_onnx_in(n, i);
-    return t.id ? kiln_reshape(n->g, t, KILN_SCALAR) : KILN_NONE;
-}
-
 /* If --------------------------------------------------------------------------------------------------------------- */
 
 /* The branch's nodes as nodes of the graph around. */
@@ -306,7 +299,7 @@ static void choose(kiln_onnx_node *n, const Onnx__GraphProto *then, const Onnx__
     if (has_captured(n, &c) && read_branch(&a, n, then, &c) && read_branch(&b, n, otherwise, &c)) {
         give(n, &c, in);
         in[c.count] = KILN_NONE;
-        kiln_if(n->g, scalar_in(n, 0), a.m.g, b.m.g, in, out);
+        kiln_if(n->g, kiln_onnx_scalar(n, 0), a.m.g, b.m.g, in, out);
         for (int i = 0; i < n->outputs; i++)
             kiln_onnx_out(n, i, out[i]);
     }
@@ -349,7 +342,7 @@ static bool gives_nothing(const Onnx__GraphProto *branch, int outputs)
 static void take_or_nothing(kiln_onnx_node *n, const Onnx__GraphProto *some, const Onnx__GraphProto *none,
                             bool none_if)
 {
-    const kiln_tensor asked = scalar_in(n, 0), nothing = kiln_scalar(n->g, KILN_I32, 0);
+    const kiln_tensor asked = kiln_onnx_scalar(n, 0), nothing = kiln_scalar(n->g, KILN_I32, 0);
     take_branch(n, some);
     for (int i = 0; i < n->outputs && !n->refused && !n->m->status; i++) {
         const int axis = empty_axis(none, i);
@@ -360,7 +353,7 @@ static void take_or_nothing(kiln_onnx_node *n, const Onnx__GraphProto *some, con
             kiln_onnx_refuse(n, "output %d of its branches differs in rank", i);
             return;
         }
-        const kiln_tensor there = kiln_cast(n->g, kiln_count_of(n->g, y, KILN_AXES(axis)), KILN_I32);
+        const kiln_tensor there = kiln_onnx_axis_size(n->g, y, axis);
         const kiln_tensor count =
             kiln_where(n->g, asked, none_if ? nothing : there, none_if ? there : nothing);
         if (kiln_dim_is_counted(n->g, kiln_tensor_shape(n->g, y).size[axis]))
@@ -612,9 +605,9 @@ static void put_loop(kiln_onnx_node *n, struct body *b, struct loop *l)
                          "data ends it: kiln_onnx_params.most_steps says after how many steps at the most");
     if (n->refused || !put_results(b, l))
         return;
-    l->p.trips = counted ? kiln_scalar(n->g, KILN_I64, trips) : scalar_in(n, TRIPS);
-    l->p.condition =
-        kiln_onnx_number(n, BEGINS, &begins) ? kiln_scalar(n->g, KILN_BOOL, begins) : scalar_in(n, BEGINS);
+    l->p.trips = counted ? kiln_scalar(n->g, KILN_I64, trips) : kiln_onnx_scalar(n, TRIPS);
+    l->p.condition = kiln_onnx_number(n, BEGINS, &begins) ? kiln_scalar(n->g, KILN_BOOL, begins)
+                                                          : kiln_onnx_scalar(n, BEGINS);
     kiln_loop(n->g, b->m.g, &l->p, out);
     for (int i = 0; i < l->carries; i++)
         kiln_onnx_out(n, i, out[1 + l->stacked + i]);

@@ -157,22 +157,13 @@ static bool wants_all(kiln_onnx_node *n, int axis)
     return !n->refused && k && k->symbol && k->i == kiln_onnx_spec(n, 0).shape.size[axis];
 }
 
-/* Whether k is a number that a run computes, as the smaller of one and of how many boxes there are. */
-static bool computes_k(kiln_onnx_node *n)
-{
-    double k;
-    const kiln_shape shape = kiln_onnx_has(n, 1) ? kiln_onnx_spec(n, 1).shape : KILN_SCALAR;
-    return n->opset >= 10 && kiln_onnx_has(n, 1) && !kiln_onnx_number(n, 1, &k) &&
-           kiln_shape_count(&shape) == 1;
-}
-
 /* All of the axis in order, and of them the first k where k is not NONE. */
 static void build_sort(kiln_onnx_node *n, int axis, kiln_tensor k)
 {
     const bool descending = kiln_onnx_int(n, "largest", 1) != 0;
     kiln_tensor places, values = kiln_sort(n->g, kiln_onnx_in(n, 0), axis, descending, &places);
     if (k.id) {
-        k = kiln_cast(n->g, kiln_reshape(n->g, k, KILN_SCALAR), KILN_I32);
+        k = kiln_cast(n->g, k, KILN_I32);
         values = kiln_first(n->g, values, k, axis);
         places = kiln_first(n->g, places, k, axis);
     }
@@ -180,12 +171,13 @@ static void build_sort(kiln_onnx_node *n, int axis, kiln_tensor k)
     out_places(n, 1, places);
 }
 
-/* k is an attribute in the first opset. */
+/* k is an attribute in the first opset; a run may compute it, as the smaller of a number and of how many boxes there are. */
 void kiln_onnx_build_top_k(kiln_onnx_node *n)
 {
     const int axis = axis_of(n, -1);
-    if (!n->refused && (wants_all(n, axis) || computes_k(n))) {
-        build_sort(n, axis, wants_all(n, axis) ? KILN_NONE : kiln_onnx_in(n, 1));
+    const bool all = wants_all(n, axis);
+    if (!n->refused && (all || (n->opset >= 10 && kiln_onnx_is_computed(n, 1)))) {
+        build_sort(n, axis, all ? KILN_NONE : kiln_onnx_scalar(n, 1));
         return;
     }
     const int64_t k = n->opset < 10 ? kiln_onnx_int(n, "k", 0) : whole_of(n, 1, "k", 0);

@@ -332,8 +332,8 @@ int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out)
 /* The first `end` of an axis whose size depends on data, or as many as there are. */
 static kiln_tensor first_of(kiln_graph *g, kiln_tensor x, int axis, int64_t end)
 {
-    const kiln_tensor there = kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
-    const kiln_tensor count = kiln_min(g, there, kiln_scalar(g, KILN_I32, (double)end));
+    const kiln_tensor count =
+        kiln_min(g, kiln_onnx_axis_size(g, x, axis), kiln_scalar(g, KILN_I32, (double)end));
     kiln_tensor y = kiln_whole(g, x, axis, 0);
     const int64_t most = kiln_tensor_shape(g, y).size[axis];
     if (most > end)
@@ -353,10 +353,8 @@ static kiln_tensor slice_range(kiln_graph *g, kiln_tensor x, struct kiln_onnx_ra
 static bool computes_end(kiln_onnx_node *n, int *axis)
 {
     double first, step = 1, along = 0;
-    if (n->opset < 10 || !kiln_onnx_has(n, 2) || kiln_onnx_items(n->m, n->in[2]))
-        return false;
-    const kiln_shape ends = kiln_onnx_spec(n, 2).shape;
-    if (kiln_shape_count(&ends) != 1 || !kiln_onnx_number(n, 1, &first) || first != 0 ||
+    if (n->opset < 10 || !kiln_onnx_is_computed(n, 2) || kiln_onnx_items(n->m, n->in[2]) ||
+        !kiln_onnx_number(n, 1, &first) || first != 0 ||
         (kiln_onnx_has(n, 3) && !kiln_onnx_number(n, 3, &along)) ||
         (kiln_onnx_has(n, 4) && (!kiln_onnx_number(n, 4, &step) || step != 1)))
         return false;
@@ -367,8 +365,7 @@ static bool computes_end(kiln_onnx_node *n, int *axis)
 /* A negative end counts from the axis' end. */
 static kiln_tensor first_computed(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor end)
 {
-    const kiln_tensor there = kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
-    const kiln_tensor last = kiln_cast(g, kiln_reshape(g, end, KILN_SCALAR), KILN_I32);
+    const kiln_tensor last = kiln_cast(g, end, KILN_I32), there = kiln_onnx_axis_size(g, x, axis);
     const kiln_tensor behind = kiln_less(g, last, kiln_scalar(g, KILN_I32, 0));
     return kiln_first(g, x, kiln_where(g, behind, kiln_add(g, last, there), last), axis);
 }
@@ -378,7 +375,7 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     struct kiln_onnx_range range[KILN_MAX_RANK];
     int axis;
     if (computes_end(n, &axis)) {
-        kiln_onnx_out(n, 0, first_computed(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_in(n, 2)));
+        kiln_onnx_out(n, 0, first_computed(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_scalar(n, 2)));
         return;
     }
     const int count = kiln_onnx_slices(n, range);
@@ -444,7 +441,7 @@ static bool border_of(const char *mode, kiln_border *border)
 static kiln_tensor pad_computed(kiln_onnx_node *n, kiln_tensor x, const int64_t *before, const int64_t *after)
 {
     const kiln_tensor inside = kiln_pad(n->g, kiln_ones_like(n->g, x), before, after, 0);
-    const kiln_tensor value = kiln_reshape(n->g, kiln_onnx_in(n, 2), KILN_SCALAR);
+    const kiln_tensor value = kiln_onnx_scalar(n, 2);
     return kiln_where(n->g, kiln_cast(n->g, inside, KILN_BOOL), kiln_pad(n->g, x, before, after, 0), value);
 }
 

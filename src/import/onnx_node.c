@@ -263,6 +263,19 @@ bool kiln_onnx_number(kiln_onnx_node *n, int i, double *out)
     return true;
 }
 
+bool kiln_onnx_is_computed(kiln_onnx_node *n, int i)
+{
+    const kiln_shape shape = kiln_onnx_spec(n, i).shape;
+    double known;
+    return kiln_onnx_has(n, i) && kiln_shape_count(&shape) == 1 && !kiln_onnx_number(n, i, &known);
+}
+
+kiln_tensor kiln_onnx_scalar(kiln_onnx_node *n, int i)
+{
+    const kiln_tensor t = kiln_onnx_in(n, i);
+    return t.id ? kiln_reshape(n->g, t, KILN_SCALAR) : KILN_NONE;
+}
+
 bool kiln_onnx_shape(kiln_onnx_node *n, const struct kiln_onnx_list *list, kiln_shape *out)
 {
     *out = (kiln_shape){.rank = list->count};

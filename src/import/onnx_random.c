@@ -110,14 +110,14 @@ static void take_dropout(kiln_onnx_node *n, struct dropout *d)
     d->rate = kiln_scalar(n->g, KILN_F32, ratio);
     if (kiln_onnx_has(n, RATIO)) {
         d->known_rate = kiln_onnx_number(n, RATIO, &number) ? number : -1;
-        d->rate = kiln_cast(n->g, kiln_reshape(n->g, kiln_onnx_in(n, RATIO), KILN_SCALAR), KILN_F32);
+        d->rate = kiln_cast(n->g, kiln_onnx_scalar(n, RATIO), KILN_F32);
     }
     if (!kiln_onnx_has(n, TRAINING))
         return;
     if (kiln_onnx_number(n, TRAINING, &number))
         d->always = number != 0;
     else
-        d->training = kiln_reshape(n->g, kiln_onnx_in(n, TRAINING), KILN_SCALAR);
+        d->training = kiln_onnx_scalar(n, TRAINING);
 }
 
 /* The mask: BOOL, before opset 10 of x's type. */

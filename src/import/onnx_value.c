@@ -196,6 +196,13 @@ kiln_tensor kiln_onnx_size_value(kiln_graph *g, int64_t size, kiln_type type)
     return kiln_cast(g, kiln_count_of(g, places, (kiln_axes){0}), type);
 }
 
+kiln_tensor kiln_onnx_axis_size(kiln_graph *g, kiln_tensor x, int axis)
+{
+    const int64_t size = kiln_tensor_shape(g, x).size[axis];
+    return size >= 0 ? kiln_scalar(g, KILN_I32, (double)size)
+                     : kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
+}
+
 /* Numbers of which some are sizes that are not known yet. */
 static kiln_tensor join_sizes(struct kiln_onnx *m, const struct kiln_onnx_value *v)
 {
