@@ -194,7 +194,8 @@ static kiln_status check_agreed(const struct kiln_fit *f, const kiln_safetensors
 static kiln_status resume_choices(struct kiln_fit *f, const kiln_safetensors *file)
 {
     const char *choices = kiln_safetensors_note(file, "fit.choices");
-    return choices ? kiln_program_choose(f->learn, choices) : KILN_OK;
+    const kiln_status status = choices ? kiln_program_choose(f->learn, choices) : KILN_OK;
+    return status == KILN_ERROR_ARGUMENT ? fail_note(f, "fit.choices", choices) : status;
 }
 
 static kiln_status resume(struct kiln_fit *f, const kiln_safetensors *file, struct kiln_stand *stand)

@@ -139,6 +139,22 @@ static int train_by(const char *checkpoint, const char *choose, const char *want
     _exit(status ? (int)status : strcmp(choices, wanted) != 0);
 }
 
+/* Write `with` over the first such words in a file. */
+static void spoil(const char *path, const char *words, const char *with)
+{
+    static char bytes[1 << 20];
+    FILE *file = fopen(path, "r+b");
+    cr_assert_not_null(file);
+    const size_t count = fread(bytes, 1, sizeof bytes, file), length = strlen(words);
+    size_t at = 0;
+    while (at + length <= count && memcmp(bytes + at, words, length) != 0)
+        at++;
+    cr_assert(at + length <= count, "%s has no \"%s\"", path, words);
+    cr_assert_eq(fseek(file, (long)at, SEEK_SET), 0);
+    cr_assert_eq(fwrite(with, 1, length, file), length);
+    cr_assert_eq(fclose(file), 0);
+}
+
 Test(checkpoint, a_tuners_choices_go_on_with_the_training)
 {
     const char *path = toy_path("tuned"), *const choices = "variant matmul 0123456789abcdef packed\n"
@@ -149,6 +165,8 @@ Test(checkpoint, a_tuners_choices_go_on_with_the_training)
     cr_expect_str_eq(kiln_safetensors_note(file, "fit.choices"), choices);
     kiln_safetensors_close(&file);
     cr_expect_eq(train_by(path, NULL, choices), 0, "resumed without them");
+    spoil(path, "variant matmul", "volcano matmul");
+    cr_expect_eq(train_by(path, NULL, choices), KILN_ERROR_FILE, "choices that are none");
     remove(path);
     cr_expect_eq(train_by(path, "", ""), 0);
 }
