@@ -304,11 +304,15 @@ static uint64_t offset_of(const struct kiln_copy *c, const struct kiln_entry *e)
     return e->element * (e->parameter ? kiln_type_size(kiln_storage_type(e->spec.type, c->storage)) : 8);
 }
 
-/* A tensor's bytes in the host's copy. */
-static void *host_bytes(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
+/* A tensor's own bytes in the host's copy, and those that hold its values. */
+static unsigned char *own_bytes(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
 {
-    return is_lent(c, arena, e) ? (void *)(uintptr_t)e->lent->data
-                                : (unsigned char *)buffer_of(c, arena, e)->map + offset_of(c, e);
+    return (unsigned char *)buffer_of(c, arena, e)->map + offset_of(c, e);
+}
+
+static unsigned char *host_bytes(const struct kiln_copy *c, int arena, const struct kiln_entry *e)
+{
+    return is_lent(c, arena, e) ? (unsigned char *)(uintptr_t)e->lent->data : own_bytes(c, arena, e);
 }
 
 /* Bytes of a tensor, from its first + skip on. */
@@ -324,11 +328,11 @@ static kiln_status move_bytes(struct kiln_copy *c, int arena, const struct kiln_
     if (c->dev)
         return write ? kiln_buffer_write(c->dev, b, offset_of(c, e) + skip, host, bytes)
                      : kiln_buffer_read(c->dev, b, offset_of(c, e) + skip, host, bytes);
-    if (write && is_lent(c, arena, e))
-        release(e);
-    unsigned char *at = (unsigned char *)host_bytes(c, arena, e) + skip;
+    unsigned char *at = (write ? own_bytes(c, arena, e) : host_bytes(c, arena, e)) + skip;
     memcpy(write ? at : host, write ? host : at, (size_t)bytes);
-    if (is_lent(c, arena, e))
+    if (is_lent(c, arena, e) && write)
+        release(e); /* not before: what is written may be what was lent */
+    else if (is_lent(c, arena, e))
         rest(e, at, (size_t)bytes);
     return KILN_OK;
 }

@@ -202,6 +202,9 @@ Test(store, lent_values_are_given_back_once_whatever_becomes_of_the_weights)
     lend(w, &other, 5);
     cr_expect(l.released == 1 && other.released == 0);
     cr_expect_eq(weight(w, "w"), 5);
+    TRY(kiln_weights_write(w, "w", FLOATS(other.values, 4)));
+    cr_expect_eq(other.released, 1);
+    cr_expect_eq(weight(w, "w"), 5, "released before they were written");
     kiln_weights_destroy(&w);
     cr_expect(l.released == 1 && other.released == 1);
 
