@@ -99,7 +99,7 @@ typedef struct kiln_cut {
 
 /** A contract. */
 typedef struct kiln_kernel {
-    const char *name;
+    const char *name;    /* of letters, digits and _ */
     uint32_t block_size; /* bytes of the parameter block, at most KILN_MAX_BLOCK */
     int bindings;
     kiln_access access[KILN_MAX_BINDINGS];
@@ -159,7 +159,7 @@ typedef struct kiln_spec {
 
 /** One way to turn a node into dispatches; of an operator's list one is taken as of a kernel's variants. */
 typedef struct kiln_lowering {
-    const char *name;
+    const char *name; /* of letters, digits and _ ; none twice in a list */
     bool (*accepts)(kiln_plan *plan, const kiln_node *n); /* whether it can be done; NULL: always */
     kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
     bool (*pays)(kiln_plan *plan, const kiln_node *n); /* whether it is likely the fastest; NULL: it is */
@@ -212,9 +212,9 @@ typedef struct kiln_cases {
 } kiln_cases;
 
 typedef struct kiln_op {
-    const char *name;
-    int inputs;  /* how many it must have at the least */
-    int outputs; /* how many it has, unless output_count tells */
+    const char *name; /* of letters, digits and _ */
+    int inputs;       /* how many it must have at the least */
+    int outputs;      /* how many it has, unless output_count tells */
     uint32_t flags;
     /* bit i: input i is looked at for its shape alone; once sizes are known it is dropped */
     uint32_t shape_inputs;

@@ -15,6 +15,8 @@
 
 enum { LONGEST = 63 }; /* letters of a word */
 
+static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
 struct entry {
     const char *key, *name;
     bool fresh;
@@ -125,9 +127,20 @@ static bool put(struct kiln_choices *c, const char *key, const char *name, bool 
     return false;
 }
 
+static bool is_word(const char *text)
+{
+    const size_t length = strspn(text, letters);
+    return length > 0 && length <= LONGEST && !text[length];
+}
+
 kiln_status kiln_choices_put(struct kiln_choices *choices, const struct kiln_choice *choice)
 {
     char key[2 * LONGEST];
+    if (!is_word(choice->of) || !is_word(choice->name))
+        return kiln_fail(KILN_ERROR_ARGUMENT,
+                         "choices: \"%s\" of %s \"%s\": names are of letters, digits and _, %d at the most",
+                         choice->name, choice->kind == KILN_CHOICE_VARIANT ? "kernel" : "operator",
+                         choice->of, (int)LONGEST);
     write_key(key, sizeof key, choice->kind, choice->of, choice->class);
     lock(choices);
     const bool whole = put(choices, key, choice->name, true);
@@ -155,12 +168,12 @@ void kiln_choices_print(const struct kiln_choices *choices, bool fresh, struct k
 }
 
 /* Take the next word of a line and the blank behind it, or all that is left; false: it is none. */
-static bool take_word(const char **at, const char *end, const char *letters, char out[LONGEST + 1])
+static bool take_word(const char **at, const char *end, const char *alphabet, char out[LONGEST + 1])
 {
     const char *from = *at;
     size_t length = 0;
     while (from + length < end && from[length] != ' ')
-        if (length == LONGEST || !strchr(letters, from[length]) || !from[length])
+        if (length == LONGEST || !strchr(alphabet, from[length]) || !from[length])
             return false;
         else
             length++;
@@ -173,7 +186,6 @@ static bool take_word(const char **at, const char *end, const char *letters, cha
 /* "KIND OF CLASS NAME" of one line. */
 static bool parse_line(const char *at, const char *end, char *key, size_t room, char name[LONGEST + 1])
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     char kind[LONGEST + 1], of[LONGEST + 1], class[LONGEST + 1];
     if (!take_word(&at, end, letters, kind) || !take_word(&at, end, letters, of) ||
         !take_word(&at, end, "0123456789abcdef", class) || !take_word(&at, end, letters, name) || at != end)

@@ -17,7 +17,7 @@ struct kiln_text;
 
 enum kiln_choice_kind { KILN_CHOICE_VARIANT, KILN_CHOICE_LOWERING };
 
-/** One choice. Texts are of letters, digits and _ . */
+/** One choice. Texts are of letters, digits and _ , 63 at the most. */
 struct kiln_choice {
     enum kiln_choice_kind kind;
     const char *of; /* the kernel, or the operator */
@@ -36,7 +36,7 @@ void kiln_choices_destroy(struct kiln_choices **choices);
 const char *kiln_choices_find(const struct kiln_choices *choices, enum kiln_choice_kind kind, const char *of,
                               uint64_t class);
 
-/** Add a choice, or replace that for its class. Errors: ERROR_MEMORY. */
+/** Add a choice, or replace that for its class. Errors: ERROR_ARGUMENT for a text of other letters; ERROR_MEMORY. */
 kiln_status kiln_choices_put(struct kiln_choices *choices, const struct kiln_choice *choice);
 
 int kiln_choices_count(const struct kiln_choices *choices);

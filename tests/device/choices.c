@@ -73,6 +73,27 @@ Test(choices, what_is_saved_is_found_again)
     free(path);
 }
 
+Test(choices, a_name_that_no_line_holds_is_refused)
+{
+    struct kiln_choices *c = kiln_choices_create();
+    char longest[65] = {0};
+    memset(longest, 'a', 63);
+    put(c, longest, 1, longest);
+    cr_expect_str_eq(find(c, longest, 1), longest);
+    longest[63] = 'a';
+    const char *const bad[] = {"my.blur", "two words", "", longest};
+    for (int i = 0; i < 4; i++) {
+        lines = 0;
+        cr_expect_eq(kiln_choices_put(c, &(struct kiln_choice){KILN_CHOICE_VARIANT, bad[i], 1, "direct"}),
+                     KILN_ERROR_ARGUMENT);
+        cr_expect_eq(kiln_choices_put(c, &(struct kiln_choice){KILN_CHOICE_LOWERING, "conv", 1, bad[i]}),
+                     KILN_ERROR_ARGUMENT);
+        cr_expect(lines == 2 && strstr(line, bad[i]), "%s", line);
+    }
+    cr_expect_eq(kiln_choices_count(c), 1);
+    kiln_choices_destroy(&c);
+}
+
 Test(choices, no_file_and_no_folder_are_silent)
 {
     struct kiln_choices *c = kiln_choices_create();
