@@ -540,9 +540,9 @@ kiln_status kiln_ready_upload(kiln_program *p, struct kiln_ready *r, int input, 
     static const char *const names[] = {"staging", "inputs"};
     const struct kiln_program_input *in = &p->input.data[input];
     struct kiln_baked **baked = &r->in[input * KILN_SLOTS + in->slot];
-    const struct kiln_object *o = input_object(r, input);
+    const struct kiln_object *o = *baked ? NULL : input_object(r, input);
     kiln_status status = KILN_OK;
-    if (!*baked && o) {
+    if (o) {
         struct kiln_command c = {.kind = KILN_COMMAND_COPY, .label = in->name};
         c.as.copy.from = (struct kiln_span){0, 0, o->bytes};
         c.as.copy.to = (struct kiln_span){1, o->offset, o->bytes};
