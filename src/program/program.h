@@ -80,8 +80,9 @@ struct kiln_program {
     int last_slot;
     struct kiln_scratch *scratch; /* the largest one */
     struct kiln_places places;
-    const struct kiln_choices *choices, *trial; /* as plans of it have them (compiler/choose.h) */
-    struct kiln_choices *own_choices;           /* that it was given; NULL: the device's, or none */
+    const struct kiln_choices *choices; /* as plans of it have them, ... */
+    struct kiln_choices *trial;         /* ... and what a tuner tries of them (compiler/choose.h) */
+    struct kiln_choices *own_choices;   /* that it was given; NULL: the device's, or none */
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
     enum kiln_storage storage;

@@ -174,10 +174,8 @@ static kiln_status plan_way(struct tuner *t)
 
 static void unplan_way(struct tuner *t)
 {
-    struct kiln_choices *trial = (struct kiln_choices *)(uintptr_t)t->walk.p->trial;
-    t->walk.p->trial = NULL;
     kiln_program_forget(t->walk.p);
-    kiln_choices_destroy(&trial);
+    kiln_choices_destroy(&t->walk.p->trial);
 }
 
 /* What the node gave, against the usual way's. */

@@ -90,11 +90,11 @@ static bool record_step(struct recording *r, const struct kiln_step *s)
 static bool record_steps(struct recording *r)
 {
     const struct kiln_plan *plan = r->params->plan;
+    const int end = r->params->end ? r->params->end : plan->step.count;
     int wave = -1;
-    for (int i = 0; i < plan->step.count; i++) {
+    for (int i = r->params->first; i < end; i++) {
         const struct kiln_step *s = &plan->step.data[i];
-        const bool within = !r->params->end || (i >= r->params->first && i < r->params->end);
-        if (s->prologue != r->params->prologue || !within)
+        if (s->prologue != r->params->prologue)
             continue;
         const bool mark =
             s->kind == KILN_COMMAND_REPEAT || s->kind == KILN_COMMAND_END; /* a barrier itself */
