@@ -182,15 +182,16 @@ static void unplan_way(struct tuner *t)
 static kiln_status compare_way(struct tuner *t, struct nodes *c, const kiln_node *n)
 {
     size_t count;
-    bool real;
-    void *got = kiln_value_take(&t->walk, n->out[0], &count, &real);
-    if (!got)
-        return KILN_ERROR_MEMORY;
+    kiln_type type;
+    void *got;
+    const kiln_status status = kiln_value_take(&t->walk, n->out[0], &got, &count, &type);
+    if (status)
+        return status;
     if (t->way == 0) {
         c->want = got;
         return KILN_OK;
     }
-    c->wrong[t->way] = c->want && !kiln_values_agree(got, c->want, count, real, APART);
+    c->wrong[t->way] = c->want && !kiln_values_agree(got, c->want, count, type, APART);
     if (c->wrong[t->way])
         kiln_warn("tune: lowering %s of %s \"%s\" gives another result than %s: it is not chosen",
                   c->way[t->way]->name, n->op->name, n->name ? n->name : "", c->way[0]->name);

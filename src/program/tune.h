@@ -47,11 +47,12 @@ bool kiln_steps_last(const struct kiln_plan *plan, int first, int end);
 /** Behind the region that begins with this step; behind the step itself where none does. */
 int kiln_steps_behind(const struct kiln_plan *plan, int first);
 
-/** Copy a value that the plan has just computed: floats where it is real, else words. Owns: free it; NULL: out of memory. */
-void *kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, size_t *count, bool *real);
+/** Copy a value that the plan has just computed, as it is stored: so many elements of this type. Owns: free *out. */
+kiln_status kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, void **out, size_t *count,
+                            kiln_type *type);
 
 /** Whether `got` agrees with `want` within `bound` of its largest number; of what is not real, bit for bit. */
-bool kiln_values_agree(const void *got, const void *want, size_t count, bool real, double bound);
+bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double bound);
 
 /** kiln_program_tune with a clock. */
 kiln_status kiln_program_tune_by(kiln_program *p, const kiln_tune_params *params, kiln_tune_report *report,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "program/transfer.h"
@@ -84,54 +85,55 @@ kiln_status kiln_steps_run(struct kiln_walk_steps *w, int first, int end, double
 
 /* Values ------------------------------------------------------------------------------------------------- */
 
-bool kiln_values_agree(const void *got, const void *want, size_t count, bool real, double bound)
+static double number_at(const void *values, size_t i, kiln_type type)
 {
-    const float *a = got, *b = want;
+    return type == KILN_F16 ? kiln_half_to(((const uint16_t *)values)[i]) : ((const float *)values)[i];
+}
+
+bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double bound)
+{
     double largest = 0;
-    if (!real)
-        return !memcmp(got, want, count * sizeof(float));
-    for (size_t i = 0; i < count; i++)
-        largest = isfinite(b[i]) && fabs((double)b[i]) > largest ? fabs((double)b[i]) : largest;
+    if (!kiln_type_is_real(type))
+        return !memcmp(got, want, count * kiln_type_size(type));
     for (size_t i = 0; i < count; i++) {
-        const bool same = !memcmp(&a[i], &b[i], sizeof *a) || (isnan(a[i]) && isnan(b[i])) || a[i] == b[i];
-        if (!same && !(fabs((double)a[i] - b[i]) <= bound * largest))
+        const double y = number_at(want, i, type);
+        largest = isfinite(y) && fabs(y) > largest ? fabs(y) : largest;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const double x = number_at(got, i, type), y = number_at(want, i, type);
+        if (x != y && !(isnan(x) && isnan(y)) && !(fabs(x - y) <= bound * largest))
             return false;
     }
     return true;
 }
 
-/* Bytes of the plan's memory as elements of 4 bytes: halves widened. */
-static void *take(const struct kiln_walk_steps *w, const struct kiln_touch *t, kiln_type stored)
+static kiln_status take(const struct kiln_walk_steps *w, const struct kiln_touch *t, void **out)
 {
     uint64_t offset;
     struct kiln_buffer *b = kiln_ready_buffer(w->p, w->ready, t, &offset);
-    const size_t count = (size_t)t->bytes / kiln_type_size(stored);
-    void *raw = malloc((size_t)t->bytes + 4), *wide = stored == KILN_F16 ? malloc(4 * count + 4) : raw;
-    kiln_status status = raw && wide ? kiln_buffer_read(w->p->dev, b, offset, raw, t->bytes)
+    void *bytes = malloc((size_t)t->bytes + 1);
+    const kiln_status status = bytes ? kiln_buffer_read(w->p->dev, b, offset, bytes, t->bytes)
                                      : kiln_fail(KILN_ERROR_MEMORY, "tune: out of memory");
-    if (!status && wide != raw)
-        kiln_convert(wide, KILN_F32, raw, stored, count);
-    if (wide != raw)
-        free(raw);
     if (!status)
-        return wide;
-    free(wide);
-    return NULL;
+        *out = bytes;
+    else
+        free(bytes);
+    return status;
 }
 
-void *kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, size_t *count, bool *real)
+kiln_status kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, void **out, size_t *count,
+                            kiln_type *type)
 {
     const struct kiln_plan *plan = w->ready->plan;
     const struct kiln_place *place = &plan->place.data[t.id - 1];
     const kiln_spec spec = kiln_tensor_spec(plan->graph, t);
-    const kiln_type stored = kiln_storage_type(spec.type, plan->storage);
+    *type = kiln_storage_type(spec.type, plan->storage);
     *count = (size_t)kiln_shape_count(&spec.shape);
-    *real = kiln_type_is_real(spec.type);
     return take(w,
                 &(struct kiln_touch){.object = place->object,
                                      .offset = place->offset,
-                                     .bytes = *count * kiln_type_size(stored)},
-                stored);
+                                     .bytes = *count * kiln_type_size(*type)},
+                out);
 }
 
 /* Trying one dispatch ------------------------------------------------------------------------------------ */
@@ -172,10 +174,11 @@ static kiln_type stored_type(const struct kiln_plan *plan, const kiln_dispatch *
 
 static kiln_status take_all(struct trial *t, void **to)
 {
-    for (int i = 0; i < t->step->dispatch->kernel->bindings; i++)
-        if (is_written(&t->step->touch[i]) && !(to[i] = take(t->walk, &t->step->touch[i], t->type[i])))
-            return KILN_ERROR_MEMORY;
-    return KILN_OK;
+    kiln_status status = KILN_OK;
+    for (int i = 0; i < t->step->dispatch->kernel->bindings && !status; i++)
+        if (is_written(&t->step->touch[i]))
+            status = take(t->walk, &t->step->touch[i], &to[i]);
+    return status;
 }
 
 static kiln_status put_all(struct trial *t, void *const *from)
@@ -183,20 +186,11 @@ static kiln_status put_all(struct trial *t, void *const *from)
     kiln_status status = KILN_OK;
     for (int i = 0; i < KILN_MAX_BINDINGS && !status; i++) {
         const struct kiln_touch *touch = &t->step->touch[i];
-        const size_t count = from[i] ? (size_t)touch->bytes / kiln_type_size(t->type[i]) : 0;
         uint64_t offset;
-        struct kiln_buffer *b =
-            from[i] ? kiln_ready_buffer(t->walk->p, t->walk->ready, touch, &offset) : NULL;
-        if (!b)
+        if (!from[i])
             continue;
-        void *raw = t->type[i] == KILN_F16 ? malloc((size_t)touch->bytes + 4) : from[i];
-        if (!raw)
-            return kiln_fail(KILN_ERROR_MEMORY, "tune: out of memory");
-        if (raw != from[i])
-            kiln_convert(raw, KILN_F16, from[i], KILN_F32, count);
-        status = kiln_buffer_write(t->walk->p->dev, b, offset, raw, touch->bytes);
-        if (raw != from[i])
-            free(raw);
+        struct kiln_buffer *b = kiln_ready_buffer(t->walk->p, t->walk->ready, touch, &offset);
+        status = kiln_buffer_write(t->walk->p->dev, b, offset, from[i], touch->bytes);
     }
     return status;
 }
@@ -232,8 +226,8 @@ static bool agrees(struct trial *t, void *const *got)
     for (int i = 0; i < KILN_MAX_BINDINGS && same; i++)
         if (t->want[i])
             same = kiln_values_agree(got[i], t->want[i],
-                                     (size_t)t->step->touch[i].bytes / kiln_type_size(t->type[i]),
-                                     kiln_type_is_real(t->type[i]), bound);
+                                     (size_t)t->step->touch[i].bytes / kiln_type_size(t->type[i]), t->type[i],
+                                     bound);
     return same;
 }
 
