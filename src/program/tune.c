@@ -326,7 +326,8 @@ static kiln_status tune_lowerings(struct tuner *t)
     for (int i = 0; i < t->node.count && !status; i++)
         status =
             decide_nodes(t, &t->node.data[i], t->walk.ready->plan->graph->node.data[t->node.data[i].node]);
-    unplan_way(t);
+    if (t->node.count)
+        unplan_way(t);
     t->walk.deadline = whole;
     return status;
 }

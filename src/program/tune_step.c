@@ -231,6 +231,16 @@ static bool agrees(struct trial *t, void *const *got)
     return same;
 }
 
+/* Bytes of scratch that a way wants of the tuner's; what the plan took has its own. */
+static uint64_t trial_scratch(const struct trial *t, const kiln_variant *v)
+{
+    kiln_dispatch d = *t->step->dispatch;
+    if (v == d.variant || !v->scratch)
+        return 0;
+    d.variant = v;
+    return v->scratch(&t->walk->p->dev->caps, &d);
+}
+
 /* The step as this variant would run it, baked; the plan's own step stays as it is. */
 static kiln_status bake(struct trial *t, struct kiln_try *one)
 {
@@ -240,7 +250,7 @@ static kiln_status bake(struct trial *t, struct kiln_try *one)
     kiln_dispatch d = *s->dispatch;
     d.variant = one->variant;
     if (d.variant != kept.dispatch->variant) {
-        s->scratch = d.variant->scratch ? d.variant->scratch(&plan->dev->caps, &d) : 0;
+        s->scratch = trial_scratch(t, d.variant);
         s->scratch_object = s->scratch ? t->walk->ready->trial_object : -1;
     }
     s->dispatch = &d;
@@ -313,11 +323,9 @@ static kiln_status run_rounds(struct trial *t, struct kiln_try *tries, int count
 /* Scratch for the largest of the ways. */
 static kiln_status make_scratch(struct trial *t, const struct kiln_try *tries, int count)
 {
-    const kiln_caps *caps = &t->walk->p->dev->caps;
     uint64_t most = 0;
-    for (int i = 1; i < count; i++) {
-        const uint64_t bytes =
-            tries[i].variant->scratch ? tries[i].variant->scratch(caps, t->step->dispatch) : 0;
+    for (int i = 0; i < count; i++) {
+        const uint64_t bytes = trial_scratch(t, tries[i].variant);
         most = bytes > most ? bytes : most;
     }
     return most ? kiln_ready_trial_scratch(t->walk->p, t->walk->ready, most) : KILN_OK;

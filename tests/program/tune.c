@@ -283,3 +283,93 @@ Test(tune, what_has_nothing_to_choose_is_refused)
     rig_close(&r);
     kiln_test_close(&dev);
 }
+
+/* An operator of this test's own, y = 2 x, whose usual way alone wants scratch. */
+enum { ROOM = 256 };
+
+static uint64_t twice_units(const kiln_dispatch *d)
+{
+    return d->block.words[0];
+}
+
+static uint64_t twice_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps, (void)d;
+    return ROOM * sizeof(float);
+}
+
+static void twice_plain(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)d, (void)worker;
+    for (size_t i = first; i < first + count; i++)
+        ((float *)m->at[1])[i] = 2 * ((const float *)m->at[0])[i];
+}
+
+static void twice_roomy(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    for (int i = 0; i < ROOM; i++)
+        ((float *)m->scratch)[i] = NAN;
+    twice_plain(d, m, first, count, worker);
+}
+
+static const kiln_variant roomy = {.name = "roomy",
+                                   .scratch = twice_scratch,
+                                   .run = twice_roomy,
+                                   .grain = 1 << 20},
+                          plain = {.name = "plain", .run = twice_plain};
+static const kiln_kernel twice_kernel = {.name = "twice",
+                                         .block_size = sizeof(uint32_t),
+                                         .bindings = 2,
+                                         .access = {KILN_READ, KILN_WRITE},
+                                         .units = twice_units,
+                                         .cpu = (const kiln_variant *const[]){&roomy, &plain, NULL}};
+
+static kiln_status twice_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
+{
+    out[0] = kiln_tensor_spec(g, n->in[0]);
+    return KILN_OK;
+}
+
+static kiln_status twice_lower(kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_spec y = kiln_plan_spec(plan, n->out[0]);
+    return kiln_plan_dispatch(plan, &(kiln_dispatch){.kernel = &twice_kernel,
+                                                     .bind = {{.value = n->in[0]}, {.value = n->out[0]}},
+                                                     .block_size = sizeof(uint32_t),
+                                                     .block.words = {(uint32_t)kiln_shape_count(&y.shape)}});
+}
+
+static const kiln_op twice = {.name = "twice",
+                              .inputs = 1,
+                              .outputs = 1,
+                              .infer = twice_infer,
+                              .lowerings = (const kiln_lowering[]){{.name = "twice", .lower = twice_lower}},
+                              .lowering_count = 1};
+
+Test(tune, the_usual_way_has_its_scratch_where_another_is_remembered)
+{
+    static const kiln_tune_params again = {.again = true, .forget = true};
+    const float in[4] = {1, 2, 3, 4};
+    float out[4];
+    kiln_graph *g = new_graph();
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(4));
+    const kiln_tensor y = kiln_append(g, &twice, &x, 1, NULL, 0);
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_weights *w = new_weights(g, 1);
+    kiln_program *p = new_program(dev, g, w, KILN_RUN(y), false);
+    kiln_tune_report report;
+    TRY(kiln_program_write(p, x, FLOATS(in, 4)));
+    for (int i = 0; i < 4; i++) {
+        const char *way = i % 2 ? "roomy" : "plain";
+        TRY(kiln_program_tune_by(p, &again, &report, clock_of, &(struct fast){"twice", way}));
+        cr_expect(report.tried == 1 && report.wrong == 0, "%d tried, %d wrong", report.tried, report.wrong);
+        TRY(kiln_program_run(p));
+        cr_expect_eq(count_kernel(p, "twice", way), 1, "%s", way);
+        TRY(kiln_program_read(p, y, INTO(out)));
+        cr_expect(out[0] == 2 && out[3] == 8, "%g %g", out[0], out[3]);
+    }
+    kiln_program_destroy(&p);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_test_close(&dev);
+}
