@@ -440,22 +440,29 @@ static kiln_status stand_ready(kiln_program *p, struct kiln_ready **r, uint64_t 
     return status ? status : refresh_stores(p, version);
 }
 
+/* Where nothing is submitted, what was before is still what to wait for. */
+static kiln_status submit(kiln_program *p, struct kiln_baked *const *work, int count)
+{
+    kiln_ticket ticket;
+    const kiln_status status = kiln_submit(p->dev, work, count, &ticket);
+    if (ticket)
+        p->ticket = ticket;
+    return status;
+}
+
 kiln_status kiln_program_prepare(kiln_program *p, struct kiln_ready **out)
 {
     struct kiln_baked *work[MOST_WORK + 4];
     uint64_t version = 0;
     int count = 0;
-    kiln_ticket ticket = 0;
     kiln_status status = stand_ready(p, out, &version);
     if (!status)
         status = gather_inputs(p, *out, version, work, &count);
     if (!status)
-        status = kiln_submit(p->dev, work, count, &ticket);
-    if (ticket)
-        p->ticket = ticket;
+        status = submit(p, work, count);
     if (!status)
         after_inputs(p, *out, false);
-    return status ? status : kiln_wait(p->dev, ticket);
+    return status ? status : kiln_program_wait(p);
 }
 
 kiln_status kiln_program_run(kiln_program *p)
@@ -475,7 +482,7 @@ kiln_status kiln_program_run(kiln_program *p)
     if (!status && r->out[slot])
         work[count++] = r->out[slot];
     if (!status)
-        status = kiln_submit(p->dev, work, count, &p->ticket);
+        status = submit(p, work, count);
     if (!status)
         after_submit(p, r, slot);
     if (!status && p->give_up)
