@@ -272,6 +272,38 @@ Test(program, a_device_without_memory_says_so_and_stays_usable)
     finish(&n);
 }
 
+static kiln_status refuse_to_submit(kiln_device *dev, struct kiln_baked *const *work, int count,
+                                    kiln_ticket *ticket)
+{
+    (void)dev, (void)work, (void)count, (void)ticket;
+    return KILN_ERROR_DEVICE;
+}
+
+Test(program, the_run_before_one_that_was_not_submitted_is_still_waited_for)
+{
+    struct net n = make();
+    for (int d = 0; kiln_test_device(d); d++) {
+        kiln_device *dev = kiln_test_open(kiln_test_device(d));
+        const struct kiln_device_ops *whole = dev->ops;
+        struct kiln_device_ops broken = *whole;
+        broken.submit = refuse_to_submit;
+        kiln_program *p = new_program(dev, n.g, n.w, KILN_RUN(n.y), false);
+        for (int i = 0; i < 4; i++)
+            many[i] = 3;
+        TRY(kiln_program_write(p, n.x, FLOATS(many, 1, 4)));
+        TRY(kiln_program_run(p));
+        const kiln_ticket running = p->ticket;
+        dev->ops = &broken;
+        cr_expect_eq(kiln_program_run(p), KILN_ERROR_DEVICE);
+        dev->ops = whole;
+        cr_expect(p->ticket == running && running, "%s", kiln_test_device(d));
+        cr_expect_eq(result(p, n.y), 12);
+        kiln_program_destroy(&p);
+        kiln_test_close(&dev);
+    }
+    finish(&n);
+}
+
 /* y = x exp(w): the exponentials are the plan's own, and w itself is read no more. */
 Test(program, weights_that_are_given_up_serve_the_plan_that_has_them_in_its_own_form_alone)
 {
