@@ -186,17 +186,14 @@ static struct kiln_span locate(void *user, const struct kiln_object *o)
     }
 }
 
-static kiln_status bake_part(struct table *t, bool prologue, struct kiln_commands *list,
-                             struct kiln_baked **out)
+/* Record a part of the plan, with memory of the arena, and bake it; *out stays where it has no commands. */
+static kiln_status bake_part(struct table *t, struct kiln_record_params part, struct kiln_arena *arena,
+                             struct kiln_commands *list, struct kiln_baked **out)
 {
-    struct kiln_ready *r = t->r;
-    const kiln_status status =
-        kiln_record(list, &r->plan->arena,
-                    &(struct kiln_record_params){.plan = r->plan,
-                                                 .prologue = prologue,
-                                                 .name = prologue ? "prologue" : "body",
-                                                 .locate = locate,
-                                                 .user = t});
+    part.plan = t->r->plan;
+    part.locate = locate;
+    part.user = t;
+    const kiln_status status = kiln_record(list, arena, &part);
     if (status)
         return status;
     if (t->full)
@@ -213,18 +210,9 @@ kiln_status kiln_ready_bake_steps(kiln_program *p, struct kiln_ready *r, int fir
     struct table t = {.p = p, .r = r};
     struct kiln_arena arena = {0};
     struct kiln_commands list;
-    kiln_status status = kiln_record(
-        &list, &arena,
-        &(struct kiln_record_params){
-            .plan = r->plan, .first = first, .end = end, .name = "steps", .locate = locate, .user = &t});
-    list.buffer = t.buffer;
-    list.buffer_name = t.name;
-    list.buffer_count = t.count;
+    const struct kiln_record_params part = {.first = first, .end = end, .name = "steps"};
+    const kiln_status status = bake_part(&t, part, &arena, &list, out);
     *commands = status ? 0 : list.count;
-    if (!status && t.full)
-        status = kiln_fail(KILN_ERROR_UNSUPPORTED, "program: more than %d buffers", MOST_BUFFERS);
-    if (!status && list.count)
-        status = kiln_bake(p->dev, &list, out);
     kiln_arena_finish(&arena);
     return status;
 }
@@ -316,9 +304,11 @@ static kiln_status bake_all(kiln_program *p, struct kiln_ready *r)
     if (!t)
         return kiln_program_no_memory();
     *t = (struct table){.p = p, .r = r};
-    kiln_status status = bake_part(t, true, &r->prologue_list, &r->prologue);
+    struct kiln_arena *arena = &r->plan->arena;
+    kiln_status status = bake_part(t, (struct kiln_record_params){.prologue = true, .name = "prologue"},
+                                   arena, &r->prologue_list, &r->prologue);
     if (!status)
-        status = bake_part(t, false, &r->body_list, &r->body);
+        status = bake_part(t, (struct kiln_record_params){.name = "body"}, arena, &r->body_list, &r->body);
     for (int s = 0; s < KILN_SLOTS && !status; s++)
         status = bake_out(t, s);
     return status;
