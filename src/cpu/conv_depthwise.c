@@ -3,7 +3,7 @@
  * plane of x.
  *
  * A unit of work is a plane of the result. It goes through bands of rows: a band's rows of x are copied among their zeros, their
- * columns in as many phases as the stride, so that each place of the filter meets a run of floats; then eight results at a time
+ * columns in phases of the stride (conv_plane.h), so that each place of the filter meets a run of floats; then eight results at a time
  * are summed in a register. The zeros of one band that is the whole plane are those of all planes, and written once.
  */
 #include <string.h>
@@ -28,6 +28,7 @@ struct depthwise {
     struct axis i, j;
     size_t band;         /* rows of the result */
     size_t rows;         /* of x that a band meets */
+    size_t phases;       /* of its columns, that filters meet */
     size_t pitch, plane; /* floats of a phase of a row, of all rows */
     size_t taps;
     size_t at[TAPS]; /* of the filter's places, from where their first one lies */
@@ -44,21 +45,22 @@ static struct depthwise depthwise_of(const kiln_dispatch *d)
     };
     const size_t reach = (t.i.taps - 1) * t.i.dilation;
     t.pitch = kiln_round_up(p->ow, LANES) + kiln_round_up(axis_reach(&t.j), LANES) + LANES;
-    const size_t rows = ROOM / (t.pitch * t.j.stride),
+    t.phases = axis_phases(&t.j);
+    const size_t rows = ROOM / (t.pitch * t.phases),
                  band = rows > reach ? (rows - reach - 1) / t.i.stride + 1 : 1;
     t.band = band < p->oh ? band : p->oh;
     t.rows = (t.band - 1) * t.i.stride + reach + 1;
     t.plane = t.rows * t.pitch;
     for (size_t k = 0; k < t.taps; k++) {
-        const size_t column = k % p->v * t.j.dilation;
-        t.at[k] = column % t.j.stride * t.plane + k / p->v * t.i.dilation * t.pitch + column / t.j.stride;
+        const size_t u = k / p->v, v = k % p->v;
+        t.at[k] = v % t.phases * t.plane + u * t.i.dilation * t.pitch + axis_shift(&t.j, v);
     }
     return t;
 }
 
 static size_t room_of(const struct depthwise *t)
 {
-    return kiln_round_up(t->plane * t->j.stride, 16);
+    return kiln_round_up(t->plane * t->phases, 16);
 }
 
 /* `count` elements, every `step`th, in whole vectors where there are such: the last ones overlap. */
@@ -77,8 +79,8 @@ KILN_INLINE void copy_elements(float *to, const float *from, size_t step, size_t
 KILN_INLINE void copy_band(const struct depthwise *t, float *room, const float *x, size_t first, size_t rows)
 {
     const ptrdiff_t top = (ptrdiff_t)(first * t->i.stride) - t->i.pad, height = (ptrdiff_t)t->i.size;
-    for (size_t b = 0; b < t->j.stride; b++, room += t->plane) {
-        const struct window w = {.first_column = (ptrdiff_t)b - t->j.pad,
+    for (size_t b = 0; b < t->phases; b++, room += t->plane) {
+        const struct window w = {.first_column = (ptrdiff_t)(b * t->j.dilation % t->j.stride) - t->j.pad,
                                  .column_step = (ptrdiff_t)t->j.stride,
                                  .pitch = t->pitch};
         size_t begin, end;
@@ -148,7 +150,7 @@ KILN_INLINE void depthwise_plane_body(const struct depthwise *t, float *room, fl
         const size_t rest = t->p->oh - first, rows = rest < t->band ? rest : t->band;
         float *to = y + first * t->p->ow;
         if (t->band < t->p->oh)
-            memset(room, 0, t->plane * t->j.stride * sizeof *room);
+            memset(room, 0, t->plane * t->phases * sizeof *room);
         copy_band(t, room, x, first, t->rows - (t->band - rows) * t->i.stride);
         if (t->i.taps == 3 && t->j.taps == 3)
             sum_rows_by_three(t, to, room, w, rows, rest * t->p->ow);

@@ -92,6 +92,26 @@ Test(conv, agrees_on_every_device)
         kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
 }
 
+/* Most phases of a stride are met by no place of the filter, and take no room. */
+Test(conv, forward_takes_strides_far_beyond_the_picture)
+{
+    const struct conv_case far[] = {
+        {{4, {2, 2, 3, 5}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.stride = {1 << 30, 1 << 30}, .groups = 2},
+         "a group a channel"},
+        {{4, {2, 2, 3, 5}}, {4, {2, 2, 3, 3}}, true, {.stride = {1 << 30, 1 << 30}}, "one group"},
+        {{4, {1, 3, 9, 31}},
+         {4, {3, 1, 2, 3}},
+         true,
+         {.stride = {3, 6}, .pad = {{1, 0}, {2, 1}}, .dilation = {2, 4}, .groups = 3},
+         "more phases than places, and fewer than the stride"},
+    };
+    for (size_t i = 0; i < KILN_COUNT(far); i++)
+        kiln_expect_devices_agree(build, &far[i], false, 0, far[i].why);
+}
+
 /* Filters of 3 x 3 are transformed where that pays, on the CPU: tiles of 4 x 4, blocks of 32 filters, bands of tiles. */
 static const struct conv_case transformed[] = {
     {{4, {1, 16, 12, 16}}, {4, {16, 16, 3, 3}}, false, {.pad = {{1, 1}, {1, 1}}}, "whole tiles"},
