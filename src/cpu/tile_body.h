@@ -25,6 +25,10 @@ typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_
 #define EACH_ROW    _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
 #define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < TILE_VECTORS; v++)
 
+/* What all tiles do with their sums, when all terms are in. */
+#define ADD_RESULTS   EACH_ROW EACH_VECTOR sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES)
+#define STORE_RESULTS EACH_ROW EACH_VECTOR STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v])
+
 INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
                          float *c, size_t c_row, bool add)
 {
@@ -43,12 +47,8 @@ INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, c
         sum[i][v] += a[i] * row[v];
     }
     if (add)
-        EACH_ROW
-    EACH_VECTOR
-    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
-    EACH_ROW
-    EACH_VECTOR
-    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+        ADD_RESULTS;
+    STORE_RESULTS;
 }
 
 /*
@@ -75,12 +75,8 @@ INLINE void TILE(lying)(int rows, size_t depth, const float *a, size_t a_row, co
         sum[i][v] += three[i / 3][(size_t)(i % 3) * a_row + k] * row[v];
     }
     if (add)
-        EACH_ROW
-    EACH_VECTOR
-    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
-    EACH_ROW
-    EACH_VECTOR
-    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+        ADD_RESULTS;
+    STORE_RESULTS;
 }
 
 INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row,
@@ -98,9 +94,7 @@ INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_
         EACH_VECTOR
         sum[i][v] += column[(size_t)i * a_row] * row[v];
     }
-    EACH_ROW
-    EACH_VECTOR
-    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+    STORE_RESULTS;
 }
 
 INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
@@ -121,9 +115,7 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
         EACH_VECTOR
         sum[i][v] += column[i] * row[v];
     }
-    EACH_ROW
-    EACH_VECTOR
-    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+    STORE_RESULTS;
 }
 
 #define EACH(n)                                                                                              \
@@ -201,6 +193,8 @@ static const struct kiln_tiles TILE(tiles) = {
 #undef AHEAD
 #undef EACH_ROW
 #undef EACH_VECTOR
+#undef ADD_RESULTS
+#undef STORE_RESULTS
 #undef TILE
 #undef TILE_TARGET
 #undef TILE_LANES
