@@ -33,11 +33,13 @@ struct run {
     struct kiln_baked *in, *body, *out;
 };
 
-/* Of an array with what is behind it, in whole words. */
+/* Of an array with what is behind it, in whole words, unless a texel buffer has room for the array alone. */
 static uint64_t length_of(const struct run *r, int binding)
 {
-    const uint64_t bytes = r->arrays->bytes[binding];
-    return bytes > GUARDED ? bytes : kiln_round_up(bytes, 4) + GUARD;
+    const uint64_t bytes = r->arrays->bytes[binding], guarded = kiln_round_up(bytes, 4) + GUARD;
+    const uint64_t texels = guarded / (r->dispatch.halves >> binding & 1 ? 2 : 4),
+                   most = r->dev->caps.max_texels;
+    return bytes > GUARDED || (most && texels > most) ? bytes : guarded;
 }
 
 /* Of every byte: no number to what reads floats there, and to what is written another than what may be read elsewhere. */
