@@ -39,6 +39,9 @@ struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_
 /** Of a node of kiln_conv, its transpose or its gradient by the filters. */
 struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n);
 
+/** Whether it is of floats, of a single group, and over two axes at the most. */
+bool kiln_conv_is_plane(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s);
+
 /** The lowering by transformed filters of 3 x 3 (conv_winograd.c). */
 bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n);

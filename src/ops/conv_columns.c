@@ -61,10 +61,8 @@ static uint64_t elements_of(const struct kiln_params_conv_columns *p)
 bool kiln_conv_columns_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_conv_axis *a = &s.axis[0];
-    const bool flat = a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
-    if (kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU || n->op != &kiln_op_conv || !flat ||
-        s.groups != 1 || s.images * s.channels == 0 || kiln_plan_element(plan, n->in[0]) != sizeof(float))
+    if (kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU || n->op != &kiln_op_conv ||
+        !kiln_conv_is_plane(plan, n, &s) || s.images * s.channels == 0)
         return false;
     const struct kiln_params_conv_columns p = sizes_of(&s);
     const kiln_dispatch d = {

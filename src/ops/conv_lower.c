@@ -33,6 +33,11 @@ static int64_t pad_of(const kiln_conv_params *p, int i, const struct kiln_conv_a
     return all < 0 ? 0 : p->same == KILN_SAME_UPPER ? all / 2 : all - all / 2;
 }
 
+static bool is_point(const struct kiln_conv_axis *a)
+{
+    return a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
+}
+
 /* Whether x and y are walked as they lie. */
 static bool is_plain(const struct kiln_conv_axis *a)
 {
@@ -56,7 +61,7 @@ struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_
                                      .stride = p->stride[i],
                                      .dilation = p->dilation[i]};
         a->pad = pad_of(p, i, a);
-        if (a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0)
+        if (is_point(a))
             *a = point;
     }
     if (is_plain(&s.axis[0]) && is_plain(&s.axis[1])) { /* walked as one */
@@ -64,6 +69,11 @@ struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_
         s.axis[0] = point;
     }
     return s;
+}
+
+bool kiln_conv_is_plane(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
+{
+    return kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && is_point(&s->axis[0]);
 }
 
 /* Every so-many-th place of the filter meets one element. */

@@ -22,18 +22,6 @@ enum {
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-static bool is_point(const struct kiln_conv_axis *a)
-{
-    return a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
-}
-
-/* Two axes of a single group on the CPU, in float. */
-static bool suits(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
-{
-    return n->op == &kiln_op_conv && kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
-           kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && is_point(&s->axis[0]);
-}
-
 static struct kiln_params_conv_packed block_of(const struct kiln_conv_sizes *s)
 {
     const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
@@ -72,7 +60,9 @@ bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
         .kernel = &kiln_kernel_conv_packed,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
-    return suits(plan, n, &s) && !kiln_plan_lean(plan) && kiln_plan_binds_whole(plan, &d, packed_size(&p));
+    return n->op == &kiln_op_conv && kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
+           kiln_conv_is_plane(plan, n, &s) && !kiln_plan_lean(plan) &&
+           kiln_plan_binds_whole(plan, &d, packed_size(&p));
 }
 
 /* Filters that nearly fill their blocks, and rows of positions that fill tiles. */

@@ -84,12 +84,9 @@ static uint64_t tiles_of(const struct kiln_params_conv_winograd *p)
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
 
-/* Two axes of a single group, in float. */
 static bool suits(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
 {
-    const struct kiln_conv_axis *a = &s->axis[0];
-    return kiln_plan_element(plan, n->in[0]) == sizeof(float) && s->groups == 1 && a->x == 1 && a->y == 1 &&
-           a->taps == 1 && a->pad == 0 && is_three(&s->axis[1]) && is_three(&s->axis[2]);
+    return kiln_conv_is_plane(plan, n, s) && is_three(&s->axis[1]) && is_three(&s->axis[2]);
 }
 
 static bool on_cpu(const kiln_plan *plan)
