@@ -2,7 +2,7 @@
  * backend.c - the CPU as a device: host memory, a thread pool, and command lists run where they are
  * submitted.
  *
- *   buffers    all heaps are mapped; zeroed, at multiples of 64 bytes
+ *   buffers    all heaps are mapped; zeroed, at multiples of 64 bytes; large ones in large pages where the system has them
  *   bake       one allocation: the commands with their pointers resolved, each dispatch with its copy of the
  *              block
  *   submit     runs the commands one after another on the calling thread and the pool, and returns when all
@@ -15,10 +15,12 @@
  *              "scratch" begin as NaN, so that a missing barrier or a read of what was never written shows in
  *              the numbers
  */
+#define _DEFAULT_SOURCE 1 /* madvise */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -28,6 +30,7 @@
 #include "device/device.h"
 
 #define ALIGNMENT    64 /* of memory: a cache line, and the widest vector */
+#define LARGE_PAGE   ((size_t)2 << 20)
 #define NOT_A_NUMBER 0x7fc00000u
 
 /* Estimates for the size of pieces only. */
@@ -114,6 +117,16 @@ static kiln_status no_memory(const kiln_device *dev, const struct kiln_buffer_pa
                      atomic_load(&dev->memory_used) - params->bytes);
 }
 
+/* Fewer lookups of addresses, a few percent of a network's time; a system that has none of such pages loses nothing. */
+static void prefer_large_pages(void *at, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    madvise(at, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)at, (void)bytes;
+#endif
+}
+
 static kiln_status cpu_buffer_create(kiln_device *dev, const struct kiln_buffer_params *params,
                                      struct kiln_buffer **out)
 {
@@ -123,16 +136,19 @@ static kiln_status cpu_buffer_create(kiln_device *dev, const struct kiln_buffer_
     if (params->import)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "buffer \"%s\": the CPU device takes no VkBuffer",
                          params->name);
-    if (params->bytes > SIZE_MAX - 2 * ALIGNMENT)
+    if (params->bytes > SIZE_MAX - 2 * LARGE_PAGE)
         return no_memory(dev, params);
+    const size_t alignment = params->bytes < LARGE_PAGE ? ALIGNMENT : LARGE_PAGE;
     b = calloc(1, sizeof *b);
     /* calloc's large blocks are fresh pages, which take memory only when they are touched. */
-    if (!b || !(b->block = calloc(1, (size_t)params->bytes + 2 * ALIGNMENT))) {
+    if (!b || !(b->block = calloc(1, (size_t)params->bytes + 2 * alignment))) {
         free(b);
         return no_memory(dev, params);
     }
     b->base.bytes = params->bytes;
-    b->base.map = (void *)(((uintptr_t)b->block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    b->base.map = (void *)(((uintptr_t)b->block + alignment - 1) / alignment * alignment);
+    if (alignment == LARGE_PAGE)
+        prefer_large_pages(b->base.map, (size_t)params->bytes);
     if (cpu->shuffle && strcmp(params->name, "scratch") == 0)
         for (size_t i = 0; i < params->bytes / 4; i++)
             ((uint32_t *)b->base.map)[i] = NOT_A_NUMBER;
