@@ -8,29 +8,17 @@ library, its threads, and of PyTorch the inputs. PyTorch runs as it comes and wi
 """
 import argparse
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-KILN = HERE.parent.parent / "build/tools/kiln/kiln"
+import rows
+
 ROWS = ["train lenet mnist b128", "train resnet20 cifar b128", "train rnn 256 t40 b64", "train gru 256 t40 b64",
         "train lstm 256 t40 b64", "train transformer 2+2 d128 t32 b64", "train unet 96x128 b8"]
 
 
-def row_of(command, name, **environment):
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    if done.returncode:
-        sys.exit(f"memory.py: {command[0]} failed on \"{name}\"")
-    return next(row for row in map(json.loads, done.stdout.splitlines()) if row["name"] == name)
-
-
 def measure(name, options):
-    ours = row_of([options.kiln, "bench", "--device", "cpu", "--no-peaks", "--repeat", options.repeat, "--json", name], name,
-                  KILN_THREADS=str(options.threads))
-    script = [HERE / "torch.py", "--row", name, "--repeat", options.repeat, "--threads", options.threads, "--json"]
-    theirs = min(row_of(script, name, **environment)["peak_mib"] for environment in ({}, {"OMP_WAIT_POLICY": "passive"}))
+    ours = rows.of_kiln(name, options)
+    theirs = min(row["peak_mib"] for row in rows.of_torch(name, options))
     return {"name": name, "kiln_mib": ours["peak_mib"], "planned_mib": round(ours["memory_mb"] * 1e6 / 2**20, 1),
             "torch_mib": theirs, "ratio": round(ours["peak_mib"] / theirs, 2)}
 
@@ -38,16 +26,17 @@ def measure(name, options):
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("name", nargs="*", help="only the rows whose name contains one of these")
-    options.add_argument("--kiln", default=KILN, help="the command (default: %(default)s)")
+    options.add_argument("--kiln", default=rows.KILN, help="the command (default: %(default)s)")
     options.add_argument("--repeat", type=int, default=3, help="steps behind the first two (default: %(default)s)")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--json", action="store_true", help="one JSON object a line")
+    options.set_defaults(device="cpu")
     o = options.parse_args()
-    rows = [name for name in ROWS if not o.name or any(part in name for part in o.name)]
-    if not rows:
+    chosen = [name for name in ROWS if not o.name or any(part in name for part in o.name)]
+    if not chosen:
         sys.exit(f"memory.py: no row's name contains {' or '.join(o.name)}")
     form = "{name:36} kiln {kiln_mib:7.1f} MiB (planned {planned_mib:7.1f})  PyTorch {torch_mib:7.1f} MiB  ratio {ratio:5.2f}"
-    for name in rows:
+    for name in chosen:
         row = measure(name, o)
         print(json.dumps(row) if o.json else form.format(**row), flush=True)
 
