@@ -198,3 +198,15 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
         memcpy(c + done, e->registers[e->result], part * sizeof *c);
     }
 }
+
+const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *e, size_t column)
+{
+    for (int s = 0; s < e->steps && e->usual; s++) {
+        bool one = true;
+        if (e->row[s].operand >= 0)
+            e->row[s].number = *operand_at(e, e->row[s].operand, 0, 0, column, &one);
+        if (!one)
+            return NULL;
+    }
+    return e->usual || e->steps == 0 ? e->row : NULL;
+}

@@ -31,4 +31,10 @@ void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d,
 void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,
                            size_t count);
 
+/**
+ * The steps (e->steps) with their operands as numbers, for a kernel that takes them in registers: where they are usual ones, and each
+ * operand is one number for all of a row in that column; else NULL. Lent until the next call.
+ */
+const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *e, size_t column);
+
 #endif

@@ -112,6 +112,71 @@ Test(conv, forward_takes_strides_far_beyond_the_picture)
         kiln_expect_devices_agree(build, &far[i], false, 0, far[i].why);
 }
 
+/* Planes of their own, by filters of 3 x 3: vectors of columns, the last of them overlapping, several rows side by side. */
+Test(conv, of_planes_agrees_on_every_device)
+{
+    const struct conv_case planes[] = {
+        {{4, {2, 3, 1, 1}}, {4, {3, 1, 3, 3}}, true, {.pad = {{1, 1}, {1, 1}}, .groups = 3}, "one element"},
+        {{4, {1, 2, 7, 7}},
+         {4, {4, 1, 3, 3}},
+         true,
+         {.pad = {{1, 1}, {1, 1}}, .groups = 2},
+         "two filters a channel"},
+        {{4, {1, 2, 9, 16}}, {4, {2, 1, 3, 3}}, false, {.pad = {{1, 1}, {1, 1}}, .groups = 2}, "a vector"},
+        {{4, {2, 2, 15, 17}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.pad = {{1, 1}, {1, 1}}, .groups = 2},
+         "one past a vector"},
+        {{4, {1, 3, 10, 49}}, {4, {3, 1, 3, 3}}, true, {.groups = 3}, "no padding"},
+        {{4, {1, 2, 4, 34}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.pad = {{2, 3}, {0, 1}}, .groups = 2},
+         "rows of zeros alone"},
+        {{4, {2, 2, 14, 14}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 2},
+         "half"},
+        {{4, {1, 2, 17, 35}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.stride = {2, 2}, .pad = {{0, 1}, {0, 1}}, .groups = 2},
+         "half, the zero after"},
+        {{4, {1, 2, 33, 67}}, {4, {2, 1, 3, 3}}, true, {.stride = {2, 2}, .groups = 2}, "half, no padding"},
+        {{4, {1, 2, 3, 3}},
+         {4, {2, 1, 3, 3}},
+         true,
+         {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .groups = 2},
+         "half of three"},
+        {{4, {1, 2, 6, 20}}, {4, {2, 1, 3, 3}}, true, {.pad = {{1, 1}, {2, 2}}, .groups = 2}, "wide padding"},
+    };
+    for (size_t i = 0; i < KILN_COUNT(planes); i++)
+        kiln_expect_devices_agree(build, &planes[i], true, 0, planes[i].why);
+}
+
+/* A filter of ones over ones, but for one infinity: what no filter meets it with is finite, though it lies beside in memory. */
+static kiln_tensor beside_infinity(kiln_graph *g, const void *unused)
+{
+    float x[2 * 3 * 4], ones[2 * 9];
+    (void)unused;
+    for (size_t i = 0; i < KILN_COUNT(x); i++)
+        x[i] = i == 4 || i == 12 ? INFINITY : 1;
+    for (size_t i = 0; i < KILN_COUNT(ones); i++)
+        ones[i] = 1;
+    const kiln_tensor y = kiln_conv(g, kiln_test_values(g, KILN_SHAPE(1, 2, 3, 4), x),
+                                    kiln_test_values(g, KILN_SHAPE(2, 1, 3, 3), ones), KILN_NONE,
+                                    &(kiln_conv_params){.pad = {{1, 1}, {1, 1}}, .groups = 2});
+    return kiln_slice(g, y, 3, 2, 4, 1);
+}
+
+Test(conv, of_planes_reads_nothing_beyond_a_row)
+{
+    kiln_expect_values(beside_infinity, NULL, (const double[]){6, 4, 9, 6, 6, 4, 6, 4, 9, 6, 6, 4}, 12, 1e-15,
+                       "an infinity in the next row and the next plane");
+}
+
 /* Filters of 3 x 3 are transformed where that pays, on the CPU: tiles of 4 x 4, blocks of 32 filters, bands of tiles. */
 static const struct conv_case transformed[] = {
     {{4, {1, 16, 12, 16}}, {4, {16, 16, 3, 3}}, false, {.pad = {{1, 1}, {1, 1}}}, "whole tiles"},

@@ -1,0 +1,225 @@
+/*
+ * conv_depthwise_rows.c - depthwise convolution by filters of 3 x 3 with a stride of 1 or 2, from x as it lies.
+ *
+ * A unit of work is a plane of the result. Some of its rows are summed side by side, a vector of columns after the other, so that
+ * a row of x that several of them meet is read once, and the filter and the sums stay in registers until the epilogue is done.
+ *
+ * Vectors look beyond the rows of x: what they meet there is the next row, and masked where it would count. A row above or below
+ * the picture is one of zeros. Only where a vector would look beyond x itself is its row copied first.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "conv/conv.h"
+#include "cpu/cpu.h"
+#include "cpu/epilogue_fast.h"
+#include "device/caps.h"
+#include "device/variants.h"
+
+#define KILN_ROWS_LANES 16                       /* the widest vector of any machine */
+#define KILN_ROWS_MOST  7                        /* the most rows that are summed side by side */
+#define LINES           (2 * KILN_ROWS_MOST + 1) /* of x that they meet */
+#define BEYOND          (2 * KILN_ROWS_LANES + 16) /* floats that vectors look beyond a row, at the most, and before */
+
+struct kiln_rows {
+    size_t width; /* of the result */
+    const struct kiln_row_step *step;
+    int steps;
+    _Alignas(64) int32_t first
+        [KILN_ROWS_LANES]; /* all bits of a lane of the first vector where the filter's first column is in x */
+    int32_t last[KILN_ROWS_LANES]; /* likewise of the last vector by the last column */
+};
+
+/* Rows of results at y, of whose plane `left` floats are left; they meet the rows x, from their first padded column on. */
+typedef void kiln_row_block(const struct kiln_rows *t, float *y, size_t left, const float *const *x,
+                            const float *w);
+
+struct kiln_row_blocks {
+    size_t lanes, most;
+    kiln_row_block *narrow[2][KILN_ROWS_MOST + 1], *wide[2][KILN_ROWS_MOST + 1]; /* by stride - 1 and rows */
+};
+
+#define ROWS(name) name##_generic
+#define ROWS_TARGET
+#define ROWS_LANES   4
+#define ROWS_MOST    2
+#define ROWS_EACH(X) X(1) X(2)
+#define ROWS_EVEN    0, 2, 4, 6
+#define ROWS_ODD     1, 3, 5, 7
+#include "cpu/depthwise_body.h"
+
+#if defined(__x86_64__)
+#define ROWS(name)   name##_avx2
+#define ROWS_TARGET  __attribute__((target("avx2,fma")))
+#define ROWS_LANES   8
+#define ROWS_MOST    4
+#define ROWS_EACH(X) X(1) X(2) X(3) X(4)
+#define ROWS_EVEN    0, 2, 4, 6, 8, 10, 12, 14
+#define ROWS_ODD     1, 3, 5, 7, 9, 11, 13, 15
+#include "cpu/depthwise_body.h"
+
+#define ROWS(name)   name##_avx512
+#define ROWS_TARGET  __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
+#define ROWS_LANES   16
+#define ROWS_MOST    7
+#define ROWS_EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define ROWS_EVEN    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ROWS_ODD     1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#include "cpu/depthwise_body.h"
+#endif
+
+static const struct kiln_row_blocks *blocks_get(void)
+{
+#if defined(__x86_64__)
+    const struct kiln_cpu_features features = kiln_cpu_detect();
+    if (features.avx512)
+        return &blocks_avx512;
+    if (features.avx2)
+        return &blocks_avx2;
+#endif
+    return &blocks_generic;
+}
+
+/* A dispatch --------------------------------------------------------------------------------------------- */
+
+struct depthwise {
+    const struct kiln_params_conv *p;
+    kiln_row_block *const *block; /* by rows */
+    size_t high;                  /* rows at a time */
+    const float *x, *x_end;       /* all of x */
+    float *zeros, *copies;        /* scratch: a row of zeros, LINES rows, from their first column on */
+    size_t pitch;                 /* of scratch */
+    ptrdiff_t reach;              /* how far from a row's first column vectors look */
+    struct kiln_rows rows;
+};
+
+static const struct kiln_params_conv *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_conv *)d->block.words;
+}
+
+static size_t pitch_of(const struct kiln_params_conv *p)
+{
+    return kiln_round_up(p->w, 16) + 2 * BEYOND;
+}
+
+/* Of a vector that begins at `column`, and column v of the filter. */
+static void find_mask(const struct kiln_params_conv *p, size_t column, size_t v,
+                      int32_t mask[KILN_ROWS_LANES])
+{
+    for (size_t l = 0; l < KILN_ROWS_LANES; l++) {
+        const ptrdiff_t at = (ptrdiff_t)((column + l) * p->stride_j + v) - p->pad_j;
+        mask[l] = -(at >= 0 && at < (ptrdiff_t)p->w);
+    }
+}
+
+static struct depthwise depthwise_of(const kiln_dispatch *d, const kiln_memory *m, int worker)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    const struct kiln_row_blocks *blocks = blocks_get();
+    struct depthwise t = {
+        .p = p,
+        .block = (p->ow > blocks->lanes ? blocks->wide : blocks->narrow)[p->stride_j - 1],
+        .high = kiln_parts(p->oh, kiln_parts(p->oh, blocks->most)),
+        .x = m->at[0],
+        .x_end = (const float *)m->at[0] + m->bytes[0] / sizeof(float),
+        .pitch = pitch_of(p),
+        .rows.width = p->ow,
+    };
+    const size_t last = p->ow > blocks->lanes ? p->ow - blocks->lanes : 0;
+    t.reach = (ptrdiff_t)(last * p->stride_j + 2 * blocks->lanes + 2) - p->pad_j;
+    t.zeros = (float *)m->scratch + (size_t)worker * (LINES + 1) * t.pitch + BEYOND;
+    t.copies = t.zeros + t.pitch;
+    memset(t.zeros - BEYOND, 0, t.pitch * sizeof *t.zeros);
+    find_mask(p, 0, 0, t.rows.first);
+    find_mask(p, last, 2, t.rows.last);
+    return t;
+}
+
+/* Whether vectors on row i of a plane look beyond x. */
+static bool looks_beyond(const struct depthwise *t, const float *plane, size_t i)
+{
+    const float *row = plane + i * t->p->w;
+    return row - t->x < t->p->pad_j || t->x_end - row < t->reach;
+}
+
+/* Where row i of a plane begins, padding included; `inner`: no row looks beyond x. */
+static const float *line_of(const struct depthwise *t, const float *plane, bool inner, size_t i, float *room)
+{
+    const size_t width = t->p->w;
+    const float *row = t->zeros;
+    if (i < t->p->h) /* one above has wrapped around */
+        row = plane + i * width;
+    if (row != t->zeros && !inner && looks_beyond(t, plane, i))
+        row = memcpy(room, row, width * sizeof *room);
+    return row - t->p->pad_j;
+}
+
+static void sum_plane(const struct depthwise *t, float *y, const float *x, const float *w)
+{
+    const struct kiln_params_conv *p = t->p;
+    const bool inner = !looks_beyond(t, x, 0) && !looks_beyond(t, x, p->h - 1);
+    const float *line[LINES];
+    for (size_t i = 0; i < p->oh; i += t->high) {
+        const size_t rows = p->oh - i < t->high ? p->oh - i : t->high, lines = (rows - 1) * p->stride_i + 3;
+        for (size_t r = 0; r < lines; r++)
+            line[r] = line_of(t, x, inner, i * p->stride_i + r - (size_t)p->pad_i, t->copies + r * t->pitch);
+        t->block[rows](&t->rows, y + i * p->ow, (p->oh - i) * p->ow, line, w);
+    }
+}
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+/* Beyond a row's end lies one padded column at the most that a result meets. */
+static bool pads_little(const struct kiln_params_conv *p)
+{
+    return p->pad_j >= 0 && p->pad_j <= 1 &&
+           (int64_t)(p->ow - 1) * p->stride_j + 2 - p->pad_j <= (int64_t)p->w;
+}
+
+static bool rows_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return kiln_cpu_conv_depthwise_planes.accepts(caps, d) && p->u == 3 && p->v == 3 && p->dilation_i == 1 &&
+           p->dilation_j == 1 && p->stride_i == p->stride_j && p->stride_i <= 2 && pads_little(p);
+}
+
+static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return kiln_cpu_conv_depthwise_planes.groups(caps, d);
+}
+
+static uint64_t rows_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return (uint64_t)caps->threads * (LINES + 1) * pitch_of(block_of(d)) * sizeof(float);
+}
+
+static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
+    struct depthwise t = depthwise_of(d, m, worker);
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, true);
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t image = unit / planes, plane = unit % planes, column = p->column_first + plane;
+        const size_t at = p->y_first + image * p->y_image + plane * area;
+        float *y = (float *)m->at[2] + at;
+        t.rows.step = kiln_row_epilogue_numbers(&epilogue, column);
+        t.rows.steps = t.rows.step ? epilogue.steps : 0;
+        sum_plane(&t, y, t.x + p->x_first + image * p->x_image + plane / p->filters * ((size_t)p->h * p->w),
+                  (const float *)m->at[1] + p->w_first + plane * p->w_filter);
+        if (!t.rows.step)
+            kiln_row_epilogue_run(&epilogue, y, at, 0, column, area);
+    }
+}
+
+const kiln_variant kiln_cpu_conv_depthwise_rows = {
+    .name = "rows",
+    .accepts = rows_accepts,
+    .groups = rows_units,
+    .scratch = rows_scratch,
+    .run = rows_run,
+};
