@@ -1,8 +1,13 @@
-/* matmul.c - the meaning of matmul and of split_sum. Units: rows of c, counted through all matrices; elements of y. */
+/*
+ * matmul.c - the meaning of matmul, of matmul_packed and of split_sum. Units: rows of c, counted through all matrices; the same;
+ * elements of y.
+ */
 #include "matmul/matmul.h"
 
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
+#include "matmul/matmul_packed.h"
+#include "matmul/pack_columns.h"
 #include "matmul/split_sum.h"
 
 void KILN_REFERENCE(matmul)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
@@ -27,6 +32,23 @@ void KILN_REFERENCE(matmul)(const void *block, const uint32_t *constants, const 
             ((real *)m->at[2])[c + n] = epilogue_apply(&e, (real)sum, c + n, row, n);
         }
     }
+}
+
+void KILN_REFERENCE(matmul_packed)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                   size_t first, size_t count)
+{
+    const struct kiln_params_matmul_packed *p = block;
+    const struct epilogue e = epilogue_of(constants, p->immediate, m, 3);
+    for (size_t row = first; row < first + count; row++)
+        for (size_t n = 0; n < p->n; n++) {
+            const real *a = (const real *)m->at[0] + row * p->a_m;
+            const real *b = (const real *)m->at[1] + n / KILN_PACKED_COLUMNS * p->k * KILN_PACKED_COLUMNS;
+            double sum = 0;
+            for (size_t k = 0; k < p->k; k++)
+                sum += (double)a[k * p->a_k] * (double)b[k * KILN_PACKED_COLUMNS + n % KILN_PACKED_COLUMNS];
+            ((real *)m->at[2])[row * p->n + n] =
+                epilogue_apply(&e, (real)sum, row * p->n + n, row % p->rows, n);
+        }
 }
 
 void KILN_REFERENCE(split_sum)(const void *block, const uint32_t *constants, const kiln_memory *m,

@@ -27,7 +27,7 @@ extern const kiln_variant kiln_cpu_pool_planes, kiln_cpu_pool_grad_planes;
 extern const kiln_variant kiln_cpu_recurrent_slices, kiln_cpu_recurrent_grad_slices;
 extern const kiln_variant kiln_cpu_resize_rows;
 extern const kiln_variant kiln_cpu_update_rows, kiln_cpu_accumulate_rows, kiln_cpu_row_sums_count;
-extern const kiln_variant kiln_cpu_matmul_few, kiln_cpu_matmul_packed;
+extern const kiln_variant kiln_cpu_matmul_few, kiln_cpu_matmul_packed, kiln_cpu_matmul_packed_blocks;
 extern const kiln_variant kiln_cpu_pack_bytes_rows, kiln_cpu_matmul_bytes_tiles, kiln_cpu_conv_bytes_tiles;
 extern const kiln_variant kiln_cpu_conv_depthwise_rows, kiln_cpu_conv_depthwise_planes, kiln_cpu_conv_taps,
     kiln_cpu_conv_grad_filter_dots, kiln_cpu_conv_packed_runs, kiln_cpu_pack_columns_panels,

@@ -19,6 +19,11 @@ kiln_status kiln_matmul_shape(kiln_graph *g, const kiln_node *n, const kiln_matm
 kiln_tensor kiln_append_product(kiln_graph *g, const kiln_op *op, const kiln_tensor *in, int inputs,
                                 const kiln_matmul_params *params);
 
+/** The lowering by one matrix that is packed ahead, for all rows (matmul_packed.c). */
+bool kiln_matmul_packed_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_matmul_packed_pays(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_matmul_packed_lower(kiln_plan *plan, const kiln_node *n);
+
 /** One batch axis, with the strides of both operands in elements; 0 where an operand is broadcast. */
 struct kiln_batch_axis {
     uint64_t size, a, b;

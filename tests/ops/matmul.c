@@ -31,6 +31,9 @@ static const struct matmul_case {
     {{2, {1, 1}}, {2, {1, 1}}, {0}, "one product"},
     {{2, {3, 0}}, {2, {0, 2}}, {0}, "sums over nothing"},
     {{2, {0, 3}}, {2, {3, 2}}, {0}, "no rows"},
+    {{2, {13, 20}}, {2, {30, 20}}, {.transpose_b = true}, "b packed: most of a block of columns"},
+    {{3, {3, 5, 7}}, {2, {32, 7}}, {.transpose_b = true}, "b packed for a batch of a"},
+    {{2, {75, 6}}, {2, {6, 60}}, {0}, "b packed, of terms"},
 };
 
 static kiln_tensor build(kiln_graph *g, const void *one_case)
@@ -39,6 +42,16 @@ static kiln_tensor build(kiln_graph *g, const void *one_case)
     const kiln_tensor a = kiln_test_input(g, c->a), b = kiln_test_input(g, c->b);
     return kiln_matmul(g, a, b, &c->params);
 }
+
+/* Too large for finite differences. */
+static const struct matmul_case large[] = {
+    {{2, {20, 1600}}, {2, {30, 1600}}, {.transpose_b = true}, "b packed: slabs of a long sum"},
+    {{2, {17, 1024}},
+     {2, {27, 1024}},
+     {.transpose_b = true},
+     "b packed, and a, whose lines share a set of the cache"},
+    {{2, {300, 10}}, {2, {300, 10}}, {.transpose_b = true}, "b packed: blocks of rows and of columns"},
+};
 
 static kiln_tensor known(kiln_graph *g, const void *one_case)
 {
@@ -77,6 +90,26 @@ Test(matmul, agrees_on_every_device)
 {
     for (size_t i = 0; i < KILN_COUNT(cases); i++)
         kiln_expect_devices_agree(build, &cases[i], true, 0, cases[i].why);
+    for (size_t i = 0; i < KILN_COUNT(large); i++)
+        kiln_expect_devices_agree(build, &large[i], true, 0, large[i].why);
+}
+
+/* What follows a product that is packed, with operands by row, by column and by element. */
+static kiln_tensor followed(kiln_graph *g, const void *one_case)
+{
+    const kiln_tensor row = kiln_test_input(g, KILN_SHAPE(5, 1)),
+                      all = kiln_test_input(g, KILN_SHAPE(3, 5, 32));
+    const kiln_tensor column = kiln_test_input(g, KILN_SHAPE(32)), y = build(g, one_case);
+    return kiln_concat(g,
+                       (const kiln_tensor[]){kiln_relu(g, kiln_mul(g, y, row)),
+                                             kiln_mul(g, kiln_add(g, build(g, one_case), column), all)},
+                       2, 0);
+}
+
+Test(matmul, packed_applies_what_follows)
+{
+    const struct matmul_case c = {{3, {3, 5, 7}}, {2, {32, 7}}, {.transpose_b = true}, "epilogues"};
+    kiln_expect_devices_agree(followed, &c, true, 0, c.why);
 }
 
 Test(matmul, names_both_shapes_that_do_not_fit)

@@ -8,6 +8,7 @@
 #include "../json.h"
 #include "base/log.h"
 #include "matmul/matmul.h"
+#include "matmul/matmul_packed.h"
 #include "ops/kernels.h"
 #include "program/program.h"
 
@@ -21,6 +22,28 @@ static struct bench_product product_of(const struct kiln_params_matmul *p)
                                   .batch = (int)p->batch,
                                   .transpose_a = p->a_k != 1 && p->k > 1 && p->m > 1,
                                   .transpose_b = p->b_n != 1 && p->n > 1 && p->k > 1};
+}
+
+/* By a matrix that is packed, of which nobody knows any more how it lay: as layers keep it. */
+static struct bench_product packed_product_of(const struct kiln_params_matmul_packed *p)
+{
+    return (struct bench_product){.m = (int)p->m,
+                                  .n = (int)p->n,
+                                  .k = (int)p->k,
+                                  .batch = 1,
+                                  .transpose_a = p->a_k != 1 && p->k > 1 && p->m > 1,
+                                  .transpose_b = p->n > 1 && p->k > 1};
+}
+
+/* The product that a step is; false where it is none. */
+static bool find_product(const struct kiln_step *s, struct bench_product *p)
+{
+    const kiln_kernel *kernel = s->kind == KILN_COMMAND_DISPATCH ? s->dispatch->kernel : NULL;
+    if (kernel == &kiln_kernel_matmul)
+        *p = product_of((const struct kiln_params_matmul *)s->dispatch->block.words);
+    else if (kernel == &kiln_kernel_matmul_packed)
+        *p = packed_product_of((const struct kiln_params_matmul_packed *)s->dispatch->block.words);
+    return kernel == &kiln_kernel_matmul || kernel == &kiln_kernel_matmul_packed;
 }
 
 static bool is_known(const struct bench_products *known, const struct bench_product *p)
@@ -74,12 +97,9 @@ kiln_status bench_products_print(const struct bench *b, const struct bench_row *
     const struct kiln_plan *plan = status ? NULL : p->ready.data[0]->plan;
 
     for (int i = 0; plan && i < plan->step.count && !status; i++) {
-        const struct kiln_step *s = &plan->step.data[i];
-        if (s->kind != KILN_COMMAND_DISPATCH || s->dispatch->kernel != &kiln_kernel_matmul)
-            continue;
-        const struct bench_product found =
-            product_of((const struct kiln_params_matmul *)s->dispatch->block.words);
-        if (!is_known(known, &found) && !(status = add(known, &found)))
+        struct bench_product found;
+        if (find_product(&plan->step.data[i], &found) && !is_known(known, &found) &&
+            !(status = add(known, &found)))
             print_product(&found, row, known->json);
     }
     kiln_program_destroy(&p);

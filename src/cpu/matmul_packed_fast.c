@@ -1,0 +1,135 @@
+/*
+ * matmul_packed_fast.c - matmul by a matrix that is packed as columns: nothing but tiles and epilogues where a lies as a tile can
+ * read it.
+ *
+ * A unit of work is a block of c. Its rows of a stay in the second cache while the panels pass by, each in the first for all of
+ * the rows. Long sums go in slabs.
+ *
+ * Blocks depend on sizes alone; a sum is never split: results do not depend on the number of threads.
+ */
+#include "base/number.h"
+#include "cpu/epilogue_fast.h"
+#include "cpu/panels.h"
+#include "device/caps.h"
+#include "device/variants.h"
+#include "matmul/matmul_packed.h"
+#include "matmul/pack_columns.h"
+
+#define PANEL   KILN_PACKED_COLUMNS
+#define DEPTH   768 /* of a slab, at most */
+#define ROWS    144 /* of a block, at most */
+#define COLUMNS 256
+#define BLOCKS  16 /* at least, where each still has WORK multiplications */
+#define WORK    4e5
+
+struct blocks {
+    size_t rows, columns, depth; /* of a block, whole tiles and panels; of a slab */
+    size_t down, across;
+    bool lies; /* tiles read a where it lies */
+};
+
+/* The size of equal parts, of `most` at most, in multiples of `step`. */
+static size_t even(size_t count, size_t most, size_t step)
+{
+    return kiln_round_up(kiln_parts(count, kiln_parts(count, most)), step);
+}
+
+static struct blocks blocks_of(const struct kiln_params_matmul_packed *p)
+{
+    size_t columns = COLUMNS;
+    struct blocks b = {
+        .rows = even(p->m, ROWS, KILN_TILE_ROWS),
+        .depth = kiln_parts(p->k, kiln_parts(p->k, DEPTH)),
+        .lies = kiln_lies_well(p->a_k == 1 ? p->a_m : p->a_k),
+    };
+    b.down = kiln_parts(p->m, b.rows);
+    for (;; columns /= 2) {
+        b.columns = even(p->n, columns, PANEL);
+        b.across = kiln_parts(p->n, b.columns);
+        if (b.down * b.across >= BLOCKS || columns <= PANEL || (double)b.rows * b.columns * p->k < 2 * WORK)
+            return b;
+    }
+}
+
+/* Floats of a worker's rows of a, if they must be packed. */
+static size_t room_of(const struct blocks *b)
+{
+    return b->lies ? 0 : b->rows * b->depth;
+}
+
+static struct kiln_operand left_of(const struct kiln_params_matmul_packed *p, const struct blocks *b,
+                                   size_t high, const float *a, size_t rows, size_t depth, float *room)
+{
+    if (b->lies)
+        return p->a_k == 1 ? (struct kiln_operand){a, KILN_LIES_ROWS, p->a_m}
+                           : (struct kiln_operand){a, KILN_LIES_TERMS, p->a_k};
+    kiln_panels_pack(room, high, true, a, p->a_m, p->a_k, rows, depth);
+    return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
+}
+
+/* The block of c whose first result is (row, column). */
+static void multiply_block(const struct kiln_params_matmul_packed *p, const struct blocks *blocks,
+                           const kiln_memory *m, float *room, size_t row, size_t column, size_t rows,
+                           size_t columns)
+{
+    const struct kiln_tiles *tiles = kiln_tiles_get();
+    const size_t high = (size_t)tiles->rows;
+    const float *a = (const float *)m->at[0] + row * p->a_m, *b = (const float *)m->at[1] + column * p->k;
+    float *c = (float *)m->at[2] + row * p->n + column, edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS];
+    for (size_t k = 0; k < p->k; k += blocks->depth) {
+        const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
+        const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, rows, depth, room);
+        for (size_t j = 0; j < columns; j += PANEL) {
+            const struct kiln_operand right = {b + j * p->k + k * PANEL, KILN_LIES_TERMS, PANEL};
+            kiln_panels_multiply(tiles, edge, &left, high, &right, rows,
+                                 columns - j < PANEL ? columns - j : PANEL, depth, c + j, p->n, k > 0);
+        }
+    }
+}
+
+/* The variant -------------------------------------------------------------------------------------------- */
+
+static const struct kiln_params_matmul_packed *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_matmul_packed *)d->block.words;
+}
+
+static uint64_t blocks_units(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct blocks b = blocks_of(block_of(d));
+    (void)caps;
+    return (uint64_t)b.down * b.across;
+}
+
+static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct blocks b = blocks_of(block_of(d));
+    return (uint64_t)caps->threads * room_of(&b) * sizeof(float);
+}
+
+static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const struct kiln_params_matmul_packed *p = block_of(d);
+    const struct blocks b = blocks_of(p);
+    float *room = b.lies ? NULL : (float *)m->scratch + (size_t)worker * room_of(&b);
+    struct kiln_row_epilogue epilogue;
+    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, false);
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t row = unit / b.across * b.rows, column = unit % b.across * b.columns;
+        const size_t rows = p->m - row < b.rows ? p->m - row : b.rows;
+        const size_t columns = p->n - column < b.columns ? p->n - column : b.columns;
+        multiply_block(p, &b, m, room, row, column, rows, columns);
+        for (size_t i = row; i < row + rows; i++) {
+            const size_t at = i * p->n + column;
+            kiln_row_epilogue_run(&epilogue, (float *)m->at[2] + at, at, i % p->rows, column, columns);
+        }
+    }
+}
+
+const kiln_variant kiln_cpu_matmul_packed_blocks = {
+    .name = "blocks",
+    .groups = blocks_units,
+    .scratch = blocks_scratch,
+    .run = blocks_run,
+};
