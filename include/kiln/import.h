@@ -54,7 +54,8 @@ typedef struct kiln_onnx_params {
  * within the bodies of If, Loop and Scan (control.h) all are.
  *
  * Functions of the model's own are opened where they are called. Data in other files is read where it lies, within the model's
- * folder alone; sparse tensors become dense.
+ * folder alone; sparse tensors become dense. Sequences are lists that the reading keeps: places in them must be known, a loop may append
+ * to one that begins empty, and none is an input or an output.
  *
  * Owns:    *graph and *weights are yours; both are NULL on failure. The model's file is not needed any more. Weights in other files
  *          stay there (kiln_weights_lend) until a device has them: nobody must write to such a file before a program's first run;

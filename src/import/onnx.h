@@ -10,7 +10,8 @@
  *   onnx_node.c       what a builder asks of its node: inputs, attributes, refusals
  *   onnx_table.c      ONNX operator -> builder, a row each
  *   onnx_FAMILY.c     the builders
- *   onnx_control.c    bodies: graphs within nodes
+ *   onnx_body.c       bodies: graphs within nodes
+ *   onnx_sequence.c   sequences, which are known while reading
  *   onnx_fold.c       shape arithmetic, computed while reading
  *   onnx_function.c   functions of the model's own
  *   onnx_roles.c      which initializers are learned
@@ -71,6 +72,15 @@ struct kiln_onnx_value {
     const void *data;             /* all of them, dense; or NULL, and ... */
     struct kiln_onnx_item *items; /* ... these, at most KILN_ONNX_MOST_ITEMS; made from data when asked for */
     enum kiln_onnx_role role;     /* of an initializer */
+    struct kiln_onnx_sequence *sequence; /* NULL: it is a tensor */
+};
+
+/** A list of values, which never changes; or the rows of a stack, [T, ..]. */
+struct kiln_onnx_sequence {
+    int count;
+    struct kiln_onnx_value **item;
+    kiln_tensor stack; /* KILN_NONE: it is a list */
+    bool grows;        /* a list of what a step of a loop appends */
 };
 
 /* Functions of the model's own ------------------------------------------------------------------------------------ */
@@ -262,6 +272,7 @@ struct kiln_onnx_row {
     void (*build)(kiln_onnx_node *n); /* NULL: only while reading */
     bool (*fold)(kiln_onnx_node *n);  /* when all inputs are known; false: build. NULL: always build */
     uint32_t parameters, states;      /* bit i: a float initializer at input i is one */
+    uint32_t sequences;               /* bit i: input i may be a sequence */
     kiln_onnx_unary_fn *unary;        /* for builders that many rows share */
     kiln_onnx_binary_fn *binary;
     kiln_onnx_reduce_fn *reduce;
@@ -399,6 +410,18 @@ void kiln_onnx_build_cast(kiln_onnx_node *n);
 void kiln_onnx_build_bitcast(kiln_onnx_node *n);
 void kiln_onnx_build_cast_like(kiln_onnx_node *n);
 void kiln_onnx_build_identity(kiln_onnx_node *n);
+
+/* onnx_sequence.c */
+/** A list of so many values, none yet; NULL where they are too many or memory ran out. */
+struct kiln_onnx_sequence *kiln_onnx_new_sequence(struct kiln_onnx *m, int64_t count);
+void kiln_onnx_build_sequence_empty(kiln_onnx_node *n);
+void kiln_onnx_build_sequence_construct(kiln_onnx_node *n);
+void kiln_onnx_build_sequence_insert(kiln_onnx_node *n);
+void kiln_onnx_build_sequence_erase(kiln_onnx_node *n);
+void kiln_onnx_build_sequence_length(kiln_onnx_node *n);
+void kiln_onnx_build_sequence_at(kiln_onnx_node *n);
+void kiln_onnx_build_split_to_sequence(kiln_onnx_node *n);
+void kiln_onnx_build_concat_from_sequence(kiln_onnx_node *n);
 
 /* onnx_attention.c */
 void kiln_onnx_build_attention(kiln_onnx_node *n);
@@ -573,6 +596,7 @@ bool kiln_onnx_fold_transpose(kiln_onnx_node *n);
 bool kiln_onnx_fold_gather(kiln_onnx_node *n);
 bool kiln_onnx_fold_expand(kiln_onnx_node *n);
 bool kiln_onnx_fold_range(kiln_onnx_node *n);
+bool kiln_onnx_fold_tile(kiln_onnx_node *n);
 bool kiln_onnx_fold_reduce(kiln_onnx_node *n);
 
 #endif

@@ -661,6 +661,22 @@ bool kiln_onnx_fold_expand(kiln_onnx_node *n)
     return to != NULL;
 }
 
+/* A list, again and again. */
+bool kiln_onnx_fold_tile(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    double times;
+    if (x.shape.rank != 1 || n->opset < 6 || !kiln_onnx_number(n, 1, &times) ||
+        !(times >= 0 && times <= KILN_ONNX_MOST_ITEMS))
+        return false;
+    const int64_t length = x.shape.size[0], count = length * (int64_t)times;
+    const struct kiln_onnx_item *from = kiln_onnx_items(n->m, n->in[0]);
+    struct kiln_onnx_item *to = kiln_onnx_out_items(n, 0, x.type, KILN_SHAPE(count));
+    for (int64_t i = 0; to && i < count; i++)
+        to[i] = from[i % length];
+    return to != NULL;
+}
+
 /* start, start + delta, ... before limit */
 bool kiln_onnx_fold_range(kiln_onnx_node *n)
 {

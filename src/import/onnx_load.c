@@ -303,6 +303,9 @@ static void check_row(kiln_onnx_node *n)
     for (int i = 0; n->row && i < n->row->inputs && i < n->inputs; i++)
         if (!n->in[i])
             kiln_onnx_refuse(n, "input %d is left out", i);
+    for (int i = 0; n->row && i < n->inputs; i++)
+        if (n->in[i] && n->in[i]->sequence && !(i < 32 && n->row->sequences >> i & 1))
+            kiln_onnx_refuse(n, "input %d is a sequence", i);
 }
 
 static kiln_status find_values(kiln_onnx_node *n)
@@ -356,7 +359,7 @@ static void name_outputs(kiln_onnx_node *n)
         const struct kiln_onnx_value *v = n->out[i];
         if (v && v->tensor.id)
             kiln_onnx_name_value(n, v);
-        else if (v && !v->known)
+        else if (v && !v->known && !v->sequence)
             kiln_onnx_refuse(n, "output %d is not supported", i);
     }
 }
@@ -437,7 +440,8 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
         return KILN_OK;
     kiln_tensor t = kiln_onnx_tensor_of(m, v);
     if (!t.id && !m->status && !kiln_graph_status(m->g))
-        kiln_onnx_refuse_value(m, "output", v->name, "it depends on a symbolic size");
+        kiln_onnx_refuse_value(m, "output", v->name, "%s",
+                               v->sequence ? "sequences are not supported" : "it depends on a symbolic size");
     if (t.id && kiln_find(m->g, v->name).id == t.id && !taken(m->g, t))
         kiln_output(m->g, v->name, t);
     else if (t.id)

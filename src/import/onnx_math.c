@@ -256,5 +256,8 @@ void kiln_onnx_build_cast_like(kiln_onnx_node *n)
 
 void kiln_onnx_build_identity(kiln_onnx_node *n)
 {
-    kiln_onnx_out(n, 0, kiln_onnx_in(n, 0));
+    if (n->in[0]->sequence && n->out[0])
+        kiln_onnx_become(n->m, n->out[0], n->in[0]);
+    else if (!n->in[0]->sequence)
+        kiln_onnx_out(n, 0, kiln_onnx_in(n, 0));
 }

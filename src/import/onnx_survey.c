@@ -24,20 +24,12 @@ static const struct {
 
 static const struct {
     const char *name, *kind;
-} operators[] = {{"ConcatFromSequence", "sequences"},
-                 {"ImageDecoder", "files of pictures"},
+} operators[] = {{"ImageDecoder", "files of pictures"},
                  {"Optional", "optional values"},
                  {"OptionalGetElement", "optional values"},
                  {"OptionalHasElement", "optional values"},
                  {"RegexFullMatch", "texts"},
-                 {"SequenceAt", "sequences"},
-                 {"SequenceConstruct", "sequences"},
-                 {"SequenceEmpty", "sequences"},
-                 {"SequenceErase", "sequences"},
-                 {"SequenceInsert", "sequences"},
-                 {"SequenceLength", "sequences"},
                  {"SequenceMap", "sequences"},
-                 {"SplitToSequence", "sequences"},
                  {"StringConcat", "texts"},
                  {"StringNormalizer", "texts"},
                  {"StringSplit", "texts"},

@@ -134,6 +134,11 @@ Test(onnx_exports, a_resnet_takes_batches_and_pictures_of_any_size)
     run_everywhere("resnet");
 }
 
+Test(onnx_exports, lists_grow_with_the_steps_of_a_loop_of_any_length)
+{
+    run_everywhere("lists");
+}
+
 /* Whether what comes up is as large as what went down depends on the size. */
 Test(onnx_exports, a_unet_takes_pictures_of_any_size_that_fits)
 {

@@ -39,6 +39,44 @@ static const struct form {
      {{KILN_I32, {1, {1}}, {100}}},
      {119, 87},
      "a product of whole numbers and a sum"},
+    {13,
+     "s = SequenceConstruct(a, b)\n"
+     "t = SequenceInsert(s, c, d)\n"
+     "u = SequenceErase(t, d)\n"
+     "v = SequenceInsert(u, c)\n"
+     "y = ConcatFromSequence <axis=0> (v)",
+     "a b",
+     {{KILN_F32, {1, {2}}, {1, 2}}, {KILN_F32, {1, {1}}, {3}}},
+     {{KILN_F32, {1, {1}}, {4}}, {KILN_I64, {0}, {-1}}},
+     {1, 2, 4, 4},
+     "what is inserted before the last and erased at the end"},
+    {13,
+     "s = SplitToSequence <axis=1, keepdims=0> (a)\n"
+     "x = SequenceAt(s, c)\n"
+     "n = SequenceLength(s)\n"
+     "k = Cast <to=1> (n)\n"
+     "y = Mul(x, k)",
+     "a",
+     {{KILN_F32, {2, {2, 3}}, {1, 2, 3, 4, 5, 6}}},
+     {{KILN_I64, {0}, {-2}}},
+     {6, 15},
+     "columns without their axis"},
+    {13,
+     "s = SplitToSequence <axis=0> (a, c)\n"
+     "x = SequenceAt(s, d)\n"
+     "y = Identity(x)",
+     "a",
+     {{KILN_F32, {1, {5}}, {1, 2, 3, 4, 5}}},
+     {{KILN_I64, {0}, {2}}, {KILN_I64, {0}, {2}}},
+     {5},
+     "the last part is less"},
+    {13,
+     "t = Tile(c, d)\ny = Add(a, t)",
+     "a",
+     {{KILN_F32, {1, {4}}, {1, 2, 3, 4}}},
+     {{KILN_F32, {1, {2}}, {10, 20}}, {KILN_I64, {1, {1}}, {2}}},
+     {11, 22, 13, 24},
+     "a list twice"},
     {14, "y = Relu(a)", "a", {{KILN_I32, {1, {3}}, {-2, 0, 5}}}, .want = {0, 0, 5}, .why = "whole"},
     {9,
      "y = PRelu(a, b)",
@@ -360,4 +398,25 @@ Test(onnx_forms, have_their_values_on_every_device)
     for (int d = 0; kiln_test_device(d); d++)
         for (size_t i = 0; i < KILN_COUNT(forms); i++)
             expect_form(&forms[i], kiln_test_device(d));
+}
+
+/* Places that data gives, sequences of sequences, and sequences that leave the model. */
+Test(onnx_forms, sequences_that_are_not_known_while_reading_are_refused)
+{
+    static const char *const nodes[] = {
+        "s = SequenceConstruct(a, a)\ny = SequenceAt(s, b)",
+        "s = SequenceConstruct(a, a)\nt = SequenceInsert(s, a, b)\ny = SequenceAt(t, b)",
+        "s = SequenceConstruct(a, a)\nt = SequenceConstruct(s, a)\ny = ConcatFromSequence <axis=0> (t)",
+        "y = SequenceConstruct(a, a)",
+        "s = SequenceConstruct(a)\ny = Relu(s)",
+        "s = SequenceEmpty()\ny = ConcatFromSequence <axis=0> (s)",
+        "s = SequenceEmpty()\ny = SequenceErase(s)",
+        "s = SplitToSequence(a, b)\ny = ConcatFromSequence <axis=0> (s)",
+        "y = ConcatFromSequence <axis=0> (a)",
+    };
+    const kiln_spec specs[] = {{KILN_F32, KILN_SHAPE(4)}, {KILN_I64, KILN_SCALAR}};
+    for (size_t i = 0; i < KILN_COUNT(nodes); i++) {
+        const struct kiln_test_onnx model = {.opset = 17, .inputs = "a b", .outputs = "y", .nodes = nodes[i]};
+        cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
+    }
 }

@@ -107,6 +107,29 @@ class Step(nn.Module):
 
 # Pictures -------------------------------------------------------------------------------------------------------
 
+class Lists(nn.Module):
+    """Lists, as scripts have them: one that grows with the steps of a loop of any length, one of known length, and parts of a tensor. And
+    a loop that goes round as often as data counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.go_on = nn.Linear(4, 5), nn.Linear(5, 5)
+
+    def forward(self, x):
+        h, rows, few = torch.zeros(x.shape[1], 5), [], []
+        for i in range(x.shape[0]):
+            h = torch.tanh(self.read(x[i]) + self.go_on(h))
+            rows.append(h)
+        for i in range(4):
+            few.append(x[:, :, i] * i)
+        few.insert(1, few[3])
+        found, halves = torch.nonzero(x > 0), torch.zeros(1)
+        for i in range(found.shape[0]):
+            halves = halves / 2 + 1
+        part = torch.tensor_split(x, 3, 2)
+        return torch.stack(rows, 1), torch.cat(rows, 1), rows[-1], torch.cat(few, 0), few[1] + few.pop(), part[0] * part[2], len(few), halves
+
+
 def conv(inputs, outputs, size=3, stride=1):
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
 
@@ -251,6 +274,8 @@ NETWORKS = {
     "ssd": (Ssd, {"image": {}}, ["boxes", "score", "label"], [(image, 1, 3, 64, 64)] * 2),
     "regions": (Regions, {"features": {2: "height", 3: "width"}, "proposals": {0: "count"}}, ["boxes", "score", "label"],
                 [(regions, 16, 16, 20), (regions, 9, 13, 7), (regions, 12, 20, 33)]),
+    "lists": (lambda: torch.jit.script(Lists()), {"x": {0: "steps", 1: "batch"}}, ["stacked", "joined", "last", "few", "two", "parts", "count", "halves"],
+              [(image, 6, 2, 4), (image, 1, 3, 4), (image, 9, 1, 4)]),
 }
 
 
@@ -285,7 +310,7 @@ def record(name, folder):
                           training=torch.onnx.TrainingMode.PRESERVE)
         for k, given in enumerate(sets):
             result = network(*given)
-            result = result if isinstance(result, tuple) else (result,)
+            result = [torch.as_tensor(t) for t in (result if isinstance(result, tuple) else (result,))]
             kept |= {f"{name}/{k}/in{i}": t for i, t in enumerate(given)} | {f"{name}/{k}/out{i}": t for i, t in enumerate(result)}
     return kept
 
