@@ -229,7 +229,8 @@ kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const c
         const kiln_onnx_params params = {.fixed = fixed,
                                          .fixed_count = way == AS_IT_IS ? 0 : a->item.count,
                                          .sizes = given.item,
-                                         .size_count = way == AS_IT_IS ? 0 : sizes->count};
+                                         .size_count = way == AS_IT_IS ? 0 : sizes->count,
+                                         .most_steps = a->most_steps};
         status = try_load(path, &params, &said, g, w);
         way = next_way(a, sizes, way);
         again = status == KILN_ERROR_UNSUPPORTED && way < WAYS;

@@ -66,6 +66,7 @@ static kiln_status run_model(struct run *r)
     struct check_params params = {.seed = r->o->seed, .chosen = true, .report = report, .user = r};
     kiln_status status = arrays_read(&r->arrays, &r->o->input);
 
+    r->arrays.most_steps = r->o->most_steps;
     if (!status)
         status = arrays_load(&r->arrays, &r->o->size, r->o->model, &r->g, &r->weights);
     if (!status)

@@ -221,7 +221,7 @@ static const struct {
     const char *option, *with;
 } ways[] = {{"diff", "diff"},
             {"operators", "operators"},
-            {"model", "model device seed input size json"},
+            {"model", "model device seed input size most-steps json"},
             {"onnx", "onnx device case cases part limit fail-fast json junit"},
             {"export", "export op type case cases seed stratified part"},
             {NULL, "device op type case cases seed stratified part probe fail-fast bench json junit html"}};
@@ -300,6 +300,8 @@ int cmd_check(int argc, char **argv)
                  "of the model: a .npy or .pb file (default: random)"},
                 {"size", "NAME=N", ARGS_LIST, &c.model.size,
                  "of the model: what a symbolic size is (default: 1)"},
+                {"most-steps", "N", ARGS_COUNT, &c.model.most_steps,
+                 "of the model: how often a loop that data ends goes round at the most"},
                 {"onnx", NULL, ARGS_FLAG, &c.onnx,
                  "instead: ONNX's backend cases, all that are in the folders DIR"},
                 {"limit", "SECONDS", ARGS_NUMBER, &c.limit,

@@ -63,6 +63,7 @@ static kiln_status run_repeatedly(struct run *r)
 static kiln_status load(struct run *r)
 {
     const double start = kiln_seconds();
+    r->arrays.most_steps = r->o->most_steps;
     const kiln_status status = arrays_load(&r->arrays, &r->o->size, r->o->model, &r->g, &r->weights);
     r->load = kiln_seconds() - start;
     return status;
@@ -151,6 +152,8 @@ int cmd_run(int argc, char **argv)
                 {"random", NULL, ARGS_FLAG, &o.random, "make up the inputs that nothing is given for"},
                 {"seed", "N", ARGS_SEED, &o.seed, "of what is made up (default: 1)"},
                 {"size", "NAME=N", ARGS_LIST, &o.size, "a size that the model leaves open"},
+                {"most-steps", "N", ARGS_COUNT, &o.most_steps,
+                 "how often a loop that data ends goes round at the most"},
                 {"output", "NAME=FILE", ARGS_LIST, &o.output,
                  "write an output to a .npy file, or all of them: FILE.npz"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision,
