@@ -63,12 +63,30 @@ static inline void window_columns(const struct window *w, size_t width, size_t *
     *begin = b, *end = e;
 }
 
+/* memcpy of a row, without a call for a short one; the last four overlap those before them. */
+KILN_INLINE void copy_row(float *to, const float *from, size_t count)
+{
+    enum { SHORT = 64 };
+    size_t i = 0;
+    if (count > SHORT) {
+        memcpy(to, from, count * sizeof *to);
+        return;
+    }
+    for (; i + 4 <= count; i += 4)
+        kiln_four_store(to + i, kiln_four_load(from + i));
+    if (i < count && count >= 4)
+        kiln_four_store(to + count - 4, kiln_four_load(from + count - 4));
+    else
+        for (; i < count; i++)
+            to[i] = from[i];
+}
+
 /* `count` elements, every `step`th. */
 KILN_INLINE void copy_columns(float *to, const float *from, size_t step, size_t count)
 {
     size_t i = 0;
     if (step == 1) {
-        memcpy(to, from, count * sizeof *to);
+        copy_row(to, from, count);
         return;
     }
     for (; step == 2 && i + 4 < count; i += 4)

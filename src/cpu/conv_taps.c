@@ -330,12 +330,11 @@ static size_t positions_of(const struct taps *t, const struct unit *u)
 static void write_forward(const struct taps *t, const struct unit *u, const float *out, size_t filter,
                           float *y, struct kiln_row_epilogue *epilogue)
 {
-    const size_t first = t->p->y_first + u->image * t->p->y_image;
-    for (size_t i = 0; i < u->rows; i++) {
-        const size_t at = first + ((filter * t->slices + u->slice) * t->i.out + u->first + i) * t->j.out;
-        memcpy(y + at, out + i * t->pitch, t->columns * sizeof *y);
-        kiln_row_epilogue_run(epilogue, y + at, at, 0, t->p->column_first + filter, t->columns);
-    }
+    const size_t at = t->p->y_first + u->image * t->p->y_image +
+                      ((filter * t->slices + u->slice) * t->i.out + u->first) * t->j.out;
+    for (size_t i = 0; i < u->rows; i++)
+        copy_columns(y + at + i * t->columns, out + i * t->pitch, 1, t->columns);
+    kiln_row_epilogue_run(epilogue, y + at, at, 0, t->p->column_first + filter, u->rows * t->columns);
 }
 
 static void forward_unit(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
@@ -377,8 +376,11 @@ static void write_transposed(const struct taps *t, const struct unit *u, const f
         if (!element_of(&t->i, t->first_i + (ptrdiff_t)(u->first + i), a, &row))
             continue;
         float *to = slice + row * t->j.size;
-        for (ptrdiff_t j = begin; j < end; j++)
-            to[from + j * stride] = out[j];
+        if (stride == 1 && begin < end)
+            copy_columns(to + from + begin, out + begin, 1, (size_t)(end - begin));
+        else
+            for (ptrdiff_t j = begin; j < end; j++)
+                to[from + j * stride] = out[j];
     }
 }
 

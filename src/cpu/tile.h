@@ -34,6 +34,12 @@ typedef void kiln_tile_runs(size_t depth, const float *a, const int32_t *a_at, c
                             float *c, size_t c_row);
 
 /**
+ * Rows that lie anywhere, their terms found by a table: c[i, j] = sum over k of a[i][at[k]] * b[k * b_row + j], added where `add`.
+ */
+typedef void kiln_tile_spots(size_t depth, const float *const *a, const int32_t *at, const float *b,
+                             size_t b_row, float *c, size_t c_row, bool add);
+
+/**
  * Rows of a times rows of b, each in `images` runs of `depth` floats, a multiple of KILN_DOTS_DEPTH, that
  * begin a_image and b_image apart: sum[i * KILN_DOTS_B + j] = sum over n and k of a[i][n * a_image + k] *
  * b[j][n * b_image + k].
@@ -54,10 +60,20 @@ struct kiln_tiles {
     kiln_tile_rows *lying[KILN_TILE_ROWS + 1];
     kiln_tile_taps *taps[KILN_TILE_ROWS + 1];
     kiln_tile_runs *runs[KILN_TILE_ROWS + 1];
+    kiln_tile_spots *spots[KILN_TILE_ROWS + 1];
     kiln_tile_dots *dots;
+    const struct kiln_tiles *narrow; /* as many rows, half as many columns; NULL: none */
 };
 
 /** The tiles for this machine (cpu.h). */
 const struct kiln_tiles *kiln_tiles_get(void);
+
+/** The narrowest of them that takes so many columns at once, or else the widest. */
+static inline const struct kiln_tiles *kiln_tiles_across(const struct kiln_tiles *tiles, size_t columns)
+{
+    while (tiles->narrow && columns <= (size_t)tiles->narrow->columns)
+        tiles = tiles->narrow;
+    return tiles;
+}
 
 #endif

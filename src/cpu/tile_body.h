@@ -7,6 +7,7 @@
  *   TILE_VECTORS     vectors of a tile's row
  *   TILE_MOST        the most rows whose sums fit into registers
  *   TILE_ROWS(X)     X(1) X(2) ... X(TILE_MOST)
+ *   TILE_NARROW      the tiles of half as many columns, or NULL
  */
 #define vec    TILE(vec)
 #define loose  TILE(loose)
@@ -118,7 +119,40 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
     STORE_RESULTS;
 }
 
+INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int32_t *at, const float *b,
+                        size_t b_row, float *c, size_t c_row, bool add)
+{
+    vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
+    const float *spot[TILE_MOST];
+    EACH_ROW
+    {
+        spot[i] = a[i];
+        EACH_VECTOR
+        sum[i][v] = (vec){0};
+    }
+    for (size_t k = 0; k < depth; k++, b += b_row) {
+        const ptrdiff_t term = at[k];
+        EACH_VECTOR
+        row[v] = LOAD(b + v * TILE_LANES);
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += spot[i][term] * row[v];
+    }
+    if (add)
+        EACH_ROW
+    EACH_VECTOR
+    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
+    EACH_ROW
+    EACH_VECTOR
+    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+}
+
 #define EACH(n)                                                                                              \
+    static TILE_TARGET void TILE(spots##n)(size_t depth, const float *const *a, const int32_t *at,           \
+                                           const float *b, size_t b_row, float *c, size_t c_row, bool add)   \
+    {                                                                                                        \
+        TILE(spots)(n, depth, a, at, b, b_row, c, c_row, add);                                               \
+    }                                                                                                        \
     static TILE_TARGET void TILE(lying##n)(size_t depth, const float *a, size_t a_row, const float *b,       \
                                            size_t b_row, float *c, size_t c_row, bool add)                   \
     {                                                                                                        \
@@ -179,10 +213,11 @@ static const struct kiln_tiles TILE(tiles) = {
     .columns = TILE_LANES * TILE_VECTORS,
 #define EACH(n)                                                                         \
     .packed[n] = TILE(packed##n), .lying[n] = TILE(lying##n), .taps[n] = TILE(taps##n), \
-    .runs[n] = TILE(runs##n),
+    .runs[n] = TILE(runs##n), .spots[n] = TILE(spots##n),
     TILE_ROWS(EACH)
 #undef EACH
         .dots = TILE(dots),
+    .narrow = TILE_NARROW,
 };
 
 #undef vec
@@ -201,3 +236,4 @@ static const struct kiln_tiles TILE(tiles) = {
 #undef TILE_VECTORS
 #undef TILE_MOST
 #undef TILE_ROWS
+#undef TILE_NARROW
