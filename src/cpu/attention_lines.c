@@ -67,8 +67,8 @@ KILN_INLINE void cap_scores_body(size_t count, float scale, float cap, float *sc
 }
 
 static void cap_scores(size_t count, float scale, float cap, float *score, float *rest);
-KILN_CLONES(cap_scores, (size_t count, float scale, float cap, float *score, float *rest),
-            (count, scale, cap, score, rest))
+KILN_WIDE_CLONES(cap_scores, (size_t count, float scale, float cap, float *score, float *rest),
+                 (count, scale, cap, score, rest))
 
 static void clear(float *from, const float *to)
 {
@@ -166,9 +166,10 @@ KILN_INLINE void kiln_lines_raise_body(size_t lanes, size_t lines, float scale, 
     BY_LANES(raise_lanes, lanes, lines, scale, score, peak, sum, ratio);
 }
 
-KILN_CLONES(kiln_lines_raise,
-            (size_t lanes, size_t lines, float scale, float *score, float *peak, float *sum, float *ratio),
-            (lanes, lines, scale, score, peak, sum, ratio))
+KILN_WIDE_CLONES(kiln_lines_raise,
+                 (size_t lanes, size_t lines, float scale, float *score, float *peak, float *sum,
+                  float *ratio),
+                 (lanes, lines, scale, score, peak, sum, ratio))
 
 KILN_INLINE void probability_lanes(size_t lanes, size_t lines, bool by_line, float scale,
                                    float *restrict score, const float *restrict lse)
@@ -190,9 +191,9 @@ KILN_INLINE void probability_body(size_t lanes, size_t lines, bool by_line, floa
 
 static void probability(size_t lanes, size_t lines, bool by_line, float scale, float *score,
                         const float *lse);
-KILN_CLONES(probability,
-            (size_t lanes, size_t lines, bool by_line, float scale, float *score, const float *lse),
-            (lanes, lines, by_line, scale, score, lse))
+KILN_WIDE_CLONES(probability,
+                 (size_t lanes, size_t lines, bool by_line, float scale, float *score, const float *lse),
+                 (lanes, lines, by_line, scale, score, lse))
 
 void kiln_lines_probability(const struct kiln_lines *b, float scale, float *score, const float *lse)
 {
@@ -219,9 +220,10 @@ KILN_INLINE void weigh_body(size_t lanes, size_t lines, bool by_line, float *sco
 
 static void weigh(size_t lanes, size_t lines, bool by_line, float *score, const float *pull,
                   const float *delta);
-KILN_CLONES(weigh,
-            (size_t lanes, size_t lines, bool by_line, float *score, const float *pull, const float *delta),
-            (lanes, lines, by_line, score, pull, delta))
+KILN_WIDE_CLONES(weigh,
+                 (size_t lanes, size_t lines, bool by_line, float *score, const float *pull,
+                  const float *delta),
+                 (lanes, lines, by_line, score, pull, delta))
 
 void kiln_lines_weigh(const struct kiln_lines *b, float *score, const float *pull, const float *rest,
                       const float *delta)
@@ -238,8 +240,8 @@ KILN_INLINE void kiln_lines_rescale_body(size_t lanes, size_t columns, float *va
             value[c * lanes + i] *= ratio[i];
 }
 
-KILN_CLONES(kiln_lines_rescale, (size_t lanes, size_t columns, float *value, const float *ratio),
-            (lanes, columns, value, ratio))
+KILN_WIDE_CLONES(kiln_lines_rescale, (size_t lanes, size_t columns, float *value, const float *ratio),
+                 (lanes, columns, value, ratio))
 
 /* Dropout ------------------------------------------------------------------------------------------------ */
 
@@ -252,8 +254,8 @@ KILN_INLINE void keep_body(size_t count, const uint32_t *bits, uint32_t threshol
 }
 
 static void keep(size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value);
-KILN_CLONES(keep, (size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value),
-            (count, bits, threshold, keep, value))
+KILN_WIDE_CLONES(keep, (size_t count, const uint32_t *bits, uint32_t threshold, float keep, float *value),
+                 (count, bits, threshold, keep, value))
 
 /* Lanes are queries: a draw is of four lines of a lane; blocks of lines are drawn together. */
 static void drop_down(const struct kiln_lines *b, float *value)

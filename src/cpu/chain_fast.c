@@ -1,7 +1,8 @@
 /*
  * chain_fast.c - the steps of a chain as loops over a block of elements.
  *
- * Every step is one plain loop, compiled for the baseline and for AVX2, so that the compiler's vectorizer does the work.
+ * Every step is one plain loop, compiled for the baseline and for AVX2, long ones for AVX-512 as well, so that the compiler's
+ * vectorizer does the work.
  */
 #include "cpu/chain.h"
 
@@ -132,26 +133,19 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(CEIL_F, f, ceilf(x))                                        \
     X(ROUND_F, f, nearbyintf(x))                                  \
     X(TRUNC_F, f, truncf(x))                                      \
-    X(EXP_F, f, fast_exp(x))                                      \
     X(EXPM1_F, f, fast_expm1(x))                                  \
     X(LOG_F, f, fast_log(x))                                      \
     X(LOG1P_F, f, fast_log1p(x))                                  \
     X(SQRT_F, f, sqrtf(x))                                        \
     X(RSQRT_F, f, 1 / sqrtf(x))                                   \
     X(RECIPROCAL_F, f, 1 / x)                                     \
-    X(TANH_F, f, fast_tanh(x))                                    \
-    X(SIGMOID_F, f, fast_sigmoid(x))                              \
     X(SOFTPLUS_F, f, fast_softplus(x))                            \
     X(RELU_F, f, x <= 0 ? 0 : x)                                  \
-    X(ERF_F, f, fast_erf(x))                                      \
-    X(GELU_F, f, fast_gelu(x))                                    \
-    X(GELU_TANH_F, f, gelu_tanh(x))                               \
     X(MISH_F, f, mish(x))                                         \
     X(HARD_SWISH_F, f, (x * hard_sigmoid(x, 0.166666667f, 0.5f))) \
     X(SOFTSIGN_F, f, x / (1 + fabsf(x)))                          \
     X(LEAKY_RELU_F, f, x > 0 ? x : x * y)                         \
     X(CLIP_F, f, smaller(larger(x, y), z))                        \
-    X(SILU_F, f, silu(x, y))                                      \
     X(ELU_F, f, elu(x, y, z))                                     \
     X(SHRINK_F, f, shrink(x, y, z))                               \
     X(THRESHOLD_F, f, x <= y ? 0 : x)                             \
@@ -178,9 +172,6 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(HARD_SIGMOID_GRAD_F, f, ((x > 0) & (x < 1)) ? y *z : 0)     \
     X(HARD_SWISH_GRAD_F, f, y *hard_swish_slope(x))               \
     X(ERF_GRAD_F, f, y *erf_slope(x))                             \
-    X(GELU_GRAD_F, f, y *gelu_slope(x))                           \
-    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x))                 \
-    X(SILU_GRAD_F, f, y *silu_slope(x, z))                        \
     X(MISH_GRAD_F, f, y *mish_slope(x))                           \
     X(ELU_SLOPE_F, f, x > 0 ? 1 : x * y + z)                      \
     X(COPY, u, u)                                                 \
@@ -196,6 +187,19 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(MOD_F, f, modulo_real(x, y))                                \
     X(REST_F, f, fmodf(x, y))                                     \
     X(POW_I, u, power(u, v))
+
+/* likewise, those of long arithmetic, which wait for their own results: wider vectors take no longer than narrow ones */
+#define LONG_STEPS(X)                             \
+    X(EXP_F, f, fast_exp(x))                      \
+    X(TANH_F, f, fast_tanh(x))                    \
+    X(SIGMOID_F, f, fast_sigmoid(x))              \
+    X(ERF_F, f, fast_erf(x))                      \
+    X(GELU_F, f, fast_gelu(x))                    \
+    X(GELU_TANH_F, f, gelu_tanh(x))               \
+    X(SILU_F, f, silu(x, y))                      \
+    X(GELU_GRAD_F, f, y *gelu_slope(x))           \
+    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x)) \
+    X(SILU_GRAD_F, f, y *silu_slope(x, z))
 
 /* sin, cos and tan take two: by polynomials where the argument is near zero, by the C library where it is not */
 #define PARTS(X)                                         \
@@ -222,23 +226,34 @@ typedef void loop(union word *restrict d, const union word *a, const union word 
         }                                                                                             \
     }
 
-#define PLAIN(code, member, result) LOOP(, _plain, code, member, result)
-#define AVX2(code, member, result)  LOOP(KILN_TARGET_AVX2, _avx2, code, member, result)
+#define PLAIN(code, member, result)  LOOP(, _plain, code, member, result)
+#define AVX2(code, member, result)   LOOP(KILN_TARGET_AVX2, _avx2, code, member, result)
+#define AVX512(code, member, result) LOOP(KILN_TARGET_AVX512, _avx512, code, member, result)
 STEPS(PLAIN)
+LONG_STEPS(PLAIN)
 PARTS(PLAIN)
 STEPS(AVX2)
+LONG_STEPS(AVX2)
 PARTS(AVX2)
+LONG_STEPS(AVX512)
 
-#define PLAIN_ROW(code, member, result) [KILN_STEP_##code] = {code##_plain},
-#define AVX2_ROW(code, member, result)  [KILN_STEP_##code] = {code##_avx2},
+#define PLAIN_ROW(code, member, result)  [KILN_STEP_##code] = {code##_plain},
+#define AVX2_ROW(code, member, result)   [KILN_STEP_##code] = {code##_avx2},
+#define AVX512_ROW(code, member, result) [KILN_STEP_##code] = {code##_avx512},
 
 static loop *const plain[KILN_STEP_COUNT][2] = {
-    STEPS(PLAIN_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_plain, SIN_FAR_F_plain},
+    STEPS(PLAIN_ROW) LONG_STEPS(PLAIN_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_plain, SIN_FAR_F_plain},
     [KILN_STEP_COS_F] = {COS_NEAR_F_plain, COS_FAR_F_plain},
     [KILN_STEP_TAN_F] = {TAN_NEAR_F_plain, TAN_FAR_F_plain},
 };
 static loop *const avx2[KILN_STEP_COUNT][2] = {
-    STEPS(AVX2_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
+    STEPS(AVX2_ROW) LONG_STEPS(AVX2_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
+    [KILN_STEP_COS_F] = {COS_NEAR_F_avx2, COS_FAR_F_avx2},
+    [KILN_STEP_TAN_F] = {TAN_NEAR_F_avx2, TAN_FAR_F_avx2},
+};
+
+static loop *const avx512[KILN_STEP_COUNT][2] = {
+    STEPS(AVX2_ROW) LONG_STEPS(AVX512_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
     [KILN_STEP_COS_F] = {COS_NEAR_F_avx2, COS_FAR_F_avx2},
     [KILN_STEP_TAN_F] = {TAN_NEAR_F_avx2, TAN_FAR_F_avx2},
 };
@@ -246,7 +261,7 @@ static loop *const avx2[KILN_STEP_COUNT][2] = {
 void kiln_chain_run_f32(const uint32_t *step, int steps, float *const registers[KILN_CHAIN_REGISTERS],
                         int count)
 {
-    loop *const(*const table)[2] = kiln_has_avx2() ? avx2 : plain;
+    loop *const(*const table)[2] = kiln_has_avx512() ? avx512 : kiln_has_avx2() ? avx2 : plain;
     for (int s = 0; s < steps; s++) {
         const union word *const a = (const union word *)registers[step[s] >> 8 & 255];
         const union word *const b = (const union word *)registers[step[s] >> 16 & 255];

@@ -64,8 +64,8 @@ KILN_INLINE void grad_body(const float *x, const int32_t *target, const float *d
      size_t step, size_t width)
 static void loss LOSS_PARAMETERS;
 static void grad GRAD_PARAMETERS;
-KILN_CLONES(loss, LOSS_PARAMETERS, (x, target, spread, y, cols, step, width))
-KILN_CLONES(grad, GRAD_PARAMETERS, (x, target, dy, spread, dx, cols, step, width))
+KILN_WIDE_CLONES(loss, LOSS_PARAMETERS, (x, target, spread, y, cols, step, width))
+KILN_WIDE_CLONES(grad, GRAD_PARAMETERS, (x, target, dy, spread, dx, cols, step, width))
 
 static const struct kiln_params_cross_entropy *block_of(const kiln_dispatch *d)
 {

@@ -11,13 +11,20 @@
 #define KILN_HAVE_AVX2   1
 #define KILN_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define KILN_INLINE      static inline __attribute__((always_inline))
-/** Whether this machine runs code compiled for KILN_TARGET_AVX2. */
+#define KILN_TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")))
+/** Whether this machine runs code compiled for KILN_TARGET_AVX2; for KILN_TARGET_AVX512. */
 #define kiln_has_avx2() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#define kiln_has_avx512()                                                                          \
+    (kiln_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && \
+     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
 #else
 #define KILN_HAVE_AVX2 0
 #define KILN_TARGET_AVX2
-#define KILN_INLINE     static inline
-#define kiln_has_avx2() false
+#define KILN_TARGET_AVX512
+#define KILN_INLINE       static inline
+#define kiln_has_avx2()   false
+#define kiln_has_avx512() false
 #endif
 
 /**
@@ -39,6 +46,33 @@
             name##_avx2 arguments;                      \
         else                                            \
             name##_plain arguments;                     \
+    }
+
+/**
+ * The same, and for AVX-512: for loops of long chains of arithmetic, as exp is. They wait for their own results, so that wider
+ * vectors take no longer than narrow ones.
+ */
+#define KILN_WIDE_CLONES(name, parameters, arguments)       \
+    KILN_TARGET_AVX512 static void name##_avx512 parameters \
+    {                                                       \
+        name##_body arguments;                              \
+    }                                                       \
+    KILN_TARGET_AVX2 static void name##_avx2 parameters     \
+    {                                                       \
+        name##_body arguments;                              \
+    }                                                       \
+    static void name##_plain parameters                     \
+    {                                                       \
+        name##_body arguments;                              \
+    }                                                       \
+    void name parameters                                    \
+    {                                                       \
+        if (kiln_has_avx512())                              \
+            name##_avx512 arguments;                        \
+        else if (kiln_has_avx2())                           \
+            name##_avx2 arguments;                          \
+        else                                                \
+            name##_plain arguments;                         \
     }
 
 /* Four floats, for what every machine has. */

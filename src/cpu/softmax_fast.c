@@ -47,9 +47,9 @@ KILN_INLINE void across_body(const float *x, float *y, size_t cols, size_t step,
 
 static void along(const float *x, float *y, size_t cols, bool logarithm);
 static void across(const float *x, float *y, size_t cols, size_t step, size_t width, bool logarithm);
-KILN_CLONES(along, (const float *x, float *y, size_t cols, bool logarithm), (x, y, cols, logarithm))
-KILN_CLONES(across, (const float *x, float *y, size_t cols, size_t step, size_t width, bool logarithm),
-            (x, y, cols, step, width, logarithm))
+KILN_WIDE_CLONES(along, (const float *x, float *y, size_t cols, bool logarithm), (x, y, cols, logarithm))
+KILN_WIDE_CLONES(across, (const float *x, float *y, size_t cols, size_t step, size_t width, bool logarithm),
+                 (x, y, cols, step, width, logarithm))
 
 static const struct kiln_params_softmax *block_of(const kiln_dispatch *d)
 {
