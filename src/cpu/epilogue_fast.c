@@ -128,17 +128,32 @@ KILN_INLINE void take_steps_body(float *c, const struct kiln_row_step *step, con
     size_t at = 0;
     for (; at + VECTORS * LANES <= count; at += VECTORS * LANES)
         take_vectors(c, at, VECTORS, step, from, steps);
+    for (; at + VECTORS / 2 * LANES <= count; at += VECTORS / 2 * LANES)
+        take_vectors(c, at, VECTORS / 2, step, from, steps);
     for (; at + LANES <= count; at += LANES)
         take_vectors(c, at, 1, step, from, steps);
     for (; at < count; at++)
         take_one(c, at, step, from, steps);
 }
 
-static void take_steps(float *c, const struct kiln_row_step *step, const float *const *from, int steps,
-                       size_t count);
-KILN_CLONES(take_steps,
-            (float *c, const struct kiln_row_step *step, const float *const *from, int steps, size_t count),
-            (c, step, from, steps, count))
+/* Rows c_row apart; the operands of step s move on by ahead[s]. */
+KILN_INLINE void take_rows_body(float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
+                                const size_t *ahead, int steps, size_t rows, size_t count)
+{
+    for (size_t i = 0; i < rows; i++, c += c_row) {
+        take_steps_body(c, step, from, steps, count);
+        for (int s = 0; s < steps; s++)
+            if (ahead[s])
+                from[s] += ahead[s];
+    }
+}
+
+static void take_rows(float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
+                      const size_t *ahead, int steps, size_t rows, size_t count);
+KILN_CLONES(take_rows,
+            (float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
+             const size_t *ahead, int steps, size_t rows, size_t count),
+            (c, c_row, step, from, ahead, steps, rows, count))
 
 /* Operand i for the results from `flat` on; *one: it is the same for all of them. */
 static const float *operand_at(const struct kiln_row_epilogue *e, int i, size_t flat, size_t row,
@@ -152,19 +167,23 @@ static const float *operand_at(const struct kiln_row_epilogue *e, int i, size_t 
                                                              : column);
 }
 
-static void run_usual(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,
-                      size_t count)
+static void run_usual(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
+                      size_t column, size_t rows, size_t count)
 {
     const float *from[KILN_EPILOGUE_STEPS] = {0};
+    size_t ahead[KILN_EPILOGUE_STEPS] = {0};
     bool one;
     for (int s = 0; s < e->steps; s++) {
-        if (e->row[s].operand < 0)
+        const int operand = e->row[s].operand;
+        if (operand < 0)
             continue;
-        from[s] = operand_at(e, e->row[s].operand, flat, row, column, &one);
+        from[s] = operand_at(e, operand, flat, row, column, &one);
         if (one)
             e->row[s].number = *from[s], from[s] = NULL;
+        else if (e->walk[operand] == KILN_WALK_FLAT)
+            ahead[s] = c_row;
     }
-    take_steps(c, e->row, from, e->steps, count);
+    take_rows(c, c_row, e->row, from, ahead, e->steps, rows, count);
 }
 
 /* Let register 1 + i hold its operand for `count` results. */
@@ -185,7 +204,7 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
     if (e->steps == 0)
         return;
     if (e->usual) {
-        run_usual(e, c, flat, row, column, count);
+        run_usual(e, c, 0, flat, row, column, 1, count);
         return;
     }
     for (size_t done = 0; done < count; done += KILN_CHAIN_BLOCK) {
@@ -209,4 +228,60 @@ const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *
             return NULL;
     }
     return e->usual || e->steps == 0 ? e->row : NULL;
+}
+
+/* Whether an operand's value changes from row to row, and within none. */
+static bool walks_rows(const struct kiln_row_epilogue *e)
+{
+    for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++)
+        if (e->operand[i] && e->walk[i] == KILN_WALK_ROW)
+            return true;
+    return false;
+}
+
+/* Rows of `count` values, step apart, one behind the other. */
+static void gather(float *to, const float *from, size_t step, size_t rows, size_t count)
+{
+    for (size_t i = 0; i < rows; i++)
+        memcpy(to + i * count, from + i * step, count * sizeof *to);
+}
+
+/* Short rows by the chain's blocks: as many at a time as a block holds. What is the same for all rows is there from the first on. */
+static void run_gathered(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t column,
+                         size_t rows, size_t count)
+{
+    const size_t most = KILN_CHAIN_BLOCK / count;
+    e->registers[0] = e->gathered;
+    for (size_t first = 0; first < rows; first += most, c += most * c_row, flat += most * c_row) {
+        const size_t here = rows - first < most ? rows - first : most;
+        bool one;
+        gather(e->gathered, c, c_row, here, count);
+        for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
+            const float *from = e->operand[i] ? operand_at(e, i, flat, 0, column, &one) : NULL;
+            if (from && e->walk[i] == KILN_WALK_FLAT)
+                gather(e->registers[1 + i], from, c_row, here, count);
+            else if (from && first == 0 && one)
+                fill(e->registers[1 + i], from);
+            else if (from && first == 0)
+                gather(e->registers[1 + i], from, 0, here, count);
+        }
+        kiln_chain_run_f32(e->step, e->steps, e->registers, (int)(here * count));
+        for (size_t i = 0; i < here; i++)
+            memcpy(c + i * c_row, e->registers[e->result] + i * count, count * sizeof *c);
+    }
+}
+
+void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
+                            size_t column, size_t rows, size_t count)
+{
+    const bool alike = !walks_rows(e);
+    if (e->steps == 0)
+        return;
+    if (alike && e->usual)
+        run_usual(e, c, c_row, flat, row, column, rows, count);
+    else if (alike && count <= KILN_CHAIN_BLOCK / 2)
+        run_gathered(e, c, c_row, flat, column, rows, count);
+    else
+        for (size_t i = 0; i < rows; i++)
+            kiln_row_epilogue_run(e, c + i * c_row, flat + i * c_row, row + i, column, count);
 }

@@ -21,6 +21,7 @@ struct kiln_row_epilogue {
     } row[KILN_EPILOGUE_STEPS];
     float *registers[KILN_CHAIN_REGISTERS];
     float room[KILN_EPILOGUE_OPERANDS + KILN_EPILOGUE_STEPS + KILN_EPILOGUE_IMMEDIATES][KILN_CHAIN_BLOCK];
+    float gathered[KILN_CHAIN_BLOCK]; /* results of several rows */
 };
 
 /** Read the epilogue of a dispatch; its operands are bound from 3 on. `channels` is true for convolution. */
@@ -36,5 +37,9 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
  * operand is one number for all of a row in that column; else NULL. Lent until the next call.
  */
 const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *e, size_t column);
+
+/** Apply it to rows of count results each, c_row apart, of which the first is as above and the others follow it. */
+void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
+                            size_t column, size_t rows, size_t count);
 
 #endif

@@ -119,8 +119,7 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
         k += depth;
     } while (k < p->k);
 
-    for (size_t i = 0; i < rows; i++)
-        kiln_row_epilogue_run(epilogue, c + i * p->c_m, c_at + i * p->c_m, row + i, column, columns);
+    kiln_row_epilogue_rows(epilogue, c, p->c_m, c_at, row, column, rows, columns);
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */

@@ -36,17 +36,23 @@ static size_t even(size_t count, size_t most, size_t step)
 
 static struct blocks blocks_of(const struct kiln_params_matmul_packed *p)
 {
-    size_t columns = COLUMNS;
+    size_t rows = ROWS, columns = COLUMNS;
     struct blocks b = {
-        .rows = even(p->m, ROWS, KILN_TILE_ROWS),
         .depth = kiln_parts(p->k, kiln_parts(p->k, DEPTH)),
         .lies = kiln_lies_well(p->a_k == 1 ? p->a_m : p->a_k),
     };
-    b.down = kiln_parts(p->m, b.rows);
-    for (;; columns /= 2) {
+    for (;;) {
+        b.rows = even(p->m, rows, KILN_TILE_ROWS);
         b.columns = even(p->n, columns, PANEL);
+        b.down = kiln_parts(p->m, b.rows);
         b.across = kiln_parts(p->n, b.columns);
-        if (b.down * b.across >= BLOCKS || columns <= PANEL || (double)b.rows * b.columns * p->k < 2 * WORK)
+        if (b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)
+            return b;
+        if (b.columns > ROWS || (b.columns > PANEL && b.rows <= ROWS / 2))
+            columns = b.columns / 2;
+        else if (b.rows > KILN_TILE_ROWS)
+            rows = b.rows / 2;
+        else
             return b;
     }
 }
@@ -67,22 +73,43 @@ static struct kiln_operand left_of(const struct kiln_params_matmul_packed *p, co
     return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
 }
 
-/* The block of c whose first result is (row, column). */
+/* Rows and columns of c. */
+struct area {
+    size_t row, column, rows, columns;
+};
+
+/* The epilogue on what is done, of one matrix after the other. */
+static void finish(const struct kiln_params_matmul_packed *p, struct kiln_row_epilogue *epilogue, float *c,
+                   const struct area *area)
+{
+    for (size_t i = area->row, end = i + area->rows; i < end;) {
+        const size_t row = i % p->rows, left = p->rows - row, rows = end - i < left ? end - i : left;
+        const size_t at = i * p->n + area->column;
+        kiln_row_epilogue_rows(epilogue, c + at, p->n, at, row, area->column, rows, area->columns);
+        i += rows;
+    }
+}
+
+/* A block of c; the epilogue runs on a panel's columns while the first cache has them. */
 static void multiply_block(const struct kiln_params_matmul_packed *p, const struct blocks *blocks,
-                           const kiln_memory *m, float *room, size_t row, size_t column, size_t rows,
-                           size_t columns)
+                           const kiln_memory *m, float *room, const struct area *area,
+                           struct kiln_row_epilogue *epilogue)
 {
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const size_t high = (size_t)tiles->rows;
-    const float *a = (const float *)m->at[0] + row * p->a_m, *b = (const float *)m->at[1] + column * p->k;
-    float *c = (float *)m->at[2] + row * p->n + column, edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS];
+    const float *a = (const float *)m->at[0] + area->row * p->a_m, *b = m->at[1];
+    float *c = m->at[2], edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS];
     for (size_t k = 0; k < p->k; k += blocks->depth) {
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
-        const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, rows, depth, room);
-        for (size_t j = 0; j < columns; j += PANEL) {
-            const struct kiln_operand right = {b + j * p->k + k * PANEL, KILN_LIES_TERMS, PANEL};
-            kiln_panels_multiply(tiles, edge, &left, high, &right, rows,
-                                 columns - j < PANEL ? columns - j : PANEL, depth, c + j, p->n, k > 0);
+        const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, area->rows, depth, room);
+        for (size_t j = 0; j < area->columns; j += PANEL) {
+            const size_t column = area->column + j, rest = area->columns - j;
+            const struct area panel = {area->row, column, area->rows, rest < PANEL ? rest : PANEL};
+            const struct kiln_operand right = {b + column * p->k + k * PANEL, KILN_LIES_TERMS, PANEL};
+            kiln_panels_multiply(tiles, edge, &left, high, &right, panel.rows, panel.columns, depth,
+                                 c + panel.row * p->n + column, p->n, k > 0);
+            if (k + depth == p->k)
+                finish(p, epilogue, c, &panel);
         }
     }
 }
@@ -117,13 +144,9 @@ static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t row = unit / b.across * b.rows, column = unit % b.across * b.columns;
-        const size_t rows = p->m - row < b.rows ? p->m - row : b.rows;
-        const size_t columns = p->n - column < b.columns ? p->n - column : b.columns;
-        multiply_block(p, &b, m, room, row, column, rows, columns);
-        for (size_t i = row; i < row + rows; i++) {
-            const size_t at = i * p->n + column;
-            kiln_row_epilogue_run(&epilogue, (float *)m->at[2] + at, at, i % p->rows, column, columns);
-        }
+        const struct area area = {row, column, p->m - row < b.rows ? p->m - row : b.rows,
+                                  p->n - column < b.columns ? p->n - column : b.columns};
+        multiply_block(p, &b, m, room, &area, &epilogue);
     }
 }
 

@@ -148,11 +148,12 @@ void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const str
             const float *panel = b->at + j * (terms ? 1 : depth);
             const size_t b_row = terms ? b->step : wide;
             float *to = c + i * c_row + j;
-            if (left >= wide) {
-                run_tile(tiles, a, i, here, panel, b_row, depth, to, c_row, add);
+            const struct kiln_tiles *narrow = left < wide ? kiln_tiles_across(tiles, left) : tiles;
+            if (left >= (size_t)narrow->columns) {
+                run_tile(narrow, a, i, here, panel, b_row, depth, to, c_row, add);
                 continue;
             }
-            run_tile(tiles, a, i, here, panel, b_row, depth, edge, wide, false);
+            run_tile(narrow, a, i, here, panel, b_row, depth, edge, wide, false);
             for (size_t y = 0; y < here; y++)
                 for (size_t x = 0; x < left; x++)
                     to[y * c_row + x] = edge[y * wide + x] + (add ? to[y * c_row + x] : 0);
