@@ -271,6 +271,13 @@ typedef struct kiln_op {
 } kiln_op;
 
 /** A node as operators see it; a loan from the graph. */
+/** Which pass a node belongs to. */
+typedef enum kiln_node_pass {
+    KILN_PASS_FORWARD,
+    KILN_PASS_BACKWARD, /* made by kiln_gradient */
+    KILN_PASS_AGAIN,    /* a copy of a forward node for the backward pass (kiln_program_params.recompute) */
+} kiln_node_pass;
+
 struct kiln_node {
     const kiln_op *op;
     const kiln_tensor *in;
@@ -281,6 +288,7 @@ struct kiln_node {
     size_t params_size;
     const char *name;                  /* scope and counter, or the user's; for messages */
     const struct kiln_chain *epilogue; /* set by the compiler on KILN_OP_EPILOGUE operators only; else NULL */
+    kiln_node_pass pass;
 };
 
 /**

@@ -4,6 +4,7 @@
  *   counts     where sizes depend on data: they become their bounds, and what would see elements beyond a count does not
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
  *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
+ *   recompute  where memory of training matters more than time: what the backward pass reads is computed again
  *   halves     for KILN_PRECISION_F16: which values are stored so
  *   fuse       elementwise chains, epilogues
  *   lower      nodes to steps, values to objects
@@ -102,6 +103,11 @@ static kiln_status control(struct pass *p, struct kiln_rewrite *r)
     return kiln_expand_control(r, p->run, p->run_count);
 }
 
+static kiln_status recompute(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_recompute(r, p->run, p->run_count);
+}
+
 static kiln_status store_halves(struct pass *p, struct kiln_rewrite *r)
 {
     return kiln_store_halves(r, p->run, p->run_count);
@@ -133,6 +139,8 @@ static kiln_status run_passes(struct pass *p)
         status = rewrite_all(p, usual);
     if (!status && kiln_has_control(plan->graph))
         status = rewrite_all(p, loops);
+    if (!status && p->params->recompute)
+        status = rewrite(p, recompute);
     if (!status && p->params->halves)
         status = rewrite(p, store_halves);
     if (!status)

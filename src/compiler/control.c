@@ -417,6 +417,7 @@ static void find_used(struct kiln_expansion *e, const kiln_tensor *run, int run_
 
 static kiln_status expand_node(struct kiln_expansion *e, const kiln_node *n)
 {
+    e->r->to->pass = n->pass;
     if (n->op == &kiln_op_scan)
         return kiln_expand_scan(e, n);
     if (n->op == &kiln_op_loop)

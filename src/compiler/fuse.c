@@ -259,6 +259,7 @@ static kiln_status emit_mapped(struct fusion *f, const kiln_node *n, const kiln_
     kiln_tensor mapped[2 * KILN_CHAIN_OPERANDS];
     for (int i = 0; i < inputs; i++)
         mapped[i] = in[i].id ? r->map[in[i].id] : KILN_NONE;
+    r->to->pass = n->pass;
     kiln_node *copy = kiln_graph_add(r->to, op, mapped, inputs, params, params_size, &spec, 1,
                                      kiln_arena_text(&r->to->arena, n->name));
     if (!copy)

@@ -117,7 +117,8 @@ struct kiln_compile_params {
     int run_count;
     bool train, lean;
     enum kiln_storage storage;
-    bool halves; /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
+    bool halves;    /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
+    bool recompute; /* recompute.c */
     kiln_device *dev;
     const struct kiln_places *places;
     const struct kiln_choices *choices, *trial;  /* as in the plan */
@@ -162,6 +163,8 @@ kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_cou
 kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** counts.c. Then: sizes become their bounds, and where elements beyond a count would be seen they are filled. */
 kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** recompute.c: what the backward pass reads of the forward pass is computed again in front of it, from a few values that are kept. */
+kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** precision.c: floats between operators become halves, where these can be trusted to hold them. */
 kiln_status kiln_store_halves(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */

@@ -115,6 +115,7 @@ kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n)
 kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in)
 {
     kiln_graph *to = r->to;
+    to->pass = n->pass;
     kiln_spec *out = kiln_arena_alloc(&to->arena, (size_t)(n->outputs ? n->outputs : 1) * sizeof *out);
     bool whole = out;
     for (int i = 0; whole && i < n->outputs; i++) {

@@ -6,6 +6,9 @@
  * of what it writes, as byte ranges of objects. What reads nothing but weights, constants and other such results, and writes
  * scratch, belongs to the prologue.
  *
+ * What is computed again for the backward pass comes no sooner than all that stands before it, or it would be kept as long as what
+ * it is there to spare.
+ *
  * A region counts as one step that touches all that its steps touch. These have waves of their own, which nothing else shares:
  * in the end a wave becomes its steps and then its regions one after another. What is touched inside a region and outside lives
  * through the whole of it, since the next turn may look for it; what is touched inside alone begins anew with each turn.
@@ -26,7 +29,8 @@ struct access {
 struct schedule {
     struct kiln_plan *plan;
     KILN_VEC(struct access) access;
-    int *head; /* by object */
+    int *head;  /* by object */
+    int latest; /* the last wave so far */
 };
 
 static bool overlaps(const struct access *a, const struct kiln_touch *t)
@@ -77,7 +81,7 @@ static int behind(const struct kiln_plan *plan, int at)
 static bool schedule_item(struct schedule *s, int at, int end)
 {
     struct kiln_step *step = s->plan->step.data;
-    step[at].wave = 0;
+    step[at].wave = step[at].node && step[at].node->pass == KILN_PASS_AGAIN ? s->latest : 0;
     for (int i = at; i < end; i++)
         for (int k = 0; k < step[i].touches; k++)
             if (step[i].touch[k].object >= 0 && step[i].touch[k].access != KILN_UNUSED) {
@@ -88,6 +92,7 @@ static bool schedule_item(struct schedule *s, int at, int end)
         for (int k = 0; k < step[i].touches; k++)
             if (step[i].touch[k].object >= 0 && !remember(s, &step[i].touch[k], step[at].wave))
                 return false;
+    s->latest = step[at].wave > s->latest ? step[at].wave : s->latest;
     return true;
 }
 
@@ -251,6 +256,7 @@ static bool schedule_range(struct schedule *s, int first, int last, bool prologu
     for (int i = 0; i < s->plan->object.count; i++)
         s->head[i] = -1;
     s->access.count = 0;
+    s->latest = 0;
     for (int i = first, end; i < last; i = end) {
         end = behind(s->plan, i);
         if (s->plan->step.data[i].prologue != prologue)

@@ -158,7 +158,9 @@ void kiln_gradients(kiln_graph *g, const kiln_tensor *y, const kiln_tensor *dy, 
     s.grad = calloc((size_t)g->value.count + 1, sizeof *s.grad);
     const bool literal = g->literal, *wanted = g->wanted;
     const uint32_t wanted_count = g->wanted_count;
+    const kiln_node_pass pass = g->pass;
     const int nodes = g->node.count;
+    g->pass = KILN_PASS_BACKWARD;
     g->literal = true; /* rules read the very values that the forward nodes read */
     g->wanted = s.towards;
     g->wanted_count = (uint32_t)g->value.count;
@@ -168,6 +170,7 @@ void kiln_gradients(kiln_graph *g, const kiln_tensor *y, const kiln_tensor *dy, 
         run(&s, nodes, x, count, dx);
     else
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "gradient: out of memory");
+    g->pass = pass;
     g->literal = literal;
     g->wanted = wanted;
     g->wanted_count = wanted_count;

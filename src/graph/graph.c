@@ -168,6 +168,7 @@ static kiln_node *new_node(kiln_graph *g, const kiln_op *op, const kiln_tensor *
         .params = kiln_arena_copy(&g->arena, params, params_size),
         .params_size = params_size,
         .name = name,
+        .pass = g->pass,
     };
     const bool whole = (n->in || !inputs) && n->out && (n->params || !params_size) && hold_bodies(g, n);
     return whole && kiln_vec_reserve(&g->value, g->value.count + outputs) && kiln_vec_push(&g->node, n)

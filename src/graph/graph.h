@@ -60,7 +60,8 @@ struct kiln_graph {
     kiln_tensor random;                /* kiln_random_counter */
     const bool *wanted;                /* while gradients are made, by id: kiln_gradient_wanted */
     uint32_t wanted_count;
-    bool literal; /* inputs of new nodes are taken as they are: no newest value of a state */
+    kiln_node_pass pass; /* of new nodes */
+    bool literal;        /* inputs of new nodes are taken as they are: no newest value of a state */
     kiln_status status;
     const char *error;
 };

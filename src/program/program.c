@@ -141,6 +141,7 @@ kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln
     p->dev = kiln_device_retain(dev);
     p->user_tag = g->tag;
     p->train = params->train;
+    p->recompute = params->train && params->recompute;
     kiln_truth_try(dev, types_of(g, params->precision));
     p->storage = kiln_storage_of(&dev->caps, params->precision == KILN_PRECISION_F64);
     p->halves = params->precision == KILN_PRECISION_F16 && p->storage == KILN_STORAGE_HALF;

@@ -86,7 +86,7 @@ struct kiln_program {
     uint64_t budget, uses;
     kiln_ticket ticket, slot_ticket[KILN_SLOTS];
     enum kiln_storage storage;
-    bool train, profile, give_up;
+    bool train, recompute, profile, give_up;
     bool halves; /* KILN_PRECISION_F16, on a device that stores them */
 };
 

@@ -383,6 +383,7 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .run = p->run.data,
                                                                                     .run_count = p->run.count,
                                                                                     .train = p->train,
+                                                                                    .recompute = p->recompute,
                                                                                     .lean = p->give_up,
                                                                                     .storage = p->storage,
                                                                                     .halves = p->halves,

@@ -17,20 +17,7 @@ static uint64_t train(const char *device, int threads, kiln_tensor network(kiln_
         dev = kiln_test_open(device);
     kiln_program *p = new_program(dev, l.g, l.weights, KILN_RUN(l.step, l.loss), true);
     kiln_test_train(&l, p, BATCH, STEPS, loss);
-    uint64_t hash = 14695981039346656037u;
-    static unsigned char bytes[1 << 20];
-    for (int i = -1; i < kiln_weights_count(l.weights); i++) {
-        kiln_array a = {.data = bytes, .bytes = sizeof bytes};
-        size_t count = sizeof loss;
-        if (i < 0)
-            memcpy(bytes, loss, sizeof loss);
-        else
-            TRY(kiln_weights_read(l.weights, kiln_weights_name(l.weights, i), &a));
-        if (i >= 0)
-            count = (size_t)kiln_shape_count(&a.shape) * kiln_type_size(a.type);
-        for (size_t k = 0; k < count; k++)
-            hash = (hash ^ bytes[k]) * 1099511628211u;
-    }
+    const uint64_t hash = kiln_test_bits(&l, loss, STEPS);
     kiln_program_destroy(&p);
     kiln_test_learner_finish(&l);
     kiln_test_close(&dev);

@@ -64,3 +64,23 @@ void kiln_test_train(struct kiln_test_learner *l, kiln_program *p, int batch, in
     }
     kiln_dataset_close(&digits);
 }
+
+static uint64_t add_bytes(uint64_t hash, const void *data, size_t count)
+{
+    const unsigned char *bytes = data;
+    for (size_t k = 0; k < count; k++)
+        hash = (hash ^ bytes[k]) * 1099511628211u;
+    return hash;
+}
+
+uint64_t kiln_test_bits(const struct kiln_test_learner *l, const double *loss, int losses)
+{
+    static unsigned char bytes[1 << 20];
+    uint64_t hash = add_bytes(14695981039346656037u, loss, (size_t)losses * sizeof *loss);
+    for (int i = 0; i < kiln_weights_count(l->weights); i++) {
+        kiln_array a = {.data = bytes, .bytes = sizeof bytes};
+        cr_assert_eq(kiln_weights_read(l->weights, kiln_weights_name(l->weights, i), &a), KILN_OK);
+        hash = add_bytes(hash, bytes, (size_t)kiln_shape_count(&a.shape) * kiln_type_size(a.type));
+    }
+    return hash;
+}

@@ -34,4 +34,7 @@ void kiln_test_learner_finish(struct kiln_test_learner *l);
 /** Train `steps` steps on batches of generated digits, a new batch each, and store the losses. */
 void kiln_test_train(struct kiln_test_learner *l, kiln_program *p, int batch, int steps, double *loss);
 
+/** A hash of every tensor of the weights, and of the losses. */
+uint64_t kiln_test_bits(const struct kiln_test_learner *l, const double *loss, int losses);
+
 #endif

@@ -100,7 +100,7 @@ struct options {
     const char *device, *other, *precision;
     struct args_list product;
     int64_t repeat;
-    bool processor, profile, json, list, diff, products, no_peaks, tuned, untuned;
+    bool processor, profile, json, list, diff, products, no_peaks, tuned, untuned, recompute;
 };
 
 static kiln_status measure(const struct options *o, const struct args_list *names, bool peaks)
@@ -109,6 +109,7 @@ static kiln_status measure(const struct options *o, const struct args_list *name
         .repeat = o->repeat,
         .processor = o->processor,
         .profile = o->profile,
+        .recompute = o->recompute,
         .tuned = o->tuned     ? KILN_TUNED_ALWAYS
                  : o->untuned ? KILN_TUNED_NEVER
                               : KILN_TUNED_USUAL,
@@ -153,6 +154,8 @@ int cmd_bench(int argc, char **argv)
                 {"device", "NAME", ARGS_TEXT, &o.device, "as 'kiln devices' lists them"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision,
                  "as 'kiln train' takes it: f32, f16, where steps of training scale their loss, or f64"},
+                {"recompute", NULL, ARGS_FLAG, &o.recompute,
+                 "as 'kiln train' takes it: less memory in training, for time"},
                 {"repeat", "N", ARGS_COUNT, &o.repeat, "samples a row (default: 7)"},
                 {"compare", "FILE", ARGS_TEXT, &o.other,
                  "show ratios to rows that --json, or tools/peers/torch.py --json, wrote"},

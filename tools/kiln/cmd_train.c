@@ -35,7 +35,7 @@ struct options {
     int64_t epochs, batch, shift, scale_interval;
     double rate, decay, loss_scale;
     uint64_t seed;
-    bool flip, new_head, resume, json;
+    bool flip, new_head, recompute, resume, json;
 };
 
 /* Everything a run holds. */
@@ -208,6 +208,7 @@ static kiln_status compile(struct training *t)
     const int64_t rows = kiln_dataset_rows(t->train);
     const kiln_size batch = {KILN_BATCH, t->o.batch < rows ? t->o.batch : rows};
     const kiln_program_params learn = {.train = true,
+                                       .recompute = t->o.recompute,
                                        .sizes = &batch,
                                        .size_count = 1,
                                        .precision = t->precision,
@@ -477,6 +478,9 @@ int cmd_train(int argc, char **argv)
                  "f32, or f16: activations and their gradients are stored as halves where the device can; weights, sums and the "
                  "optimizer stay float32. The loss is scaled: steps that overflow are left out and halve the scale. f64 on the CPU "
                  "(default: f32)"},
+                {"recompute", NULL, ARGS_FLAG, &o->recompute,
+                 "keep few activations for the backward pass and compute the others again: less memory, for up to one more forward "
+                 "pass of time a step"},
                 {"loss-scale", "X", ARGS_NUMBER, &o->loss_scale,
                  "a fixed factor of the loss, best a power of two (default: none; with f16 65536 at first, as it proves)"},
                 {"scale-interval", "N", ARGS_COUNT, &o->scale_interval,

@@ -204,8 +204,12 @@ static kiln_status run(struct bench *b, const struct bench_open_row *o, struct b
 {
     const struct bench_row *row = o->row;
     kiln_program *p = NULL;
-    kiln_status status = bench_program(
-        o, (kiln_program_params){.profile = b->profile, .tuned = b->tuned, .precision = b->precision}, &p);
+    kiln_status status = bench_program(o,
+                                       (kiln_program_params){.profile = b->profile,
+                                                             .tuned = b->tuned,
+                                                             .precision = b->precision,
+                                                             .recompute = b->recompute},
+                                       &p);
 
     if (!status && !(status = warm(b, p, row)) && !(status = time_program(b, p, row, out)) &&
         !(status = describe(p, &o->work, row, out)))

@@ -12,6 +12,7 @@ struct bench {
     bool profile;             /* print what each command took, before the row */
     kiln_tuned tuned;         /* of the rows' programs */
     kiln_precision precision; /* likewise */
+    bool recompute;           /* likewise */
     int measured;             /* rows so far */
     double fma, bandwidth;    /* the device's best so far, per second; 0: not measured */
 };
