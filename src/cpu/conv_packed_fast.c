@@ -9,8 +9,9 @@
  * A unit of work is an image, a band of positions and some blocks of filters. A block's results [positions, filters] stay in the
  * first cache until they are turned into planes of y.
  *
- * Where sums are short, turning would take as long as they do: of points as they lie, filters are then a tile's rows, positions
- * its columns, and results go straight to y. The last columns are done twice where they do not fill a tile.
+ * Where sums are short, turning would take as long as they do: filters are then a tile's rows, positions its columns, and results
+ * go straight to y, finished. The last columns are done twice where they do not fill a tile. What the columns of a tile meet of x is
+ * read once for all filters.
  */
 #include "base/number.h"
 #include "conv/conv_packed.h"
@@ -50,11 +51,12 @@ static size_t even(const struct work *w, size_t most, size_t step)
 static size_t band_of(const struct work *w)
 {
     const size_t source = w->p->channels * w->i.stride * w->j.stride, room = ROOM / source;
-    if (w->columns)
+    if (w->in_place && w->columns)
         return even(w, room < WIDE ? room : WIDE, KILN_TILE_COLUMNS);
     if (w->in_place)
         return even(w, room < MOST ? room : MOST, KILN_TILE_ROWS);
-    const size_t fit = room / w->pitch, reach = axis_reach(&w->i), many = MOST / w->p->ow;
+    const size_t fit = room / w->pitch, reach = axis_reach(&w->i),
+                 many = w->columns ? kiln_parts(w->p->oh, UNITS) : MOST / w->p->ow;
     size_t rows = fit > reach ? fit - reach : 1;
     rows = rows < many ? rows : many ? many : 1;
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
@@ -64,14 +66,21 @@ static size_t band_of(const struct work *w)
 static size_t bands_of(const struct work *w)
 {
     const size_t rest = w->places % w->band;
-    return kiln_parts(w->places, w->band) - (w->columns && rest > 0 && rest < KILN_TILE_COLUMNS);
+    return kiln_parts(w->places, w->band) -
+           (w->columns && w->in_place && rest > 0 && rest < KILN_TILE_COLUMNS);
 }
 
-/* Whether columns done in vain, or twice, cost less than turning results; a band is a tile at the least. */
+/* Positions that lie behind one another. */
+static size_t run_of(const struct work *w)
+{
+    return w->in_place ? w->places : w->p->ow;
+}
+
+/* Whether columns done in vain, or twice, cost less than turning results; a run is a tile at the least. */
 static bool suits_columns(const struct work *w)
 {
-    const size_t rest = w->places % KILN_TILE_COLUMNS, lost = rest ? KILN_TILE_COLUMNS - rest : 0;
-    return w->in_place && w->places >= KILN_TILE_COLUMNS && lost * w->depth <= TURN * w->places;
+    const size_t run = run_of(w), rest = run % KILN_TILE_COLUMNS, lost = rest ? KILN_TILE_COLUMNS - rest : 0;
+    return run >= KILN_TILE_COLUMNS && lost * w->depth <= TURN * run;
 }
 
 static struct work work_of(const kiln_dispatch *d)
@@ -100,8 +109,9 @@ static struct work work_of(const kiln_dispatch *d)
     return w;
 }
 
-/* Scratch of a worker: where terms lie, the planes, and a block's results. */
+/* A worker's tiles and scratch: where terms lie, the planes, and a block's results. */
 struct room {
+    const struct kiln_tiles *tiles;
     int32_t *at;
     float *planes, *out;
 };
@@ -114,16 +124,14 @@ static size_t planes_size(const struct work *w)
 
 static size_t room_size(const struct work *w)
 {
-    return w->columns ? 0 : kiln_round_up(w->depth, 16) + planes_size(w) + w->band * BLOCK;
+    return kiln_round_up(w->depth, 16) + planes_size(w) + (w->columns ? 0 : w->band * BLOCK);
 }
 
 static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
 {
-    if (w->columns) /* there is none */
-        return (struct room){0};
     int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(w);
     float *planes = (float *)(void *)(at + kiln_round_up(w->depth, 16));
-    return (struct room){at, planes, planes + planes_size(w)};
+    return (struct room){kiln_tiles_get(), at, planes, planes + planes_size(w)};
 }
 
 struct unit {
@@ -160,7 +168,7 @@ static void find_terms(const struct work *w, int32_t *at)
 }
 
 /* The planes of all channels that a unit meets, x being those of its image. */
-static void copy_planes(const struct work *w, const struct unit *unit, float *to, const float *x)
+KILN_INLINE void copy_planes_body(const struct work *w, const struct unit *unit, float *to, const float *x)
 {
     const size_t down = axis_phases(&w->i), across = axis_phases(&w->j);
     const size_t first = unit->first / w->p->ow * w->i.stride, picture = w->i.size * w->j.size;
@@ -179,85 +187,172 @@ static void copy_planes(const struct work *w, const struct unit *unit, float *to
             }
 }
 
+static void copy_planes(const struct work *w, const struct unit *unit, float *to, const float *x);
+KILN_CLONES(copy_planes, (const struct work *w, const struct unit *unit, float *to, const float *x),
+            (w, unit, to, x))
+
 /* Products ----------------------------------------------------------------------------------------------- */
+
+/* Filters come from memory. While a block is multiplied, the tiles together ask for the next one, each for its share. */
+struct ahead {
+    const float *at;
+    size_t row;
+};
 
 /* Positions that lie behind one another, in tiles of about one height. */
 static void multiply_run(const struct work *w, const struct kiln_tiles *tiles, const int32_t *at,
-                         const float *x, const float *filters, float *out, size_t length)
+                         const float *x, const float *filters, float *out, size_t length, struct ahead *ahead)
 {
     const size_t high = kiln_parts(length, kiln_parts(length, (size_t)tiles->rows));
     for (size_t t = 0; t < length; t += high)
-        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns)
+        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns, ahead->at += w->depth * ahead->row)
             tiles->runs[length - t < high ? length - t : high](w->depth, x + t, at, filters + j, BLOCK,
-                                                               out + t * BLOCK + j, BLOCK);
+                                                               out + t * BLOCK + j, BLOCK, ahead->at,
+                                                               ahead->row);
 }
 
 /* out [positions, BLOCK] of one block. */
 static void multiply(const struct work *w, const struct room *room, const struct unit *u, const float *x,
                      const float *filters)
 {
-    const struct kiln_tiles *tiles = kiln_tiles_get();
-    if (w->in_place)
-        multiply_run(w, tiles, room->at, x + u->first, filters, room->out, u->count);
-    else
-        for (size_t t = 0; t < u->count; t += w->p->ow)
-            multiply_run(w, tiles, room->at, room->planes + t / w->p->ow * w->pitch, filters,
-                         room->out + t * BLOCK, w->p->ow);
+    const struct kiln_tiles *tiles = room->tiles;
+    const size_t run = w->in_place ? u->count : w->p->ow,
+                 calls =
+                     u->count / run * kiln_parts(run, (size_t)tiles->rows) * (BLOCK / (size_t)tiles->columns);
+    struct ahead ahead = {filters + w->depth * BLOCK, kiln_parts(BLOCK, calls)};
+    for (size_t t = 0; t < u->count; t += run)
+        multiply_run(w, tiles, room->at, w->in_place ? x + u->first : room->planes + t / w->p->ow * w->pitch,
+                     filters, room->out + t * BLOCK, run, &ahead);
 }
 
-/* Up to four filters' results at `count` positions become rows, `plane` apart. */
-KILN_INLINE void turn_four_body(float *y, size_t plane, const float *out, size_t count, size_t filters)
+#define LANES      8
+#define EACH_EIGHT _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
+#define EACH_FOUR  _Pragma("GCC unroll 4") for (int i = 0; i < LANES / 2; i++)
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t lane_masks __attribute__((vector_size(4 * LANES)));
+typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
+
+#define LOAD(at) (*(const loose *)(at))
+
+/* Rows become columns: pairs of elements, then of pairs, then of halves change places. */
+KILN_INLINE void turn_eight(lanes *row)
 {
-    size_t t = 0;
-    for (; filters == 4 && t + 4 <= count; t += 4) {
-        kiln_four four[4];
-        for (size_t i = 0; i < 4; i++)
-            four[i] = kiln_four_load(out + (t + i) * BLOCK);
-        kiln_four_transpose(four);
-        for (size_t i = 0; i < 4; i++)
-            kiln_four_store(y + i * plane + t, four[i]);
+    lanes pair[LANES], four[LANES];
+    EACH_FOUR
+    {
+        pair[2 * i] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pair[2 * i + 1] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
     }
-    for (; t < count; t++)
-        for (size_t i = 0; i < filters; i++)
+    EACH_FOUR
+    {
+        const int at = i / 2 * 4 + i % 2, to = i / 2 * 4 + i % 2 * 2;
+        four[to] = __builtin_shufflevector(pair[at], pair[at + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        four[to + 1] = __builtin_shufflevector(pair[at], pair[at + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    EACH_FOUR
+    {
+        row[i] = __builtin_shufflevector(four[i], four[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        row[i + 4] = __builtin_shufflevector(four[i], four[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* A step on eight filters' results at `place` and behind it, the first filter being o. */
+KILN_INLINE void take_step(lanes *row, const struct kiln_tile_step *step, size_t o, size_t place)
+{
+    const float *at = step->at + o * step->row + (step->wide ? place : 0);
+    if (step->code == KILN_TILE_RELU)
+        EACH_EIGHT
+    row[i] = (lanes)(~(row[i] <= 0) & (lane_masks)row[i]); /* NaN passes */
+    else if (step->wide && step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += LOAD(at + (size_t)i * step->row);
+    else if (step->wide) EACH_EIGHT row[i] *= LOAD(at + (size_t)i * step->row);
+    else if (step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += at[(size_t)i * step->row];
+    else EACH_EIGHT row[i] *= at[(size_t)i * step->row];
+}
+
+/* Eight filters' results at `count` positions, eight at the least, become rows, `plane` apart, finished. */
+KILN_INLINE void turn_body(float *y, size_t plane, const float *out, size_t count,
+                           const struct kiln_tile_finish *finish, size_t o, size_t place)
+{
+    for (size_t t = 0; t < count; t += LANES) {
+        const size_t at = t + LANES > count ? count - LANES : t; /* the last ones are done twice */
+        lanes row[LANES];
+        EACH_EIGHT
+        row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
+        turn_eight(row);
+        for (int s = 0; s < finish->steps; s++)
+            take_step(row, &finish->step[s], o, place + at);
+        EACH_EIGHT
+        *(loose *)(y + (size_t)i * plane + at) = row[i];
+    }
+}
+
+static void turn(float *y, size_t plane, const float *out, size_t count,
+                 const struct kiln_tile_finish *finish, size_t o, size_t place);
+KILN_CLONES(turn,
+            (float *y, size_t plane, const float *out, size_t count, const struct kiln_tile_finish *finish,
+             size_t o, size_t place),
+            (y, plane, out, count, finish, o, place))
+
+/* Where there are fewer than eight of either. */
+static void turn_few(float *y, size_t plane, const float *out, size_t count, size_t filters)
+{
+    for (size_t i = 0; i < filters; i++)
+        for (size_t t = 0; t < count; t++)
             y[i * plane + t] = out[t * BLOCK + i];
 }
 
-static void turn_four(float *y, size_t plane, const float *out, size_t count, size_t filters);
-KILN_CLONES(turn_four, (float *y, size_t plane, const float *out, size_t count, size_t filters),
-            (y, plane, out, count, filters))
-
-/* A block's results, as far as there are filters, and the epilogue. */
+/* A block's results, as far as there are filters, and the epilogue; y are the planes of its image, `flat` their first element. */
 static void write_block(const struct work *w, const struct unit *u, const float *out, size_t block, float *y,
+                        size_t flat, const struct kiln_tile_finish *finish,
                         struct kiln_row_epilogue *epilogue)
 {
     const size_t end = (block + 1) * BLOCK < w->p->filters ? (block + 1) * BLOCK : w->p->filters;
-    for (size_t o = block * BLOCK; o < end; o += 4, out += 4) {
-        const size_t at = (u->image * w->p->filters + o) * w->places + u->first;
-        const size_t filters = end - o < 4 ? end - o : 4;
-        turn_four(y + at, w->places, out, u->count, filters);
-        for (size_t i = 0; i < filters; i++)
-            kiln_row_epilogue_run(epilogue, y + at + i * w->places, at + i * w->places, 0, o + i, u->count);
+    for (size_t o = block * BLOCK; o < end; o += LANES, out += LANES) {
+        const size_t at = o * w->places + u->first, filters = end - o < LANES ? end - o : LANES;
+        const bool whole = filters == LANES && u->count >= LANES;
+        if (whole)
+            turn(y + at, w->places, out, u->count, finish, o, u->first);
+        else
+            turn_few(y + at, w->places, out, u->count, filters);
+        for (size_t i = 0; i < filters && !(whole && finish->all); i++)
+            kiln_row_epilogue_run(epilogue, y + at + i * w->places, flat + at + i * w->places, 0, o + i,
+                                  u->count);
     }
 }
 
-/* The same with filters as rows. */
-static void write_columns(const struct work *w, const struct unit *u, const float *x, const float *packed,
-                          size_t block, float *y, struct kiln_row_epilogue *epilogue)
+/* All filters of a unit at a tile of columns, of which `place` is the first in y. */
+static void write_tile(const struct work *w, const struct room *room, const struct unit *u, const float *x,
+                       const float *packed, float *y, const struct kiln_tile_finish *finish, size_t place)
 {
-    const struct kiln_tiles *tiles = kiln_tiles_get();
-    const size_t o = block * BLOCK, filters = w->p->filters - o < BLOCK ? w->p->filters - o : BLOCK;
-    const size_t high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
-    const size_t wide = (size_t)tiles->columns, at = (u->image * w->p->filters + o) * w->places + u->first;
-    for (size_t t = 0; t < u->count; t += wide) {
-        const size_t from = u->first + (t + wide > u->count ? u->count - wide : t);
+    const struct kiln_tiles *tiles = room->tiles;
+    for (size_t b = u->block; b < u->end; b++, packed += w->depth * BLOCK) {
+        const size_t left = w->p->filters - b * BLOCK, filters = left < BLOCK ? left : BLOCK;
+        const size_t high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
         for (size_t i = 0; i < filters; i += high)
-            tiles->packed[filters - i < high ? filters - i : high](w->depth, packed + i, BLOCK, x + from,
-                                                                   w->places,
-                                                                   y + at - u->first + i * w->places + from,
-                                                                   w->places, false);
+            tiles->finished[filters - i < high ? filters - i : high](w->depth, packed + i, BLOCK, x, room->at,
+                                                                     y + (b * BLOCK + i) * w->places + place,
+                                                                     w->places, finish, b * BLOCK + i, place);
     }
-    for (size_t i = 0; i < filters; i++)
-        kiln_row_epilogue_run(epilogue, y + at + i * w->places, at + i * w->places, 0, o + i, u->count);
+}
+
+/* A unit with filters as rows; y are the planes of its image, `flat` their first element. */
+static void write_columns(const struct work *w, const struct room *room, const struct unit *u, const float *x,
+                          const float *packed, float *y, size_t flat, const struct kiln_tile_finish *finish,
+                          struct kiln_row_epilogue *epilogue)
+{
+    const size_t wide = (size_t)room->tiles->columns, run = w->in_place ? u->count : w->p->ow;
+    for (size_t t = 0; t < u->count; t += run) {
+        const float *from = w->in_place ? x + u->first : room->planes + t / w->p->ow * w->pitch;
+        for (size_t j = 0; j < run; j += wide) {
+            const size_t column = j + wide > run ? run - wide : j;
+            write_tile(w, room, u, from + column, packed, y, finish, u->first + t + column);
+        }
+    }
+    const size_t end = u->end * BLOCK < w->p->filters ? u->end * BLOCK : w->p->filters;
+    for (size_t o = u->block * BLOCK; o < end && !finish->all; o++)
+        kiln_row_epilogue_run(epilogue, y + o * w->places + u->first, flat + o * w->places + u->first, 0, o,
+                              u->count);
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */
@@ -282,22 +377,22 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
-    if (!w.columns)
-        find_terms(&w, room.at);
+    find_terms(&w, room.at);
 
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
         const float *x = (const float *)m->at[0] + u.image * picture;
         if (!w.in_place && (index == first || index % w.parts == 0))
             copy_planes(&w, &u, room.planes, x);
-        for (size_t b = u.block; b < u.end; b++) {
-            const float *packed = (const float *)m->at[1] + b * w.depth * BLOCK;
-            if (w.columns) {
-                write_columns(&w, &u, x, packed, b, m->at[2], &epilogue);
-                continue;
-            }
+        const float *packed = (const float *)m->at[1] + u.block * w.depth * BLOCK;
+        const size_t flat = u.image * w.p->filters * w.places;
+        float *y = (float *)m->at[2] + flat;
+        const struct kiln_tile_finish finish = kiln_row_epilogue_finish(&epilogue, flat, w.places);
+        if (w.columns)
+            write_columns(&w, &room, &u, x, packed, y, flat, &finish, &epilogue);
+        for (size_t b = u.block; b < u.end && !w.columns; b++, packed += w.depth * BLOCK) {
             multiply(&w, &room, &u, x, packed);
-            write_block(&w, &u, room.out, b, m->at[2], &epilogue);
+            write_block(&w, &u, room.out, b, y, flat, &finish, &epilogue);
         }
     }
 }

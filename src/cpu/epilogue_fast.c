@@ -285,3 +285,23 @@ void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row,
         for (size_t i = 0; i < rows; i++)
             kiln_row_epilogue_run(e, c + i * c_row, flat + i * c_row, row + i, column, count);
 }
+
+struct kiln_tile_finish kiln_row_epilogue_finish(const struct kiln_row_epilogue *e, size_t flat, size_t plane)
+{
+    static const enum kiln_tile_code code[] = {
+        [KILN_ROW_ADD] = KILN_TILE_ADD, [KILN_ROW_MUL] = KILN_TILE_MUL, [KILN_ROW_RELU] = KILN_TILE_RELU};
+    _Static_assert(KILN_TILE_STEPS >= KILN_EPILOGUE_STEPS, "a tile takes every step");
+    struct kiln_tile_finish finish = {.all = e->usual || e->steps == 0, .steps = e->usual ? e->steps : 0};
+    for (int s = 0; s < finish.steps; s++) {
+        const struct kiln_row_step *row = &e->row[s];
+        struct kiln_tile_step *to = &finish.step[s];
+        bool one = true;
+        *to = (struct kiln_tile_step){.code = code[row->code], .at = &row->number};
+        if (row->operand < 0)
+            continue;
+        to->at = operand_at(e, row->operand, flat, 0, 0, &one);
+        to->wide = !one;
+        to->row = e->walk[row->operand] == KILN_WALK_SCALAR ? 0 : one ? 1 : plane;
+    }
+    return finish;
+}

@@ -6,6 +6,7 @@
 
 #include "chain/codes.h"
 #include "cpu/chain.h"
+#include "cpu/tile.h"
 
 struct kiln_row_epilogue {
     const uint32_t *step;
@@ -41,5 +42,12 @@ const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *
 /** Apply it to rows of count results each, c_row apart, of which the first is as above and the others follow it. */
 void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
                             size_t column, size_t rows, size_t count);
+
+/**
+ * The steps for results in registers, row 0 and column 0 of which are element `flat` of the output, its rows `plane` apart, each a
+ * channel from the first on; not `all` where they are none of the usual ones. It lends from e.
+ */
+struct kiln_tile_finish kiln_row_epilogue_finish(const struct kiln_row_epilogue *e, size_t flat,
+                                                 size_t plane);
 
 #endif

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define KILN_TILE_STEPS 4 /* of a finish, at most */
+
 /** Both operands in runs of a tile's rows and columns: c[i, j] = sum over k of a[k * a_row + i] * b[k * b_row + j], added where `add`. */
 typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
                               float *c, size_t c_row, bool add);
@@ -28,10 +30,31 @@ typedef void kiln_tile_taps(size_t depth, const float *a, const int32_t *a_at, s
                             const int32_t *b_at, float *c, size_t c_row);
 
 /**
- * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j].
+ * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j]. Two lines are asked for
+ * with each term, `ahead_row` floats behind the last ones.
  */
 typedef void kiln_tile_runs(size_t depth, const float *a, const int32_t *a_at, const float *b, size_t b_row,
-                            float *c, size_t c_row);
+                            float *c, size_t c_row, const float *ahead, size_t ahead_row);
+
+/** What is done to a tile's results in registers: steps on the result so far. */
+struct kiln_tile_finish {
+    bool all; /* that there is to do: else there are no steps here */
+    int steps;
+    struct kiln_tile_step {
+        enum kiln_tile_code { KILN_TILE_ADD, KILN_TILE_MUL, KILN_TILE_RELU } code;
+        bool wide;       /* there is an operand for each result, else one for each row */
+        const float *at; /* the first row's, in the first column; NULL: there is none */
+        size_t row;      /* between rows */
+    } step[KILN_TILE_STEPS];
+};
+
+/**
+ * Rows in panels, columns found by a table, results finished: c[i, j] = sum over k of a[k * a_row + i] * b[b_at[k] + j], in row
+ * `row` + i and column `column` + j of what `finish` knows. The next tile's columns are asked for.
+ */
+typedef void kiln_tile_finished(size_t depth, const float *a, size_t a_row, const float *b,
+                                const int32_t *b_at, float *c, size_t c_row,
+                                const struct kiln_tile_finish *finish, size_t row, size_t column);
 
 /**
  * Rows that lie anywhere, their terms found by a table: c[i, j] = sum over k of a[i][at[k]] * b[k * b_row + j], added where `add`.
@@ -49,8 +72,7 @@ typedef void kiln_tile_dots(size_t depth, size_t images, const float *const *a, 
 
 #define KILN_TILE_ROWS    12 /* the largest tile of any machine */
 #define KILN_TILE_COLUMNS 32
-#define KILN_TILE_AHEAD   32 /* rows of b that are asked for before they are multiplied */
-#define KILN_DOTS_A       3  /* rows of a tile of dots */
+#define KILN_DOTS_A       3 /* rows of a tile of dots */
 #define KILN_DOTS_B       4
 #define KILN_DOTS_DEPTH   16
 
@@ -61,6 +83,7 @@ struct kiln_tiles {
     kiln_tile_taps *taps[KILN_TILE_ROWS + 1];
     kiln_tile_runs *runs[KILN_TILE_ROWS + 1];
     kiln_tile_spots *spots[KILN_TILE_ROWS + 1];
+    kiln_tile_finished *finished[KILN_TILE_ROWS + 1];
     kiln_tile_dots *dots;
     const struct kiln_tiles *narrow; /* as many rows, half as many columns; NULL: none */
 };

@@ -11,9 +11,11 @@
  */
 #define vec    TILE(vec)
 #define loose  TILE(loose)
+#define mask   TILE(mask)
 #define INLINE static inline __attribute__((always_inline)) TILE_TARGET
 
 typedef float vec __attribute__((vector_size(4 * TILE_LANES)));
+typedef int32_t mask __attribute__((vector_size(4 * TILE_LANES)));
 typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_alias)); /* in memory */
 
 #define LOAD(at)         (*(const loose *)(at))
@@ -99,17 +101,17 @@ INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_
 }
 
 INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
-                       size_t b_row, float *c, size_t c_row)
+                       size_t b_row, float *c, size_t c_row, const float *ahead, size_t ahead_row)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
     EACH_ROW
     EACH_VECTOR
     sum[i][v] = (vec){0};
-    for (size_t k = 0; k < depth; k++, b += b_row) {
+    for (size_t k = 0; k < depth; k++, b += b_row, ahead += ahead_row) {
         const float *column = a + a_at[k];
-        /* b is weights, which come from memory: asked for early, across pages too, where no prefetcher follows */
-        __builtin_prefetch(b + KILN_TILE_AHEAD * b_row);
-        __builtin_prefetch(b + KILN_TILE_AHEAD * b_row + 16);
+        /* into the second cache: across pages no prefetcher follows */
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + 16, 0, 2);
         EACH_VECTOR
         row[v] = LOAD(b + v * TILE_LANES);
         EACH_ROW
@@ -147,6 +149,47 @@ INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int
     STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
 }
 
+INLINE void TILE(finish)(int rows, vec sum[][TILE_VECTORS], const struct kiln_tile_step *step, size_t row,
+                         size_t column)
+{
+    const float *at = step->at + row * step->row + (step->wide ? column : 0);
+    if (step->code == KILN_TILE_RELU)
+        EACH_ROW
+    EACH_VECTOR
+    sum[i][v] = (vec)(~(sum[i][v] <= 0) & (mask)sum[i][v]); /* NaN passes */
+    else if (step->wide && step->code == KILN_TILE_ADD) EACH_ROW EACH_VECTOR sum[i][v] +=
+        LOAD(at + (size_t)i * step->row + v * TILE_LANES);
+    else if (step->wide) EACH_ROW EACH_VECTOR sum[i][v] *= LOAD(at + (size_t)i * step->row + v * TILE_LANES);
+    else if (step->code == KILN_TILE_ADD) EACH_ROW EACH_VECTOR sum[i][v] += at[(size_t)i * step->row];
+    else EACH_ROW EACH_VECTOR sum[i][v] *= at[(size_t)i * step->row];
+}
+
+INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row, const float *b,
+                           const int32_t *b_at, float *c, size_t c_row, const struct kiln_tile_finish *finish,
+                           size_t row, size_t column)
+{
+    vec sum[TILE_MOST][TILE_VECTORS], term[TILE_VECTORS];
+    EACH_ROW
+    EACH_VECTOR
+    sum[i][v] = (vec){0};
+    EACH_ROW /* lines of results are asked for as early */
+        for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
+            __builtin_prefetch(c + (size_t)i * c_row + v, 1);
+    for (size_t k = 0; k < depth; k++, a += a_row) {
+        const float *columns = b + b_at[k];
+        EACH_VECTOR
+        term[v] = LOAD(columns + v * TILE_LANES);
+        for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
+            __builtin_prefetch(columns + TILE_VECTORS * TILE_LANES + v);
+        EACH_ROW
+        EACH_VECTOR
+        sum[i][v] += a[i] * term[v];
+    }
+    for (int s = 0; s < finish->steps; s++)
+        TILE(finish)(rows, sum, &finish->step[s], row, column);
+    STORE_RESULTS;
+}
+
 #define EACH(n)                                                                                              \
     static TILE_TARGET void TILE(spots##n)(size_t depth, const float *const *a, const int32_t *at,           \
                                            const float *b, size_t b_row, float *c, size_t c_row, bool add)   \
@@ -159,14 +202,22 @@ INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int
         TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add);                                            \
     }                                                                                                        \
     static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
-                                          size_t b_row, float *c, size_t c_row)                              \
+                                          size_t b_row, float *c, size_t c_row, const float *ahead,          \
+                                          size_t ahead_row)                                                  \
     {                                                                                                        \
-        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row);                                                   \
+        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row, ahead, ahead_row);                                 \
     }                                                                                                        \
     static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,      \
                                             size_t b_row, float *c, size_t c_row, bool add)                  \
     {                                                                                                        \
         TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                           \
+    }                                                                                                        \
+    static TILE_TARGET void TILE(finished##n)(size_t depth, const float *a, size_t a_row, const float *b,    \
+                                              const int32_t *b_at, float *c, size_t c_row,                   \
+                                              const struct kiln_tile_finish *finish, size_t row,             \
+                                              size_t column)                                                 \
+    {                                                                                                        \
+        TILE(finished)(n, depth, a, a_row, b, b_at, c, c_row, finish, row, column);                          \
     }                                                                                                        \
     static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row,   \
                                           const float *b, const int32_t *b_at, float *c, size_t c_row)       \
@@ -213,7 +264,7 @@ static const struct kiln_tiles TILE(tiles) = {
     .columns = TILE_LANES * TILE_VECTORS,
 #define EACH(n)                                                                         \
     .packed[n] = TILE(packed##n), .lying[n] = TILE(lying##n), .taps[n] = TILE(taps##n), \
-    .runs[n] = TILE(runs##n), .spots[n] = TILE(spots##n),
+    .runs[n] = TILE(runs##n), .spots[n] = TILE(spots##n), .finished[n] = TILE(finished##n),
     TILE_ROWS(EACH)
 #undef EACH
         .dots = TILE(dots),
@@ -222,6 +273,7 @@ static const struct kiln_tiles TILE(tiles) = {
 
 #undef vec
 #undef loose
+#undef mask
 #undef INLINE
 #undef LOAD
 #undef STORE

@@ -17,7 +17,9 @@
 #include "ops/splits.h"
 
 enum {
-    RUN = 4, /* positions that lie behind one another, at the least: fewer do not fill a tile */
+    FEW = 8,  /* filters, that nearly fill a tile's rows */
+    MANY = 4, /* times as many positions as channels */
+    RUN = 4,  /* positions that lie behind one another, at the least: fewer do not fill a tile */
 };
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
@@ -65,12 +67,21 @@ bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
            kiln_plan_binds_whole(plan, &d, packed_size(&p));
 }
 
+/* Whether there are so many positions, of points as they lie, that these are columns, and filters need not fill blocks. */
+static bool has_columns(const struct kiln_params_conv_packed *p)
+{
+    return depth_of(p) == p->channels && p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 &&
+           p->pad_j == 0 && p->h == p->oh && p->w == p->ow &&
+           (uint64_t)p->oh * p->ow >= (uint64_t)MANY * p->channels;
+}
+
 /* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
 bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_packed p = block_of(&s);
-    return p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS);
+    return (p.filters >= FEW && has_columns(&p)) ||
+           (p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS));
 }
 
 static kiln_tensor pack_filters(kiln_plan *plan, kiln_tensor w, const struct kiln_params_conv_packed *p,

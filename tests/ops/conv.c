@@ -204,6 +204,12 @@ static const struct conv_case packed[] = {
      true,
      {.groups = 1},
      "positions as columns, half a tile left of 15 bands"},
+    {{4, {2, 5, 9, 7}}, {4, {9, 5, 1, 1}}, true, {.groups = 1}, "positions as columns of few filters"},
+    {{4, {1, 3, 41, 90}},
+     {4, {40, 3, 3, 3}},
+     true,
+     {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}},
+     "positions as columns, in rows"},
     {{4, {3, 5, 11, 9}}, {4, {32, 5, 1, 1}}, false, {.stride = {2, 2}}, "points with a stride"},
     {{4, {1, 3, 37, 45}},
      {4, {64, 3, 7, 7}},
@@ -232,6 +238,32 @@ Test(conv, by_transformed_filters_agrees_with_float64)
     for (size_t i = 0; i < KILN_COUNT(transformed); i++) {
         kiln_expect_devices_agree(build, &transformed[i], true, 0, transformed[i].why);
         kiln_expect_devices_agree(build_turned, &transformed[i], true, 0, transformed[i].why);
+    }
+}
+
+/* By a factor of each channel, and what lies as the result does. */
+static kiln_tensor build_added(kiln_graph *g, const void *one_case)
+{
+    const struct conv_case *c = one_case;
+    const kiln_tensor y =
+        kiln_conv(g, kiln_test_input(g, c->x), kiln_test_input(g, c->w), KILN_NONE, &c->params);
+    const kiln_shape shape = kiln_tensor_shape(g, y);
+    kiln_shape channels = {shape.rank, {1, shape.size[1], 1, 1, 1}};
+    return kiln_relu(g, kiln_add(g, kiln_mul(g, y, kiln_test_input(g, channels)), kiln_test_input(g, shape)));
+}
+
+static kiln_tensor build_bent(kiln_graph *g, const void *one_case)
+{
+    const struct conv_case *c = one_case;
+    return kiln_tanh(g,
+                     kiln_conv(g, kiln_test_input(g, c->x), kiln_test_input(g, c->w), KILN_NONE, &c->params));
+}
+
+Test(conv, by_packed_filters_is_finished_by_any_epilogue)
+{
+    for (size_t i = 0; i < KILN_COUNT(packed); i++) {
+        kiln_expect_devices_agree(build_added, &packed[i], false, 0, packed[i].why);
+        kiln_expect_devices_agree(build_bent, &packed[i], false, 0, packed[i].why);
     }
 }
 
