@@ -401,21 +401,21 @@ static void transposed_phase(const struct taps *t, const struct kiln_tiles *tile
     }
 }
 
-/* The epilogue on what a unit wrote: whole rows, of all its phases. */
+/* The epilogue on what a unit wrote: whole rows, of all its phases, that lie one behind the other. */
 static void finish_rows(const struct taps *t, const struct unit *u, float *x,
                         struct kiln_row_epilogue *epilogue)
 {
-    const size_t first = t->p->x_first + u->image * t->p->x_image;
-    size_t row;
-    for (size_t c = u->part; c < u->end; c++)
-        for (size_t i = 0; i < u->rows * t->i.stride; i++) {
-            const ptrdiff_t q = t->first_i + (ptrdiff_t)(u->first + i / t->i.stride);
-            if (!element_of(&t->i, q, i % t->i.stride, &row))
-                continue;
-            const size_t channel = u->group * t->m + c;
-            const size_t at = first + ((channel * t->slices + u->slice) * t->i.size + row) * t->j.size;
-            kiln_row_epilogue_run(epilogue, x + at, at, 0, t->p->column_first + channel, t->j.size);
-        }
+    const ptrdiff_t stride = (ptrdiff_t)t->i.stride, size = (ptrdiff_t)t->i.size;
+    const ptrdiff_t top = (t->first_i + (ptrdiff_t)u->first) * stride - t->i.pad;
+    const ptrdiff_t bottom = top + (ptrdiff_t)u->rows * stride;
+    const size_t begin = top < 0 ? 0 : (size_t)top, end = (size_t)(bottom < size ? bottom : size);
+    for (size_t c = u->part; c < u->end && begin < end; c++) {
+        const size_t channel = u->group * t->m + c;
+        const size_t at = t->p->x_first + u->image * t->p->x_image +
+                          ((channel * t->slices + u->slice) * t->i.size + begin) * t->j.size;
+        kiln_row_epilogue_run(epilogue, x + at, at, 0, t->p->column_first + channel,
+                              (end - begin) * t->j.size);
+    }
 }
 
 static void transposed_unit(const struct taps *t, const struct kiln_tiles *tiles, const struct room *room,
