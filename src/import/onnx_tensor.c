@@ -181,10 +181,9 @@ kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)
         status = t ? kiln_onnx_tensor(&m, t, "tensor", &view) : KILN_ERROR_FILE;
     if (!status) {
         const size_t bytes = (size_t)kiln_shape_count(&view.shape) * kiln_type_size(view.type);
-        *out = view;
-        out->data = malloc(bytes + 1);
-        if (out->data)
-            memcpy(out->data, view.data, bytes);
+        void *data = malloc(bytes + 1);
+        if (data)
+            *out = (kiln_array){memcpy(data, view.data, bytes), bytes, view.type, view.shape};
         else
             status = kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", path);
     }
