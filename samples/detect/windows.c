@@ -1,7 +1,7 @@
 /*
- * windows.c - the oldest way: a classifier of windows of 32 pixels slides over the picture at several sizes. Its convolutions do not pad, so
- * that applied to a whole picture they say at each place what they would say of the window alone, and share what windows have in common.
- * Boxes are the windows themselves: it says what is where, but not how large exactly.
+ * windows.c - the oldest way: a classifier of windows of 32 pixels slides over the picture at several sizes. Its convolutions do not
+ * pad, so that applied to a whole picture they say at each place what they would say of the window alone, and share what windows have
+ * in common. Boxes are the windows themselves: it says what is where, but not how large exactly.
  */
 #include "detect.h"
 

@@ -5,7 +5,8 @@
  * `group` query heads, h = (first + b) % kv_heads * group + g of kv_heads * group. Operands begin with pair `first`; by
  * constant 0 their axes are [pair, g, position, depth], or with ROWS_FIRST [batch, position, head, depth], where first and
  * count are multiples of kv_heads. Rows may hold more than one operand: with PAIRED those of k and v are one, k's heads and then
- * v's, with PACKED those of q, k and v; the gradients too. Row r = (n * heads + h) * queries + i is a query; mask, numbers, lse and rows stay whole.
+ * v's, with PACKED those of q, k and v; the gradients too. Row r = (n * heads + h) * queries + i is a query; mask, numbers, lse and
+ * rows stay whole.
  *
  *   s[r, j]     = scale * sum over d of q[r, d] * k[j, d], with CAPPED cap * tanh(s / cap)
  *   a[r, j]     = s + mask[n * mask_batch + h * mask_head + i * mask_row + j * mask_key] with BIASED; -infinity where key j is
@@ -22,10 +23,10 @@
  *     of VALUE    dv[j, c] = sum over g and i of p[r, j] * kept[r, j] * dy[r, c]
  *     of SCORES   e[r, j], [pair, g, query, key] whatever the layout
  *
- * rows, which attention_delta fills, is lse and, from delta_at on, delta[r] = sum over c of dy[r, c] * y[r, c]. numbers holds the lengths from lengths_at
- * on, the offset (one for all, or with offset_step 1 one a batch) from offset_at on, where that is not KILN_ATTENTION_NONE
- * (then `offset` counts), and {seed, step, threshold} from counter_at on. The draw of (r, j) is word j % 4 of Philox with counter
- * {j / 4, r, step, stream} and key {seed, 0}.
+ * rows, which attention_delta fills, is lse and, from delta_at on, delta[r] = sum over c of dy[r, c] * y[r, c]. numbers holds the
+ * lengths from lengths_at on, the offset (one for all, or with offset_step 1 one a batch) from offset_at on, where that is not
+ * KILN_ATTENTION_NONE (then `offset` counts), and {seed, step, threshold} from counter_at on. The draw of (r, j) is word j % 4 of
+ * Philox with counter {j / 4, r, step, stream} and key {seed, 0}.
  *
  * bindings   attention        0: q    1: k    2: v    3: mask    4: numbers    5: y    6: lse
  *            attention_delta  0: y    1: dy    2: lse    3: rows

@@ -1,5 +1,6 @@
 /*
- * conv_winograd_filters.h - the parameters of conv_winograd_filters: filters of 3 x 3 as conv_winograd (conv_winograd.h) multiplies by them.
+ * conv_winograd_filters.h - the parameters of conv_winograd_filters: filters of 3 x 3 as conv_winograd (conv_winograd.h) multiplies by
+ * them.
  *
  *   u[k, o, c] = (G w[o, c] G^T)[k], the 36 places k row by row
  *

@@ -6,7 +6,8 @@
  *
  * for j below count, where at = position + rows if position < 0, then clamped to 0 .. rows - total. The whole has `rows` rows, of
  * which [first, first + bound) are bound; the part has `total`, of which count are bound, from `skip` on. What falls beyond the
- * bound rows is left out. Both begin some elements into their bindings. Constant 0 is the size of an element in words, 1 or 2; constant 1 is `to`.
+ * bound rows is left out. Both begin some elements into their bindings. Constant 0 is the size of an element in words, 1 or 2;
+ * constant 1 is `to`.
  */
 #include "interface.h"
 #include "divide.h"

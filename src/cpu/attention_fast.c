@@ -2,8 +2,8 @@
  * attention_fast.c - attention and its gradients from packed panels, by the tiles of matmul (tile.h).
  *
  * A unit of work is a block of own rows of one head: queries, or for the gradients by keys and values keys. Its rows are packed
- * once as columns of tiles; blocks of the others are rows of tiles, where they lie or packed. A product then leaves the scores of a panel as
- * lines of others with own rows in the lanes, where maxima and sums need no shuffles, and where they lie as the second operand of
+ * once as columns of tiles; blocks of the others are rows of tiles, where they lie or packed. A product then leaves the scores of a
+ * panel as lines of others with own rows in the lanes, where maxima and sums need no shuffles, and where they lie as the second operand of
  * the next product, which adds up the result with its rows turned into columns.
  *
  * Units depend on sizes alone; a sum is never split: results do not depend on the number of threads.

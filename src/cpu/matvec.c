@@ -2,8 +2,8 @@
  * matvec.c - matmul of a few rows of a, where b is read once and its packing would cost more than the products.
  *
  * A unit of work is a block of columns of all rows. Where b's columns lie as rows in memory, as weights [out, in] do, they are
- * multiplied by a's in tiles of dots, or, by a single row, a few at a time; where they lie side by side, some rows of b at a time are added up in the block. Both read
- * memory in a few long runs.
+ * multiplied by a's in tiles of dots, or, by a single row, a few at a time; where they lie side by side, some rows of b at a time are
+ * added up in the block. Both read memory in a few long runs.
  */
 #include <string.h>
 

@@ -55,7 +55,8 @@ KILN_INLINE void copy_few(float *to, const float *from, size_t count)
         to[i] = from[i];
 }
 
-/* Rows of `count` floats, step_k apart, become rows `width` apart; the next group's are asked for. Whole panels of the tiles' sizes have loops of their own. */
+/* Rows of `count` floats, step_k apart, become rows `width` apart; the next group's are asked for. Whole panels of the tiles' sizes
+ * have loops of their own. */
 KILN_INLINE void copy_rows_of(float *to, size_t width, const float *from, size_t step_k, size_t count,
                               size_t depth)
 {

@@ -1,6 +1,6 @@
 /*
- * replay_allocates.c - a plan that runs again allocates nothing, once both slots of its inputs were written: a plain program, which counts what its malloc is asked for. That
- * takes glibc, and no sanitizer that brings a malloc of its own; elsewhere it says so and passes.
+ * replay_allocates.c - a plan that runs again allocates nothing, once both slots of its inputs were written: a plain program, which
+ * counts what its malloc is asked for. That takes glibc, and no sanitizer that brings a malloc of its own; elsewhere it says so and passes.
  */
 #include <stdatomic.h>
 #include <stdio.h>

@@ -127,7 +127,8 @@ class Lists(nn.Module):
         for i in range(found.shape[0]):
             halves = halves / 2 + 1
         part = torch.tensor_split(x, 3, 2)
-        return torch.stack(rows, 1), torch.cat(rows, 1), rows[-1], torch.cat(few, 0), few[1] + few.pop(), part[0] * part[2], len(few), halves
+        two = few[1] + few.pop()
+        return torch.stack(rows, 1), torch.cat(rows, 1), rows[-1], torch.cat(few, 0), two, part[0] * part[2], len(few), halves
 
 
 def conv(inputs, outputs, size=3, stride=1):
@@ -274,7 +275,8 @@ NETWORKS = {
     "ssd": (Ssd, {"image": {}}, ["boxes", "score", "label"], [(image, 1, 3, 64, 64)] * 2),
     "regions": (Regions, {"features": {2: "height", 3: "width"}, "proposals": {0: "count"}}, ["boxes", "score", "label"],
                 [(regions, 16, 16, 20), (regions, 9, 13, 7), (regions, 12, 20, 33)]),
-    "lists": (lambda: torch.jit.script(Lists()), {"x": {0: "steps", 1: "batch"}}, ["stacked", "joined", "last", "few", "two", "parts", "count", "halves"],
+    "lists": (lambda: torch.jit.script(Lists()), {"x": {0: "steps", 1: "batch"}},
+              ["stacked", "joined", "last", "few", "two", "parts", "count", "halves"],
               [(image, 6, 2, 4), (image, 1, 3, 4), (image, 9, 1, 4)]),
 }
 
