@@ -197,12 +197,12 @@ KILN_CLONES(transform_input,
 /* Products ----------------------------------------------------------------------------------------------- */
 
 /* The tiles of one place for one block of filters: s [tiles, BLOCK]. */
-static void multiply_place(const struct work *w, const struct kiln_tiles *tiles, size_t count, const float *v,
-                           const float *u, float *s)
+static void multiply_place(const struct work *w, const struct kiln_tiles *tiles, size_t count, size_t filters,
+                           const float *v, const float *u, float *s)
 {
     const size_t high = kiln_parts(count, kiln_parts(count, (size_t)tiles->rows)),
                  wide = (size_t)tiles->columns;
-    for (size_t j = 0; j < BLOCK; j += wide)
+    for (size_t j = 0; j < filters; j += wide)
         for (size_t i = 0; i < count; i += high)
             tiles->packed[count - i < high ? count - i : high](w->p->channels, v + i, w->tiles, u + j, BLOCK,
                                                                s + i * BLOCK + j, BLOCK, false);
@@ -214,10 +214,12 @@ static void multiply(const struct work *w, const struct room *room, const struct
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const size_t block = w->p->channels * BLOCK;
     for (size_t k = 0; k < PLACES; k++)
-        for (size_t b = unit->block; b < unit->end; b++)
-            multiply_place(w, tiles, unit->rows * w->across, room->v + k * w->v_place,
-                           u + (k * w->blocks + b) * block,
+        for (size_t b = unit->block; b < unit->end; b++) {
+            const size_t left = w->p->filters - b * BLOCK, filters = left < BLOCK ? left : BLOCK;
+            multiply_place(w, kiln_tiles_across(tiles, filters), unit->rows * w->across, filters,
+                           room->v + k * w->v_place, u + (k * w->blocks + b) * block,
                            room->s + k * w->s_place + (b - unit->block) * w->tiles * BLOCK);
+        }
 }
 
 /* Output ------------------------------------------------------------------------------------------------- */

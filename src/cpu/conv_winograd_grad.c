@@ -254,12 +254,14 @@ static void add_products(const struct work *w, const struct kiln_tiles *tiles, c
                          const struct unit *u, size_t count)
 {
     const size_t high = kiln_parts(u->filters, kiln_parts(u->filters, (size_t)tiles->rows));
-    for (size_t k = 0; k < PLACES; k++)
-        for (size_t c = 0; c < u->channels; c += (size_t)tiles->columns)
+    for (size_t c = 0; c < u->channels; c += (size_t)tiles->columns) {
+        tiles = kiln_tiles_across(tiles, u->channels - c);
+        for (size_t k = 0; k < PLACES; k++)
             for (size_t o = 0; o < u->filters; o += high)
                 tiles->packed[u->filters - o < high ? u->filters - o : high](
                     count, room->f + k * w->f_place + o, w->filters, room->c + k * w->c_place + c, CHANNELS,
                     room->sum + (k * w->filters + o) * CHANNELS + c, CHANNELS, true);
+    }
 }
 
 /* The gradient from the sums; w begins at the unit's first filter and channel. */
