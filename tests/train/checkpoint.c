@@ -21,6 +21,7 @@ TestSuite(checkpoint, .fini = toy_clean);
 struct run {
     const char *device, *checkpoint, *weights;
     int64_t epochs, every, stop_at;
+    bool halves;
 };
 
 static bool go_on(void *user, const kiln_fit_info *info)
@@ -33,7 +34,7 @@ static kiln_status train(const struct run *run)
 {
     struct toy t;
     kiln_status status;
-    toy_open(&t, run->device, 1e-2);
+    (run->halves ? toy_open_halves : toy_open)(&t, run->device, 1e-2);
     status = kiln_fit(t.learn, t.data,
                       &(kiln_fit_params){.epochs = run->epochs,
                                          .batch = 32,
@@ -101,6 +102,38 @@ Test(checkpoint, two_epochs_equal_one_and_a_resumed_one_bit_for_bit)
         cr_assert_eq(finish(start(&(
                          struct run){.device = device, .epochs = 2, .checkpoint = first, .weights = parted})),
                      0);
+        expect_same_tensors(whole, parted, device);
+    }
+}
+
+static bool is_half(const char *path, const char *name)
+{
+    kiln_safetensors *file;
+    kiln_array x;
+    cr_assert_eq(kiln_safetensors_open(&file, path), KILN_OK);
+    const bool half = kiln_safetensors_find(file, name, &x) && x.type == KILN_F16;
+    kiln_safetensors_close(&file);
+    return half;
+}
+
+/* Where training stops, activations were rounded to halves, or not (the CPU stores none), and a state is of halves in the file. */
+Test(checkpoint, a_run_of_halves_goes_on_bit_for_bit)
+{
+    const char *whole = toy_path("whole"), *first = toy_path("first"), *parted = toy_path("parted"),
+               *unused = toy_path("unused");
+    for (int d = 0; kiln_test_device(d); d++) {
+        const char *device = kiln_test_device(d);
+        const struct run all = {
+            .device = device, .epochs = 2, .halves = true, .weights = whole, .checkpoint = unused};
+        struct run part = {.device = device, .epochs = 2, .halves = true, .checkpoint = first, .stop_at = 15};
+        remove(first);
+        remove(unused);
+        cr_assert_eq(finish(start(&all)), 0);
+        cr_assert_eq(finish(start(&part)), KILN_ERROR_STOPPED);
+        cr_expect(is_half(first, "seen"), "%s: the checkpoint holds no halves", device);
+        part.stop_at = 0;
+        part.weights = parted;
+        cr_assert_eq(finish(start(&part)), 0);
         expect_same_tensors(whole, parted, device);
     }
 }

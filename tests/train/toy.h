@@ -14,12 +14,15 @@ struct toy {
     kiln_dataset *data; /* columns x, label */
     kiln_graph *graph;
     kiln_tensor loss, accuracy, mean, step; /* mean: of all features */
+    kiln_tensor seen;                       /* KILN_NONE: no such state */
     kiln_weights *weights;
     kiln_program *learn, *grade;
 };
 
 /** Make it on a device of this run; `rate` as in kiln_minimize_params. */
 void toy_open(struct toy *t, const char *device, double rate);
+/** The same whose values are halves (KILN_PRECISION_F16), with a state of halves besides, "seen", which each step moves. */
+void toy_open_halves(struct toy *t, const char *device, double rate);
 void toy_close(struct toy *t);
 
 /** The value of row r, feature c. */
