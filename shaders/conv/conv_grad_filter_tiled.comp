@@ -22,17 +22,18 @@ uint x_at;                                      /* this invocation's channel in 
 ivec3 origin;                                   /* where its place meets x at position 0 */
 float inverse_plane, inverse_oh, inverse_ow;
 
+#define LOADED float
 #define A_ALONG_TERMS true
 #define B_ALONG_TERMS false
 
-float load_a(uint row, uint term)
+LOADED load_a(uint row, uint term)
 {
     const uint plane = kiln_volume(kiln_out_size()), place = first_term + term, n = kiln_quotient(place, plane, inverse_plane);
     return float(y[p.y_first + (first_image + n) * p.y_image + (first_filter + row) * plane + place - n * plane]);
 }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */
-float load_b(uint term, uint column)
+LOADED load_b(uint term, uint column)
 {
     const uvec3 size = kiln_in_size();
     const uint plane = kiln_volume(kiln_out_size()), n = kiln_quotient(first_term + term, plane, inverse_plane);

@@ -24,6 +24,7 @@ ivec3 origin;                                   /* where its result meets place 
 uint taps;                                      /* places that meet the results of this phase */
 float inverse_taps, inverse_i, inverse_j;
 
+#define LOADED float
 #define A_ALONG_TERMS true
 #define B_ALONG_TERMS false
 
@@ -36,7 +37,7 @@ uvec3 place_of(uint tap)
 }
 
 /* Forward, all places count, and terms lie one after the other. */
-float load_a(uint row, uint term)
+LOADED load_a(uint row, uint term)
 {
     if (!TRANSPOSED)
         return float(w[p.w_first + (conv_group * p.filters + first_row + row) * p.w_filter + first_source * taps + term]);
@@ -46,7 +47,7 @@ float load_a(uint row, uint term)
 }
 
 /* column is the same in every call of an invocation: main() has worked out what follows from it. */
-float load_b(uint term, uint column)
+LOADED load_b(uint term, uint column)
 {
     const uint source = kiln_quotient(term, taps, inverse_taps);
     const ivec3 at = origin + kiln_further(place_of(term - source * taps));

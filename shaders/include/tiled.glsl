@@ -7,14 +7,10 @@
  *   -DFLAT_TILE    32 x 128     128               10.5 KiB, for few rows
  *   -DLARGE_TILE   128 x 128    256               16.5 KiB, for much work
  *
- * The shader defines, and then calls kiln_tile(rows, columns, terms) with the sizes behind the tile's first row and column:
+ * The shader defines what slab.glsl wants, of which LOADED is float or, with -DFOURS, vec4: one load and, across terms, one store do
+ * the work of four. It defines, too, and then calls kiln_tile(rows, columns, terms) with the sizes behind the tile's first row and column:
  *
- *   float load_a(uint row, uint term)          row and term are in range; row counts from the tile's first
- *   float load_b(uint term, uint column)
- *   void  store_at(uint row, uint column, float sum)
- *
- * and A_ALONG_TERMS, B_ALONG_TERMS: whether neighbouring invocations load neighbouring terms of an operand, or its rows or
- * columns; the columns of b are then LANE % TILE_COLUMNS in every call.
+ *   void store_at(uint row, uint column, float sum)        row and column are in range and count from the tile's first
  */
 #if defined(LARGE_TILE)
 #define TILE_ROWS 128u
@@ -40,56 +36,29 @@
 shared vec4 slab_a[SLAB * A_PITCH];
 shared vec4 slab_b[SLAB * B_PITCH];
 
-#define A_LOADS (TILE_ROWS * SLAB / TILE_LANES)
-#define B_LOADS (TILE_COLUMNS * SLAB / TILE_LANES)
-float next_a[A_LOADS], next_b[B_LOADS];
+#include "slab.glsl"
 
-/* Term and row of this invocation's load i, term and column. */
-uvec2 a_place(uint i)
-{
-    const uint at = i * TILE_LANES + LANE;
-    return A_ALONG_TERMS ? uvec2(at % SLAB, at / SLAB) : uvec2(at / TILE_ROWS, at % TILE_ROWS);
-}
-
-uvec2 b_place(uint i)
-{
-    const uint at = i * TILE_LANES + LANE;
-    return B_ALONG_TERMS ? uvec2(at % SLAB, at / SLAB) : uvec2(at / TILE_COLUMNS, at % TILE_COLUMNS);
-}
-
-/* From memory: the slab whose first term that is. At the edge the last element is loaded again instead of what is beyond, and
- * dropped: a select, where a branch would keep the loads from going out together. */
-void kiln_fetch_slab(uint rows, uint columns, uint terms, uint first)
-{
-    const bool inside = rows >= TILE_ROWS && columns >= TILE_COLUMNS && first + SLAB <= terms;
-    if (inside) {
-        [[unroll]] for (uint i = 0; i < A_LOADS; i++)
-            next_a[i] = load_a(a_place(i).y, first + a_place(i).x);
-        [[unroll]] for (uint i = 0; i < B_LOADS; i++)
-            next_b[i] = load_b(first + b_place(i).x, b_place(i).y);
-        return;
-    }
-    [[unroll]] for (uint i = 0; i < A_LOADS; i++) {
-        const uvec2 at = a_place(i) + uvec2(first, 0);
-        const float x = load_a(min(at.y, rows - 1u), min(at.x, terms - 1u));
-        next_a[i] = at.y < rows && at.x < terms ? x : 0.0;
-    }
-    [[unroll]] for (uint i = 0; i < B_LOADS; i++) {
-        const uvec2 at = b_place(i) + uvec2(first, 0);
-        const float x = load_b(min(at.x, terms - 1u), min(at.y, columns - 1u));
-        next_b[i] = at.y < columns && at.x < terms ? x : 0.0;
-    }
-}
+/* What was loaded at a place goes to its slab: fours along terms to four of its rows. */
+#ifdef FOURS
+#define KILN_SHARE(slab, pitch, place, value, along_terms)                                                           \
+    if (along_terms)                                                                                                 \
+        [[unroll]] for (uint t = 0; t < 4u; t++)                                                                     \
+            slab[(place.x + t) * pitch + place.y / 4u][place.y % 4u] = value[t];                                     \
+    else                                                                                                             \
+        slab[place.x * pitch + place.y / 4u] = value
+#else
+#define KILN_SHARE(slab, pitch, place, value, along_terms) slab[place.x * pitch + place.y / 4u][place.y % 4u] = value
+#endif
 
 void kiln_share_slab()
 {
     [[unroll]] for (uint i = 0; i < A_LOADS; i++) {
         const uvec2 at = a_place(i);
-        slab_a[at.x * A_PITCH + at.y / 4u][at.y % 4u] = next_a[i];
+        KILN_SHARE(slab_a, A_PITCH, at, next_a[i], A_ALONG_TERMS);
     }
     [[unroll]] for (uint i = 0; i < B_LOADS; i++) {
         const uvec2 at = b_place(i);
-        slab_b[at.x * B_PITCH + at.y / 4u][at.y % 4u] = next_b[i];
+        KILN_SHARE(slab_b, B_PITCH, at, next_b[i], B_ALONG_TERMS);
     }
 }
 

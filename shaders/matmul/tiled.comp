@@ -5,13 +5,30 @@
  *
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
  * dispatch   a workgroup a tile (tiled.glsl)
+ * variants   -DFOURS: a and b are read four elements at a time, along whichever axis they lie side by side
  */
 #include "kiln.glsl"
 #include "matmul.h"
 #include "epilogue.glsl"
 
+#ifdef FOURS
+#ifdef HALF
+KILN_IN(0, f16vec4, a);
+KILN_IN(1, f16vec4, b);
+#else
+KILN_IN(0, vec4, a);
+KILN_IN(1, vec4, b);
+#endif
+#define KILN_A(i) vec4(a[(i) / 4u])
+#define KILN_B(i) vec4(b[(i) / 4u])
+#define LOADED vec4
+#else
 KILN_IN(0, T, a);
 KILN_IN(1, T, b);
+#define KILN_A(i) float(a[i])
+#define KILN_B(i) float(b[i])
+#define LOADED float
+#endif
 KILN_OUT_ANY(2, c);
 
 #define A_ALONG_TERMS (p.a_k == 1u)
@@ -20,8 +37,8 @@ KILN_OUT_ANY(2, c);
 uint a_first, b_first, c_first;         /* of the tile */
 uint first_row, first_column;
 
-float load_a(uint row, uint term) { return float(a[a_first + row * p.a_m + term * p.a_k]); }
-float load_b(uint term, uint column) { return float(b[b_first + term * p.b_k + column * p.b_n]); }
+LOADED load_a(uint row, uint term) { return KILN_A(a_first + row * p.a_m + term * p.a_k); }
+LOADED load_b(uint term, uint column) { return KILN_B(b_first + term * p.b_k + column * p.b_n); }
 
 void store_at(uint row, uint column, float sum)
 {

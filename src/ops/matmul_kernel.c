@@ -4,7 +4,7 @@
  * On a GPU a workgroup shares tiles of results through its own memory (ops/tiles.h). Drivers that run on the CPU
  * have no such memory: there each invocation keeps 8 x 8 results in registers, and reads through texel
  * buffers where they are large enough, since those skip the driver's range check of every load. Where elements lie so, it reads
- * four of them at once: that is one load a lane instead of four, and a third of the instructions.
+ * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles.
  */
 #include "device/caps.h"
 #include "device/variants.h"
@@ -243,6 +243,41 @@ static struct kiln_products matmul_products(const kiln_dispatch *d)
 
 KILN_TILED_VARIANTS(matmul, matmul_tiled);
 
+/* Whether fours lie along an axis of so many elements, in steps of `side` and from the others' beginnings. */
+static bool along_fours(uint32_t size, uint32_t side, uint32_t first, const uint32_t batch[3])
+{
+    return size % 4 == 0 && side % 4 == 0 && whole_fours(first, batch[0], batch[1], batch[2]);
+}
+
+/* Whether the tiles can read both operands in fours. Across, it may end anywhere. */
+static bool tile_fours(const kiln_dispatch *d)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    const uint32_t a[] = {p->a_batch0, p->a_batch1, p->a_batch2},
+                   b[] = {p->b_batch0, p->b_batch1, p->b_batch2};
+    const bool a_terms = p->a_k == 1, b_terms = p->b_k == 1;
+    return (a_terms || p->a_m == 1) && (b_terms || p->b_n == 1) &&
+           along_fours(a_terms ? p->k : p->m, a_terms ? p->a_m : p->a_k, p->a_first, a) &&
+           along_fours(b_terms ? p->k : p->n, b_terms ? p->b_n : p->b_k, p->b_first, b);
+}
+
+/* The tiles above with operands read in fours. */
+#define TILED_FOURS(tile, title, shader, lanes_)                                                  \
+    static bool tile##_fours_suits(const kiln_caps *caps, const kiln_dispatch *d)                 \
+    {                                                                                             \
+        return matmul_##tile##_suits(caps, d) && tile_fours(d);                                   \
+    }                                                                                             \
+    static const kiln_variant matmul_tiled_##tile##_fours = {.name = title,                       \
+                                                             .accepts = tile##_fours_suits,       \
+                                                             .pays = matmul_##tile##_pays,        \
+                                                             .groups = matmul_##tile##_groups,    \
+                                                             .spirv = &kiln_spirv_##shader,       \
+                                                             .half = &kiln_spirv_##shader##_half, \
+                                                             .lanes = lanes_}
+TILED_FOURS(large, "tiled_128_fours", matmul_tiled_large_fours, KILN_TILE_LANES_LARGE);
+TILED_FOURS(flat, "tiled_32_fours", matmul_tiled_flat_fours, KILN_TILE_LANES_FLAT);
+TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
+
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
     .block_size = sizeof(struct kiln_params_matmul),
@@ -256,7 +291,9 @@ const kiln_kernel kiln_kernel_matmul = {
     .gpu = (const kiln_variant *const[]){&fours_terms_columns, &fours_terms_columns_alone, &fours_terms_terms,
                                          &fours_terms_terms_alone, &fours_rows_columns, &fours_rows_terms,
                                          &fours_terms_ones, &fours_rows_ones, &direct_texels, &direct,
-                                         &matmul_tiled_large, &matmul_tiled_flat, &matmul_tiled_usual, NULL},
+                                         &matmul_tiled_large_fours, &matmul_tiled_large,
+                                         &matmul_tiled_flat_fours, &matmul_tiled_flat,
+                                         &matmul_tiled_usual_fours, &matmul_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_few, &kiln_cpu_matmul_packed, NULL},
     .cuts =
         (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},

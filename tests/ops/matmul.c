@@ -131,12 +131,20 @@ static const struct size {
     uint32_t batch, m, n, k;
     const char *why;
 } sizes[] = {
-    {1, 1, 1, 1, "one product"},       {1, 3, 2, 0, "a sum of nothing"},
-    {1, 64, 64, 16, "one whole tile"}, {1, 65, 63, 17, "a tile and its edges"},
-    {1, 7, 9, 300, "a long sum"},      {1, 150, 70, 33, "several blocks"},
-    {5, 13, 11, 5, "a batch"},         {1, 1, 200, 64, "a row"},
-    {1, 200, 1, 64, "a column"},       {1, 150, 530, 260, "blocks in all directions"},
-    {1, 32, 300, 40, "few rows"},      {140, 120, 125, 9, "many large tiles"},
+    {1, 1, 1, 1, "one product"},
+    {1, 3, 2, 0, "a sum of nothing"},
+    {1, 64, 64, 16, "one whole tile"},
+    {1, 65, 63, 17, "a tile and its edges"},
+    {1, 7, 9, 300, "a long sum"},
+    {1, 150, 70, 33, "several blocks"},
+    {5, 13, 11, 5, "a batch"},
+    {1, 1, 200, 64, "a row"},
+    {1, 200, 1, 64, "a column"},
+    {1, 150, 530, 260, "blocks in all directions"},
+    {1, 32, 300, 40, "few rows"},
+    {140, 120, 125, 9, "many large tiles"},
+    {1, 68, 132, 20, "fours that end within a tile"},
+    {3, 12, 260, 36, "a batch of fours"},
 };
 
 /* A matrix product of that size; bit 0 of `transposed` for a, bit 1 for b. */

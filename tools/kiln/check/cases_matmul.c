@@ -3,12 +3,19 @@
 
 /* batch, M, K, N */
 static const struct check_shape shapes[] = {
-    {"1x1x1x1", "one number"},           {"1x5x7x3", "smaller than any tile"},
-    {"1x64x64x64", "exactly one tile"},  {"1x65x129x67", "one past a tile"},
-    {"3x17x31x13", "a batch of primes"}, {"1x1x1000x1", "a long sum"},
-    {"1x300x1x200", "an outer product"}, {"1x4x5000x6", "a sum long enough to be split"},
-    {"1x1x200x150", "a vector"},         {"2x0x3x4", "no rows"},
-    {"2x3x0x4", "sums over nothing"},    {0},
+    {"1x1x1x1", "one number"},
+    {"1x5x7x3", "smaller than any tile"},
+    {"1x64x64x64", "exactly one tile"},
+    {"1x65x129x67", "one past a tile"},
+    {"3x17x31x13", "a batch of primes"},
+    {"1x1x1000x1", "a long sum"},
+    {"1x300x1x200", "an outer product"},
+    {"1x4x5000x6", "a sum long enough to be split"},
+    {"1x1x200x150", "a vector"},
+    {"2x68x36x132", "fours that end within a tile"},
+    {"2x0x3x4", "no rows"},
+    {"2x3x0x4", "sums over nothing"},
+    {0},
 };
 
 /* a: whether each side comes transposed */
