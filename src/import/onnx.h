@@ -433,6 +433,12 @@ void kiln_onnx_build_causal_conv(kiln_onnx_node *n);
 
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
+
+/* onnx_patterns.c: the operator that a product p v, a sum or a product of a and b is the last piece of; KILN_NONE: none. */
+kiln_tensor kiln_onnx_find_attention(kiln_graph *g, kiln_tensor p, kiln_tensor v);
+kiln_tensor kiln_onnx_find_layer_norm(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+kiln_tensor kiln_onnx_find_gelu(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
 void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);

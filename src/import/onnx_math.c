@@ -23,12 +23,22 @@ static kiln_tensor lay_at_axis(kiln_onnx_node *n, kiln_tensor b)
     return b;
 }
 
+/* Where it ends a pattern of pieces, what that is. */
+static kiln_tensor recognized(kiln_graph *g, kiln_onnx_binary_fn *binary, kiln_tensor a, kiln_tensor b)
+{
+    return binary == kiln_add   ? kiln_onnx_find_layer_norm(g, a, b)
+           : binary == kiln_mul ? kiln_onnx_find_gelu(g, a, b)
+                                : KILN_NONE;
+}
+
 void kiln_onnx_build_binary(kiln_onnx_node *n)
 {
     kiln_tensor a = kiln_onnx_in(n, 0), b = lay_at_axis(n, kiln_onnx_in(n, 1));
     kiln_onnx_agree(n->g, &a, &b, -1);
-    if (!n->refused)
-        kiln_onnx_out(n, 0, n->row->binary(n->g, a, b));
+    if (n->refused)
+        return;
+    const kiln_tensor whole = recognized(n->g, n->row->binary, a, b);
+    kiln_onnx_out(n, 0, whole.id ? whole : n->row->binary(n->g, a, b));
 }
 
 void kiln_onnx_build_variadic(kiln_onnx_node *n)

@@ -37,9 +37,11 @@ static kiln_tensor whole_product(kiln_graph *g, kiln_tensor a, kiln_tensor b)
 void kiln_onnx_build_matmul(kiln_onnx_node *n)
 {
     const kiln_tensor a = kiln_onnx_in(n, 0), b = kiln_onnx_in(n, 1);
+    const kiln_tensor attention = kiln_onnx_find_attention(n->g, a, b);
     kiln_onnx_out(n, 0,
-                  kiln_type_is_real(kiln_onnx_spec(n, 0).type) ? kiln_matmul(n->g, a, b, NULL)
-                                                               : whole_product(n->g, a, b));
+                  attention.id                                   ? attention
+                  : kiln_type_is_real(kiln_onnx_spec(n, 0).type) ? kiln_matmul(n->g, a, b, NULL)
+                                                                 : whole_product(n->g, a, b));
 }
 
 static kiln_tensor turned_if(kiln_graph *g, kiln_tensor x, bool turn)
