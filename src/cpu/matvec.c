@@ -20,6 +20,7 @@
 #define DOTS   64  /* likewise, where they lie as rows */
 #define GROUP  8   /* rows of b that are added up side by side */
 #define ACROSS 4   /* columns of one row's dots */
+#define SHORT  64  /* terms of a sum */
 
 static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
 {
@@ -161,6 +162,29 @@ KILN_CLONES(by_rows,
             (const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns, float *c),
             (p, a, b, columns, c))
 
+/* Short sums of several rows stay in a tile's registers, so that b goes by once, whatever lines of its rows share a set of a cache. */
+static void by_tiles(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
+                     float *c)
+{
+    const struct kiln_tiles *tiles = kiln_tiles_get();
+    const size_t wide = (size_t)tiles->columns, whole = columns / wide * wide;
+    for (size_t j = 0; j < whole; j += wide)
+        for (size_t i = 0; i < p->m; i += (size_t)tiles->rows)
+            tiles->lying[p->m - i < (size_t)tiles->rows ? p->m - i : (size_t)tiles->rows](
+                p->k, a + i * p->a_m, p->a_m, b + j, p->b_k, c + i * p->c_m + j, p->c_m, false);
+    if (whole < columns)
+        by_rows(p, a, b + whole, columns - whole, c + whole);
+}
+
+/* How the product of these sizes is made. */
+static void (*way_of(const struct kiln_params_matmul *p))(const struct kiln_params_matmul *, const float *,
+                                                          const float *, size_t, float *)
+{
+    if (p->b_k == 1 && p->a_k == 1)
+        return p->m > 1 ? by_dots : by_one;
+    return p->a_k == 1 && p->m > 1 && p->k <= SHORT ? by_tiles : by_rows;
+}
+
 /* The variant -------------------------------------------------------------------------------------------- */
 
 static bool few_accepts(const kiln_caps *caps, const kiln_dispatch *d)
@@ -196,7 +220,7 @@ static void few_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, 
                          b2 * p->b_batch2 + column * p->b_n;
         const size_t at = p->c_first + batch * p->c_batch + column;
         float *c = (float *)m->at[2] + at;
-        (p->b_k != 1 || p->a_k != 1 ? by_rows : p->m > 1 ? by_dots : by_one)(p, a, b, columns, c);
+        way_of(p)(p, a, b, columns, c);
         for (size_t i = 0; i < p->m; i++)
             kiln_row_epilogue_run(&epilogue, c + i * p->c_m, at + i * p->c_m, i, column, columns);
     }

@@ -145,6 +145,7 @@ static const struct size {
     {140, 120, 125, 9, "many large tiles"},
     {1, 68, 132, 20, "fours that end within a tile"},
     {3, 12, 260, 36, "a batch of fours"},
+    {2, 5, 70, 30, "few rows and terms"},
 };
 
 /* A matrix product of that size; bit 0 of `transposed` for a, bit 1 for b. */

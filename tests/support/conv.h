@@ -46,6 +46,7 @@ static const struct conv_size {
      "depthwise, uneven in all"},
     {{4, {1, 20, 10, 10}}, {4, {30, 20, 1, 1}}, {.groups = 1}, 1, "single points"},
     {{4, {1, 20, 20, 33}}, {4, {30, 20, 1, 1}}, {.stride = {2, 2}}, 1, "single points by stride"},
+    {{4, {1, 2, 71, 70}}, {4, {5, 2, 2, 2}}, {.groups = 1}, 1, "more positions than a table of them"},
     {{4, {1, 65, 60, 62}}, {4, {3, 65, 3, 3}}, {.pad = {{1, 1}, {1, 1}}}, 1, "several bands"},
     {{4, {1, 2, 3, 4}}, {4, {2, 2, 5, 7}}, {.pad = {{4, 1}, {0, 4}}}, 1, "a filter larger than the picture"},
     {{4, {1, 2, 9, 9}}, {4, {3, 2, 2, 2}}, {.stride = {5, 4}}, 1, "a stride larger than the filter"},
