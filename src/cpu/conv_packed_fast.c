@@ -28,6 +28,7 @@
 #define WIDE  512   /* likewise, as columns */
 #define TURN  8     /* terms of a sum that take as long as turning its result */
 #define UNITS 8     /* at least, where each still has so many */
+#define HIGH  24    /* positions of a band, at the least */
 #define PART  4     /* blocks of filters, where each unit copies planes anew */
 
 struct work {
@@ -41,24 +42,36 @@ struct work {
     size_t pitch, rows, plane;  /* of planes; rows that a band meets; floats of a plane */
 };
 
+static size_t least_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Equal bands of `most` positions or few more, in multiples of `step`. */
 static size_t even(const struct work *w, size_t most, size_t step)
 {
     return kiln_round_up(kiln_parts(w->places, kiln_parts(w->places, most ? most : 1)), step);
 }
 
+/* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters. */
+static size_t band_in_place(const struct work *w, size_t room)
+{
+    const size_t others = w->p->images * (w->columns ? 1 : w->blocks),
+                 wanted = kiln_parts(UNITS, others ? others : 1);
+    const size_t fair = kiln_parts(w->places, wanted), high = fair > HIGH ? fair : HIGH;
+    return w->columns ? even(w, least_of(least_of(room, WIDE), high), KILN_TILE_COLUMNS)
+                      : even(w, least_of(least_of(room, MOST), high), 1);
+}
+
 /* Positions of a band. */
 static size_t band_of(const struct work *w)
 {
     const size_t source = w->p->channels * w->i.stride * w->j.stride, room = ROOM / source;
-    if (w->in_place && w->columns)
-        return even(w, room < WIDE ? room : WIDE, KILN_TILE_COLUMNS);
     if (w->in_place)
-        return even(w, room < MOST ? room : MOST, KILN_TILE_ROWS);
+        return band_in_place(w, room);
     const size_t fit = room / w->pitch, reach = axis_reach(&w->i),
                  many = w->columns ? kiln_parts(w->p->oh, UNITS) : MOST / w->p->ow;
-    size_t rows = fit > reach ? fit - reach : 1;
-    rows = rows < many ? rows : many ? many : 1;
+    const size_t rows = least_of(fit > reach ? fit - reach : 1, many ? many : 1);
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
 }
 
@@ -103,8 +116,8 @@ static struct work work_of(const kiln_dispatch *d)
     w.rows = w.band / p->ow + axis_reach(&w.i);
     w.plane = w.rows * w.pitch;
     const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
-    const size_t most = w.in_place ? w.blocks : kiln_parts(w.blocks, PART);
-    w.part = kiln_parts(w.blocks, parts < most ? parts : most);
+    w.part = w.in_place ? w.blocks / least_of(parts, w.blocks)
+                        : kiln_parts(w.blocks, least_of(parts, kiln_parts(w.blocks, PART)));
     w.parts = kiln_parts(w.blocks, w.part);
     return w;
 }
@@ -139,16 +152,18 @@ struct unit {
     size_t block, end;          /* blocks of filters */
 };
 
+/* Neighbours share what is dearer: planes that were copied, or filters. */
 static struct unit unit_of(const struct work *w, size_t index)
 {
-    const size_t block = index % w->parts * w->part, band = index / w->parts % w->bands;
-    const size_t first = band * w->band;
+    const size_t within = index % (w->parts * w->bands);
+    const size_t block = (w->in_place ? within / w->bands : within % w->parts) * w->part;
+    const size_t band = w->in_place ? within % w->bands : within / w->parts, first = band * w->band;
     return (struct unit){
         .image = index / w->parts / w->bands,
         .first = first,
         .count = band + 1 < w->bands ? w->band : w->places - first,
         .block = block,
-        .end = block + w->part < w->blocks ? block + w->part : w->blocks,
+        .end = least_of(block + w->part, w->blocks),
     };
 }
 
