@@ -6,6 +6,7 @@
  *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
  *   recompute  where memory of training matters more than time: what the backward pass reads is computed again
  *   halves     for KILN_PRECISION_F16: which values are stored so
+ *   scale      factors of channels behind convolutions become the filters', where epilogues have no room
  *   fuse       elementwise chains, epilogues
  *   lower      nodes to steps, values to objects
  *   schedule   steps to waves, prologue apart
@@ -113,6 +114,11 @@ static kiln_status store_halves(struct pass *p, struct kiln_rewrite *r)
     return kiln_store_halves(r, p->run, p->run_count);
 }
 
+static kiln_status scale_filters(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_scale_filters(r, p->run, p->run_count);
+}
+
 static kiln_status fuse(struct pass *p, struct kiln_rewrite *r)
 {
     return kiln_fuse(r, p->run, p->run_count, &p->params->dev->caps);
@@ -143,6 +149,9 @@ static kiln_status run_passes(struct pass *p)
         status = rewrite(p, recompute);
     if (!status && p->params->halves)
         status = rewrite(p, store_halves);
+    if (!status && !p->params->train &&
+        !p->params->lean) /* weights that stay, and room for a second form of them */
+        status = rewrite(p, scale_filters);
     if (!status)
         status = rewrite(p, fuse);
     if (status)

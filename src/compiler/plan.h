@@ -167,6 +167,8 @@ kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, in
 kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** precision.c: floats between operators become halves, where these can be trusted to hold them. */
 kiln_status kiln_store_halves(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** scale.c: convolutions whose results are scaled by channel have their filters scaled, where that lets their epilogues do more. */
+kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
 /** control.c: the bodies of scans, loops and branches in their place, as steps one behind the other or as regions. */

@@ -7,7 +7,8 @@
  * scratch, belongs to the prologue.
  *
  * What is computed again for the backward pass comes no sooner than all that stands before it, or it would be kept as long as what
- * it is there to spare.
+ * it is there to spare. Nor does a step of the prologue, which runs once: what it makes on the way to what is kept, as scaled filters
+ * that are then packed, would all live at one time.
  *
  * A region counts as one step that touches all that its steps touch. These have waves of their own, which nothing else shares:
  * in the end a wave becomes its steps and then its regions one after another. What is touched inside a region and outside lives
@@ -81,7 +82,8 @@ static int behind(const struct kiln_plan *plan, int at)
 static bool schedule_item(struct schedule *s, int at, int end)
 {
     struct kiln_step *step = s->plan->step.data;
-    step[at].wave = step[at].node && step[at].node->pass == KILN_PASS_AGAIN ? s->latest : 0;
+    const bool again = step[at].node && step[at].node->pass == KILN_PASS_AGAIN;
+    step[at].wave = again || step[at].prologue ? s->latest : 0;
     for (int i = at; i < end; i++)
         for (int k = 0; k < step[i].touches; k++)
             if (step[i].touch[k].object >= 0 && step[i].touch[k].access != KILN_UNUSED) {
@@ -151,12 +153,19 @@ static void keep_whole(struct kiln_plan *plan, bool *shared)
     }
 }
 
-static void keep_results(struct kiln_plan *plan)
+/* What the prologue writes and the body reads, or is a result, is kept; the rest lives on the way there. */
+static void keep_results(struct kiln_plan *plan, bool *read)
 {
+    memset(read, 0, (size_t)plan->object.count * sizeof *read);
+    for (int i = 0; i < plan->step.count; i++)
+        for (int k = 0; k < plan->step.data[i].touches && !plan->step.data[i].prologue; k++)
+            if (plan->step.data[i].touch[k].object >= 0)
+                read[plan->step.data[i].touch[k].object] = true;
     for (int i = 0; i < plan->step.count; i++)
         for (int k = 0; k < plan->step.data[i].touches && plan->step.data[i].prologue; k++) {
             const struct kiln_touch *t = &plan->step.data[i].touch[k];
-            if (t->object >= 0 && t->access == KILN_WRITE)
+            if (t->object >= 0 && t->access == KILN_WRITE &&
+                (read[t->object] || plan->object.data[t->object].result))
                 plan->object.data[t->object].kind = KILN_OBJECT_KEPT;
         }
 }
@@ -335,7 +344,7 @@ kiln_status kiln_schedule(struct kiln_plan *plan)
     if (whole) {
         find_prologue(plan, settled);
         keep_whole(plan, settled);
-        keep_results(plan);
+        keep_results(plan, settled);
         whole = schedule_range(&s, 0, plan->step.count, true, &plan->prologue_waves) &&
                 schedule_range(&s, 0, plan->step.count, false, &plan->waves) && sort_steps(plan) &&
                 find_lifetimes(plan);
