@@ -90,7 +90,8 @@ static bool is_by_channel(const kiln_graph *g, kiln_tensor t, const kiln_shape *
 static const kiln_node *convolution_of(const struct scaling *s, const kiln_node *n, kiln_tensor *factor)
 {
     const kiln_graph *g = s->r->from;
-    if (n->op != &kiln_op_mul || operands_behind(s, n) <= KILN_EPILOGUE_OPERANDS)
+    if (n->op != &kiln_op_mul || s->region[s->node_of[n->out[0].id]] >= 0 ||
+        operands_behind(s, n) <= KILN_EPILOGUE_OPERANDS)
         return NULL;
     const kiln_shape result = kiln_tensor_shape(g, n->out[0]);
     for (int k = 0; k < 2; k++) {

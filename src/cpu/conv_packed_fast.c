@@ -336,16 +336,16 @@ static void write_block(const struct work *w, const struct unit *u, const float 
     }
 }
 
-/* All filters of a unit at a tile of columns, of which `place` is the first in y. */
-static void write_tile(const struct work *w, const struct room *room, const struct unit *u, const float *x,
-                       const float *packed, float *y, const struct kiln_tile_finish *finish, size_t place)
+/* All filters of a unit at a tile of columns, of which `place` is the first in y; x is what they meet in the first channel. */
+static void write_tile(const struct work *w, const struct kiln_tiles *tiles, const int32_t *at,
+                       const struct unit *u, const float *x, const float *packed, float *y,
+                       const struct kiln_tile_finish *finish, size_t place)
 {
-    const struct kiln_tiles *tiles = room->tiles;
     for (size_t b = u->block; b < u->end; b++, packed += w->depth * BLOCK) {
         const size_t left = w->p->filters - b * BLOCK, filters = left < BLOCK ? left : BLOCK;
         const size_t high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
         for (size_t i = 0; i < filters; i += high)
-            tiles->finished[filters - i < high ? filters - i : high](w->depth, packed + i, BLOCK, x, room->at,
+            tiles->finished[filters - i < high ? filters - i : high](w->depth, packed + i, BLOCK, x, at,
                                                                      y + (b * BLOCK + i) * w->places + place,
                                                                      w->places, finish, b * BLOCK + i, place);
     }
@@ -360,8 +360,9 @@ static void write_columns(const struct work *w, const struct room *room, const s
     for (size_t t = 0; t < u->count; t += run) {
         const float *from = w->in_place ? x + u->first : room->planes + t / w->p->ow * w->pitch;
         for (size_t j = 0; j < run; j += wide) {
-            const size_t column = j + wide > run ? run - wide : j;
-            write_tile(w, room, u, from + column, packed, y, finish, u->first + t + column);
+            const struct kiln_tiles *tiles = kiln_tiles_across(room->tiles, run - j);
+            const size_t here = (size_t)tiles->columns, column = j + here > run ? run - here : j;
+            write_tile(w, tiles, room->at, u, from + column, packed, y, finish, u->first + t + column);
         }
     }
     const size_t end = u->end * BLOCK < w->p->filters ? u->end * BLOCK : w->p->filters;
