@@ -1,5 +1,6 @@
 /* reduce_kernel.c - the contracts of reductions and of place: units, windows, variants. */
 #include "base/number.h"
+#include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
 #include "ops/window.h"
@@ -83,10 +84,17 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 
 /* Variants ----------------------------------------------------------------------------------------------- */
 
+enum {
+    SHORT =
+        512, /* values that a lane alone adds up before a driver on the CPU has taken 64 of them through barriers */
+    BUSY = 8, /* lanes that such a driver runs as one */
+};
+
+/* Results side by side, and on drivers on the CPU, whose barriers cost what thousands of additions do, nearly all. */
 static bool side_by_side(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)caps;
-    return block_of(d)->inner >= LANES / 4;
+    const struct kiln_params_reduce *p = block_of(d);
+    return p->inner >= LANES / 4 || (caps->software && (units(d) >= BUSY || p->part_length <= SHORT));
 }
 
 static uint64_t a_lane_each(const kiln_caps *caps, const kiln_dispatch *d)
@@ -113,7 +121,7 @@ static uint64_t lanes_each(const kiln_caps *caps, const kiln_dispatch *d)
 }
 
 static const kiln_variant columns = {.name = "columns",
-                                     .accepts = side_by_side,
+                                     .pays = side_by_side,
                                      .groups = a_lane_each,
                                      .spirv = &kiln_spirv_reduce_columns,
                                      .half = &kiln_spirv_reduce_columns_half,
