@@ -34,18 +34,29 @@ uint kiln_epilogue_step(uint step, uint r[KILN_REGISTER_IMMEDIATE + 4])
     return kiln_step_run(KILN_STEP_CODE(step), r[KILN_STEP_A(step)], r[KILN_STEP_B(step)], r[KILN_STEP_C(step)]);
 }
 
-/* The bits of what is stored for `value` at element flat_index, in that row and column of the output (see KILN_WALK_FLAT). */
-uint kiln_epilogue(float value, uint flat_index, uint row, uint column)
+/* What is read of an operand by its walk. */
+uint kiln_epilogue_first(uint flat_index, uint row, uint column)
+{
+    const uint at = kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column);
+    return EPILOGUE_OPERANDS > 1 ? KILN_LOAD(KILN_EPILOGUE_SLOT0, first_operand, at) : 0u;
+}
+
+uint kiln_epilogue_second(uint flat_index, uint row, uint column)
+{
+    const uint at = kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column);
+    return EPILOGUE_OPERANDS > 2 ? KILN_LOAD(KILN_EPILOGUE_SLOT1, second_operand, at) : 0u;
+}
+
+/* The bits of what is stored for `value`, given the operands. */
+uint kiln_epilogue_of(float value, uint first, uint second)
 {
     if (EPILOGUE_STEPS == 0)
         return floatBitsToUint(value);
 
     uint r[KILN_REGISTER_IMMEDIATE + 4];
     r[0] = floatBitsToUint(value);
-    const uint first = kiln_epilogue_place(EPILOGUE_WALK1, flat_index, row, column);
-    const uint second = kiln_epilogue_place(EPILOGUE_WALK2, flat_index, row, column);
-    r[1] = EPILOGUE_OPERANDS > 1 ? KILN_LOAD(KILN_EPILOGUE_SLOT0, first_operand, first) : 0u;
-    r[2] = EPILOGUE_OPERANDS > 2 ? KILN_LOAD(KILN_EPILOGUE_SLOT1, second_operand, second) : 0u;
+    r[1] = first;
+    r[2] = second;
     r[KILN_REGISTER_IMMEDIATE + 0] = p.immediate0;
     r[KILN_REGISTER_IMMEDIATE + 1] = p.immediate1;
     r[KILN_REGISTER_IMMEDIATE + 2] = p.immediate2;
@@ -59,4 +70,27 @@ uint kiln_epilogue(float value, uint flat_index, uint row, uint column)
     if (EPILOGUE_STEPS > 3)
         r[KILN_REGISTER_STEP + 3] = kiln_epilogue_step(EPILOGUE_STEP3, r);
     return r[EPILOGUE_RESULT];
+}
+
+/* The bits of what is stored for `value` at element flat_index, in that row and column of the output (see KILN_WALK_FLAT). */
+uint kiln_epilogue(float value, uint flat_index, uint row, uint column)
+{
+    return kiln_epilogue_of(value, kiln_epilogue_first(flat_index, row, column), kiln_epilogue_second(flat_index, row, column));
+}
+
+/* Where many results share a row or a column: the operands that are one for all of them, read once, .. */
+bool kiln_epilogue_is_common(uint walk, uint shared_walk) { return walk == shared_walk || walk == KILN_WALK_SCALAR; }
+
+uvec2 kiln_epilogue_common(uint walk, uint place)
+{
+    return uvec2(kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? kiln_epilogue_first(0u, place, place) : 0u,
+                 kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? kiln_epilogue_second(0u, place, place) : 0u);
+}
+
+/* .. and what is stored for one of them. */
+uint kiln_epilogue_with(float value, uint walk, uvec2 known, uint flat_index, uint row, uint column)
+{
+    return kiln_epilogue_of(
+        value, kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? known.x : kiln_epilogue_first(flat_index, row, column),
+        kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? known.y : kiln_epilogue_second(flat_index, row, column));
 }

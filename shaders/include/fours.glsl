@@ -1,51 +1,36 @@
 /*
- * fours.glsl - a product of matrices whose operands come four elements at a time: each invocation keeps 8 x 8 results in registers,
- * and adds the products of four terms at once. For drivers that run on the CPU.
+ * fours.glsl - a product of matrices whose operands come four elements at a time: each invocation keeps 8 rows of QUADS fours of
+ * results, and adds the products of four terms at once. For drivers that run on the CPU.
+ *
+ * There a load is a call, around which nothing stays in registers. So a row's terms meet all columns before the next row is loaded, and
+ * a result's four products follow each other: it is fetched and put back once for all of them.
  */
+#ifndef QUADS
+#define QUADS 2
+#endif
 
-/* Eight rows (columns) at four terms: rows 0 to 3 and 4 to 7 of each term. */
-struct kiln_slab {
-    vec4 low[4], high[4];
-};
-
-/* From eight rows with their four terms side by side. */
-void kiln_turn(vec4 rows[8], out kiln_slab slab)
-{
-    [[unroll]] for (uint t = 0; t < 4; t++) {
-        slab.low[t] = vec4(rows[0][t], rows[1][t], rows[2][t], rows[3][t]);
-        slab.high[t] = vec4(rows[4][t], rows[5][t], rows[6][t], rows[7][t]);
-    }
-}
-
-/* Row i of the tile: columns 0 to 3 and 4 to 7. */
-vec4 sum_low[8], sum_high[8];
+vec4 sum[8][QUADS];
 
 void kiln_clear()
 {
-    [[unroll]] for (uint i = 0; i < 8; i++) {
-        sum_low[i] = vec4(0);
-        sum_high[i] = vec4(0);
-    }
+    [[unroll]] for (uint i = 0; i < 8; i++)
+        [[unroll]] for (uint q = 0; q < QUADS; q++)
+            sum[i][q] = vec4(0);
 }
 
-void kiln_accumulate(kiln_slab rows, kiln_slab columns)
+/* Add to row i the products of its four terms with the columns at each of them. */
+void kiln_accumulate(uint i, vec4 terms, vec4 columns[4][QUADS])
 {
-    [[unroll]] for (uint t = 0; t < 4; t++)
-        [[unroll]] for (uint i = 0; i < 8; i++) {
-            const vec4 row = vec4(i < 4u ? rows.low[t][i & 3u] : rows.high[t][i & 3u]);
-            sum_low[i] = fma(row, columns.low[t], sum_low[i]);
-            sum_high[i] = fma(row, columns.high[t], sum_high[i]);
-        }
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
+        vec4 four = sum[i][q];
+        [[unroll]] for (uint t = 0; t < 4; t++)
+            four = fma(vec4(terms[t]), columns[t][q], four);
+        sum[i][q] = four;
+    }
 }
 
-/* Call store(row, quad, four) for all results; as KILN_STORE_ALL, in a loop that is compiled once. */
-#define KILN_STORE_FOURS                                                                                             \
-    {                                                                                                                \
-        vec4 kiln_result[16];                                                                                        \
-        [[unroll]] for (uint i = 0; i < 8; i++) {                                                                    \
-            kiln_result[2u * i] = sum_low[i];                                                                        \
-            kiln_result[2u * i + 1u] = sum_high[i];                                                                  \
-        }                                                                                                            \
-        [[dont_unroll]] for (uint at = 0; at < 16; at++)                                                             \
-            store(at / 2u, at % 2u, kiln_result[at]);                                                                \
-    }
+/* The four elements `shift` behind the first of `a`; `b` lies behind it. */
+vec4 kiln_behind(vec4 a, vec4 b, uint shift)
+{
+    return shift == 0u ? a : shift == 1u ? vec4(a.yzw, b.x) : shift == 2u ? vec4(a.zw, b.xy) : vec4(a.w, b.xyz);
+}

@@ -5,103 +5,134 @@
  * the CPU loads each in one instruction. Sums go on by four terms; results are stored in fours, too.
  *
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
- * dispatch   an invocation a tile of 8 x 8, tiles of a row of tiles side by side
+ * dispatch   an invocation a tile of 8 x (4 QUADS), tiles of a row of tiles side by side
  * tuning     0: A_ALONG_ROWS, a's fours are rows, else terms    1: B_ALONG_TERMS, b's fours are terms, else columns
- *            2: STORE_ONES, results are stored one by one
- * variants   -DONES: b is read one by one, whatever its strides
+ *            2: STORE_ONES, results are stored one by one    3: SHIFT, how far behind a multiple of four b's second row of columns begins
+ * variants   -DONES: b is read one by one, whatever its strides    -DQUADS=4: wide tiles
  */
 #include "kiln.glsl"
 #include "matmul.h"
 #include "epilogue.glsl"
+#include "light.glsl"
 #include "fours.glsl"
 
 KILN_TUNING(0, A_ALONG_ROWS, 0);
 KILN_TUNING(1, B_ALONG_TERMS, 0);
 KILN_TUNING(2, STORE_ONES, 0);
+KILN_TUNING(3, SHIFT, 0);
 
 KILN_TEXELS(0, a);
 KILN_TEXELS(1, b);
 KILN_OUT_ANY(2, c);
 KILN_OUT_FOURS(2, c);
 
+const uint COLUMNS = 4u * QUADS;        /* of a tile */
+
 uint row, column, batch;                /* of the tile's first result */
 uint a_first, b_first;                  /* of the batch's matrices */
-uint a_at[8], b_at[8];                  /* rows and columns; beyond the edge the last ones again */
+uint a_at[8];                           /* rows; beyond the edge the last ones again */
+uint b_last;                            /* four of b, where it is read by columns */
 
 vec4 a_four(uint i) { return texelFetch(a, int(i / 4u)); }
-vec4 b_four(uint i) { return texelFetch(b, int(i / 4u)); }
-vec4 b_ones(uint first, uint k)
-{
-    return vec4(texelFetch(b, int(b_at[first] + k)).r, texelFetch(b, int(b_at[first + 1u] + k)).r,
-                texelFetch(b, int(b_at[first + 2u] + k)).r, texelFetch(b, int(b_at[first + 3u] + k)).r);
-}
+vec4 b_four(uint four) { return texelFetch(b, int(min(four, b_last))); }
 
-/* The rows of a, columns of b, at terms k to k + 3. */
-void read_a(uint k, out kiln_slab slab)
-{
-    if (A_ALONG_ROWS != 0u) {
-        [[unroll]] for (uint t = 0; t < 4; t++) {
-            slab.low[t] = a_four(a_at[0] + (k + t) * p.a_k);
-            slab.high[t] = a_four(a_at[4] + (k + t) * p.a_k);
-        }
-        return;
-    }
-    vec4 rows[8];
-    [[unroll]] for (uint i = 0; i < 8; i++)
-        rows[i] = a_four(a_at[i] + k);
-    kiln_turn(rows, slab);
-}
-
-void read_b(uint k, out kiln_slab slab)
-{
 #ifdef ONES
-    [[unroll]] for (uint t = 0; t < 4; t++) {
-        slab.low[t] = b_ones(0u, (k + t) * p.b_k);
-        slab.high[t] = b_ones(4u, (k + t) * p.b_k);
-    }
-#else
-    if (B_ALONG_TERMS == 0u) {
-        [[unroll]] for (uint t = 0; t < 4; t++) {
-            slab.low[t] = b_four(b_at[0] + (k + t) * p.b_k);
-            slab.high[t] = b_four(b_at[4] + (k + t) * p.b_k);
-        }
-        return;
-    }
-    vec4 columns[8];
-    [[unroll]] for (uint j = 0; j < 8; j++)
-        columns[j] = b_four(b_at[j] + k);
-    kiln_turn(columns, slab);
-#endif
+
+float b_one(uint j, uint k) { return texelFetch(b, int(b_first + min(column + j, p.n - 1u) * p.b_n + k * p.b_k)).r; }
+
+void read_b(uint k, out vec4 columns[4][QUADS])
+{
+    [[unroll]] for (uint t = 0; t < 4; t++)
+        [[unroll]] for (uint q = 0; q < QUADS; q++)
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                columns[t][q][j] = b_one(4u * q + j, k + t);
 }
 
-void store(uint i, uint quad, vec4 sum)
+#else
+
+/* Of terms side by side: a column's four of them each. */
+void read_terms(uint k, out vec4 columns[4][QUADS])
 {
-    const uint first = column + 4u * quad, at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + first;
+    [[unroll]] for (uint q = 0; q < QUADS; q++)
+        [[unroll]] for (uint j = 0; j < 4; j++) {
+            const vec4 four = texelFetch(b, int((b_first + min(column + 4u * q + j, p.n - 1u) * p.b_n + k) / 4u));
+            [[unroll]] for (uint t = 0; t < 4; t++)
+                columns[t][q][j] = four[t];
+        }
+}
+
+/* Of columns side by side: those of one term, in fours that begin before them where rows have no whole fours. */
+void read_columns(uint k, uint shift, out vec4 line[QUADS])
+{
+    const uint four = (b_first + k * p.b_k + column) / 4u;
+    vec4 next = b_four(four);
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
+        const vec4 here = next;
+        if (q + 1u < QUADS || shift != 0u)
+            next = b_four(four + q + 1u);
+        line[q] = kiln_behind(here, next, shift);
+    }
+}
+
+void read_b(uint k, out vec4 columns[4][QUADS])
+{
+    if (B_ALONG_TERMS != 0u) {
+        read_terms(k, columns);
+        return;
+    }
+    [[unroll]] for (uint t = 0; t < 4; t++)
+        read_columns(k + t, (t * SHIFT) & 3u, columns[t]);
+}
+
+#endif
+
+void multiply_rows(uint k, vec4 columns[4][QUADS])
+{
+    if (A_ALONG_ROWS == 0u) {
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            kiln_accumulate(i, a_four(a_at[i] + k), columns);
+        return;
+    }
+    [[unroll]] for (uint h = 0; h < 8; h += 4) {
+        vec4 rows[4];
+        [[unroll]] for (uint t = 0; t < 4; t++)
+            rows[t] = a_four(a_at[h] + (k + t) * p.a_k);
+        [[unroll]] for (uint i = 0; i < 4; i++)
+            kiln_accumulate(h + i, vec4(rows[0][i], rows[1][i], rows[2][i], rows[3][i]), columns);
+    }
+}
+
+void store_four(uint at, vec4 sums, uvec2 of_row, uint i, uint first)
+{
+    const uint count = min(p.n - first, 4u);
+    const uvec4 bits = kiln_epilogue_light(sums, KILN_WALK_ROW, of_row, at, i, first, count);
+    KILN_SAVE_LIGHT(2, c, at, bits, count, STORE_ONES != 0u);
+}
+
+/* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
+void store(uint i, vec4 fours[QUADS])
+{
     if (row + i >= p.m)
         return;
-    if (STORE_ONES != 0u) {
-        [[dont_unroll]] for (uint j = 0; j < 4; j++)
-            if (first + j < p.n)
-                KILN_SAVE(2, c, at + j, kiln_epilogue(sum[j], at + j, row + i, first + j));
+    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
+    const uvec2 of_row = kiln_epilogue_common(KILN_WALK_ROW, row + i);
+    if (kiln_epilogue_is_light()) {
+        [[unroll]] for (uint q = 0; q < QUADS; q++)
+            if (column + 4u * q < p.n)
+                store_four(at + 4u * q, fours[q], of_row, row + i, column + 4u * q);
         return;
     }
-    if (first >= p.n)
-        return;
-    uvec4 bits;
-    [[unroll]] for (uint j = 0; j < 4; j++)
-        bits[j] = kiln_epilogue(sum[j], at + j, row + i, first + j);
-    KILN_SAVE_FOUR(2, c, at / 4u, bits);
+    [[dont_unroll]] for (uint j = 0; j < min(COLUMNS, p.n - column); j++)
+        KILN_SAVE(2, c, at + j,
+                  kiln_epilogue_with(fours[j / 4u][j % 4u], KILN_WALK_ROW, of_row, at + j, row + i, column + j));
 }
-
-/* Element of row (column) i of the tile; fours begin at multiples of four. */
-uint place(uint i, uint first, uint end, bool fours) { return fours ? min(first + i, end - 4u) : min(first + i, end - 1u); }
 
 void main()
 {
     KILN_GROUP(group);
-    const uint across = (p.n + 7u) / 8u, down = (p.m + 7u) / 8u;
+    const uint across = (p.n + COLUMNS - 1u) / COLUMNS, down = (p.m + 7u) / 8u;
     const uint tile = group * LANES + LANE;
-    column = tile % across * 8u;
+    column = tile % across * COLUMNS;
     row = tile / across % down * 8u;
     batch = tile / across / down;
     if (batch >= p.batch)
@@ -110,21 +141,16 @@ void main()
     const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
     a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
     b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
-    [[unroll]] for (uint i = 0; i < 8; i++) {
-        a_at[i] = a_first + place(i, row, p.m, A_ALONG_ROWS != 0u) * p.a_m;
-#ifdef ONES
-        b_at[i] = b_first + place(i, column, p.n, false) * p.b_n;
-#else
-        b_at[i] = b_first + (B_ALONG_TERMS != 0u ? place(i, column, p.n, false) : place(i, column, (p.n + 3u) & ~3u, true)) * p.b_n;
-#endif
-    }
+    b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
+    [[unroll]] for (uint i = 0; i < 8; i++)         /* fours of rows begin at multiples of four */
+        a_at[i] = a_first + (A_ALONG_ROWS != 0u ? min(row + i, p.m - 4u) : min(row + i, p.m - 1u)) * p.a_m;
 
     kiln_clear();
     for (uint k = 0; k < p.k; k += 4u) {
-        kiln_slab rows, columns;
-        read_a(k, rows);
+        vec4 columns[4][QUADS];
         read_b(k, columns);
-        kiln_accumulate(rows, columns);
+        multiply_rows(k, columns);
     }
-    KILN_STORE_FOURS;
+    [[unroll]] for (uint i = 0; i < 8; i++)
+        store(i, sum[i]);
 }

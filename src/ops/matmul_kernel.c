@@ -6,6 +6,7 @@
  * buffers where they are large enough, since those skip the driver's range check of every load. Where elements lie so, it reads
  * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles.
  */
+#include "base/number.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "matmul/matmul.h"
@@ -185,37 +186,74 @@ static bool b_fours(const kiln_dispatch *d, bool terms)
                         (p->n % 4 == 0 || d->bind[1].bytes == 0));
 }
 
+/* Whether rows of b's columns lie densely, so that every fourth begins at a four and the next one `shift` elements behind one. */
+static bool b_shifted(const kiln_dispatch *d, uint32_t shift)
+{
+    const struct kiln_params_matmul *p = block_of(d);
+    return whole_fours(p->b_first, p->b_batch0, p->b_batch1, p->b_batch2) && p->b_n == 1 && p->b_k == p->n &&
+           p->n % 4 == shift;
+}
+
 static bool c_fours(const struct kiln_params_matmul *p)
 {
     return whole_fours(p->c_first, p->c_batch, p->c_m, p->n);
 }
 
+/* Tiles of 16 columns load less for each product; of 8 columns more are results. */
+enum { WIDE = 16, FOURS_LANES = 8 };
+
+static uint64_t fours_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_parts(tiles(block_of(d), 8, 8), FOURS_LANES);
+}
+
+static uint64_t wide_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_parts(tiles(block_of(d), 8, WIDE), FOURS_LANES);
+}
+
+static bool software_wide(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const uint32_t n = block_of(d)->n;
+    return caps->software && 4 * kiln_parts(n, WIDE) * WIDE <= 5 * kiln_parts(n, 8) * 8;
+}
+
 /* Fours of a along rows or terms, and of b along terms or columns, unless it is read one by one; results in fours or alone. */
-#define FOURS(id, rows, b_accepts, terms, alone, shader, texel_fours)               \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)         \
-    {                                                                               \
-        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) && \
-               ((alone) || c_fours(block_of(d)));                                   \
-    }                                                                               \
-    static const uint32_t id##_tuning[] = {rows, terms, alone};                     \
-    static const kiln_variant id = {.name = #id,                                    \
-                                    .accepts = id##_accepts,                        \
-                                    .pays = software,                               \
-                                    .groups = direct_groups,                        \
-                                    .spirv = &kiln_spirv_##shader,                  \
-                                    .half = &kiln_spirv_##shader##_half,            \
-                                    .texels = 1 << 0 | 1 << 1,                      \
-                                    .fours = texel_fours,                           \
-                                    .tuning = id##_tuning,                          \
-                                    .tuning_count = 3}
-FOURS(fours_terms_columns, false, b_fours(d, false), false, false, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_terms_columns_alone, false, b_fours(d, false), false, true, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_terms_terms, false, b_fours(d, true), true, false, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_terms_terms_alone, false, b_fours(d, true), true, true, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_rows_columns, true, b_fours(d, false), false, false, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_rows_terms, true, b_fours(d, true), true, false, matmul_fours, 1 << 0 | 1 << 1);
-FOURS(fours_terms_ones, false, true, false, true, matmul_fours_ones, 1 << 0);
-FOURS(fours_rows_ones, true, true, false, true, matmul_fours_ones, 1 << 0);
+#define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, width)         \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                 \
+    {                                                                                       \
+        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) &&         \
+               ((alone) || c_fours(block_of(d)));                                           \
+    }                                                                                       \
+    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};                      \
+    static const kiln_variant id = {.name = #id,                                            \
+                                    .accepts = id##_accepts,                                \
+                                    .pays = (width) == WIDE ? software_wide : software,     \
+                                    .groups = (width) == WIDE ? wide_groups : fours_groups, \
+                                    .spirv = &kiln_spirv_##shader,                          \
+                                    .half = &kiln_spirv_##shader##_half,                    \
+                                    .lanes = FOURS_LANES,                                   \
+                                    .texels = 1 << 0 | 1 << 1,                              \
+                                    .fours = texel_fours,                                   \
+                                    .tuning = id##_tuning,                                  \
+                                    .tuning_count = 4}
+/* The same in tiles of 8 columns and of 16. */
+#define BOTH(id, rows, b_accepts, terms, alone, shift)                                 \
+    FOURS(id, rows, b_accepts, terms, alone, shift, matmul_fours, 1 << 0 | 1 << 1, 8); \
+    FOURS(id##_wide, rows, b_accepts, terms, alone, shift, matmul_fours_wide, 1 << 0 | 1 << 1, WIDE)
+BOTH(fours_terms_columns, false, b_fours(d, false), false, false, 0);
+BOTH(fours_terms_columns_alone, false, b_fours(d, false), false, true, 0);
+BOTH(fours_terms_shifted1, false, b_shifted(d, 1), false, true, 1);
+BOTH(fours_terms_shifted2, false, b_shifted(d, 2), false, true, 2);
+BOTH(fours_terms_shifted3, false, b_shifted(d, 3), false, true, 3);
+BOTH(fours_terms_terms, false, b_fours(d, true), true, false, 0);
+BOTH(fours_terms_terms_alone, false, b_fours(d, true), true, true, 0);
+BOTH(fours_rows_columns, true, b_fours(d, false), false, false, 0);
+BOTH(fours_rows_terms, true, b_fours(d, true), true, false, 0);
+FOURS(fours_terms_ones, false, true, false, true, 0, matmul_fours_ones, 1 << 0, 8);
+FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, 8);
 
 static const kiln_variant direct_texels = {
     .name = "direct_texels",
@@ -278,6 +316,7 @@ TILED_FOURS(large, "tiled_128_fours", matmul_tiled_large_fours, KILN_TILE_LANES_
 TILED_FOURS(flat, "tiled_32_fours", matmul_tiled_flat_fours, KILN_TILE_LANES_FLAT);
 TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
 
+#define PAIR(id) &id##_wide, &id
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
     .block_size = sizeof(struct kiln_params_matmul),
@@ -288,12 +327,26 @@ const kiln_kernel kiln_kernel_matmul = {
     .units = matmul_units,
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
-    .gpu = (const kiln_variant *const[]){&fours_terms_columns, &fours_terms_columns_alone, &fours_terms_terms,
-                                         &fours_terms_terms_alone, &fours_rows_columns, &fours_rows_terms,
-                                         &fours_terms_ones, &fours_rows_ones, &direct_texels, &direct,
-                                         &matmul_tiled_large_fours, &matmul_tiled_large,
-                                         &matmul_tiled_flat_fours, &matmul_tiled_flat,
-                                         &matmul_tiled_usual_fours, &matmul_tiled_usual, NULL},
+    .gpu = (const kiln_variant *const[]){PAIR(fours_terms_columns),
+                                         PAIR(fours_terms_columns_alone),
+                                         PAIR(fours_terms_shifted1),
+                                         PAIR(fours_terms_shifted2),
+                                         PAIR(fours_terms_shifted3),
+                                         PAIR(fours_terms_terms),
+                                         PAIR(fours_terms_terms_alone),
+                                         PAIR(fours_rows_columns),
+                                         PAIR(fours_rows_terms),
+                                         &fours_terms_ones,
+                                         &fours_rows_ones,
+                                         &direct_texels,
+                                         &direct,
+                                         &matmul_tiled_large_fours,
+                                         &matmul_tiled_large,
+                                         &matmul_tiled_flat_fours,
+                                         &matmul_tiled_flat,
+                                         &matmul_tiled_usual_fours,
+                                         &matmul_tiled_usual,
+                                         NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_few, &kiln_cpu_matmul_packed, NULL},
     .cuts =
         (const kiln_cut[]){{batch_extent, batch_take, batch_unit}, {m_extent, m_take}, {n_extent, n_take}},

@@ -13,6 +13,7 @@ static const struct check_shape shapes[] = {
     {"1x4x5000x6", "a sum long enough to be split"},
     {"1x1x200x150", "a vector"},
     {"2x68x36x132", "fours that end within a tile"},
+    {"2x9x12x35", "rows of whole fours and three"},
     {"2x0x3x4", "no rows"},
     {"2x3x0x4", "sums over nothing"},
     {0},

@@ -1,0 +1,105 @@
+/*
+ * light.glsl - an epilogue on four results side by side at once, where all of its steps are light ones: sums, products, bounds and what
+ * is made of these. The others would be too long to stand in a shader several times. Include it behind epilogue.glsl.
+ */
+#include "four.glsl"
+
+bool kiln_is_light(uint code)
+{
+    return code <= KILN_STEP_MIN_F || code == KILN_STEP_RELU_F || code == KILN_STEP_CLIP_F || code == KILN_STEP_LEAKY_RELU_F ||
+           code == KILN_STEP_HARD_SWISH_F || code == KILN_STEP_HARD_SIGMOID_F;
+}
+
+/* Steps that are not there have code 0. */
+bool kiln_epilogue_is_light()
+{
+    return kiln_is_light(KILN_STEP_CODE(EPILOGUE_STEP0)) && kiln_is_light(KILN_STEP_CODE(EPILOGUE_STEP1)) &&
+           kiln_is_light(KILN_STEP_CODE(EPILOGUE_STEP2)) && kiln_is_light(KILN_STEP_CODE(EPILOGUE_STEP3));
+}
+
+/* As kiln_relu. */
+vec4 kiln_relu_four(vec4 a)
+{
+    return mix(vec4(0), a, greaterThan(floatBitsToUint(a) ^ 0x80000000u, uvec4(KILN_INFINITY_BITS)));
+}
+
+vec4 kiln_hard_sigmoid_four(vec4 a, vec4 b, vec4 c) { return kiln_min_four(kiln_max_four(a * b + c, vec4(0)), vec4(1)); }
+
+/* As kiln_step_run. */
+vec4 kiln_light_run(uint code, vec4 a, vec4 b, vec4 c)
+{
+    switch (code) {
+    case KILN_STEP_ADD_F: return a + b;
+    case KILN_STEP_SUB_F: return a - b;
+    case KILN_STEP_MUL_F: return a * b;
+    case KILN_STEP_DIV_F: return a / b;
+    case KILN_STEP_MAX_F: return kiln_max_four(a, b);
+    case KILN_STEP_MIN_F: return kiln_min_four(a, b);
+    case KILN_STEP_RELU_F: return kiln_relu_four(a);
+    case KILN_STEP_CLIP_F: return kiln_min_four(kiln_max_four(a, b), c);
+    case KILN_STEP_LEAKY_RELU_F: return mix(a * b, a, greaterThan(a, vec4(0)));
+    case KILN_STEP_HARD_SWISH_F: return a * kiln_hard_sigmoid_four(a, vec4(0.166666667), vec4(0.5));
+    case KILN_STEP_HARD_SIGMOID_F: return kiln_hard_sigmoid_four(a, b, c);
+    }
+    return a;
+}
+
+vec4 kiln_light_step(uint step, vec4 r[KILN_REGISTER_IMMEDIATE + 4])
+{
+    return kiln_light_run(KILN_STEP_CODE(step), r[KILN_STEP_A(step)], r[KILN_STEP_B(step)], r[KILN_STEP_C(step)]);
+}
+
+/* An operand at four results, of which `count` are there. */
+vec4 kiln_light_first(uint flat_index, uint row, uint column, uint count)
+{
+    vec4 four;
+    [[unroll]] for (uint j = 0; j < 4; j++)
+        four[j] = uintBitsToFloat(kiln_epilogue_first(flat_index + min(j, count - 1u), row, column + min(j, count - 1u)));
+    return four;
+}
+
+vec4 kiln_light_second(uint flat_index, uint row, uint column, uint count)
+{
+    vec4 four;
+    [[unroll]] for (uint j = 0; j < 4; j++)
+        four[j] = uintBitsToFloat(kiln_epilogue_second(flat_index + min(j, count - 1u), row, column + min(j, count - 1u)));
+    return four;
+}
+
+/* The bits of what is stored for a four of which `count` are there, and which share a row or column whose operands are known. */
+uvec4 kiln_epilogue_light(vec4 value, uint walk, uvec2 known, uint flat_index, uint row, uint column, uint count)
+{
+    if (EPILOGUE_STEPS == 0)
+        return floatBitsToUint(value);
+
+    vec4 r[KILN_REGISTER_IMMEDIATE + 4];
+    r[0] = value;
+    r[1] = kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? vec4(uintBitsToFloat(known.x))
+                                                         : kiln_light_first(flat_index, row, column, count);
+    r[2] = kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? vec4(uintBitsToFloat(known.y))
+                                                         : kiln_light_second(flat_index, row, column, count);
+    r[KILN_REGISTER_IMMEDIATE + 0] = vec4(uintBitsToFloat(p.immediate0));
+    r[KILN_REGISTER_IMMEDIATE + 1] = vec4(uintBitsToFloat(p.immediate1));
+    r[KILN_REGISTER_IMMEDIATE + 2] = vec4(uintBitsToFloat(p.immediate2));
+    r[KILN_REGISTER_IMMEDIATE + 3] = vec4(uintBitsToFloat(p.immediate3));
+
+    r[KILN_REGISTER_STEP + 0] = kiln_light_step(EPILOGUE_STEP0, r);
+    if (EPILOGUE_STEPS > 1)
+        r[KILN_REGISTER_STEP + 1] = kiln_light_step(EPILOGUE_STEP1, r);
+    if (EPILOGUE_STEPS > 2)
+        r[KILN_REGISTER_STEP + 2] = kiln_light_step(EPILOGUE_STEP2, r);
+    if (EPILOGUE_STEPS > 3)
+        r[KILN_REGISTER_STEP + 3] = kiln_light_step(EPILOGUE_STEP3, r);
+    return floatBitsToUint(r[EPILOGUE_RESULT]);
+}
+
+/* Store the four at `at`, or with `ones` those `count` of it that are there. */
+#define KILN_SAVE_LIGHT(slot, name, at, bits, count, ones)                                                           \
+    if (!(ones)) {                                                                                                   \
+        KILN_SAVE_FOUR(slot, name, (at) / 4u, bits);                                                                 \
+    } else {                                                                                                         \
+        [[unroll]] for (uint j = 0; j < 4; j++)                                                                      \
+            if (j < (count)) {                                                                                       \
+                KILN_SAVE(slot, name, (at) + j, bits[j]);                                                            \
+            }                                                                                                        \
+    }
