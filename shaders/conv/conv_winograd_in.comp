@@ -5,19 +5,12 @@
  *
  * bindings   0: x    1: v
  * dispatch   an invocation a column of a channel
- * variants   -DTEXELS: x through a texel buffer
  */
 #include "kiln.glsl"
 #include "conv_winograd_in.h"
 #include "winograd.glsl"
 
-#ifdef TEXELS
-KILN_TEXELS(0, x);
-#define X(i) texelFetch(x, int(i)).r
-#else
 KILN_IN(0, float, x);
-#define X(i) x[i]
-#endif
 KILN_OUT(1, float, v);
 
 bool there;                             /* columns beyond the last tile are zeros */
@@ -26,7 +19,7 @@ bool there;                             /* columns beyond the last tile are zero
 float element(uint first, int i, int j)
 {
     const bool inside = there && uint(i) < p.h && uint(j) < p.w;
-    const float value = X(inside ? first + uint(i) * p.w + uint(j) : first);
+    const float value = x[inside ? first + uint(i) * p.w + uint(j) : first];
     return inside ? value : 0.0;
 }
 

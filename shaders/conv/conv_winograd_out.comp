@@ -5,7 +5,6 @@
  *
  * bindings   0: m    1: y    2, 3: operands of the epilogue
  * dispatch   an invocation a tile of a filter
- * variants   -DTEXELS: m through a texel buffer
  */
 #define KILN_EPILOGUE_SLOT0 2
 #define KILN_EPILOGUE_SLOT1 3
@@ -15,13 +14,7 @@
 #include "epilogue.glsl"
 #include "store.glsl"
 
-#ifdef TEXELS
-KILN_TEXELS(0, m);
-#define M(i) texelFetch(m, int(i)).r
-#else
 KILN_IN(0, float, m);
-#define M(i) m[i]
-#endif
 KILN_OUT_ANY(1, y);
 
 uint filter_index, image, top, left;    /* of the tile's first result */
@@ -51,7 +44,7 @@ void main()
     [[unroll]] for (uint j = 0; j < 6; j++) {
         float place[6], t[4];
         [[unroll]] for (uint i = 0; i < 6; i++)
-            place[i] = M(((i * 6u + j) * p.rows + filter_index) * p.columns + column);
+            place[i] = m[((i * 6u + j) * p.rows + filter_index) * p.columns + column];
         kiln_from_tile(place, t);
         [[unroll]] for (uint i = 0; i < 4; i++)
             columns[i][j] = t[i];

@@ -17,6 +17,7 @@
 #include "device/variants.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/lines.h"
 #include "ops/tiles.h"
 #include "ops/window.h"
 #include "shaders.h"
@@ -309,6 +310,46 @@ static bool depthwise_texels(const kiln_caps *caps, const kiln_dispatch *d)
     return is_depthwise(caps, d) && !is_transposed(d) && conv_texels(caps, d);
 }
 
+/* Tiles of 4 x 4 results. */
+static uint64_t depthwise_lines_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    (void)caps;
+    return kiln_parts(conv_units(d) * kiln_parts(p->oh, 4) * kiln_parts(p->ow, 4), LINES_LANES);
+}
+
+/* Planes by filters of 3 x 3 with that stride. A last four of x that is not whole must be there to be read. */
+static bool depthwise_lines(const kiln_caps *caps, const kiln_dispatch *d, uint32_t stride)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return depthwise_texels(caps, d) && !(d->constants[KILN_CONV_MODE] & KILN_CONV_VOLUME) && p->u == 3 &&
+           p->v == 3 && p->stride_i == stride && p->stride_j == stride && p->dilation_i == 1 &&
+           p->dilation_j == 1 && (d->bind[0].bytes == 0 || (p->x_first + x_span(p)) % 4 == 0);
+}
+
+/* Whether all lines begin three elements behind a four, and results are whole fours. */
+static bool even_lines(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return ((p->x_first | p->x_image | p->y_first | p->y_image | p->w | p->ow) & 3) == 0 && p->pad_j == 1;
+}
+
+#define DEPTHWISE_LINES(stride)                                                                              \
+    static bool depthwise_lines_##stride##_accepts(const kiln_caps *caps, const kiln_dispatch *d)            \
+    {                                                                                                        \
+        return depthwise_lines(caps, d, stride);                                                             \
+    }                                                                                                        \
+    static bool depthwise_even_##stride##_accepts(const kiln_caps *caps, const kiln_dispatch *d)             \
+    {                                                                                                        \
+        return depthwise_lines(caps, d, stride) && even_lines(d);                                            \
+    }                                                                                                        \
+    LINES_VARIANT(depthwise_even_##stride, kiln_spirv_conv_depthwise_lines_##stride, depthwise_lines_groups, \
+                  1 << 0 | 1 << 1, 3, 0);                                                                    \
+    LINES_VARIANT(depthwise_lines_##stride, kiln_spirv_conv_depthwise_lines_##stride,                        \
+                  depthwise_lines_groups, 1 << 0 | 1 << 1, 4, 1)
+DEPTHWISE_LINES(1);
+DEPTHWISE_LINES(2);
+
 static const kiln_variant conv_depthwise_texels = {
     .name = "depthwise_texels",
     .accepts = depthwise_texels,
@@ -381,9 +422,10 @@ const kiln_kernel kiln_kernel_conv = {
     .units = conv_units,
     .reference = kiln_reference_conv_f32,
     .reference_f64 = kiln_reference_conv_f64,
-    .gpu = (const kiln_variant *const[]){&conv_depthwise_texels, &conv_depthwise, &conv_direct_texels,
-                                         &conv_direct, &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual,
-                                         NULL},
+    .gpu = (const kiln_variant *const[]){&depthwise_even_1, &depthwise_lines_1, &depthwise_even_2,
+                                         &depthwise_lines_2, &conv_depthwise_texels, &conv_depthwise,
+                                         &conv_direct_texels, &conv_direct, &conv_tiled_large,
+                                         &conv_tiled_flat, &conv_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_depthwise_rows, &kiln_cpu_conv_depthwise_planes,
                                          &kiln_cpu_conv_taps, NULL},
     .cuts = cuts,

@@ -23,6 +23,7 @@
 #include "ops/chain.h"
 #include "ops/conv.h"
 #include "ops/kernels.h"
+#include "ops/lines.h"
 #include "ops/splits.h"
 #include "shaders.h"
 
@@ -387,10 +388,25 @@ static uint64_t in_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_parts((uint64_t)in_block(d)->channels * in_block(d)->columns, 64);
 }
 
-static bool in_texels_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+/* Drivers on the CPU: four columns an invocation, x read in fours. */
+static uint64_t in_lines_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return kiln_parts((uint64_t)in_block(d)->channels * in_block(d)->columns / 4, LINES_LANES);
+}
+
+static bool in_lines_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv_winograd_in *p = in_block(d);
-    return (uint64_t)p->images * p->channels * p->h * p->w <= caps->max_texels;
+    const uint64_t elements = (uint64_t)p->images * p->channels * p->h * p->w;
+    return kiln_parts(elements, 4) <= caps->max_texels && p->columns % 4 == 0 &&
+           (d->bind[0].bytes == 0 || elements % 4 == 0);
+}
+
+/* Whether all lines of tiles begin three elements behind a four. */
+static bool in_even_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return in_lines_accepts(caps, d) && in_block(d)->w % 4 == 0 && in_block(d)->pad_j == 1;
 }
 
 static const struct kiln_params_conv_winograd_out *out_block(const kiln_dispatch *d)
@@ -409,16 +425,22 @@ static uint64_t out_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_parts(out_units(d) * out_block(d)->down * out_block(d)->across, 64);
 }
 
-static bool out_texels_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+static uint64_t out_fours_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct kiln_params_conv_winograd_out *p = out_block(d);
-    return (uint64_t)KILN_WINOGRAD_PLACES * p->rows * p->columns <= caps->max_texels;
+    (void)caps;
+    return kiln_parts((uint64_t)out_block(d)->filters * out_block(d)->columns / 4, LINES_LANES);
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
+static bool out_ones_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)d;
-    return caps->software;
+    const struct kiln_params_conv_winograd_out *p = out_block(d);
+    return (uint64_t)KILN_WINOGRAD_PLACES * p->rows * p->columns / 4 <= caps->max_texels &&
+           p->columns % 4 == 0;
+}
+
+static bool out_fours_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return out_ones_accepts(caps, d) && out_block(d)->ow % 4 == 0;
 }
 
 static const kiln_variant filters_plain = {
@@ -426,26 +448,27 @@ static const kiln_variant filters_plain = {
     .groups = filters_groups,
     .spirv = &kiln_spirv_conv_winograd_filters,
 };
-static const kiln_variant in_texels = {
-    .name = "texels",
-    .accepts = in_texels_accepts,
-    .pays = software,
-    .groups = in_groups,
-    .spirv = &kiln_spirv_conv_winograd_in_texels,
-    .texels = 1 << 0,
-};
+/* Read in fours: `tuned` is the variant's one constant. */
+#define READ_IN_FOURS(id, shader, count, tuned)              \
+    static const uint32_t id##_tuning[] = {tuned};           \
+    static const kiln_variant id = {.name = #id,             \
+                                    .accepts = id##_accepts, \
+                                    .pays = kiln_lines_pay,  \
+                                    .groups = count,         \
+                                    .spirv = &shader,        \
+                                    .lanes = LINES_LANES,    \
+                                    .texels = 1 << 0,        \
+                                    .fours = 1 << 0,         \
+                                    .tuning = id##_tuning,   \
+                                    .tuning_count = 1}
+READ_IN_FOURS(in_even, kiln_spirv_conv_winograd_in_lines, in_lines_groups, 3);
+READ_IN_FOURS(in_lines, kiln_spirv_conv_winograd_in_lines, in_lines_groups, 4);
+READ_IN_FOURS(out_fours, kiln_spirv_conv_winograd_out_fours, out_fours_groups, 0);
+READ_IN_FOURS(out_ones, kiln_spirv_conv_winograd_out_fours, out_fours_groups, 1);
 static const kiln_variant in_plain = {
     .name = "plain",
     .groups = in_groups,
     .spirv = &kiln_spirv_conv_winograd_in,
-};
-static const kiln_variant out_texels = {
-    .name = "texels",
-    .accepts = out_texels_accepts,
-    .pays = software,
-    .groups = out_groups,
-    .spirv = &kiln_spirv_conv_winograd_out_texels,
-    .texels = 1 << 0,
 };
 static const kiln_variant out_plain = {
     .name = "plain",
@@ -461,7 +484,7 @@ const kiln_kernel kiln_kernel_conv_winograd_in = {
     .units = in_units,
     .reference = kiln_reference_conv_winograd_in_f32,
     .reference_f64 = kiln_reference_conv_winograd_in_f64,
-    .gpu = (const kiln_variant *const[]){&in_texels, &in_plain, NULL},
+    .gpu = (const kiln_variant *const[]){&in_even, &in_lines, &in_plain, NULL},
 };
 
 const kiln_kernel kiln_kernel_conv_winograd_out = {
@@ -472,7 +495,7 @@ const kiln_kernel kiln_kernel_conv_winograd_out = {
     .units = out_units,
     .reference = kiln_reference_conv_winograd_out_f32,
     .reference_f64 = kiln_reference_conv_winograd_out_f64,
-    .gpu = (const kiln_variant *const[]){&out_texels, &out_plain, NULL},
+    .gpu = (const kiln_variant *const[]){&out_fours, &out_ones, &out_plain, NULL},
 };
 
 const kiln_kernel kiln_kernel_conv_winograd_filters = {

@@ -6,8 +6,10 @@
  */
 #include "ops/pool.h"
 
+#include "base/number.h"
 #include "device/caps.h"
 #include "device/variants.h"
+#include "ops/lines.h"
 #include "ops/window.h"
 #include "shaders.h"
 
@@ -320,6 +322,37 @@ static double flops(const kiln_dispatch *d)
            taps_along(d, p->w, p->ow, p->size_j);
 }
 
+/* The largest of windows of that size, two apart, over whole planes; a last four of x that is not whole must be there to be read. */
+static bool lines_accept(const kiln_caps *caps, const kiln_dispatch *d, uint32_t taps)
+{
+    const struct kiln_params_pool *p = block(d);
+    const uint64_t volume = y_volume(p), end = p->x_first + (volume ? p->results / volume : 0) * x_volume(p);
+    return d->constants[0] == KILN_POOL_MAX && d->constants[1] == 0 && volume > 0 && p->first == 0 &&
+           p->results % volume == 0 && p->size_i == taps && p->size_j == taps && p->stride_i == 2 &&
+           p->stride_j == 2 && p->dilation_i == 1 && p->dilation_j == 1 && end <= caps->max_texels &&
+           (d->bind[0].bytes == 0 || end % 4 == 0);
+}
+
+static bool pool_lines_2_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return lines_accept(caps, d, 2);
+}
+
+static bool pool_lines_3_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return lines_accept(caps, d, 3);
+}
+
+static uint64_t lines_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_pool *p = block(d);
+    (void)caps;
+    return kiln_parts(p->results / y_volume(p) * kiln_parts(p->oh, 4) * kiln_parts(p->ow, 4), LINES_LANES);
+}
+
+LINES_VARIANT(pool_lines_2, kiln_spirv_pool_lines_2, lines_groups, 1 << 0, 4, 1);
+LINES_VARIANT(pool_lines_3, kiln_spirv_pool_lines_3, lines_groups, 1 << 0, 4, 1);
+
 static const kiln_variant pool_flat = {
     .name = "flat", .groups = groups, .spirv = &kiln_spirv_pool, .half = &kiln_spirv_pool_half};
 static const kiln_variant grad_flat = {
@@ -334,7 +367,7 @@ const kiln_kernel kiln_kernel_pool = {
     .units = units,
     .reference = kiln_reference_pool_f32,
     .reference_f64 = kiln_reference_pool_f64,
-    .gpu = (const kiln_variant *const[]){&pool_flat, NULL},
+    .gpu = (const kiln_variant *const[]){&pool_lines_2, &pool_lines_3, &pool_flat, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_pool_planes, NULL},
     .cuts = cuts,
     .cut_count = 2,

@@ -16,6 +16,7 @@ static const struct check_shape shapes[] = {
     {"2x65x9x9,67x3x3", "one past a tile in all"},
     {"2x12x9x13,31x3x3", "nearly a block of filters"},
     {"2x3x19x37,6x3x3", "rows of several vectors"},
+    {"2x8x10x16,8x3x3", "lines of whole fours"},
     {"5x12x1x1,6x1x1", "pictures of one point"},
     {"3x4x131,6x5", "one axis"},
     {"1x6x1,4x1", "one axis of one point"},
