@@ -17,6 +17,7 @@ static const struct check_shape shapes[] = {
     {"2x12x9x13,31x3x3", "nearly a block of filters"},
     {"2x3x19x37,6x3x3", "rows of several vectors"},
     {"2x8x10x16,8x3x3", "lines of whole fours"},
+    {"1x16x12x16,17x3x3", "transformed tiles of whole fours"},
     {"5x12x1x1,6x1x1", "pictures of one point"},
     {"3x4x131,6x5", "one axis"},
     {"1x6x1,4x1", "one axis of one point"},
