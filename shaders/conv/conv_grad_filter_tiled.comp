@@ -50,7 +50,6 @@ void store_at(uint row, uint column, float sum)
     KILN_SAVE(2, w, w_at + (first_filter + row) * p.w_filter + first_place + column, floatBitsToUint(sum));
 }
 
-#include "store.glsl"
 #include "tiled.glsl"
 
 void main()

@@ -73,7 +73,6 @@ void store_at(uint row, uint column, float sum)
     KILN_SAVE(2, y, at, kiln_epilogue(sum, at, 0u, p.column_first + channel));
 }
 
-#include "store.glsl"
 #include "tiled.glsl"
 
 void main()

@@ -1,6 +1,7 @@
 /*
  * slab.glsl - slabs of the operands of a product of matrices, on their way from memory into registers: TILE_ROWS rows and
- * TILE_COLUMNS columns at SLAB terms each, which TILE_LANES invocations load together. tiled.glsl defines these.
+ * TILE_COLUMNS columns at SLAB terms each, which TILE_LANES invocations load together. Of tiled.glsl and
+ * coop_tiled.glsl, which define these.
  *
  * The shader defines
  *

@@ -36,6 +36,7 @@
 shared vec4 slab_a[SLAB * A_PITCH];
 shared vec4 slab_b[SLAB * B_PITCH];
 
+#include "store.glsl"
 #include "slab.glsl"
 
 /* What was loaded at a place goes to its slab: fours along terms to four of its rows. */

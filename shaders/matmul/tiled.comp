@@ -6,28 +6,35 @@
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
  * dispatch   a workgroup a tile (tiled.glsl)
  * variants   -DFOURS: a and b are read four elements at a time, along whichever axis they lie side by side
+ *            -DCOOP: by matrix units (coop_tiled.glsl)
  */
 #include "kiln.glsl"
 #include "matmul.h"
 #include "epilogue.glsl"
 
-#ifdef FOURS
-#ifdef HALF
+#if defined(COOP)
+#include "coop.glsl"
+KILN_IN(0, LOADED, a);
+KILN_IN(1, LOADED, b);
+#elif defined(FOURS) && defined(HALF)
 KILN_IN(0, f16vec4, a);
 KILN_IN(1, f16vec4, b);
-#else
+#define LOADED vec4
+#elif defined(FOURS)
 KILN_IN(0, vec4, a);
 KILN_IN(1, vec4, b);
-#endif
-#define KILN_A(i) vec4(a[(i) / 4u])
-#define KILN_B(i) vec4(b[(i) / 4u])
 #define LOADED vec4
 #else
 KILN_IN(0, T, a);
 KILN_IN(1, T, b);
-#define KILN_A(i) float(a[i])
-#define KILN_B(i) float(b[i])
 #define LOADED float
+#endif
+#ifdef FOURS
+#define KILN_A(i) LOADED(a[(i) / 4u])
+#define KILN_B(i) LOADED(b[(i) / 4u])
+#else
+#define KILN_A(i) LOADED(a[i])
+#define KILN_B(i) LOADED(b[i])
 #endif
 KILN_OUT_ANY(2, c);
 
@@ -46,8 +53,11 @@ void store_at(uint row, uint column, float sum)
     KILN_SAVE(2, c, at, kiln_epilogue(sum, at, first_row + row, first_column + column));
 }
 
-#include "store.glsl"
+#ifdef COOP
+#include "coop_tiled.glsl"
+#else
 #include "tiled.glsl"
+#endif
 
 void main()
 {

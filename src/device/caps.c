@@ -55,6 +55,8 @@ static const struct feature {
     FEATURE("subgroup", subgroup),
     FEATURE("subgroup", subgroup_ops),
     FEATURE("timestamps", timestamps),
+    FEATURE("coop", coop),
+    FEATURE("coop", coop_emulated),
 };
 
 #define FEATURES (sizeof features / sizeof *features)

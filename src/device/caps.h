@@ -46,6 +46,10 @@ struct kiln_caps {
     bool
         nan; /* shaders may ask that NaN, infinity and -0 be kept: a compiler may else assume there are none */
     bool timestamps;
+    bool coop; /* matrix units: products of halves that a subgroup holds together, summed in floats */
+    bool
+        coop_emulated; /* a driver on the CPU: shaders that play such units run there, so that what is built on them is checked */
+    uint32_t coop_size[3]; /* rows, columns and terms of one such product */
 };
 
 /**
@@ -65,7 +69,7 @@ kiln_status kiln_caps_limit(struct kiln_caps *caps, const char *limits);
 
 /**
  * Hide the optional features that the text of KILN_MASK, or a device's mask file, names, separated by commas or white
- * space: storage16, storage8, half, dot, nan, subgroup, timestamps. Hiding what is not there changes nothing.
+ * space: storage16, storage8, half, dot, nan, subgroup, timestamps, coop. Hiding what is not there changes nothing.
  *
  * Errors: ERROR_ARGUMENT naming the part that is no feature, after `source`; caps are then half masked.
  */

@@ -18,6 +18,19 @@ struct kiln_products {
     uint64_t count, rows, columns;
 };
 
+/* Those of shaders/include/coop_tiled.glsl, by matrix units: the usual and the large tile in size and lanes, of other slabs. */
+struct kiln_coop {
+    const kiln_caps *caps;
+    const struct kiln_tile *tile;
+    bool halves; /* of the operands; else floats, which are emulated alone */
+    bool emulated;
+};
+
+/* Whether a device multiplies by matrix units, or plays some, and has room for the tile. */
+bool kiln_coop_suits(const struct kiln_coop *c);
+/* Whether that pays: on GPUs (and where KILN_LIMITS=gpu plays one), of halves, unless most of a tile were empty. */
+bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x);
+
 /* Workgroups that these take. */
 uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x);
 

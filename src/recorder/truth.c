@@ -3,12 +3,14 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/half.h"
 #include "base/log.h"
 #include "chain/chain.h"
 #include "chain/codes.h"
+#include "matmul/matmul.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
 #include "quantize/matmul_bytes.h"
@@ -91,10 +93,95 @@ static bool holds_dot(kiln_device *dev)
     return kiln_single_run(dev, &d, &arrays, 0, NULL) == KILN_OK && !memcmp(got, want, sizeof got);
 }
 
+/* Cooperative matrices --------------------------------------------------------------------------------------- */
+
+/* Past a tile of 128 in both directions, and past a slab of terms. */
+enum { PRODUCT_ROWS = 132, PRODUCT_COLUMNS = 136, TERMS = 40, LAYOUTS = 4 };
+
+/* A product of halves into floats; bit 0 of `turned`: a lies by columns, bit 1: b does. */
+static kiln_dispatch product(unsigned turned)
+{
+    kiln_dispatch d = {.kernel = &kiln_kernel_matmul,
+                       .constant_count = KILN_EPILOGUE_CONSTANTS,
+                       .block_size = sizeof(struct kiln_params_matmul),
+                       .halves = 1 << 0 | 1 << 1};
+    const bool a = turned & 1, b = turned >> 1 & 1;
+    *(struct kiln_params_matmul *)d.block.words = (struct kiln_params_matmul){.m = PRODUCT_ROWS,
+                                                                              .n = PRODUCT_COLUMNS,
+                                                                              .k = TERMS,
+                                                                              .batch = 1,
+                                                                              .batch1 = 1,
+                                                                              .batch2 = 1,
+                                                                              .a_m = a ? 1 : TERMS,
+                                                                              .a_k = a ? PRODUCT_ROWS : 1,
+                                                                              .b_k = b ? 1 : PRODUCT_COLUMNS,
+                                                                              .b_n = b ? TERMS : 1,
+                                                                              .c_m = PRODUCT_COLUMNS};
+    return d;
+}
+
+/* Integers whose sums of products are exact in any order. */
+static int factor(int i, int k)
+{
+    return (i * 7 + k * 13) % 17 - 8;
+}
+
+static void fill_factors(uint16_t *to, int count, bool turned)
+{
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < TERMS; k++)
+            to[turned ? k * count + i : i * TERMS + k] = kiln_half_from((float)factor(i, k));
+}
+
+static bool is_product(const float *c)
+{
+    for (int i = 0; i < PRODUCT_ROWS; i++)
+        for (int j = 0; j < PRODUCT_COLUMNS; j++) {
+            int sum = 0;
+            for (int k = 0; k < TERMS; k++)
+                sum += factor(i, k) * factor(j, k);
+            if (c[i * PRODUCT_COLUMNS + j] != (float)sum)
+                return false;
+        }
+    return true;
+}
+
+/* With operands that lie so. */
+static bool multiplies_so(kiln_device *dev, const char *variant, unsigned turned, float *c)
+{
+    uint16_t a[PRODUCT_ROWS * TERMS], b[PRODUCT_COLUMNS * TERMS];
+    const size_t bytes = PRODUCT_ROWS * PRODUCT_COLUMNS * sizeof *c;
+    const struct kiln_single arrays = {.data = {a, b, c}, .bytes = {sizeof a, sizeof b, bytes}};
+    kiln_dispatch d = product(turned);
+    d.variant = kiln_variant_named(dev, &d, variant);
+    if (!d.variant)
+        return true;
+    fill_factors(a, PRODUCT_ROWS, turned & 1);
+    fill_factors(b, PRODUCT_COLUMNS, !(turned >> 1 & 1));
+    memset(c, 0xff, bytes);
+    return kiln_single_run(dev, &d, &arrays, 0, NULL) == KILN_OK && is_product(c);
+}
+
+bool kiln_truth_multiplies(kiln_device *dev, const char *variant)
+{
+    float *c = malloc(PRODUCT_ROWS * PRODUCT_COLUMNS * sizeof *c);
+    bool holds = c != NULL;
+    for (unsigned turned = 0; turned < LAYOUTS && holds; turned++)
+        holds = multiplies_so(dev, variant, turned, c);
+    free(c);
+    return holds;
+}
+
+static bool holds_coop(kiln_device *dev)
+{
+    return kiln_truth_multiplies(dev, "coop_128") && kiln_truth_multiplies(dev, "coop_64");
+}
+
 /* Trying --------------------------------------------------------------------------------------------------- */
 
 const struct kiln_truth kiln_truths[] = {
     {"16-bit storage", "storage16", offsetof(struct kiln_caps, storage16), 1 << KILN_F16, holds_halves},
+    {"cooperative matrices", "coop", offsetof(struct kiln_caps, coop), 1 << KILN_F16, holds_coop},
     {"integer dot products", "dot", offsetof(struct kiln_caps, dot), 1 << KILN_I8 | 1 << KILN_U8, holds_dot},
     {0},
 };

@@ -18,6 +18,9 @@ struct kiln_truth {
 /** What the library itself relies on where it is claimed; ended by {0}. */
 extern const struct kiln_truth kiln_truths[];
 
+/** Whether a variant of matmul multiplies halves exactly, in all layouts; it is not asked where it does not accept. */
+bool kiln_truth_multiplies(kiln_device *dev, const char *variant);
+
 /**
  * Try the features that the device claims, that values of these types (bits of kiln_type) call for, and that were not tried yet:
  * the caps of what fails are cleared. To be called before the caps are asked for them. Threads: any.

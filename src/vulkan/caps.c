@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vulkan/coop.h"
 #include "vulkan/vk.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -64,6 +65,19 @@ static bool keeps_nan(const struct vk_device *dev)
     return controls.shaderSignedZeroInfNanPreserveFloat32;
 }
 
+static bool is_software(const struct vk_device *dev)
+{
+    return dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+}
+
+/* What else cooperative matrices want is there: are they, and of which sizes? Drivers on the CPU have no units behind them, and
+ * compile them for minutes. */
+static void find_matrices(struct vk_device *dev, bool enabled)
+{
+    dev->features.coop = enabled && dev->features.half && !is_software(dev) &&
+                         kiln_vk_coop_probe(dev, dev->features.coop_size);
+}
+
 static void probe_features(struct vk_device *dev)
 {
     VkPhysicalDeviceShaderFloat16Int8Features half = {
@@ -78,6 +92,13 @@ static void probe_features(struct vk_device *dev)
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
     };
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+    };
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .pNext = &memory,
+    };
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                      .pNext = &storage16};
     if (has_extension(dev, VK_KHR_8BIT_STORAGE_EXTENSION_NAME))
@@ -90,6 +111,11 @@ static void probe_features(struct vk_device *dev)
         dot.pNext = all.pNext;
         all.pNext = &dot;
     }
+    if (has_extension(dev, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) &&
+        has_extension(dev, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME)) {
+        memory.pNext = all.pNext;
+        all.pNext = &coop;
+    }
     dev->instance.GetPhysicalDeviceFeatures2(dev->physical, &all);
     dev->features = (struct vk_features){
         .storage16 = storage16.storageBuffer16BitAccess,
@@ -98,13 +124,14 @@ static void probe_features(struct vk_device *dev)
         .dot = dot.shaderIntegerDotProduct,
         .nan = has_extension(dev, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME) && keeps_nan(dev),
     };
+    find_matrices(dev, coop.cooperativeMatrix && memory.vulkanMemoryModel);
 }
 
 /* What the application enabled, by the extensions' structs or by those of the core versions. */
 static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *borrow)
 {
     struct vk_features f = {0};
-    bool float16 = false;
+    bool float16 = false, memory = false, coop = false;
     for (const VkBaseInStructure *s = borrow->features; s; s = s->pNext) {
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES) {
             f.storage16 |= ((const VkPhysicalDevice16BitStorageFeatures *)s)->storageBuffer16BitAccess;
@@ -114,7 +141,12 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
             f.storage8 |= ((const VkPhysicalDevice8BitStorageFeatures *)s)->storageBuffer8BitAccess;
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES) {
             float16 |= ((const VkPhysicalDeviceShaderFloat16Int8Features *)s)->shaderFloat16;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES) {
+            memory |= ((const VkPhysicalDeviceVulkanMemoryModelFeatures *)s)->vulkanMemoryModel;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR) {
+            coop |= ((const VkPhysicalDeviceCooperativeMatrixFeaturesKHR *)s)->cooperativeMatrix;
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) {
+            memory |= ((const VkPhysicalDeviceVulkan12Features *)s)->vulkanMemoryModel;
             f.storage8 |= ((const VkPhysicalDeviceVulkan12Features *)s)->storageBuffer8BitAccess;
             float16 |= ((const VkPhysicalDeviceVulkan12Features *)s)->shaderFloat16;
             f.nan = keeps_nan(dev); /* of the core since 1.2 */
@@ -126,6 +158,7 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
     }
     f.half = float16 && f.storage16;
     dev->features = f;
+    find_matrices(dev, coop && memory);
 }
 
 /* Limits ------------------------------------------------------------------------------------------------- */
@@ -161,6 +194,8 @@ static void probe_timestamps(struct vk_device *dev)
     dev->instance.GetPhysicalDeviceQueueFamilyProperties(dev->physical, &count, families);
     dev->timestamp_bits = dev->family < count ? families[dev->family].timestampValidBits : 0;
 }
+
+enum { EMULATED_SIDE = 16 }; /* the size that most matrix units have */
 
 static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupProperties *subgroup,
                       const VkPhysicalDeviceMaintenance3Properties *allocation)
@@ -203,7 +238,11 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .dot = dev->features.dot,
         .nan = dev->features.nan,
         .timestamps = dev->timestamp_bits > 0 && l->timestampPeriod > 0,
+        .coop = dev->features.coop,
+        .coop_emulated = is_software(dev) && dev->features.half,
     };
+    for (int i = 0; i < 3; i++)
+        dev->common.caps.coop_size[i] = dev->features.coop ? dev->features.coop_size[i] : EMULATED_SIDE;
 }
 
 static void fill_info(struct vk_device *dev)

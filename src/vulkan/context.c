@@ -10,6 +10,7 @@
  * errors and are counted. What the loader itself says about layers is none of them.
  */
 #define VOLK_IMPLEMENTATION
+#include "vulkan/coop.h"
 #include "vulkan/vk.h"
 
 #include <stdlib.h>
@@ -279,6 +280,14 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
         .shaderIntegerDotProduct = VK_TRUE,
     };
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+        .vulkanMemoryModel = VK_TRUE,
+    };
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE,
+    };
     const struct {
         bool wanted;
         const char *extension;
@@ -288,6 +297,8 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
         {f->half, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &half},
         {f->dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &dot},
         {f->nan, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME, NULL},
+        {f->coop, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &memory},
+        {f->coop, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &coop},
     };
     VkBaseOutStructure *chain = (VkBaseOutStructure *)&storage16;
     const char *extensions[sizeof optional / sizeof *optional];

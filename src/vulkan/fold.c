@@ -410,6 +410,7 @@ static void forget_block(struct spirv_module *m, const struct spirv_block *b)
         case SPIRV_COPY_MEMORY:
         case SPIRV_IMAGE_WRITE:
         case SPIRV_ATOMIC_STORE:
+        case SPIRV_COOPERATIVE_STORE:
         case SPIRV_CONTROL_BARRIER:
         case SPIRV_MEMORY_BARRIER:
         case SPIRV_LOOP_MERGE:

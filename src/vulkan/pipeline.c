@@ -122,17 +122,19 @@ fail:
     return status;
 }
 
+enum { MOST_CONSTANTS = 64 };
+
 /* Constants for the driver to fill in, where the words could not be specialized. */
 struct specialization {
     VkSpecializationInfo info;
-    VkSpecializationMapEntry entry[1 + KILN_MAX_CONSTANTS + 32];
-    uint32_t value[1 + KILN_MAX_CONSTANTS + 32];
+    VkSpecializationMapEntry entry[MOST_CONSTANTS];
+    uint32_t value[MOST_CONSTANTS];
 };
 
 static void fill_specialization(struct specialization *s, const struct spirv_constants *c)
 {
     uint32_t count = 0;
-    for (uint32_t index = 0; index < 64; index++) {
+    for (uint32_t index = 0; index < MOST_CONSTANTS; index++) {
         if (!kiln_spirv_constant(c, index, &s->value[count]))
             continue;
         s->entry[count] = (VkSpecializationMapEntry){index, count * 4, 4};
@@ -157,6 +159,7 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
         .lanes = lanes_of(v),
         .halves = d->halves,
         .nan = dev->common.caps.nan,
+        .coop = dev->common.caps.coop_size,
         .meaning = d->constants,
         .meaning_count = d->constant_count,
         .tuning = v->tuning,

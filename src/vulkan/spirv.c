@@ -19,6 +19,7 @@ enum {
     HEADER = 5, /* words before the first instruction */
     MAX_BOUND = 1 << 22,
     CONSTANT_HALVES = 25, /* KILN_HALVES of kiln.glsl */
+    CONSTANT_COOP = 26,   /* COOP_M, COOP_N and COOP_K of coop.glsl */
     DECORATION_SPEC_ID = 1,
     DECORATION_BUILTIN = 11,
     BUILTIN_WORKGROUP_SIZE = 25,
@@ -39,6 +40,8 @@ bool kiln_spirv_constant(const struct spirv_constants *c, uint32_t index, uint32
         *value = c->meaning[index - 1];
     else if (index == CONSTANT_HALVES)
         *value = c->halves;
+    else if (c->coop && index >= CONSTANT_COOP && index < CONSTANT_COOP + 3)
+        *value = c->coop[index - CONSTANT_COOP];
     else if (index >= 32 && index - 32 < (uint32_t)c->tuning_count)
         *value = c->tuning[index - 32];
     else

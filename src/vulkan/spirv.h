@@ -12,11 +12,13 @@
 
 #include <kiln/extend.h>
 
-/** Values of specialization constants: 0 (lanes), 1, 2, ... (the contract's), 25 (halves), 32, 33, ... (the variant's). */
+/** Values of specialization constants: 0 (lanes), 1, 2, ... (the contract's), 25 (halves), 26 to 28
+ * (sizes of a cooperative matrix), 32, 33, ... (the variant's). */
 struct spirv_constants {
     uint32_t lanes;
     uint32_t halves; /* bit i: binding i holds halves */
     bool nan;        /* no constant: ask the driver to keep NaN, infinity and -0 (SPV_KHR_float_controls) */
+    const uint32_t *coop; /* three: rows, columns and terms of a cooperative matrix; NULL: not given */
     const uint32_t *meaning, *tuning;
     int meaning_count, tuning_count;
 };
@@ -118,6 +120,7 @@ enum spirv_op {
     SPIRV_NO_LINE = 317,
     SPIRV_MODULE_PROCESSED = 330,
     SPIRV_EXECUTION_MODE_ID = 331,
+    SPIRV_COOPERATIVE_STORE = 4458,
 };
 
 /** What is known of an id. */

@@ -3,6 +3,7 @@
  *
  *   context.c    loader, instance, device and queue, own or borrowed; results to messages
  *   caps.c       what a device can do, and whether that is enough
+ *   coop.c       sizes of cooperative matrices
  *   memory.c     blocks of device memory, cut into pieces
  *   buffer.c     buffers over those pieces, or imported
  *   spirv.c fold.c   constants written into SPIR-V words
@@ -69,7 +70,8 @@ struct vk_instance {
 
 /** Optional features, as the device has them and kiln enables them (or as the application enabled them). */
 struct vk_features {
-    bool storage16, storage8, half, dot, nan;
+    bool storage16, storage8, half, dot, nan, coop;
+    uint32_t coop_size[3]; /* of kiln_caps */
 };
 
 struct vk_range {

@@ -46,3 +46,23 @@ Test(truth, a_lie_is_found_once_and_only_where_it_matters)
     cr_expect(dev->caps.storage16, "it was tried before");
     kiln_test_close(&dev);
 }
+
+/* Drivers on the CPU play matrix units of any size; a size that does not divide a tile makes wrong ones, which the test finds. */
+Test(truth, products_of_halves_are_told_right_from_wrong)
+{
+    static const struct {
+        uint32_t size[3];
+        bool right;
+    } cases[] = {{{16, 16, 16}, true}, {{8, 16, 16}, true},  {{16, 8, 16}, true},
+                 {{8, 8, 8}, true},    {{16, 16, 32}, true}, {{24, 16, 16}, false}};
+    for (int i = 0; kiln_test_device(i); i++)
+        for (size_t k = 0; k < KILN_COUNT(cases); k++) {
+            kiln_device *dev = kiln_test_open(kiln_test_device(i));
+            if (dev->caps.coop_emulated && dev->caps.storage16) {
+                memcpy(dev->caps.coop_size, cases[k].size, sizeof cases[k].size);
+                cr_expect_eq(kiln_truth_multiplies(dev, "coop_64_emulated"), cases[k].right, "%s, case %zu",
+                             kiln_test_device(i), k);
+            }
+            kiln_test_close(&dev);
+        }
+}

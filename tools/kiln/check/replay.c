@@ -123,7 +123,7 @@ static bool is_for_others(const kiln_device *dev, const kiln_variant *v, const k
     struct kiln_caps gpu = dev->caps, software = dev->caps, bare;
 
     gpu.software = false;
-    gpu.unrolls = gpu.dot = true;
+    gpu.unrolls = gpu.dot = gpu.coop = true;
     gpu.max_invocations = 1024;
     gpu.max_shared = 1 << 16;
     software.software = true;
