@@ -122,6 +122,8 @@ typedef struct kiln_kernel {
     double (*flops)(const kiln_dispatch *d);
     /** Estimated bytes that are moved, where that is less than what is bound. NULL: all that is bound. */
     uint64_t (*traffic)(const kiln_dispatch *d);
+    /** Results are sums of what binding 0 holds: where that cancels, variants differ by roundings of the terms. */
+    bool sums;
 } kiln_kernel;
 
 /** A value, or part of it, as a kernel sees it. */

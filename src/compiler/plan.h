@@ -149,6 +149,8 @@ void kiln_rewrite_finish(struct kiln_rewrite *r); /* frees the map, not the grap
 kiln_node *kiln_rewrite_copy(struct kiln_rewrite *r, const kiln_node *n);
 /** As kiln_rewrite_copy, with the inputs given: values of the new graph. */
 kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, const kiln_tensor *in);
+/** By node: whether it is made of weights and constants alone, so that the prologue computes it. malloc'ed; NULL out of memory. */
+bool *kiln_settled(const kiln_graph *g);
 /** Tell the sizes that n's outputs count who their successors are; a pass does so behind each node. */
 void kiln_rewrite_bind(struct kiln_rewrite *r, const kiln_node *n);
 /** Input i of n in the new graph: KILN_NONE where sizes are known and it was looked at for its shape alone. */

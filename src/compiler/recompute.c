@@ -22,7 +22,6 @@ enum { MOST_STRETCHES = 64 };
 /* Of a node of the old graph. */
 struct stage {
     bool forward;   /* can be computed again: of the forward pass, in no region, and not of weights alone */
-    bool settled;   /* made of weights and constants: the prologue's */
     bool behind;    /* depends on the backward pass */
     bool kept;      /* is needed besides, or is used across a cut */
     int last;       /* the last forward node that uses it */
@@ -39,6 +38,7 @@ struct recompute {
     struct kiln_rewrite *r;
     struct stage *stage;   /* by node */
     int *node_of, *region; /* by value id; by node */
+    bool *settled;         /* by node (kiln_settled) */
     kiln_tensor *again;    /* by value id: the copy in the new graph */
     uint64_t *across;      /* by node: bytes that are used across a cut in front of it */
     struct plan_of_cuts best;
@@ -61,18 +61,13 @@ static uint64_t bytes_of(const kiln_graph *g, const kiln_node *n)
     return bytes;
 }
 
-/* What follows from the inputs. */
-static void look_back(struct recompute *c, const kiln_node *n, struct stage *s)
+/* Whether it depends on the backward pass. */
+static bool is_behind(const struct recompute *c, const kiln_node *n)
 {
-    s->settled = n->op == &kiln_op_parameter || n->op == &kiln_op_constant;
-    s->behind = n->pass == KILN_PASS_BACKWARD;
-    bool settled = !is_leaf(n) && !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM | KILN_OP_LATE));
-    for (int k = 0; k < n->inputs; k++)
-        if (n->in[k].id) {
-            settled &= c->stage[c->node_of[n->in[k].id]].settled;
-            s->behind |= c->stage[c->node_of[n->in[k].id]].behind;
-        }
-    s->settled |= settled;
+    bool behind = n->pass == KILN_PASS_BACKWARD;
+    for (int k = 0; k < n->inputs && !behind; k++)
+        behind = n->in[k].id && c->stage[c->node_of[n->in[k].id]].behind;
+    return behind;
 }
 
 /* Whether what the node reads of the forward pass is computed again for it. */
@@ -104,10 +99,10 @@ static void look(struct recompute *c, const kiln_tensor *run, int run_count)
         struct stage *s = &c->stage[i];
         for (int k = 0; k < n->outputs; k++)
             c->node_of[n->out[k].id] = i;
-        look_back(c, n, s);
+        s->behind = is_behind(c, n);
         s->last = i;
         s->bytes = bytes_of(g, n);
-        s->forward = !s->behind && !s->settled && !is_leaf(n) && c->region[i] < 0 &&
+        s->forward = !s->behind && !c->settled[i] && !is_leaf(n) && c->region[i] < 0 &&
                      n->op != &kiln_op_repeat && n->op != &kiln_op_until &&
                      !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_LATE));
         tell_inputs(c, n, i);
@@ -272,8 +267,9 @@ kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_cou
     c.node_of = calloc(values, sizeof *c.node_of);
     c.again = calloc(values, sizeof *c.again);
     c.region = kiln_regions(r->from);
+    c.settled = kiln_settled(r->from);
     kiln_status status = KILN_ERROR_MEMORY;
-    if (c.stage && c.across && c.node_of && c.again && c.region) {
+    if (c.stage && c.across && c.node_of && c.again && c.region && c.settled) {
         look(&c, run, run_count);
         count_across(&c, (int)nodes);
         choose_cuts(&c, (int)nodes);
@@ -288,5 +284,6 @@ kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_cou
     free(c.node_of);
     free(c.again);
     free(c.region);
+    free(c.settled);
     return status;
 }

@@ -139,3 +139,26 @@ kiln_node *kiln_rewrite_copy_with(struct kiln_rewrite *r, const kiln_node *n, co
         kiln_graph_fail(to, KILN_ERROR_MEMORY, "compiler: out of memory");
     return whole ? copy : NULL;
 }
+
+bool *kiln_settled(const kiln_graph *g)
+{
+    bool *settled = calloc((size_t)g->node.count + 1, sizeof *settled);
+    bool *value = calloc((size_t)g->value.count + 1, sizeof *value); /* by id */
+    for (int i = 0; settled && value && i < g->node.count; i++) {
+        const kiln_node *n = g->node.data[i];
+        const bool leaf =
+            n->op == &kiln_op_parameter || n->op == &kiln_op_state || n->op == &kiln_op_constant;
+        bool all = leaf || (n->inputs && !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM | KILN_OP_LATE)));
+        for (int k = 0; k < n->inputs && all; k++)
+            all = !n->in[k].id || value[n->in[k].id];
+        settled[i] = all;
+        for (int k = 0; k < n->outputs; k++)
+            value[n->out[k].id] = all;
+    }
+    if (!value) {
+        free(settled);
+        settled = NULL;
+    }
+    free(value);
+    return settled;
+}

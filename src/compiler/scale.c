@@ -21,7 +21,7 @@ struct scaling {
     int *node_of, *region;  /* by value id; by node */
     int *users;             /* by value id: consumers, the run list counting as one */
     const kiln_node **user; /* by value id: one of them */
-    bool *settled;          /* by node: made of weights and constants, so that the prologue computes it */
+    bool *settled;          /* by node (kiln_settled) */
     const kiln_node *
         *scaled_by; /* by node: the product that a convolution becomes; NULL: it stays as it is */
 };
@@ -36,16 +36,6 @@ static bool is_settled(const struct scaling *s, kiln_tensor t)
     return t.id && s->settled[s->node_of[t.id]];
 }
 
-static bool settles(const struct scaling *s, const kiln_node *n)
-{
-    if (n->inputs == 0)
-        return n->op == &kiln_op_parameter || n->op == &kiln_op_state || n->op == &kiln_op_constant;
-    bool all = !(n->op->flags & (KILN_OP_EFFECT | KILN_OP_RANDOM | KILN_OP_LATE));
-    for (int k = 0; k < n->inputs && all; k++)
-        all = !n->in[k].id || is_settled(s, n->in[k]);
-    return all;
-}
-
 static void look(struct scaling *s, const kiln_tensor *run, int run_count)
 {
     const kiln_graph *g = s->r->from;
@@ -57,7 +47,6 @@ static void look(struct scaling *s, const kiln_tensor *run, int run_count)
             s->users[n->in[k].id]++;
             s->user[n->in[k].id] = n;
         }
-        s->settled[i] = settles(s, n);
     }
     for (int i = 0; i < run_count; i++)
         s->users[run[i].id]++;
@@ -153,7 +142,7 @@ kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run
     s.node_of = calloc(values, sizeof *s.node_of);
     s.users = calloc(values, sizeof *s.users);
     s.user = calloc(values, sizeof *s.user);
-    s.settled = calloc(nodes, sizeof *s.settled);
+    s.settled = kiln_settled(r->from);
     s.scaled_by = calloc(nodes, sizeof *s.scaled_by);
     s.region = kiln_regions(r->from);
     kiln_status status = KILN_ERROR_MEMORY;

@@ -87,6 +87,7 @@ const kiln_kernel kiln_kernel_moments = {
     .access = {KILN_READ, KILN_WRITE, KILN_WRITE},
     .halves = 1 << 0,
     .mixed = 1 << 1 | 1 << 2,
+    .sums = true,
     .units = units,
     .reference = kiln_reference_moments_f32,
     .reference_f64 = kiln_reference_moments_f64,

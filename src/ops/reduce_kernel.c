@@ -138,6 +138,7 @@ const kiln_kernel kiln_kernel_reduce = {
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
     .mixed = 1 << 0 | 1 << 1,
+    .sums = true,
     .units = units,
     .reference = kiln_reference_reduce_f32,
     .reference_f64 = kiln_reference_reduce_f64,

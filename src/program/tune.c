@@ -191,7 +191,8 @@ static kiln_status compare_way(struct tuner *t, struct nodes *c, const kiln_node
         c->want = got;
         return KILN_OK;
     }
-    c->wrong[t->way] = c->want && !kiln_values_agree(got, c->want, count, type, APART);
+    c->wrong[t->way] = c->want && !kiln_values_agree(got, c->want, count, type,
+                                                     APART * kiln_values_largest(c->want, count, type));
     if (c->wrong[t->way])
         kiln_warn("tune: lowering %s of %s \"%s\" gives another result than %s: it is not chosen",
                   c->way[t->way]->name, n->op->name, n->name ? n->name : "", c->way[0]->name);

@@ -51,8 +51,10 @@ int kiln_steps_behind(const struct kiln_plan *plan, int first);
 kiln_status kiln_value_take(const struct kiln_walk_steps *w, kiln_tensor t, void **out, size_t *count,
                             kiln_type *type);
 
-/** Whether `got` agrees with `want` within `bound` of its largest number; of what is not real, bit for bit. */
-bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double bound);
+/** The largest finite number of so many, without its sign; 0 for what is not real. */
+double kiln_values_largest(const void *values, size_t count, kiln_type type);
+/** Whether `got` and `want` are nowhere further apart; what is not real, bit for bit the same. */
+bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double apart);
 
 /** kiln_program_tune with a clock. */
 kiln_status kiln_program_tune_by(kiln_program *p, const kiln_tune_params *params, kiln_tune_report *report,

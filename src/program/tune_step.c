@@ -90,18 +90,23 @@ static double number_at(const void *values, size_t i, kiln_type type)
     return type == KILN_F16 ? kiln_half_to(((const uint16_t *)values)[i]) : ((const float *)values)[i];
 }
 
-bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double bound)
+double kiln_values_largest(const void *values, size_t count, kiln_type type)
 {
     double largest = 0;
+    for (size_t i = 0; kiln_type_is_real(type) && i < count; i++) {
+        const double y = fabs(number_at(values, i, type));
+        largest = isfinite(y) && y > largest ? y : largest;
+    }
+    return largest;
+}
+
+bool kiln_values_agree(const void *got, const void *want, size_t count, kiln_type type, double apart)
+{
     if (!kiln_type_is_real(type))
         return !memcmp(got, want, count * kiln_type_size(type));
     for (size_t i = 0; i < count; i++) {
-        const double y = number_at(want, i, type);
-        largest = isfinite(y) && fabs(y) > largest ? fabs(y) : largest;
-    }
-    for (size_t i = 0; i < count; i++) {
         const double x = number_at(got, i, type), y = number_at(want, i, type);
-        if (x != y && !(isnan(x) && isnan(y)) && !(fabs(x - y) <= bound * largest))
+        if (x != y && !(isnan(x) && isnan(y)) && !(fabs(x - y) <= apart))
             return false;
     }
     return true;
@@ -144,7 +149,8 @@ struct trial {
     const struct kiln_step *step;
     kiln_type type[KILN_MAX_BINDINGS]; /* stored */
     void *found[KILN_MAX_BINDINGS], *want[KILN_MAX_BINDINGS];
-    bool in_place; /* it reads what it overwrites */
+    double largest; /* of the terms of sums */
+    bool in_place;  /* it reads what it overwrites */
 };
 
 static bool overlap(const struct kiln_touch *a, const struct kiln_touch *b)
@@ -201,10 +207,24 @@ static void free_all(void **list)
         free(list[i]);
 }
 
+/* The largest of the terms that a step sums, 0 where it does not: sums that cancel round by their terms, not by what is left. */
+static kiln_status find_largest(struct trial *t)
+{
+    const kiln_dispatch *d = t->step->dispatch;
+    const kiln_type type = stored_type(t->walk->ready->plan, d, 0);
+    void *terms = NULL;
+    if (!d->kernel->sums || !kiln_type_is_real(type))
+        return KILN_OK;
+    const kiln_status status = take(t->walk, &t->step->touch[0], &terms);
+    if (!status)
+        t->largest = kiln_values_largest(terms, (size_t)t->step->touch[0].bytes / kiln_type_size(type), type);
+    free(terms);
+    return status;
+}
+
 /*
- * How far two ways may be apart, over the largest number of a result. A sum of n terms rounds at each, in either direction: as
- * sqrt(n) roundings (Higham and Mary 2019), of 2^-24 of a float; two ways double that, and terms that cancel are larger than what
- * is left. A result of halves rounds once more, 2^-11. What reads or writes a wrong place is off by far more.
+ * How far two ways may be apart, over the largest number of a result, or of a sum's terms where these are larger. A sum of n terms rounds at each, in either direction: as
+ * sqrt(n) roundings (Higham and Mary 2019), of 2^-24 of a float; two ways double that. A result of halves rounds once more, 2^-11. What reads or writes a wrong place is off by far more.
  */
 static double bound_of(const struct trial *t)
 {
@@ -223,11 +243,13 @@ static bool agrees(struct trial *t, void *const *got)
 {
     const double bound = bound_of(t);
     bool same = true;
-    for (int i = 0; i < KILN_MAX_BINDINGS && same; i++)
-        if (t->want[i])
-            same = kiln_values_agree(got[i], t->want[i],
-                                     (size_t)t->step->touch[i].bytes / kiln_type_size(t->type[i]), t->type[i],
-                                     bound);
+    for (int i = 0; i < KILN_MAX_BINDINGS && same; i++) {
+        if (!t->want[i])
+            continue;
+        const size_t count = (size_t)t->step->touch[i].bytes / kiln_type_size(t->type[i]);
+        const double largest = fmax(t->largest, kiln_values_largest(t->want[i], count, t->type[i]));
+        same = kiln_values_agree(got[i], t->want[i], count, t->type[i], bound * largest);
+    }
     return same;
 }
 
@@ -278,8 +300,8 @@ static kiln_status run_first(struct trial *t, struct kiln_try *one, bool usual)
     one->refused = status == KILN_ERROR_UNSUPPORTED && !usual;
     if (one->refused)
         return KILN_OK;
-    if (!status && !usual)
-        status = put_all(t, t->found);
+    if (!status)
+        status = usual ? find_largest(t) : put_all(t, t->found);
     if (!status)
         status = run_try(t, one);
     if (!status)
