@@ -11,8 +11,13 @@
 #define KILN_HAVE_AVX2   1
 #define KILN_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define KILN_INLINE      static inline __attribute__((always_inline))
+#ifdef __clang__
+#define KILN_TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), min_vector_width(512)))
+#else
 #define KILN_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")))
+#endif
 /** Whether this machine runs code compiled for KILN_TARGET_AVX2; for KILN_TARGET_AVX512. */
 #define kiln_has_avx2() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 #define kiln_has_avx512()                                                                          \
