@@ -12,6 +12,7 @@
  *   onnx_FAMILY.c     the builders
  *   onnx_body.c       bodies: graphs within nodes
  *   onnx_sequence.c   sequences, which are known while reading
+ *   onnx_patterns.c   what is written in pieces -> the one operator that it is
  *   onnx_fold.c       shape arithmetic, computed while reading
  *   onnx_function.c   functions of the model's own
  *   onnx_roles.c      which initializers are learned
@@ -80,7 +81,8 @@ struct kiln_onnx_sequence {
     int count;
     struct kiln_onnx_value **item;
     kiln_tensor stack; /* KILN_NONE: it is a list */
-    bool grows;        /* a list of what a step of a loop appends */
+    /* a list of what a step of a loop appends to this carry of its body; NULL: all of it is here */
+    const struct kiln_onnx_sequence *grows;
 };
 
 /* Functions of the model's own ------------------------------------------------------------------------------------ */
@@ -332,6 +334,8 @@ int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank);
  * equal, and a run fails to be planned where they are not. Left as they are: axis `but` of a (-1: none), sizes of 1, counted ones.
  */
 void kiln_onnx_agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
+/** Values side by side along an axis, their other sizes taken to be equal; refuses too many. */
+kiln_tensor kiln_onnx_join(kiln_onnx_node *n, kiln_tensor *in, int count, int axis);
 
 /** Set output i. */
 void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t);
@@ -433,18 +437,17 @@ void kiln_onnx_build_causal_conv(kiln_onnx_node *n);
 
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
-
-/* onnx_patterns.c: the operator that a product p v, a sum or a product of a and b is the last piece of; KILN_NONE: none. */
-kiln_tensor kiln_onnx_find_attention(kiln_graph *g, kiln_tensor p, kiln_tensor v);
-kiln_tensor kiln_onnx_find_layer_norm(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-kiln_tensor kiln_onnx_find_gelu(kiln_graph *g, kiln_tensor a, kiln_tensor b);
-
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
 void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);
 void kiln_onnx_build_einsum(kiln_onnx_node *n);
 void kiln_onnx_build_col2im(kiln_onnx_node *n);
 void kiln_onnx_build_deform_conv(kiln_onnx_node *n);
+
+/* onnx_patterns.c: the operator that a product p v, a sum or a product of a and b is the last piece of; KILN_NONE: none. */
+kiln_tensor kiln_onnx_find_attention(kiln_graph *g, kiln_tensor p, kiln_tensor v);
+kiln_tensor kiln_onnx_find_layer_norm(kiln_graph *g, kiln_tensor a, kiln_tensor b);
+kiln_tensor kiln_onnx_find_gelu(kiln_graph *g, kiln_tensor a, kiln_tensor b);
 
 enum { KILN_ONNX_WINDOW_AXES = 3 };
 
@@ -580,9 +583,11 @@ void kiln_onnx_build_mel(kiln_onnx_node *n);
 
 /* onnx_control.c */
 void kiln_onnx_build_if(kiln_onnx_node *n);
-void kiln_onnx_build_loop(kiln_onnx_node *n);
 void kiln_onnx_build_scan(kiln_onnx_node *n);
 void kiln_onnx_build_scan_batched(kiln_onnx_node *n);
+
+/* onnx_loop.c */
+void kiln_onnx_build_loop(kiln_onnx_node *n);
 
 /* onnx_fold.c */
 bool kiln_onnx_fold_unary(kiln_onnx_node *n);

@@ -1,5 +1,4 @@
 /* onnx_control.c - If and Scan. A branch that is known while reading takes the place of its node. */
-#include <stdio.h>
 #include <string.h>
 
 #include <kiln/indexing.h>

@@ -178,17 +178,25 @@ void kiln_onnx_build_space_to_depth(kiln_onnx_node *n)
 
 /* Parts -------------------------------------------------------------------------------------------------- */
 
+kiln_tensor kiln_onnx_join(kiln_onnx_node *n, kiln_tensor *in, int count, int axis)
+{
+    if (count > KILN_ONNX_MOST_INPUTS)
+        kiln_onnx_refuse(n, "%d values side by side, at most %d are supported", count, KILN_ONNX_MOST_INPUTS);
+    for (int turn = 0; turn < 2 && !n->refused; turn++) /* the first learns from all, and all from it */
+        for (int i = 1; i < count; i++)
+            kiln_onnx_agree(n->g, &in[0], &in[i], axis);
+    return n->refused ? KILN_NONE : kiln_concat(n->g, in, count, axis);
+}
+
 void kiln_onnx_build_concat(kiln_onnx_node *n)
 {
     kiln_tensor in[KILN_ONNX_MOST_INPUTS];
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 1), kiln_onnx_spec(n, 0).shape.rank);
     for (int i = 0; i < n->inputs; i++)
         in[i] = kiln_onnx_in(n, i);
-    for (int turn = 0; turn < 2 && !n->refused; turn++) /* the first learns from all, and all from it */
-        for (int i = 1; i < n->inputs; i++)
-            kiln_onnx_agree(n->g, &in[0], &in[i], axis);
+    const kiln_tensor y = n->refused ? KILN_NONE : kiln_onnx_join(n, in, n->inputs, axis);
     if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_concat(n->g, in, n->inputs, axis));
+        kiln_onnx_out(n, 0, y);
 }
 
 /* `count` elements of an axis from `first` on: numbers or symbols. */

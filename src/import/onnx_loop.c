@@ -14,7 +14,7 @@ enum { TRIPS, BEGINS, FIRST_CARRY };
 struct loop {
     kiln_loop_params p;           /* p.carry: the tensors among the carries */
     int carries, stacked;         /* of the node: what is handed on, and what is stacked besides */
-    int tensors, lists;           /* among the carries */
+    int lists;                    /* among the carries */
     bool grows[KILN_BODY_VALUES]; /* a carry is a sequence */
 };
 
@@ -27,18 +27,29 @@ static kiln_spec scalar_of(kiln_type type)
 static void declare_growing(struct kiln_onnx_body *b, size_t i)
 {
     const char *name = i < b->m.graph->n_input ? kiln_onnx_info_name(b->m.graph->input[i]) : "";
+    if (!name[0]) {
+        kiln_onnx_refuse(b->n, "its body has no input %zu", i);
+        return;
+    }
     struct kiln_onnx_value *v = kiln_onnx_body_mean(b, name, KILN_NONE);
     if (v && (v->sequence = kiln_onnx_new_sequence(&b->m, 0)))
-        v->sequence->grows = true;
+        v->sequence->grows = v->sequence;
 }
 
 /* What a step appends to carry i, which began empty; NULL if it does something else. */
 static struct kiln_onnx_value *appended(const struct kiln_onnx_body *b, int i)
 {
-    const struct kiln_onnx_value *given = b->n->in[FIRST_CARRY + i],
+    const Onnx__GraphProto *graph = b->m.graph;
+    const size_t at = (size_t)(FIRST_CARRY + i);
+    const struct kiln_onnx_value *given = b->n->in[at],
+                                 *formal = at < graph->n_input
+                                               ? kiln_onnx_find(&b->m, kiln_onnx_info_name(graph->input[at]))
+                                               : NULL,
                                  *v = kiln_onnx_body_result(b, (size_t)(1 + i));
     const struct kiln_onnx_sequence *first = given ? given->sequence : NULL, *s = v ? v->sequence : NULL;
-    return first && !first->count && !first->stack.id && s && s->grows && s->count == 1 ? s->item[0] : NULL;
+    const bool empty = first && !first->count && !first->stack.id && !first->grows;
+    const bool own = s && s->grows && formal && s->grows == formal->sequence;
+    return empty && own && s->count == 1 ? s->item[0] : NULL;
 }
 
 /* The step is a word in kiln, and the body is entered only where it is to be. */
@@ -303,7 +314,7 @@ static void take_carries(kiln_onnx_node *n, struct loop *l)
         if (l->grows[i])
             l->lists++;
         else
-            l->p.carry[l->tensors++] = kiln_onnx_in(n, FIRST_CARRY + i);
+            l->p.carry[i - l->lists] = kiln_onnx_in(n, FIRST_CARRY + i);
     }
 }
 

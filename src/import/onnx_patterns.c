@@ -5,6 +5,8 @@
  *   (x - mean) / sqrt(variance + epsilon) * scale + bias           layer normalization
  *   x (1 + erf(x / sqrt 2)) / 2                                    gelu
  *
+ * A query whose scores are all -infinity gets 0 from attention, where the pieces would give NaN.
+ *
  * A pattern is recognized when its last node is read, by what the graph says of that node's operands. The pieces stay where
  * they are: what nobody else reads is never computed. Where anything is unlike the pattern the node is what it says.
  */
@@ -53,6 +55,16 @@ static bool same_spec(const kiln_graph *g, kiln_tensor a, kiln_tensor b)
 {
     const kiln_spec x = kiln_tensor_spec(g, a), y = kiln_tensor_spec(g, b);
     return x.type == y.type && kiln_shape_equal(&x.shape, &y.shape);
+}
+
+/* Whether a size depends on data, along which operators of pieces may go and the whole one does not. */
+static bool is_counted(const kiln_graph *g, kiln_tensor t)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, t);
+    bool counted = false;
+    for (int i = 0; i < shape.rank; i++)
+        counted |= kiln_dim_is_counted(g, shape.size[i]);
+    return counted;
 }
 
 /* What is left of t without factors that are numbers; these are multiplied to *factor. */
@@ -135,10 +147,9 @@ static bool operands_fit(const kiln_graph *g, const struct scores *s, kiln_tenso
                a.size[rank - 1] > 0 && c.size[rank - 1] > 0 && (rank == 3 || a.size[1] > 0);
     for (int i = 0; i < rank - 2; i++)
         fit &= a.size[i] == b.size[i] && a.size[i] == c.size[i];
-    for (int i = 0; i < rank; i++)
-        fit &= !kiln_dim_is_counted(g, a.size[i]) && !kiln_dim_is_counted(g, b.size[i]);
     const kiln_type type = kiln_tensor_type(g, v);
-    return fit && kiln_tensor_type(g, s->q) == type && kiln_tensor_type(g, s->turned) == type;
+    return fit && !is_counted(g, s->q) && !is_counted(g, s->turned) && kiln_tensor_type(g, s->q) == type &&
+           kiln_tensor_type(g, s->turned) == type;
 }
 
 kiln_tensor kiln_onnx_find_attention(kiln_graph *g, kiln_tensor p, kiln_tensor v)
@@ -204,6 +215,15 @@ static int first_axis(uint32_t axes, int rank)
     return first < rank && axes == (UINT32_C(1) << rank) - (UINT32_C(1) << first) ? first : -1;
 }
 
+/* Whether t lies over x's axes from `first` on, and makes no more of x. */
+static bool lies_over(const kiln_graph *g, kiln_tensor t, kiln_tensor x, int first)
+{
+    const kiln_spec own = kiln_tensor_spec(g, t), whole = kiln_tensor_spec(g, x);
+    kiln_shape both;
+    return own.type == whole.type && own.shape.rank <= whole.shape.rank - first &&
+           kiln_shape_broadcast(&own.shape, &whole.shape, &both) && kiln_shape_equal(&both, &whole.shape);
+}
+
 kiln_tensor kiln_onnx_find_layer_norm(kiln_graph *g, kiln_tensor a, kiln_tensor b)
 {
     for (int side = 0; side < 2; side++) {
@@ -213,11 +233,9 @@ kiln_tensor kiln_onnx_find_layer_norm(kiln_graph *g, kiln_tensor a, kiln_tensor 
             uint32_t axes = 0;
             double epsilon = 0;
             const kiln_tensor x = find_normalized(g, mul->in[i], &axes, &epsilon), scale = mul->in[1 - i];
-            const kiln_spec spec = kiln_tensor_spec(g, x);
-            const int rank = spec.shape.rank, first = x.id ? first_axis(axes, rank) : -1;
-            if (first < 0 || !same_spec(g, x, scaled) || kiln_tensor_type(g, bias) != spec.type ||
-                kiln_tensor_shape(g, scale).rank > rank - first ||
-                kiln_tensor_shape(g, bias).rank > rank - first)
+            const int first = x.id ? first_axis(axes, kiln_tensor_shape(g, x).rank) : -1;
+            if (first < 0 || is_counted(g, x) || !lies_over(g, scale, x, first) ||
+                !lies_over(g, bias, x, first))
                 continue;
             return kiln_layer_norm(g, x, first, scale, bias, epsilon);
         }
@@ -249,7 +267,7 @@ static int factors_of(const kiln_graph *g, const kiln_tensor side[2], kiln_tenso
     int count = 0;
     for (int i = 0; i < 2; i++) {
         const kiln_node *mul = made_by(g, side[i], "mul"), *div = made_by(g, side[i], "div");
-        const bool halved = div && is_number(g, div->in[1], 2);
+        const bool halved = div && is_number(g, div->in[1], 2) && same_spec(g, div->in[0], side[i]);
         if (mul)
             out[count++] = mul->in[0], out[count++] = mul->in[1];
         else

@@ -97,7 +97,7 @@ void kiln_onnx_build_sequence_insert(kiln_onnx_node *n)
     if (!is_list(n, from))
         return;
     const int at = place_of(n, 2, from, from->count + 1, from->count);
-    if (from->grows && at < from->count)
+    if (from->grows && kiln_onnx_has(n, 2))
         kiln_onnx_refuse(n, "a loop's sequence grows at its end alone");
     struct kiln_onnx_sequence *s = list_out(n, from->count + 1);
     if (!s)
@@ -135,7 +135,7 @@ static void split(kiln_onnx_node *n, int axis, int64_t each, const struct kiln_o
     const kiln_tensor x = kiln_onnx_in(n, 0);
     const int64_t size = kiln_tensor_shape(n->g, x).size[axis],
                   count = parts ? parts->count : (size + each - 1) / each;
-    const bool one = !parts && each == 1 && !kiln_onnx_int(n, "keepdims", 1) && !kiln_onnx_has(n, 1);
+    const bool one = !kiln_onnx_has(n, 1) && !kiln_onnx_int(n, "keepdims", 1);
     struct kiln_onnx_sequence *s = list_out(n, count);
     int64_t first = 0;
     for (int i = 0; s && i < s->count; i++) {
@@ -199,11 +199,10 @@ void kiln_onnx_build_sequence_at(kiln_onnx_node *n)
 /* The rows of a stack along another axis: side by side, or each as one index of it. */
 static kiln_tensor spread(kiln_onnx_node *n, kiln_tensor stack, int axis, bool new_axis)
 {
-    kiln_shape shape = kiln_tensor_shape(n->g, stack);
     const kiln_tensor moved = kiln_move_axis(n->g, stack, 0, axis);
     if (new_axis)
         return moved;
-    shape = kiln_tensor_shape(n->g, moved);
+    kiln_shape shape = kiln_tensor_shape(n->g, moved);
     shape.size[axis] = kiln_dim_mul(n->g, shape.size[axis], shape.size[axis + 1]);
     for (int i = axis + 1; i + 1 < shape.rank; i++)
         shape.size[i] = shape.size[i + 1];
@@ -219,7 +218,7 @@ static kiln_tensor join(kiln_onnx_node *n, const struct kiln_onnx_sequence *s, i
         if (new_axis)
             in[i] = kiln_unsqueeze(n->g, in[i], axis);
     }
-    return in ? kiln_concat(n->g, in, s->count, axis) : KILN_NONE;
+    return in ? kiln_onnx_join(n, in, s->count, axis) : KILN_NONE;
 }
 
 void kiln_onnx_build_concat_from_sequence(kiln_onnx_node *n)
@@ -235,6 +234,9 @@ void kiln_onnx_build_concat_from_sequence(kiln_onnx_node *n)
     const kiln_tensor first = s->stack.id ? s->stack : kiln_onnx_tensor_of(n->m, s->item[0]);
     const int rank = kiln_tensor_shape(n->g, first).rank - (s->stack.id ? 1 : 0);
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), rank + new_axis);
+    if (n->refused)
+        return;
+    const kiln_tensor y = s->stack.id ? spread(n, s->stack, axis, new_axis) : join(n, s, axis, new_axis);
     if (!n->refused)
-        kiln_onnx_out(n, 0, s->stack.id ? spread(n, s->stack, axis, new_axis) : join(n, s, axis, new_axis));
+        kiln_onnx_out(n, 0, y);
 }

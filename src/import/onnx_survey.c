@@ -59,6 +59,14 @@ const char *kiln_onnx_value_kind(const Onnx__TypeProto *type)
     }
 }
 
+/* Of a value within a model, where there are sequences of tensors. */
+static const char *inner_kind(const Onnx__TypeProto *type)
+{
+    const bool list =
+        type && type->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE && type->sequence_type;
+    return kiln_onnx_value_kind(list ? type->sequence_type->elem_type : type);
+}
+
 static bool names_type(const Onnx__AttributeProto *a)
 {
     return a->name &&
@@ -169,18 +177,20 @@ static void look_at_nodes(struct look *l, Onnx__NodeProto *const *nodes, size_t 
     }
 }
 
-static void look_at_values(struct look *l, const char *what, Onnx__ValueInfoProto *const *values,
+/* outer: of the model itself */
+static void look_at_values(struct look *l, const char *what, bool outer, Onnx__ValueInfoProto *const *values,
                            size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        tell(&l->s->left_out, what, values[i]->name, kiln_onnx_value_kind(values[i]->type));
+        tell(&l->s->left_out, what, values[i]->name,
+             (outer ? kiln_onnx_value_kind : inner_kind)(values[i]->type));
 }
 
 static void look_at_graph(struct look *l, const Onnx__GraphProto *g)
 {
-    look_at_values(l, "input", g->input, g->n_input);
-    look_at_values(l, "output", g->output, g->n_output);
-    look_at_values(l, "value", g->value_info, g->n_value_info);
+    look_at_values(l, "input", g == l->graph, g->input, g->n_input);
+    look_at_values(l, "output", g == l->graph, g->output, g->n_output);
+    look_at_values(l, "value", false, g->value_info, g->n_value_info);
     for (size_t i = 0; i < g->n_initializer; i++)
         tell(&l->s->left_out, "initializer", g->initializer[i]->name,
              kiln_onnx_type_kind(g->initializer[i]->data_type));

@@ -183,7 +183,10 @@ kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)
         const size_t bytes = (size_t)kiln_shape_count(&view.shape) * kiln_type_size(view.type);
         void *data = malloc(bytes + 1);
         if (data)
-            *out = (kiln_array){memcpy(data, view.data, bytes), bytes, view.type, view.shape};
+            *out = (kiln_array){.data = memcpy(data, view.data, bytes),
+                                .bytes = bytes,
+                                .type = view.type,
+                                .shape = view.shape};
         else
             status = kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", path);
     }

@@ -48,7 +48,8 @@ struct pattern {
 static const struct pattern patterns[] = {
     {"attention",
      "a b c",
-     "t = Transpose <perm=[0, 1, 3, 2]> (b)\ns = MatMul(a, t)\nu = Div(s, n)\np = Softmax <axis=-1> (u)\ny = MatMul(p, c)",
+     "t = Transpose <perm=[0, 1, 3, 2]> (b)\ns = MatMul(a, t)\nu = Div(s, n)\n"
+     "p = Softmax <axis=-1> (u)\ny = MatMul(p, c)",
      SHAPES(QUERIES, FOUR(N, H, S, D), VALUES),
      0.5,
      "n",
@@ -56,7 +57,8 @@ static const struct pattern patterns[] = {
      "scores divided"},
     {"attention",
      "a b c m",
-     "t = Transpose <perm=[0, 2, 3, 1]> (b)\nr = Mul(n, a)\nu = Mul(t, n)\ns = MatMul(r, u)\nx = Add(m, s)\np = Softmax <axis=3> (x)\ny = MatMul(p, c)",
+     "t = Transpose <perm=[0, 2, 3, 1]> (b)\nr = Mul(n, a)\nu = Mul(t, n)\n"
+     "s = MatMul(r, u)\nx = Add(m, s)\np = Softmax <axis=3> (x)\ny = MatMul(p, c)",
      SHAPES(QUERIES, FOUR(N, S, H, D), VALUES, FOUR(N, 1, L, S)),
      0.49,
      "n",
@@ -72,7 +74,9 @@ static const struct pattern patterns[] = {
      "one head, keys that were never turned"},
     {"layer_norm",
      "a",
-     "m = ReduceMean <axes=[-1]> (a)\nd = Sub(a, m)\nq = Pow(d, n)\nv = ReduceMean <axes=[-1]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\nz = Mul(x, j)\ny = Add(z, k)",
+     "m = ReduceMean <axes=[-1]> (a)\nd = Sub(a, m)\nq = Pow(d, n)\n"
+     "v = ReduceMean <axes=[-1]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\n"
+     "z = Mul(x, j)\ny = Add(z, k)",
      SHAPES(THREE(N, L, D)),
      0,
      "n i j k",
@@ -83,7 +87,9 @@ static const struct pattern patterns[] = {
      "PyTorch's"},
     {"layer_norm",
      "a",
-     "m = ReduceMean <axes=[1, 2]> (a)\nd = Sub(a, m)\nq = Mul(d, d)\nv = ReduceMean <axes=[1, 2]> (q)\ne = Add(i, v)\nr = Sqrt(e)\nx = Div(d, r)\nz = Mul(j, x)\ny = Add(k, z)",
+     "m = ReduceMean <axes=[1, 2]> (a)\nd = Sub(a, m)\nq = Mul(d, d)\n"
+     "v = ReduceMean <axes=[1, 2]> (q)\ne = Add(i, v)\nr = Sqrt(e)\nx = Div(d, r)\n"
+     "z = Mul(j, x)\ny = Add(k, z)",
      SHAPES(THREE(N, 2, D)),
      0,
      "i j k",
@@ -120,7 +126,9 @@ static const struct pattern alike[] = {
      .why = "factors that are no number"},
     {"layer_norm",
      "a",
-     "m = ReduceMean <axes=[1]> (a)\nd = Sub(a, m)\nq = Mul(d, d)\nv = ReduceMean <axes=[1]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\nz = Mul(x, j)\ny = Add(z, j)",
+     "m = ReduceMean <axes=[1]> (a)\nd = Sub(a, m)\nq = Mul(d, d)\n"
+     "v = ReduceMean <axes=[1]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\n"
+     "z = Mul(x, j)\ny = Add(z, j)",
      SHAPES(THREE(N, L, D)),
      0,
      "i j",
@@ -128,12 +136,41 @@ static const struct pattern alike[] = {
      "over an axis in the middle"},
     {"layer_norm",
      "a",
-     "m = ReduceMean <axes=[2]> (a)\nd = Sub(a, m)\nq = Mul(d, a)\nv = ReduceMean <axes=[2]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\nz = Mul(x, j)\ny = Add(z, j)",
+     "m = ReduceMean <axes=[2]> (a)\nd = Sub(a, m)\nq = Mul(d, a)\n"
+     "v = ReduceMean <axes=[2]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\n"
+     "z = Mul(x, j)\ny = Add(z, j)",
      SHAPES(THREE(N, L, D)),
      0,
      "i j",
      {NUMBER(4), NUMBER(2)},
      "no square"},
+    {"layer_norm",
+     "a",
+     "m = ReduceMean <axes=[2]> (a)\nd = Sub(a, m)\nq = Mul(d, d)\nv = ReduceMean <axes=[2]> (q)\n"
+     "e = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\nz = Mul(x, i)\ny = Add(z, k)",
+     SHAPES(THREE(N, L, 1)),
+     0,
+     "i k",
+     {NUMBER(4), {.data = (float[]){1, 2}, .type = KILN_F32, .shape = {1, {2}}}},
+     "a bias that makes more of it"},
+    {"layer_norm",
+     "a",
+     "p = NonZero(a)\nt = Transpose <perm=[1, 0]> (p)\nf = Cast <to=1> (t)\nm = ReduceMean <axes=[1]> (f)\n"
+     "d = Sub(f, m)\nq = Mul(d, d)\nv = ReduceMean <axes=[1]> (q)\ne = Add(v, i)\nr = Sqrt(e)\nx = Div(d, r)\n"
+     "z = Mul(x, i)\ny = Add(z, i)",
+     SHAPES(THREE(N, L, D)),
+     0,
+     "i",
+     {NUMBER(4)},
+     "rows that data counts"},
+    {"gelu",
+     "a",
+     "d = Div(a, n)\nf = Erf(d)\ns = Add(f, i)\nh = Div(a, w)\ny = Mul(h, s)",
+     SHAPES(THREE(N, L, D)),
+     0,
+     "n i w",
+     {NUMBER(1.41421356f), NUMBER(1), {.data = (float[]){2}, .type = KILN_F32, .shape = {4, {1, 1, 1, 1}}}},
+     "a divisor of more axes"},
     {"gelu",
      "a",
      "d = Div(a, n)\nf = Erf(d)\ns = Add(f, i)\nm = Mul(a, s)\ny = Mul(m, j)",

@@ -268,10 +268,50 @@ def left_out():
          root="onnx_other")
 
 
+def growing():
+    """Loops whose steps put values into sequences, in other ways than one at the end of each."""
+    x = np.array([1, -2], np.float32)
+    counts = {"n": np.array(3, np.int64), "zero": np.array(0, np.int64)}
+    sequence = lambda name: helper.make_tensor_sequence_value_info(name, FLOAT, None)
+    step = [helper.make_tensor_value_info("step", TensorProto.INT64, []), helper.make_tensor_value_info("going", TensorProto.BOOL, [])]
+    row = [node("Cast", ["step"], ["k"], to=FLOAT), node("Mul", ["x", "k"], ["row"])]
+
+    def body(nodes, *carries):
+        """carries: (as the step finds it, as it hands it on)"""
+        return helper.make_graph([node("Identity", ["going"], ["on"]), *nodes], "body", step + [sequence(name) for name, _ in carries],
+                                 [helper.make_tensor_value_info("on", TensorProto.BOOL, [])] + [sequence(name) for _, name in carries])
+
+    insert = lambda into, value, out, *place: node("SequenceInsert", [into, value, *place], [out])
+    concat = lambda s, y, new_axis=1: node("ConcatFromSequence", [s], [y], axis=0, new_axis=new_axis)
+    case("loop_that_grows_at_its_front",
+         [node("SequenceEmpty", [], ["e"]),
+          node("Loop", ["n", "", "e"], ["s"], body=body([*row, insert("l", "row", "m", "zero")], ("l", "m"))), concat("s", "y")],
+         {"x": x}, {"y": FLOAT}, counts, want=[np.stack([2 * x, x, 0 * x])])
+    case("loop_that_swaps_what_grows",
+         [node("SequenceEmpty", [], ["e"]),
+          node("Loop", ["n", "", "e", "e"], ["s", "t"],
+               body=body([node("Neg", ["x"], ["less"]), insert("l", "x", "p"), insert("m", "less", "q")], ("l", "q"), ("m", "p"))),
+          concat("s", "y"), concat("t", "z")],
+         {"x": x}, {"y": FLOAT, "z": FLOAT}, counts, want=[np.stack([-x, x, -x]), np.stack([x, -x, x])])
+    inner = body([*row, insert("l", "row", "m")], ("l", "m"))
+    first = np.concatenate([0 * x, x, 2 * x])
+    second = np.concatenate([first, first])
+    case("loop_that_grows_in_a_loop",
+         [node("SequenceEmpty", [], ["e"]),
+          node("Loop", ["two", "", "e"], ["s"],
+               body=helper.make_graph([node("Identity", ["going_on"], ["still"]), node("Loop", ["n", "", "rows"], ["more"], body=inner),
+                                       concat("more", "all", 0), insert("rows", "all", "next")], "outer",
+                                      [helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+                                       helper.make_tensor_value_info("going_on", TensorProto.BOOL, []), sequence("rows")],
+                                      [helper.make_tensor_value_info("still", TensorProto.BOOL, []), sequence("next")])),
+          concat("s", "y", 0)],
+         {"x": x}, {"y": FLOAT}, {**counts, "two": np.array(2, np.int64)}, want=[np.concatenate([first, second])])
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing):
         part()
 
 
