@@ -66,7 +66,9 @@ typedef struct kiln_program_params {
     bool train;             /* dropout drops, batch normalization uses the batch and updates its statistics */
     /* where it trains: keep only some of the values that the backward pass reads, and compute the rest again in front of it, a
      * stretch of the network at a time. The memory of what lies between falls towards the square root's, for up to one more
-     * forward pass of time; results stay (Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174) */
+     * forward pass of time; a network of a few layers has nothing to gain. Results keep their bits, those of KILN_PRECISION_F16
+     * agree within its rounding, as other values are stored (Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost,
+     * arXiv:1604.06174) */
     bool recompute;
     kiln_precision precision;
     kiln_session *session; /* where KILN_STORE_SESSION states live; needed if the list reads one */

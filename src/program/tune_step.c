@@ -223,8 +223,9 @@ static kiln_status find_largest(struct trial *t)
 }
 
 /*
- * How far two ways may be apart, over the largest number of a result, or of a sum's terms where these are larger. A sum of n terms rounds at each, in either direction: as
- * sqrt(n) roundings (Higham and Mary 2019), of 2^-24 of a float; two ways double that. A result of halves rounds once more, 2^-11. What reads or writes a wrong place is off by far more.
+ * How far two ways may be apart, over the largest number of a result, or of a sum's terms where these are larger. A sum of n terms
+ * rounds at each, in either direction: as sqrt(n) roundings (Higham and Mary 2019), of 2^-24 of a float; two ways double that. A result
+ * of halves rounds once more, 2^-11. What reads or writes a wrong place is off by far more.
  */
 static double bound_of(const struct trial *t)
 {
