@@ -16,14 +16,19 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 
+struct scaled {
+    const kiln_node *conv; /* that this product scales, by `factor`; NULL: none */
+    kiln_tensor factor;
+    bool gone; /* a convolution that its product takes the place of */
+};
+
 struct scaling {
     struct kiln_rewrite *r;
     int *node_of, *region;  /* by value id; by node */
     int *users;             /* by value id: consumers, the run list counting as one */
     const kiln_node **user; /* by value id: one of them */
     bool *settled;          /* by node (kiln_settled) */
-    const kiln_node *
-        *scaled_by; /* by node: the product that a convolution becomes; NULL: it stays as it is */
+    struct scaled *scaled;  /* by node */
 };
 
 static const kiln_node *source(const struct scaling *s, kiln_tensor t)
@@ -95,16 +100,17 @@ static const kiln_node *convolution_of(const struct scaling *s, const kiln_node 
     return NULL;
 }
 
-/* conv with filters that are scaled, in the place of n. */
-static kiln_status emit(struct scaling *s, const kiln_node *n, const kiln_node *conv, kiln_tensor factor)
+/* The convolution with filters that are scaled, in the place of n. */
+static kiln_status emit(struct scaling *s, const kiln_node *n, const struct scaled *by)
 {
     struct kiln_rewrite *r = s->r;
+    const kiln_node *conv = by->conv;
     kiln_shape shape = kiln_tensor_shape(r->to, kiln_rewrite_input(r, conv, 1));
     for (int i = 1; i < shape.rank; i++)
         shape.size[i] = 1;
     const kiln_tensor in[] = {
         kiln_rewrite_input(r, conv, 0),
-        kiln_mul(r->to, kiln_rewrite_input(r, conv, 1), kiln_reshape(r->to, r->map[factor.id], shape)),
+        kiln_mul(r->to, kiln_rewrite_input(r, conv, 1), kiln_reshape(r->to, r->map[by->factor.id], shape)),
     };
     const kiln_spec spec = kiln_tensor_spec(r->from, n->out[0]);
     const kiln_node *copy = kiln_graph_add(r->to, conv->op, in, 2, conv->params, conv->params_size, &spec, 1,
@@ -118,17 +124,17 @@ static kiln_status emit(struct scaling *s, const kiln_node *n, const kiln_node *
 static kiln_status copy_all(struct scaling *s)
 {
     const kiln_graph *g = s->r->from;
-    kiln_tensor factor;
     for (int i = 0; i < g->node.count; i++) {
-        const kiln_node *conv = convolution_of(s, g->node.data[i], &factor);
-        if (conv)
-            s->scaled_by[s->node_of[conv->out[0].id]] = g->node.data[i];
+        struct scaled *by = &s->scaled[i];
+        if ((by->conv = convolution_of(s, g->node.data[i], &by->factor)))
+            s->scaled[s->node_of[by->conv->out[0].id]].gone = true;
     }
     for (int i = 0; i < g->node.count; i++) {
-        const kiln_node *n = g->node.data[i], *conv = convolution_of(s, n, &factor);
-        if (s->scaled_by[i])
+        const kiln_node *n = g->node.data[i];
+        const struct scaled *by = &s->scaled[i];
+        if (by->gone)
             continue;
-        if (conv ? emit(s, n, conv, factor) : !kiln_rewrite_copy(s->r, n))
+        if (by->conv ? emit(s, n, by) : !kiln_rewrite_copy(s->r, n))
             return s->r->to->status;
         kiln_rewrite_bind(s->r, n);
     }
@@ -143,10 +149,10 @@ kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run
     s.users = calloc(values, sizeof *s.users);
     s.user = calloc(values, sizeof *s.user);
     s.settled = kiln_settled(r->from);
-    s.scaled_by = calloc(nodes, sizeof *s.scaled_by);
+    s.scaled = calloc(nodes, sizeof *s.scaled);
     s.region = kiln_regions(r->from);
     kiln_status status = KILN_ERROR_MEMORY;
-    if (s.node_of && s.users && s.user && s.settled && s.scaled_by && s.region) {
+    if (s.node_of && s.users && s.user && s.settled && s.scaled && s.region) {
         look(&s, run, run_count);
         status = copy_all(&s);
     } else {
@@ -158,7 +164,7 @@ kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run
     free(s.users);
     free(s.user);
     free(s.settled);
-    free(s.scaled_by);
+    free(s.scaled);
     free(s.region);
     return status;
 }
