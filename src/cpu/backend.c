@@ -461,7 +461,7 @@ static const struct kiln_caps cpu_caps = {
 
 void kiln_cpu_describe(kiln_device_info *info)
 {
-    const struct kiln_cpu_features features = kiln_cpu_detect();
+    const struct kiln_cpu_features *features = kiln_cpu_detect();
 
     *info = (kiln_device_info){
         .backend = KILN_BACKEND_CPU,
@@ -470,8 +470,8 @@ void kiln_cpu_describe(kiln_device_info *info)
         .max_binding = cpu_caps.max_binding,
         .max_invocations = cpu_caps.max_invocations,
     };
-    snprintf(info->title, sizeof info->title, "CPU, %s", kiln_cpu_name(&features));
-    snprintf(info->driver, sizeof info->driver, "%s", kiln_cpu_name(&features));
+    snprintf(info->title, sizeof info->title, "CPU, %s", kiln_cpu_name(features));
+    snprintf(info->driver, sizeof info->driver, "%s", kiln_cpu_name(features));
 }
 
 /* KILN_SHUFFLE=seed, where it is set. */

@@ -55,10 +55,10 @@
 const struct kiln_bytes_tiles *kiln_bytes_tiles_get(void)
 {
 #if defined(__x86_64__)
-    const struct kiln_cpu_features features = kiln_cpu_detect();
-    if (features.vnni)
+    const struct kiln_cpu_features *features = kiln_cpu_detect();
+    if (features->vnni)
         return &bytes_tiles_vnni;
-    if (features.avx2)
+    if (features->avx2)
         return &bytes_tiles_avx2;
 #endif
     return &bytes_tiles_generic;

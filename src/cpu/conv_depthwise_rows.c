@@ -72,10 +72,10 @@ struct kiln_row_blocks {
 static const struct kiln_row_blocks *blocks_get(void)
 {
 #if defined(__x86_64__)
-    const struct kiln_cpu_features features = kiln_cpu_detect();
-    if (features.avx512)
+    const struct kiln_cpu_features *features = kiln_cpu_detect();
+    if (features->avx512)
         return &blocks_avx512;
-    if (features.avx2)
+    if (features->avx2)
         return &blocks_avx2;
 #endif
     return &blocks_generic;

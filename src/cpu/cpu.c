@@ -1,6 +1,7 @@
 /* cpu.c - asks the processor through the compiler's run-time support, which knows what the system saves, too. */
 #include "cpu/cpu.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,18 +20,26 @@ static struct kiln_cpu_features probe(void)
     return f;
 }
 
-struct kiln_cpu_features kiln_cpu_detect(void)
+static struct kiln_cpu_features found;
+
+static void find(void)
 {
-    struct kiln_cpu_features f = probe();
     const char *hide = getenv("KILN_CPU");
 
+    found = probe();
     if (hide && strcmp(hide, "generic") == 0)
-        f = (struct kiln_cpu_features){0};
+        found = (struct kiln_cpu_features){0};
     else if (hide && strcmp(hide, "avx2") == 0)
-        f.avx512 = f.vnni = false;
+        found.avx512 = found.vnni = false;
     else if (hide && strcmp(hide, "avx512") == 0)
-        f.vnni = false;
-    return f;
+        found.vnni = false;
+}
+
+const struct kiln_cpu_features *kiln_cpu_detect(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find);
+    return &found;
 }
 
 const char *kiln_cpu_name(const struct kiln_cpu_features *features)

@@ -13,9 +13,9 @@ struct kiln_cpu_features {
 
 /**
  * What the processor and the system support, less what the environment's KILN_CPU hides: "generic" hides all,
- * "avx2" hides AVX-512, "avx512" hides VNNI. Cheap enough for a variant's accepts(), too dear for an inner loop.
+ * "avx2" hides AVX-512, "avx512" hides VNNI. Found out once: any thread may ask.
  */
-struct kiln_cpu_features kiln_cpu_detect(void);
+const struct kiln_cpu_features *kiln_cpu_detect(void);
 
 /** "AVX-512", "AVX2", "NEON" or "generic". */
 const char *kiln_cpu_name(const struct kiln_cpu_features *features);

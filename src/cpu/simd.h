@@ -1,11 +1,13 @@
 /*
- * simd.h - the one place where compilers' extensions are used: loops compiled twice, for the common denominator of the
- * architecture and for what the machine has.
+ * simd.h - the one place where compilers' extensions are used: loops compiled two or three times, for the common denominator of
+ * the architecture and for what the machine has.
  */
 #ifndef KILN_CPU_SIMD_H
 #define KILN_CPU_SIMD_H
 
 #include <stdbool.h>
+
+#include "cpu/cpu.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define KILN_HAVE_AVX2   1
@@ -19,10 +21,8 @@
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")))
 #endif
 /** Whether this machine runs code compiled for KILN_TARGET_AVX2; for KILN_TARGET_AVX512. */
-#define kiln_has_avx2() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-#define kiln_has_avx512()                                                                          \
-    (kiln_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && \
-     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+#define kiln_has_avx2()   (kiln_cpu_detect()->avx2)
+#define kiln_has_avx512() (kiln_cpu_detect()->avx512)
 #else
 #define KILN_HAVE_AVX2 0
 #define KILN_TARGET_AVX2

@@ -96,14 +96,14 @@
 
 const struct kiln_tiles *kiln_tiles_get(void)
 {
-    const struct kiln_cpu_features features = kiln_cpu_detect();
+    const struct kiln_cpu_features *features = kiln_cpu_detect();
 #if defined(__x86_64__)
-    if (features.avx512)
+    if (features->avx512)
         return &tiles_avx512;
-    if (features.avx2)
+    if (features->avx2)
         return &tiles_avx2;
 #elif defined(__aarch64__)
-    if (features.neon)
+    if (features->neon)
         return &tiles_neon;
 #endif
     return &tiles_generic;

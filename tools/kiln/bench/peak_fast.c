@@ -46,9 +46,9 @@ typedef void peak_fn(const struct kiln_params_peak *p, float first, float *y, si
 static peak_fn *widest(void)
 {
 #if KILN_HAVE_AVX2
-    const struct kiln_cpu_features has = kiln_cpu_detect();
-    if (has.avx2)
-        return has.avx512 ? peak_avx512 : peak_avx2;
+    const struct kiln_cpu_features *has = kiln_cpu_detect();
+    if (has->avx2)
+        return has->avx512 ? peak_avx512 : peak_avx2;
 #endif
     return peak_plain;
 }
