@@ -51,10 +51,10 @@ INLINE void ROWS(add)(vec *sum, bool first, const vec *filter, const vec *tap)
 INLINE void ROWS(take_steps)(vec *sum, int rows, const struct kiln_row_step *step, int steps)
 {
     for (int s = 0; s < steps; s++)
-        if (step[s].code == KILN_ROW_RELU)
+        if (step[s].code == KILN_TILE_RELU)
             EACH_SUM
     sum[i] = (vec)(~(sum[i] <= 0) & (mask)sum[i]); /* NaN passes */
-    else if (step[s].code == KILN_ROW_ADD) EACH_SUM sum[i] += step[s].number;
+    else if (step[s].code == KILN_TILE_ADD) EACH_SUM sum[i] += step[s].number;
     else EACH_SUM sum[i] *= step[s].number;
 }
 

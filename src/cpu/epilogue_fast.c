@@ -19,9 +19,9 @@ static bool read_step(uint32_t word, uint32_t value, const uint32_t *immediate, 
 {
     const uint32_t code = word & 0xff, a = word >> 8 & 0xff, b = word >> 16 & 0xff,
                    other = a == value ? b : a;
-    *to = (struct kiln_row_step){.code = code == KILN_STEP_ADD_F   ? KILN_ROW_ADD
-                                         : code == KILN_STEP_MUL_F ? KILN_ROW_MUL
-                                                                   : KILN_ROW_RELU,
+    *to = (struct kiln_row_step){.code = code == KILN_STEP_ADD_F   ? KILN_TILE_ADD
+                                         : code == KILN_STEP_MUL_F ? KILN_TILE_MUL
+                                                                   : KILN_TILE_RELU,
                                  .operand = -1};
     if (code == KILN_STEP_RELU_F)
         return a == value;
@@ -83,14 +83,13 @@ typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias
 #define EACH_VECTOR _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
 
 /* A step on so many vectors. */
-KILN_INLINE void take_step(lanes *c, int vectors, enum kiln_row_step_code code, const float *from,
-                           float number)
+KILN_INLINE void take_step(lanes *c, int vectors, enum kiln_tile_code code, const float *from, float number)
 {
-    if (code == KILN_ROW_RELU)
+    if (code == KILN_TILE_RELU)
         EACH_VECTOR
     c[i] = (lanes)(~(c[i] <= 0) & (lane_masks)c[i]); /* NaN passes */
-    else if (code == KILN_ROW_ADD && from) EACH_VECTOR c[i] += LOAD(from + i * LANES);
-    else if (code == KILN_ROW_ADD) EACH_VECTOR c[i] += number;
+    else if (code == KILN_TILE_ADD && from) EACH_VECTOR c[i] += LOAD(from + i * LANES);
+    else if (code == KILN_TILE_ADD) EACH_VECTOR c[i] += number;
     else if (from) EACH_VECTOR c[i] *= LOAD(from + i * LANES);
     else EACH_VECTOR c[i] *= number;
 }
@@ -114,10 +113,10 @@ KILN_INLINE void take_one(float *c, size_t at, const struct kiln_row_step *step,
     float value = c[at];
     for (int s = 0; s < steps; s++) {
         const float other = from[s] ? from[s][at] : step[s].number;
-        if (step[s].code == KILN_ROW_RELU)
+        if (step[s].code == KILN_TILE_RELU)
             value = value <= 0 ? 0 : value;
         else
-            value = step[s].code == KILN_ROW_ADD ? value + other : value * other;
+            value = step[s].code == KILN_TILE_ADD ? value + other : value * other;
     }
     c[at] = value;
 }
@@ -288,15 +287,13 @@ void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row,
 
 struct kiln_tile_finish kiln_row_epilogue_finish(const struct kiln_row_epilogue *e, size_t flat, size_t plane)
 {
-    static const enum kiln_tile_code code[] = {
-        [KILN_ROW_ADD] = KILN_TILE_ADD, [KILN_ROW_MUL] = KILN_TILE_MUL, [KILN_ROW_RELU] = KILN_TILE_RELU};
     _Static_assert(KILN_TILE_STEPS >= KILN_EPILOGUE_STEPS, "a tile takes every step");
     struct kiln_tile_finish finish = {.all = e->usual || e->steps == 0, .steps = e->usual ? e->steps : 0};
     for (int s = 0; s < finish.steps; s++) {
         const struct kiln_row_step *row = &e->row[s];
         struct kiln_tile_step *to = &finish.step[s];
         bool one = true;
-        *to = (struct kiln_tile_step){.code = code[row->code], .at = &row->number};
+        *to = (struct kiln_tile_step){.code = row->code, .at = &row->number};
         if (row->operand < 0)
             continue;
         to->at = operand_at(e, row->operand, flat, 0, 0, &one);

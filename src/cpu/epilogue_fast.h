@@ -16,8 +16,8 @@ struct kiln_row_epilogue {
     bool channels;                                /* the column is the same for all of a row (convolution) */
     bool usual;                                   /* nothing but: */
     struct kiln_row_step {
-        enum kiln_row_step_code { KILN_ROW_ADD, KILN_ROW_MUL, KILN_ROW_RELU } code; /* of the value so far */
-        int operand; /* which one is added or multiplied; -1: the number */
+        enum kiln_tile_code code; /* of the value so far */
+        int operand;              /* which one is added or multiplied; -1: the number */
         float number;
     } row[KILN_EPILOGUE_STEPS];
     float *registers[KILN_CHAIN_REGISTERS];

@@ -43,8 +43,8 @@ struct kiln_tile_finish {
     struct kiln_tile_step {
         enum kiln_tile_code { KILN_TILE_ADD, KILN_TILE_MUL, KILN_TILE_RELU } code;
         bool wide;       /* there is an operand for each result, else one for each row */
-        const float *at; /* the first row's, in the first column; NULL: there is none */
-        size_t row;      /* between rows */
+        const float *at; /* the first row's, in the first column; relu reads none */
+        size_t row;      /* between rows; 0: one number for all */
     } step[KILN_TILE_STEPS];
 };
 
