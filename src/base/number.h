@@ -38,6 +38,12 @@ static inline uint64_t kiln_parts(uint64_t count, uint64_t size)
     return (count + size - 1) / size;
 }
 
+/** The size of equal parts of `count`, at least 1, of at most `most`, at least 1, in multiples of `step`. */
+static inline size_t kiln_even(size_t count, size_t most, size_t step)
+{
+    return kiln_round_up((size_t)kiln_parts(count, kiln_parts(count, most)), step);
+}
+
 /** A real of a params struct: 0 means `usual`, KILN_ZERO means 0. */
 static inline double kiln_real_or(double given, double usual)
 {

@@ -47,26 +47,20 @@ static size_t least_of(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Equal bands of `most` positions or few more, in multiples of `step`. */
-static size_t even(const struct work *w, size_t most, size_t step)
-{
-    return kiln_round_up(kiln_parts(w->places, kiln_parts(w->places, most ? most : 1)), step);
-}
-
 /* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters. */
 static size_t band_in_place(const struct work *w, size_t room)
 {
     const size_t others = w->p->images * (w->columns ? 1 : w->blocks),
                  wanted = kiln_parts(UNITS, others ? others : 1);
     const size_t fair = kiln_parts(w->places, wanted), high = fair > HIGH ? fair : HIGH;
-    return w->columns ? even(w, least_of(least_of(room, WIDE), high), KILN_TILE_COLUMNS)
-                      : even(w, least_of(least_of(room, MOST), high), 1);
+    const size_t most = least_of(least_of(room ? room : 1, w->columns ? WIDE : MOST), high);
+    return kiln_even(w->places, most, w->columns ? KILN_TILE_COLUMNS : 1);
 }
 
 /* Positions of a band. */
 static size_t band_of(const struct work *w)
 {
-    const size_t source = w->p->channels * w->i.stride * w->j.stride, room = ROOM / source;
+    const size_t source = w->p->channels * axis_phases(&w->i) * axis_phases(&w->j), room = ROOM / source;
     if (w->in_place)
         return band_in_place(w, room);
     const size_t fit = room / w->pitch, reach = axis_reach(&w->i),

@@ -35,19 +35,13 @@ struct panels {
     float *edge;  /* of kiln_panels_multiply */
 };
 
-/* The size of equal parts, of `most` at most, in multiples of `step`. */
-static size_t even(size_t count, size_t most, size_t step)
-{
-    return kiln_round_up(kiln_parts(count, kiln_parts(count, most)), step);
-}
-
 static struct blocks blocks_of(const struct kiln_params_matmul *p)
 {
     size_t rows = ROWS, columns = COLUMNS;
     struct blocks b;
     for (;;) {
-        b.rows = even(p->m, rows, KILN_TILE_ROWS);
-        b.columns = even(p->n, columns, KILN_TILE_COLUMNS);
+        b.rows = kiln_even(p->m, rows, KILN_TILE_ROWS);
+        b.columns = kiln_even(p->n, columns, KILN_TILE_COLUMNS);
         b.down = kiln_parts(p->m, b.rows);
         b.across = kiln_parts(p->n, b.columns);
         if (p->batch * b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)

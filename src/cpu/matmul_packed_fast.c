@@ -28,12 +28,6 @@ struct blocks {
     bool lies; /* tiles read a where it lies */
 };
 
-/* The size of equal parts, of `most` at most, in multiples of `step`. */
-static size_t even(size_t count, size_t most, size_t step)
-{
-    return kiln_round_up(kiln_parts(count, kiln_parts(count, most)), step);
-}
-
 static struct blocks blocks_of(const struct kiln_params_matmul_packed *p)
 {
     size_t rows = ROWS, columns = COLUMNS;
@@ -42,8 +36,8 @@ static struct blocks blocks_of(const struct kiln_params_matmul_packed *p)
         .lies = kiln_lies_well(p->a_k == 1 ? p->a_m : p->a_k),
     };
     for (;;) {
-        b.rows = even(p->m, rows, KILN_TILE_ROWS);
-        b.columns = even(p->n, columns, PANEL);
+        b.rows = kiln_even(p->m, rows, KILN_TILE_ROWS);
+        b.columns = kiln_even(p->n, columns, PANEL);
         b.down = kiln_parts(p->m, b.rows);
         b.across = kiln_parts(p->n, b.columns);
         if (b.down * b.across >= BLOCKS || (double)b.rows * b.columns * p->k < 2 * WORK)
