@@ -33,10 +33,11 @@ struct lanes {
     size_t taps;              /* places of a channel */
     size_t filters, channels; /* of a unit */
     size_t filter_parts, channel_parts;
-    size_t wide;               /* a tile's columns */
-    size_t band, images;       /* rows of dy, images at a time */
-    size_t pitch, rows, plane; /* of a channel in a band */
-    size_t image;              /* floats from one image's planes to the next one's */
+    const struct kiln_tiles *tiles; /* for as many columns as there are filters */
+    size_t wide;                    /* a tile's columns */
+    size_t band, images;            /* rows of dy, images at a time */
+    size_t pitch, rows, plane;      /* of a channel in a band */
+    size_t image;                   /* floats from one image's planes to the next one's */
 };
 
 /* Whether no position reaches beyond the picture along an axis. */
@@ -79,7 +80,8 @@ static struct lanes lanes_of(const struct kiln_params_conv *p)
     };
     t.in_place = reaches_no_end(&t.i) && reaches_no_end(&t.j) && kiln_lies_well((size_t)p->h * p->w);
     t.splits = p->images ? kiln_parts(p->images, t.per_split) : 1;
-    t.wide = (size_t)kiln_tiles_across(kiln_tiles_get(), p->filters)->columns;
+    t.tiles = kiln_tiles_across(kiln_tiles_get(), p->filters);
+    t.wide = (size_t)t.tiles->columns;
     t.filters = p->filters < t.wide ? p->filters : t.wide;
     t.filter_parts = kiln_parts(p->filters, t.filters);
     t.channels = kiln_parts(p->channels, kiln_parts(p->channels * t.taps, PLACES));
@@ -96,9 +98,9 @@ static size_t positions_of(const struct lanes *t)
 
 /* Scratch ------------------------------------------------------------------------------------------------ */
 
-/* A worker's: where positions lie, the planes, dy turned, and the sums [place, filter]. */
+/* A worker's: where positions lie, and places, the planes, dy turned, and the sums [place, filter]. */
 struct room {
-    int32_t *at;
+    int32_t *at, *place;
     float *planes, *dy, *sum;
 };
 
@@ -109,15 +111,18 @@ static size_t planes_size(const struct lanes *t)
 
 static size_t room_size(const struct lanes *t)
 {
-    return kiln_round_up(positions_of(t), 16) + planes_size(t) +
-           (POSITIONS + t->channels * t->taps) * t->wide;
+    const size_t places = t->channels * t->taps;
+    return kiln_round_up(positions_of(t), 16) + kiln_round_up(places, 16) + planes_size(t) +
+           (POSITIONS + places) * t->wide;
 }
 
 static struct room room_of(const struct lanes *t, const kiln_memory *m, int worker)
 {
     int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(t);
-    float *planes = (float *)(void *)(at + kiln_round_up(positions_of(t), 16)), *dy = planes + planes_size(t);
-    return (struct room){at, planes, dy, dy + POSITIONS * t->wide};
+    int32_t *place = at + kiln_round_up(positions_of(t), 16);
+    float *planes = (float *)(void *)(place + kiln_round_up(t->channels * t->taps, 16));
+    float *dy = planes + planes_size(t);
+    return (struct room){at, place, planes, dy, dy + POSITIONS * t->wide};
 }
 
 /* Positions of all images from the first of a band on. */
@@ -127,6 +132,15 @@ static void find_positions(const struct lanes *t, int32_t *at)
         for (size_t i = 0; i < t->band; i++)
             for (size_t j = 0; j < t->j.out; j++)
                 *at++ = (int32_t)(n * t->image + i * t->i.stride * t->pitch + j * t->j.stride);
+}
+
+/* Places of all channels from the first one on. */
+static void find_places(const struct lanes *t, int32_t *place)
+{
+    for (size_t c = 0; c < t->channels; c++)
+        for (size_t y = 0; y < t->i.taps; y++)
+            for (size_t x = 0; x < t->j.taps; x++)
+                *place++ = (int32_t)(c * t->plane + y * t->i.dilation * t->pitch + x * t->j.dilation);
 }
 
 /* Units -------------------------------------------------------------------------------------------------- */
@@ -150,7 +164,7 @@ static struct unit unit_of(const struct lanes *t, size_t index)
         .channel = channel,
         .channels = t->p->channels - channel < t->channels ? t->p->channels - channel : t->channels,
     };
-    u.tiles = kiln_tiles_across(kiln_tiles_get(), u.filters);
+    u.tiles = kiln_tiles_across(t->tiles, u.filters);
     return u;
 }
 
@@ -193,18 +207,16 @@ static void turn_dy(const struct lanes *t, const struct unit *u, float *to, cons
 }
 
 /* Add the products at `count` positions to the unit's sums. */
-static void add_products(const struct lanes *t, const struct unit *u, const float *planes, const int32_t *at,
-                         const float *dy, size_t count, float *sum)
+static void add_products(const struct lanes *t, const struct unit *u, const float *planes,
+                         const int32_t *place, const int32_t *at, const float *dy, size_t count, float *sum)
 {
     const size_t places = u->channels * t->taps;
     const size_t high = kiln_parts(places, kiln_parts(places, (size_t)u->tiles->rows));
     for (size_t k = 0; k < places; k += high) {
         const size_t rows = places - k < high ? places - k : high;
         const float *a[KILN_TILE_ROWS];
-        for (size_t i = 0; i < rows; i++) {
-            const size_t c = (k + i) / t->taps, y = (k + i) % t->taps / t->j.taps, x = (k + i) % t->j.taps;
-            a[i] = planes + c * t->plane + y * t->i.dilation * t->pitch + x * t->j.dilation;
-        }
+        for (size_t i = 0; i < rows; i++)
+            a[i] = planes + place[k + i];
         u->tiles->spots[rows](count, a, at, dy, t->wide, sum + k * t->wide, t->wide, true);
     }
 }
@@ -233,7 +245,7 @@ static void run_unit(const struct lanes *t, const struct unit *u, const struct r
             for (size_t k = 0; k < rows * t->j.out; k += POSITIONS) { /* of several images one turn */
                 const size_t left = rows * t->j.out - k, count = left < POSITIONS ? left : POSITIONS;
                 turn_dy(t, u, room->dy, m->at[0], n, images, first * t->j.out + k, count);
-                add_products(t, u, planes, room->at + k, room->dy, images * count, room->sum);
+                add_products(t, u, planes, room->place, room->at + k, room->dy, images * count, room->sum);
             }
         }
     write_sums(t, u, room->sum, m->at[2]);
@@ -264,6 +276,7 @@ static void lanes_run(const kiln_dispatch *d, const kiln_memory *m, size_t first
     const struct lanes t = lanes_of(block_of(d));
     const struct room room = room_of(&t, m, worker);
     find_positions(&t, room.at);
+    find_places(&t, room.place);
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&t, index);
         run_unit(&t, &u, &room, m);
@@ -275,8 +288,11 @@ static bool lanes_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv *p = block_of(d);
     (void)caps;
-    return p->pieces == 1 && p->d == 1 && p->od == 1 && p->t == 1 && p->pad_a == 0 && p->channels > 0 &&
-           p->filters > 0 && p->oh > 0 && p->ow > 0 && (uint64_t)p->x_image * IMAGES <= INT32_MAX;
+    if (p->pieces != 1 || p->d != 1 || p->od != 1 || p->t != 1 || p->pad_a != 0 || p->channels == 0 ||
+        p->filters == 0 || p->oh == 0 || p->ow == 0 || (uint64_t)p->x_image * IMAGES > INT32_MAX)
+        return false;
+    const struct lanes t = lanes_of(p);
+    return t.images * t.image <= INT32_MAX;
 }
 
 static bool lanes_pays(const kiln_caps *caps, const kiln_dispatch *d)
