@@ -143,13 +143,13 @@ void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const str
 {
     const size_t wide = (size_t)tiles->columns;
     const bool terms = b->how == KILN_LIES_TERMS;
-    for (size_t j = 0; j < columns; j += wide)
+    for (size_t j = 0; j < columns; j += wide) {
+        const size_t left = columns - j, b_row = terms ? b->step : wide;
+        const float *panel = b->at + j * (terms ? 1 : depth);
+        const struct kiln_tiles *narrow = kiln_tiles_across(tiles, left);
         for (size_t i = 0; i < rows; i += high) {
-            const size_t here = rows - i < high ? rows - i : high, left = columns - j;
-            const float *panel = b->at + j * (terms ? 1 : depth);
-            const size_t b_row = terms ? b->step : wide;
+            const size_t here = rows - i < high ? rows - i : high;
             float *to = c + i * c_row + j;
-            const struct kiln_tiles *narrow = left < wide ? kiln_tiles_across(tiles, left) : tiles;
             if (left >= (size_t)narrow->columns) {
                 run_tile(narrow, a, i, here, panel, b_row, depth, to, c_row, add);
                 continue;
@@ -159,4 +159,5 @@ void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const str
                 for (size_t x = 0; x < left; x++)
                     to[y * c_row + x] = edge[y * wide + x] + (add ? to[y * c_row + x] : 0);
         }
+    }
 }

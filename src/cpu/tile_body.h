@@ -141,12 +141,8 @@ INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int
         sum[i][v] += spot[i][term] * row[v];
     }
     if (add)
-        EACH_ROW
-    EACH_VECTOR
-    sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
-    EACH_ROW
-    EACH_VECTOR
-    STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+        ADD_RESULTS;
+    STORE_RESULTS;
 }
 
 INLINE void TILE(finish)(int rows, vec sum[][TILE_VECTORS], const struct kiln_tile_step *step, size_t row,
