@@ -38,8 +38,7 @@ static bool is_point(const struct kiln_conv_axis *a)
     return a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
 }
 
-/* Whether x and y are walked as they lie. */
-static bool is_plain(const struct kiln_conv_axis *a)
+bool kiln_conv_is_plain(const struct kiln_conv_axis *a)
 {
     return a->taps == 1 && a->stride == 1 && a->pad == 0 && a->x == a->y;
 }
@@ -64,7 +63,7 @@ struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_
         if (is_point(a))
             *a = point;
     }
-    if (is_plain(&s.axis[0]) && is_plain(&s.axis[1])) { /* walked as one */
+    if (kiln_conv_is_plain(&s.axis[0]) && kiln_conv_is_plain(&s.axis[1])) { /* walked as one */
         s.axis[1].x = s.axis[1].y = s.axis[0].x * s.axis[1].x;
         s.axis[0] = point;
     }
@@ -207,8 +206,8 @@ static bool product_accepts(kiln_plan *plan, const kiln_node *n)
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
     const uint64_t deepest = (uint64_t)(s.channels > s.filters ? s.channels : s.filters);
-    return s.groups == 1 && is_plain(&s.axis[0]) && is_plain(&s.axis[1]) && is_plain(&s.axis[2]) &&
-           (uint64_t)(s.images * places_of(&s)) * deepest <= limit;
+    return s.groups == 1 && kiln_conv_is_plain(&s.axis[0]) && kiln_conv_is_plain(&s.axis[1]) &&
+           kiln_conv_is_plain(&s.axis[2]) && (uint64_t)(s.images * places_of(&s)) * deepest <= limit;
 }
 
 /* Of short planes each would be a product of its own, too small to fill a tile. */

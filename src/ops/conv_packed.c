@@ -14,6 +14,7 @@
 #include "matmul/pack_columns.h"
 #include "ops/chain.h"
 #include "ops/conv.h"
+#include "ops/lower.h"
 #include "ops/splits.h"
 
 enum {
@@ -49,30 +50,35 @@ static uint32_t depth_of(const struct kiln_params_conv_packed *p)
     return p->channels * p->u * p->v;
 }
 
-static uint64_t packed_size(const struct kiln_params_conv_packed *p)
+static struct kiln_params_pack_columns pack_of(const struct kiln_params_conv_packed *p)
 {
-    return (uint64_t)depth_of(p) * kiln_round_up(p->filters, KILN_PACKED_COLUMNS);
+    return (struct kiln_params_pack_columns){
+        .columns = p->filters,
+        .depth = depth_of(p),
+        .column_step = depth_of(p),
+        .depth_step = 1,
+    };
 }
 
 bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_packed p = block_of(&s);
+    const struct kiln_params_pack_columns pack = pack_of(&p);
     const kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_packed,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
     };
     return n->op == &kiln_op_conv && kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
            kiln_conv_is_plane(plan, n, &s) && !kiln_plan_lean(plan) &&
-           kiln_plan_binds_whole(plan, &d, packed_size(&p));
+           kiln_plan_binds_whole(plan, &d, kiln_packed_columns(&pack));
 }
 
 /* Whether there are so many positions, of points as they lie, that these are columns, and filters need not fill blocks. */
-static bool has_columns(const struct kiln_params_conv_packed *p)
+static bool has_columns(const struct kiln_conv_sizes *s)
 {
-    return depth_of(p) == p->channels && p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 &&
-           p->pad_j == 0 && p->h == p->oh && p->w == p->ow &&
-           (uint64_t)p->oh * p->ow >= (uint64_t)MANY * p->channels;
+    const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
+    return kiln_conv_is_plain(i) && kiln_conv_is_plain(j) && i->y * j->y >= MANY * s->channels;
 }
 
 /* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
@@ -80,24 +86,8 @@ bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_packed p = block_of(&s);
-    return (p.filters >= FEW && has_columns(&p)) ||
+    return (p.filters >= FEW && has_columns(&s)) ||
            (p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS));
-}
-
-static kiln_tensor pack_filters(kiln_plan *plan, kiln_tensor w, const struct kiln_params_conv_packed *p,
-                                kiln_status *status)
-{
-    const kiln_tensor packed = kiln_plan_temporary(plan, KILN_F32, (int64_t)packed_size(p));
-    const struct kiln_params_pack_columns block = {
-        .columns = p->filters, .depth = depth_of(p), .column_step = depth_of(p), .depth_step = 1};
-    kiln_dispatch d = {
-        .kernel = &kiln_kernel_pack_columns,
-        .bind = {{.value = w}, {.value = packed}},
-        .block_size = sizeof block,
-    };
-    memcpy(d.block.bytes, &block, sizeof block);
-    *status = kiln_plan_dispatch(plan, &d);
-    return packed;
 }
 
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
@@ -106,8 +96,9 @@ kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
     struct kiln_params_conv_packed block = block_of(&s);
     if ((uint64_t)block.images * block.filters * block.oh * block.ow == 0)
         return KILN_OK;
-    kiln_status status;
-    const kiln_tensor packed = pack_filters(plan, n->in[1], &block, &status);
+    const struct kiln_params_pack_columns pack = pack_of(&block);
+    kiln_tensor packed;
+    kiln_status status = kiln_lower_pack_columns(plan, n->in[1], &pack, &packed);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_packed,
         .bind = {{.value = n->in[0]}, {.value = packed}, {.value = n->out[0]}},
@@ -122,12 +113,6 @@ kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
 
-static uint64_t blocks_units(const kiln_dispatch *d)
-{
-    return kiln_parts(((const struct kiln_params_pack_columns *)d->block.words)->columns,
-                      KILN_PACKED_COLUMNS);
-}
-
 static uint64_t planes_units(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
@@ -139,17 +124,6 @@ static double flops(const kiln_dispatch *d)
     const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
     return 2.0 * depth_of(p) * p->images * p->filters * p->oh * p->ow;
 }
-
-const kiln_kernel kiln_kernel_pack_columns = {
-    .name = "pack_columns",
-    .block_size = sizeof(struct kiln_params_pack_columns),
-    .bindings = 2,
-    .access = {KILN_READ, KILN_WRITE},
-    .units = blocks_units,
-    .reference = kiln_reference_pack_columns_f32,
-    .reference_f64 = kiln_reference_pack_columns_f64,
-    .cpu = (const kiln_variant *const[]){&kiln_cpu_pack_columns_panels, NULL},
-};
 
 const kiln_kernel kiln_kernel_conv_packed = {
     .name = "conv_packed",

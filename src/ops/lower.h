@@ -14,6 +14,14 @@ kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kil
 /** Plan a copy of `count` reals from one binding to another, which may be stored differently. */
 kiln_status kiln_lower_copy(kiln_plan *plan, kiln_binding from, kiln_binding to, uint64_t count);
 
+struct kiln_params_pack_columns;
+
+/** Elements that packed columns take (pack_columns.c). */
+uint64_t kiln_packed_columns(const struct kiln_params_pack_columns *p);
+/** Plan the packing of a matrix's columns; *packed is where to. */
+kiln_status kiln_lower_pack_columns(kiln_plan *plan, kiln_tensor from,
+                                    const struct kiln_params_pack_columns *p, kiln_tensor *packed);
+
 /** Plan y = x broadcast to y's shape, element for element. */
 kiln_status kiln_lower_expand(kiln_plan *plan, kiln_tensor x, kiln_tensor y);
 

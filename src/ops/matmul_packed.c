@@ -14,6 +14,7 @@
 #include "matmul/pack_columns.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/lower.h"
 #include "ops/matmul.h"
 #include "ops/splits.h"
 
@@ -59,11 +60,6 @@ static bool sizes_of(const kiln_plan *plan, const kiln_node *n, struct packed *t
     return true;
 }
 
-static uint64_t packed_size(const struct packed *s)
-{
-    return (uint64_t)s->pack.depth * kiln_round_up(s->pack.columns, KILN_PACKED_COLUMNS);
-}
-
 bool kiln_matmul_packed_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const kiln_dispatch d = {
@@ -73,7 +69,8 @@ bool kiln_matmul_packed_accepts(kiln_plan *plan, const kiln_node *n)
     struct packed s;
     return kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU &&
            kiln_plan_element(plan, n->in[0]) == sizeof(float) && !kiln_plan_lean(plan) &&
-           sizes_of(plan, n, &s) && s.block.k > 0 && kiln_plan_binds_whole(plan, &d, packed_size(&s));
+           sizes_of(plan, n, &s) && s.block.k > 0 &&
+           kiln_plan_binds_whole(plan, &d, kiln_packed_columns(&s.pack));
 }
 
 /* Columns that nearly fill their blocks, and rows, as they lie, that are worth the packing. */
@@ -90,19 +87,13 @@ kiln_status kiln_matmul_packed_lower(kiln_plan *plan, const kiln_node *n)
     struct packed s;
     if (!sizes_of(plan, n, &s))
         return KILN_OK;
-    const kiln_tensor packed = kiln_plan_temporary(plan, KILN_F32, (int64_t)packed_size(&s));
-    kiln_dispatch pack = {
-        .kernel = &kiln_kernel_pack_columns,
-        .bind = {{.value = n->in[1]}, {.value = packed}},
-        .block_size = sizeof s.pack,
-    };
+    kiln_tensor packed;
+    kiln_status status = kiln_lower_pack_columns(plan, n->in[1], &s.pack, &packed);
     kiln_dispatch d = {
         .kernel = &kiln_kernel_matmul_packed,
         .bind = {{.value = n->in[0]}, {.value = packed}, {.value = n->out[0]}},
         .block_size = sizeof s.block,
     };
-    memcpy(pack.block.bytes, &s.pack, sizeof s.pack);
-    kiln_status status = kiln_plan_dispatch(plan, &pack);
     if (!status)
         status = kiln_epilogue_write(plan, n, &d, 0, 3, s.block.immediate);
     d.constant_count = KILN_EPILOGUE_CONSTANTS;
