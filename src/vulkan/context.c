@@ -260,59 +260,67 @@ static void load_device(struct vk_device *dev)
     pthread_mutex_unlock(&volk_lock);
 }
 
+/* What a device is asked for beyond Vulkan 1.1. */
+struct wishes {
+    VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDevice8BitStorageFeatures storage8;
+    VkPhysicalDeviceShaderFloat16Int8Features half;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop;
+    VkBaseOutStructure *chain; /* of the structs above */
+    const char *extension[8];
+    uint32_t extensions;
+};
+
+/* Ask for an extension, and for the features that it has. */
+static void wish(struct wishes *w, const char *extension, void *features)
+{
+    VkBaseOutStructure *link = features;
+
+    w->extension[w->extensions++] = extension;
+    if (!link)
+        return;
+    link->pNext = w->chain;
+    w->chain = link;
+}
+
+static void make_wishes(struct wishes *w, const struct vk_features *f)
+{
+    *w = (struct wishes){
+        .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+                      .storageBuffer16BitAccess = f->storage16},
+        .storage8 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES,
+                     .storageBuffer8BitAccess = VK_TRUE},
+        .half = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+                 .shaderFloat16 = VK_TRUE},
+        .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+                .shaderIntegerDotProduct = VK_TRUE},
+        .memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+                   .vulkanMemoryModel = VK_TRUE},
+        .coop = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+                 .cooperativeMatrix = VK_TRUE},
+    };
+    w->chain = (VkBaseOutStructure *)&w->storage16; /* a part of Vulkan 1.1 */
+    if (f->storage8)
+        wish(w, VK_KHR_8BIT_STORAGE_EXTENSION_NAME, &w->storage8);
+    if (f->half)
+        wish(w, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &w->half);
+    if (f->dot)
+        wish(w, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &w->dot);
+    if (f->nan)
+        wish(w, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME, NULL);
+    if (f->coop) {
+        wish(w, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &w->memory);
+        wish(w, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &w->coop);
+    }
+}
+
 kiln_status kiln_vk_device_create(struct vk_device *dev)
 {
     kiln_status status = KILN_OK;
-    const struct vk_features *f = &dev->features;
-    VkPhysicalDevice16BitStorageFeatures storage16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-        .storageBuffer16BitAccess = f->storage16,
-    };
-    VkPhysicalDevice8BitStorageFeatures storage8 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES,
-        .storageBuffer8BitAccess = VK_TRUE,
-    };
-    VkPhysicalDeviceShaderFloat16Int8Features half = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-        .shaderFloat16 = VK_TRUE,
-    };
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
-        .shaderIntegerDotProduct = VK_TRUE,
-    };
-    VkPhysicalDeviceVulkanMemoryModelFeatures memory = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
-        .vulkanMemoryModel = VK_TRUE,
-    };
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-        .cooperativeMatrix = VK_TRUE,
-    };
-    const struct {
-        bool wanted;
-        const char *extension;
-        void *features;
-    } optional[] = {
-        {f->storage8, VK_KHR_8BIT_STORAGE_EXTENSION_NAME, &storage8},
-        {f->half, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &half},
-        {f->dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &dot},
-        {f->nan, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME, NULL},
-        {f->coop, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &memory},
-        {f->coop, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &coop},
-    };
-    VkBaseOutStructure *chain = (VkBaseOutStructure *)&storage16;
-    const char *extensions[sizeof optional / sizeof *optional];
-    uint32_t extension_count = 0;
-    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
-        VkBaseOutStructure *features = optional[i].features;
-        if (!optional[i].wanted)
-            continue;
-        extensions[extension_count++] = optional[i].extension;
-        if (!features)
-            continue;
-        features->pNext = chain;
-        chain = features;
-    }
+    struct wishes wishes;
+    make_wishes(&wishes, &dev->features);
 
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
@@ -323,11 +331,11 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
     };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = chain,
+        .pNext = wishes.chain,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extension_count,
-        .ppEnabledExtensionNames = extensions,
+        .enabledExtensionCount = wishes.extensions,
+        .ppEnabledExtensionNames = wishes.extension,
     };
     VK(dev, dev->instance.CreateDevice(dev->physical, &info, NULL, &dev->handle));
     dev->owned = true;
