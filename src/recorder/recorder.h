@@ -10,7 +10,7 @@ typedef struct kiln_span kiln_locate_fn(void *user, const struct kiln_object *ob
 struct kiln_record_params {
     const struct kiln_plan *plan;
     bool prologue;  /* the prologue's steps, else the body's */
-    int first, end; /* of these alone; end 0: all */
+    int first, end; /* of these alone; end 0: to the last */
     const char *name;
     kiln_locate_fn *locate;
     void *user;

@@ -211,8 +211,8 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
 
     dev->common.caps = (struct kiln_caps){
         .backend = KILN_BACKEND_VULKAN,
-        .software = dev->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
-        .unrolls = dev->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU,
+        .software = is_software(dev),
+        .unrolls = !is_software(dev),
         .folds_constants = true, /* kiln_spirv_specialize */
         .vendor = dev->properties.vendorID,
         .max_binding =

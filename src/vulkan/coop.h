@@ -6,6 +6,9 @@
 #ifndef KILN_VULKAN_COOP_H
 #define KILN_VULKAN_COOP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <volk.h>
 
 #include "device/caps.h"
