@@ -146,20 +146,14 @@ static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
                       DIRECT_LANES);
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 static const kiln_variant direct = {.name = "direct",
-                                    .pays = software,
+                                    .pays = kiln_on_software,
                                     .groups = direct_groups,
                                     .spirv = &kiln_spirv_attention_direct,
                                     .half = &kiln_spirv_attention_direct_half,
                                     .lanes = DIRECT_LANES};
 static const kiln_variant direct_grad = {.name = "direct",
-                                         .pays = software,
+                                         .pays = kiln_on_software,
                                          .groups = direct_groups,
                                          .spirv = &kiln_spirv_attention_grad_direct,
                                          .half = &kiln_spirv_attention_grad_direct_half,

@@ -161,16 +161,10 @@ static bool x_texels(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->images * p->channels * p->h * p->w <= caps->max_texels;
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 static const kiln_variant columns_texels = {
     .name = "texels",
     .accepts = x_texels,
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = four_groups,
     .spirv = &kiln_spirv_conv_columns_texels,
     .texels = 1 << 0,

@@ -267,12 +267,6 @@ static bool is_whole(const kiln_caps *caps, const kiln_dispatch *d)
     return block_of(d)->pieces == 1;
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 /* Few rows would leave most of a large tile empty; but there must be work for many invocations. */
 static bool software_or_few_rows(const kiln_caps *caps, const kiln_dispatch *d)
 {
@@ -343,17 +337,19 @@ static bool even_lines(const kiln_dispatch *d)
     {                                                                                                        \
         return depthwise_lines(caps, d, stride) && even_lines(d);                                            \
     }                                                                                                        \
-    LINES_VARIANT(depthwise_even_##stride, kiln_spirv_conv_depthwise_lines_##stride, depthwise_lines_groups, \
-                  1 << 0 | 1 << 1, 3, 0);                                                                    \
+    LINES_VARIANT(depthwise_even_##stride, kiln_spirv_conv_depthwise_lines_##stride,                         \
+                  &kiln_spirv_conv_depthwise_lines_##stride##_half, depthwise_lines_groups, 1 << 0 | 1 << 1, \
+                  3, 0);                                                                                     \
     LINES_VARIANT(depthwise_lines_##stride, kiln_spirv_conv_depthwise_lines_##stride,                        \
-                  depthwise_lines_groups, 1 << 0 | 1 << 1, 4, 1)
+                  &kiln_spirv_conv_depthwise_lines_##stride##_half, depthwise_lines_groups, 1 << 0 | 1 << 1, \
+                  4, 1)
 DEPTHWISE_LINES(1);
 DEPTHWISE_LINES(2);
 
 static const kiln_variant conv_depthwise_texels = {
     .name = "depthwise_texels",
     .accepts = depthwise_texels,
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = depthwise_texels_groups,
     .spirv = &kiln_spirv_conv_depthwise_texels,
     .half = &kiln_spirv_conv_depthwise_texels_half,
@@ -369,7 +365,7 @@ static const kiln_variant conv_depthwise = {
 static const kiln_variant conv_direct_texels = {
     .name = "direct_texels",
     .accepts = conv_texels,
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = conv_direct_groups,
     .spirv = &kiln_spirv_conv_direct_texels,
     .half = &kiln_spirv_conv_direct_texels_half,
@@ -393,7 +389,7 @@ static const kiln_variant grad_filter_depthwise = {
 static const kiln_variant grad_filter_direct_texels = {
     .name = "direct_texels",
     .accepts = grad_filter_texels,
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = grad_filter_direct_groups,
     .spirv = &kiln_spirv_conv_grad_filter_direct_texels,
     .half = &kiln_spirv_conv_grad_filter_direct_texels_half,
@@ -402,7 +398,7 @@ static const kiln_variant grad_filter_direct_texels = {
 static const kiln_variant grad_filter_direct = {
     .name = "direct",
     .accepts = is_whole,
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = grad_filter_direct_groups,
     .spirv = &kiln_spirv_conv_grad_filter_direct,
     .half = &kiln_spirv_conv_grad_filter_direct_half,

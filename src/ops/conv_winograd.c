@@ -448,23 +448,10 @@ static const kiln_variant filters_plain = {
     .groups = filters_groups,
     .spirv = &kiln_spirv_conv_winograd_filters,
 };
-/* Read in fours: `tuned` is the variant's one constant. */
-#define READ_IN_FOURS(id, shader, count, tuned)              \
-    static const uint32_t id##_tuning[] = {tuned};           \
-    static const kiln_variant id = {.name = #id,             \
-                                    .accepts = id##_accepts, \
-                                    .pays = kiln_lines_pay,  \
-                                    .groups = count,         \
-                                    .spirv = &shader,        \
-                                    .lanes = LINES_LANES,    \
-                                    .texels = 1 << 0,        \
-                                    .fours = 1 << 0,         \
-                                    .tuning = id##_tuning,   \
-                                    .tuning_count = 1}
-READ_IN_FOURS(in_even, kiln_spirv_conv_winograd_in_lines, in_lines_groups, 3);
-READ_IN_FOURS(in_lines, kiln_spirv_conv_winograd_in_lines, in_lines_groups, 4);
-READ_IN_FOURS(out_fours, kiln_spirv_conv_winograd_out_fours, out_fours_groups, 0);
-READ_IN_FOURS(out_ones, kiln_spirv_conv_winograd_out_fours, out_fours_groups, 1);
+LINES_VARIANT(in_even, kiln_spirv_conv_winograd_in_lines, NULL, in_lines_groups, 1 << 0, 3);
+LINES_VARIANT(in_lines, kiln_spirv_conv_winograd_in_lines, NULL, in_lines_groups, 1 << 0, 4);
+LINES_VARIANT(out_fours, kiln_spirv_conv_winograd_out_fours, NULL, out_fours_groups, 1 << 0, 0);
+LINES_VARIANT(out_ones, kiln_spirv_conv_winograd_out_fours, NULL, out_fours_groups, 1 << 0, 1);
 static const kiln_variant in_plain = {
     .name = "plain",
     .groups = in_groups,

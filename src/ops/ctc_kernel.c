@@ -133,14 +133,8 @@ static double grad_flops(const kiln_dispatch *d)
     return (double)frames_of_all(d) * (50 * (double)states_of(d) + block_of(d)->classes);
 }
 
-static bool is_software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 static const kiln_variant grad_few = {.name = "few",
-                                      .accepts = is_software,
+                                      .accepts = kiln_on_software,
                                       .spirv = &kiln_spirv_ctc_grad,
                                       .half = &kiln_spirv_ctc_grad_half,
                                       .lanes = FEW};

@@ -4,6 +4,8 @@
 
 #include <kiln/extend.h>
 
+#include "device/caps.h"
+
 #define X(name) extern const kiln_op kiln_op_##name;
 #include "ops/ops.def"
 #undef X
@@ -13,5 +15,12 @@
     kiln_reference_fn kiln_reference_##name##_f32, kiln_reference_##name##_f64;
 #include "ops/kernels.def"
 #undef X
+
+/** Of a variant that is for drivers that run on the CPU: its `accepts`, or its `pays`. */
+static inline bool kiln_on_software(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->software;
+}
 
 #endif

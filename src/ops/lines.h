@@ -7,30 +7,27 @@
 
 #include <kiln/extend.h>
 
-#include "device/caps.h"
+#include "ops/kernels.h"
 
 /* An invocation's work is long: no more of them in a workgroup than such a driver runs as one, so that threads share them evenly. */
 enum { LINES_LANES = 8 };
 
-static inline bool kiln_lines_pay(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
-/* Of accepts called as the variant; binding 0 is read in fours, whose lines begin `shift` behind one, or anywhere with 4. */
-#define LINES_VARIANT(id, shader, count, texel_bindings, shift, store_ones) \
-    static const uint32_t id##_tuning[] = {shift, store_ones};              \
-    static const kiln_variant id = {.name = #id,                            \
-                                    .accepts = id##_accepts,                \
-                                    .pays = kiln_lines_pay,                 \
-                                    .groups = count,                        \
-                                    .spirv = &shader,                       \
-                                    .half = &shader##_half,                 \
-                                    .lanes = LINES_LANES,                   \
-                                    .texels = texel_bindings,               \
-                                    .fours = 1 << 0,                        \
-                                    .tuning = id##_tuning,                  \
-                                    .tuning_count = 2}
+/*
+ * Of accepts called as the variant. Binding 0 is read in fours; of the tuning constants the shaders tell. `halves` is the shader for
+ * them, or NULL.
+ */
+#define LINES_VARIANT(id, shader, halves, count, texel_bindings, ...) \
+    static const uint32_t id##_tuning[] = {__VA_ARGS__};              \
+    static const kiln_variant id = {.name = #id,                      \
+                                    .accepts = id##_accepts,          \
+                                    .pays = kiln_on_software,         \
+                                    .groups = count,                  \
+                                    .spirv = &shader,                 \
+                                    .half = halves,                   \
+                                    .lanes = LINES_LANES,             \
+                                    .texels = texel_bindings,         \
+                                    .fours = 1 << 0,                  \
+                                    .tuning = id##_tuning,            \
+                                    .tuning_count = sizeof id##_tuning / sizeof *id##_tuning}
 
 #endif

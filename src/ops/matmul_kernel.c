@@ -2,7 +2,7 @@
  * matmul_kernel.c - the contract of matmul: its units, its windows and its variants.
  *
  * On a GPU a workgroup shares tiles of results through its own memory (ops/tiles.h). Drivers that run on the CPU
- * have no such memory: there each invocation keeps 8 x 8 results in registers, and reads through texel
+ * have no such memory: there each invocation keeps 8 x 8 or 8 x 16 results in registers, and reads through texel
  * buffers where they are large enough, since those skip the driver's range check of every load. Where elements lie so, it reads
  * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles.
  */
@@ -143,12 +143,6 @@ static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (tiles(block_of(d), 8, 8) + 63) / 64;
 }
 
-static bool software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 enum { SWIFTSHADER = 0x1ae0 }; /* PCI id */
 
 /* SwiftShader reads texels slower than buffers: what fits its 65,536 takes 1.6 times as long. kiln tune found it. */
@@ -221,23 +215,23 @@ static bool software_wide(const kiln_caps *caps, const kiln_dispatch *d)
 }
 
 /* Fours of a along rows or terms, and of b along terms or columns, unless it is read one by one; results in fours or alone. */
-#define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, width)         \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                 \
-    {                                                                                       \
-        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) &&         \
-               ((alone) || c_fours(block_of(d)));                                           \
-    }                                                                                       \
-    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};                      \
-    static const kiln_variant id = {.name = #id,                                            \
-                                    .accepts = id##_accepts,                                \
-                                    .pays = (width) == WIDE ? software_wide : software,     \
-                                    .groups = (width) == WIDE ? wide_groups : fours_groups, \
-                                    .spirv = &kiln_spirv_##shader,                          \
-                                    .half = &kiln_spirv_##shader##_half,                    \
-                                    .lanes = FOURS_LANES,                                   \
-                                    .texels = 1 << 0 | 1 << 1,                              \
-                                    .fours = texel_fours,                                   \
-                                    .tuning = id##_tuning,                                  \
+#define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, width)             \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                     \
+    {                                                                                           \
+        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) &&             \
+               ((alone) || c_fours(block_of(d)));                                               \
+    }                                                                                           \
+    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};                          \
+    static const kiln_variant id = {.name = #id,                                                \
+                                    .accepts = id##_accepts,                                    \
+                                    .pays = (width) == WIDE ? software_wide : kiln_on_software, \
+                                    .groups = (width) == WIDE ? wide_groups : fours_groups,     \
+                                    .spirv = &kiln_spirv_##shader,                              \
+                                    .half = &kiln_spirv_##shader##_half,                        \
+                                    .lanes = FOURS_LANES,                                       \
+                                    .texels = 1 << 0 | 1 << 1,                                  \
+                                    .fours = texel_fours,                                       \
+                                    .tuning = id##_tuning,                                      \
                                     .tuning_count = 4}
 /* The same in tiles of 8 columns and of 16. */
 #define BOTH(id, rows, b_accepts, terms, alone, shift)                                 \
@@ -267,7 +261,7 @@ static const kiln_variant direct_texels = {
 
 static const kiln_variant direct = {
     .name = "direct",
-    .pays = software,
+    .pays = kiln_on_software,
     .groups = direct_groups,
     .spirv = &kiln_spirv_matmul_direct,
     .half = &kiln_spirv_matmul_direct_half,

@@ -317,16 +317,10 @@ static uint64_t radix_unit(const kiln_dispatch *d)
 }
 
 /* A driver that runs on the CPU switches between lanes at every barrier: few of them, with more to do, are better there. */
-static bool on_software(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->software;
-}
-
 static const kiln_variant count_few = {
-    .name = "few_lanes", .accepts = on_software, .spirv = &kiln_spirv_radix_count, .lanes = FEW_LANES};
+    .name = "few_lanes", .accepts = kiln_on_software, .spirv = &kiln_spirv_radix_count, .lanes = FEW_LANES};
 static const kiln_variant move_few = {
-    .name = "few_lanes", .accepts = on_software, .spirv = &kiln_spirv_radix_move, .lanes = FEW_LANES};
+    .name = "few_lanes", .accepts = kiln_on_software, .spirv = &kiln_spirv_radix_move, .lanes = FEW_LANES};
 static const kiln_variant count_parts = {.name = "parts",
                                          .spirv = &kiln_spirv_radix_count,
                                          .lanes = MANY_LANES};

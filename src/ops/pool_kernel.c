@@ -350,8 +350,10 @@ static uint64_t lines_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_parts(p->results / y_volume(p) * kiln_parts(p->oh, 4) * kiln_parts(p->ow, 4), LINES_LANES);
 }
 
-LINES_VARIANT(pool_lines_2, kiln_spirv_pool_lines_2, lines_groups, 1 << 0, 4, 1);
-LINES_VARIANT(pool_lines_3, kiln_spirv_pool_lines_3, lines_groups, 1 << 0, 4, 1);
+LINES_VARIANT(pool_lines_2, kiln_spirv_pool_lines_2, &kiln_spirv_pool_lines_2_half, lines_groups, 1 << 0, 4,
+              1);
+LINES_VARIANT(pool_lines_3, kiln_spirv_pool_lines_3, &kiln_spirv_pool_lines_3_half, lines_groups, 1 << 0, 4,
+              1);
 
 static const kiln_variant pool_flat = {
     .name = "flat", .groups = groups, .spirv = &kiln_spirv_pool, .half = &kiln_spirv_pool_half};
