@@ -52,17 +52,10 @@ void convolve(int first, int last)
     }
 }
 
-/* An epilogue that is not light is long: it stands in a loop. */
 void store(uint at, vec4 sums, uvec2 of_channel)
 {
     const uint place = p.column_first + channel, count = min(p.ow - left, 4u);
-    if (kiln_epilogue_is_light()) {
-        const uvec4 bits = kiln_epilogue_light(sums, KILN_WALK_COLUMN, of_channel, at, 0u, place, count);
-        KILN_SAVE_LIGHT(2, y, at, bits, count, STORE_ONES != 0u);
-        return;
-    }
-    [[dont_unroll]] for (uint j = 0; j < count; j++)
-        KILN_SAVE(2, y, at + j, kiln_epilogue_with(sums[j], KILN_WALK_COLUMN, of_channel, at + j, 0u, place));
+    KILN_SAVE_LINE(2, y, at, sums, of_channel, place, count, STORE_ONES != 0u);
 }
 
 void main()

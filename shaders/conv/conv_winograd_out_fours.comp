@@ -26,16 +26,9 @@ KILN_OUT_FOURS(1, y);
 uint filter_index;
 uvec2 of_filter;                        /* operands of the epilogue */
 
-/* An epilogue that is not light is long: it stands in a loop. */
 void store_line(uint at, vec4 line, uint count)
 {
-    if (kiln_epilogue_is_light()) {
-        const uvec4 bits = kiln_epilogue_light(line, KILN_WALK_COLUMN, of_filter, at, 0u, filter_index, count);
-        KILN_SAVE_LIGHT(1, y, at, bits, count, STORE_ONES != 0u);
-        return;
-    }
-    [[dont_unroll]] for (uint j = 0; j < count; j++)
-        KILN_SAVE(1, y, at + j, kiln_epilogue_with(line[j], KILN_WALK_COLUMN, of_filter, at + j, 0u, filter_index));
+    KILN_SAVE_LINE(1, y, at, line, of_filter, filter_index, count, STORE_ONES != 0u);
 }
 
 void store_tile(uint column, vec4 lines[4])

@@ -47,6 +47,20 @@ uint kiln_epilogue_second(uint flat_index, uint row, uint column)
     return EPILOGUE_OPERANDS > 2 ? KILN_LOAD(KILN_EPILOGUE_SLOT1, second_operand, at) : 0u;
 }
 
+/* The registers behind the value and its operands: the immediates, as OF gives numbers of their bits, and what the steps make, by RUN. */
+#define KILN_EPILOGUE_RUN(r, of, run)                          \
+    r[KILN_REGISTER_IMMEDIATE + 0] = of(p.immediate0);         \
+    r[KILN_REGISTER_IMMEDIATE + 1] = of(p.immediate1);         \
+    r[KILN_REGISTER_IMMEDIATE + 2] = of(p.immediate2);         \
+    r[KILN_REGISTER_IMMEDIATE + 3] = of(p.immediate3);         \
+    r[KILN_REGISTER_STEP + 0] = run(EPILOGUE_STEP0, r);        \
+    if (EPILOGUE_STEPS > 1)                                    \
+        r[KILN_REGISTER_STEP + 1] = run(EPILOGUE_STEP1, r);    \
+    if (EPILOGUE_STEPS > 2)                                    \
+        r[KILN_REGISTER_STEP + 2] = run(EPILOGUE_STEP2, r);    \
+    if (EPILOGUE_STEPS > 3)                                    \
+        r[KILN_REGISTER_STEP + 3] = run(EPILOGUE_STEP3, r)
+
 /* The bits of what is stored for `value`, given the operands. */
 uint kiln_epilogue_of(float value, uint first, uint second)
 {
@@ -57,18 +71,7 @@ uint kiln_epilogue_of(float value, uint first, uint second)
     r[0] = floatBitsToUint(value);
     r[1] = first;
     r[2] = second;
-    r[KILN_REGISTER_IMMEDIATE + 0] = p.immediate0;
-    r[KILN_REGISTER_IMMEDIATE + 1] = p.immediate1;
-    r[KILN_REGISTER_IMMEDIATE + 2] = p.immediate2;
-    r[KILN_REGISTER_IMMEDIATE + 3] = p.immediate3;
-
-    r[KILN_REGISTER_STEP + 0] = kiln_epilogue_step(EPILOGUE_STEP0, r);
-    if (EPILOGUE_STEPS > 1)
-        r[KILN_REGISTER_STEP + 1] = kiln_epilogue_step(EPILOGUE_STEP1, r);
-    if (EPILOGUE_STEPS > 2)
-        r[KILN_REGISTER_STEP + 2] = kiln_epilogue_step(EPILOGUE_STEP2, r);
-    if (EPILOGUE_STEPS > 3)
-        r[KILN_REGISTER_STEP + 3] = kiln_epilogue_step(EPILOGUE_STEP3, r);
+    KILN_EPILOGUE_RUN(r, uint, kiln_epilogue_step);
     return r[EPILOGUE_RESULT];
 }
 

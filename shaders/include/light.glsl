@@ -49,6 +49,9 @@ vec4 kiln_light_step(uint step, vec4 r[KILN_REGISTER_IMMEDIATE + 4])
     return kiln_light_run(KILN_STEP_CODE(step), r[KILN_STEP_A(step)], r[KILN_STEP_B(step)], r[KILN_STEP_C(step)]);
 }
 
+/* One number for all four. */
+#define KILN_LIGHT_OF(bits) vec4(uintBitsToFloat(bits))
+
 /* An operand at four results, of which `count` are there. */
 vec4 kiln_light_first(uint flat_index, uint row, uint column, uint count)
 {
@@ -74,22 +77,11 @@ uvec4 kiln_epilogue_light(vec4 value, uint walk, uvec2 known, uint flat_index, u
 
     vec4 r[KILN_REGISTER_IMMEDIATE + 4];
     r[0] = value;
-    r[1] = kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? vec4(uintBitsToFloat(known.x))
+    r[1] = kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? KILN_LIGHT_OF(known.x)
                                                          : kiln_light_first(flat_index, row, column, count);
-    r[2] = kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? vec4(uintBitsToFloat(known.y))
+    r[2] = kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? KILN_LIGHT_OF(known.y)
                                                          : kiln_light_second(flat_index, row, column, count);
-    r[KILN_REGISTER_IMMEDIATE + 0] = vec4(uintBitsToFloat(p.immediate0));
-    r[KILN_REGISTER_IMMEDIATE + 1] = vec4(uintBitsToFloat(p.immediate1));
-    r[KILN_REGISTER_IMMEDIATE + 2] = vec4(uintBitsToFloat(p.immediate2));
-    r[KILN_REGISTER_IMMEDIATE + 3] = vec4(uintBitsToFloat(p.immediate3));
-
-    r[KILN_REGISTER_STEP + 0] = kiln_light_step(EPILOGUE_STEP0, r);
-    if (EPILOGUE_STEPS > 1)
-        r[KILN_REGISTER_STEP + 1] = kiln_light_step(EPILOGUE_STEP1, r);
-    if (EPILOGUE_STEPS > 2)
-        r[KILN_REGISTER_STEP + 2] = kiln_light_step(EPILOGUE_STEP2, r);
-    if (EPILOGUE_STEPS > 3)
-        r[KILN_REGISTER_STEP + 3] = kiln_light_step(EPILOGUE_STEP3, r);
+    KILN_EPILOGUE_RUN(r, KILN_LIGHT_OF, kiln_light_step);
     return floatBitsToUint(r[EPILOGUE_RESULT]);
 }
 
@@ -102,4 +94,17 @@ uvec4 kiln_epilogue_light(vec4 value, uint walk, uvec2 known, uint flat_index, u
             if (j < (count)) {                                                                                       \
                 KILN_SAVE(slot, name, (at) + j, bits[j]);                                                            \
             }                                                                                                        \
+    }
+
+/*
+ * Store those `count` results of a line that are there, finished, from `at` on, all of them in one column whose operands are known. An
+ * epilogue that is not light is long: it stands in a loop.
+ */
+#define KILN_SAVE_LINE(slot, name, at, line, known, column, count, ones)                                                          \
+    if (kiln_epilogue_is_light()) {                                                                                               \
+        const uvec4 bits = kiln_epilogue_light(line, KILN_WALK_COLUMN, known, at, 0u, column, count);                             \
+        KILN_SAVE_LIGHT(slot, name, at, bits, count, ones);                                                                       \
+    } else {                                                                                                                      \
+        [[dont_unroll]] for (uint j = 0; j < (count); j++)                                                                        \
+            KILN_SAVE(slot, name, (at) + j, kiln_epilogue_with(line[j], KILN_WALK_COLUMN, known, (at) + j, 0u, column));          \
     }
