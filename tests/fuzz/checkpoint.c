@@ -1,6 +1,6 @@
 /*
  * checkpoint.c - any bytes as a file of weights, and as a checkpoint: loaded into a small network that goes on training, or refused.
- * All of it is made anew each time, so that what a file does ends with it.
+ * Weights, program and data are made anew each time, so that what a file does ends with it.
  */
 #include <kiln/kiln.h>
 

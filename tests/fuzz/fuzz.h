@@ -1,4 +1,4 @@
-/* fuzz.h - what the fuzz targets share: libFuzzer's entry point, a file to put bytes into, and silence. */
+/* fuzz.h - what the fuzz targets share: libFuzzer's entry point, files and folders to put bytes into, and silence. */
 #ifndef KILN_TESTS_FUZZ_FUZZ_H
 #define KILN_TESTS_FUZZ_FUZZ_H
 
@@ -16,6 +16,21 @@ static inline void be_silent(void)
     kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
 }
 
+static inline void put_file(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
+        abort();
+}
+
+static inline void make_folder_at(char path[64])
+{
+    strcpy(path, "/tmp/kiln-fuzz-XXXXXX");
+    if (!mkdtemp(path))
+        abort();
+}
+
 static char fuzz_file[64];
 
 static inline void remove_fuzz_file(void)
@@ -26,17 +41,13 @@ static inline void remove_fuzz_file(void)
 /* Put the bytes into a file that goes with the process; its path. */
 static inline const char *as_file(const uint8_t *data, size_t size)
 {
-    FILE *file;
-
     if (!fuzz_file[0]) {
         strcpy(fuzz_file, "/tmp/kiln-fuzz-XXXXXX");
         if (mkstemp(fuzz_file) < 0)
             abort();
         atexit(remove_fuzz_file);
     }
-    file = fopen(fuzz_file, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
-        abort();
+    put_file(fuzz_file, data, size);
     return fuzz_file;
 }
 

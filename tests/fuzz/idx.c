@@ -2,8 +2,6 @@
  * idx.c - any bytes as MNIST's two files, the first two of them saying how long the second, of labels, is: every row is read, or the
  * files are refused.
  */
-#include <sys/stat.h>
-
 #include <kiln/data.h>
 
 #include "fuzz/fuzz.h"
@@ -19,19 +17,10 @@ static void remove_folder(void)
 
 static void make_folder(void)
 {
-    strcpy(folder, "/tmp/kiln-fuzz-XXXXXX");
-    if (!mkdtemp(folder))
-        abort();
+    make_folder_at(folder);
     snprintf(images, sizeof images, "%s/t10k-images-idx3-ubyte", folder);
     snprintf(labels, sizeof labels, "%s/t10k-labels-idx1-ubyte", folder);
     atexit(remove_folder);
-}
-
-static void put(const char *path, const uint8_t *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
-        abort();
 }
 
 static void read_rows(kiln_dataset *ds)
@@ -58,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     be_silent();
     if (!folder[0])
         make_folder();
-    put(images, data + (size - rest), rest - second);
-    put(labels, data + (size - second), second);
+    put_file(images, data + (size - rest), rest - second);
+    put_file(labels, data + (size - second), second);
     if (kiln_mnist_open(&ds, folder, KILN_SPLIT_TEST))
         return 0;
     read_rows(ds);

@@ -7,12 +7,9 @@
 static const char *second_file(const uint8_t *data, size_t size)
 {
     static char path[80];
-    FILE *file;
 
     snprintf(path, sizeof path, "%s.merges", fuzz_file);
-    file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
-        abort();
+    put_file(path, data, size);
     return path;
 }
 

@@ -2,8 +2,6 @@
  * onnx.c - any bytes as an ONNX model: a graph, or refused; what was read is looked at, and written again. The model lies in a folder with
  * a file of data, w.bin, so that tensors whose elements lie elsewhere are read as well. How it is read depends on its length.
  */
-#include <sys/stat.h>
-
 #include "import/onnx.h"
 #include "import/onnx_survey.h"
 
@@ -30,23 +28,14 @@ static void remove_folder(void)
     remove(folder);
 }
 
-static void put(const char *path, const void *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file))
-        abort();
-}
-
 static void make_folder(void)
 {
     static const unsigned char zeros[256];
-    strcpy(folder, "/tmp/kiln-fuzz-XXXXXX");
-    if (!mkdtemp(folder))
-        abort();
+    make_folder_at(folder);
     snprintf(model, sizeof model, "%s/model.onnx", folder);
     snprintf(data_file, sizeof data_file, "%s/w.bin", folder);
     snprintf(written, sizeof written, "%s/written.onnx", folder);
-    put(data_file, zeros, sizeof zeros);
+    put_file(data_file, zeros, sizeof zeros);
     atexit(remove_folder);
 }
 
@@ -67,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!folder[0])
         make_folder();
     if (way == 3) {
-        put(model, data, size);
+        put_file(model, data, size);
         look();
     }
     if (kiln_onnx_read(&g, &w, model, data, size, &ways[way]))

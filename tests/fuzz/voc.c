@@ -1,6 +1,4 @@
 /* voc.c - any bytes as an annotation of Pascal VOC: a row, or refused; what is read lies in its picture. */
-#include <sys/stat.h>
-
 #include <kiln/scenes.h>
 
 #include "fuzz/fuzz.h"
@@ -16,24 +14,11 @@ static void remove_folder(void)
 
 static void make_folder(void)
 {
-    FILE *file;
-
-    strcpy(folder, "/tmp/kiln-fuzz-XXXXXX");
-    if (!mkdtemp(folder))
-        abort();
+    make_folder_at(folder);
     snprintf(annotation, sizeof annotation, "%s/a.xml", folder);
     snprintf(picture, sizeof picture, "%s/a.png", folder);
-    if (!(file = fopen(picture, "wb")) || fclose(file))
-        abort();
+    put_file(picture, "", 0);
     atexit(remove_folder);
-}
-
-static void put_annotation(const uint8_t *data, size_t size)
-{
-    FILE *file = fopen(annotation, "wb");
-
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file))
-        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -45,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     be_silent();
     if (!folder[0])
         make_folder();
-    put_annotation(data, size);
+    put_file(annotation, data, size);
     if (kiln_voc_open(&ds, folder, NULL, &params))
         return 0;
     if (kiln_dataset_rows(ds) != 1 || kiln_dataset_scene(ds, 0, &scene))
