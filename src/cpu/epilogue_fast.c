@@ -79,19 +79,27 @@ typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int lane_masks __attribute__((vector_size(4 * LANES)));
 typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
 
-#define LOAD(at)    (*(const loose *)(at))
-#define EACH_VECTOR _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
+#define LOAD(at)       (*(const loose *)(at))
+#define EACH_VECTOR(i) _Pragma("GCC unroll 8") for (int i = 0; i < vectors; i++)
 
 /* A step on so many vectors. */
 KILN_INLINE void take_step(lanes *c, int vectors, enum kiln_tile_code code, const float *from, float number)
 {
     if (code == KILN_TILE_RELU)
-        EACH_VECTOR
-    c[i] = (lanes)(~(c[i] <= 0) & (lane_masks)c[i]); /* NaN passes */
-    else if (code == KILN_TILE_ADD && from) EACH_VECTOR c[i] += LOAD(from + i * LANES);
-    else if (code == KILN_TILE_ADD) EACH_VECTOR c[i] += number;
-    else if (from) EACH_VECTOR c[i] *= LOAD(from + i * LANES);
-    else EACH_VECTOR c[i] *= number;
+        EACH_VECTOR(i)
+            c[i] = (lanes)(~(c[i] <= 0) & (lane_masks)c[i]); /* NaN passes */
+    else if (code == KILN_TILE_ADD && from)
+        EACH_VECTOR(i)
+            c[i] += LOAD(from + i * LANES);
+    else if (code == KILN_TILE_ADD)
+        EACH_VECTOR(i)
+            c[i] += number;
+    else if (from)
+        EACH_VECTOR(i)
+            c[i] *= LOAD(from + i * LANES);
+    else
+        EACH_VECTOR(i)
+            c[i] *= number;
 }
 
 /* All steps on so many vectors of results from `at` on; from[s] holds the operands of step s, NULL: its number is. */
@@ -99,12 +107,12 @@ KILN_INLINE void take_vectors(float *c, size_t at, int vectors, const struct kil
                               const float *const *from, int steps)
 {
     lanes value[VECTORS];
-    EACH_VECTOR
-    value[i] = LOAD(c + at + (size_t)i * LANES);
+    EACH_VECTOR(i)
+        value[i] = LOAD(c + at + (size_t)i * LANES);
     for (int s = 0; s < steps; s++)
         take_step(value, vectors, step[s].code, from[s] ? from[s] + at : NULL, step[s].number);
-    EACH_VECTOR
-    *(loose *)(c + at + (size_t)i * LANES) = value[i];
+    EACH_VECTOR(i)
+        *(loose *)(c + at + (size_t)i * LANES) = value[i];
 }
 
 KILN_INLINE void take_one(float *c, size_t at, const struct kiln_row_step *step, const float *const *from,

@@ -25,33 +25,39 @@ typedef float loose __attribute__((vector_size(4 * TILE_LANES), aligned(4), may_
     12 /* terms that are asked for before they are read: where they lie apart no hardware looks ahead */
 
 /* Unrolled before the compiler looks for registers: sums that a loop still indexes would pass through memory. */
-#define EACH_ROW    _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
-#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < TILE_VECTORS; v++)
+#define EACH_ROW(i)    _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
+#define EACH_VECTOR(v) _Pragma("GCC unroll 4") for (int v = 0; v < TILE_VECTORS; v++)
 
-/* What all tiles do with their sums, when all terms are in. */
-#define ADD_RESULTS   EACH_ROW EACH_VECTOR sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES)
-#define STORE_RESULTS EACH_ROW EACH_VECTOR STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v])
+/* What all tiles do with their sums, when all terms are in: to c, or added to what is there. */
+INLINE void TILE(store)(int rows, vec sum[][TILE_VECTORS], float *c, size_t c_row, bool add)
+{
+    if (add)
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += LOAD(c + (size_t)i * c_row + v * TILE_LANES);
+    EACH_ROW(i)
+        EACH_VECTOR(v)
+            STORE(c + (size_t)i * c_row + v * TILE_LANES, sum[i][v]);
+}
 
 INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
                          float *c, size_t c_row, bool add)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
-    EACH_ROW
-    EACH_VECTOR
-    sum[i][v] = (vec){0};
+    EACH_ROW(i)
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++, a += a_row, b += b_row) {
-        EACH_VECTOR
-        row[v] = LOAD(b + v * TILE_LANES);
+        EACH_VECTOR(v)
+            row[v] = LOAD(b + v * TILE_LANES);
         __builtin_prefetch(a + AHEAD * a_row);
         for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
             __builtin_prefetch(b + AHEAD * b_row + v);
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += a[i] * row[v];
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += a[i] * row[v];
     }
-    if (add)
-        ADD_RESULTS;
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, add);
 }
 
 /*
@@ -63,62 +69,59 @@ INLINE void TILE(lying)(int rows, size_t depth, const float *a, size_t a_row, co
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
     const float *three[(TILE_MOST + 2) / 3];
-    EACH_ROW
-    {
+    EACH_ROW(i) {
         three[i / 3] = a + (size_t)(i / 3 * 3) * a_row;
-        EACH_VECTOR
-        sum[i][v] = (vec){0};
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
     }
     for (size_t k = 0; k < depth; k++, b += b_row) {
-        EACH_VECTOR
-        row[v] = LOAD(b + v * TILE_LANES);
+        EACH_VECTOR(v)
+            row[v] = LOAD(b + v * TILE_LANES);
         __builtin_prefetch(a + ((size_t)rows + (k & 15)) * a_row + (k & ~(size_t)15));
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += three[i / 3][(size_t)(i % 3) * a_row + k] * row[v];
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += three[i / 3][(size_t)(i % 3) * a_row + k] * row[v];
     }
-    if (add)
-        ADD_RESULTS;
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, add);
 }
 
 INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_at, size_t a_row,
                        const float *b, const int32_t *b_at, float *c, size_t c_row)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
-    EACH_ROW
-    EACH_VECTOR
-    sum[i][v] = (vec){0};
+    EACH_ROW(i)
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++) {
         const float *column = a + a_at[k];
-        EACH_VECTOR
-        row[v] = LOAD(b + b_at[k] + v * TILE_LANES);
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += column[(size_t)i * a_row] * row[v];
+        EACH_VECTOR(v)
+            row[v] = LOAD(b + b_at[k] + v * TILE_LANES);
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += column[(size_t)i * a_row] * row[v];
     }
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, false);
 }
 
 INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
                        size_t b_row, float *c, size_t c_row, const float *ahead, size_t ahead_row)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
-    EACH_ROW
-    EACH_VECTOR
-    sum[i][v] = (vec){0};
+    EACH_ROW(i)
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++, b += b_row, ahead += ahead_row) {
         const float *column = a + a_at[k];
         /* into the second cache: across pages no prefetcher follows */
         __builtin_prefetch(ahead, 0, 2);
         __builtin_prefetch(ahead + 16, 0, 2);
-        EACH_VECTOR
-        row[v] = LOAD(b + v * TILE_LANES);
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += column[i] * row[v];
+        EACH_VECTOR(v)
+            row[v] = LOAD(b + v * TILE_LANES);
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += column[i] * row[v];
     }
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, false);
 }
 
 INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int32_t *at, const float *b,
@@ -126,23 +129,20 @@ INLINE void TILE(spots)(int rows, size_t depth, const float *const *a, const int
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
     const float *spot[TILE_MOST];
-    EACH_ROW
-    {
+    EACH_ROW(i) {
         spot[i] = a[i];
-        EACH_VECTOR
-        sum[i][v] = (vec){0};
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
     }
     for (size_t k = 0; k < depth; k++, b += b_row) {
         const ptrdiff_t term = at[k];
-        EACH_VECTOR
-        row[v] = LOAD(b + v * TILE_LANES);
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += spot[i][term] * row[v];
+        EACH_VECTOR(v)
+            row[v] = LOAD(b + v * TILE_LANES);
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += spot[i][term] * row[v];
     }
-    if (add)
-        ADD_RESULTS;
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, add);
 }
 
 INLINE void TILE(finish)(int rows, vec sum[][TILE_VECTORS], const struct kiln_tile_step *step, size_t row,
@@ -150,14 +150,25 @@ INLINE void TILE(finish)(int rows, vec sum[][TILE_VECTORS], const struct kiln_ti
 {
     const float *at = step->at + row * step->row + (step->wide ? column : 0);
     if (step->code == KILN_TILE_RELU)
-        EACH_ROW
-    EACH_VECTOR
-    sum[i][v] = (vec)(~(sum[i][v] <= 0) & (mask)sum[i][v]); /* NaN passes */
-    else if (step->wide && step->code == KILN_TILE_ADD) EACH_ROW EACH_VECTOR sum[i][v] +=
-        LOAD(at + (size_t)i * step->row + v * TILE_LANES);
-    else if (step->wide) EACH_ROW EACH_VECTOR sum[i][v] *= LOAD(at + (size_t)i * step->row + v * TILE_LANES);
-    else if (step->code == KILN_TILE_ADD) EACH_ROW EACH_VECTOR sum[i][v] += at[(size_t)i * step->row];
-    else EACH_ROW EACH_VECTOR sum[i][v] *= at[(size_t)i * step->row];
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] = (vec)(~(sum[i][v] <= 0) & (mask)sum[i][v]); /* NaN passes */
+    else if (step->wide && step->code == KILN_TILE_ADD)
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += LOAD(at + (size_t)i * step->row + v * TILE_LANES);
+    else if (step->wide)
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] *= LOAD(at + (size_t)i * step->row + v * TILE_LANES);
+    else if (step->code == KILN_TILE_ADD)
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += at[(size_t)i * step->row];
+    else
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] *= at[(size_t)i * step->row];
 }
 
 INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row, const float *b,
@@ -165,25 +176,25 @@ INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row,
                            size_t row, size_t column)
 {
     vec sum[TILE_MOST][TILE_VECTORS], term[TILE_VECTORS];
-    EACH_ROW
-    EACH_VECTOR
-    sum[i][v] = (vec){0};
-    EACH_ROW /* lines of results are asked for as early */
+    EACH_ROW(i)
+        EACH_VECTOR(v)
+            sum[i][v] = (vec){0};
+    EACH_ROW(i) /* lines of results are asked for as early */
         for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
             __builtin_prefetch(c + (size_t)i * c_row + v, 1);
     for (size_t k = 0; k < depth; k++, a += a_row) {
         const float *columns = b + b_at[k];
-        EACH_VECTOR
-        term[v] = LOAD(columns + v * TILE_LANES);
+        EACH_VECTOR(v)
+            term[v] = LOAD(columns + v * TILE_LANES);
         for (int v = 0; v < TILE_VECTORS * TILE_LANES; v += 16)
             __builtin_prefetch(columns + TILE_VECTORS * TILE_LANES + v);
-        EACH_ROW
-        EACH_VECTOR
-        sum[i][v] += a[i] * term[v];
+        EACH_ROW(i)
+            EACH_VECTOR(v)
+                sum[i][v] += a[i] * term[v];
     }
     for (int s = 0; s < finish->steps; s++)
         TILE(finish)(rows, sum, &finish->step[s], row, column);
-    STORE_RESULTS;
+    TILE(store)(rows, sum, c, c_row, false);
 }
 
 #define EACH(n)                                                                                              \
@@ -276,8 +287,6 @@ static const struct kiln_tiles TILE(tiles) = {
 #undef AHEAD
 #undef EACH_ROW
 #undef EACH_VECTOR
-#undef ADD_RESULTS
-#undef STORE_RESULTS
 #undef TILE
 #undef TILE_TARGET
 #undef TILE_LANES
