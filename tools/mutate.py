@@ -10,7 +10,8 @@ compiled beside the build folder's objects and linked before them, so that nothi
 What compiles to the same code is no mutant, nor what does not compile: others are drawn in their place.
 
 Then cases of `kiln check` that reach the family's kernels run, few before many, until one fails: on the CPU, on lavapipe, on
-SwiftShader and at the floor's limits; then all cases of the operators that it is most about; at last the family's tests. What passes all of that has survived.
+SwiftShader and at the floor's limits; then all cases of the operators that it is most about; at last the family's tests. What passes
+all of that has survived.
 """
 import argparse
 import collections

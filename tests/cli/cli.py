@@ -489,8 +489,8 @@ def test_bench(folder):
     expect_failure(kiln("bench", "--compare", folder / "nothing"), 1, "nothing")
     expect_failure(kiln("bench", "mnist b1", "--profile", "--json"), 2, "--profile", "--json")
     assert "commands took" in kiln("bench", "mnist b1", "--repeat", 1, "--profile").stdout
-    row, = (json.loads(line) for line in kiln("bench", "conv mobilenet_v1 1x1 1024", "--processor", "--repeat", 3, "--json").stdout.splitlines()
-            if "by" not in line)
+    done = kiln("bench", "conv mobilenet_v1 1x1 1024", "--processor", "--repeat", 3, "--json")
+    row, = (json.loads(line) for line in done.stdout.splitlines() if "by" not in line)
     assert row["gflops"] > 0 and 0 < row["peak_share"] < 3, row
 
 

@@ -105,8 +105,6 @@ class Step(nn.Module):
         return self.scores(x), torch.stack([k for k, _ in own]), torch.stack([v for _, v in own])
 
 
-# Pictures -------------------------------------------------------------------------------------------------------
-
 class Lists(nn.Module):
     """Lists, as scripts have them: one that grows with the steps of a loop of any length, one of known length, and parts of a tensor. And
     a loop that goes round as often as data counts."""
@@ -130,6 +128,8 @@ class Lists(nn.Module):
         two = few[1] + few.pop()
         return torch.stack(rows, 1), torch.cat(rows, 1), rows[-1], torch.cat(few, 0), two, part[0] * part[2], len(few), halves
 
+
+# Pictures -------------------------------------------------------------------------------------------------------
 
 def conv(inputs, outputs, size=3, stride=1):
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())

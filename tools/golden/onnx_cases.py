@@ -32,7 +32,8 @@ def write_tensors(folder, kind, arrays):
         (folder / f"{kind}_{i}.pb").write_bytes(tensor.SerializeToString())
 
 
-def case(name, nodes, inputs, outputs, weights=(), functions=(), want=(), opset=18, ir=10, sparse=(), declare=(), change=None, checked=True, root="onnx"):
+def case(name, nodes, inputs, outputs, weights=(), functions=(), want=(), opset=18, ir=10, sparse=(), declare=(), change=None,
+         checked=True, root="onnx"):
     """A folder of the case: inputs name -> array, outputs name -> type, weights name -> array or tensor, want: arrays."""
     weights = [w if isinstance(w, TensorProto) else numpy_helper.from_array(w, n) for n, w in dict(weights).items()]
     domains = ["local"] * bool(functions)

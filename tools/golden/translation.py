@@ -20,8 +20,8 @@ REFERENCES = [[
     "spaces and more", "Same as it ever was; same as it ever was!",
 ], [
     "The dog had bit the man.", "No one was surprised.", "The man had bitten the dog.", "", "Two youths, one dog...",
-    "Cost: $3.50 (12,000 km) - 5-6%, right?", "Auf der Bank sitzen zwei junge Männer.", "Hello & bye b", "a a a b", "l'été où naît l'on",
-    "日本の文章", "two", "1 - 2", "hi there you us", "more spaces", "It is the same as it ever was.",
+    "Cost: $3.50 (12,000 km) - 5-6%, right?", "Auf der Bank sitzen zwei junge Männer.", "Hello & bye b", "a a a b",
+    "l'été où naît l'on", "日本の文章", "two", "1 - 2", "hi there you us", "more spaces", "It is the same as it ever was.",
 ]]
 SETS = {"all": range(len(GUESSES)), "first": range(3), "poor": [4, 8, 13], "hopeless": [3, 11, 1], "nothing": [3]}
 SMOOTHINGS = ["exp", "floor", "add-k", "none"]

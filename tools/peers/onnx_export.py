@@ -8,7 +8,8 @@
 
 `kiln check --export` writes a model, its operands and its results for each case. Each model goes through onnx.checker with
 full shape inference, and then through ONNX Runtime, whose outputs must be kiln's. Where ONNX Runtime lacks something (it has no kernels for
-many operators on narrow integers), onnx's own reference evaluator runs the model instead, and the last line counts these. Random draws are compared by type and shape.
+many operators on narrow integers), onnx's own reference evaluator runs the model instead, and the last line counts these. Random draws
+are compared by type and shape.
 
 The packages come from PyPI into a virtual environment in the build folder (BUILD/venv-onnx). Ends with 1 if a model is
 wrong, and with 77 if the packages cannot be had.
