@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """PyTorch's time and memory on the networks and products that kiln bench measures, under the same row names.
 
-usage: torch.py [NAME ...] [--threads 2] [--repeat 7] [--device cpu] [--json] [--list]
+usage: torch.py [NAME ...] [--threads 2] [--repeat 7] [--device cpu] [--precision f32] [--json] [--list]
 
-Each row runs in a process of its own, twice: as PyTorch comes, and with OMP_WAIT_POLICY=passive, since on few cores
-the threads that OpenMP keeps spinning take the time that BLAS needs. The better median counts, and the row says whose
-it was. Weights and inputs are random (seed 0): only time and memory count. A row's memory is the process's peak less
+On the CPU each row runs in a process of its own, twice: as PyTorch comes, and with OMP_WAIT_POLICY=passive, since on few
+cores the threads that OpenMP keeps spinning take the time that BLAS needs. The better median counts, and the row says
+whose it was. On a GPU all rows run in one process, and PyTorch's own memory there is told. Weights and inputs are random (seed 0): only time and memory count. A row's memory is the process's peak less
 what it held before the network was built.
 """
 import argparse
@@ -31,16 +31,31 @@ import torch.nn.functional as F
 import networks as net
 
 WARM_UP = 2
+LARGE = {"train resnet50 b32"}      # for GPUs: on a CPU only by their whole names, as in kiln bench
 
-# inputs() gives what prepare(device, *inputs) turns into the step that is timed; `count` steps make one sample;
+class Place(collections.namedtuple("Place", "device half")):
+    """Where a row runs; `half`: predictions and operators in float16, training with autocast and a scaled loss."""
+
+    def put(self, value):
+        """A tensor or a module, as predictions and operators take it."""
+        if isinstance(value, torch.Tensor) and not value.is_floating_point():
+            return value.to(self.device)
+        return value.to(self.device, torch.float16 if self.half else torch.float32)
+
+    def wait(self):
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+
+# inputs() gives what prepare(place, *inputs) turns into the step that is timed; `count` steps make one sample;
 # `work` is a step's floating-point operations where these are what the row is about.
 Row = collections.namedtuple("Row", "inputs prepare count work", defaults=(1, None))
 
 
 def predicting(build, *inputs):
     """No gradient, batch norm by its running statistics."""
-    def prepare(device, x):
-        model, x = build().eval().to(device), x.to(device)
+    def prepare(place, x):
+        model, x = place.put(build().eval()), place.put(x)
         return torch.no_grad()(lambda: model(x))
     return Row(lambda: [make() for make in inputs], prepare)
 
@@ -54,23 +69,35 @@ def cross_entropy(y, target):
 
 def training(build, *inputs):
     """A whole step: forward, backward, Adam. The last input is the target."""
-    def prepare(device, *tensors):
-        model = build().train().to(device)
-        *x, target = [t.to(device) for t in tensors]
+    def prepare(place, *tensors):
+        model = build().train().to(place.device)
+        *x, target = [t.to(place.device) for t in tensors]
         optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
         def step():
             optimizer.zero_grad()
             cross_entropy(model(*x), target).backward()
             optimizer.step()
-        return step
+
+        if not place.half:
+            return step
+        scaler = torch.cuda.amp.GradScaler()
+
+        def scaled_step():
+            optimizer.zero_grad()
+            with torch.autocast("cuda", torch.float16):
+                loss = cross_entropy(model(*x), target)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        return scaled_step
     return Row(lambda: [make() for make in inputs], prepare)
 
 
 def multiplying(n):
-    """Square float32 matrices; small products are timed in groups that make about one of 1024."""
-    def prepare(device, a, b):
-        a, b = a.to(device), b.to(device)
+    """Square matrices; small products are timed in groups that make about one of 1024."""
+    def prepare(place, a, b):
+        a, b = place.put(a), place.put(b)
         c = torch.empty_like(a)
         return lambda: torch.mm(a, b, out=c)
     return Row(lambda: [torch.rand(n, n), torch.rand(n, n)], prepare, max(1, 1024 // n) ** 3, 2 * n ** 3)
@@ -78,9 +105,9 @@ def multiplying(n):
 
 def attending(heads, length, causal=False, train=False, count=1):
     """Attention by products and a softmax, as PyTorch's own layers compute it on a CPU; with `train` back to its operands."""
-    def prepare(device, q, k, v):
-        q, k, v = (t.to(device).requires_grad_(train) for t in (q, k, v))
-        hidden = torch.full((length, length), -torch.inf, device=device).triu(1) if causal else None
+    def prepare(place, q, k, v):
+        q, k, v = (place.put(t).requires_grad_(train) for t in (q, k, v))
+        hidden = q.new_full((length, length), -torch.inf).triu(1) if causal else None
 
         def step():
             scores = q @ k.transpose(-1, -2) / 8
@@ -93,8 +120,8 @@ def attending(heads, length, causal=False, train=False, count=1):
 
 def picking(rows, width, count):
     """Rows of a table by index, and the gradient of the table."""
-    def prepare(device, index):
-        table, index = torch.rand(rows, width, device=device, requires_grad=True), index.to(device)
+    def prepare(place, index):
+        table, index = place.put(torch.rand(rows, width)).requires_grad_(), place.put(index)
 
         def step():
             table.grad = None
@@ -105,12 +132,12 @@ def picking(rows, width, count):
 
 def resizing(train=False, **p):
     """Eight pictures of 48 x 64 with 64 channels at another size, or the gradient by them: its backward alone."""
-    def prepare(device, x, dy):
+    def prepare(place, x, dy):
+        x, dy = place.put(x), place.put(dy)
         if not train:
-            return torch.no_grad()(lambda: F.interpolate(x.to(device), **p))
-        x = x.to(device).requires_grad_()
-        y = F.interpolate(x, **p)
-        return lambda: torch.autograd.grad(y, x, dy.to(device), retain_graph=True)
+            return torch.no_grad()(lambda: F.interpolate(x, **p))
+        y = F.interpolate(x.requires_grad_(), **p)
+        return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
     return Row(lambda: [torch.rand(8, 64, 48, 64), torch.rand(8, 64, 96, 128) if train else torch.zeros(1)], prepare, 4)
 
 
@@ -139,8 +166,8 @@ def convolving(size, stride, channels, filters, picture, groups, by):
     p, places = size // 2, (picture - 1) // stride + 1
     work = 2 * places ** 2 * size ** 2 * channels // groups * filters
 
-    def prepare(device, x, w, dy):
-        x, w, dy = (t.to(device) for t in (x, w, dy))
+    def prepare(place, x, w, dy):
+        x, w, dy = (place.put(t) for t in (x, w, dy))
         backward = lambda *mask: torch.ops.aten.convolution_backward(
             dy, x, w, None, [stride] * 2, [p] * 2, [1] * 2, False, [0] * 2, groups, mask)
         return torch.no_grad()({"": lambda: F.conv2d(x, w, None, stride, p, 1, groups), "x": lambda: backward(True, False, False),
@@ -161,8 +188,8 @@ def convolutions():
 
 def normalizing(rows, width):
     """Layer normalization there and back."""
-    def prepare(device, x):
-        x, w, b = (t.to(device).requires_grad_() for t in (x, torch.ones(width), torch.zeros(width)))
+    def prepare(place, x):
+        x, w, b = (place.put(t).requires_grad_() for t in (x, torch.ones(width), torch.zeros(width)))
         return lambda: F.layer_norm(x, (width,), w, b).backward(x.detach())
     return Row(lambda: [torch.rand(rows, width)], prepare)
 
@@ -189,6 +216,7 @@ def rows():
         "train lstm 256 t40 b64": training(characters(nn.LSTM), text, text),
         "train transformer 2+2 d128 t32 b64": training(net.Translator, sentences, sentences, sentences),
         "train unet 96x128 b8": training(net.UNet, reals(8, 3, 96, 128), below(4, 8, 96, 128)),
+        "train resnet50 b32": training(net.resnet50, reals(32, 3, 224, 224), below(1000, 32)),
         "attention 197 h3 d64": attending(3, 197, count=16),
         "attention 1024 h8 d64": attending(8, 1024),
         "attention 1024 h8 d64, causal": attending(8, 1024, causal=True),
@@ -205,7 +233,9 @@ def rows():
     }
 
 
-def peak_mib():
+def peak_mib(place):
+    if place.device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -218,19 +248,20 @@ def milliseconds(step, count, wait):
 
 
 def measure(name, options):
-    """What the row's own process does."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    place = Place(options.device, options.precision == "f16")
+    if options.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
     row = rows()[name]
     inputs = row.inputs()
-    wait = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
 
-    before = peak_mib()
-    step = row.prepare(options.device, *inputs)
-    times = [milliseconds(step, row.count, wait) for _ in range(WARM_UP + options.repeat)][WARM_UP:]
-    result = {"name": name, "torch": torch.__version__, "threads": options.threads,
+    before = peak_mib(place)
+    step = row.prepare(place, *inputs)
+    times = [milliseconds(step, row.count, place.wait) for _ in range(WARM_UP + options.repeat)][WARM_UP:]
+    result = {"name": name, "torch": torch.__version__, "threads": options.threads, "precision": options.precision,
               "median_ms": round(statistics.median(times), 3), "best_ms": round(min(times), 3),
-              "peak_mib": round(peak_mib() - before, 1)}
+              "peak_mib": round(peak_mib(place) - before, 1)}
     if row.work:
         result["gflops"] = round(row.work / statistics.median(times) / 1e6, 1)
     return result
@@ -243,17 +274,29 @@ def run(name, options, waiting):
     environment.pop("OMP_WAIT_POLICY", None)
     if waiting == "passive":
         environment["OMP_WAIT_POLICY"] = "passive"
-    command = [sys.executable, __file__, "--row", name, "--threads", threads, "--repeat", str(options.repeat),
-               "--device", options.device]
+    command = [sys.executable, __file__, "--row", name, "--threads", threads, "--repeat", str(options.repeat)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"torch.py: row \"{name}\" failed (exit code {done.returncode})")
     return {**json.loads(done.stdout), "waiting": waiting}
 
 
+def result(name, options):
+    if options.device.startswith("cuda"):
+        return measure(name, options)
+    return min((run(name, options, waiting) for waiting in ("default", "passive")), key=lambda row: row["median_ms"])
+
+
 def line(row):
-    text = "{name:36} median {median_ms:9.3f} ms  best {best_ms:9.3f} ms  peak {peak_mib:7.1f} MiB  {waiting:7}"
-    return text.format(**row) + (f"  {row['gflops']:7.1f} GFLOP/s" if "gflops" in row else "")
+    text = "{name:36} median {median_ms:9.3f} ms  best {best_ms:9.3f} ms  peak {peak_mib:7.1f} MiB"
+    return text.format(**row) + (f"  {row['waiting']:7}" if "waiting" in row else "") + (
+        f"  {row['gflops']:7.1f} GFLOP/s" if "gflops" in row else "")
+
+
+def is_chosen(name, options):
+    if name in LARGE and options.device == "cpu" and not options.list:
+        return name in options.name
+    return not options.name or any(part in name for part in options.name)
 
 
 def parse():
@@ -262,12 +305,17 @@ def parse():
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--repeat", type=int, default=7, help="samples a row (default: %(default)s)")
     options.add_argument("--device", default="cpu", help="as PyTorch names it: cpu, cuda")
+    options.add_argument("--precision", choices=("f32", "f16"), default="f32", help="f16 is for a GPU")
     options.add_argument("--json", action="store_true", help="one JSON object a line")
     options.add_argument("--list", action="store_true", help="print the row names and stop")
     options.add_argument("--row", help=argparse.SUPPRESS)
     parsed = options.parse_args()
     if parsed.threads < 1 or parsed.repeat < 1:
         options.error("--threads and --repeat need at least 1")
+    if parsed.precision == "f16" and not parsed.device.startswith("cuda"):
+        options.error("--precision f16 needs --device cuda: PyTorch's CPU kernels have no use for it")
+    if parsed.device.startswith("cuda") and not torch.cuda.is_available():
+        options.error("--device cuda: this PyTorch finds no CUDA device")
     return parsed
 
 
@@ -276,14 +324,14 @@ def main():
     if options.row:
         print(json.dumps(measure(options.row, options)))
         return
-    chosen = [name for name in rows() if not options.name or any(part in name for part in options.name)]
+    chosen = [name for name in rows() if is_chosen(name, options)]
     if not chosen:
         sys.exit(f"torch.py: no row's name contains {' or '.join(options.name)}; --list prints them")
     for name in chosen:
         if options.list:
             print(name)
             continue
-        row = min((run(name, options, waiting) for waiting in ("default", "passive")), key=lambda r: r["median_ms"])
+        row = result(name, options)
         print(json.dumps(row) if options.json else line(row), flush=True)
 
 

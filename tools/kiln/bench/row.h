@@ -73,6 +73,7 @@ struct bench_row {
     enum bench_kind kind;
     double flops; /* of a run; 0: as many as the plan counts */
     double bytes; /* that a run must move; 0: not what the row is about */
+    bool large;   /* for GPUs: it runs only where its whole name is given */
     union {
         picture_network *network;
         recurrent_layer *layer;

@@ -87,11 +87,21 @@ static kiln_status predict(struct bench_work *w, const struct bench_row *row)
     return kiln_graph_status(w->graph);
 }
 
+static kiln_status classify_step(struct bench_work *w, kiln_tensor scores)
+{
+    return learn(w, scores, kiln_input(w->graph, "label", KILN_I32, KILN_SHAPE(KILN_BATCH)));
+}
+
 static kiln_status resnet20_step(struct bench_work *w, const struct bench_row *row)
 {
     (void)row;
-    return learn(w, resnet20(w->graph, picture(w, 32, 32)),
-                 kiln_input(w->graph, "label", KILN_I32, KILN_SHAPE(KILN_BATCH)));
+    return classify_step(w, resnet20(w->graph, picture(w, 32, 32)));
+}
+
+static kiln_status resnet50_step(struct bench_work *w, const struct bench_row *row)
+{
+    (void)row;
+    return classify_step(w, resnet50(w->graph, picture(w, 224, 224)));
 }
 
 static kiln_status unet_step(struct bench_work *w, const struct bench_row *row)
@@ -121,6 +131,7 @@ static const struct bench_row models[] = {
     {"forward squeezenet b1", predict, 1, 1, BENCH_MODEL, .as.network = squeezenet},
     {"train resnet20 cifar b128", resnet20_step, 128, 1, BENCH_MODEL},
     {"train unet 96x128 b8", unet_step, 8, 1, BENCH_MODEL},
+    {"train resnet50 b32", resnet50_step, 32, 1, BENCH_MODEL, .large = true},
 };
 
 const struct bench_rows bench_models = {models, sizeof models / sizeof *models};
