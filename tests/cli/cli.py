@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""cli.py KILN [SAMPLES_DIR] - runs the kiln command, and the samples, as a user would; prints TAP.
+"""cli.py KILN - runs the kiln command as a user would; prints TAP.
 
 Every wrong call must end in one clear message and the right exit code: 1 failed, 2 called wrongly.
 """
@@ -7,62 +7,18 @@ import gzip
 import json
 import os
 import pathlib
-import random
 import resource
 import signal
 import struct
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
-import xml.etree.ElementTree
 import zipfile
-import zlib
 
-KILN = pathlib.Path(sys.argv[1]).resolve()
-SAMPLES = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
-TESTS = pathlib.Path(__file__).resolve().parents[1]
+from support import KILN, NETWORK, TESTS, expect_failure, kiln, main, write_classes, write_data, write_npy, write_png
+
 COMMANDS = subprocess.run([KILN, "--help"], stdout=subprocess.PIPE, text=True).stdout
 COMMANDS = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ")]
 
-
-def kiln(*arguments, **options):
-    return subprocess.run([KILN, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=240, **options)
-
-
-def expect_failure(done, code, *texts, out=False):
-    """The exit code, and a message on stderr that holds the texts; nothing on stdout, unless it says so."""
-    assert done.returncode == code, f"exit code {done.returncode}, wanted {code}: {done.stderr}"
-    assert out or done.stdout == "", f"on stdout: {done.stdout}"
-    for text in texts:
-        assert text in done.stderr, f"wanted {text!r} in: {done.stderr}"
-
-
-# Data: bars of ten widths, in MNIST's form --------------------------------------------------------------------------
-
-def write_idx(path, sizes, data, pack=open):
-    with pack(path, "wb") as file:
-        file.write(struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + bytes(data))
-
-
-def bar(label):
-    first = random.randint(0, 6)
-    return [200 * (first <= x <= first + 2 * label) + random.randint(0, 40) for _ in range(28) for x in range(28)]
-
-
-def write_data(folder, pack=open):
-    random.seed(1)
-    ending = ".gz" if pack is gzip.open else ""
-    for name, rows in (("train", 600), ("t10k", 120)):
-        labels = [row % 10 for row in range(rows)]
-        pictures = [value for label in labels for value in bar(label)]
-        write_idx(f"{folder}/{name}-images-idx3-ubyte{ending}", (rows, 28, 28), pictures, pack)
-        write_idx(f"{folder}/{name}-labels-idx1-ubyte{ending}", (rows,), labels, pack)
-
-
-# Tests -----------------------------------------------------------------------------------------------------------
 
 def test_help_of_every_command(folder):
     assert {"devices", "inspect", "run", "train", "tune", "check", "bench"} <= set(COMMANDS), COMMANDS
@@ -130,15 +86,6 @@ def test_training(folder):
         assert json.loads(read.stdout)["classes"][0]["class"] == result["picture_class"], read.stdout
     rows = (folder / "out/log.csv").read_text().splitlines()
     assert rows[0].startswith("step,epoch,seconds,loss,accuracy") and len(rows) > 8, rows[0]
-
-
-def write_classes(folder, labels, rows, white=0):
-    """Bars of these widths as pictures in folders of their classes; with 255 dark on light."""
-    for label in labels:
-        (folder / f"wide{label}").mkdir(parents=True)
-        for row in range(rows):
-            values = [abs(white - value) for value in bar(label)]
-            write_png(folder / f"wide{label}/{row}.png", [values[28 * y:28 * (y + 1)] for y in range(28)])
 
 
 def accuracy_of(done):
@@ -256,19 +203,6 @@ def test_full_disk(folder):
     assert not (folder / "out/checkpoint.safetensors").exists()
 
 
-NETWORK = pathlib.Path(__file__).parent.parent / "fuzz/seeds/onnx/network.onnx"     # image [batch, 1, 4, 4] -> y, z
-
-
-def write_npy(path, sizes):
-    head = str({"descr": "<f4", "fortran_order": False, "shape": sizes}) + " "
-    head += " " * (64 - (len(head) + 11) % 64) + "\n"
-    count = 1
-    for size in sizes:
-        count *= size
-    values = struct.pack(f"<{count}f", *[i % 7 for i in range(count)])
-    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + values)
-
-
 def test_inspect(folder):
     text = kiln("inspect", NETWORK, "--size", "batch=4", "--weights", "--plan").stdout
     for part in ("image", "[batch, 1, 4, 4]", "learned", "state", "conv", "batch = 4", "memory:"):
@@ -327,19 +261,8 @@ def test_run(folder):
 
 
 RESNET = NETWORK.parents[3] / "golden/exports/resnet.onnx"     # image [batch, 3, height, width] -> scores [batch, 10]
+
 SIZES = ["--size", "height=32", "--size", "width=24"]
-
-
-def write_png(path, rows):
-    """A gray picture, rows of samples from 0 to 255, or one of colours, rows of (red, green, blue)."""
-    colour = isinstance(rows[0][0], tuple)
-    lines = b"".join(b"\0" + bytes(sample for pixel in row for sample in (pixel if colour else (pixel,))) for row in rows)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 2 if colour else 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
 
 
 def run_json(*arguments):
@@ -587,231 +510,4 @@ def test_tune(folder):
     expect_failure(tune(NETWORK, home=folder / "file"), 1, "choices-", out=True)
 
 
-def test_check(folder):
-    done = kiln("check", "--op", "softmax", "--seed", 7)
-    assert done.returncode == 0 and ", 0 failed" in done.stdout.splitlines()[-1], done.stderr
-    report = json.loads(kiln("check", "--op", "mat*", "--json", "--bench").stdout)
-    assert report["device"]["title"] and len(report["cases"]) >= 32, report["device"]
-    assert {case["status"] for case in report["cases"]} == {"pass"}
-    assert all(case["seconds"] > 0 for case in report["cases"] if case["runs"]), "nothing timed"
-    names = [case["name"] for case in report["cases"]]
-    assert len(set(names)) == len(names), "two cases have one name"
-    again = json.loads(kiln("check", "--case", names[3], "--json").stdout)
-    assert [case["name"] for case in again["cases"]] == names[3:4], again
-    assert len(json.loads(kiln("check", "--op", "add", "--type", "i*", "--json").stdout)["cases"]) >= 16
-    expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
-    expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
-    expect_failure(kiln("check", "--size", "n=3"), 2, "--size means nothing without --model")
-    expect_failure(kiln("check", "--limit", 3), 2, "--limit means nothing without --onnx")
-    for way, other in ((["--onnx", folder], ["--op", "add"]), (["--onnx", folder], ["--bench"]),
-                       (["--export", folder], ["--json"]), (["--export", folder], ["--device", "cpu"]),
-                       (["--model", NETWORK], ["--type", "f32"]), (["--operators", folder], ["--stratified", 0.5]),
-                       (["--diff", folder, folder], ["--seed", 3])):
-        expect_failure(kiln("check", *way, *other), 2, f"{other[0]} means nothing with {way[0]}")
-    expect_failure(kiln("check", "--stratified", 2), 2, "--stratified 2")
-
-
-def test_check_runs_cases_of_onnx(folder):
-    cases = TESTS / "golden/onnx"
-    done = kiln("check", "--onnx", cases / "function_default", cases / "function_overload", "--device", "cpu")
-    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("2 passed, 0 failed, 0 not applicable"), done
-    done = kiln("check", "--onnx", TESTS / "golden/onnx_other", "--json", "--junit", folder / "o.xml", "--device", "cpu")
-    report = json.loads(done.stdout)
-    statuses = {case["name"]: case["status"] for case in report["cases"]}
-    assert done.returncode == 1 and statuses == {"dropout": "n/a", "random": "n/a", "texts": "n/a", "unknown": "fail",
-                                                 "wrong": "fail"}, done
-    assert (report["passed"], report["failed"], report["not_applicable"]) == (0, 2, 3), report
-    assert all(case["why"] for case in report["cases"]), report
-    suite = xml.etree.ElementTree.parse(folder / "o.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "2", "3"), suite.attrib
-    done = kiln("check", "--onnx", cases, "--case", "function_d*", "--device", "cpu")
-    assert done.stdout.splitlines()[0] == "passed  function_default", done
-    expect_failure(kiln("check", "--onnx"), 2, "--onnx wants folders")
-    expect_failure(kiln("check", "--onnx", folder / "none"), 1, "none: no folder")
-    expect_failure(kiln("check", "--onnx", cases, "--case", "none"), 2, "no case")
-
-
-def names_of(*arguments):
-    return [case["name"] for case in json.loads(kiln("check", "--json", *arguments).stdout)["cases"]]
-
-
-def test_check_takes_parts_and_random_shapes(folder):
-    every = names_of("--op", "exp", "--type", "f32")
-    assert sorted(names_of("--op", "exp", "--type", "f32", "--part", "1/2")
-                  + names_of("--op", "exp", "--type", "f32", "--part", "2/2")) == sorted(every)
-    share = names_of("--op", "e?p", "--stratified", 0.2)
-    assert 0 < len(share) < len(names_of("--op", "e?p")) / 2 and {name.split("/")[1] for name in share} >= {"f32"}, share
-    drawn = names_of("--op", "exp", "--type", "f32", "--seed", 3)
-    assert len(drawn) > len(every) and drawn == names_of("--op", "exp", "--type", "f32", "--seed", 3), drawn
-    assert names_of("--case", drawn[-1], "--seed", 3) == drawn[-1:]
-
-
-def test_check_lists_uncovered_variants(folder):
-    """A part says what it left, a part of other cases less; the tally adds both up."""
-    reports = []
-    for part in ("7/700", "9/700"):
-        reports.append(folder / f"{part[0]}.json")
-        reports[-1].write_text(kiln("check", "--part", part, "--device", "cpu", "--json").stdout)
-    left = [set(json.loads(report.read_text())["not_reached"]) for report in reports]
-    assert left[0] and left[1], left
-    assert json.loads(kiln("check", "--op", "abs", "--json").stdout)["not_reached"] == []
-    done = subprocess.run([TESTS.parent / "tools/tally_sweep.py", *reports], capture_output=True, text=True)
-    assert done.returncode == 1 and f"uncovered variants: {len(left[0] & left[1])}" in done.stdout, done.stdout
-
-
-def catches(process, number):
-    status = pathlib.Path(f"/proc/{process}/status").read_text()
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
-    return int(caught.split()[1], 16) >> (number - 1) & 1
-
-
-def test_check_reports_what_it_did_when_interrupted(folder):
-    with open(folder / "a.json", "w") as report:
-        running = subprocess.Popen([KILN, "check", "--device", "cpu", "--json"], stdout=report, stderr=subprocess.PIPE, text=True)
-        while not catches(running.pid, signal.SIGTERM):
-            time.sleep(0.05)
-        running.send_signal(signal.SIGTERM)
-        _, said = running.communicate(timeout=60)
-    report = json.loads((folder / "a.json").read_text())
-    assert running.returncode == 1 and f"interrupted: {len(report['cases'])} of" in said, said
-    assert report["not_reached"] == []
-
-
-def test_check_writes_reports(folder):
-    done = kiln("check", "--op", "softmax", "--type", "f32", "--json", "--junit", folder / "a.xml", "--html", folder / "a.html")
-    cases = json.loads(done.stdout)["cases"]
-    suite = xml.etree.ElementTree.parse(folder / "a.xml").getroot()
-    assert int(suite.get("tests")) == len(cases) == len(suite.findall("testcase")), suite.attrib
-    assert suite.get("failures") == "0" and suite.find("properties/property[@name='device']").get("value"), suite.attrib
-    page = (folder / "a.html").read_text()
-    assert f"{len(cases)} passed, 0 failed" in page and "<td>softmax</td><td>f32</td>" in page, page[:2000]
-    expect_failure(kiln("check", "--case", cases[0]["name"], "--html", folder / "no/a.html", "--json"), 1, "no/a.html", out=True)
-
-
-def test_check_exports_operands_of_its_seed(folder):
-    for seed in (0, 3):
-        done = kiln("check", "--export", folder / str(seed), "--op", "add", "--type", "i32", "--seed", seed)
-        assert done.returncode == 0 and " models written of " in done.stdout, done.stderr
-    operands = [path.relative_to(folder / "0") for path in (folder / "0").glob("*/in_*.npy")]
-    sizes = {path: (folder / "0" / path).stat().st_size for path in operands}
-    other = [path for path in operands if (folder / "0" / path).read_bytes() != (folder / "3" / path).read_bytes()]
-    assert len(operands) >= 8 and max(operands, key=sizes.get) in other, (operands, other)
-
-
-def test_check_replays_a_model(folder):
-    done = kiln("check", "--model", NETWORK, "--size", "batch=3")
-    assert done.returncode == 0 and " 0 differ" in done.stdout.splitlines()[-1], done.stderr
-    write_npy(folder / "x.npy", (2, 1, 4, 4))
-    answer = json.loads(kiln("check", "--model", NETWORK, "--input", f"image={folder / 'x.npy'}", "--json").stdout)
-    assert answer["dispatches"] > 2 and answer["failed"] == 0 and answer["share"] <= 1, answer
-    expect_failure(kiln("check", "--model", NETWORK, "--input", f"picture={folder / 'x.npy'}"), 1, '"picture"')
-    expect_failure(kiln("check", "--model", folder / "nothing.onnx"), 1, "nothing.onnx")
-
-
-def test_check_writes_the_page_of_operators(folder):
-    page = folder / "OPERATORS.md"
-    (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--json").stdout)
-    assert kiln("check", "--operators", page, folder / "a.json", folder / "a.json").returncode == 0
-    lines = page.read_text().splitlines()
-    softmax = next(line for line in lines if line.startswith("| softmax |"))
-    cells = [cell.strip() for cell in softmax.split("|")]
-    report = json.loads((folder / "a.json").read_text())["cases"]
-    assert cells[2] == "yes" and cells[-2] == str(2 * len(report)), softmax      # of one device, twice
-    assert sum(case.get("slopes", 0) for case in report) * 2 == int(cells[-4]) > 0, softmax
-    assert kiln("check", "--operators", page).returncode == 0
-    page.write_text(page.read_text().replace(softmax, softmax.replace("yes", "no")))
-    expect_failure(kiln("check", "--operators", page), 1, "softmax")
-    page.write_text("\n".join(line for line in lines if line != softmax))
-    expect_failure(kiln("check", "--operators", page), 1, "softmax", "no such line")
-
-
-def test_check_runs_the_cases_of_a_list(folder):
-    report = json.loads(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)["cases"]
-    assert all("softmax rows" in case["reached"] for case in report if "/f32/0x" not in case["name"])
-    names = [case["name"] for case in report[1:3]]
-    (folder / "names").write_text("\n".join(names))
-    some = json.loads(kiln("check", "--cases", folder / "names", "--fail-fast", "--json").stdout)["cases"]
-    assert [case["name"] for case in some] == names
-    (folder / "names").write_text("")
-    expect_failure(kiln("check", "--cases", folder / "names"), 2, "--cases")
-    expect_failure(kiln("check", "--cases", folder / "nowhere"), 1, "nowhere")
-
-
-def test_check_compares_reports(folder):
-    (folder / "a.json").write_text(kiln("check", "--op", "softmax", "--type", "f32", "--json").stdout)
-    report = json.loads((folder / "a.json").read_text())
-    same = kiln("check", "--diff", folder / "a.json", folder / "a.json")
-    assert same.returncode == 0 and "0 cases have another status, 0 another error" in same.stdout, same.stdout
-    report["cases"][0]["status"] = "fail"
-    report["cases"][1]["share"] = 900
-    lost = report["cases"].pop()["name"]
-    (folder / "b.json").write_text(json.dumps(report))
-    other = kiln("check", "--diff", folder / "a.json", folder / "b.json")
-    assert other.returncode == 1 and "2 cases have another status, 1 another error" in other.stdout, other.stdout
-    for name in (report["cases"][0]["name"], report["cases"][1]["name"], lost):
-        assert name in other.stdout, other.stdout
-    expect_failure(kiln("check", "--diff", folder / "a.json"), 2, "two reports")
-    (folder / "b.json").write_text("{}")
-    expect_failure(kiln("check", "--diff", folder / "a.json", folder / "b.json"), 1, "b.json")
-
-
-def test_samples(folder):
-    if not SAMPLES:
-        return
-    write_data(folder)
-    for call in (["first_network", folder], ["train_cnn", "1", folder]):
-        done = subprocess.run([SAMPLES / call[0], *call[1:]], cwd=folder, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=240)
-        assert done.returncode == 0 and "test accuracy" in done.stdout, (call, done.stderr)
-    assert (folder / "train_cnn.safetensors").stat().st_size > 0
-
-
-def test_samples_say_how_they_are_called(folder):
-    if not SAMPLES:
-        return
-    for name, wrong in (("first_network", ["a", "b"]), ("first_network", ["--fast"]), ("train_cnn", ["few"]), ("train_cnn", ["0"]),
-                        ("run_onnx", []), ("finetune", ["a.onnx"]), ("finetune", ["a.onnx", "dir", "few"])):
-        expect_failure(subprocess.run([SAMPLES / name, *wrong], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      text=True, timeout=240), 2, f"usage: {name}")
-        asked = subprocess.run([SAMPLES / name, "--help"], cwd=folder, stdout=subprocess.PIPE, text=True, timeout=240)
-        assert asked.returncode == 0 and asked.stdout.startswith(f"usage: {name}"), asked
-
-
-def test_samples_of_onnx(folder):
-    if not SAMPLES:
-        return
-
-    def sample(name, *arguments):
-        return subprocess.run([SAMPLES / name, *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, timeout=240)
-
-    write_data(folder)
-    assert kiln("train", "lenet", "--data", folder, "--out", folder / "out", "--epochs", 1, "--batch", 32).returncode == 0
-    write_classes(folder / "bars", (1, 8), 20)
-    model, bars, out = folder / "out/lenet.onnx", folder / "bars", folder / "tuned.onnx"
-    done = sample("finetune", model, bars, 10, out)
-    assert done.returncode == 0 and "2 classes" in done.stdout and "validation accuracy 1.0" in done.stderr, done
-    for label, name in enumerate(("wide1", "wide8")):
-        done = sample("run_onnx", out, bars / name / "0.png")
-        assert done.returncode == 0 and f"class {label}, score " in done.stdout, done
-    expect_failure(sample("finetune", model, bars, 1, folder / "none/a.onnx"), 1, "none/a.onnx")
-    expect_failure(sample("run_onnx", out, folder / "none.png"), 1, "none.png")
-
-
-def main():
-    os.environ.setdefault("KILN_DEVICE", "cpu")
-    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, (name, test) in enumerate(tests.items(), 1):
-        with tempfile.TemporaryDirectory(prefix="kiln-cli-") as folder:
-            try:
-                test(pathlib.Path(folder))
-                print(f"ok {number} - {name}", flush=True)
-            except Exception:
-                failed += 1
-                print(f"not ok {number} - {name}\n# " + traceback.format_exc().replace("\n", "\n# "), flush=True)
-    sys.exit(failed > 0)
-
-
-main()
+main(globals())
