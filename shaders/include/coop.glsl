@@ -11,7 +11,7 @@
  *   COOP_STORE(sum, at)                        to coop_out, row by row
  *   COOP_ID, COOP_COUNT                        which subgroup this is, and of how many
  *
- * Sizes are the device's (kiln_caps.coop_size). Elements are halves; LOADED is one of them, or with -DFOURS four side by side.
+ * Sizes are the device's (kiln_caps.coop_size). Elements are halves, and LOADED is four of them side by side, as -DFOURS has it.
  *
  * -DCOOP_KHR   GL_KHR_cooperative_matrix
  * otherwise    GL_NV_cooperative_matrix, for compilers that know no other; tools/cooperative.py makes KHR's words of it
@@ -25,12 +25,11 @@ layout(constant_id = 28) const uint COOP_K = 16;
 #ifdef HALF
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #endif
-#if defined(FOURS) && defined(HALF)
+#define FOURS
+#ifdef HALF
 #define LOADED uvec2
-#elif defined(FOURS)
-#define LOADED vec4
 #else
-#define LOADED T
+#define LOADED vec4
 #endif
 
 /* Fragments want registers and so unrolled loops; for what is emulated, drivers on the CPU would need minutes to compile them. */
@@ -68,12 +67,10 @@ struct coop_sum {
     for (uint n = 0; n < COOP_PART; n++)                                                                             \
         coop_out[at + n * 32u + LANE % 32u] = sum.part[n]
 
-#if defined(FOURS) && defined(HALF)
+#ifdef HALF
 #define COOP_ELEMENT(slab, i) unpackHalf2x16(slab[(i) / 4u][(i) / 2u % 2u])[(i) % 2u]
-#elif defined(FOURS)
-#define COOP_ELEMENT(slab, i) slab[(i) / 4u][(i) % 4u]
 #else
-#define COOP_ELEMENT(slab, i) float(slab[i])
+#define COOP_ELEMENT(slab, i) slab[(i) / 4u][(i) % 4u]
 #endif
 
 #define COOP_MULTIPLY(a, b, sum)                                                                                     \

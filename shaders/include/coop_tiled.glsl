@@ -3,9 +3,10 @@
  * subgroup a strip of 32 rows of it by fragments (coop.glsl, which the shader includes before its bindings). While one slab is
  * multiplied, the next is on its way from memory into registers.
  *
- *   usual          64 x 64      128 invocations    4 strips of 32 x 32    24 KiB of shared memory or less, with COOP_M COOP_N up to 256
- *   -DLARGE_TILE   128 x 128    256                8 of 32 x 64           28 KiB
+ *   usual          64 x 64      128 invocations    4 strips of 32 x 32    14 KiB of shared memory, 24 of emulated floats
+ *   -DLARGE_TILE   128 x 128    256                8 of 32 x 64           28 KiB, 48
  *
+ * or less, where COOP_M COOP_N is below 256.
  * That is a strip a subgroup of 32. Where a driver makes fewer subgroups, they take turns, each of which goes through all terms; where
  * it makes more, some have nothing to multiply.
  *
@@ -110,10 +111,10 @@ void kiln_tile(uint rows, uint columns, uint terms)
             [[COOP_UNROLL]] for (uint j = 0; j < ACROSS; j++)
                 COOP_CLEAR(sum[i][j]);
 
-        if (terms > 0)
-            kiln_fetch_slab(rows, columns, terms, 0);
+        kiln_fetch_first(rows, columns, terms);
         for (uint first = 0; first < terms; first += SLAB) {
             kiln_share_slab();
+            MEET(first + SLAB, SLAB);
             barrier();
             if (first + SLAB < terms)
                 kiln_fetch_slab(rows, columns, terms, first + SLAB);

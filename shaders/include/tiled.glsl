@@ -84,11 +84,11 @@ void kiln_tile(uint rows, uint columns, uint terms)
         [[unroll]] for (uint q = 0; q < QUADS; q++)
             sum[i][q] = vec4(0);
 
-    if (terms > 0)
-        kiln_fetch_slab(rows, columns, terms, 0);
+    kiln_fetch_first(rows, columns, terms);
     const uint a_at = LANE / ACROSS, b_at = LANE % ACROSS;
     for (uint first = 0; first < terms; first += SLAB) {
         kiln_share_slab();
+        MEET(first + SLAB, SLAB);
         barrier();
         if (first + SLAB < terms)
             kiln_fetch_slab(rows, columns, terms, first + SLAB);

@@ -405,6 +405,8 @@ static const kiln_variant grad_filter_direct = {
 };
 KILN_TILED_VARIANTS(conv, conv_tiled);
 KILN_TILED_VARIANTS(grad_filter, conv_grad_filter_tiled);
+KILN_COOP_VARIANTS(conv, conv_coop, true);
+KILN_COOP_VARIANTS(grad_filter, conv_grad_filter_coop, true);
 
 /* Contracts ---------------------------------------------------------------------------------------------- */
 
@@ -418,10 +420,12 @@ const kiln_kernel kiln_kernel_conv = {
     .units = conv_units,
     .reference = kiln_reference_conv_f32,
     .reference_f64 = kiln_reference_conv_f64,
-    .gpu = (const kiln_variant *const[]){&depthwise_even_1, &depthwise_lines_1, &depthwise_even_2,
-                                         &depthwise_lines_2, &conv_depthwise_texels, &conv_depthwise,
-                                         &conv_direct_texels, &conv_direct, &conv_tiled_large,
-                                         &conv_tiled_flat, &conv_tiled_usual, NULL},
+    .gpu =
+        (const kiln_variant *const[]){&depthwise_even_1, &depthwise_lines_1, &depthwise_even_2,
+                                      &depthwise_lines_2, &conv_depthwise_texels, &conv_depthwise,
+                                      &conv_direct_texels, &conv_direct, &conv_coop_large, &conv_coop_usual,
+                                      &conv_coop_large_emulated, &conv_coop_usual_emulated, &conv_tiled_large,
+                                      &conv_tiled_flat, &conv_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_depthwise_rows, &kiln_cpu_conv_depthwise_planes,
                                          &kiln_cpu_conv_taps, NULL},
     .cuts = cuts,
@@ -440,7 +444,9 @@ const kiln_kernel kiln_kernel_conv_grad_filter = {
     .reference = kiln_reference_conv_grad_filter_f32,
     .reference_f64 = kiln_reference_conv_grad_filter_f64,
     .gpu = (const kiln_variant *const[]){&grad_filter_depthwise, &grad_filter_direct_texels,
-                                         &grad_filter_direct, &grad_filter_tiled_large,
+                                         &grad_filter_direct, &grad_filter_coop_large,
+                                         &grad_filter_coop_usual, &grad_filter_coop_large_emulated,
+                                         &grad_filter_coop_usual_emulated, &grad_filter_tiled_large,
                                          &grad_filter_tiled_flat, &grad_filter_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_grad_filter_lanes, &kiln_cpu_conv_grad_filter_dots,
                                          NULL},

@@ -310,37 +310,7 @@ TILED_FOURS(large, "tiled_128_fours", matmul_tiled_large_fours, KILN_TILE_LANES_
 TILED_FOURS(flat, "tiled_32_fours", matmul_tiled_flat_fours, KILN_TILE_LANES_FLAT);
 TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
 
-/* By matrix units, of halves read in fours; the emulated ones are for checks. */
-static struct kiln_coop coop_of(const kiln_caps *caps, const kiln_dispatch *d, const struct kiln_tile *tile,
-                                bool emulated)
-{
-    return (struct kiln_coop){caps, tile, (d->halves & 3) == 3, emulated};
-}
-
-#define COOP(id, title, tile, emulated, single, shader_half, lanes_)              \
-    static bool id##_suits(const kiln_caps *caps, const kiln_dispatch *d)         \
-    {                                                                             \
-        const struct kiln_coop c = coop_of(caps, d, &kiln_tile_##tile, emulated); \
-        return kiln_coop_suits(&c) && tile_fours(d);                              \
-    }                                                                             \
-    static bool id##_pays(const kiln_caps *caps, const kiln_dispatch *d)          \
-    {                                                                             \
-        const struct kiln_coop c = coop_of(caps, d, &kiln_tile_##tile, emulated); \
-        return kiln_coop_pays(&c, matmul_products(d));                            \
-    }                                                                             \
-    static const kiln_variant id = {.name = title,                                \
-                                    .accepts = id##_suits,                        \
-                                    .pays = id##_pays,                            \
-                                    .groups = matmul_##tile##_groups,             \
-                                    .spirv = single,                              \
-                                    .half = &kiln_spirv_##shader_half,            \
-                                    .lanes = lanes_}
-COOP(coop_large, "coop_128", large, false, NULL, matmul_coop_large, KILN_TILE_LANES_LARGE);
-COOP(coop_usual, "coop_64", usual, false, NULL, matmul_coop, KILN_TILE_LANES_USUAL);
-COOP(coop_large_emulated, "coop_128_emulated", large, true, &kiln_spirv_matmul_coop_large_emulated,
-     matmul_coop_large_emulated_half, KILN_TILE_LANES_LARGE);
-COOP(coop_usual_emulated, "coop_64_emulated", usual, true, &kiln_spirv_matmul_coop_emulated,
-     matmul_coop_emulated_half, KILN_TILE_LANES_USUAL);
+KILN_COOP_VARIANTS(matmul, matmul_coop, tile_fours(d));
 
 #define PAIR(id) &id##_wide, &id
 const kiln_kernel kiln_kernel_matmul = {
@@ -366,10 +336,10 @@ const kiln_kernel kiln_kernel_matmul = {
                                          &fours_rows_ones,
                                          &direct_texels,
                                          &direct,
-                                         &coop_large,
-                                         &coop_usual,
-                                         &coop_large_emulated,
-                                         &coop_usual_emulated,
+                                         &matmul_coop_large,
+                                         &matmul_coop_usual,
+                                         &matmul_coop_large_emulated,
+                                         &matmul_coop_usual_emulated,
                                          &matmul_tiled_large_fours,
                                          &matmul_tiled_large,
                                          &matmul_tiled_flat_fours,

@@ -7,7 +7,7 @@
 const struct kiln_tile kiln_tile_usual = {64, 64}, kiln_tile_flat = {32, 128}, kiln_tile_large = {128, 128};
 
 enum {
-    LARGE_SHARED = 17 << 10, /* bytes of shared memory that the large tile takes, rounded up */
+    LARGE_SHARED = 18 << 10, /* bytes of shared memory that the large tile takes at the most, rounded up */
     BUSY = 128,              /* large tiles that keep a large device busy */
     WANTED = 512,            /* usual tiles that do */
     LEAST_TERMS = 96,        /* of a part, so that adding up is little beside it */
@@ -71,8 +71,8 @@ bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
            area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
 }
 
-/* Of the shader: elements between lines of a slab, and its terms. */
-enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIP_LANES = 32, COOP_LEAST = 16 };
+/* Of the shader: elements between lines of a slab, its terms, and bytes of what convolution works out ahead (conv/terms.glsl). */
+enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIP_LANES = 32, COOP_LEAST = 16, COOP_AHEAD = 2 << 10 };
 
 static uint32_t coop_lanes(const struct kiln_tile *tile)
 {
@@ -84,7 +84,7 @@ static uint64_t coop_shared(const struct kiln_coop *c)
     const uint64_t elements = (uint64_t)(c->tile->rows + c->tile->columns) * (COOP_SLAB + COOP_GAP);
     const uint64_t sums =
         (uint64_t)coop_lanes(c->tile) / COOP_STRIP_LANES * c->caps->coop_size[0] * c->caps->coop_size[1];
-    return elements * (c->halves ? 2 : 4) + sums * sizeof(float);
+    return elements * (c->halves ? 2 : 4) + sums * sizeof(float) + COOP_AHEAD;
 }
 
 bool kiln_coop_suits(const struct kiln_coop *c)

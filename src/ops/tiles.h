@@ -1,4 +1,7 @@
-/* tiles.h - the tiles of shaders/include/tiled.glsl: which suits a product of matrices, and the variants that use them. */
+/*
+ * tiles.h - the tiles of shaders/include/tiled.glsl, and of coop_tiled.glsl by matrix units: which suits a product of matrices, and the
+ * variants that use them.
+ */
 #ifndef KILN_OPS_TILES_H
 #define KILN_OPS_TILES_H
 
@@ -18,7 +21,7 @@ struct kiln_products {
     uint64_t count, rows, columns;
 };
 
-/* Those of shaders/include/coop_tiled.glsl, by matrix units: the usual and the large tile in size and lanes, of other slabs. */
+/* A tile by matrix units: the usual or the large one in size and lanes, with slabs of more terms. */
 struct kiln_coop {
     const kiln_caps *caps;
     const struct kiln_tile *tile;
@@ -84,5 +87,39 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     KILN_TILED(kernel, large, "tiled_128", spirv##_large, KILN_TILE_LANES_LARGE); \
     KILN_TILED(kernel, flat, "tiled_32", spirv##_flat, KILN_TILE_LANES_FLAT);     \
     KILN_TILED(kernel, usual, "tiled_64", spirv, KILN_TILE_LANES_USUAL)
+
+/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE and whether its operands, 0 and 1, lie as the shader reads them. */
+#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                \
+    static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                         \
+        return (struct kiln_coop){caps, &kiln_tile_##tile, (d->halves & 3) == 3, played};     \
+    }                                                                                         \
+    static bool kernel##_##id##_suits(const kiln_caps *caps, const kiln_dispatch *d)          \
+    {                                                                                         \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
+        return kiln_coop_suits(&c) && (lie);                                                  \
+    }                                                                                         \
+    static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)           \
+    {                                                                                         \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
+        return kiln_coop_pays(&c, kernel##_products(d));                                      \
+    }                                                                                         \
+    static const kiln_variant kernel##_##id = {.name = title,                                 \
+                                               .accepts = kernel##_##id##_suits,              \
+                                               .pays = kernel##_##id##_pays,                  \
+                                               .groups = kernel##_##tile##_groups,            \
+                                               .spirv = single,                               \
+                                               .half = &kiln_spirv_##half_,                   \
+                                               .lanes = lanes_}
+
+/* All of them, of the shaders SPIRV and SPIRV_large; the emulated ones are for checks. */
+#define KILN_COOP_VARIANTS(kernel, spirv, lie)                                                           \
+    KILN_COOP(kernel, coop_large, "coop_128", large, false, lie, NULL, spirv##_large,                    \
+              KILN_TILE_LANES_LARGE);                                                                    \
+    KILN_COOP(kernel, coop_usual, "coop_64", usual, false, lie, NULL, spirv, KILN_TILE_LANES_USUAL);     \
+    KILN_COOP(kernel, coop_large_emulated, "coop_128_emulated", large, true, lie,                        \
+              &kiln_spirv_##spirv##_large_emulated, spirv##_large_emulated_half, KILN_TILE_LANES_LARGE); \
+    KILN_COOP(kernel, coop_usual_emulated, "coop_64_emulated", usual, true, lie,                         \
+              &kiln_spirv_##spirv##_emulated, spirv##_emulated_half, KILN_TILE_LANES_USUAL)
 
 #endif

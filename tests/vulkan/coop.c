@@ -114,24 +114,43 @@ static struct found look(const uint32_t *words, size_t count)
     return f;
 }
 
+static const struct module {
+    const char *name;
+    const kiln_spirv *spirv;
+    uint32_t lanes;
+} modules[] = {
+    {"matmul_coop", &kiln_spirv_matmul_coop, 128},
+    {"matmul_coop_large", &kiln_spirv_matmul_coop_large, 256},
+    {"conv_coop", &kiln_spirv_conv_coop, 128},
+    {"conv_coop_large", &kiln_spirv_conv_coop_large, 256},
+    {"conv_grad_filter_coop", &kiln_spirv_conv_grad_filter_coop, 128},
+    {"conv_grad_filter_coop_large", &kiln_spirv_conv_grad_filter_coop_large, 256},
+};
+
+static void expect_matrices(const struct module *m)
+{
+    const uint32_t size[3] = {16, 16, 16};
+    const struct spirv_constants constants = {.lanes = m->lanes, .halves = 3, .coop = size};
+    uint32_t *words;
+    size_t count;
+    cr_assert(kiln_spirv_specialize(m->spirv, &constants, &words, &count), "%s", m->name);
+    const struct found f = look(words, count);
+    cr_expect_eq(f.types, 3, "%s", m->name);
+    cr_expect_eq(f.use[0] + f.use[1] + f.use[2], 0 + 1 + 2, "%s", m->name);
+    cr_expect(f.use[0] != f.use[1] && f.use[1] != f.use[2] && f.use[0] != f.use[2], "%s", m->name);
+    for (int i = 0; i < 3; i++)
+        cr_expect(f.side[i][0] == 16 && f.side[i][1] == 16, "%s: type %d is %u x %u", m->name, i,
+                  f.side[i][0], f.side[i][1]);
+    cr_expect(f.loads >= 8 && f.stores >= 1 && f.adds >= 4, "%s: %d loads, %d stores, %d additions", m->name,
+              f.loads, f.stores, f.adds);
+    cr_expect_eq(f.special, 0, "%s: %d constants are left open", m->name, f.special);
+    cr_expect_eq(f.others, 0, "%s", m->name);
+    free(words);
+}
+
 /* Equal sizes do not make equal types: each has a use of its own. */
 Test(coop, a_specialized_shader_has_three_types_of_the_given_sizes)
 {
-    const uint32_t size[3] = {16, 16, 16};
-    const struct spirv_constants constants = {.lanes = 256, .halves = 3, .coop = size};
-    uint32_t *words;
-    size_t count;
-    cr_assert(kiln_spirv_specialize(&kiln_spirv_matmul_coop_large, &constants, &words, &count));
-    const struct found f = look(words, count);
-    cr_expect_eq(f.types, 3);
-    cr_expect_eq(f.use[0] + f.use[1] + f.use[2], 0 + 1 + 2);
-    cr_expect(f.use[0] != f.use[1] && f.use[1] != f.use[2] && f.use[0] != f.use[2]);
-    for (int i = 0; i < 3; i++)
-        cr_expect(f.side[i][0] == 16 && f.side[i][1] == 16, "type %d is %u x %u", i, f.side[i][0],
-                  f.side[i][1]);
-    cr_expect(f.loads >= 8 && f.stores >= 1 && f.adds >= 4, "%d loads, %d stores, %d additions", f.loads,
-              f.stores, f.adds);
-    cr_expect_eq(f.special, 0, "%d constants are left open", f.special);
-    cr_expect_eq(f.others, 0);
-    free(words);
+    for (size_t i = 0; i < KILN_COUNT(modules); i++)
+        expect_matrices(&modules[i]);
 }
