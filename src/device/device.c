@@ -197,6 +197,8 @@ static kiln_status complete(kiln_device *dev, const kiln_device_params *params)
     dev->info.max_shared = dev->caps.max_shared;
     dev->info.subgroup = dev->caps.subgroup;
     dev->info.half = dev->caps.storage16;
+    if (dev->info.matrices[0] && strncmp(dev->info.matrices, "none", 4) != 0 && !dev->caps.coop)
+        snprintf(dev->info.matrices, sizeof dev->info.matrices, "none: masked, or beyond KILN_LIMITS");
     if (!dev->info.name[0])
         snprintf(dev->info.name, sizeof dev->info.name, "%s", dev->ops->name);
     dev->choices_path = kiln_choices_path(params->cache, &dev->info);

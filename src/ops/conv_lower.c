@@ -210,11 +210,19 @@ static bool product_accepts(kiln_plan *plan, const kiln_node *n)
            kiln_conv_is_plain(&s.axis[2]) && (uint64_t)(s.images * places_of(&s)) * deepest <= limit;
 }
 
+/* Matrix units read planes of a product in fours, which a convolution need not be. */
+static bool has_odd_halves(const kiln_plan *plan, const kiln_node *n, int64_t places)
+{
+    const bool halves = kiln_plan_element(plan, n->in[0]) == 2 && kiln_plan_element(plan, n->in[1]) == 2;
+    return kiln_plan_caps(plan)->coop && halves && places % 4 != 0;
+}
+
 /* Of short planes each would be a product of its own, too small to fill a tile. */
 static bool product_pays(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    return places_of(&s) == 1 || places_of(&s) >= 32;
+    const int64_t places = places_of(&s);
+    return places == 1 || (places >= 32 && !has_odd_halves(plan, n, places));
 }
 
 /* For each image, y [M, places] = w [M, K] x [K, places]. */

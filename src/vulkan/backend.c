@@ -136,6 +136,8 @@ int kiln_vulkan_list(kiln_device_info *info, int room)
         (void)kiln_vk_family(&dev->instance, dev->physical, &dev->family);
         kiln_vk_probe(dev, NULL);
         info[i] = dev->common.info;
+        if (dev->features.coop && kiln_vk_mask_names(dev, "coop"))
+            (void)snprintf(info[i].matrices, sizeof info[i].matrices, "none: they failed a test");
         (void)snprintf(info[i].name, sizeof info[i].name, "vulkan:%d", i);
     }
 

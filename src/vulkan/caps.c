@@ -74,8 +74,12 @@ static bool is_software(const struct vk_device *dev)
  * compile them for minutes. */
 static void find_matrices(struct vk_device *dev, bool enabled)
 {
-    dev->features.coop = enabled && dev->features.half && !is_software(dev) &&
-                         kiln_vk_coop_probe(dev, dev->features.coop_size);
+    struct vk_features *f = &dev->features;
+    f->no_coop = is_software(dev) ? "the driver runs on the CPU"
+                 : !enabled       ? "VK_KHR_cooperative_matrix with VK_KHR_vulkan_memory_model is not there"
+                 : !f->half       ? "there is no arithmetic on halves"
+                                  : kiln_vk_coop_probe(dev, f->coop_size);
+    f->coop = !f->no_coop;
 }
 
 static void probe_features(struct vk_device *dev)
@@ -245,6 +249,16 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         dev->common.caps.coop_size[i] = dev->features.coop ? dev->features.coop_size[i] : EMULATED_SIDE;
 }
 
+static void describe_matrices(const struct vk_device *dev, char *text, size_t bytes)
+{
+    const struct vk_features *f = &dev->features;
+    if (f->coop)
+        (void)snprintf(text, bytes, "%" PRIu32 "x%" PRIu32 "x%" PRIu32 " of halves", f->coop_size[0],
+                       f->coop_size[1], f->coop_size[2]);
+    else
+        (void)snprintf(text, bytes, "none: %s", f->no_coop ? f->no_coop : "Vulkan is older than 1.1");
+}
+
 static void fill_info(struct vk_device *dev)
 {
     const struct kiln_caps *caps = &dev->common.caps;
@@ -260,6 +274,7 @@ static void fill_info(struct vk_device *dev)
         .subgroup = caps->subgroup,
         .half = caps->half,
     };
+    describe_matrices(dev, info->matrices, sizeof info->matrices);
     (void)snprintf(info->title, sizeof info->title, "%.255s", dev->properties.deviceName);
     describe_driver(dev, info->driver, sizeof info->driver);
 }

@@ -56,19 +56,22 @@ static bool has_mixed_dot(const struct vk_device *dev)
     return dot.integerDotProduct4x8BitPackedMixedSignednessAccelerated;
 }
 
-bool kiln_vk_coop_probe(const struct vk_device *dev, uint32_t size[3])
+const char *kiln_vk_coop_probe(const struct vk_device *dev, uint32_t size[3])
 {
     const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)dev->instance.get(
             dev->instance.handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     uint32_t count = 0;
     if (!get || get(dev->physical, &count, NULL) < 0 || count == 0)
-        return false;
+        return "the driver lists no sizes of them";
     VkCooperativeMatrixPropertiesKHR *list = calloc(count, sizeof *list);
     for (uint32_t i = 0; list && i < count; i++)
         list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
     const bool found =
         list && get(dev->physical, &count, list) >= 0 && kiln_vk_coop_choose(list, count, size);
     free(list);
-    return found && kiln_vk_coop_trusted(dev->properties.vendorID, size, has_mixed_dot(dev));
+    return !found ? "no size that the driver lists fits"
+           : !kiln_vk_coop_trusted(dev->properties.vendorID, size, has_mixed_dot(dev))
+               ? "such drivers claim them where there are none, or lose by them"
+               : NULL;
 }

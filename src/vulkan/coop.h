@@ -61,7 +61,7 @@ bool kiln_vk_coop_choose(const VkCooperativeMatrixPropertiesKHR *list, uint32_t 
  */
 bool kiln_vk_coop_trusted(uint32_t vendor, const uint32_t size[3], bool mixed_dot);
 
-/** Find the sizes of dev->physical, which has the extension; false: none that can be used. */
-bool kiln_vk_coop_probe(const struct vk_device *dev, uint32_t size[3]);
+/** Find the sizes of dev->physical, which has the extension: NULL, or why they are not used. */
+const char *kiln_vk_coop_probe(const struct vk_device *dev, uint32_t size[3]);
 
 #endif

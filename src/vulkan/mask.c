@@ -48,6 +48,17 @@ void kiln_vk_mask_open(struct vk_device *dev, const char *folder)
     free(names);
 }
 
+bool kiln_vk_mask_names(struct vk_device *dev, const char *feature)
+{
+    dev->mask_path = kiln_vk_cache_path(dev, NULL, "mask", ".txt");
+    char *names = read_names(dev);
+    const bool named = names && strstr(names, feature);
+    free(names);
+    free(dev->mask_path);
+    dev->mask_path = NULL;
+    return named;
+}
+
 void kiln_vk_mask_add(kiln_device *device, const char *feature)
 {
     struct vk_device *dev = (struct vk_device *)device;

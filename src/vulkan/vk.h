@@ -72,6 +72,7 @@ struct vk_instance {
 struct vk_features {
     bool storage16, storage8, half, dot, nan, coop;
     uint32_t coop_size[3]; /* of kiln_caps */
+    const char *no_coop;   /* why there is no coop */
 };
 
 struct vk_range {
@@ -264,6 +265,9 @@ void kiln_vk_cache_close(struct vk_device *dev);
 
 /** Hide what the device's mask file names, with one warning. */
 void kiln_vk_mask_open(struct vk_device *dev, const char *folder);
+
+/** Whether the usual file of a device that is only listed names a feature. */
+bool kiln_vk_mask_names(struct vk_device *dev, const char *feature);
 /** Add a feature to the file; where that cannot be written it is not remembered. */
 void kiln_vk_mask_add(kiln_device *dev, const char *feature);
 

@@ -54,6 +54,9 @@ def test_devices(folder):
     assert "cpu" in kiln("devices").stdout
     devices = json.loads(kiln("devices", "--json").stdout)["devices"]
     assert "cpu" in [device["name"] for device in devices]
+    for device in devices:
+        assert bool(device["matrices"]) == (device["backend"] == "vulkan"), device
+        assert not device["software"] or device["matrices"].startswith("none: "), device
 
 
 def test_missing_and_damaged_data(folder):

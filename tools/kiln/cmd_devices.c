@@ -26,6 +26,8 @@ static void print_device(const kiln_device_info *info)
         printf("%-26s%s\n", "", info->driver);
     if (info->memory)
         printf("%-26s%.1f GiB\n", "", (double)info->memory / (1 << 30));
+    if (info->matrices[0])
+        printf("%-26smatrices: %s\n", "", info->matrices);
 }
 
 static void print_json(const kiln_device_info *info, int count)
@@ -48,6 +50,7 @@ static void print_json(const kiln_device_info *info, int count)
         json_number(&j, "max_shared", info[i].max_shared);
         json_number(&j, "subgroup", info[i].subgroup);
         json_bool(&j, "half", info[i].half);
+        json_text(&j, "matrices", info[i].matrices);
         json_close(&j);
     }
     json_close(&j);
