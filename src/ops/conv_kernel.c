@@ -221,6 +221,19 @@ static struct kiln_products grad_filter_products(const kiln_dispatch *d)
     return (struct kiln_products){splits_of(p) * p->groups, p->filters, p->channels * taps_of(p)};
 }
 
+/* At the most: of a transposed one's phases some sum over fewer. */
+static uint64_t conv_terms(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return (is_transposed(d) ? p->filters : p->channels) / p->pieces * taps_of(p);
+}
+
+static uint64_t grad_filter_terms(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return (p->per_split < p->images ? p->per_split : p->images) * y_volume(p) / p->pieces;
+}
+
 /* Tiles of 8 x 8 results. */
 static uint64_t small_tiles(struct kiln_products x)
 {

@@ -273,6 +273,11 @@ static struct kiln_products matmul_products(const kiln_dispatch *d)
     return (struct kiln_products){p->batch, p->m, p->n};
 }
 
+static uint64_t matmul_terms(const kiln_dispatch *d)
+{
+    return block_of(d)->k;
+}
+
 KILN_TILED_VARIANTS(matmul, matmul_tiled);
 
 /* Whether fours lie along an axis of so many elements, in steps of `side` and from the others' beginnings. */

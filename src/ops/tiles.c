@@ -74,6 +74,9 @@ bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
 /* Of the shader: elements between lines of a slab, its terms, and bytes of what convolution works out ahead (conv/terms.glsl). */
 enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIP_LANES = 32, COOP_LEAST = 16, COOP_AHEAD = 2 << 10 };
 
+/* llvmpipe leaves a shader's loops for good after 65,535 rounds of all together: emulated units take some 70 a term. */
+enum { COOP_MOST_EMULATED = 640 };
+
 static uint32_t coop_lanes(const struct kiln_tile *tile)
 {
     return tile == &kiln_tile_large ? KILN_TILE_LANES_LARGE : KILN_TILE_LANES_USUAL;
@@ -89,8 +92,9 @@ static uint64_t coop_shared(const struct kiln_coop *c)
 
 bool kiln_coop_suits(const struct kiln_coop *c)
 {
-    const bool there =
-        c->emulated ? c->caps->coop_emulated && (!c->halves || c->caps->half) : c->caps->coop && c->halves;
+    const bool played =
+        c->caps->coop_emulated && c->terms <= COOP_MOST_EMULATED && (!c->halves || c->caps->half);
+    const bool there = c->emulated ? played : c->caps->coop && c->halves;
     return there && c->caps->max_invocations >= coop_lanes(c->tile) && c->caps->max_shared >= coop_shared(c);
 }
 

@@ -25,11 +25,12 @@ struct kiln_products {
 struct kiln_coop {
     const kiln_caps *caps;
     const struct kiln_tile *tile;
+    uint64_t terms;
     bool halves; /* of the operands; else floats, which are emulated alone */
     bool emulated;
 };
 
-/* Whether a device multiplies by matrix units, or plays some, and has room for the tile. */
+/* Whether a device multiplies by matrix units, or plays some and has the patience for it, and has room for the tile. */
 bool kiln_coop_suits(const struct kiln_coop *c);
 /* Whether that pays: on GPUs (and where KILN_LIMITS=gpu plays one), of halves, unless most of a tile were empty. */
 bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x);
@@ -88,28 +89,28 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     KILN_TILED(kernel, flat, "tiled_32", spirv##_flat, KILN_TILE_LANES_FLAT);     \
     KILN_TILED(kernel, usual, "tiled_64", spirv, KILN_TILE_LANES_USUAL)
 
-/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE and whether its operands, 0 and 1, lie as the shader reads them. */
-#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                \
-    static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d) \
-    {                                                                                         \
-        return (struct kiln_coop){caps, &kiln_tile_##tile, (d->halves & 3) == 3, played};     \
-    }                                                                                         \
-    static bool kernel##_##id##_suits(const kiln_caps *caps, const kiln_dispatch *d)          \
-    {                                                                                         \
-        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
-        return kiln_coop_suits(&c) && (lie);                                                  \
-    }                                                                                         \
-    static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)           \
-    {                                                                                         \
-        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
-        return kiln_coop_pays(&c, kernel##_products(d));                                      \
-    }                                                                                         \
-    static const kiln_variant kernel##_##id = {.name = title,                                 \
-                                               .accepts = kernel##_##id##_suits,              \
-                                               .pays = kernel##_##id##_pays,                  \
-                                               .groups = kernel##_##tile##_groups,            \
-                                               .spirv = single,                               \
-                                               .half = &kiln_spirv_##half_,                   \
+/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE, KERNEL_terms(d) and whether its operands, 0 and 1, lie as the shader reads them. */
+#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                               \
+    static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d)                \
+    {                                                                                                        \
+        return (struct kiln_coop){caps, &kiln_tile_##tile, kernel##_terms(d), (d->halves & 3) == 3, played}; \
+    }                                                                                                        \
+    static bool kernel##_##id##_suits(const kiln_caps *caps, const kiln_dispatch *d)                         \
+    {                                                                                                        \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                                              \
+        return kiln_coop_suits(&c) && (lie);                                                                 \
+    }                                                                                                        \
+    static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)                          \
+    {                                                                                                        \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                                              \
+        return kiln_coop_pays(&c, kernel##_products(d));                                                     \
+    }                                                                                                        \
+    static const kiln_variant kernel##_##id = {.name = title,                                                \
+                                               .accepts = kernel##_##id##_suits,                             \
+                                               .pays = kernel##_##id##_pays,                                 \
+                                               .groups = kernel##_##tile##_groups,                           \
+                                               .spirv = single,                                              \
+                                               .half = &kiln_spirv_##half_,                                  \
                                                .lanes = lanes_}
 
 /* All of them, of the shaders SPIRV and SPIRV_large; the emulated ones are for checks. */
