@@ -1,5 +1,5 @@
 /*
- * fours.glsl - a product of matrices whose operands come four elements at a time: each invocation keeps 8 rows of QUADS fours of
+ * fours.glsl - a product of matrices whose operands come four elements at a time: each invocation keeps ROWS rows of QUADS fours of
  * results, and adds the products of four terms at once. For drivers that run on the CPU.
  *
  * There a load is a call, around which nothing stays in registers. So a row's terms meet all columns before the next row is loaded, and
@@ -8,12 +8,15 @@
 #ifndef QUADS
 #define QUADS 2
 #endif
+#ifndef ROWS
+#define ROWS 8
+#endif
 
-vec4 sum[8][QUADS];
+vec4 sum[ROWS][QUADS];
 
 void kiln_clear()
 {
-    [[unroll]] for (uint i = 0; i < 8; i++)
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
         [[unroll]] for (uint q = 0; q < QUADS; q++)
             sum[i][q] = vec4(0);
 }

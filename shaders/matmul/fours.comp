@@ -5,10 +5,11 @@
  * the CPU loads each in one instruction. Sums go on by four terms; results are stored in fours, too.
  *
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
- * dispatch   an invocation a tile of 8 x (4 QUADS), tiles of a row of tiles side by side
+ * dispatch   an invocation a tile of ROWS x (4 QUADS), those of a workgroup side by side
  * tuning     0: A_ALONG_ROWS, a's fours are rows, else terms    1: B_ALONG_TERMS, b's fours are terms, else columns
  *            2: STORE_ONES, results are stored one by one    3: SHIFT, how far behind a multiple of four b's second row of columns begins
- * variants   -DONES: b is read one by one, whatever its strides    -DQUADS=4: wide tiles
+ * variants   -DONES: b is read one by one, whatever its strides
+ *            -DQUADS=4: wide tiles    -DROWS=16, too: tall ones    -DQUADS=1 -DROWS=32: narrow ones
  */
 #include "kiln.glsl"
 #include "matmul.h"
@@ -30,7 +31,7 @@ const uint COLUMNS = 4u * QUADS;        /* of a tile */
 
 uint row, column, batch;                /* of the tile's first result */
 uint a_first, b_first;                  /* of the batch's matrices */
-uint a_at[8];                           /* rows; beyond the edge the last ones again */
+uint a_at[ROWS];                        /* rows; beyond the edge the last ones again */
 uint b_last;                            /* four of b, where it is read by columns */
 
 vec4 a_four(uint i) { return texelFetch(a, int(i / 4u)); }
@@ -89,11 +90,11 @@ void read_b(uint k, out vec4 columns[4][QUADS])
 void multiply_rows(uint k, vec4 columns[4][QUADS])
 {
     if (A_ALONG_ROWS == 0u) {
-        [[unroll]] for (uint i = 0; i < 8; i++)
+        [[unroll]] for (uint i = 0; i < ROWS; i++)
             kiln_accumulate(i, a_four(a_at[i] + k), columns);
         return;
     }
-    [[unroll]] for (uint h = 0; h < 8; h += 4) {
+    [[unroll]] for (uint h = 0; h < ROWS; h += 4) {
         vec4 rows[4];
         [[unroll]] for (uint t = 0; t < 4; t++)
             rows[t] = a_four(a_at[h] + (k + t) * p.a_k);
@@ -127,14 +128,26 @@ void store(uint i, vec4 fours[QUADS])
                   kiln_epilogue_with(fours[j / 4u][j % 4u], KILN_WALK_ROW, of_row, at + j, row + i, column + j));
 }
 
+/*
+ * Where this invocation's tile lies. As many columns of tiles as a workgroup has lanes are gone through from top to bottom before the
+ * next ones, so that what they read of b is read from far away once; what is left of columns is narrower.
+ */
+void find_tile(uint tile)
+{
+    const uint across = (p.n + COLUMNS - 1u) / COLUMNS, down = (p.m + ROWS - 1u) / ROWS, whole = across / LANES * LANES;
+    batch = tile / (across * down);
+    tile -= batch * across * down;
+    const bool is_whole = tile < whole * down;
+    const uint width = is_whole ? LANES : across - whole, first = is_whole ? tile / (LANES * down) * LANES : whole;
+    tile -= first * down;
+    column = (first + tile % width) * COLUMNS;
+    row = tile / width * ROWS;
+}
+
 void main()
 {
     KILN_GROUP(group);
-    const uint across = (p.n + COLUMNS - 1u) / COLUMNS, down = (p.m + 7u) / 8u;
-    const uint tile = group * LANES + LANE;
-    column = tile % across * COLUMNS;
-    row = tile / across % down * 8u;
-    batch = tile / across / down;
+    find_tile(group * LANES + LANE);
     if (batch >= p.batch)
         return;
 
@@ -142,7 +155,7 @@ void main()
     a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
     b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
     b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
-    [[unroll]] for (uint i = 0; i < 8; i++)         /* fours of rows begin at multiples of four */
+    [[unroll]] for (uint i = 0; i < ROWS; i++)      /* fours of rows begin at multiples of four */
         a_at[i] = a_first + (A_ALONG_ROWS != 0u ? min(row + i, p.m - 4u) : min(row + i, p.m - 1u)) * p.a_m;
 
     kiln_clear();
@@ -151,6 +164,6 @@ void main()
         read_b(k, columns);
         multiply_rows(k, columns);
     }
-    [[unroll]] for (uint i = 0; i < 8; i++)
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
         store(i, sum[i]);
 }

@@ -2,7 +2,7 @@
  * matmul_kernel.c - the contract of matmul: its units, its windows and its variants.
  *
  * On a GPU a workgroup shares tiles of results through its own memory (ops/tiles.h). Drivers that run on the CPU
- * have no such memory: there each invocation keeps 8 x 8 or 8 x 16 results in registers, and reads through texel
+ * have no such memory: there each invocation keeps 8 x 8 results, or more of them, and reads through texel
  * buffers where they are large enough, since those skip the driver's range check of every load. Where elements lie so, it reads
  * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles.
  */
@@ -193,61 +193,85 @@ static bool c_fours(const struct kiln_params_matmul *p)
     return whole_fours(p->c_first, p->c_batch, p->c_m, p->n);
 }
 
-/* Tiles of 16 columns load less for each product; of 8 columns more are results. */
-enum { WIDE = 16, FOURS_LANES = 8 };
+/*
+ * Tiles of fours: the larger, the less is loaded for each product; but of what a tile sticks out the rest is lost, and few tiles leave
+ * threads without any.
+ */
+enum { FOURS_LANES = 8, TALL_GROUPS = 16 };
 
-static uint64_t fours_groups(const kiln_caps *caps, const kiln_dispatch *d)
+#define FOURS_TILE(name, rows, columns)                                          \
+    static uint64_t name##_results(const kiln_dispatch *d)                       \
+    {                                                                            \
+        return tiles(block_of(d), rows, columns) * (rows) * (columns);           \
+    }                                                                            \
+    static uint64_t name##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                            \
+        (void)caps;                                                              \
+        return kiln_parts(tiles(block_of(d), rows, columns), FOURS_LANES);       \
+    }
+FOURS_TILE(square, 8, 8)
+FOURS_TILE(wide, 8, 16)
+FOURS_TILE(tall, 16, 16)
+FOURS_TILE(narrow, 32, 4)
+
+static bool square_pays(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)caps;
-    return kiln_parts(tiles(block_of(d), 8, 8), FOURS_LANES);
+    return kiln_on_software(caps, d);
 }
 
-static uint64_t wide_groups(const kiln_caps *caps, const kiln_dispatch *d)
+static bool wide_pays(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)caps;
-    return kiln_parts(tiles(block_of(d), 8, WIDE), FOURS_LANES);
+    return caps->software && 4 * wide_results(d) <= 5 * square_results(d);
 }
 
-static bool software_wide(const kiln_caps *caps, const kiln_dispatch *d)
+static bool tall_pays(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const uint32_t n = block_of(d)->n;
-    return caps->software && 4 * kiln_parts(n, WIDE) * WIDE <= 5 * kiln_parts(n, 8) * 8;
+    return caps->software && 4 * tall_results(d) <= 5 * square_results(d) &&
+           tall_groups(caps, d) >= TALL_GROUPS;
+}
+
+static bool narrow_pays(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return caps->software && 3 * narrow_results(d) <= 2 * square_results(d);
 }
 
 /* Fours of a along rows or terms, and of b along terms or columns, unless it is read one by one; results in fours or alone. */
-#define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, width)             \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                     \
-    {                                                                                           \
-        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) &&             \
-               ((alone) || c_fours(block_of(d)));                                               \
-    }                                                                                           \
-    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};                          \
-    static const kiln_variant id = {.name = #id,                                                \
-                                    .accepts = id##_accepts,                                    \
-                                    .pays = (width) == WIDE ? software_wide : kiln_on_software, \
-                                    .groups = (width) == WIDE ? wide_groups : fours_groups,     \
-                                    .spirv = &kiln_spirv_##shader,                              \
-                                    .half = &kiln_spirv_##shader##_half,                        \
-                                    .lanes = FOURS_LANES,                                       \
-                                    .texels = 1 << 0 | 1 << 1,                                  \
-                                    .fours = texel_fours,                                       \
-                                    .tuning = id##_tuning,                                      \
+#define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, tile)  \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)         \
+    {                                                                               \
+        return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) && \
+               ((alone) || c_fours(block_of(d)));                                   \
+    }                                                                               \
+    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};              \
+    static const kiln_variant id = {.name = #id,                                    \
+                                    .accepts = id##_accepts,                        \
+                                    .pays = tile##_pays,                            \
+                                    .groups = tile##_groups,                        \
+                                    .spirv = &kiln_spirv_##shader,                  \
+                                    .half = &kiln_spirv_##shader##_half,            \
+                                    .lanes = FOURS_LANES,                           \
+                                    .texels = 1 << 0 | 1 << 1,                      \
+                                    .fours = texel_fours,                           \
+                                    .tuning = id##_tuning,                          \
                                     .tuning_count = 4}
-/* The same in tiles of 8 columns and of 16. */
-#define BOTH(id, rows, b_accepts, terms, alone, shift)                                 \
-    FOURS(id, rows, b_accepts, terms, alone, shift, matmul_fours, 1 << 0 | 1 << 1, 8); \
-    FOURS(id##_wide, rows, b_accepts, terms, alone, shift, matmul_fours_wide, 1 << 0 | 1 << 1, WIDE)
-BOTH(fours_terms_columns, false, b_fours(d, false), false, false, 0);
-BOTH(fours_terms_columns_alone, false, b_fours(d, false), false, true, 0);
-BOTH(fours_terms_shifted1, false, b_shifted(d, 1), false, true, 1);
-BOTH(fours_terms_shifted2, false, b_shifted(d, 2), false, true, 2);
-BOTH(fours_terms_shifted3, false, b_shifted(d, 3), false, true, 3);
-BOTH(fours_terms_terms, false, b_fours(d, true), true, false, 0);
-BOTH(fours_terms_terms_alone, false, b_fours(d, true), true, true, 0);
-BOTH(fours_rows_columns, true, b_fours(d, false), false, false, 0);
-BOTH(fours_rows_terms, true, b_fours(d, true), true, false, 0);
-FOURS(fours_terms_ones, false, true, false, true, 0, matmul_fours_ones, 1 << 0, 8);
-FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, 8);
+/* The same in tiles of all sizes. */
+#define ALL(id, rows, b_accepts, terms, alone, shift)                                                 \
+    FOURS(id, rows, b_accepts, terms, alone, shift, matmul_fours, 1 << 0 | 1 << 1, square);           \
+    FOURS(id##_wide, rows, b_accepts, terms, alone, shift, matmul_fours_wide, 1 << 0 | 1 << 1, wide); \
+    FOURS(id##_tall, rows, b_accepts, terms, alone, shift, matmul_fours_tall, 1 << 0 | 1 << 1, tall)
+ALL(fours_terms_columns, false, b_fours(d, false), false, false, 0);
+ALL(fours_terms_columns_alone, false, b_fours(d, false), false, true, 0);
+ALL(fours_terms_shifted1, false, b_shifted(d, 1), false, true, 1);
+ALL(fours_terms_shifted2, false, b_shifted(d, 2), false, true, 2);
+ALL(fours_terms_shifted3, false, b_shifted(d, 3), false, true, 3);
+ALL(fours_terms_terms, false, b_fours(d, true), true, false, 0);
+ALL(fours_terms_terms_alone, false, b_fours(d, true), true, true, 0);
+ALL(fours_rows_columns, true, b_fours(d, false), false, false, 0);
+ALL(fours_rows_terms, true, b_fours(d, true), true, false, 0);
+FOURS(fours_rows_columns_narrow, true, b_fours(d, false), false, false, 0, matmul_fours_narrow,
+      1 << 0 | 1 << 1, narrow);
+FOURS(fours_terms_ones, false, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
+FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
 
 static const kiln_variant direct_texels = {
     .name = "direct_texels",
@@ -317,7 +341,7 @@ TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
 
 KILN_COOP_VARIANTS(matmul, matmul_coop, tile_fours(d));
 
-#define PAIR(id) &id##_wide, &id
+#define SIZES(id) &id##_tall, &id##_wide, &id
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
     .block_size = sizeof(struct kiln_params_matmul),
@@ -328,15 +352,16 @@ const kiln_kernel kiln_kernel_matmul = {
     .units = matmul_units,
     .reference = kiln_reference_matmul_f32,
     .reference_f64 = kiln_reference_matmul_f64,
-    .gpu = (const kiln_variant *const[]){PAIR(fours_terms_columns),
-                                         PAIR(fours_terms_columns_alone),
-                                         PAIR(fours_terms_shifted1),
-                                         PAIR(fours_terms_shifted2),
-                                         PAIR(fours_terms_shifted3),
-                                         PAIR(fours_terms_terms),
-                                         PAIR(fours_terms_terms_alone),
-                                         PAIR(fours_rows_columns),
-                                         PAIR(fours_rows_terms),
+    .gpu = (const kiln_variant *const[]){SIZES(fours_terms_columns),
+                                         SIZES(fours_terms_columns_alone),
+                                         SIZES(fours_terms_shifted1),
+                                         SIZES(fours_terms_shifted2),
+                                         SIZES(fours_terms_shifted3),
+                                         SIZES(fours_terms_terms),
+                                         SIZES(fours_terms_terms_alone),
+                                         &fours_rows_columns_narrow,
+                                         SIZES(fours_rows_columns),
+                                         SIZES(fours_rows_terms),
                                          &fours_terms_ones,
                                          &fours_rows_ones,
                                          &direct_texels,
