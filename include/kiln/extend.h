@@ -165,6 +165,8 @@ typedef struct kiln_lowering {
     bool (*accepts)(kiln_plan *plan, const kiln_node *n); /* whether it can be done; NULL: always */
     kiln_status (*lower)(kiln_plan *plan, const kiln_node *n);
     bool (*pays)(kiln_plan *plan, const kiln_node *n); /* whether it is likely the fastest; NULL: it is */
+    /** It computes what gives the node's first input, too, which then has no steps of its own. Where it pays, no tuner chooses. */
+    bool joins;
 } kiln_lowering;
 
 /** A part of an operator's params, by name: for prints, export and reports. */

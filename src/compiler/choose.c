@@ -52,13 +52,23 @@ const kiln_lowering *kiln_usual_lowering(struct kiln_plan *plan, const kiln_node
     return NULL;
 }
 
+const kiln_lowering *kiln_joining_lowering(struct kiln_plan *plan, const kiln_node *n)
+{
+    const kiln_lowering *l = kiln_usual_lowering(plan, n);
+    return l && l->joins ? l : NULL;
+}
+
 const kiln_lowering *kiln_choose_lowering(struct kiln_plan *plan, const kiln_node *n)
 {
     const char *name = NULL;
+    const kiln_lowering *joining = kiln_joining_lowering(plan, n);
+    if (joining)
+        return joining;
     if (n->op->lowering_count > 1 && (plan->trial || plan->choices))
         name = name_of(plan, KILN_CHOICE_LOWERING, n->op->name, kiln_node_class(plan, n));
     for (int i = 0; i < n->op->lowering_count && name; i++)
-        if (!strcmp(n->op->lowerings[i].name, name) && kiln_lowering_accepts(plan, &n->op->lowerings[i], n))
+        if (!strcmp(n->op->lowerings[i].name, name) && !n->op->lowerings[i].joins &&
+            kiln_lowering_accepts(plan, &n->op->lowerings[i], n))
             return &n->op->lowerings[i];
     return kiln_usual_lowering(plan, n);
 }

@@ -629,9 +629,12 @@ kiln_status kiln_lower(struct kiln_plan *plan)
     kiln_status status = put_effects_last(plan->graph);
     if (!status)
         status = kiln_place_values(plan);
+    if (!status)
+        status = kiln_find_readers(plan);
     for (int i = 0; i < nodes && !status; i++) {
         plan->lowering = plan->graph->node.data[i];
-        status = lower_any(plan, plan->lowering);
+        if (!kiln_is_joined(plan, plan->lowering))
+            status = lower_any(plan, plan->lowering);
     }
     for (int i = 0; i < plan->results && !status; i++) {
         const int object = kiln_place_of(plan, plan->result[i])->object;

@@ -21,6 +21,10 @@ kiln_status kiln_add_step(struct kiln_plan *plan, const struct kiln_step *s);
 /** place.c: which values lie within others, or over what they replace. */
 kiln_status kiln_place_values(struct kiln_plan *plan);
 
+/** join.c: find what has one reader; and whether such a node's reader computes it, too, by a lowering that joins. */
+kiln_status kiln_find_readers(struct kiln_plan *plan);
+bool kiln_is_joined(struct kiln_plan *plan, const kiln_node *n);
+
 /** region.c: the ends of what is repeated. */
 kiln_status kiln_lower_repeat(struct kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_lower_until(struct kiln_plan *plan, const kiln_node *n);

@@ -91,6 +91,8 @@ struct kiln_plan {
         kiln_tensor live; /* the table of its gate; KILN_NONE: it has none */
     })
     open;
+    int *reader;          /* by value id, of values before lowering: the node that alone reads it (join.c) */
+    int readers;          /* how many values that tells */
     int running_lowering; /* which of its lowerings, for prints */
 
     kiln_tensor *result; /* the run list in the plan's graph, in its order; effects included */

@@ -194,7 +194,7 @@ static void planes_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
     const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
     float *room = (float *)m->scratch + (size_t)worker * room_of(&t);
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, true);
+    kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, true);
     memset(room, 0, room_of(&t) * sizeof *room);
 
     for (size_t unit = first; unit < first + count; unit++) {

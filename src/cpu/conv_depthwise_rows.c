@@ -11,29 +11,13 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "conv/conv.h"
 #include "cpu/cpu.h"
-#include "cpu/epilogue_fast.h"
+#include "cpu/depthwise.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
-#define KILN_ROWS_LANES 16                       /* the widest vector of any machine */
-#define KILN_ROWS_MOST  7                        /* the most rows that are summed side by side */
-#define LINES           (2 * KILN_ROWS_MOST + 1) /* of x that they meet */
-#define BEYOND          (2 * KILN_ROWS_LANES + 16) /* floats that vectors look beyond a row, at the most, and before */
-
-struct kiln_rows {
-    size_t width; /* of the result */
-    const struct kiln_row_step *step;
-    int steps;
-    _Alignas(64) int32_t first
-        [KILN_ROWS_LANES]; /* all bits of a lane of the first vector where the filter's first column is in x */
-    int32_t last[KILN_ROWS_LANES]; /* likewise of the last vector by the last column */
-};
-
-/* Rows of results at y, of whose plane `left` floats are left; they meet the rows x, from their first padded column on. */
-typedef void kiln_row_block(const struct kiln_rows *t, float *y, size_t left, const float *const *x,
-                            const float *w);
+#define KILN_ROWS_MOST 7                        /* the most rows that are summed side by side */
+#define LINES          (2 * KILN_ROWS_MOST + 1) /* of x that they meet */
 
 struct kiln_row_blocks {
     size_t lanes, most;
@@ -69,11 +53,13 @@ struct kiln_row_blocks {
 #include "cpu/depthwise_body.h"
 #endif
 
-static const struct kiln_row_blocks *blocks_get(void)
+/* For rows of that width: half of the widest vector's lanes in vain cost more than vectors of half that width. */
+static const struct kiln_row_blocks *blocks_for(size_t width)
 {
+    (void)width;
 #if defined(__x86_64__)
     const struct kiln_cpu_features *features = kiln_cpu_detect();
-    if (features->avx512)
+    if (features->avx512 && width > blocks_avx2.lanes)
         return &blocks_avx512;
     if (features->avx2)
         return &blocks_avx2;
@@ -81,27 +67,16 @@ static const struct kiln_row_blocks *blocks_get(void)
     return &blocks_generic;
 }
 
-/* A dispatch --------------------------------------------------------------------------------------------- */
-
-struct depthwise {
-    const struct kiln_params_conv *p;
-    kiln_row_block *const *block; /* by rows */
-    size_t high;                  /* rows at a time */
-    const float *x, *x_end;       /* all of x */
-    float *zeros, *copies;        /* scratch: a row of zeros, LINES rows, from their first column on */
-    size_t pitch;                 /* of scratch */
-    ptrdiff_t reach;              /* how far from a row's first column vectors look */
-    struct kiln_rows rows;
-};
-
-static const struct kiln_params_conv *block_of(const kiln_dispatch *d)
-{
-    return (const struct kiln_params_conv *)d->block.words;
-}
+/* Planes ------------------------------------------------------------------------------------------------- */
 
 static size_t pitch_of(const struct kiln_params_conv *p)
 {
-    return kiln_round_up(p->w, 16) + 2 * BEYOND;
+    return kiln_round_up(p->w, 16) + 2 * KILN_DEPTHWISE_BEYOND;
+}
+
+size_t kiln_depthwise_scratch(const struct kiln_params_conv *p)
+{
+    return (LINES + 1) * pitch_of(p);
 }
 
 /* Of a vector that begins at `column`, and column v of the filter. */
@@ -114,62 +89,70 @@ static void find_mask(const struct kiln_params_conv *p, size_t column, size_t v,
     }
 }
 
-static struct depthwise depthwise_of(const kiln_dispatch *d, const kiln_memory *m, int worker)
+struct kiln_depthwise kiln_depthwise_of(const struct kiln_params_conv *p, const float *x, const float *x_end,
+                                        float *scratch)
 {
-    const struct kiln_params_conv *p = block_of(d);
-    const struct kiln_row_blocks *blocks = blocks_get();
-    struct depthwise t = {
+    const struct kiln_row_blocks *blocks = blocks_for(p->ow);
+    struct kiln_depthwise t = {
         .p = p,
         .block = (p->ow > blocks->lanes ? blocks->wide : blocks->narrow)[p->stride_j - 1],
-        .high = kiln_parts(p->oh, kiln_parts(p->oh, blocks->most)),
-        .x = m->at[0],
-        .x_end = (const float *)m->at[0] + m->bytes[0] / sizeof(float),
+        .high = blocks->most,
+        .x = x,
+        .x_end = x_end,
         .pitch = pitch_of(p),
         .rows.width = p->ow,
     };
     const size_t last = p->ow > blocks->lanes ? p->ow - blocks->lanes : 0;
     t.reach = (ptrdiff_t)(last * p->stride_j + 2 * blocks->lanes + 2) - p->pad_j;
-    t.zeros = (float *)m->scratch + (size_t)worker * (LINES + 1) * t.pitch + BEYOND;
+    t.zeros = scratch + KILN_DEPTHWISE_BEYOND;
     t.copies = t.zeros + t.pitch;
-    memset(t.zeros - BEYOND, 0, t.pitch * sizeof *t.zeros);
+    memset(t.zeros - KILN_DEPTHWISE_BEYOND, 0, t.pitch * sizeof *t.zeros);
     find_mask(p, 0, 0, t.rows.first);
     find_mask(p, last, 2, t.rows.last);
     return t;
 }
 
-/* Whether vectors on row i of a plane look beyond x. */
-static bool looks_beyond(const struct depthwise *t, const float *plane, size_t i)
+/* Whether vectors on a row look beyond x. */
+static bool looks_beyond(const struct kiln_depthwise *t, const float *row)
 {
-    const float *row = plane + i * t->p->w;
     return row - t->x < t->p->pad_j || t->x_end - row < t->reach;
 }
 
 /* Where row i of a plane begins, padding included; `inner`: no row looks beyond x. */
-static const float *line_of(const struct depthwise *t, const float *plane, bool inner, size_t i, float *room)
+static const float *line_of(const struct kiln_depthwise *t, const struct kiln_depthwise_band *b, bool inner,
+                            size_t i, float *room)
 {
     const size_t width = t->p->w;
     const float *row = t->zeros;
     if (i < t->p->h) /* one above has wrapped around */
-        row = plane + i * width;
-    if (row != t->zeros && !inner && looks_beyond(t, plane, i))
+        row = b->x + (i - b->x_first) * width;
+    if (row != t->zeros && !inner && looks_beyond(t, row))
         row = memcpy(room, row, width * sizeof *room);
     return row - t->p->pad_j;
 }
 
-static void sum_plane(const struct depthwise *t, float *y, const float *x, const float *w)
+void kiln_depthwise_sum(const struct kiln_depthwise *t, float *y, const float *w,
+                        const struct kiln_depthwise_band *b)
 {
     const struct kiln_params_conv *p = t->p;
-    const bool inner = !looks_beyond(t, x, 0) && !looks_beyond(t, x, p->h - 1);
+    const size_t high = kiln_parts(b->count, kiln_parts(b->count, t->high));
+    const bool inner = !looks_beyond(t, b->x) && !looks_beyond(t, b->x + (size_t)(b->x_count - 1) * p->w);
     const float *line[LINES];
-    for (size_t i = 0; i < p->oh; i += t->high) {
-        const size_t rows = p->oh - i < t->high ? p->oh - i : t->high, lines = (rows - 1) * p->stride_i + 3;
+    for (size_t i = 0; i < b->count; i += high) {
+        const size_t rows = b->count - i < high ? b->count - i : high, lines = (rows - 1) * p->stride_i + 3;
         for (size_t r = 0; r < lines; r++)
-            line[r] = line_of(t, x, inner, i * p->stride_i + r - (size_t)p->pad_i, t->copies + r * t->pitch);
-        t->block[rows](&t->rows, y + i * p->ow, (p->oh - i) * p->ow, line, w);
+            line[r] = line_of(t, b, inner, (b->first + i) * p->stride_i + r - (size_t)p->pad_i,
+                              t->copies + r * t->pitch);
+        t->block[rows](&t->rows, y + i * p->ow, (b->count - i) * p->ow, line, w);
     }
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */
+
+static const struct kiln_params_conv *block_of(const kiln_dispatch *d)
+{
+    return (const struct kiln_params_conv *)d->block.words;
+}
 
 /* Beyond a row's end lies one padded column at the most that a result meets. */
 static bool pads_little(const struct kiln_params_conv *p)
@@ -178,11 +161,15 @@ static bool pads_little(const struct kiln_params_conv *p)
            (int64_t)(p->ow - 1) * p->stride_j + 2 - p->pad_j <= (int64_t)p->w;
 }
 
+bool kiln_depthwise_fits(const struct kiln_params_conv *p)
+{
+    return p->u == 3 && p->v == 3 && p->dilation_i == 1 && p->dilation_j == 1 && p->stride_i == p->stride_j &&
+           p->stride_i <= 2 && pads_little(p);
+}
+
 static bool rows_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct kiln_params_conv *p = block_of(d);
-    return kiln_cpu_conv_depthwise_planes.accepts(caps, d) && p->u == 3 && p->v == 3 && p->dilation_i == 1 &&
-           p->dilation_j == 1 && p->stride_i == p->stride_j && p->stride_i <= 2 && pads_little(p);
+    return kiln_cpu_conv_depthwise_planes.accepts(caps, d) && kiln_depthwise_fits(block_of(d));
 }
 
 static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
@@ -192,16 +179,19 @@ static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t rows_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return (uint64_t)caps->threads * (LINES + 1) * pitch_of(block_of(d)) * sizeof(float);
+    return (uint64_t)caps->threads * kiln_depthwise_scratch(block_of(d)) * sizeof(float);
 }
 
 static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     const struct kiln_params_conv *p = block_of(d);
     const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
-    struct depthwise t = depthwise_of(d, m, worker);
+    const float *x = m->at[0];
+    struct kiln_depthwise t =
+        kiln_depthwise_of(p, x, x + m->bytes[0] / sizeof *x,
+                          (float *)m->scratch + (size_t)worker * kiln_depthwise_scratch(p));
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, true);
+    kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, true);
 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t image = unit / planes, plane = unit % planes, column = p->column_first + plane;
@@ -209,8 +199,9 @@ static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
         float *y = (float *)m->at[2] + at;
         t.rows.step = kiln_row_epilogue_numbers(&epilogue, column);
         t.rows.steps = t.rows.step ? epilogue.steps : 0;
-        sum_plane(&t, y, t.x + p->x_first + image * p->x_image + plane / p->filters * ((size_t)p->h * p->w),
-                  (const float *)m->at[1] + p->w_first + plane * p->w_filter);
+        const size_t from = p->x_first + image * p->x_image + plane / p->filters * ((size_t)p->h * p->w);
+        kiln_depthwise_sum(&t, y, (const float *)m->at[1] + p->w_first + plane * p->w_filter,
+                           &(struct kiln_depthwise_band){.x = x + from, .x_count = p->h, .count = p->oh});
         if (!t.rows.step)
             kiln_row_epilogue_run(&epilogue, y, at, 0, column, area);
     }

@@ -437,7 +437,7 @@ static void taps_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     const struct room room = room_of(&t, m, worker);
     struct kiln_row_epilogue epilogue;
     size_t depth = 0, slice = SIZE_MAX; /* of which the tables are */
-    kiln_row_epilogue_init(&epilogue, d, t.p->immediate, m, true);
+    kiln_row_epilogue_init(&epilogue, d->constants, t.p->immediate, m->at + 3, true);
 
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&t, index);

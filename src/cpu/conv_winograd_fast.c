@@ -319,7 +319,7 @@ static void bands_run(const kiln_dispatch *d, const kiln_memory *m, size_t first
     const size_t plane = (size_t)w.p->oh * w.p->ow, picture = (size_t)w.p->h * w.p->w;
     float *y = m->at[2];
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, w.p->immediate, m, true);
+    kiln_row_epilogue_init(&epilogue, d->constants, w.p->immediate, m->at + 3, true);
     make_mask(&w, room.mask);
 
     for (size_t index = first; index < first + count; index++) {

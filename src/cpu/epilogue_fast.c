@@ -44,17 +44,17 @@ static bool find_usual(struct kiln_row_epilogue *e, const uint32_t *immediate)
     return usual;
 }
 
-void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d, const uint32_t *immediate,
-                            const kiln_memory *m, bool channels)
+void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const uint32_t *constants, const uint32_t *immediate,
+                            void *const *operands, bool channels)
 {
-    const uint32_t head = d->constants[0];
-    e->step = d->constants + 1;
+    const uint32_t head = constants[0];
+    e->step = constants + 1;
     e->steps = (int)(head >> 8 & 0xff);
     e->result = (int)(head >> 24);
     e->channels = channels;
     for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
         e->walk[i] = head >> (16 + 4 * i) & 15;
-        e->operand[i] = i + 1 < (int)(head & 15) ? m->at[3 + i] : NULL;
+        e->operand[i] = i + 1 < (int)(head & 15) ? operands[i] : NULL;
     }
     e->usual = find_usual(e, immediate);
     if (e->usual)

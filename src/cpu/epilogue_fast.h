@@ -25,9 +25,9 @@ struct kiln_row_epilogue {
     float gathered[KILN_CHAIN_BLOCK]; /* results of several rows */
 };
 
-/** Read the epilogue of a dispatch; its operands are bound from 3 on. `channels` is true for convolution. */
-void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const kiln_dispatch *d, const uint32_t *immediate,
-                            const kiln_memory *m, bool channels);
+/** Read an epilogue: from a dispatch's constants, its block's words, its bindings. `channels` is true for convolution. */
+void kiln_row_epilogue_init(struct kiln_row_epilogue *e, const uint32_t *constants, const uint32_t *immediate,
+                            void *const *operands, bool channels);
 
 /** Apply it to count results at c, which begin at element `flat` of the output, in that row and column. */
 void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, size_t row, size_t column,

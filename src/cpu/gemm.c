@@ -148,7 +148,7 @@ static void packed_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
         .edge = room + (blocks.rows + blocks.columns) * blocks.depth,
     };
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, false);
+    kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, false);
 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t across = unit % blocks.across, down = unit / blocks.across % blocks.down;

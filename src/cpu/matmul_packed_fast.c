@@ -134,7 +134,7 @@ static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
     const struct blocks b = blocks_of(p);
     float *room = b.lies ? NULL : (float *)m->scratch + (size_t)worker * room_of(&b);
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, false);
+    kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, false);
 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t row = unit / b.across * b.rows, column = unit % b.across * b.columns;

@@ -206,7 +206,7 @@ static void few_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, 
     const struct kiln_params_matmul *p = block_of(d);
     const size_t wide = columns_of(p), across = kiln_parts(p->n, wide);
     struct kiln_row_epilogue epilogue;
-    kiln_row_epilogue_init(&epilogue, d, p->immediate, m, false);
+    kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, false);
     (void)worker;
 
     for (size_t unit = first; unit < first + count; unit++) {

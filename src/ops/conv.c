@@ -310,7 +310,7 @@ const kiln_op kiln_op_conv = {
     .beyond = kiln_beyond_in_batch,
     .grad = conv_grad,
     .lowerings = kiln_conv_lowerings,
-    .lowering_count = 5,
+    .lowering_count = 6,
 };
 
 const kiln_op kiln_op_conv_transpose = {
@@ -324,7 +324,7 @@ const kiln_op kiln_op_conv_transpose = {
     .beyond = kiln_beyond_in_batch,
     .grad = transpose_grad,
     .lowerings = kiln_conv_lowerings,
-    .lowering_count = 5,
+    .lowering_count = 6,
 };
 
 const kiln_op kiln_op_conv_grad_filter = {

@@ -57,6 +57,11 @@ bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n);
 
+/** The lowering of a depthwise convolution together with that by points before it (conv_pair.c). */
+bool kiln_conv_pair_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_pair_pays(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_conv_pair_lower(kiln_plan *plan, const kiln_node *n);
+
 /** The lowering by what filters meet, laid out (conv_columns.c). */
 bool kiln_conv_columns_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_columns_pays(kiln_plan *plan, const kiln_node *n);
@@ -76,6 +81,6 @@ uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
 
-extern const kiln_lowering kiln_conv_lowerings[5], kiln_conv_grad_filter_lowerings[2];
+extern const kiln_lowering kiln_conv_lowerings[6], kiln_conv_grad_filter_lowerings[2];
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * conv_lower.c - convolution's nodes become dispatches.
  *
- * With filters of a single point that meet x as it lies, the convolution is a matrix product for each image and group, if that
+ * A depthwise one may go together with the one before it (conv_pair.c). With filters of a single point that meet x as it lies, the convolution is a matrix product for each image and group, if that
  * pays; filters of 3 x 3 go through transformed tiles (conv_winograd.c), and on drivers that run on the CPU others through columns
  * (conv_columns.c); else one dispatch, or bands of it (conv_bands.c).
  *
@@ -285,6 +285,11 @@ static kiln_status product_lower(kiln_plan *plan, const kiln_node *n)
 }
 
 const kiln_lowering kiln_conv_lowerings[] = {
+    {.name = "pair",
+     .joins = true,
+     .accepts = kiln_conv_pair_accepts,
+     .pays = kiln_conv_pair_pays,
+     .lower = kiln_conv_pair_lower},
     {.name = "winograd",
      .accepts = kiln_conv_winograd_accepts,
      .pays = kiln_conv_winograd_pays,

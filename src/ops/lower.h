@@ -7,6 +7,12 @@
 
 #include "ops/chain.h"
 
+/**
+ * The node that gives n's first input, if n's lowering may compute that, too: nothing else reads it, and what it reads is still there
+ * when n runs. KILN_NONE's node, NULL, otherwise.
+ */
+const kiln_node *kiln_plan_joined(const kiln_plan *plan, const kiln_node *n);
+
 /** Plan results = chain(operands), broadcast to the results' common shape. A result a dispatch. */
 kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kiln_tensor *operand,
                              const kiln_tensor *result);

@@ -114,9 +114,9 @@ static bool is_known(const struct tuner *t, enum kiln_choice_kind kind, const ch
 static bool list_ways(struct kiln_plan *plan, const kiln_node *n, struct nodes *c)
 {
     const kiln_lowering *usual = kiln_usual_lowering(plan, n);
-    for (int i = 0; i < n->op->lowering_count && usual; i++) {
+    for (int i = 0; i < n->op->lowering_count && usual && !usual->joins; i++) {
         const kiln_lowering *l = &n->op->lowerings[i];
-        if (c->ways < MOST_WAYS && kiln_lowering_accepts(plan, l, n))
+        if (!l->joins && c->ways < MOST_WAYS && kiln_lowering_accepts(plan, l, n))
             c->way[c->ways++] = l;
     }
     for (int i = 1; i < c->ways; i++)

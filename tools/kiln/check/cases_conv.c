@@ -42,6 +42,29 @@ static const struct check_attributes how[] = {
     {0},
 };
 
+/* N, C, sizes; channels between. A depthwise convolution behind one by points. */
+static const struct check_shape pairs[] = {
+    {"1x1x3x3,8", "one channel"},
+    {"2x3x7x5,31", "primes"},
+    {"1x16x40x37,33", "one past a block of filters"},
+    {"2x5x14x14,32", "rows of nearly a vector"},
+    {"1x3x9x16,17", "rows of a vector"},
+    {"1x70x7x7,64", "sums of many terms"},
+    {"1x2x150x120,20", "bands of rows"},
+    {"3x4x2x3,12", "two rows"},
+    {"0x3x8x8,16", "no pictures"},
+    {0},
+};
+
+/* a: stride, pad */
+static const struct check_attributes behind[] = {
+    {"behind_points", {1, 0}},
+    {"behind_points,pad=1", {1, 1}},
+    {"behind_points,stride=2,pad=1", {2, 1}},
+    {"behind_points,pad=2", {1, 2}},
+    {0},
+};
+
 static int axes_of(const struct check_case *one)
 {
     return (one->sizes - 3) / 2;
@@ -138,6 +161,28 @@ static void conv(struct check_graph *c)
     check_result(c, kiln_relu(c->g, kiln_conv(c->g, x, w, bias, &p)));
 }
 
+static bool pair_fits(const struct check_case *one)
+{
+    return one->n[2] + 2 * one->a[1] >= 3 && one->n[3] + 2 * one->a[1] >= 3;
+}
+
+/* Gradients would read what lies between. */
+static void conv_pair(struct check_graph *c)
+{
+    const int64_t *n = c->one->n, filters = n[4];
+    const kiln_tensor x = check_operand(c, kiln_shape_of(4, n)),
+                      points = check_operand(c, KILN_SHAPE(filters, n[1], 1, 1)),
+                      w = check_operand(c, KILN_SHAPE(filters, 1, 3, 3)),
+                      bias = check_operand(c, KILN_SHAPE(filters));
+    const int stride = (int)c->a[0], pad = (int)c->a[1];
+    const kiln_tensor z = kiln_relu(c->g, kiln_conv(c->g, x, points, bias, NULL));
+
+    check_add(c, kiln_relu(c->g, kiln_conv(c->g, z, w, bias,
+                                           &(kiln_conv_params){.stride = {stride, stride},
+                                                               .pad = {{pad, pad}, {pad, pad}},
+                                                               .groups = (int)filters})));
+}
+
 static void conv_transpose(struct check_graph *c)
 {
     const kiln_conv_params p = params_of(c, true);
@@ -170,6 +215,12 @@ static void conv_grad_filter(struct check_graph *c)
 
 const struct check_op check_conv[] = {
     CONV(conv, conv_fits),
+    {.name = "conv",
+     .types = CHECK_F32,
+     .shapes = pairs,
+     .attributes = behind,
+     .fits = pair_fits,
+     .build = conv_pair},
     CONV(conv_transpose, transpose_fits),
     CONV(conv_grad_input, conv_fits),
     CONV(conv_grad_filter, conv_fits),

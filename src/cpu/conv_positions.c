@@ -1,0 +1,186 @@
+/*
+ * conv_positions.c - see conv_positions.h. Sums in the order of their terms, in tiles of registers.
+ */
+#include "cpu/conv_positions.h"
+
+#include "base/number.h"
+#include "cpu/simd.h"
+
+#define BLOCK KILN_PACKED_COLUMNS
+#define TURN  8 /* terms of a sum that take as long as turning its result */
+
+bool kiln_positions_suit_columns(size_t run, size_t depth)
+{
+    const size_t rest = run % KILN_TILE_COLUMNS, lost = rest ? KILN_TILE_COLUMNS - rest : 0;
+    return run >= KILN_TILE_COLUMNS && lost * depth <= TURN * run;
+}
+
+static size_t least_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Positions as rows -------------------------------------------------------------------------------------- */
+
+/* Filters come from memory. While a block is multiplied, the tiles together ask for the next one, each for its share. */
+struct ahead {
+    const float *at;
+    size_t row;
+};
+
+/* Positions that lie behind one another, in tiles of about one height. */
+static void multiply_run(const struct kiln_positions *p, const float *x, const float *filters, float *out,
+                         struct ahead *ahead)
+{
+    const struct kiln_tiles *tiles = p->tiles;
+    const size_t high = kiln_parts(p->run, kiln_parts(p->run, (size_t)tiles->rows));
+    for (size_t t = 0; t < p->run; t += high)
+        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns, ahead->at += p->depth * ahead->row)
+            tiles->runs[least_of(p->run - t, high)](p->depth, x + t, p->at, filters + j, BLOCK,
+                                                    out + t * BLOCK + j, BLOCK, ahead->at, ahead->row);
+}
+
+/* p->out [positions, BLOCK] of one block. */
+static void multiply(const struct kiln_positions *p, const float *filters)
+{
+    const size_t calls =
+        p->count / p->run * kiln_parts(p->run, (size_t)p->tiles->rows) * (BLOCK / (size_t)p->tiles->columns);
+    struct ahead ahead = {filters + p->depth * BLOCK, kiln_parts(BLOCK, calls)};
+    for (size_t t = 0; t < p->count; t += p->run)
+        multiply_run(p, p->x + t / p->run * p->x_run, filters, p->out + t * BLOCK, &ahead);
+}
+
+#define LANES      8
+#define EACH_EIGHT _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
+#define EACH_FOUR  _Pragma("GCC unroll 4") for (int i = 0; i < LANES / 2; i++)
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t lane_masks __attribute__((vector_size(4 * LANES)));
+typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
+
+#define LOAD(at) (*(const loose *)(at))
+
+/* Rows become columns: pairs of elements, then of pairs, then of halves change places. */
+KILN_INLINE void turn_eight(lanes *row)
+{
+    lanes pair[LANES], four[LANES];
+    EACH_FOUR
+    {
+        pair[2 * i] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pair[2 * i + 1] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    EACH_FOUR
+    {
+        const int at = i / 2 * 4 + i % 2, to = i / 2 * 4 + i % 2 * 2;
+        four[to] = __builtin_shufflevector(pair[at], pair[at + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        four[to + 1] = __builtin_shufflevector(pair[at], pair[at + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    EACH_FOUR
+    {
+        row[i] = __builtin_shufflevector(four[i], four[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        row[i + 4] = __builtin_shufflevector(four[i], four[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* A step on eight filters' results at `place` and behind it, the first filter being o. */
+KILN_INLINE void take_step(lanes *row, const struct kiln_tile_step *step, size_t o, size_t place)
+{
+    const float *at = step->at + o * step->row + (step->wide ? place : 0);
+    if (step->code == KILN_TILE_RELU)
+        EACH_EIGHT
+    row[i] = (lanes)(~(row[i] <= 0) & (lane_masks)row[i]); /* NaN passes */
+    else if (step->wide && step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += LOAD(at + (size_t)i * step->row);
+    else if (step->wide) EACH_EIGHT row[i] *= LOAD(at + (size_t)i * step->row);
+    else if (step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += at[(size_t)i * step->row];
+    else EACH_EIGHT row[i] *= at[(size_t)i * step->row];
+}
+
+/* Eight filters' results at `count` positions, eight at the least, become rows, `plane` apart, finished. */
+KILN_INLINE void turn_body(float *y, size_t plane, const float *out, size_t count,
+                           const struct kiln_tile_finish *finish, size_t o, size_t place)
+{
+    for (size_t t = 0; t < count; t += LANES) {
+        const size_t at = t + LANES > count ? count - LANES : t; /* the last ones are done twice */
+        lanes row[LANES];
+        EACH_EIGHT
+        row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
+        turn_eight(row);
+        for (int s = 0; s < finish->steps; s++)
+            take_step(row, &finish->step[s], o, place + at);
+        EACH_EIGHT
+        *(loose *)(y + (size_t)i * plane + at) = row[i];
+    }
+}
+
+static void turn(float *y, size_t plane, const float *out, size_t count,
+                 const struct kiln_tile_finish *finish, size_t o, size_t place);
+KILN_CLONES(turn,
+            (float *y, size_t plane, const float *out, size_t count, const struct kiln_tile_finish *finish,
+             size_t o, size_t place),
+            (y, plane, out, count, finish, o, place))
+
+/* Where there are fewer than eight of either. */
+static void turn_few(float *y, size_t plane, const float *out, size_t count, size_t filters)
+{
+    for (size_t i = 0; i < filters; i++)
+        for (size_t t = 0; t < count; t++)
+            y[i * plane + t] = out[t * BLOCK + i];
+}
+
+/* The results of a block from filter o on, as far as there are filters, and the epilogue. */
+static void write_block(const struct kiln_positions *p, size_t o, size_t end)
+{
+    const float *out = p->out;
+    for (; o < end; o += LANES, out += LANES) {
+        float *y = p->y + (o - p->first) * p->plane;
+        const size_t filters = least_of(end - o, LANES), flat = p->flat + o * p->plane + p->place;
+        const bool whole = filters == LANES && p->count >= LANES;
+        if (whole)
+            turn(y, p->plane, out, p->count, p->finish, o, p->place);
+        else
+            turn_few(y, p->plane, out, p->count, filters);
+        for (size_t i = 0; i < filters && !(whole && p->finish->all); i++)
+            kiln_row_epilogue_run(p->epilogue, y + i * p->plane, flat + i * p->plane, 0, o + i, p->count);
+    }
+}
+
+void kiln_positions_as_rows(const struct kiln_positions *p)
+{
+    for (size_t o = p->first; o < p->end; o += BLOCK) {
+        multiply(p, p->packed + o * p->depth);
+        write_block(p, o, least_of(o + BLOCK, p->end));
+    }
+}
+
+/* Positions as columns ----------------------------------------------------------------------------------- */
+
+/* All filters at a tile of columns, of which the first is position `at`; x is what it meets. */
+static void write_tile(const struct kiln_positions *p, const struct kiln_tiles *tiles, const float *x,
+                       size_t at)
+{
+    for (size_t o = p->first, next; o < p->end; o = next) {
+        next = least_of((o / BLOCK + 1) * BLOCK, p->end);
+        const float *packed = p->packed + o / BLOCK * BLOCK * p->depth + o % BLOCK;
+        float *y = p->y + (o - p->first) * p->plane + at;
+        const size_t filters = next - o, high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
+        for (size_t i = 0; i < filters; i += high)
+            tiles->finished[least_of(filters - i, high)](p->depth, packed + i, BLOCK, x, p->at,
+                                                         y + i * p->plane, p->plane, p->finish, o + i,
+                                                         p->place + at);
+    }
+}
+
+void kiln_positions_as_columns(const struct kiln_positions *p)
+{
+    for (size_t t = 0; t < p->count; t += p->run) {
+        const float *from = p->x + t / p->run * p->x_run;
+        for (size_t j = 0; j < p->run; j += (size_t)p->tiles->columns) {
+            const struct kiln_tiles *tiles = kiln_tiles_across(p->tiles, p->run - j);
+            const size_t here = (size_t)tiles->columns, column = j + here > p->run ? p->run - here : j;
+            write_tile(p, tiles, from + column, t + column);
+        }
+    }
+    for (size_t o = p->first; o < p->end && !p->finish->all; o++)
+        kiln_row_epilogue_run(p->epilogue, p->y + (o - p->first) * p->plane,
+                              p->flat + o * p->plane + p->place, 0, o, p->count);
+}
