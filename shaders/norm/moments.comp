@@ -9,38 +9,21 @@
 #include "kiln.glsl"
 #include "lanes.glsl"
 #include "moments.h"
+#include "span.glsl"
 
 KILN_IN(0, T, x);
 KILN_OUT_ANY(1, mean);
 KILN_OUT_ANY(2, m2);
 
-/* A result's coordinates and the values that it is made of. */
-struct span {
-    uint start;         /* of x[o, 0, k, 0, i] */
-    uint from, to;      /* of t */
-};
-
-span span_of(uint result)
+float value_at(kiln_span n, uint t)
 {
-    const uint i = result % p.inner;
-    const uint k = result / p.inner % p.kept;
-    const uint o = result / (p.inner * p.kept) % p.outer;
-    const uint s = result / (p.inner * p.kept * p.outer);
-    const uint from = s * p.part_length;
-    return span((o * p.first * p.kept + k) * p.second * p.inner + i, from,
-                min(from + p.part_length, p.first * p.second));
-}
-
-float value_at(span n, uint t)
-{
-    const uint a = t / p.second;
-    return float(x[n.start + (a * p.kept * p.second + t - a * p.second) * p.inner]);
+    return float(x[kiln_span_at(n, t)]);
 }
 
 void main()
 {
     KILN_RESULT(result, p.parts * p.outer * p.kept * p.inner);
-    const span n = span_of(result);
+    const kiln_span n = kiln_span_of(result);
     const float count = float(n.to - n.from);
 
     float sum = 0.0;

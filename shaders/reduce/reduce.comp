@@ -10,6 +10,7 @@
 #include "kiln.glsl"
 #include "reduce.glsl"
 #include "reduce.h"
+#include "span.glsl"
 
 KILN_CONSTANT(0, CODE);
 KILN_CONSTANT(1, FINISH);
@@ -17,28 +18,9 @@ KILN_CONSTANT(1, FINISH);
 KILN_IN_ANY(0, x);
 KILN_OUT_ANY(1, y);
 
-/* A result's coordinates and the values that it is made of. */
-struct span {
-    uint start;         /* of x[o, 0, k, 0, i] */
-    uint from, to;      /* of t */
-};
-
-span span_of(uint result)
+uvec2 value_at(kiln_span n, uint t)
 {
-    const uint i = result % p.inner;
-    const uint k = result / p.inner % p.kept;
-    const uint o = result / (p.inner * p.kept) % p.outer;
-    const uint s = result / (p.inner * p.kept * p.outer);
-    const uint from = s * p.part_length;
-    return span((o * p.first * p.kept + k) * p.second * p.inner + i, from,
-                min(from + p.part_length, p.first * p.second));
-}
-
-uvec2 value_at(span n, uint t)
-{
-    const uint a = t / p.second;
-    const uint at = p.x_first + n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
-    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, at), t);
+    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, p.x_first + kiln_span_at(n, t)), t);
 }
 
 void store(uint result, uvec2 value)
@@ -55,7 +37,7 @@ void main()
     const uint result = group * LANES + LANE;
     if (result >= p.parts * p.outer * p.kept * p.inner)
         return;
-    const span n = span_of(result);
+    const kiln_span n = kiln_span_of(result);
     uvec2 a = kiln_reduce_start(CODE), b = a, c = a, d = a;
     uint t = n.from;
     for (; t + 3u < n.to; t += 4u) {
@@ -87,7 +69,7 @@ void main()
     const bool wanted = result < p.parts * p.outer * p.kept * p.inner;
     uvec2 value = kiln_reduce_start(CODE);
     if (wanted) {
-        const span n = span_of(result);
+        const kiln_span n = kiln_span_of(result);
         for (uint t = n.from + lane; t < n.to; t += lanes)
             value = kiln_reduce_combine(CODE, value, value_at(n, t));
     }

@@ -65,7 +65,7 @@ static void moments_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *d
     dx[0] = kiln_cast(g, dx[0], kiln_tensor_type(g, n->in[0]));
 }
 
-/* The sizes of the block of moments; merge says that the parts are to be merged. */
+/* The sizes of the block of moments, and what m2 is scaled by: of parts it is the merge that divides. */
 static void set_block(struct kiln_params_moments *block, const struct kiln_view *v, int64_t parts,
                       int64_t part)
 {

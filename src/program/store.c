@@ -508,8 +508,9 @@ void kiln_store_disown(struct kiln_store_data *s, const void *plan)
 
 /* Tensors ------------------------------------------------------------------------------------------------ */
 
-kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,
-                           kiln_type type)
+/* Move an entry of the newest copy between there and `data`; inwards makes the copy newer still. */
+static kiln_status exchange(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *data,
+                            kiln_type type, bool inwards)
 {
     pthread_mutex_lock(&s->lock);
     struct kiln_copy *c = newest(s);
@@ -517,25 +518,23 @@ kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct ki
     if (!status)
         status = complete(s, c);
     if (!status)
-        status = move_entry(c, arena, e, to, type, false);
+        status = move_entry(c, arena, e, data, type, inwards);
+    if (!status && inwards)
+        c->version = ++s->version;
     pthread_mutex_unlock(&s->lock);
     return status;
+}
+
+kiln_status kiln_store_get(struct kiln_store_data *s, int arena, const struct kiln_entry *e, void *to,
+                           kiln_type type)
+{
+    return exchange(s, arena, e, to, type, false);
 }
 
 kiln_status kiln_store_set(struct kiln_store_data *s, int arena, const struct kiln_entry *e, const void *from,
                            kiln_type type)
 {
-    pthread_mutex_lock(&s->lock);
-    struct kiln_copy *c = newest(s);
-    kiln_status status = check_there(s);
-    if (!status)
-        status = complete(s, c);
-    if (!status)
-        status = move_entry(c, arena, e, (void *)(uintptr_t)from, type, true);
-    if (!status)
-        c->version = ++s->version;
-    pthread_mutex_unlock(&s->lock);
-    return status;
+    return exchange(s, arena, e, (void *)(uintptr_t)from, type, true);
 }
 
 kiln_status kiln_store_lend(struct kiln_store_data *s, const struct kiln_entry *e,
