@@ -8,7 +8,8 @@
  * dispatch   an invocation a tile of ROWS x (4 QUADS), those of a workgroup side by side
  * tuning     0: A_ALONG_ROWS, a's fours are rows, else terms    1: B_ALONG_TERMS, b's fours are terms, else columns
  *            2: STORE_ONES, results are stored one by one    3: SHIFT, how far behind a multiple of four b's second row of columns begins
- * variants   -DONES: b is read one by one, whatever its strides
+ * variants   -DPLAIN: operands beyond what texel buffers hold
+ *            -DONES: b is read one by one, whatever its strides
  *            -DQUADS=4: wide tiles    -DROWS=16, too: tall ones    -DQUADS=1 -DROWS=32: narrow ones
  */
 #include "kiln.glsl"
@@ -22,8 +23,15 @@ KILN_TUNING(1, B_ALONG_TERMS, 0);
 KILN_TUNING(2, STORE_ONES, 0);
 KILN_TUNING(3, SHIFT, 0);
 
+#ifdef PLAIN
+KILN_IN(0, vec4, a);
+KILN_IN(1, vec4, b);
+#define FOUR(name, i) name[i]
+#else
 KILN_TEXELS(0, a);
 KILN_TEXELS(1, b);
+#define FOUR(name, i) texelFetch(name, int(i))
+#endif
 KILN_OUT_ANY(2, c);
 KILN_OUT_FOURS(2, c);
 
@@ -34,8 +42,8 @@ uint a_first, b_first;                  /* of the batch's matrices */
 uint a_at[ROWS];                        /* rows; beyond the edge the last ones again */
 uint b_last;                            /* four of b, where it is read by columns */
 
-vec4 a_four(uint i) { return texelFetch(a, int(i / 4u)); }
-vec4 b_four(uint four) { return texelFetch(b, int(min(four, b_last))); }
+vec4 a_four(uint i) { return FOUR(a, i / 4u); }
+vec4 b_four(uint four) { return FOUR(b, min(four, b_last)); }
 
 #ifdef ONES
 
@@ -56,7 +64,7 @@ void read_terms(uint k, out vec4 columns[4][QUADS])
 {
     [[unroll]] for (uint q = 0; q < QUADS; q++)
         [[unroll]] for (uint j = 0; j < 4; j++) {
-            const vec4 four = texelFetch(b, int((b_first + min(column + 4u * q + j, p.n - 1u) * p.b_n + k) / 4u));
+            const vec4 four = FOUR(b, (b_first + min(column + 4u * q + j, p.n - 1u) * p.b_n + k) / 4u);
             [[unroll]] for (uint t = 0; t < 4; t++)
                 columns[t][q][j] = four[t];
         }

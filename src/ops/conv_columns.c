@@ -76,10 +76,7 @@ bool kiln_conv_columns_accepts(kiln_plan *plan, const kiln_node *n)
 
 bool kiln_conv_columns_pays(kiln_plan *plan, const kiln_node *n)
 {
-    const kiln_caps *caps = kiln_plan_caps(plan);
-    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_params_conv_columns p = sizes_of(&s);
-    return caps->software && s.filters >= FEW_FILTERS && elements_of(&p) <= caps->max_texels;
+    return kiln_plan_caps(plan)->software && kiln_conv_sizes_of_node(plan, n).filters >= FEW_FILTERS;
 }
 
 static kiln_tensor plan_columns(kiln_plan *plan, const kiln_node *n, const struct kiln_params_conv_columns *p,

@@ -273,6 +273,27 @@ FOURS(fours_rows_columns_narrow, true, b_fours(d, false), false, false, 0, matmu
 FOURS(fours_terms_ones, false, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
 FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
 
+/* The same from plain buffers, for operands beyond what texel buffers hold: SwiftShader's end at 65,536 elements. */
+#define PLAIN(id, rows, alone, shader, tile)                                                         \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                          \
+    {                                                                                                \
+        (void)caps;                                                                                  \
+        return a_fours(block_of(d), rows) && b_fours(d, false) && ((alone) || c_fours(block_of(d))); \
+    }                                                                                                \
+    static const uint32_t id##_tuning[] = {rows, false, alone, 0};                                   \
+    static const kiln_variant id = {.name = #id,                                                     \
+                                    .accepts = id##_accepts,                                         \
+                                    .pays = tile##_pays,                                             \
+                                    .groups = tile##_groups,                                         \
+                                    .spirv = &kiln_spirv_##shader,                                   \
+                                    .lanes = FOURS_LANES,                                            \
+                                    .tuning = id##_tuning,                                           \
+                                    .tuning_count = 4}
+PLAIN(plain_terms_columns, false, false, matmul_fours_plain_tall, tall);
+PLAIN(plain_terms_columns_alone, false, true, matmul_fours_plain_tall, tall);
+PLAIN(plain_rows_columns, true, false, matmul_fours_plain_tall, tall);
+PLAIN(plain_rows_columns_narrow, true, false, matmul_fours_plain_narrow, narrow);
+
 static const kiln_variant direct_texels = {
     .name = "direct_texels",
     .accepts = fits_texels,
@@ -364,6 +385,10 @@ const kiln_kernel kiln_kernel_matmul = {
                                          SIZES(fours_rows_terms),
                                          &fours_terms_ones,
                                          &fours_rows_ones,
+                                         &plain_terms_columns,
+                                         &plain_terms_columns_alone,
+                                         &plain_rows_columns_narrow,
+                                         &plain_rows_columns,
                                          &direct_texels,
                                          &direct,
                                          &matmul_coop_large,
