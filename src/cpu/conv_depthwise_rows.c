@@ -31,6 +31,7 @@ struct kiln_row_blocks {
 #define ROWS_EACH(X) X(1) X(2)
 #define ROWS_EVEN    0, 2, 4, 6
 #define ROWS_ODD     1, 3, 5, 7
+#define ROWS_NEXT    1, 2, 3, 4
 #include "cpu/depthwise_body.h"
 
 #if defined(__x86_64__)
@@ -41,6 +42,7 @@ struct kiln_row_blocks {
 #define ROWS_EACH(X) X(1) X(2) X(3) X(4)
 #define ROWS_EVEN    0, 2, 4, 6, 8, 10, 12, 14
 #define ROWS_ODD     1, 3, 5, 7, 9, 11, 13, 15
+#define ROWS_NEXT    1, 2, 3, 4, 5, 6, 7, 8
 #include "cpu/depthwise_body.h"
 
 #define ROWS(name)   name##_avx512
@@ -50,6 +52,7 @@ struct kiln_row_blocks {
 #define ROWS_EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define ROWS_EVEN    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ROWS_ODD     1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define ROWS_NEXT    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 #include "cpu/depthwise_body.h"
 #endif
 

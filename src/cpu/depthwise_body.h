@@ -9,6 +9,7 @@
  *   ROWS_EACH(X)     X(1) X(2) ... X(ROWS_MOST)
  *   ROWS_EVEN        0, 2, 4, ... 2 * ROWS_LANES - 2
  *   ROWS_ODD         1, 3, 5, ...
+ *   ROWS_NEXT        1, 2, 3, ... ROWS_LANES
  */
 #define vec    ROWS(vec)
 #define mask   ROWS(mask)
@@ -27,12 +28,13 @@ typedef float loose __attribute__((vector_size(4 * ROWS_LANES), aligned(4), may_
 /* What a row of x gives to the three columns of the filter; `first` and `last` are masks of the outer ones, NULL where all counts. */
 INLINE void ROWS(meet)(vec tap[3], const float *x, int stride, const int32_t *first, const int32_t *last)
 {
-    tap[0] = LOAD(x), tap[1] = LOAD(x + 1), tap[2] = LOAD(x + 2);
-    if (stride == 2) {
-        const vec after = LOAD(x + ROWS_LANES), other = LOAD(x + ROWS_LANES + 2);
-        tap[1] = __builtin_shufflevector(tap[0], after, ROWS_ODD);
-        tap[0] = __builtin_shufflevector(tap[0], after, ROWS_EVEN);
-        tap[2] = __builtin_shufflevector(tap[2], other, ROWS_EVEN);
+    if (stride == 1) {
+        tap[0] = LOAD(x), tap[1] = LOAD(x + 1), tap[2] = LOAD(x + 2);
+    } else {
+        const vec here = LOAD(x), after = LOAD(x + ROWS_LANES);
+        tap[0] = __builtin_shufflevector(here, after, ROWS_EVEN);
+        tap[1] = __builtin_shufflevector(here, after, ROWS_ODD);
+        tap[2] = __builtin_shufflevector(tap[0], x[2 * ROWS_LANES] - (vec){0}, ROWS_NEXT);
     }
     if (first)
         tap[0] = (vec)((mask)tap[0] & *(const mask *)first);
@@ -58,19 +60,17 @@ INLINE void ROWS(take_steps)(vec *sum, int rows, const struct kiln_row_step *ste
     else EACH_SUM sum[i] *= step[s].number;
 }
 
-/* Rows of sums to y, `width` apart, as far as `left` floats. */
-INLINE void ROWS(store_part)(float *y, size_t width, size_t left, const float *sum, size_t rows)
+/* As much of a sum as there is room for. */
+INLINE void ROWS(store_part)(float *y, size_t left, vec sum)
 {
-    for (size_t i = 0; i < rows; i++, y += width, left -= width, sum += ROWS_LANES)
-        if (left >= ROWS_LANES)
-            *(loose *)y = LOAD(sum);
-        else
-            _Pragma("GCC unroll 4") for (size_t piece = ROWS_LANES / 2, at = 0; piece > 0; piece /= 2)
-            {
-                if (left & piece)
-                    memcpy(y + at, sum + at, piece * sizeof *y);
-                at += left & piece;
-            }
+    float part[ROWS_LANES];
+    *(loose *)part = sum;
+    _Pragma("GCC unroll 4") for (size_t piece = ROWS_LANES / 2, at = 0; piece > 0; piece /= 2)
+    {
+        if (left & piece)
+            memcpy(y + at, part + at, piece * sizeof *y);
+        at += left & piece;
+    }
 }
 
 /* So many columns of some rows of results, that meet the rows x. */
@@ -116,9 +116,14 @@ INLINE void ROWS(narrow)(int rows, int stride, const struct kiln_rows *t, float 
         ROWS(store)(y, t->width, sum, rows);
         return;
     }
-    float room[ROWS_MOST * ROWS_LANES];
-    ROWS(store)(room, ROWS_LANES, sum, rows);
-    ROWS(store_part)(y, t->width, left, room, (size_t)rows);
+    EACH_SUM
+    {
+        const size_t at = (size_t)i * t->width;
+        if (left - at >= ROWS_LANES)
+            *(loose *)(y + at) = sum[i];
+        else
+            ROWS(store_part)(y + at, left - at, sum[i]);
+    }
 }
 
 /* Of longer ones: the last vector begins as far left as it must to end with the row. */
@@ -174,3 +179,4 @@ static const struct kiln_row_blocks ROWS(blocks) = {.lanes = ROWS_LANES,
 #undef ROWS_EACH
 #undef ROWS_EVEN
 #undef ROWS_ODD
+#undef ROWS_NEXT
