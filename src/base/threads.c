@@ -40,7 +40,7 @@
 #include "base/log.h"
 
 #define MAX_THREADS  1024
-#define SPIN_SECONDS 30e-6
+#define SPIN_SECONDS 200e-6 /* longer than a piece of a network takes: who sleeps is late for the next loop */
 
 #define GATE_LOOP          ((uint64_t)1 << 32)
 #define GATE_OPEN          ((uint64_t)1 << 31)
