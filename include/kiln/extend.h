@@ -70,6 +70,11 @@ typedef struct kiln_variant {
     uint64_t (*groups)(const kiln_caps *caps, const kiln_dispatch *d);
     /** Bytes of scratch one dispatch needs. NULL: none. */
     uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
+    /**
+     * How often the loops of an invocation go around at the most, all of them together, where that grows with a size: there are
+     * drivers that leave them for good after so many rounds, without a word (kiln_caps.max_rounds). NULL: seldom.
+     */
+    uint64_t (*rounds)(const kiln_dispatch *d);
     /* GPU */
     const kiln_spirv *spirv;
     const kiln_spirv

@@ -105,6 +105,7 @@ const kiln_caps *kiln_plan_caps(const kiln_plan *plan)
                                           .alignment = 256,
                                           .max_groups = UINT32_MAX,
                                           .max_bindings = KILN_MAX_BINDINGS,
+                                          .max_rounds = UINT64_MAX,
                                           .threads = 1};
     return plan->dev ? &plan->dev->caps : &host;
 }
@@ -392,7 +393,10 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     if (plan->dev && !copy->variant)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has no code for device \"%s\"%s",
                          plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
-                         d->kernel->name, plan->dev->info.name, d->f64 ? " in float64" : "");
+                         d->kernel->name, plan->dev->info.name,
+                         d->f64                             ? " in float64"
+                         : kiln_rounds_exceed(plan->dev, d) ? ", whose driver ends loops as long as its own"
+                                                            : "");
     s.dispatch = copy;
     if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
         s.scratch_object =

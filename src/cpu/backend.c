@@ -455,6 +455,7 @@ static const struct kiln_caps cpu_caps = {
     .max_groups = UINT32_MAX,
     .max_invocations = 1,
     .max_bindings = KILN_MAX_BINDINGS + 1,
+    .max_rounds = UINT64_MAX,
     .slice = 1e9,
     .storage8 = true,
 };

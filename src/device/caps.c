@@ -32,6 +32,7 @@ static const struct limit {
     {"max_invocations", offsetof(struct kiln_caps, max_invocations), WORD, 128, 128},
     {"max_shared", offsetof(struct kiln_caps, max_shared), WORD, 16 * KIB, 16 * KIB},
     {"max_bindings", offsetof(struct kiln_caps, max_bindings), WORD, 8, 8},
+    {"max_rounds", offsetof(struct kiln_caps, max_rounds), WIDE, UINT64_MAX, UINT64_MAX},
     {"slice_us", offsetof(struct kiln_caps, slice), MICROSECONDS, UINT64_MAX, 100},
     {"memory", offsetof(struct kiln_caps, memory), WIDE, UINT64_MAX, UINT64_MAX},
 };

@@ -33,7 +33,8 @@ struct kiln_caps {
     uint32_t max_invocations; /* of a workgroup */
     uint32_t max_shared;      /* bytes of shared memory of a workgroup */
     uint32_t max_bindings;    /* storage buffers a stage */
-    uint32_t subgroup;        /* lanes; 0: unknown or untrusted */
+    uint64_t max_rounds; /* of all loops of an invocation together: llvmpipe leaves them there for good */
+    uint32_t subgroup;   /* lanes; 0: unknown or untrusted */
     uint32_t
         subgroup_ops; /* what lanes of a subgroup do together in a compute shader: KILN_SUBGROUP_VOTE | ... */
     uint32_t threads; /* of the CPU device */
@@ -61,7 +62,7 @@ struct kiln_caps {
  *                texels: what tests use so that windows, folding and slicing run
  *   gpu          a driver on the CPU is taken for a GPU: what tests use so that the kernels and splits that GPUs get run there
  *   name=value   max_binding, max_allocation, max_texels, max_groups, max_invocations, max_shared,
- *                max_bindings, memory (the budget, too), slice_us; sizes may end in K, M or G
+ *                max_bindings, max_rounds, memory (the budget, too), slice_us; sizes may end in K, M or G
  *
  * Errors: ERROR_ARGUMENT naming the part that is not understood; caps are then half clamped.
  */

@@ -404,9 +404,23 @@ static bool runs_here(const kiln_caps *caps, const kiln_variant *v, const kiln_d
     return false;
 }
 
+static bool ends_loops(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return v->rounds && v->rounds(d) > caps->max_rounds;
+}
+
 bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return runs_here(caps, v, d) && (!v->accepts || v->accepts(caps, d));
+    return runs_here(caps, v, d) && (!v->accepts || v->accepts(caps, d)) && !ends_loops(v, caps, d);
+}
+
+bool kiln_rounds_exceed(const kiln_device *dev, const kiln_dispatch *d)
+{
+    const kiln_variant *const *list = kiln_kernel_variants(dev, d->kernel);
+    bool found = false;
+    for (; list && *list && !d->f64; list++)
+        found |= ends_loops(*list, &dev->caps, d);
+    return found;
 }
 
 const kiln_variant *const *kiln_kernel_variants(const kiln_device *dev, const kiln_kernel *kernel)

@@ -124,6 +124,8 @@ const kiln_variant *const *kiln_kernel_variants(const kiln_device *dev, const ki
 const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch *d);
 /** Whether a variant has code for this dispatch, halves included, and accepts it. */
 bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d);
+/** Whether a variant has too long loops for the device, so that this is why none accepts. */
+bool kiln_rounds_exceed(const kiln_device *dev, const kiln_dispatch *d);
 /** Whether it is likely the fastest, of one that accepts it. */
 bool kiln_variant_pays(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d);
 /** The CPU variant that runs the contract's reference (float or, where d->f64, double build) in its own units. */

@@ -121,6 +121,7 @@ kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out)
         .max_invocations = 1024,
         .max_shared = 32768,
         .max_bindings = 32,
+        .max_rounds = UINT64_MAX,
         .slice = 0.005,
         .storage16 = true,
         .storage8 = true,

@@ -146,26 +146,53 @@ static uint64_t direct_groups(const kiln_caps *caps, const kiln_dispatch *d)
                       DIRECT_LANES);
 }
 
+/* What a row of the result goes along, and the terms of its products with each of them. */
+static uint64_t others_of(const kiln_dispatch *d)
+{
+    return own_is_key(d) ? (uint64_t)block_of(d)->group * block_of(d)->queries : block_of(d)->keys;
+}
+
+static uint64_t terms_of(const kiln_dispatch *d)
+{
+    return block_of(d)->depth + (is_grad(d) ? block_of(d)->width : 0);
+}
+
+/* Blocks of 4 others: their terms, and loops over 4 x 4 pairs. */
+static uint64_t direct_rounds(const kiln_dispatch *d)
+{
+    return (others_of(d) + 3 * (uint64_t)block_of(d)->group) / 4 * (terms_of(d) + 48);
+}
+
+/* Blocks of 32 others by slabs of 16 terms, which all load and then multiply, and what follows in shared memory. */
+static uint64_t tiled_rounds(const kiln_dispatch *d)
+{
+    return (others_of(d) / 32 + block_of(d)->group) * (terms_of(d) + terms_of(d) / 8 + 100);
+}
+
 static const kiln_variant direct = {.name = "direct",
                                     .pays = kiln_on_software,
                                     .groups = direct_groups,
+                                    .rounds = direct_rounds,
                                     .spirv = &kiln_spirv_attention_direct,
                                     .half = &kiln_spirv_attention_direct_half,
                                     .lanes = DIRECT_LANES};
 static const kiln_variant direct_grad = {.name = "direct",
                                          .pays = kiln_on_software,
                                          .groups = direct_groups,
+                                         .rounds = direct_rounds,
                                          .spirv = &kiln_spirv_attention_grad_direct,
                                          .half = &kiln_spirv_attention_grad_direct_half,
                                          .lanes = DIRECT_LANES};
 
 static const kiln_variant tiled = {.name = "tiled",
                                    .groups = tiled_groups,
+                                   .rounds = tiled_rounds,
                                    .spirv = &kiln_spirv_attention_tiled,
                                    .half = &kiln_spirv_attention_tiled_half,
                                    .lanes = TILE_LANES};
 static const kiln_variant tiled_grad = {.name = "tiled",
                                         .groups = tiled_groups,
+                                        .rounds = tiled_rounds,
                                         .spirv = &kiln_spirv_attention_grad_tiled,
                                         .half = &kiln_spirv_attention_grad_tiled_half,
                                         .lanes = TILE_LANES};

@@ -1,5 +1,6 @@
 /*
- * conv_bands.c - convolutions of which one image, or one channel of it, is longer than a device may bind.
+ * conv_bands.c - convolutions of which one image, or one channel of it, is longer than a device may bind, or its positions more
+ * than a driver lets the loops of the gradient by the filters go around.
  *
  * The channels that a result is summed over lie a whole volume apart, so no window of memory holds a part of all of them.
  * Such an image is done in bands along its longest axis: what a band needs is copied together, and what it gives is copied
@@ -14,6 +15,7 @@
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/copy.h"
+#include "ops/rounds.h"
 #include "ops/splits.h"
 
 /* A dispatch to be done in bands. */
@@ -62,6 +64,13 @@ static uint64_t least_window(const struct banded *b, const struct kiln_params_co
     return xs > ys ? xs : ys;
 }
 
+/* Whether its operands can be bound, and the positions of an image are no more than a driver goes through in one loop. */
+static bool suits(const struct banded *b, const struct kiln_params_conv *p)
+{
+    return least_window(b, p) <= b->limit &&
+           (!b->by_filters || kiln_rounds(p->od, p->oh, p->ow) <= kiln_plan_caps(b->plan)->max_rounds);
+}
+
 /* Band `index` of so many: of the results, and from them what is read. */
 static struct band band_of(struct banded *b, int64_t index, int64_t bands)
 {
@@ -108,7 +117,7 @@ static int64_t bands_of(struct banded *b)
         for (int64_t i = 0; i < bands && fits; i++) {
             const struct band r = band_of(b, i, bands);
             const struct kiln_params_conv p = narrowed(b, &r);
-            fits = least_window(b, &p) <= b->limit;
+            fits = suits(b, &p);
         }
         if (fits)
             return bands;
@@ -242,7 +251,7 @@ static struct banded banded_of(kiln_plan *plan, const kiln_dispatch *d)
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d)
 {
     const struct banded b = banded_of(plan, d);
-    return least_window(&b, &b.block) > b.limit;
+    return !suits(&b, &b.block);
 }
 
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d)

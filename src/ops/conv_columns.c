@@ -16,6 +16,7 @@
 #include "ops/conv.h"
 #include "ops/copy.h"
 #include "ops/kernels.h"
+#include "ops/rounds.h"
 #include "ops/splits.h"
 #include "shaders.h"
 
@@ -76,7 +77,12 @@ bool kiln_conv_columns_accepts(kiln_plan *plan, const kiln_node *n)
 
 bool kiln_conv_columns_pays(kiln_plan *plan, const kiln_node *n)
 {
-    return kiln_plan_caps(plan)->software && kiln_conv_sizes_of_node(plan, n).filters >= FEW_FILTERS;
+    const kiln_caps *caps = kiln_plan_caps(plan);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_columns p = sizes_of(&s);
+    const bool endless =
+        (uint64_t)s.channels * kiln_rounds(1, p.u, p.v) > caps->max_rounds; /* term by term */
+    return caps->software && (endless || s.filters >= FEW_FILTERS);
 }
 
 static kiln_tensor plan_columns(kiln_plan *plan, const kiln_node *n, const struct kiln_params_conv_columns *p,

@@ -18,6 +18,7 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 #include "ops/lines.h"
+#include "ops/rounds.h"
 #include "ops/tiles.h"
 #include "ops/window.h"
 #include "shaders.h"
@@ -234,6 +235,19 @@ static uint64_t grad_filter_terms(const kiln_dispatch *d)
     return (p->per_split < p->images ? p->per_split : p->images) * y_volume(p) / p->pieces;
 }
 
+static uint64_t conv_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return (is_transposed(d) ? p->filters : p->channels) / p->pieces * kiln_rounds(p->t, p->u, p->v);
+}
+
+static uint64_t grad_filter_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_conv *p = block_of(d);
+    return (p->per_split < p->images ? p->per_split : p->images) * kiln_rounds(p->od, p->oh, p->ow) /
+           p->pieces;
+}
+
 /* Tiles of 8 x 8 results. */
 static uint64_t small_tiles(struct kiln_products x)
 {
@@ -364,6 +378,7 @@ static const kiln_variant conv_depthwise_texels = {
     .accepts = depthwise_texels,
     .pays = kiln_on_software,
     .groups = depthwise_texels_groups,
+    .rounds = conv_rounds,
     .spirv = &kiln_spirv_conv_depthwise_texels,
     .half = &kiln_spirv_conv_depthwise_texels_half,
     .texels = 1 << 0 | 1 << 1,
@@ -372,6 +387,7 @@ static const kiln_variant conv_depthwise = {
     .name = "depthwise",
     .accepts = is_depthwise,
     .groups = conv_depthwise_groups,
+    .rounds = conv_rounds,
     .spirv = &kiln_spirv_conv_depthwise,
     .half = &kiln_spirv_conv_depthwise_half,
 };
@@ -380,6 +396,7 @@ static const kiln_variant conv_direct_texels = {
     .accepts = conv_texels,
     .pays = kiln_on_software,
     .groups = conv_direct_groups,
+    .rounds = conv_rounds,
     .spirv = &kiln_spirv_conv_direct_texels,
     .half = &kiln_spirv_conv_direct_texels_half,
     .texels = 1 << 0 | 1 << 1,
@@ -389,6 +406,7 @@ static const kiln_variant conv_direct = {
     .accepts = is_whole,
     .pays = software_or_few_rows,
     .groups = conv_direct_groups,
+    .rounds = conv_rounds,
     .spirv = &kiln_spirv_conv_direct,
     .half = &kiln_spirv_conv_direct_half,
 };
@@ -396,6 +414,7 @@ static const kiln_variant grad_filter_depthwise = {
     .name = "depthwise",
     .accepts = is_depthwise,
     .groups = grad_filter_depthwise_groups,
+    .rounds = grad_filter_rounds,
     .spirv = &kiln_spirv_conv_grad_filter_depthwise,
     .half = &kiln_spirv_conv_grad_filter_depthwise_half,
 };
@@ -404,6 +423,7 @@ static const kiln_variant grad_filter_direct_texels = {
     .accepts = grad_filter_texels,
     .pays = kiln_on_software,
     .groups = grad_filter_direct_groups,
+    .rounds = grad_filter_rounds,
     .spirv = &kiln_spirv_conv_grad_filter_direct_texels,
     .half = &kiln_spirv_conv_grad_filter_direct_texels_half,
     .texels = 1 << 0 | 1 << 1,
@@ -413,6 +433,7 @@ static const kiln_variant grad_filter_direct = {
     .accepts = is_whole,
     .pays = kiln_on_software,
     .groups = grad_filter_direct_groups,
+    .rounds = grad_filter_rounds,
     .spirv = &kiln_spirv_conv_grad_filter_direct,
     .half = &kiln_spirv_conv_grad_filter_direct_half,
 };

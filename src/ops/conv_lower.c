@@ -17,6 +17,7 @@
 #include "matmul/matmul.h"
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
+#include "ops/rounds.h"
 #include "ops/splits.h"
 #include "ops/tiles.h"
 
@@ -154,10 +155,11 @@ static kiln_status in_parts(kiln_plan *plan, kiln_dispatch *d)
     const bool transposed = d->constants[KILN_CONV_MODE] & KILN_CONV_TRANSPOSED;
     const uint32_t plane = transposed ? p->d * p->h * p->w : p->od * p->oh * p->ow,
                    rows = transposed ? p->channels : p->filters;
-    const uint64_t splits =
-        kiln_tile_splits(kiln_plan_caps(plan),
-                         (struct kiln_products){p->groups, rows, (uint64_t)p->images * plane},
-                         transposed ? p->filters : p->channels, (uint64_t)p->t * p->u * p->v);
+    const struct kiln_products x = {p->groups, rows, (uint64_t)p->images * plane};
+    const struct kiln_terms sources = {.count = transposed ? p->filters : p->channels,
+                                       .weight = (uint64_t)p->t * p->u * p->v,
+                                       .rounds = kiln_rounds(p->t, p->u, p->v)};
+    const uint64_t splits = kiln_tile_splits(kiln_plan_caps(plan), x, sources);
     const uint64_t count = (uint64_t)p->images * p->groups * rows * plane;
     if (splits == 1 || !kiln_plan_binds_whole(plan, d, splits * count))
         return kiln_plan_dispatch(plan, d);
@@ -334,9 +336,11 @@ static bool fill_device(kiln_plan *plan, kiln_dispatch *d)
     const kiln_caps *caps = kiln_plan_caps(plan);
     const uint64_t positions = (uint64_t)p->od * p->oh * p->ow;
     struct kiln_products x = {p->groups, p->filters, p->w_filter};
-    const uint64_t splits = kiln_tile_splits(caps, x, p->images, positions);
+    const struct kiln_terms images = {p->images, positions, kiln_rounds(p->od, p->oh, p->ow)};
+    const uint64_t splits = kiln_tile_splits(caps, x, images);
     x.count *= p->images;
-    const uint64_t pieces = splits < p->images ? 1 : kiln_tile_splits(caps, x, positions, 1);
+    const uint64_t pieces =
+        splits < p->images ? 1 : kiln_tile_splits(caps, x, (struct kiln_terms){positions, 1, 1});
     const uint64_t count = (uint64_t)p->groups * p->filters * p->w_filter;
     if (splits * pieces == 1 || !kiln_plan_binds_whole(plan, d, splits * pieces * (count + 64)))
         return false;

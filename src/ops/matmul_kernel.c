@@ -235,6 +235,17 @@ static bool narrow_pays(const kiln_caps *caps, const kiln_dispatch *d)
     return caps->software && 3 * narrow_results(d) <= 2 * square_results(d);
 }
 
+static uint64_t matmul_terms(const kiln_dispatch *d)
+{
+    return block_of(d)->k;
+}
+
+/* Of the variants that go term by term. */
+static uint64_t matmul_rounds(const kiln_dispatch *d)
+{
+    return matmul_terms(d);
+}
+
 /* Fours of a along rows or terms, and of b along terms or columns, unless it is read one by one; results in fours or alone. */
 #define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, tile)  \
     static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)         \
@@ -247,6 +258,7 @@ static bool narrow_pays(const kiln_caps *caps, const kiln_dispatch *d)
                                     .accepts = id##_accepts,                        \
                                     .pays = tile##_pays,                            \
                                     .groups = tile##_groups,                        \
+                                    .rounds = matmul_rounds,                        \
                                     .spirv = &kiln_spirv_##shader,                  \
                                     .half = &kiln_spirv_##shader##_half,            \
                                     .lanes = FOURS_LANES,                           \
@@ -285,6 +297,7 @@ FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, sq
                                     .accepts = id##_accepts,                                         \
                                     .pays = tile##_pays,                                             \
                                     .groups = tile##_groups,                                         \
+                                    .rounds = matmul_rounds,                                         \
                                     .spirv = &kiln_spirv_##shader,                                   \
                                     .lanes = FOURS_LANES,                                            \
                                     .tuning = id##_tuning,                                           \
@@ -299,6 +312,7 @@ static const kiln_variant direct_texels = {
     .accepts = fits_texels,
     .pays = texels_pay,
     .groups = direct_groups,
+    .rounds = matmul_rounds,
     .spirv = &kiln_spirv_matmul_direct_texels,
     .half = &kiln_spirv_matmul_direct_texels_half,
     .texels = 1 << 0 | 1 << 1,
@@ -308,6 +322,7 @@ static const kiln_variant direct = {
     .name = "direct",
     .pays = kiln_on_software,
     .groups = direct_groups,
+    .rounds = matmul_rounds,
     .spirv = &kiln_spirv_matmul_direct,
     .half = &kiln_spirv_matmul_direct_half,
 };
@@ -316,11 +331,6 @@ static struct kiln_products matmul_products(const kiln_dispatch *d)
 {
     const struct kiln_params_matmul *p = block_of(d);
     return (struct kiln_products){p->batch, p->m, p->n};
-}
-
-static uint64_t matmul_terms(const kiln_dispatch *d)
-{
-    return block_of(d)->k;
 }
 
 KILN_TILED_VARIANTS(matmul, matmul_tiled);
@@ -353,6 +363,7 @@ static bool tile_fours(const kiln_dispatch *d)
                                                              .accepts = tile##_fours_suits,       \
                                                              .pays = matmul_##tile##_pays,        \
                                                              .groups = matmul_##tile##_groups,    \
+                                                             .rounds = matmul_rounds,             \
                                                              .spirv = &kiln_spirv_##shader,       \
                                                              .half = &kiln_spirv_##shader##_half, \
                                                              .lanes = lanes_}

@@ -10,6 +10,7 @@
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/lines.h"
+#include "ops/rounds.h"
 #include "ops/window.h"
 #include "shaders.h"
 
@@ -355,10 +356,48 @@ LINES_VARIANT(pool_lines_2, kiln_spirv_pool_lines_2, &kiln_spirv_pool_lines_2_ha
 LINES_VARIANT(pool_lines_3, kiln_spirv_pool_lines_3, &kiln_spirv_pool_lines_3_half, lines_groups, 1 << 0, 4,
               1);
 
-static const kiln_variant pool_flat = {
-    .name = "flat", .groups = groups, .spirv = &kiln_spirv_pool, .half = &kiln_spirv_pool_half};
-static const kiln_variant grad_flat = {
-    .name = "flat", .groups = groups, .spirv = &kiln_spirv_pool_grad, .half = &kiln_spirv_pool_grad_half};
+/* Elements of a window along an axis. */
+static uint64_t window_of(const kiln_dispatch *d, uint32_t size, uint32_t from, uint32_t to)
+{
+    return d->constants[1] & KILN_POOL_ADAPTIVE ? from / (to ? to : 1) + 2 : size;
+}
+
+static uint64_t pool_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_pool *p = block(d);
+    return kiln_rounds(window_of(d, p->size_a, p->d, p->od), window_of(d, p->size_i, p->h, p->oh),
+                       window_of(d, p->size_j, p->w, p->ow));
+}
+
+/* Windows that an element lies in along an axis, and as many as lie between them. */
+static uint64_t covering_of(const kiln_dispatch *d, uint32_t size, uint32_t stride, uint32_t dilation,
+                            uint32_t from, uint32_t to)
+{
+    return d->constants[1] & KILN_POOL_ADAPTIVE ? to / (from ? from : 1) + 2
+                                                : (uint64_t)(size - 1) * dilation / stride + 2;
+}
+
+/* Where no index says which is the largest, each window is searched. */
+static uint64_t grad_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_pool *p = block(d);
+    const bool searches = d->constants[0] == KILN_POOL_MAX && !(d->constants[1] & KILN_POOL_INDEXED);
+    return kiln_rounds(covering_of(d, p->size_a, p->stride_a, p->dilation_a, p->d, p->od),
+                       covering_of(d, p->size_i, p->stride_i, p->dilation_i, p->h, p->oh),
+                       covering_of(d, p->size_j, p->stride_j, p->dilation_j, p->w, p->ow)) *
+           (searches ? 1 + pool_rounds(d) : 1);
+}
+
+static const kiln_variant pool_flat = {.name = "flat",
+                                       .groups = groups,
+                                       .rounds = pool_rounds,
+                                       .spirv = &kiln_spirv_pool,
+                                       .half = &kiln_spirv_pool_half};
+static const kiln_variant grad_flat = {.name = "flat",
+                                       .groups = groups,
+                                       .rounds = grad_rounds,
+                                       .spirv = &kiln_spirv_pool_grad,
+                                       .half = &kiln_spirv_pool_grad_half};
 
 const kiln_kernel kiln_kernel_pool = {
     .name = "pool",

@@ -5,6 +5,7 @@
  * gradients of their gates, backward; on drivers that run on the CPU an image does. More sequences a workgroup share what is read
  * of the weights, fewer leave more workgroups to run side by side.
  */
+#include "base/number.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
@@ -92,12 +93,27 @@ static struct share share_of(const kiln_caps *caps, const kiln_dispatch *d, bool
     return (struct share){rows_for(room, units(d), 16), 1, 128, false};
 }
 
+/* Rounds of a lane's loops a step, at the most: products with the fours of a row, and a unit's ends row by row. */
+static uint64_t step_rounds(int cell, uint32_t flags, uint64_t hidden, bool gradient, struct share own)
+{
+    const uint64_t shares = kiln_parts(hidden, (uint64_t)own.lanes * own.units),
+                   fours = kiln_parts(hidden, 4);
+    const uint64_t gates = (uint64_t)kiln_recurrent_gate_count(cell);
+    const uint64_t parts = flags & KILN_RECURRENT_RESET_BEFORE ? 2 : 1, products = gradient ? gates : parts;
+    const uint64_t ends = parts * own.rows * (own.units * (gates + 2) + 2);
+    return shares * (products * (fours + 2) + ends + 8) + 16;
+}
+
 bool kiln_recurrent_suits_groups(const kiln_caps *caps, const struct kiln_recurrent *p,
                                  const struct kiln_recurrent_sizes *s, bool gradient)
 {
     const uint64_t room = room_of(p->cell, (uint32_t)p->flags, (uint64_t)s->hidden, gradient);
     const uint64_t weights = (uint64_t)(s->gates * s->hidden * ((s->hidden + 3) / 4)) * 16;
-    return rows_for(room, 1, 1) > 0 && weights <= caps->max_binding && s->steps > 1;
+    const struct share least = {8, 4, 8, false}; /* of all below the one whose lanes go round most often */
+    const uint64_t rounds =
+        step_rounds(p->cell, (uint32_t)p->flags, (uint64_t)s->hidden, gradient, least) * (uint64_t)s->steps;
+    return rows_for(room, 1, 1) > 0 && weights <= caps->max_binding && s->steps > 1 &&
+           rounds <= caps->max_rounds;
 }
 
 /* Variants ----------------------------------------------------------------------------------------------- */
@@ -136,6 +152,12 @@ static bool is_best(const kiln_caps *caps, const kiln_dispatch *d, bool gradient
            best.image == own.image;
 }
 
+static uint64_t all_rounds(const kiln_dispatch *d, bool gradient, struct share own)
+{
+    return block_of(d)->steps *
+           step_rounds((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient, own);
+}
+
 static uint64_t slices(const kiln_dispatch *d, uint32_t rows)
 {
     return ((uint64_t)block_of(d)->rows + rows - 1) / rows * block_of(d)->own_directions;
@@ -163,6 +185,10 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
         (void)caps;                                                             \
         return slices(d, r);                                                    \
     }                                                                           \
+    static uint64_t id##_rounds(const kiln_dispatch *d)                         \
+    {                                                                           \
+        return all_rounds(d, gradient, (struct share){r, u, l, in_image});      \
+    }                                                                           \
     static uint64_t id##_scratch(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                           \
         (void)caps;                                                             \
@@ -174,6 +200,7 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
                                     .pays = id##_pays,                          \
                                     .groups = id##_groups,                      \
                                     .scratch = in_image ? id##_scratch : NULL,  \
+                                    .rounds = id##_rounds,                      \
                                     .scratch_fours = in_image,                  \
                                     .spirv = &kiln_spirv_##shader,              \
                                     .lanes = l,                                 \

@@ -171,9 +171,15 @@ static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (units(d) + KILN_ROW_LANES - 1) / KILN_ROW_LANES;
 }
 
+static uint64_t columns_rounds(const kiln_dispatch *d)
+{
+    return 3 * (uint64_t)block_of(d)->cols;
+}
+
 static const kiln_variant columns = {.name = "columns",
                                      .accepts = lane_a_row,
                                      .groups = lane_groups,
+                                     .rounds = columns_rounds,
                                      .spirv = &kiln_spirv_softmax_columns,
                                      .half = &kiln_spirv_softmax_columns_half,
                                      .lanes = KILN_ROW_LANES};

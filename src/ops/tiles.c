@@ -74,9 +74,6 @@ bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
 /* Of the shader: elements between lines of a slab, its terms, and bytes of what convolution works out ahead (conv/terms.glsl). */
 enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIP_LANES = 32, COOP_LEAST = 16, COOP_AHEAD = 2 << 10 };
 
-/* llvmpipe leaves a shader's loops for good after 65,535 rounds of all together: emulated units take some 70 a term. */
-enum { COOP_MOST_EMULATED = 640 };
-
 static uint32_t coop_lanes(const struct kiln_tile *tile)
 {
     return tile == &kiln_tile_large ? KILN_TILE_LANES_LARGE : KILN_TILE_LANES_USUAL;
@@ -92,9 +89,8 @@ static uint64_t coop_shared(const struct kiln_coop *c)
 
 bool kiln_coop_suits(const struct kiln_coop *c)
 {
-    const bool played =
-        c->caps->coop_emulated && c->terms <= COOP_MOST_EMULATED && (!c->halves || c->caps->half);
-    const bool there = c->emulated ? played : c->caps->coop && c->halves;
+    const bool there =
+        c->emulated ? c->caps->coop_emulated && (!c->halves || c->caps->half) : c->caps->coop && c->halves;
     return there && c->caps->max_invocations >= coop_lanes(c->tile) && c->caps->max_shared >= coop_shared(c);
 }
 
@@ -106,7 +102,8 @@ bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x)
            (many || c->tile == &kiln_tile_usual);
 }
 
-uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_t terms, uint64_t weight)
+/* As many as fill a device, whatever divides the terms. */
+static uint64_t filling_splits(const kiln_caps *caps, struct kiln_products x, uint64_t terms, uint64_t weight)
 {
     const uint64_t tiles = kiln_tile_groups(&kiln_tile_usual, x);
     if (!caps->unrolls || tiles == 0 || tiles >= WANTED / 2 || terms * weight < MANY_TERMS)
@@ -117,4 +114,22 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     while (splits > 1 && terms % splits)
         splits--;
     return splits > 1 ? splits : 1;
+}
+
+/* As many as leave none of them more rounds than the driver goes. */
+static uint64_t least_splits(const kiln_caps *caps, uint64_t terms, uint64_t rounds)
+{
+    uint64_t splits = 1;
+    if (terms > caps->max_rounds / rounds)
+        splits = kiln_parts(terms * rounds, caps->max_rounds);
+    while (splits < terms && terms % splits)
+        splits++;
+    return splits;
+}
+
+uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, struct kiln_terms terms)
+{
+    const uint64_t least = least_splits(caps, terms.count, terms.rounds),
+                   filling = filling_splits(caps, x, terms.count, terms.weight);
+    return filling > least ? filling : least;
 }

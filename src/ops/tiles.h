@@ -25,12 +25,11 @@ struct kiln_products {
 struct kiln_coop {
     const kiln_caps *caps;
     const struct kiln_tile *tile;
-    uint64_t terms;
     bool halves; /* of the operands; else floats, which are emulated alone */
     bool emulated;
 };
 
-/* Whether a device multiplies by matrix units, or plays some and has the patience for it, and has room for the tile. */
+/* Whether a device multiplies by matrix units, or plays some, and has room for the tile. */
 bool kiln_coop_suits(const struct kiln_coop *c);
 /* Whether that pays: on GPUs (and where KILN_LIMITS=gpu plays one), of halves, unless most of a tile were empty. */
 bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x);
@@ -54,13 +53,18 @@ bool kiln_tile_flat_pays(const kiln_caps *caps, struct kiln_products x);
 bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x);
 bool kiln_tile_usual_pays(const kiln_caps *caps, struct kiln_products x);
 
-/*
- * Into how many parts the sum over terms should be split, so that a GPU is busy although there are few tiles; 1 where it is.
- * A divisor of `terms`, each of which stands for `weight` products.
- */
-uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_t terms, uint64_t weight);
+/* What a sum is split into: terms of so many products each, which take so many rounds of loops. */
+struct kiln_terms {
+    uint64_t count, weight, rounds;
+};
 
-/* The variant KERNEL_tiled_TILE of a kernel, given KERNEL_products(d). */
+/*
+ * Into how many parts the sum over terms should be split, so that a GPU is busy although there are few tiles, and no driver goes
+ * through its loops too often; 1 where neither asks for it. A divisor of the count of terms.
+ */
+uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, struct kiln_terms terms);
+
+/* The variant KERNEL_tiled_TILE of a kernel, given KERNEL_products(d) and KERNEL_rounds(d). */
 #define KILN_TILED(kernel, tile, title, spirv_, lanes_)                                     \
     static bool kernel##_##tile##_suits(const kiln_caps *caps, const kiln_dispatch *d)      \
     {                                                                                       \
@@ -79,6 +83,7 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
                                                        .accepts = kernel##_##tile##_suits,  \
                                                        .pays = kernel##_##tile##_pays,      \
                                                        .groups = kernel##_##tile##_groups,  \
+                                                       .rounds = kernel##_rounds,           \
                                                        .spirv = &kiln_spirv_##spirv_,       \
                                                        .half = &kiln_spirv_##spirv_##_half, \
                                                        .lanes = lanes_}
@@ -89,28 +94,37 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, uint64_
     KILN_TILED(kernel, flat, "tiled_32", spirv##_flat, KILN_TILE_LANES_FLAT);     \
     KILN_TILED(kernel, usual, "tiled_64", spirv, KILN_TILE_LANES_USUAL)
 
-/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE, KERNEL_terms(d) and whether its operands, 0 and 1, lie as the shader reads them. */
-#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                               \
-    static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d)                \
-    {                                                                                                        \
-        return (struct kiln_coop){caps, &kiln_tile_##tile, kernel##_terms(d), (d->halves & 3) == 3, played}; \
-    }                                                                                                        \
-    static bool kernel##_##id##_suits(const kiln_caps *caps, const kiln_dispatch *d)                         \
-    {                                                                                                        \
-        const struct kiln_coop c = kernel##_##id##_of(caps, d);                                              \
-        return kiln_coop_suits(&c) && (lie);                                                                 \
-    }                                                                                                        \
-    static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)                          \
-    {                                                                                                        \
-        const struct kiln_coop c = kernel##_##id##_of(caps, d);                                              \
-        return kiln_coop_pays(&c, kernel##_products(d));                                                     \
-    }                                                                                                        \
-    static const kiln_variant kernel##_##id = {.name = title,                                                \
-                                               .accepts = kernel##_##id##_suits,                             \
-                                               .pays = kernel##_##id##_pays,                                 \
-                                               .groups = kernel##_##tile##_groups,                           \
-                                               .spirv = single,                                              \
-                                               .half = &kiln_spirv_##half_,                                  \
+/* Rounds that played units take for a term, at the most. */
+enum { KILN_COOP_ROUNDS = 90 };
+
+/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE, KERNEL_terms(d) and whether its operands, 0 and 1, lie as the shader
+ * reads them. */
+#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                \
+    static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                         \
+        return (struct kiln_coop){caps, &kiln_tile_##tile, (d->halves & 3) == 3, played};     \
+    }                                                                                         \
+    static bool kernel##_##id##_suits(const kiln_caps *caps, const kiln_dispatch *d)          \
+    {                                                                                         \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
+        return kiln_coop_suits(&c) && (lie);                                                  \
+    }                                                                                         \
+    static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)           \
+    {                                                                                         \
+        const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
+        return kiln_coop_pays(&c, kernel##_products(d));                                      \
+    }                                                                                         \
+    static uint64_t kernel##_##id##_rounds(const kiln_dispatch *d)                            \
+    {                                                                                         \
+        return kernel##_terms(d) * ((played) ? KILN_COOP_ROUNDS : 1);                         \
+    }                                                                                         \
+    static const kiln_variant kernel##_##id = {.name = title,                                 \
+                                               .accepts = kernel##_##id##_suits,              \
+                                               .pays = kernel##_##id##_pays,                  \
+                                               .groups = kernel##_##tile##_groups,            \
+                                               .rounds = kernel##_##id##_rounds,              \
+                                               .spirv = single,                               \
+                                               .half = &kiln_spirv_##half_,                   \
                                                .lanes = lanes_}
 
 /* All of them, of the shaders SPIRV and SPIRV_large; the emulated ones are for checks. */

@@ -167,13 +167,27 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
 
 /* Limits ------------------------------------------------------------------------------------------------- */
 
-static void describe_driver(const struct vk_device *dev, char *text, size_t bytes)
+static VkPhysicalDeviceDriverProperties driver_of(const struct vk_device *dev)
 {
     VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
     VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                        .pNext = &driver};
     if (has_extension(dev, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME))
         dev->instance.GetPhysicalDeviceProperties2(dev->physical, &all);
+    return driver;
+}
+
+/* llvmpipe leaves a shader's loops for good after 65,535 rounds of all together; short ones, which nobody counts, get the rest. */
+enum { LLVMPIPE_ROUNDS = 60000 };
+
+static uint64_t most_rounds(const struct vk_device *dev)
+{
+    return driver_of(dev).driverID == VK_DRIVER_ID_MESA_LLVMPIPE ? LLVMPIPE_ROUNDS : UINT64_MAX;
+}
+
+static void describe_driver(const struct vk_device *dev, char *text, size_t bytes)
+{
+    const VkPhysicalDeviceDriverProperties driver = driver_of(dev);
     if (driver.driverName[0])
         (void)snprintf(text, bytes, "%.120s %.120s", driver.driverName, driver.driverInfo);
     else
@@ -231,6 +245,7 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .max_shared = l->maxComputeSharedMemorySize,
         .max_bindings =
             (uint32_t)least(l->maxPerStageDescriptorStorageBuffers, l->maxDescriptorSetStorageBuffers),
+        .max_rounds = most_rounds(dev),
         .subgroup = subgroup->subgroupSize,
         .subgroup_ops =
             subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT ? subgroup->supportedOperations : 0,
