@@ -376,6 +376,9 @@ KILN_API int64_t kiln_dim_counted_by(kiln_graph *g, const kiln_node *n, int outp
 /** Whether a size depends on data. */
 KILN_API bool kiln_dim_is_counted(const kiln_graph *g, int64_t size);
 
+/** A size with every count of data in it at its bound: for how many elements there is room. */
+KILN_API int64_t kiln_dim_most(kiln_graph *g, int64_t size);
+
 /** The size as an I32 scalar: a constant, or computed from counts. A symbol has no value there: ERROR_UNSUPPORTED. */
 KILN_API kiln_tensor kiln_size_tensor(kiln_graph *g, int64_t size);
 

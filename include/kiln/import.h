@@ -43,6 +43,9 @@ typedef struct kiln_onnx_params {
     const kiln_onnx_size *sizes;
     int size_count;
     int64_t most_steps; /* of a Loop that data ends, which is refused where this is 0 */
+    /* how large a size is at the most that data gives, as that of a Resize to a box; refused where this is 0. All real outputs
+     * of a run that has a larger one are NaN */
+    int64_t most_size;
 } kiln_onnx_params;
 
 /**

@@ -54,8 +54,9 @@ typedef enum kiln_resize_aspect {
 typedef struct kiln_resize_params {
     kiln_axes axes; /* {0}: all behind the first two; what follows lists these axes in this order */
     double scale[KILN_MAX_RANK]; /* y's size over x's; 0 means 1 */
-    int64_t size[KILN_MAX_RANK]; /* y's size, a number or a symbol; 0: by the scale */
-    kiln_resize_aspect aspect;   /* needs numbers */
+    int64_t size
+        [KILN_MAX_RANK]; /* y's size: a number, a symbol, or what data counts (kiln_dim_bounded); 0: by the scale */
+    kiln_resize_aspect aspect; /* needs numbers */
     kiln_resize_mode mode;
     kiln_resize_places places;
     kiln_resize_rounding rounding; /* of the nearest */
@@ -72,6 +73,9 @@ typedef struct kiln_resize_params {
  *
  * PyTorch's interpolate: "nearest" is ASYMMETRIC with FLOOR, "nearest-exact" HALF_PIXEL with PREFER_CEIL, the others
  * HALF_PIXEL or, align_corners, ALIGN_CORNERS; its antialias excludes what is outside, and has a = -0.5.
+ *
+ * Where data counts the size of an axis, of y or of x, places and weights are computed by the run. Then bounds and sizes must be numbers,
+ * and antialias, aspect and KILN_RESIZE_CROP are refused.
  *
  * Shape:   x of a real type and any rank; y as x but for the axes. Gradient by x, and gradients of it.
  * Errors:  on an axis of x that is empty while y's is not.

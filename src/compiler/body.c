@@ -26,11 +26,13 @@ struct sizes {
     const struct kiln_rewrite *outer;
 };
 
-/* A symbol that no input has is that of the same name outside. */
+/* A symbol that no input has is that of the same name outside. What data counts is as large as its bound. */
 static int64_t size_of(void *user, int64_t symbol)
 {
     const struct sizes *s = user;
     const kiln_graph *around = s->outer->from;
+    if (!kiln_dim_is_symbol(s->body, symbol))
+        return -1;
     if (s->number[-1 - symbol] >= 0)
         return s->number[-1 - symbol];
     for (int i = 0; i < around->dim.count; i++)

@@ -287,6 +287,21 @@ static void close_node(struct closing *c, const kiln_node *n)
         out_of_memory(c->g, c->body);
 }
 
+static void need(void *needed, uint32_t id)
+{
+    ((bool *)needed)[id] = true;
+}
+
+/* What counts the sizes of a node's outputs, which need not be among its inputs. */
+static void need_counts(struct closing *c, const kiln_node *n)
+{
+    for (int i = 0; i < n->outputs; i++) {
+        const kiln_shape shape = kiln_tensor_shape(c->body, n->out[i]);
+        for (int k = 0; k < shape.rank; k++)
+            kiln_dim_counts(c->body, shape.size[k], need, c->needed);
+    }
+}
+
 static void find_needed(struct closing *c)
 {
     const kiln_graph *body = c->body;
@@ -301,6 +316,8 @@ static void find_needed(struct closing *c)
             used |= c->needed[n->out[k].id];
         for (int k = 0; used && k < n->inputs; k++)
             c->needed[n->in[k].id] = true;
+        if (used)
+            need_counts(c, n);
     }
 }
 

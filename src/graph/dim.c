@@ -301,6 +301,15 @@ bool kiln_dim_is_counted(const kiln_graph *g, int64_t size)
     return counted;
 }
 
+int64_t kiln_dim_most(kiln_graph *g, int64_t size)
+{
+    if (!kiln_dim_is_counted(g, size))
+        return size;
+    const struct kiln_dim_expression e = *kiln_dim_expression_of(g, size); /* the table may move */
+    const int64_t a = kiln_dim_most(g, e.a);
+    return e.op == KILN_DIM_BOUNDED ? a : kiln_dim_apply(g, e.op, a, kiln_dim_most(g, e.b));
+}
+
 bool kiln_graph_is_counted(const kiln_graph *g)
 {
     bool counted = false;

@@ -11,6 +11,7 @@
  *   onnx_table.c      ONNX operator -> builder, a row each
  *   onnx_FAMILY.c     the builders
  *   onnx_body.c       bodies: graphs within nodes
+ *   onnx_counted.c    sizes that a run computes
  *   onnx_sequence.c   sequences, which are known while reading
  *   onnx_patterns.c   what is written in pieces -> the one operator that it is
  *   onnx_fold.c       shape arithmetic, computed while reading
@@ -138,7 +139,10 @@ struct kiln_onnx {
     struct kiln_map names;     /* name -> index in value */
     struct kiln_text refusals; /* all of them, for one message */
     int refused;
-    kiln_status status; /* what ends the reading at once: damage, or memory that ran out */
+    kiln_status status;                /* what ends the reading at once: damage, or memory that ran out */
+    struct kiln_onnx_counted *counted; /* sizes that a run computes */
+    kiln_tensor
+        beyond; /* whether one of them is larger than was said, a BOOL scalar; KILN_NONE: there are none */
 };
 
 /** As kiln_onnx_load, from a file's bytes. */
@@ -377,6 +381,13 @@ struct kiln_onnx_range {
     bool by_sizes; /* first and end are sizes of the graph, within the axis */
     int64_t first, end, step, count;
 };
+/** As kiln_onnx_list, of sizes: an integer that a run computes becomes a size that data counts, at most kiln_onnx_params.most_size. */
+bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
+/** Say when such a size is larger; and an output of the model, NaN where one is. */
+void kiln_onnx_note_beyond(struct kiln_onnx *m, kiln_tensor beyond);
+kiln_tensor kiln_onnx_within(struct kiln_onnx *m, kiln_tensor y);
+/** Give an axis that data counts in one of two values, `but` excepted, the number of elements that it has in the other. */
+void kiln_onnx_fix_counts(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
 /** The slices of a Slice node: how many, or -1 where a start or an end is not known. */
 int kiln_onnx_slices(kiln_onnx_node *n, struct kiln_onnx_range *out);
 /** A shape from the items of a list: numbers and symbols, none negative. Refuses. */
@@ -572,6 +583,10 @@ void kiln_onnx_build_shape(kiln_onnx_node *n);
 void kiln_onnx_build_size(kiln_onnx_node *n);
 void kiln_onnx_build_constant(kiln_onnx_node *n);
 void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n);
+
+/* onnx_counted.c */
+bool kiln_onnx_places_are_computed(kiln_onnx_node *n);
+void kiln_onnx_build_slice_computed(kiln_onnx_node *n);
 
 /* onnx_signal.c */
 void kiln_onnx_build_blackman(kiln_onnx_node *n);

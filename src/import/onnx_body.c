@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <kiln/indexing.h>
+
 /* What bodies read ----------------------------------------------------------------------------------------------- */
 
 const char *kiln_onnx_info_name(const Onnx__ValueInfoProto *info)
@@ -44,8 +46,41 @@ void kiln_onnx_capture(const struct kiln_onnx *m, struct kiln_onnx_captured *c, 
         capture(m, c, kiln_onnx_info_name(body->output[i]));
 }
 
-bool kiln_onnx_has_captured(kiln_onnx_node *n, const struct kiln_onnx_captured *c)
+static void add_size(const kiln_graph *g, struct kiln_onnx_captured *c, int64_t size)
 {
+    if (!kiln_dim_is_counted(g, size))
+        return;
+    for (int i = 0; i < c->sizes; i++)
+        if (c->size[i] == size)
+            return;
+    c->full |= c->count + c->sizes >= KILN_BODY_VALUES;
+    if (!c->full)
+        c->size[c->sizes++] = size;
+}
+
+/* Of what is computed, and in known lists of sizes. */
+static void find_sizes(kiln_onnx_node *n, struct kiln_onnx_captured *c)
+{
+    c->sizes = 0;
+    for (int i = 0; i < c->count; i++) {
+        const struct kiln_onnx_value *v = c->item[i].value;
+        const kiln_shape shape = v->known ? v->spec.shape : kiln_tensor_shape(n->g, v->tensor);
+        for (int k = 0; k < shape.rank; k++)
+            add_size(n->g, c, shape.size[k]);
+    }
+    for (int i = 0; i < c->known.count; i++) {
+        const struct kiln_onnx_value *v = c->known.data[i].value;
+        const int64_t count = v->items ? kiln_shape_count(&v->spec.shape) : 0;
+        for (int64_t k = 0; k < count; k++)
+            if (v->items[k].symbol)
+                add_size(n->g, c, v->items[k].i);
+    }
+}
+
+bool kiln_onnx_has_captured(kiln_onnx_node *n, struct kiln_onnx_captured *c)
+{
+    if (!c->refused)
+        find_sizes(n, c);
     if (c->full)
         kiln_onnx_refuse(n, "its body reads more than %d values around it", KILN_BODY_VALUES);
     if (c->no_memory)
@@ -55,13 +90,26 @@ bool kiln_onnx_has_captured(kiln_onnx_node *n, const struct kiln_onnx_captured *
     return !n->refused && !n->m->status;
 }
 
+/* With all elements that there may be along axes that data counts. */
+static kiln_tensor whole_of(kiln_graph *g, kiln_tensor x)
+{
+    const int rank = x.id ? kiln_tensor_shape(g, x).rank : 0;
+    for (int axis = 0; axis < rank; axis++)
+        while (x.id && kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[axis]))
+            x = kiln_whole(g, x, axis, 0);
+    return x;
+}
+
 /* The list as it is given: values of the graph around, ended by none. */
 void kiln_onnx_give(kiln_onnx_node *n, const struct kiln_onnx_captured *c, kiln_tensor *to)
 {
+    const int all = c->count + c->sizes;
     for (int i = 0; i < c->count; i++)
-        to[i] = kiln_onnx_tensor_of(n->m, c->item[i].value);
-    if (c->count < KILN_BODY_VALUES)
-        to[c->count] = KILN_NONE;
+        to[i] = whole_of(n->g, kiln_onnx_tensor_of(n->m, c->item[i].value));
+    for (int i = 0; i < c->sizes; i++)
+        to[c->count + i] = kiln_onnx_size_value(n->g, c->size[i], KILN_I32);
+    if (all < KILN_BODY_VALUES)
+        to[all] = KILN_NONE;
 }
 
 /* Bodies ----------------------------------------------------------------------------------------------------------- */
@@ -70,6 +118,9 @@ void kiln_onnx_give(kiln_onnx_node *n, const struct kiln_onnx_captured *c, kiln_
 static int64_t size_inside(const struct kiln_onnx_body *b, int64_t size)
 {
     char text[64];
+    for (int i = 0; b->c && i < b->c->sizes; i++)
+        if (b->c->size[i] == size)
+            return b->size[i];
     const char *name = size < 0 ? kiln_dim_name(b->n->g, size) : NULL;
     snprintf(text, sizeof text, "size%lld", (long long)-size);
     return size < 0 ? kiln_dim(b->m.g, name ? name : text) : size;
@@ -131,6 +182,8 @@ bool kiln_onnx_body_open(struct kiln_onnx_body *b, kiln_onnx_node *n, const Onnx
     b->m.names = (struct kiln_map){0};
     b->m.refusals = (struct kiln_text){0};
     b->m.refused = 0;
+    b->m.counted = NULL;
+    b->m.beyond = KILN_NONE;
     n->m->status = kiln_graph_create(&b->m.g, &(kiln_graph_params){.name = graph->name});
     return !n->m->status;
 }
@@ -160,14 +213,44 @@ static void know_too(struct kiln_onnx_body *b, const char *name, const struct ki
     own->items = items;
 }
 
+static kiln_spec spec_of(const struct kiln_onnx_body *b, const struct kiln_onnx_outer *o)
+{
+    return o->value->known ? o->value->spec : kiln_tensor_spec(b->n->g, o->value->tensor);
+}
+
+static kiln_spec whole_spec(kiln_graph *g, kiln_spec spec)
+{
+    for (int i = 0; i < spec.shape.rank; i++)
+        spec.shape.size[i] = kiln_dim_most(g, spec.shape.size[i]);
+    return spec;
+}
+
+/* What data counts around is counted here by inputs. */
+static void declare_sizes(struct kiln_onnx_body *b, const struct kiln_onnx_captured *c, kiln_tensor *count)
+{
+    char name[64];
+    for (int i = 0; i < c->sizes; i++) {
+        snprintf(name, sizeof name, "count%lld", (long long)-c->size[i]);
+        count[i] = kiln_input(b->m.g, name, KILN_I32, KILN_SCALAR);
+        b->size[i] = kiln_dim_bounded(b->m.g, count[i], size_inside(b, kiln_dim_most(b->n->g, c->size[i])));
+    }
+    b->c = c;
+}
+
 /* The values around: those captured as inputs, behind the body's own; the known ones as they are. */
 void kiln_onnx_body_see(struct kiln_onnx_body *b, const struct kiln_onnx_captured *c)
 {
-    const struct kiln_onnx *around = b->n->m;
+    kiln_tensor in[KILN_BODY_VALUES], count[KILN_BODY_VALUES];
+    for (int i = 0; i < c->count; i++)
+        in[i] = kiln_onnx_body_declare(b, c->item[i].name, whole_spec(b->n->g, spec_of(b, &c->item[i])));
+    declare_sizes(b, c, count);
     for (int i = 0; i < c->count; i++) {
-        const struct kiln_onnx_value *v = c->item[i].value;
-        const kiln_spec spec = v->known ? v->spec : kiln_tensor_spec(around->g, v->tensor);
-        kiln_onnx_body_mean(b, c->item[i].name, kiln_onnx_body_declare(b, c->item[i].name, spec));
+        const kiln_spec spec = spec_of(b, &c->item[i]);
+        for (int axis = 0; axis < spec.shape.rank; axis++)
+            for (int k = 0; k < c->sizes; k++)
+                if (c->size[k] == spec.shape.size[axis])
+                    in[i] = kiln_first(b->m.g, in[i], count[k], axis);
+        kiln_onnx_body_mean(b, c->item[i].name, in[i]);
     }
     for (int i = 0; i < c->known.count && !b->m.status; i++)
         if (!kiln_onnx_find(&b->m, c->known.data[i].name))

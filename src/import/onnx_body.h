@@ -6,7 +6,8 @@
  *   onnx_loop.c       Loop
  *
  * A body reads values of the graph around it by their names. What is known there is known in the body, too; the rest is listed
- * before the body is built, and becomes inputs of its own (kiln_scan_params.with).
+ * before the body is built, and becomes inputs of its own (kiln_scan_params.with). An axis that data counts comes in whole, and beside it
+ * how many elements of it are there.
  */
 #ifndef KILN_IMPORT_ONNX_BODY_H
 #define KILN_IMPORT_ONNX_BODY_H
@@ -27,6 +28,8 @@ struct kiln_onnx_outer {
 struct kiln_onnx_captured {
     struct kiln_onnx_outer item[KILN_BODY_VALUES];
     int count;
+    int64_t size[KILN_BODY_VALUES]; /* of axes of these that data counts: given behind them, as I32 scalars */
+    int sizes;
     KILN_VEC(struct kiln_onnx_outer) known; /* one may come again */
     bool refused, full, no_memory;
 };
@@ -36,8 +39,8 @@ const char *kiln_onnx_info_name(const Onnx__ValueInfoProto *info);
 
 /** List all that the body, and bodies within it, read of m's values. */
 void kiln_onnx_capture(const struct kiln_onnx *m, struct kiln_onnx_captured *c, const Onnx__GraphProto *body);
-/** Whether that went well; else n is refused. */
-bool kiln_onnx_has_captured(kiln_onnx_node *n, const struct kiln_onnx_captured *c);
+/** Whether that went well, and which sizes data counts; else n is refused. */
+bool kiln_onnx_has_captured(kiln_onnx_node *n, struct kiln_onnx_captured *c);
 /** The list as it is given: values of the graph around, ended by none. */
 void kiln_onnx_give(kiln_onnx_node *n, const struct kiln_onnx_captured *c, kiln_tensor *to);
 
@@ -47,6 +50,8 @@ void kiln_onnx_give(kiln_onnx_node *n, const struct kiln_onnx_captured *c, kiln_
 struct kiln_onnx_body {
     kiln_onnx_node *n;
     struct kiln_onnx m;
+    const struct kiln_onnx_captured *c; /* whose sizes are, in the body: */
+    int64_t size[KILN_BODY_VALUES];
 };
 
 /** Begin to read a body of n; false: out of memory. End by kiln_onnx_body_close, which accepts {0}. */

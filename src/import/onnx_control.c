@@ -29,6 +29,14 @@ static void take_branch(kiln_onnx_node *n, const Onnx__GraphProto *branch)
     }
 }
 
+/* Whether no size in a body is data's: only loops hand out whether one is larger than was said. */
+static bool knows_sizes(struct kiln_onnx_body *b)
+{
+    if (b->m.beyond.id)
+        kiln_onnx_refuse(b->n, "data gives a size in its body, which is supported in loops alone");
+    return !b->m.beyond.id;
+}
+
 static bool read_branch(struct kiln_onnx_body *b, kiln_onnx_node *n, const Onnx__GraphProto *branch,
                         const struct kiln_onnx_captured *c)
 {
@@ -38,7 +46,7 @@ static bool read_branch(struct kiln_onnx_body *b, kiln_onnx_node *n, const Onnx_
     kiln_onnx_body_read(b);
     for (int i = 0; i < n->outputs; i++)
         kiln_onnx_body_put(b, (size_t)i);
-    return kiln_onnx_body_is_whole(b);
+    return knows_sizes(b) && kiln_onnx_body_is_whole(b);
 }
 
 static void choose(kiln_onnx_node *n, const Onnx__GraphProto *then, const Onnx__GraphProto *otherwise)
@@ -50,7 +58,7 @@ static void choose(kiln_onnx_node *n, const Onnx__GraphProto *then, const Onnx__
     kiln_onnx_capture(n->m, &c, otherwise);
     if (kiln_onnx_has_captured(n, &c) && read_branch(&a, n, then, &c) && read_branch(&b, n, otherwise, &c)) {
         kiln_onnx_give(n, &c, in);
-        in[c.count] = KILN_NONE;
+        in[c.count + c.sizes] = KILN_NONE;
         kiln_if(n->g, kiln_onnx_scalar(n, 0), a.m.g, b.m.g, in, out);
         for (int i = 0; i < n->outputs; i++)
             kiln_onnx_out(n, i, out[i]);
@@ -194,7 +202,7 @@ static bool read_scan_body(struct kiln_onnx_body *b, kiln_onnx_node *n, const On
         kiln_onnx_body_put(b, (size_t)(s->carries + i));
     for (int i = 0; i < s->carries; i++)
         kiln_onnx_body_put(b, (size_t)i);
-    return kiln_onnx_body_is_whole(b);
+    return knows_sizes(b) && kiln_onnx_body_is_whole(b);
 }
 
 /* Counts them, inputs from `first` on; false after a refusal. */

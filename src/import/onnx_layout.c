@@ -137,7 +137,7 @@ void kiln_onnx_build_expand(kiln_onnx_node *n)
     const kiln_shape x = kiln_onnx_spec(n, 0).shape;
     struct kiln_onnx_list list;
     kiln_shape wanted, shape;
-    if (!kiln_onnx_list(n, "shape", 1, 1, &list) || !kiln_onnx_shape(n, &list, &wanted))
+    if (!kiln_onnx_sizes(n, "shape", 1, 1, &list) || !kiln_onnx_shape(n, &list, &wanted))
         return;
     if (!kiln_shape_broadcast(&x, &wanted, &shape)) {
         char a[96], b[96];
@@ -183,8 +183,10 @@ kiln_tensor kiln_onnx_join(kiln_onnx_node *n, kiln_tensor *in, int count, int ax
     if (count > KILN_ONNX_MOST_INPUTS)
         kiln_onnx_refuse(n, "%d values side by side, at most %d are supported", count, KILN_ONNX_MOST_INPUTS);
     for (int turn = 0; turn < 2 && !n->refused; turn++) /* the first learns from all, and all from it */
-        for (int i = 1; i < count; i++)
+        for (int i = 1; i < count; i++) {
             kiln_onnx_agree(n->g, &in[0], &in[i], axis);
+            kiln_onnx_fix_counts(n->g, &in[0], &in[i], axis);
+        }
     return n->refused ? KILN_NONE : kiln_concat(n->g, in, count, axis);
 }
 
@@ -342,7 +344,9 @@ static kiln_tensor first_of(kiln_graph *g, kiln_tensor x, int axis, int64_t end)
 {
     const kiln_tensor count =
         kiln_min(g, kiln_onnx_axis_size(g, x, axis), kiln_scalar(g, KILN_I32, (double)end));
-    kiln_tensor y = kiln_whole(g, x, axis, 0);
+    kiln_tensor y = x;
+    while (y.id && kiln_dim_is_counted(g, kiln_tensor_shape(g, y).size[axis]))
+        y = kiln_whole(g, y, axis, 0);
     const int64_t most = kiln_tensor_shape(g, y).size[axis];
     if (most > end)
         y = kiln_slice(g, y, axis, 0, end, 1);
@@ -384,6 +388,10 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     int axis;
     if (computes_end(n, &axis)) {
         kiln_onnx_out(n, 0, first_computed(n->g, kiln_onnx_in(n, 0), axis, kiln_onnx_scalar(n, 2)));
+        return;
+    }
+    if (kiln_onnx_places_are_computed(n)) {
+        kiln_onnx_build_slice_computed(n);
         return;
     }
     const int count = kiln_onnx_slices(n, range);
@@ -638,7 +646,7 @@ void kiln_onnx_build_constant_of_shape(kiln_onnx_node *n)
         .name = "value", .known = true, .spec = {KILN_F32, KILN_SHAPE(1)}, .data = (float[]){0}};
     struct kiln_onnx_list list;
     kiln_shape shape;
-    if ((a && a->t && !take_tensor(n, a, &fill)) || !kiln_onnx_list(n, "shape", 1, 0, &list) ||
+    if ((a && a->t && !take_tensor(n, a, &fill)) || !kiln_onnx_sizes(n, "shape", 1, 0, &list) ||
         !kiln_onnx_shape(n, &list, &shape))
         return;
     const int64_t count = kiln_shape_count(&shape);

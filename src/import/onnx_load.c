@@ -341,6 +341,16 @@ static bool known(const kiln_onnx_node *n)
     return true;
 }
 
+/* An output of the model may be made of the value of its name (kiln_onnx_within), and is then what has the name. */
+static bool is_named_later(const struct kiln_onnx *m, const char *name)
+{
+    const Onnx__GraphProto *graph = m->model->graph;
+    bool output = false;
+    for (size_t i = 0; m->params.most_size > 0 && i < graph->n_output && !output; i++)
+        output = graph->output[i]->name && !strcmp(graph->output[i]->name, name);
+    return output;
+}
+
 /* A name that is taken stays: a step of a loop, or a second call, has the first one's names. */
 void kiln_onnx_name_value(kiln_onnx_node *n, const struct kiln_onnx_value *v)
 {
@@ -349,7 +359,7 @@ void kiln_onnx_name_value(kiln_onnx_node *n, const struct kiln_onnx_value *v)
     if (call)
         snprintf(within, sizeof within, "%s.%s", call->name, v->name);
     const char *name = call ? within : v->name;
-    if (!kiln_find(n->g, name).id)
+    if (!kiln_find(n->g, name).id && !is_named_later(n->m, name))
         kiln_name(n->g, v->tensor, name);
 }
 
@@ -438,7 +448,7 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
                               info->name ? info->name : "");
     if (v->refused)
         return KILN_OK;
-    kiln_tensor t = kiln_onnx_tensor_of(m, v);
+    kiln_tensor t = kiln_onnx_within(m, kiln_onnx_tensor_of(m, v));
     if (!t.id && !m->status && !kiln_graph_status(m->g))
         kiln_onnx_refuse_value(m, "output", v->name, "%s",
                                v->sequence ? "sequences are not supported" : "it depends on a symbolic size");
@@ -448,6 +458,19 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
         kiln_output(m->g, kiln_find(m->g, v->name).id ? kiln_scope_name(m->g, v->name, NULL) : v->name,
                     kiln_onnx_copy(m->g, t));
     return m->status ? m->status : kiln_graph_status(m->g);
+}
+
+/* Sizes that are larger than was said are told by outputs that are no numbers. */
+static void check_outputs(struct kiln_onnx *m)
+{
+    bool told = !m->beyond.id;
+    for (int i = 0; i < kiln_graph_output_count(m->g); i++)
+        told = told || kiln_type_is_real(kiln_tensor_type(m->g, kiln_graph_output(m->g, i)));
+    if (!told)
+        kiln_onnx_refuse_value(
+            m, "output", m->model->graph->output[0]->name,
+            "data gives sizes of the model, and none of its outputs is real, to be NaN where one "
+            "is larger than was said");
 }
 
 /* All of it ------------------------------------------------------------------------------------------------------- */
@@ -486,6 +509,8 @@ static kiln_status build_graph(struct kiln_onnx *m)
         status = kiln_onnx_add_node(m, graph->node[i]);
     for (size_t i = 0; !status && i < graph->n_output; i++)
         status = add_output(m, graph->output[i]);
+    if (!status)
+        check_outputs(m);
     if (!status && m->refused)
         status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be built, %d part%s: %s", m->path, m->refused,
                            m->refused > 1 ? "s" : "", kiln_text_get(&m->refusals));

@@ -2,8 +2,10 @@
  * onnx_loop.c - Loop: a loop of the graph, or its steps one behind the other.
  *
  * What is handed on from step to step is a tensor, or a sequence that begins empty and to which each step appends a value: its values
- * are rows of what the loop stacks. Other sequences are for loops whose steps are known, and read one by one.
+ * are rows of what the loop stacks. So are those that a step joins to the end of a tensor which it reads for nothing else. Other
+ * sequences are for loops whose steps are known, and read one by one.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "import/onnx_body.h"
@@ -16,6 +18,12 @@ struct loop {
     int carries, stacked;         /* of the node: what is handed on, and what is stacked besides */
     int lists;                    /* among the carries */
     bool grows[KILN_BODY_VALUES]; /* a carry is a sequence */
+    int longer;                   /* tensors among the carries that each step makes longer: */
+    struct kiln_tensor_growth {
+        bool there;
+        int axis;
+        kiln_tensor row; /* what a step puts behind it, in the body */
+    } growth[KILN_BODY_VALUES];
 };
 
 static kiln_spec scalar_of(kiln_type type)
@@ -52,6 +60,120 @@ static struct kiln_onnx_value *appended(const struct kiln_onnx_body *b, int i)
     return empty && own && s->count == 1 ? s->item[0] : NULL;
 }
 
+/* Tensors that get longer ----------------------------------------------------------------------------------- */
+
+/* How many nodes of a body, and of bodies within, read a name. */
+static int readers_of(const Onnx__GraphProto *graph, const char *name, const Onnx__NodeProto **reader)
+{
+    int count = 0;
+    for (size_t i = 0; i < graph->n_node; i++) {
+        const Onnx__NodeProto *node = graph->node[i];
+        for (size_t k = 0; k < node->n_input; k++)
+            if (!strcmp(node->input[k], name)) {
+                *reader = node;
+                count++;
+            }
+        for (size_t k = 0; k < node->n_attribute; k++)
+            if (node->attribute[k]->g)
+                count += 2 * readers_of(node->attribute[k]->g, name, reader);
+    }
+    for (size_t i = 0; i < graph->n_output; i++)
+        count += !strcmp(kiln_onnx_info_name(graph->output[i]), name);
+    return count;
+}
+
+static bool is_named(const Onnx__NodeProto *node, const char *op)
+{
+    return node->op_type && !strcmp(node->op_type, op) && node->n_output == 1;
+}
+
+/* The last name of a value that is handed from one node to another that changes nothing of it but, perhaps, its type. */
+static const char *followed(const Onnx__GraphProto *graph, const char *name, const Onnx__NodeProto **reader)
+{
+    *reader = NULL;
+    while (readers_of(graph, name, reader) == 1 && *reader &&
+           (is_named(*reader, "Cast") || is_named(*reader, "Identity")) && strcmp(name, (*reader)->output[0]))
+        name = (*reader)->output[0];
+    return name;
+}
+
+/* The node by which a step joins something to the end of carry i, which it reads for nothing else; NULL if it does not. */
+static const Onnx__NodeProto *joining_node(const Onnx__GraphProto *graph, int i)
+{
+    const size_t at = (size_t)(FIRST_CARRY + i);
+    const Onnx__NodeProto *join = NULL, *none;
+    if (at >= graph->n_input || (size_t)(1 + i) >= graph->n_output)
+        return NULL;
+    const char *end = followed(graph, kiln_onnx_info_name(graph->input[at]), &join);
+    if (!join || !is_named(join, "Concat") || join->n_input != 2 || strcmp(join->input[0], end))
+        return NULL;
+    const char *last = followed(graph, join->output[0], &none);
+    return strcmp(last, kiln_onnx_info_name(graph->output[1 + i])) ? NULL : join;
+}
+
+static int64_t axis_of_join(const Onnx__NodeProto *join)
+{
+    for (size_t i = 0; i < join->n_attribute; i++)
+        if (join->attribute[i]->name && !strcmp(join->attribute[i]->name, "axis"))
+            return join->attribute[i]->i;
+    return 1; /* before opset 4 */
+}
+
+/* Whether each step puts a row of known length behind carry i, a tensor. */
+static bool find_growth(struct kiln_onnx_body *b, int i, struct kiln_tensor_growth *out)
+{
+    const Onnx__NodeProto *join = joining_node(b->m.graph, i);
+    struct kiln_onnx_value *v = join ? kiln_onnx_find(&b->m, join->input[1]) : NULL,
+                           *formal =
+                               join ? kiln_onnx_find(&b->m,
+                                                     kiln_onnx_info_name(b->m.graph->input[FIRST_CARRY + i]))
+                                    : NULL;
+    *out = (struct kiln_tensor_growth){0};
+    kiln_tensor row = v && !v->refused ? kiln_onnx_tensor_of(&b->m, v) : KILN_NONE;
+    kiln_tensor whole = formal ? formal->tensor : KILN_NONE;
+    if (!row.id || !whole.id || kiln_tensor_type(b->m.g, row) != kiln_tensor_type(b->m.g, whole))
+        return false;
+    const int rank = kiln_tensor_shape(b->m.g, whole).rank;
+    const int64_t axis = axis_of_join(join) < 0 ? axis_of_join(join) + rank : axis_of_join(join);
+    if (axis < 0 || axis >= rank || kiln_tensor_shape(b->m.g, row).rank != rank)
+        return false;
+    kiln_onnx_agree(b->m.g, &whole, &row, (int)axis);
+    kiln_onnx_fix_counts(b->m.g, &whole, &row, (int)axis);
+    const kiln_shape x = kiln_tensor_shape(b->m.g, whole), y = kiln_tensor_shape(b->m.g, row);
+    bool fits = y.size[axis] >= 0;
+    for (int k = 0; k < rank; k++)
+        fits &= k == axis || x.size[k] == y.size[k];
+    *out = (struct kiln_tensor_growth){.there = fits, .axis = (int)axis, .row = row};
+    return fits;
+}
+
+static void find_growths(struct kiln_onnx_body *b, struct loop *l)
+{
+    for (int i = 0; i < l->carries && !b->m.refused && !kiln_graph_status(b->m.g); i++)
+        if (!l->grows[i])
+            l->longer += find_growth(b, i, &l->growth[i]);
+}
+
+/* The carry that was given, and behind it the rows of all steps. */
+static kiln_tensor lengthened(kiln_onnx_node *n, kiln_tensor given, kiln_tensor rows, int axis)
+{
+    kiln_graph *g = n->g;
+    const kiln_shape x = kiln_tensor_shape(g, given);
+    rows = kiln_move_axis(g, rows, 0, axis);
+    kiln_shape joined = kiln_tensor_shape(g, rows);
+    if (!rows.id)
+        return KILN_NONE;
+    joined.size[axis] = kiln_dim_mul(g, joined.size[axis], joined.size[axis + 1]);
+    memmove(&joined.size[axis + 1], &joined.size[axis + 2],
+            (size_t)(joined.rank - axis - 2) * sizeof *joined.size);
+    joined.rank--;
+    rows = joined.size[axis] == kiln_tensor_shape(g, rows).size[axis] ? kiln_squeeze(g, rows, axis + 1)
+                                                                      : kiln_reshape(g, rows, joined);
+    return x.size[axis] == 0 ? rows : kiln_concat(g, (const kiln_tensor[]){given, rows}, 2, axis);
+}
+
+/* The body ---------------------------------------------------------------------------------------------------- */
+
 /* The step is a word in kiln, and the body is entered only where it is to be. */
 static bool read_loop_body(struct kiln_onnx_body *b, kiln_onnx_node *n, const Onnx__GraphProto *graph,
                            const struct loop *l, const struct kiln_onnx_captured *c)
@@ -82,7 +204,18 @@ static bool goes_on(struct kiln_onnx_body *b)
     return item && item->i;
 }
 
-/* Whether to go on; then what is stacked, rows of sequences behind the rest, which comes before the carries in kiln. */
+static void put_row(struct kiln_onnx_body *b, int i, kiln_tensor t)
+{
+    char name[32];
+    snprintf(name, sizeof name, "row%d", i);
+    if (t.id)
+        kiln_output(b->m.g, name, kiln_onnx_copy(b->m.g, t));
+}
+
+/*
+ * Whether to go on; then what is stacked, rows of sequences and of what gets longer behind the rest, which comes before the carries in
+ * kiln. What gets longer is handed on as it is.
+ */
 static bool put_results(struct kiln_onnx_body *b, const struct loop *l)
 {
     if (goes_on(b))
@@ -101,7 +234,14 @@ static bool put_results(struct kiln_onnx_body *b, const struct loop *l)
                              i);
     }
     for (int i = 0; i < l->carries; i++)
-        if (!l->grows[i])
+        if (l->growth[i].there)
+            put_row(b, i, l->growth[i].row);
+    put_row(b, 2 * l->carries, b->m.beyond);
+    for (int i = 0; i < l->carries; i++)
+        if (l->growth[i].there)
+            put_row(b, l->carries + i,
+                    kiln_onnx_find(&b->m, b->m.graph->input[FIRST_CARRY + i]->name)->tensor);
+        else if (!l->grows[i])
             kiln_onnx_body_put(b, (size_t)(1 + i));
     return kiln_onnx_body_is_whole(b);
 }
@@ -150,10 +290,14 @@ static void put_loop(kiln_onnx_node *n, struct kiln_onnx_body *b, struct loop *l
     kiln_loop(n->g, b->m.g, &l->p, out);
     for (int i = 0; i < l->stacked; i++)
         kiln_onnx_out(n, l->carries + i, out[1 + i]);
-    const kiln_tensor *list = out + 1 + l->stacked, *tensor = list + l->lists;
+    const kiln_tensor *list = out + 1 + l->stacked, *row = list + l->lists, *tensor = row + l->longer;
+    if (b->m.beyond.id) /* in any step */
+        kiln_onnx_note_beyond(n->m, kiln_any(n->g, *tensor++, NULL));
     for (int i = 0; i < l->carries; i++)
         if (l->grows[i])
             out_stack(n, i, *list++);
+        else if (l->growth[i].there)
+            kiln_onnx_out(n, i, lengthened(n, *tensor++, *row++, l->growth[i].axis));
         else
             kiln_onnx_out(n, i, *tensor++);
 }
@@ -297,6 +441,10 @@ static bool is_alike(struct kiln_onnx_body *b, const struct loop *l)
             return false;
         if (l->grows[i])
             continue;
+        if (l->growth[i].there) {
+            k++;
+            continue;
+        }
         const kiln_spec given = kiln_onnx_body_spec(b, kiln_tensor_spec(b->n->g, l->p.carry[k++]));
         const kiln_spec made = !v ? (kiln_spec){0} : v->known ? v->spec : kiln_tensor_spec(b->m.g, v->tensor);
         if (made.type != given.type || !kiln_shape_equal(&made.shape, &given.shape))
@@ -332,6 +480,7 @@ void kiln_onnx_build_loop(kiln_onnx_node *n)
         return;
     kiln_onnx_capture(n->m, &c, graph);
     if (kiln_onnx_has_captured(n, &c) && read_loop_body(&b, n, graph, &l, &c)) {
+        find_growths(&b, &l);
         if (known_steps(n, graph) > 0 && !is_alike(&b, &l)) {
             unroll(n, graph, &l, &c);
         } else {

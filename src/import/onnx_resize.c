@@ -60,7 +60,18 @@ struct said {
     const float *attribute; /* scales of Upsample's first opsets */
     float picture[4];       /* those of its very first: of height and width */
     const struct kiln_onnx_item *scale, *size, *region;
+    struct kiln_onnx_list sizes;
 };
+
+/* The sizes, of which a run may compute some. */
+static const struct kiln_onnx_item *sizes_of(kiln_onnx_node *n, struct said *s)
+{
+    if (!kiln_onnx_has(n, 3) || n->in[3]->known)
+        return numbers(n, 3, s->axes);
+    if (kiln_onnx_sizes(n, "sizes", 11, 3, &s->sizes) && s->sizes.count != s->axes)
+        kiln_onnx_refuse(n, "%d sizes for %d axes", s->sizes.count, s->axes);
+    return n->refused ? NULL : s->sizes.item;
+}
 
 static void listen(kiln_onnx_node *n, bool crop, struct said *s)
 {
@@ -84,7 +95,7 @@ static void listen(kiln_onnx_node *n, bool crop, struct said *s)
     if (s->attribute && count != s->axes)
         kiln_onnx_refuse(n, "%d scales of rank %d", count, s->axes);
     s->scale = numbers(n, scales, s->axes);
-    s->size = n->opset < 11 ? NULL : numbers(n, 3, s->axes);
+    s->size = n->opset < 11 ? NULL : sizes_of(n, s);
     s->region = crop ? numbers(n, 1, 2 * s->axes) : NULL;
     if (!n->refused && !s->attribute && !s->scale && !s->size)
         kiln_onnx_refuse(n, "neither scales nor sizes");

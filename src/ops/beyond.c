@@ -198,13 +198,8 @@ static kiln_status whole_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out
                               out->shape.rank);
     int64_t *size = &out->shape.size[p->axis];
     const struct kiln_dim_expression *e = kiln_dim_expression_of(g, *size);
-    char text[64];
-    if (e && e->op == KILN_DIM_BOUNDED)
-        *size = e->a;
-    else if (kiln_dim_is_counted(g, *size))
-        return kiln_node_fail(g, n, KILN_ERROR_UNSUPPORTED, "the size %s is computed from a count",
-                              kiln_dim_text(g, *size, text, sizeof text));
-    return KILN_OK;
+    *size = e && e->op == KILN_DIM_BOUNDED ? e->a : kiln_dim_most(g, *size);
+    return g->status;
 }
 
 /* Back to the elements that are there. */
@@ -214,7 +209,7 @@ static void whole_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor *dy,
     const int64_t size = kiln_tensor_shape(g, n->in[0]).size[axis];
     const struct kiln_dim_expression *e = kiln_dim_expression_of(g, size);
     dx[0] = e && e->op == KILN_DIM_BOUNDED ? kiln_first(g, dy[0], (kiln_tensor){g->tag, (uint32_t)e->b}, axis)
-                                           : dy[0];
+                                           : kiln_reshape_to(g, dy[0], n->in[0]);
 }
 
 static kiln_beyond whole_beyond(kiln_graph *g, const kiln_node *n, int input, int axis)

@@ -27,4 +27,8 @@ kiln_tensor kiln_count_tensor(kiln_graph *g, const kiln_shape *shape, uint32_t a
 #define KILN_COUNTED      ((kiln_beyond){.kind = KILN_BEYOND_COUNTED})
 #define KILN_FILLED(with) ((kiln_beyond){KILN_BEYOND_FILLED, with})
 
+/** Whether y, which kiln_op_reshape made, has its elements elsewhere than x: axes that data counts lie inside of others; and that y. */
+bool kiln_reshape_moves(kiln_graph *g, kiln_tensor y);
+kiln_tensor kiln_reshape_counted(kiln_graph *g, kiln_tensor x, kiln_shape y);
+
 #endif

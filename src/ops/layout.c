@@ -133,7 +133,8 @@ const kiln_op kiln_op_reshape = {
 kiln_tensor kiln_reshape(kiln_graph *g, kiln_tensor x, kiln_shape shape)
 {
     const struct sizes p = sizes_of(&shape);
-    return kiln_append(g, &kiln_op_reshape, &x, 1, &p, sizeof p);
+    const kiln_tensor y = kiln_append(g, &kiln_op_reshape, &x, 1, &p, sizeof p);
+    return y.id && kiln_reshape_moves(g, y) ? kiln_reshape_counted(g, x, kiln_tensor_shape(g, y)) : y;
 }
 
 static kiln_status reshape_to_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)

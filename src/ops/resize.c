@@ -4,7 +4,7 @@
  *   resize        y = x along each axis by the weights of its mode      dx = resize_grad(dy, x)
  *   resize_grad   the same weights the other way                        ddy = resize(ddx)
  *
- * Weights: src/ops/resize_table.c. Lowering and contract: src/ops/resize_kernel.c. Kernels: shaders/resize/, src/cpu/resize.c,
+ * Sizes that depend on data: src/ops/resize_counted.c. Weights: src/ops/resize_table.c. Lowering and contract: src/ops/resize_kernel.c. Kernels: shaders/resize/, src/cpu/resize.c,
  * src/cpu/resize_fast.c. Tests: tests/ops/resize.c.
  */
 #include "ops/resize.h"
@@ -237,5 +237,7 @@ kiln_tensor kiln_resize(kiln_graph *g, kiln_tensor x, const kiln_resize_params *
     if (count < 0 ||
         (given->aspect && keep_aspect(g, &p, &shape, axes, count, given->aspect == KILN_RESIZE_NOT_SMALLER)))
         return KILN_NONE;
+    if (kiln_resize_is_counted(g, &p, &shape))
+        return kiln_resize_counted(g, x, &p);
     return kiln_append(g, &kiln_op_resize, &x, 1, &p, sizeof p);
 }

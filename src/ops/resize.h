@@ -45,6 +45,10 @@ bool kiln_bands_keep(const struct kiln_bands *b, int64_t n);
 /** The pattern of most rows (KILN_RESIZE_DOUBLING or HALVING), and which rows; KILN_RESIZE_ANY where there is none. */
 uint32_t kiln_bands_pattern(const struct kiln_bands *b, uint32_t *begin, uint32_t *end);
 
+/** Whether an axis that is given a size has one that depends on data, of x or of y; and kiln_resize where that is so. */
+bool kiln_resize_is_counted(const kiln_graph *g, const struct kiln_resize *p, const kiln_shape *x);
+kiln_tensor kiln_resize_counted(kiln_graph *g, kiln_tensor x, const struct kiln_resize *p);
+
 extern const kiln_lowering kiln_resize_lowering, kiln_resize_grad_lowering;
 
 #endif

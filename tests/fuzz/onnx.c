@@ -15,7 +15,7 @@ static const kiln_onnx_size sizes[] = {{"N", 2}, {"batch", 3}, {"t", 4}, {"x.0",
 /* The ways to read a model: as it is, to train it, at given sizes, with a given shape. */
 static const kiln_onnx_params ways[] = {
     {.most_steps = 0},
-    {.train = true, .free_batch = true, .most_steps = 8},
+    {.train = true, .free_batch = true, .most_steps = 8, .most_size = 8},
     {.sizes = sizes, .size_count = (int)(sizeof sizes / sizeof *sizes), .most_steps = 8},
     {.fixed = &shaped, .fixed_count = 1},
 };

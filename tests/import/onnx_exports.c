@@ -15,9 +15,12 @@
 /* Of 8 bits: a step of the scores', where a sum in another order falls on the other side of a half. */
 #define STEP (1. / 100)
 
+enum { MOST_LESS = 12 }; /* the widest box is 13, and that of its mask more */
+
 struct network {
     const char *name, *device;
     double bound;
+    int64_t most_size; /* that data gives */
     kiln_safetensors *file;
     kiln_graph *g;
     kiln_program *p;
@@ -79,7 +82,8 @@ static void open_network(struct network *n, kiln_device *dev)
     char path[1024];
     kiln_weights *w = NULL;
     snprintf(path, sizeof path, "%s/golden/exports/%s.onnx", getenv("KILN_TEST_ROOT"), n->name);
-    cr_assert_eq(kiln_onnx_load(&n->g, &w, path, NULL), KILN_OK, "%s", n->name);
+    cr_assert_eq(kiln_onnx_load(&n->g, &w, path, &(kiln_onnx_params){.most_size = n->most_size}), KILN_OK,
+                 "%s", n->name);
     cr_assert_eq(kiln_program_create(&n->p, dev, n->g, w, NULL), KILN_OK, "%s on %s", n->name, n->device);
     kiln_weights_destroy(&w);
 }
@@ -137,6 +141,57 @@ Test(onnx_exports, a_resnet_takes_batches_and_pictures_of_any_size)
 Test(onnx_exports, lists_grow_with_the_steps_of_a_loop_of_any_length)
 {
     run_everywhere("lists");
+}
+
+/* Boxes that are made larger by a half and more, cut at the picture. */
+Test(onnx_exports, masks_and_maps_take_the_sizes_of_boxes_that_data_gives)
+{
+    struct network n = {.name = "paste",
+                        .bound = BOUND,
+                        .most_size = 48,
+                        .file = kiln_golden_open("exports/exports.safetensors")};
+    for (int i = 0; kiln_test_device(i); i++)
+        run_network(n, kiln_test_device(i));
+    kiln_safetensors_close(&n.file);
+}
+
+/* Masks, points and scores. */
+Test(onnx_exports, what_is_larger_than_was_said_is_not_a_number)
+{
+    struct network n = {.name = "paste",
+                        .most_size = MOST_LESS,
+                        .file = kiln_golden_open("exports/exports.safetensors")};
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_array in, want;
+    open_network(&n, dev);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(find(&n, 0, "in", i, &in));
+        cr_assert_eq(kiln_program_write(n.p, kiln_graph_input(n.g, i), &in), KILN_OK);
+    }
+    cr_assert_eq(kiln_program_run(n.p), KILN_OK);
+    for (int i = 0; i < 3; i++) {
+        float got[4096];
+        kiln_array to = {.data = got, .bytes = sizeof got};
+        cr_assert(find(&n, 0, "out", i, &want));
+        cr_assert_eq(kiln_program_read(n.p, kiln_graph_output(n.g, i), &to), KILN_OK);
+        cr_assert(kiln_shape_equal(&to.shape, &want.shape));
+        for (int64_t k = 0; k < kiln_shape_count(&want.shape); k++)
+            cr_expect(isnan(got[k]), "output %d has %g", i, (double)got[k]);
+    }
+    close_network(&n);
+    kiln_test_close(&dev);
+    kiln_safetensors_close(&n.file);
+}
+
+Test(onnx_exports, sizes_of_data_are_refused_where_no_bound_is_said)
+{
+    char path[1024];
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    snprintf(path, sizeof path, "%s/golden/exports/paste.onnx", getenv("KILN_TEST_ROOT"));
+    cr_expect_eq(kiln_onnx_load(&g, &w, path, NULL), KILN_ERROR_UNSUPPORTED);
+    cr_expect_null(g);
 }
 
 /* Whether what comes up is as large as what went down depends on the size. */

@@ -4,6 +4,8 @@
  * Each case is computed twice: with the first `count` rows of a larger value whose others are arbitrary, even not numbers, and
  * with a value that has these rows alone.
  */
+#include <kiln/resize.h>
+
 #include "support/support.h"
 
 #include <math.h>
@@ -46,7 +48,7 @@ static float value_of(int i)
 /* What is read: values as doubles, and the shape. */
 struct read {
     kiln_shape shape;
-    double value[64];
+    double value[2 * BOUND * BOUND];
 };
 
 static struct read read_result(kiln_program *p, const struct net *n, kiln_tensor t)
@@ -194,6 +196,58 @@ BODY(scattered,
                             KILN_I32),
                   x, 0, &(kiln_scatter_params){.kind = KILN_SCATTER_ADD}))
 BODY(filled, kiln_whole(g, kiln_exp(g, x), 0, 0))
+BODY(inner_axis,
+     kiln_cumsum(g, kiln_reshape(g, kiln_transpose(g, x, (const int[]){1, 0}), KILN_SHAPE(KILN_REST)), 0,
+                 NULL))
+
+/* [WIDTH, n] as a row, and back. */
+static kiln_tensor split_again(kiln_graph *g, kiln_tensor x, kiln_tensor w)
+{
+    const kiln_tensor t = kiln_transpose(g, x, (const int[]){1, 0});
+    const kiln_tensor row = kiln_square(g, kiln_reshape(g, t, KILN_SHAPE(KILN_REST)));
+    (void)w;
+    return kiln_reshape(g, row, kiln_tensor_shape(g, t));
+}
+
+/* [2, n, n] as [2, n n]: both of the axes that become one are counted. */
+static kiln_tensor inner_pair(kiln_graph *g, kiln_tensor x, kiln_tensor w)
+{
+    const kiln_tensor square = kiln_matmul(g, x, x, &(kiln_matmul_params){.transpose_b = true});
+    const kiln_tensor both[] = {kiln_unsqueeze(g, square, 0), kiln_unsqueeze(g, kiln_neg(g, square), 0)};
+    const kiln_tensor row = kiln_reshape(g, kiln_concat(g, both, 2, 0), KILN_SHAPE(2, KILN_REST));
+    (void)w;
+    return kiln_argmax(g, row, 1, false);
+}
+
+/* Both axes at other sizes: [2 n, n], the second of a size that is none of x's. */
+static kiln_tensor resized(kiln_graph *g, kiln_tensor x, const kiln_resize_params *how)
+{
+    kiln_resize_params p = *how;
+    const int64_t n = kiln_tensor_shape(g, x).size[0];
+    p.axes = KILN_AXES(0, 1);
+    p.size[0] = kiln_dim_mul(g, n, 2);
+    p.size[1] = n;
+    return kiln_resize(g, x, &p);
+}
+
+#define RESIZED(name, ...) BODY(name, resized(g, x, &(kiln_resize_params){__VA_ARGS__}))
+
+RESIZED(resized_linear, .mode = KILN_RESIZE_LINEAR)
+RESIZED(resized_cubic, .mode = KILN_RESIZE_CUBIC)
+RESIZED(resized_cubic_inside, .mode = KILN_RESIZE_CUBIC, .cubic = -0.5, .exclude_outside = true)
+RESIZED(resized_corners, .mode = KILN_RESIZE_LINEAR, .places = KILN_RESIZE_ALIGN_CORNERS)
+RESIZED(resized_symmetric, .mode = KILN_RESIZE_LINEAR, .places = KILN_RESIZE_HALF_PIXEL_SYMMETRIC)
+RESIZED(resized_pytorch, .mode = KILN_RESIZE_CUBIC, .places = KILN_RESIZE_PYTORCH_HALF_PIXEL)
+RESIZED(resized_tf, .mode = KILN_RESIZE_LINEAR, .places = KILN_RESIZE_TF_HALF_PIXEL)
+RESIZED(resized_floor, .places = KILN_RESIZE_ASYMMETRIC, .rounding = KILN_RESIZE_FLOOR)
+RESIZED(resized_ceil, .places = KILN_RESIZE_ASYMMETRIC, .rounding = KILN_RESIZE_CEIL)
+RESIZED(resized_nearest, .rounding = KILN_RESIZE_PREFER_FLOOR)
+RESIZED(resized_nearest_up, .rounding = KILN_RESIZE_PREFER_CEIL)
+
+/* The first axis is of a known size, and goes another way. */
+BODY(resized_one, kiln_resize(g, kiln_reshape(g, w, KILN_SHAPE(1, 1, WIDTH, 2)),
+                              &(kiln_resize_params){.size = {5, kiln_tensor_shape(g, x).size[0]},
+                                                    .mode = KILN_RESIZE_LINEAR}))
 
 static const struct row {
     body *fn;
@@ -237,6 +291,21 @@ static const struct row {
     {picked_places, "places by tuples, from the end"},
     {picked_by_order, "gather by a counted index"},
     {scattered, "scatter of counted updates"},
+    {inner_axis, "reshape of an inner axis"},
+    {split_again, "reshape with an inner axis"},
+    {inner_pair, "reshape of two axes"},
+    {resized_linear, "resize, linear"},
+    {resized_cubic, "resize, cubic"},
+    {resized_cubic_inside, "resize, cubic without what is outside"},
+    {resized_corners, "resize, corners"},
+    {resized_symmetric, "resize, symmetric"},
+    {resized_pytorch, "resize, PyTorch's places"},
+    {resized_tf, "resize, TensorFlow's places"},
+    {resized_floor, "resize, nearest, down"},
+    {resized_ceil, "resize, nearest, up"},
+    {resized_nearest, "resize, nearest, halves down"},
+    {resized_nearest_up, "resize, nearest, halves up"},
+    {resized_one, "resize of a size that is known"},
 };
 
 Test(beyond, counts_as_if_it_were_not_there)
@@ -249,7 +318,8 @@ Test(beyond, counts_as_if_it_were_not_there)
 
 Test(beyond, nothing_may_be_there)
 {
-    body *const of_nothing[] = {elementwise, sum_of_rows, dense, inner, sums_so_far, transposed, scattered};
+    body *const of_nothing[] = {elementwise, sum_of_rows, dense,     inner,
+                                sums_so_far, transposed,  scattered, inner_axis};
     for (size_t i = 0; i < KILN_COUNT(of_nothing); i++)
         expect_same(of_nothing[i], 0, "nothing");
 }
@@ -301,15 +371,31 @@ static void expect_refused(body *fn, const char *name)
 
 BODY(from_the_end, kiln_slice(g, x, 0, -2, KILN_END, 1))
 BODY(put_behind, kiln_pad(g, x, (const int64_t[]){0, 0}, (const int64_t[]){1, 0}, 0))
-BODY(inner_axis, kiln_reshape(g, kiln_transpose(g, x, (const int[]){1, 0}), KILN_SHAPE(KILN_REST)))
 BODY(variance, kiln_moments(g, x, (kiln_axes){1, {0}}, NULL))
 
 Test(beyond, what_cannot_tell_is_refused)
 {
     expect_refused(from_the_end, "slice");
     expect_refused(put_behind, "pad");
-    expect_refused(inner_axis, "reshape");
     expect_refused(variance, "moments");
+}
+
+Test(beyond, what_cannot_be_resized_to_such_a_size_is_refused_at_once)
+{
+    kiln_graph *g = NULL;
+    kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+        const kiln_tensor count = kiln_input(g, "count", KILN_I32, KILN_SCALAR),
+                          x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(BOUND, WIDTH));
+        const kiln_resize_params p = {.axes = KILN_AXES(0),
+                                      .size = {kiln_dim_bounded(g, count, i ? INT32_MAX / 8 : BOUND)},
+                                      .mode = KILN_RESIZE_LINEAR,
+                                      .antialias = !i};
+        cr_expect_eq(kiln_resize(g, x, &p).id, 0);
+        cr_expect_eq(kiln_graph_status(g), KILN_ERROR_UNSUPPORTED);
+        kiln_graph_destroy(&g);
+    }
 }
 
 /* A function whose graph makes such a size, called: the caller's sizes are its own. */

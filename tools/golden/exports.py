@@ -15,6 +15,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import torchvision
+from torchvision.models.detection.roi_heads import heatmaps_to_keypoints, paste_masks_in_image
 
 import tensors
 
@@ -236,6 +237,24 @@ class Regions(nn.Module):
         return boxes[keep], score[keep], label[keep]
 
 
+class Paste(nn.Module):
+    """The end of Mask R-CNN (He et al. 2017) and of Keypoint R-CNN: a mask takes its box's size and its place in the picture, whatever
+    part of the box lies in it; and a keypoint is where its map, at its box's size, is largest."""
+
+    HIGH, WIDE = 20, 27
+
+    def __init__(self):
+        super().__init__()
+        self.mask, self.point = nn.ConvTranspose2d(4, 1, 2, 2), nn.ConvTranspose2d(4, 3, 2, 2)
+
+    def forward(self, features, boxes):
+        keep = torch.nonzero(features.mean((1, 2, 3)) > 0).squeeze(1)
+        features, boxes = features[keep], boxes[keep]
+        masks = paste_masks_in_image(torch.sigmoid(self.mask(features)), boxes, (self.HIGH, self.WIDE))
+        points, scores = heatmaps_to_keypoints(self.point(features), boxes)
+        return masks, points, scores
+
+
 # Settings -------------------------------------------------------------------------------------------------------
 
 def symbols(*shape):
@@ -259,6 +278,14 @@ def regions(high, wide, count):
     return torch.randn(1, 16, high, wide), torch.cat([corner, corner + 4 + torch.rand(count, 2) * 16], 1)
 
 
+def boxed(count):
+    high, wide = Paste.HIGH, Paste.WIDE
+    corner = torch.rand(count, 2) * torch.tensor([wide * 0.8, high * 0.8])
+    boxes = torch.cat([corner, corner + 1 + torch.rand(count, 2) * torch.tensor([wide * 0.6, high * 0.6])], 1)
+    boxes[..., 0::2], boxes[..., 1::2] = boxes[..., 0::2].clamp(0, wide), boxes[..., 1::2].clamp(0, high)
+    return torch.randn(count, 4, 5, 5), boxes
+
+
 IDS = {"source": {0: "batch", 1: "read"}, "target": {0: "batch", 1: "written"}}
 IMAGES = {"image": {0: "batch", 2: "height", 3: "width"}}
 CACHES = {"ids": {0: "batch"}, **{name: {1: "batch", 3: "past"} for name in ("keys", "values")},
@@ -275,6 +302,8 @@ NETWORKS = {
     "ssd": (Ssd, {"image": {}}, ["boxes", "score", "label"], [(image, 1, 3, 64, 64)] * 2),
     "regions": (Regions, {"features": {2: "height", 3: "width"}, "proposals": {0: "count"}}, ["boxes", "score", "label"],
                 [(regions, 16, 16, 20), (regions, 9, 13, 7), (regions, 12, 20, 33)]),
+    "paste": (Paste, {"features": {0: "count"}, "boxes": {0: "count"}}, ["masks", "points", "scores"],
+              [(boxed, 6), (boxed, 1), (boxed, 9)]),
     "lists": (lambda: torch.jit.script(Lists()), {"x": {0: "steps", 1: "batch"}},
               ["stacked", "joined", "last", "few", "two", "parts", "count", "halves"],
               [(image, 6, 2, 4), (image, 1, 3, 4), (image, 9, 1, 4)]),

@@ -230,7 +230,8 @@ kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const c
                                          .fixed_count = way == AS_IT_IS ? 0 : a->item.count,
                                          .sizes = given.item,
                                          .size_count = way == AS_IT_IS ? 0 : sizes->count,
-                                         .most_steps = a->most_steps};
+                                         .most_steps = a->most_steps,
+                                         .most_size = a->most_size};
         status = try_load(path, &params, &said, g, w);
         way = next_way(a, sizes, way);
         again = status == KILN_ERROR_UNSUPPORTED && way < WAYS;

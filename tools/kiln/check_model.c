@@ -67,6 +67,7 @@ static kiln_status run_model(struct run *r)
     kiln_status status = arrays_read(&r->arrays, &r->o->input);
 
     r->arrays.most_steps = r->o->most_steps;
+    r->arrays.most_size = r->o->most_size;
     if (!status)
         status = arrays_load(&r->arrays, &r->o->size, r->o->model, &r->g, &r->weights);
     if (!status)

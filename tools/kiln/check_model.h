@@ -8,6 +8,7 @@ struct check_model_options {
     const char *model, *device;
     struct args_list input, size; /* NAME=FILE; NAME=N */
     int64_t most_steps;           /* of a loop that data ends */
+    int64_t most_size;            /* of an axis that data gives */
     uint64_t seed;                /* of inputs that no file gives */
     bool json;
 };

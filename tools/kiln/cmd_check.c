@@ -221,7 +221,7 @@ static const struct {
     const char *option, *with;
 } ways[] = {{"diff", "diff"},
             {"operators", "operators"},
-            {"model", "model device seed input size most-steps json"},
+            {"model", "model device seed input size most-steps most-size json"},
             {"onnx", "onnx device case cases part limit fail-fast json junit"},
             {"export", "export op type case cases seed stratified part"},
             {NULL, "device op type case cases seed stratified part probe fail-fast bench json junit html"}};
@@ -302,6 +302,8 @@ int cmd_check(int argc, char **argv)
                  "of the model: what a symbolic size is (default: 1)"},
                 {"most-steps", "N", ARGS_COUNT, &c.model.most_steps,
                  "of the model: how often a loop that data ends goes round at the most"},
+                {"most-size", "N", ARGS_COUNT, &c.model.most_size,
+                 "of the model: how large a size that data gives is at the most"},
                 {"onnx", NULL, ARGS_FLAG, &c.onnx,
                  "instead: ONNX's backend cases, all that are in the folders DIR"},
                 {"limit", "SECONDS", ARGS_NUMBER, &c.limit,

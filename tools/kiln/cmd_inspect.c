@@ -22,7 +22,7 @@ enum { MOST_SIZES = 64 };
 struct options {
     const char *model, *device, *precision;
     struct args_list size;
-    int64_t most_steps;
+    int64_t most_steps, most_size;
     bool plan, weights, json, run, give_up;
 };
 
@@ -88,7 +88,8 @@ static kiln_status run(struct inspection *s)
 static kiln_status plan(struct inspection *s)
 {
     const double start = kiln_seconds();
-    struct arrays none = {.command = "inspect", .symbols = true, .most_steps = s->o->most_steps};
+    struct arrays none = {
+        .command = "inspect", .symbols = true, .most_steps = s->o->most_steps, .most_size = s->o->most_size};
     kiln_status status = arrays_load(&none, &s->o->size, s->o->model, &s->g, &s->weights);
     if (!status)
         status = kiln_device_open(&s->dev, &(kiln_device_params){.name = s->o->device});
@@ -302,6 +303,8 @@ int cmd_inspect(int argc, char **argv)
                 {"size", "NAME=N", ARGS_LIST, &o.size, "the number that a symbolic size has (default: 1)"},
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
+                {"most-size", "N", ARGS_COUNT, &o.most_size,
+                 "how large a size that data gives is at the most"},
                 {"weights", NULL, ARGS_FLAG, &o.weights, "list what was learned or counted, by name"},
                 {"plan", NULL, ARGS_FLAG, &o.plan, "print the plan, a line a command"},
                 {"run", NULL, ARGS_FLAG, &o.run,

@@ -64,6 +64,7 @@ static kiln_status load(struct run *r)
 {
     const double start = kiln_seconds();
     r->arrays.most_steps = r->o->most_steps;
+    r->arrays.most_size = r->o->most_size;
     const kiln_status status = arrays_load(&r->arrays, &r->o->size, r->o->model, &r->g, &r->weights);
     r->load = kiln_seconds() - start;
     return status;
@@ -154,6 +155,8 @@ int cmd_run(int argc, char **argv)
                 {"size", "NAME=N", ARGS_LIST, &o.size, "a size that the model leaves open"},
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
+                {"most-size", "N", ARGS_COUNT, &o.most_size,
+                 "how large a size that data gives is at the most"},
                 {"output", "NAME=FILE", ARGS_LIST, &o.output,
                  "write an output to a .npy file, or all of them: FILE.npz"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision,

@@ -18,7 +18,7 @@ enum { SAMPLES = 7 };
 struct options {
     const char *model, *device, *precision;
     struct args_list size;
-    int64_t most_steps;
+    int64_t most_steps, most_size;
     double budget;
     bool again, dry, json;
 };
@@ -141,6 +141,7 @@ static kiln_status load(struct tuning *t)
 {
     kiln_status status = arrays_precision("tune", t->o->precision, &t->precision);
     t->arrays.most_steps = t->o->most_steps;
+    t->arrays.most_size = t->o->most_size;
     if (!status && !t->row)
         status = arrays_load(&t->arrays, &t->o->size, t->o->model, &t->g, &t->weights);
     if (!status)
@@ -208,6 +209,8 @@ int cmd_tune(int argc, char **argv)
                 {"size", "NAME=N", ARGS_LIST, &o.size, "a size that the model leaves open (default: 1)"},
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
+                {"most-size", "N", ARGS_COUNT, &o.most_size,
+                 "how large a size that data gives is at the most"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision, "f32, or f16 where the device has halves"},
                 {"again", NULL, ARGS_FLAG, &o.again, "try what is remembered already, too"},
                 {"dry", NULL, ARGS_FLAG, &o.dry, "say what would be chosen, and remember nothing"},

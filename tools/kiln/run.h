@@ -20,7 +20,7 @@ struct run_options {
     const char *model, *labels, *device, *layout, *precision, *profile;
     struct picture_options picture;
     struct args_list image, input, output, size;
-    int64_t top, repeat, most_steps;
+    int64_t top, repeat, most_steps, most_size;
     uint64_t seed;
     double tolerance;
     bool random, check, json;
