@@ -164,6 +164,13 @@ typedef struct kiln_spec {
     kiln_shape shape;
 } kiln_spec;
 
+/** What a lowering makes of weights ahead, to read in each run in their place. */
+typedef struct kiln_form {
+    uint64_t bytes;
+    uint64_t
+        uses; /* multiplications of one weight in a run: what a form of more bytes saves grows with them */
+} kiln_form;
+
 /** One way to turn a node into dispatches; of an operator's list one is taken as of a kernel's variants. */
 typedef struct kiln_lowering {
     const char *name; /* of letters, digits and _ ; none twice in a list */
@@ -172,6 +179,8 @@ typedef struct kiln_lowering {
     bool (*pays)(kiln_plan *plan, const kiln_node *n); /* whether it is likely the fastest; NULL: it is */
     /** It computes what gives the node's first input, too, which then has no steps of its own. Where it pays, no tuner chooses. */
     bool joins;
+    /* the form that it makes of input 1, which is kept where those are weights that stay; NULL: none, it reads them as they lie */
+    kiln_form (*form)(const kiln_plan *plan, const kiln_node *n);
 } kiln_lowering;
 
 /** A part of an operator's params, by name: for prints, export and reports. */

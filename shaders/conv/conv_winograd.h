@@ -4,7 +4,7 @@
  *
  *   y[n, o, tile] = A^T (sum over c of u[., o, c] * (B^T x[n, c, tile] B)) A
  *
- * where u are the filters as conv_winograd_filters makes them, * goes element by element, and tile (i, j) of y, rows 4 i to 4 i + 3,
+ * where u are the filters as conv_winograd_filters makes them, or such as it would make of packed ones, * goes element by element, and tile (i, j) of y, rows 4 i to 4 i + 3,
  * meets the 6 x 6 elements of x from row 4 i - pad_i and column 4 j - pad_j on, zeros outside of x; likewise columns.
  *
  *         1  1  1  1  1  0             4  0 -5  0  1  0
@@ -25,6 +25,7 @@ KILN_PARAMS(conv_winograd)
     uint images, channels, filters;
     uint h, w, oh, ow;
     int pad_i, pad_j; /* before; a negative one crops */
+    uint taps;        /* 1: u are plain filters, packed by pack_columns */
     KILN_EPILOGUE;
 }
 KILN_PARAMS_END;

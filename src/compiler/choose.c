@@ -64,6 +64,8 @@ const kiln_lowering *kiln_choose_lowering(struct kiln_plan *plan, const kiln_nod
     const kiln_lowering *joining = kiln_joining_lowering(plan, n);
     if (joining)
         return joining;
+    if (n->outputs && (int)n->out[0].id <= plan->instead_count && plan->instead[n->out[0].id - 1])
+        return plan->instead[n->out[0].id - 1];
     if (n->op->lowering_count > 1 && (plan->trial || plan->choices))
         name = name_of(plan, KILN_CHOICE_LOWERING, n->op->name, kiln_node_class(plan, n));
     for (int i = 0; i < n->op->lowering_count && name; i++)

@@ -8,6 +8,7 @@
  *   halves     for KILN_PRECISION_F16: which values are stored so
  *   scale      factors of channels behind convolutions become the filters', where epilogues have no room
  *   fuse       elementwise chains, epilogues
+ *   forms      what is kept of weights in a second form has a bound: larger forms give way
  *   lower      nodes to steps, values to objects
  *   schedule   steps to waves, prologue apart
  *   memory     objects to offsets

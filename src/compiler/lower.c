@@ -635,6 +635,8 @@ kiln_status kiln_lower(struct kiln_plan *plan)
         status = kiln_place_values(plan);
     if (!status)
         status = kiln_find_readers(plan);
+    if (!status)
+        status = kiln_bound_forms(plan);
     for (int i = 0; i < nodes && !status; i++) {
         plan->lowering = plan->graph->node.data[i];
         if (!kiln_is_joined(plan, plan->lowering))

@@ -83,7 +83,10 @@ struct kiln_plan {
     enum kiln_storage storage;
     bool train, lean;                           /* lean: memory matters more than time */
     const struct kiln_choices *choices, *trial; /* a tuner's, and such as it tries; NULL: none (choose.h) */
-    const kiln_node *lowering;                  /* the node that is being lowered */
+    const kiln_lowering *
+        *instead; /* by value id - 1 of a node's output, `instead_count`: forms.c's choice; NULL: none */
+    int instead_count;
+    const kiln_node *lowering; /* the node that is being lowered */
     /* the regions that it lies in, outermost first */
     KILN_VEC(struct kiln_open_region {
         const kiln_node *repeat;
@@ -179,6 +182,8 @@ kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, c
 kiln_status kiln_expand_control(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** Whether there are any. */
 bool kiln_has_control(const kiln_graph *g);
+/** forms.c, for lower.c: where second forms of weights took more than they may, nodes get lowerings whose forms take less. */
+kiln_status kiln_bound_forms(struct kiln_plan *plan);
 /** lower.c: nodes -> steps. */
 kiln_status kiln_lower(struct kiln_plan *plan);
 /** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves so, copy those to floats before it

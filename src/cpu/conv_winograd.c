@@ -97,21 +97,35 @@ static void read_tile(const real *x, ptrdiff_t height, ptrdiff_t width, ptrdiff_
             *d++ = i >= 0 && i < height && j >= 0 && j < width ? (double)x[i * width + j] : 0;
 }
 
+/* The transformed filter o of channel c. */
+static void read_filter(const struct kiln_params_conv_winograd *p, const kiln_memory *m, size_t o, size_t c,
+                        double u[IN * IN])
+{
+    const size_t row = KILN_WINOGRAD_BLOCK, blocks = (p->filters + row - 1) / row, block = o / row;
+    const real *from = (const real *)m->at[1] + o % row;
+    double taps[TAPS * TAPS];
+    for (size_t k = 0; k < KILN_WINOGRAD_PLACES && !p->taps; k++)
+        u[k] = (double)from[((k * blocks + block) * p->channels + c) * row];
+    for (size_t i = 0; i < TAPS * TAPS && p->taps; i++)
+        taps[i] = (double)from[((block * p->channels + c) * TAPS * TAPS + i) * row];
+    if (p->taps)
+        transform(u, &matrix_g, taps);
+}
+
 /* The 4 x 4 results of filter o at tile (i, j) of image n. */
 static void make_tile(const struct kiln_params_conv_winograd *p, const kiln_memory *m, size_t n, size_t o,
                       size_t i, size_t j, double *y)
 {
-    const size_t row = KILN_WINOGRAD_BLOCK, blocks = (p->filters + row - 1) / row, area = (size_t)p->h * p->w;
+    const size_t area = (size_t)p->h * p->w;
     double sum[IN * IN] = {0};
     for (size_t c = 0; c < p->channels; c++) {
-        double d[IN * IN], v[IN * IN];
+        double d[IN * IN], v[IN * IN], u[IN * IN];
         read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
                   (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
         transform(v, &matrix_bt, d);
+        read_filter(p, m, o, c, u);
         for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
-            sum[k] +=
-                v[k] *
-                (double)((const real *)m->at[1])[((k * blocks + o / row) * p->channels + c) * row + o % row];
+            sum[k] += v[k] * u[k];
     }
     transform(y, &matrix_at, sum);
 }

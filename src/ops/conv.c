@@ -310,7 +310,7 @@ const kiln_op kiln_op_conv = {
     .beyond = kiln_beyond_in_batch,
     .grad = conv_grad,
     .lowerings = kiln_conv_lowerings,
-    .lowering_count = 6,
+    .lowering_count = sizeof kiln_conv_lowerings / sizeof *kiln_conv_lowerings,
 };
 
 const kiln_op kiln_op_conv_transpose = {
@@ -324,7 +324,7 @@ const kiln_op kiln_op_conv_transpose = {
     .beyond = kiln_beyond_in_batch,
     .grad = transpose_grad,
     .lowerings = kiln_conv_lowerings,
-    .lowering_count = 6,
+    .lowering_count = sizeof kiln_conv_lowerings / sizeof *kiln_conv_lowerings,
 };
 
 const kiln_op kiln_op_conv_grad_filter = {
@@ -337,5 +337,5 @@ const kiln_op kiln_op_conv_grad_filter = {
     .beyond = filter_beyond,
     .grad = grad_filter_grad,
     .lowerings = kiln_conv_grad_filter_lowerings,
-    .lowering_count = 2,
+    .lowering_count = sizeof kiln_conv_grad_filter_lowerings / sizeof *kiln_conv_grad_filter_lowerings,
 };

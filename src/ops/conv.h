@@ -49,6 +49,11 @@ bool kiln_conv_is_plain(const struct kiln_conv_axis *a);
 bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n);
+kiln_form kiln_conv_winograd_form(const kiln_plan *plan, const kiln_node *n);
+/** The same by packed filters that are transformed on the way, on the CPU. */
+bool kiln_conv_winograd_packed_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_winograd_packed_pays(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_conv_winograd_packed_lower(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_grad_winograd_lower(kiln_plan *plan, const kiln_node *n);
 
@@ -56,6 +61,8 @@ kiln_status kiln_conv_grad_winograd_lower(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_packed_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n);
+/** The form of either lowering by packed filters. */
+kiln_form kiln_conv_packed_form(const kiln_plan *plan, const kiln_node *n);
 
 /** The lowering of a depthwise convolution together with that by points before it (conv_pair.c). */
 bool kiln_conv_pair_accepts(kiln_plan *plan, const kiln_node *n);
@@ -81,6 +88,6 @@ uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
 
-extern const kiln_lowering kiln_conv_lowerings[6], kiln_conv_grad_filter_lowerings[2];
+extern const kiln_lowering kiln_conv_lowerings[7], kiln_conv_grad_filter_lowerings[2];
 
 #endif

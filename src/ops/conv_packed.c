@@ -90,6 +90,14 @@ bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n)
            (p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS));
 }
 
+kiln_form kiln_conv_packed_form(const kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_packed p = block_of(&s);
+    const struct kiln_params_pack_columns pack = pack_of(&p);
+    return (kiln_form){kiln_packed_columns(&pack) * sizeof(float), (uint64_t)p.images * p.oh * p.ow};
+}
+
 kiln_status kiln_conv_packed_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);

@@ -3,7 +3,7 @@
  * pays, the dispatches, the contracts.
  *
  * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On the CPU one kernel does the
- * rest of a convolution. Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back:
+ * rest of a convolution, and where a plan has no room for transformed filters it transforms packed ones, a quarter as large, on the way. Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back:
  * drivers on the CPU wherever it pays, GPUs where there is much to multiply. The gradient by the filters is the CPU's alone. The
  * contracts have no cuts, since operands are bound whole.
  */
@@ -19,11 +19,13 @@
 #include "device/caps.h"
 #include "device/variants.h"
 #include "matmul/matmul.h"
+#include "matmul/pack_columns.h"
 #include "matmul/split_sum.h"
 #include "ops/chain.h"
 #include "ops/conv.h"
 #include "ops/kernels.h"
 #include "ops/lines.h"
+#include "ops/lower.h"
 #include "ops/splits.h"
 #include "shaders.h"
 
@@ -31,7 +33,9 @@ enum {
     TILE = 4, /* results of a side */
     SOURCES =
         16, /* channels and filters at the least: with fewer the transforms take what the products save, */
-    TILES = 12,       /* and with fewer tiles reading the transformed filters does */
+    TILES = 12, /* and with fewer tiles reading the transformed filters does */
+    FEW_TILES =
+        24, /* for so many packed filters are transformed on the way: reading transformed ones takes as long */
     DRIVER_TILES = 4, /* of Vulkan drivers on the CPU */
     GPU_SOURCES = 64, /* on a GPU: not measured, so where a large part of the time is multiplication */
     GPU_TILES = 2048,
@@ -126,17 +130,35 @@ bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
            kiln_plan_binds_whole(plan, &d, filters_size(&p));
 }
 
-/* Of tiles that stick out far the rest is lost. */
-bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
+static struct kiln_params_conv_winograd block_of_node(const kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose);
+    return block_of(&s, n->op == &kiln_op_conv_transpose);
+}
+
+/* Of tiles that stick out far the rest is lost. */
+static bool tiles_pay(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
     const kiln_caps *caps = kiln_plan_caps(plan);
     const bool gpu = !on_cpu(plan) && !caps->software;
     const uint64_t tiles = on_cpu(plan) ? TILES : gpu ? GPU_TILES : DRIVER_TILES;
     const uint32_t sources = gpu ? GPU_SOURCES : SOURCES;
     return p.channels >= sources && p.filters >= sources && tiles_of(&p) >= tiles &&
            tiles_of(&p) * TILE * TILE <= 2 * (uint64_t)p.images * p.oh * p.ow;
+}
+
+bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
+    const bool few = n->op == &kiln_op_conv && on_cpu(plan) && tiles_of(&p) <= FEW_TILES;
+    return tiles_pay(plan, n) && !few;
+}
+
+kiln_form kiln_conv_winograd_form(const kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
+    return (kiln_form){filters_size(&p) * sizeof(float), (uint64_t)p.images * p.oh * p.ow};
 }
 
 static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
@@ -268,6 +290,33 @@ kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
     if (status)
         return status;
     return on_cpu(plan) ? lower_whole(plan, n, &block, u) : lower_in_steps(plan, n, &block, u);
+}
+
+bool kiln_conv_winograd_packed_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    return suits(plan, n, &s) && kiln_conv_packed_accepts(plan, n);
+}
+
+bool kiln_conv_winograd_packed_pays(kiln_plan *plan, const kiln_node *n)
+{
+    return tiles_pay(plan, n);
+}
+
+kiln_status kiln_conv_winograd_packed_lower(kiln_plan *plan, const kiln_node *n)
+{
+    struct kiln_params_conv_winograd block = block_of_node(plan, n);
+    const uint32_t filter = 9 * block.channels;
+    kiln_tensor packed;
+    const kiln_status status =
+        kiln_lower_pack_columns(plan, n->in[1],
+                                &(struct kiln_params_pack_columns){.columns = block.filters,
+                                                                   .depth = filter,
+                                                                   .column_step = filter,
+                                                                   .depth_step = 1},
+                                &packed);
+    block.taps = 1;
+    return status ? status : lower_whole(plan, n, &block, packed);
 }
 
 /* The gradient by the filters ---------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ kiln_tensor kiln_append_product(kiln_graph *g, const kiln_op *op, const kiln_ten
 /** The lowering by one matrix that is packed ahead, for all rows (matmul_packed.c). */
 bool kiln_matmul_packed_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_matmul_packed_pays(kiln_plan *plan, const kiln_node *n);
+kiln_form kiln_matmul_packed_form(const kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_matmul_packed_lower(kiln_plan *plan, const kiln_node *n);
 
 /** One batch axis, with the strides of both operands in elements; 0 where an operand is broadcast. */

@@ -82,6 +82,14 @@ bool kiln_matmul_packed_pays(kiln_plan *plan, const kiln_node *n)
            s.block.m > (s.pack.depth_step == 1 ? FEW : SOME);
 }
 
+kiln_form kiln_matmul_packed_form(const kiln_plan *plan, const kiln_node *n)
+{
+    struct packed s;
+    if (!sizes_of(plan, n, &s))
+        return (kiln_form){0};
+    return (kiln_form){kiln_packed_columns(&s.pack) * sizeof(float), s.block.m};
+}
+
 kiln_status kiln_matmul_packed_lower(kiln_plan *plan, const kiln_node *n)
 {
     struct packed s;

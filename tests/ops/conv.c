@@ -188,6 +188,17 @@ static const struct conv_case transformed[] = {
      "all padding that there can be"},
     {{4, {1, 16, 15, 37}}, {4, {33, 16, 3, 3}}, true, {.pad = {{2, 0}, {0, 1}}}, "uneven padding"},
     {{4, {1, 70, 25, 34}}, {4, {65, 70, 3, 3}}, true, {.same = KILN_SAME_UPPER}, "several bands and blocks"},
+    {{4, {1, 16, 19, 22}}, {4, {16, 16, 3, 3}}, true, {.pad = {{1, 1}, {1, 1}}}, "more tiles than few"},
+    {{4, {35, 18, 7, 5}},
+     {4, {33, 18, 3, 3}},
+     true,
+     {.groups = 1},
+     "groups of small images, the last one smaller"},
+    {{4, {2, 131, 11, 9}},
+     {4, {45, 131, 3, 3}},
+     true,
+     {.same = KILN_SAME_UPPER},
+     "few tiles: filters of some channels at a time are transformed on the way"},
 };
 
 /* Filters that nearly fill blocks of 32 are packed, on the CPU: rows of positions in tiles, bands of rows, several blocks. */

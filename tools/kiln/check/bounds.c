@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "chain/codes.h"
 #include "check/operands.h"
+#include "conv/conv_winograd.h"
 #include "cumulative/codes.h"
 #include "grid/grid.h"
 #include "recurrent/recurrent.h"
@@ -48,6 +49,11 @@ static bool rounds_to_bf16(const kiln_dispatch *d)
 static bool only_sets(const kiln_dispatch *d)
 {
     return d->constants[0] == KILN_MEET_SET;
+}
+
+static bool transforms_filters(const kiln_dispatch *d)
+{
+    return ((const struct kiln_params_conv_winograd *)d->block.words)->taps;
 }
 
 static bool is_product(const kiln_dispatch *d)
@@ -114,6 +120,9 @@ static const struct check_bound rows[] = {
     ROUNDS("conv*"),
     ROUNDS("matmul"),
     {"conv", 8, 2, 0, "a sum rounds before the bias that may take most of it away"},
+    {"conv_winograd", 4, 62, 0,
+     "what the last place of a tile adds up has 31 times the norm of the products it stands for",
+     transforms_filters},
     {"conv_grad_winograd", 4, 48, 0,
      "what the last place of a filter adds up has 24 times the norm of the products it stands for"},
     {"cross_entropy", 4, 2, 1,
