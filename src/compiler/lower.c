@@ -394,9 +394,10 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "%s \"%s\": kernel %s has no code for device \"%s\"%s",
                          plan->lowering->op->name, plan->lowering->name ? plan->lowering->name : "",
                          d->kernel->name, plan->dev->info.name,
-                         d->f64                             ? " in float64"
-                         : kiln_rounds_exceed(plan->dev, d) ? ", whose driver ends loops as long as its own"
-                                                            : "");
+                         d->f64 ? " in float64"
+                         : kiln_rounds_exceed(plan->dev, d)
+                             ? ", whose driver ends loops that go around so often"
+                             : "");
     s.dispatch = copy;
     if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
         s.scratch_object =

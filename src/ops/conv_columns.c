@@ -141,7 +141,7 @@ kiln_status kiln_conv_columns_lower(kiln_plan *plan, const kiln_node *n)
     b->batch = b->batch2 = p.images;
     b->b_batch2 = p.terms * b->b_k;
     b->c_batch = filters * plane;
-    return status ? status : kiln_plan_dispatch(plan, &d);
+    return status ? status : kiln_plan_product(plan, &d);
 }
 
 /* The contract ------------------------------------------------------------------------------------------- */

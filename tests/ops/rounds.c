@@ -5,7 +5,11 @@
  * What is summed here is long enough for that, along the axes that programs make long: terms of a product and rows behind its
  * gradient, steps of a recurrent network, keys, windows and channels.
  */
+#include "base/lines.h"
 #include "support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static kiln_tensor product(kiln_graph *g, const void *one_case)
 {
@@ -34,8 +38,8 @@ static kiln_tensor tall(kiln_graph *g, const void *one_case)
 static kiln_tensor taps(kiln_graph *g, const void *one_case)
 {
     (void)one_case;
-    return kiln_conv(g, kiln_test_input(g, KILN_SHAPE(1, 1031, 9, 9)),
-                     kiln_test_input(g, KILN_SHAPE(2, 1031, 9, 9)), KILN_NONE, NULL);
+    return kiln_conv(g, kiln_test_input(g, KILN_SHAPE(2, 1031, 9, 10)),
+                     kiln_test_input(g, KILN_SHAPE(3, 1031, 9, 9)), kiln_test_input(g, KILN_SHAPE(3)), NULL);
 }
 
 static kiln_tensor places(kiln_graph *g, const void *one_case)
@@ -78,8 +82,8 @@ static kiln_tensor keys(kiln_graph *g, const void *one_case)
 static kiln_tensor window(kiln_graph *g, const void *one_case)
 {
     (void)one_case;
-    return kiln_average_pool(g, kiln_test_input(g, KILN_SHAPE(1, 2, 251, 263)),
-                             &(kiln_pool_params){.size = {250, 262}});
+    return kiln_average_pool(g, kiln_test_input(g, KILN_SHAPE(1, 2, 201, 251)),
+                             &(kiln_pool_params){.size = {200, 250}});
 }
 
 static kiln_tensor column(kiln_graph *g, const void *one_case)
@@ -104,3 +108,24 @@ EVERYWHERE(lstm)
 EVERYWHERE(keys)
 EVERYWHERE(window)
 EVERYWHERE(column)
+
+/* A window is not divided: where it is too large for a driver, no result is better than part of one. */
+Test(rounds, what_no_kernel_gets_through_is_refused)
+{
+    kiln_graph *g = NULL;
+    kiln_program *p = NULL;
+    kiln_weights *weights = NULL;
+    catch_lines();
+    setenv("KILN_LIMITS", "max_rounds=1000", 1);
+    kiln_device *dev = kiln_test_open("null");
+    cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 1, 50, 50));
+    const kiln_tensor y = kiln_average_pool(g, x, &(kiln_pool_params){.size = {50, 50}});
+    cr_assert_eq(kiln_weights_create(&weights, g, NULL), KILN_OK);
+    cr_expect_eq(kiln_program_create(&p, dev, g, weights, &(kiln_program_params){.run = KILN_RUN(y)}),
+                 KILN_ERROR_UNSUPPORTED);
+    cr_expect(strstr(lines.newest, "loops") != NULL, "%s", lines.newest);
+    kiln_weights_destroy(&weights);
+    kiln_graph_destroy(&g);
+    kiln_test_close(&dev);
+}
