@@ -52,7 +52,7 @@ static const struct check_shape pairs[] = {
     {"2x5x14x14,32", "rows of nearly a vector"},
     {"1x3x9x16,17", "rows of a vector"},
     {"1x70x7x7,64", "sums of many terms"},
-    {"1x2x150x120,20", "bands of rows"},
+    {"1x9x150x120,3", "bands of rows"},
     {"3x4x2x3,12", "two rows"},
     {"0x3x8x8,16", "no pictures"},
     {0},
