@@ -6,8 +6,12 @@ weights lie in OUT.onnx.data. Writes the format's bytes itself, so nothing but N
 """
 import argparse
 import pathlib
+import sys
 
-import numpy
+try:
+    import numpy
+except ImportError:
+    sys.exit("resnet50.py: this Python has no NumPy; Debian's is the package python3-numpy, for /usr/bin/python3")
 
 BLOCKS = [(64, 3), (128, 4), (256, 6), (512, 3)]        # width and count of each stage's bottlenecks
 FLOAT, RAW, LENGTH, VARINT = 1, 9, 2, 0                 # of TensorProto and of the wire

@@ -105,7 +105,7 @@ void kiln_expect_dispatch(kiln_device *dev, const struct kiln_test_dispatch *t)
     run_reference(t, a.exact);
     run_reference(t, a.magnitude);
     for (; list && *list; list++)
-        if (!(*list)->accepts || (*list)->accepts(&dev->caps, &t->dispatch))
+        if (kiln_variant_accepts(*list, &dev->caps, &t->dispatch))
             run_variant(dev, t, &a, *list);
     if (cpu)
         run_variant(dev, t, &a, &kiln_cpu_reference);
