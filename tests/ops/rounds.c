@@ -89,25 +89,25 @@ static kiln_tensor window(kiln_graph *g, const void *one_case)
 static kiln_tensor column(kiln_graph *g, const void *one_case)
 {
     (void)one_case;
-    return kiln_softmax(g, kiln_test_input(g, KILN_SHAPE(70001, 40)), 0);
+    return kiln_softmax(g, kiln_test_input(g, KILN_SHAPE(30011, 33)), 0);
 }
 
 /* Float32 rounds each of some 100,000 additions by up to 6e-8 of the sum so far; of random signs, 1e-5 of the largest result. */
-#define EVERYWHERE(name)                                          \
-    Test(rounds, name##_on_every_device)                          \
-    {                                                             \
-        kiln_expect_devices_agree(name, NULL, true, 5e-5, #name); \
+#define EVERYWHERE(name, gradient)                                    \
+    Test(rounds, name##_on_every_device)                              \
+    {                                                                 \
+        kiln_expect_devices_agree(name, NULL, gradient, 5e-5, #name); \
     }
-EVERYWHERE(product)
-EVERYWHERE(products)
-EVERYWHERE(tall)
-EVERYWHERE(taps)
-EVERYWHERE(places)
-EVERYWHERE(gru)
-EVERYWHERE(lstm)
-EVERYWHERE(keys)
-EVERYWHERE(window)
-EVERYWHERE(column)
+EVERYWHERE(product, true)
+EVERYWHERE(products, true)
+EVERYWHERE(tall, true)
+EVERYWHERE(taps, true)
+EVERYWHERE(places, true)
+EVERYWHERE(gru, true)
+EVERYWHERE(lstm, true)
+EVERYWHERE(keys, true)
+EVERYWHERE(window, false)
+EVERYWHERE(column, true)
 
 /* A window is not divided: where it is too large for a driver, no result is better than part of one. */
 Test(rounds, what_no_kernel_gets_through_is_refused)
