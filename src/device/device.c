@@ -169,6 +169,7 @@ static kiln_status open_backend(const kiln_device_params *params, kiln_device **
 /* The part of a device that is the same for every backend; dev is closed on failure. */
 static kiln_status complete(kiln_device *dev, const kiln_device_params *params)
 {
+    const bool had_matrices = dev->caps.coop;
     kiln_status status = kiln_caps_limit(&dev->caps, getenv("KILN_LIMITS"));
     pthread_mutex_t *lock = malloc(sizeof *lock);
 
@@ -197,7 +198,7 @@ static kiln_status complete(kiln_device *dev, const kiln_device_params *params)
     dev->info.max_shared = dev->caps.max_shared;
     dev->info.subgroup = dev->caps.subgroup;
     dev->info.half = dev->caps.storage16;
-    if (dev->info.matrices[0] && strncmp(dev->info.matrices, "none", 4) != 0 && !dev->caps.coop)
+    if (had_matrices && !dev->caps.coop)
         snprintf(dev->info.matrices, sizeof dev->info.matrices, "none: masked, or beyond KILN_LIMITS");
     if (!dev->info.name[0])
         snprintf(dev->info.name, sizeof dev->info.name, "%s", dev->ops->name);

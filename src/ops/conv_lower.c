@@ -1,9 +1,10 @@
 /*
  * conv_lower.c - convolution's nodes become dispatches.
  *
- * A depthwise one may go together with the one before it (conv_pair.c). With filters of a single point that meet x as it lies, the convolution is a matrix product for each image and group, if that
- * pays; filters of 3 x 3 go through transformed tiles (conv_winograd.c), and on drivers that run on the CPU others through columns
- * (conv_columns.c); else one dispatch, or bands of it (conv_bands.c).
+ * A depthwise one may go together with the one before it (conv_pair.c). With filters of a single point that meet x as it lies, the
+ * convolution is a matrix product for each image and group, if that pays; filters of 3 x 3 go through transformed tiles
+ * (conv_winograd.c), and on drivers that run on the CPU others through columns (conv_columns.c); else one dispatch, or bands of it
+ * (conv_bands.c).
  *
  * The gradient by the filters sums over far more terms than it has results: where those are few, the images are split, each
  * split summed by itself and the splits added up in order. How many depends on sizes, and on whether there is a GPU to fill.

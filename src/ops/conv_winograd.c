@@ -3,9 +3,10 @@
  * pays, the dispatches, the contracts.
  *
  * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On the CPU one kernel does the
- * rest of a convolution, and where a plan has no room for transformed filters it transforms packed ones, a quarter as large, on the way. Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back:
- * drivers on the CPU wherever it pays, GPUs where there is much to multiply. The gradient by the filters is the CPU's alone. The
- * contracts have no cuts, since operands are bound whole.
+ * rest of a convolution, and where a plan has no room for transformed filters it transforms packed ones, a quarter as large, on the way.
+ * Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back: drivers on the CPU wherever
+ * it pays, GPUs where there is much to multiply. The gradient by the filters is the CPU's alone. The contracts have no cuts, since
+ * operands are bound whole.
  */
 #include "conv/conv_winograd.h"
 

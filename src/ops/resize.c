@@ -4,8 +4,8 @@
  *   resize        y = x along each axis by the weights of its mode      dx = resize_grad(dy, x)
  *   resize_grad   the same weights the other way                        ddy = resize(ddx)
  *
- * Sizes that depend on data: src/ops/resize_counted.c. Weights: src/ops/resize_table.c. Lowering and contract: src/ops/resize_kernel.c. Kernels: shaders/resize/, src/cpu/resize.c,
- * src/cpu/resize_fast.c. Tests: tests/ops/resize.c.
+ * Sizes that depend on data: src/ops/resize_counted.c. Weights: src/ops/resize_table.c. Lowering and contract:
+ * src/ops/resize_kernel.c. Kernels: shaders/resize/, src/cpu/resize.c, src/cpu/resize_fast.c. Tests: tests/ops/resize.c.
  */
 #include "ops/resize.h"
 

@@ -5,8 +5,8 @@ usage: torch.py [NAME ...] [--threads 2] [--repeat 7] [--device cpu] [--precisio
 
 On the CPU each row runs in a process of its own, twice: as PyTorch comes, and with OMP_WAIT_POLICY=passive, since on few
 cores the threads that OpenMP keeps spinning take the time that BLAS needs. The better median counts, and the row says
-whose it was. On a GPU all rows run in one process, and PyTorch's own memory there is told. Weights and inputs are random (seed 0): only time and memory count. A row's memory is the process's peak less
-what it held before the network was built.
+whose it was. On a GPU all rows run in one process, and PyTorch's own memory there is told. Weights and inputs are random
+(seed 0): only time and memory count. A row's memory is the process's peak less what it held before the network was built.
 """
 import argparse
 import collections
