@@ -137,12 +137,16 @@ struct unit {
     size_t block, end;          /* blocks of filters */
 };
 
-/* Neighbours share what is dearer: planes that were copied, or filters. */
+/*
+ * Neighbours, which one thread mostly does, share what is dearer: planes that were copied, or the larger of x and the filters, which
+ * two threads then need not both read whole.
+ */
 static struct unit unit_of(const struct work *w, size_t index)
 {
+    const bool by_filters = w->in_place && w->p->filters > w->places;
     const size_t within = index % (w->parts * w->bands);
-    const size_t block = (w->in_place ? within / w->bands : within % w->parts) * w->part;
-    const size_t band = w->in_place ? within % w->bands : within / w->parts, first = band * w->band;
+    const size_t block = (by_filters ? within / w->bands : within % w->parts) * w->part;
+    const size_t band = by_filters ? within % w->bands : within / w->parts, first = band * w->band;
     return (struct unit){
         .image = index / w->parts / w->bands,
         .first = first,
