@@ -174,6 +174,13 @@ KILN_INLINE void pool_row(const params *p, bool largest, const float *x, struct 
     }
 }
 
+/* to[j] = larger(a[j], b[j]). */
+KILN_INLINE void take_two(float *restrict to, const float *restrict a, const float *restrict b, int count)
+{
+    for (int j = 0; j < count; j++)
+        to[j] = larger(a[j], b[j]);
+}
+
 /* to[j] = larger(to[j], x[j]). */
 KILN_INLINE void take_larger(float *restrict to, const float *restrict x, int count)
 {
@@ -181,29 +188,69 @@ KILN_INLINE void take_larger(float *restrict to, const float *restrict x, int co
         to[j] = larger(to[j], x[j]);
 }
 
+KILN_INLINE void fill_lowest(float *to, int count)
+{
+    for (int j = 0; j < count; j++)
+        to[j] = -INFINITY;
+}
+
+/* What the rows under a row of windows hold at most in columns [begin, end). */
+KILN_INLINE void take_rows_under(const params *p, const float *x, struct row r, int begin, int end, float *to)
+{
+    const int count = end - begin;
+    const float *first = NULL;
+    int rows = 0;
+    for (uint32_t tap = 0; tap < tap_rows(p); tap++) {
+        const float *row = row_under(p, x, r, tap);
+        if (!row)
+            continue;
+        if (rows == 0)
+            first = row + begin;
+        else if (rows == 1)
+            take_two(to, first, row + begin, count);
+        else
+            take_larger(to, row + begin, count);
+        rows++;
+    }
+    if (rows == 0)
+        fill_lowest(to, count);
+    else if (rows == 1)
+        memcpy(to, first, (size_t)count * sizeof *to);
+}
+
+/* The largest of three columns of x side by side, for every second one: four at a time, of which the last may overlap those before. */
+KILN_INLINE void take_triples(const float *x, float *y, int count)
+{
+    int j = 0;
+    for (; count >= 4 && j < count; j += 4) {
+        const int at = least(j, count - 4);
+        const float *from = x + 2 * at;
+        kiln_four_store(y + at, four_larger(four_larger(kiln_four_even(from), kiln_four_odd(from)),
+                                            kiln_four_even(from + 2)));
+    }
+    for (; j < count; j++)
+        y[j] = larger(larger(x[2 * j], x[2 * j + 1]), x[2 * j + 2]);
+}
+
 /* The largest values of windows [from, to) of a row, where the rows under it are taken in before its columns. */
 KILN_INLINE void pool_rows_first(const params *p, const float *x, struct row r, int from, int to, float *y)
 {
     const int stride = (int)p->stride_j, first = from * stride + column_offset(p, 0),
               last = (to - 1) * stride + column_offset(p, p->size_j - 1);
-    const int begin = first > 0 ? first : 0, end = least(last + 1, (int)p->w);
-    float peak[WIDE];
-    for (int j = 0; j < end - begin; j++)
-        peak[j] = -INFINITY;
-    for (uint32_t tap = 0; tap < tap_rows(p); tap++) {
-        const float *row = row_under(p, x, r, tap);
-        if (row)
-            take_larger(peak, row + begin, end - begin);
+    const int begin = first > 0 ? first : least(0, last + 1), inside = least(last + 1, (int)p->w),
+              end = inside > begin ? inside : begin;
+    float peak[WIDE + 8]; /* columns from first on; vectors look a little further */
+    fill_lowest(peak, begin - first);
+    take_rows_under(p, x, r, begin, end, peak + begin - first);
+    fill_lowest(peak + end - first, last + 1 - end);
+    if (stride == 2 && p->size_j == 3 && p->dilation_j == 1) {
+        take_triples(peak, y, to - from);
+        return;
     }
     for (int j = from; j < to; j++)
-        y[j - from] = -INFINITY;
-    for (uint32_t v = 0; v < p->size_j; v++) {
-        const int offset = column_offset(p, v);
-        const struct range in = columns_inside(p, offset, from, to);
-        if (in.begin < in.end)
-            take_row(p, true, peak + in.begin * stride + offset - begin, y + in.begin - from,
-                     in.end - in.begin);
-    }
+        y[j - from] = peak[(j - from) * stride];
+    for (uint32_t v = 1; v < p->size_j; v++)
+        take_row(p, true, peak + v * p->dilation_j, y, to - from);
 }
 
 /* Whether a block of windows meets few columns enough, and several rows. */
