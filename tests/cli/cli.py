@@ -180,6 +180,18 @@ def test_training_with_a_scaled_loss(folder):
     expect_failure(kiln(*call, "--out", folder / "o", "--precision", "f7"), 1, '"f7"')
 
 
+def test_tuned_training(folder):
+    write_data(folder)
+    cache = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    call = ["train", "lenet", "--data", folder, "--epochs", 1, "--device", "cpu", "--tune", 60, "--out"]
+    done = [kiln(*call, folder / out, env=cache) for out in ("first", "second")]
+    for run in done:
+        assert run.returncode == 0 and "classes of work" in run.stderr and " 0 left" in run.stderr, run.stderr
+    assert " 0 were known" in done[0].stderr and " of 0 classes" in done[1].stderr, done[1].stderr
+    files = [(folder / out / "lenet.safetensors").read_bytes() for out in ("first", "second")]
+    assert files[0] == files[1]  # the same choices, the same bits
+
+
 def test_interrupted_training_goes_on(folder):
     write_data(folder)
     call = ["train", "lenet", "--data", str(folder), "--out", str(folder / "out"), "--epochs", "100000"]

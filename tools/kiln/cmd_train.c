@@ -33,7 +33,7 @@ struct options {
     struct picture_options picture;
     const char *data, *out, *device, *precision;
     int64_t epochs, batch, shift, scale_interval;
-    double rate, decay, loss_scale;
+    double rate, decay, loss_scale, tune;
     uint64_t seed;
     bool flip, new_head, recompute, resume, json;
 };
@@ -248,6 +248,28 @@ static kiln_status build(struct training *t)
 
 /* Training ----------------------------------------------------------------------------------------------- */
 
+/* Try the device's ways to compute a step on the first pictures; they come again. What the tuner found before is used without trying. */
+static kiln_status tune(struct training *t)
+{
+    kiln_tune_report report;
+    kiln_batch batch;
+    kiln_status status = kiln_dataset_next(t->train, t->o.batch, &batch);
+
+    for (int i = 0; i < kiln_program_input_count(t->learn) && !status; i++) {
+        const kiln_tensor input = kiln_program_input(t->learn, i);
+        const int column = kiln_dataset_find(t->train, kiln_tensor_name(t->net.graph, input));
+        status = kiln_program_write(t->learn, input, &batch.column[column]);
+    }
+    if (!status)
+        status = kiln_program_tune(t->learn, &(kiln_tune_params){.budget = t->o.tune}, &report);
+    kiln_dataset_rewind(t->train);
+    if (!status)
+        fprintf(stderr,
+                "tuned in %.1f s: of %d classes of work another way won in %d; %d were known, %d left\n",
+                report.seconds, report.tried, report.changed, report.known, report.left);
+    return status;
+}
+
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)
@@ -358,7 +380,7 @@ static kiln_status run(struct training *t)
     if (t->precision == KILN_PRECISION_F16 && !kiln_device_get_info(t->dev)->half)
         fprintf(stderr, "%s stores no halves: values are float32, and the loss is scaled all the same\n",
                 kiln_device_get_info(t->dev)->name);
-    if ((status = learn(t)) || (status = show(t)))
+    if ((t->o.tune > 0 && (status = tune(t))) || (status = learn(t)) || (status = show(t)))
         return status;
     t->seconds = kiln_seconds() - began;
     return KILN_OK;
@@ -481,6 +503,9 @@ int cmd_train(int argc, char **argv)
                 {"recompute", NULL, ARGS_FLAG, &o->recompute,
                  "keep few activations for the backward pass and compute the others again: less memory, for up to one more forward "
                  "pass of time a step"},
+                {"tune", "SECONDS", ARGS_NUMBER, &o->tune,
+                 "first try the ways that the device has for a step, for so long, and use the fastest, which are remembered: less time, "
+                 "other last bits"},
                 {"loss-scale", "X", ARGS_NUMBER, &o->loss_scale,
                  "a fixed factor of the loss, best a power of two (default: none; with f16 65536 at first, as it proves)"},
                 {"scale-interval", "N", ARGS_COUNT, &o->scale_interval,
