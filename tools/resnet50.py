@@ -2,19 +2,18 @@
 """resnet50.py OUT.onnx [--external] - writes ResNet-50 with random weights, 102 MB, as ONNX: to measure loading by.
 
 The layers and names of torchvision's: convolutions with batch normalization, input [batch, 3, 224, 224]. With --external the
-weights lie in OUT.onnx.data. Writes the format's bytes itself, so nothing but NumPy is needed.
+weights lie in OUT.onnx.data. Writes the format's bytes and the numbers' itself, so that Python alone is needed.
 """
 import argparse
+import math
 import pathlib
-import sys
-
-try:
-    import numpy
-except ImportError:
-    sys.exit("resnet50.py: this Python has no NumPy; Debian's is the package python3-numpy, for /usr/bin/python3")
+import random
+import struct
 
 BLOCKS = [(64, 3), (128, 4), (256, 6), (512, 3)]        # width and count of each stage's bottlenecks
 FLOAT, RAW, LENGTH, VARINT = 1, 9, 2, 0                 # of TensorProto and of the wire
+SIGN_AND_FRACTION = 0x807FFFFF                          # of a float's bits
+DEVIATION = (7 / 3) ** 0.5                              # of what lies between 1 and 2, and between -2 and -1
 
 
 # Protocol buffers ---------------------------------------------------------------------------------------------------
@@ -51,16 +50,28 @@ def value_info(name, sizes):
     return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dims)))
 
 
+# Numbers ------------------------------------------------------------------------------------------------------------
+
+def same(value, count):
+    return struct.pack("<f", value) * count
+
+
+def drawn(rng, deviation, count):
+    """Floats of either sign between 1 and 2 times a power of two, and how much larger their deviation is than was wanted."""
+    exponent = round(math.log2(deviation / DEVIATION))
+    words = [int.from_bytes(struct.pack("<I", word) * count, "little") for word in (SIGN_AND_FRACTION, 127 + exponent << 23)]
+    return (rng.getrandbits(32 * count) & words[0] | words[1]).to_bytes(4 * count, "little"), DEVIATION * 2 ** exponent / deviation
+
+
 # The network --------------------------------------------------------------------------------------------------------
 
 class Network:
     def __init__(self, data):
         self.nodes, self.weights, self.data, self.at = [], [], data, 0
-        self.rng = numpy.random.default_rng(50)
+        self.rng = random.Random(50)
 
-    def weight(self, name, values):
-        raw = values.astype(numpy.float32).tobytes()
-        tensor = b"".join(field(1, s) for s in values.shape) + field(2, FLOAT) + field(8, name)
+    def weight(self, name, sizes, raw):
+        tensor = b"".join(field(1, s) for s in sizes) + field(2, FLOAT) + field(8, name)
         if self.data:
             place = {"location": pathlib.Path(self.data.name).name, "offset": str(self.at), "length": str(len(raw))}
             tensor += b"".join(field(13, field(1, k) + field(2, v)) for k, v in place.items()) + field(14, 1)
@@ -75,12 +86,13 @@ class Network:
         return output
 
     def conv(self, x, name, norm, channels, outputs, size, stride=1):
-        deviation = (2 / (channels * size * size)) ** 0.5
-        w = self.weight(f"{name}.weight", self.rng.normal(0, deviation, (outputs, channels, size, size)))
+        terms = channels * size * size
+        values, excess = drawn(self.rng, (2 / terms) ** 0.5, outputs * terms)
+        w = self.weight(f"{name}.weight", [outputs, channels, size, size], values)
         y = self.add("Conv", [x, w], name, kernel_shape=[size] * 2, strides=[stride] * 2, pads=[size // 2] * 4)
-        rows = {"weight": numpy.full(outputs, 0.5), "bias": numpy.zeros(outputs), "running_mean": numpy.zeros(outputs),
-                "running_var": numpy.ones(outputs)}
-        return self.add("BatchNormalization", [y] + [self.weight(f"{norm}.{k}", v) for k, v in rows.items()], norm)
+        rows = {"weight": 0.5 / excess, "bias": 0, "running_mean": 0, "running_var": 1}
+        rows = [self.weight(f"{norm}.{key}", [outputs], same(value, outputs)) for key, value in rows.items()]
+        return self.add("BatchNormalization", [y] + rows, norm)
 
     def bottleneck(self, x, name, channels, width, stride):
         y = self.add("Relu", [self.conv(x, f"{name}.conv1", f"{name}.bn1", channels, width, 1)], f"{name}.relu1")
@@ -99,8 +111,9 @@ class Network:
                 x = self.bottleneck(x, f"layer{stage}.{i}", channels, width, 2 if stage > 1 and i == 0 else 1)
                 channels = 4 * width
         x = self.add("Flatten", [self.add("GlobalAveragePool", [x], "avgpool")], "flat")
-        w = self.weight("fc.weight", self.rng.normal(0, channels ** -0.5, (1000, channels)))
-        self.add("Gemm", [x, w, self.weight("fc.bias", numpy.zeros(1000))], "output", transB=1)
+        values, excess = drawn(self.rng, channels ** -0.5, 1000 * channels)
+        rows = [self.weight("fc.weight", [1000, channels], values), self.weight("fc.bias", [1000], same(0, 1000))]
+        self.add("Gemm", [x] + rows, "output", transB=1)
 
 
 def main():

@@ -11,10 +11,11 @@ import resource
 import signal
 import struct
 import subprocess
+import sys
 import time
 import zipfile
 
-from support import KILN, NETWORK, TESTS, expect_failure, kiln, main, write_classes, write_data, write_npy, write_png
+from support import KILN, NETWORK, SANITIZED, TESTS, expect_failure, kiln, main, write_classes, write_data, write_npy, write_png
 
 COMMANDS = subprocess.run([KILN, "--help"], stdout=subprocess.PIPE, text=True).stdout
 COMMANDS = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ")]
@@ -238,6 +239,32 @@ def test_inspect(folder):
     expect_failure(kiln("inspect", folder / "nothing.onnx"), 1, "nothing.onnx")
     (folder / "text.onnx").write_text("no model")
     expect_failure(kiln("inspect", folder / "text.onnx"), 1, "text.onnx", "no ONNX file")
+
+
+def memory_of(model, *options):
+    """What the process takes for a model on the CPU, at its peak and in the end: bytes."""
+    env = {name: value for name, value in os.environ.items() if name != "MALLOC_PERTURB_"}  # fills what nobody asked for
+    memory = json.loads(kiln("inspect", model, "--device", "cpu", "--json", *options, env=env).stdout)["memory"]
+    return [1e6 * memory[name] for name in ("process_peak_mb", "process_mb")]
+
+
+# At the peak, and after the first run: times the model's file, what the process takes for a small one apart. A whole file's bytes
+# are there beside the weights until it is read, what external data hold is not. Second forms of weights take as much as they do.
+MEMORY = [("whole", "--run", 3.2, 2.2), ("whole", "--give-up", 3.2, 1.2), ("external", "--give-up", 1.2, 1.2)]
+
+
+def test_memory_of_resnet50_is_bounded_by_its_file(folder):
+    if SANITIZED:
+        return
+    script = TESTS.parent / "tools/resnet50.py"
+    for name in "whole", "external":
+        subprocess.run([sys.executable, script, folder / name, *["--external"][:name == "external"]], check=True)
+    size = (folder / "whole").stat().st_size
+    assert size > 100e6, size
+    for name, option, *bounds in MEMORY:
+        least, taken = memory_of(NETWORK, option), memory_of(folder / name, option)
+        ratios = [(taken[i] - least[i]) / size for i in range(2)]
+        assert 1 < ratios[0] <= bounds[0] and 1 < ratios[1] <= bounds[1], (name, option, ratios)
 
 
 def part(number, data):
