@@ -158,13 +158,15 @@ struct kiln_onnx_match {
         KILN_ONNX_BIAS,
         KILN_ONNX_BATCH_NORM,
         KILN_ONNX_NMS,
-        KILN_ONNX_RECURRENT
+        KILN_ONNX_RECURRENT,
+        KILN_ONNX_SLICE
     } kind;
     const kiln_node *main; /* of a bias: the convolution or product; of suppression: nms */
-    /* x, w, bias; or x, scale, bias, mean, variance; or boxes, scores; or as onnx_save_recurrent.c says */
+    /* x, w, bias; or x, scale, bias, mean, variance; or boxes, scores; or x, first, end; or as onnx_save_recurrent.c says */
     kiln_tensor in[8];
     int inputs;
     double epsilon;
+    int64_t axis; /* of a slice */
 };
 
 /** What node n ends, by the uses that are known; kind ALONE if nothing. */

@@ -6,6 +6,7 @@
  *   add(mul(x, up(a)), up(b - mean a)), a = scale rsqrt(v + e)     BatchNormalization(x, scale, b, mean, v)
  *   recurrent(..)                                                  RNN, LSTM, GRU (onnx_save_recurrent.c)
  *   what kiln_nms_by_class appends                                 NonMaxSuppression(boxes, scores, ..)
+ *   gather(x, what onnx_counted.c computes of places)              Slice(x, first, end, axis)
  *
  * A value within a group must have no reader outside of it. Graphs stay right without these; they read better, and what is
  * imported again can be trained like the original.
@@ -148,6 +149,102 @@ static void write_nms(struct kiln_onnx_writer *w, const kiln_node *nms, const ch
                       ONNX__TENSOR_PROTO__DATA_TYPE__INT32);
 }
 
+/* Slices between places that a run computes ----------------------------------------------------------------- */
+
+static bool is_number(const struct kiln_onnx_writer *w, kiln_tensor t, int64_t wanted)
+{
+    int32_t value = 0;
+    const kiln_spec spec = kiln_tensor_spec(w->g, t);
+    return made_by(w, t, "constant") && spec.type == KILN_I32 && kiln_shape_count(&spec.shape) == 1 &&
+           !kiln_constant_read(w->g, t, &(kiln_array){.data = &value, .bytes = sizeof value}) &&
+           value == wanted;
+}
+
+static bool is_size_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x, int64_t axis)
+{
+    const int64_t size = shape_of(w, x).size[axis];
+    const kiln_node *cast = made_by(w, t, "cast_integer"),
+                    *count = cast ? made_by(w, cast->in[0], "count_of") : NULL;
+    int64_t axes = 0;
+    if (size >= 0)
+        return is_number(w, t, size);
+    return count && count->in[0].id == x.id && kiln_node_integers(count, "axes", &axes, 1) &&
+           axes == (int64_t)1 << axis;
+}
+
+/* p of min(max(where(p < 0, p + size, p), 0), size), before it was cast to 32 bits; KILN_NONE if t is none. */
+static kiln_tensor place_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x, int64_t axis)
+{
+    const kiln_node *within = made_by(w, t, "min"), *least = within ? made_by(w, within->in[0], "max") : NULL,
+                    *where = least ? made_by(w, least->in[0], "where") : NULL;
+    const kiln_node *less = where ? made_by(w, where->in[0], "less") : NULL,
+                    *add = where ? made_by(w, where->in[1], "add") : NULL;
+    const bool matches = less && add && less->in[0].id == where->in[2].id && is_number(w, less->in[1], 0) &&
+                         add->in[0].id == where->in[2].id && is_size_of(w, add->in[1], x, axis) &&
+                         is_number(w, least->in[1], 0) && is_size_of(w, within->in[1], x, axis);
+    if (!matches)
+        return KILN_NONE;
+    const kiln_node *cast = made_by(w, where->in[2], "cast_integer");
+    return cast && kiln_tensor_spec(w->g, cast->in[0]).type == KILN_I64 ? cast->in[0] : where->in[2];
+}
+
+/* The last place: max(size - 1, 0). */
+static bool is_last_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x, int64_t axis)
+{
+    const kiln_node *least = made_by(w, t, "max"), *sub = least ? made_by(w, least->in[0], "sub") : NULL;
+    return sub && is_number(w, least->in[1], 0) && is_number(w, sub->in[1], 1) &&
+           is_size_of(w, sub->in[0], x, axis);
+}
+
+/* x at min(0 .. count + first, last), count = max(end - first, 0). */
+static bool match_slice(const struct kiln_onnx_writer *w, const kiln_node *n, struct kiln_onnx_match *m)
+{
+    const kiln_tensor x = n->in[0];
+    const kiln_node *index = made_by(w, n->in[1], "min"),
+                    *add = index ? made_by(w, index->in[0], "add") : NULL,
+                    *places = add ? made_by(w, add->in[0], "sequence") : NULL;
+    int64_t batch = 1;
+    kiln_dim_parts size = {0};
+    kiln_node_integers(n, "axis", &m->axis, 1);
+    kiln_node_integers(n, "batch", &batch, 1);
+    if (!places || batch || !is_last_of(w, index->in[1], x, m->axis) ||
+        !kiln_dim_read(w->g, shape_of(w, places->out[0]).size[0], &size) || size.op != KILN_DIM_BOUNDED)
+        return false;
+    const kiln_node *count = made_by(w, size.count, "max"),
+                    *sub = count ? made_by(w, count->in[0], "sub") : NULL;
+    double start = 1, delta = 0;
+    kiln_node_reals(places, "start", &start, 1);
+    kiln_node_reals(places, "delta", &delta, 1);
+    if (!sub || sub->in[1].id != add->in[1].id || !is_number(w, count->in[1], 0) || start != 0 || delta != 1)
+        return false;
+    m->kind = KILN_ONNX_SLICE;
+    m->inputs = 3;
+    m->in[0] = x;
+    m->in[1] = place_of(w, sub->in[1], x, m->axis);
+    m->in[2] = place_of(w, sub->in[0], x, m->axis);
+    return m->in[1].id && m->in[2].id;
+}
+
+/* Places are a list of one; their type is that of `axes`. */
+static void write_slice(struct kiln_onnx_writer *w, const struct kiln_onnx_match *m, const char *const *in,
+                        const char *out)
+{
+    const int64_t one = 1;
+    const char *all[4] = {in[0], NULL, NULL, kiln_onnx_new_list(w, &m->axis, 1)};
+    for (int i = 1; i < 3; i++) {
+        const char *place[] = {in[i], kiln_onnx_new_list(w, &one, 1)};
+        if (kiln_tensor_spec(w->g, m->in[i]).type != KILN_I64) {
+            place[0] = kiln_onnx_new_name(w);
+            kiln_onnx_put_int(w, kiln_onnx_write(w, "Cast", place[0], 1, &in[i]), "to",
+                              ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+        }
+        all[i] = kiln_onnx_step(w, "Reshape", 2, place);
+    }
+    kiln_onnx_write(w, "Slice", out, 4, all);
+}
+
+/* All groups ------------------------------------------------------------------------------------------------- */
+
 struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const kiln_node *n)
 {
     struct kiln_onnx_match m = {.kind = KILN_ONNX_ALONE};
@@ -156,6 +253,8 @@ struct kiln_onnx_match kiln_onnx_match(const struct kiln_onnx_writer *w, const k
     if (!strcmp(n->op->name, "recurrent") && kiln_onnx_match_recurrent(w, n, &m))
         return m;
     if (!strcmp(n->op->name, "concat") && n->inputs == 2 && match_nms(w, n, &m))
+        return m;
+    if (!strcmp(n->op->name, "gather") && match_slice(w, n, &m))
         return m;
     return (struct kiln_onnx_match){.kind = KILN_ONNX_ALONE};
 }
@@ -171,6 +270,8 @@ void kiln_onnx_write_match(struct kiln_onnx_writer *w, const kiln_node *n, const
         kiln_onnx_put_real(w, kiln_onnx_write(w, "BatchNormalization", out, 5, in), "epsilon", m->epsilon);
     else if (m->kind == KILN_ONNX_NMS)
         write_nms(w, m->main, in, out);
+    else if (m->kind == KILN_ONNX_SLICE)
+        write_slice(w, m, in, out);
     else if (!strcmp(m->main->op->name, "matmul"))
         kiln_onnx_write_matmul(w, m->main, in[2], out);
     else

@@ -176,6 +176,23 @@ static void put_even_windows(writer *w, Onnx__NodeProto *o, const kiln_node *n)
     kiln_onnx_put_ints(w, o, "strides", size, x.rank - 2);
 }
 
+/* Whether a last window that begins behind x is left out, which ONNX's rule of shapes knows since opset 22. */
+static bool leaves_window_out(writer *w, const kiln_node *n)
+{
+    const kiln_shape x = spec(w, n->in[0]).shape, y = spec(w, n->out[0]).shape;
+    int64_t size[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1}, pad[3][2] = {{0}};
+    kiln_node_integers(n, "size", size, 3);
+    kiln_node_integers(n, "stride", stride, 3);
+    kiln_node_integers(n, "dilation", dilation, 3);
+    kiln_node_integers(n, "pad", pad[0], 6);
+    for (int i = 0; i + 2 < x.rank && integer(n, "ceil"); i++) {
+        const int64_t room = x.size[i + 2] + pad[i][0] + pad[i][1] - dilation[i] * (size[i] - 1) - 1;
+        if (x.size[i + 2] >= 0 && y.size[i + 2] < (room + stride[i] - 1) / stride[i] + 1)
+            return true;
+    }
+    return false;
+}
+
 /* ONNX counts places through the whole tensor, kiln through each map. */
 static void write_places(writer *w, const kiln_node *n, const char *places)
 {
@@ -203,6 +220,8 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
         kiln_onnx_write_composed(w, n, kiln_onnx_compose_adaptive_pool);
         return;
     }
+    if (leaves_window_out(w, n))
+        kiln_onnx_writer_needs(w, n, 22);
     const char *places = n->outputs > 1 ? kiln_onnx_new_name(w) : NULL;
     Onnx__NodeProto *o = kiln_onnx_write(w, names[mode], out(w, n), IN(in(w, n, 0)));
     if (places) {

@@ -309,10 +309,20 @@ def growing():
          {"x": x}, {"y": FLOAT}, {**counts, "two": np.array(2, np.int64)}, want=[np.concatenate([first, second])])
 
 
+def slices():
+    """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
+    x = values(4, 5)
+    case("slice_between_places", [node("Mul", ["n", "two"], ["end"]), node("Slice", ["x", "third", "end", "columns"], ["part"]),
+                                  node("Slice", ["part", "n", "far", "rows"], ["y"])],
+         {"x": x, "n": np.array([-1], np.int64)}, {"y": FLOAT},
+         {"two": np.array([2], np.int64), "third": np.array([2], np.int64), "far": np.array([2**31 - 1], np.int64),
+          "columns": np.array([-1], np.int64), "rows": np.array([0], np.int64)}, want=[x[-1:, 2:-2]])
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices):
         part()
 
 
