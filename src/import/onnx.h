@@ -476,6 +476,8 @@ bool kiln_onnx_take_window(kiln_onnx_node *n, const int64_t *size, struct kiln_o
 /* onnx_pool.c */
 void kiln_onnx_build_max_pool(kiln_onnx_node *n);
 void kiln_onnx_build_max_unpool(kiln_onnx_node *n);
+/** What pools have in common; refuses. */
+bool kiln_onnx_take_pool(kiln_onnx_node *n, kiln_pool_params *p);
 void kiln_onnx_build_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_lp_pool(kiln_onnx_node *n);
 void kiln_onnx_build_global_pool(kiln_onnx_node *n);
@@ -507,6 +509,8 @@ void kiln_onnx_build_dropout(kiln_onnx_node *n);
 void kiln_onnx_build_batch_norm(kiln_onnx_node *n);
 void kiln_onnx_build_softmax(kiln_onnx_node *n);
 void kiln_onnx_build_softmax_flat(kiln_onnx_node *n);
+/** As before opset 13: over all axes from `axis` on, as one. */
+kiln_tensor kiln_onnx_flat(kiln_graph *g, kiln_onnx_axis_fn *softmax, kiln_tensor x, int axis);
 void kiln_onnx_build_layer_norm(kiln_onnx_node *n);
 void kiln_onnx_build_instance_norm(kiln_onnx_node *n);
 void kiln_onnx_build_group_norm(kiln_onnx_node *n);
@@ -528,6 +532,9 @@ void kiln_onnx_build_quantized_unary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_leaky_relu(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_binary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_average_pool(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_softmax(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_where(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_concat(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_gemm(kiln_onnx_node *n);
 

@@ -260,16 +260,18 @@ void kiln_onnx_build_softmax(kiln_onnx_node *n)
         kiln_onnx_out(n, 0, n->row->softmax(n->g, kiln_onnx_in(n, 0), axis));
 }
 
-/* Before opset 13: over all axes from `axis` on, as one. */
+kiln_tensor kiln_onnx_flat(kiln_graph *g, kiln_onnx_axis_fn *softmax, kiln_tensor x, int axis)
+{
+    if (axis == kiln_tensor_shape(g, x).rank - 1)
+        return softmax(g, x, -1);
+    return kiln_reshape_to(g, softmax(g, kiln_flatten(g, x, axis), -1), x);
+}
+
 void kiln_onnx_build_softmax_flat(kiln_onnx_node *n)
 {
-    const kiln_tensor x = kiln_onnx_in(n, 0);
-    const int rank = kiln_onnx_spec(n, 0).shape.rank;
-    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 1), rank);
-    if (n->refused)
-        return;
-    const kiln_tensor y = n->row->softmax(n->g, axis == rank - 1 ? x : kiln_flatten(n->g, x, axis), -1);
-    kiln_onnx_out(n, 0, axis == rank - 1 ? y : kiln_reshape_to(n->g, y, x));
+    const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 1), kiln_onnx_spec(n, 0).shape.rank);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, kiln_onnx_flat(n->g, n->row->softmax, kiln_onnx_in(n, 0), axis));
 }
 
 /* 1 at the first of the largest along an axis, else 0. */

@@ -5,7 +5,7 @@
 
 #include "import/onnx.h"
 
-static bool take_params(kiln_onnx_node *n, kiln_pool_params *p)
+bool kiln_onnx_take_pool(kiln_onnx_node *n, kiln_pool_params *p)
 {
     int sizes;
     const int64_t *size = kiln_onnx_ints(n, "kernel_shape", &sizes);
@@ -60,7 +60,7 @@ void kiln_onnx_build_max_pool(kiln_onnx_node *n)
     const kiln_shape shape = kiln_onnx_spec(n, 0).shape;
     kiln_pool_params p;
     kiln_tensor index;
-    if (!take_params(n, &p))
+    if (!kiln_onnx_take_pool(n, &p))
         return;
     const kiln_tensor x = real_in(n);
     if (n->outputs < 2 || !n->out[1]) {
@@ -99,7 +99,7 @@ void kiln_onnx_build_max_unpool(kiln_onnx_node *n)
 {
     kiln_shape shape = kiln_onnx_spec(n, 0).shape;
     kiln_pool_params p;
-    if (!take_params(n, &p))
+    if (!kiln_onnx_take_pool(n, &p))
         return;
     for (int i = 2; i < shape.rank; i++)
         if (shape.size[i] >= 0)
@@ -116,7 +116,7 @@ void kiln_onnx_build_max_unpool(kiln_onnx_node *n)
 void kiln_onnx_build_average_pool(kiln_onnx_node *n)
 {
     kiln_pool_params p;
-    if (take_params(n, &p))
+    if (kiln_onnx_take_pool(n, &p))
         real_out(n, kiln_average_pool(n->g, real_in(n), &p));
 }
 
@@ -124,7 +124,7 @@ void kiln_onnx_build_lp_pool(kiln_onnx_node *n)
 {
     kiln_pool_params p;
     const double power = (double)kiln_onnx_int(n, "p", 2);
-    if (take_params(n, &p))
+    if (kiln_onnx_take_pool(n, &p))
         real_out(n, kiln_lp_pool(n->g, real_in(n), power, &p));
 }
 

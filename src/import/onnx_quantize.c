@@ -147,6 +147,31 @@ void kiln_onnx_build_quantized_binary(kiln_onnx_node *n)
     put_quantized(n, n->row->binary(n->g, dequantized(n, 0), dequantized(n, 3)), 6);
 }
 
+void kiln_onnx_build_quantized_average_pool(kiln_onnx_node *n)
+{
+    kiln_pool_params p;
+    if (kiln_onnx_take_pool(n, &p))
+        put_quantized(n, kiln_average_pool(n->g, dequantized(n, 0), &p), 3);
+}
+
+/* As softmax of the opset that an attribute tells. */
+void kiln_onnx_build_quantized_softmax(kiln_onnx_node *n)
+{
+    const bool flat = kiln_onnx_int(n, "opset", 13) < 13;
+    const int rank = kiln_onnx_spec(n, 0).shape.rank,
+              axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", flat ? 1 : -1), rank);
+    if (n->refused)
+        return;
+    const kiln_tensor x = dequantized(n, 0);
+    put_quantized(n, flat ? kiln_onnx_flat(n->g, kiln_softmax, x, axis) : kiln_softmax(n->g, x, axis), 3);
+}
+
+/* A condition, and two values with their scales. */
+void kiln_onnx_build_quantized_where(kiln_onnx_node *n)
+{
+    put_quantized(n, kiln_where(n->g, kiln_onnx_in(n, 0), dequantized(n, 1), dequantized(n, 4)), 7);
+}
+
 void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n)
 {
     const int rank = kiln_onnx_spec(n, 0).shape.rank, last = kiln_onnx_int(n, "channels_last", 0) != 0;

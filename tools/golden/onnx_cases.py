@@ -33,10 +33,10 @@ def write_tensors(folder, kind, arrays):
 
 
 def case(name, nodes, inputs, outputs, weights=(), functions=(), want=(), opset=18, ir=10, sparse=(), declare=(), change=None,
-         checked=True, root="onnx"):
+         checked=True, root="onnx", domains=()):
     """A folder of the case: inputs name -> array, outputs name -> type, weights name -> array or tensor, want: arrays."""
     weights = [w if isinstance(w, TensorProto) else numpy_helper.from_array(w, n) for n, w in dict(weights).items()]
-    domains = ["local"] * bool(functions)
+    domains = ["local"] * bool(functions) + list(domains)
     feeds = dict(inputs)
     graph = helper.make_graph(nodes, name, [info(n, a) for n, a in feeds.items()] + list(declare),
                               [helper.make_tensor_value_info(n, t, w.shape) for (n, t), w in zip(outputs.items(), want)], weights,
@@ -319,10 +319,54 @@ def slices():
           "columns": np.array([-1], np.int64), "rows": np.array([0], np.int64)}, want=[x[-1:, 2:-2]])
 
 
+def quantized():
+    """What ONNX Runtime's quantizer writes and standard operators lack: its own domain's. No value lies near the middle of two steps."""
+    runtime, made = "com.microsoft", dict(domains=["com.microsoft"])
+    scale, zero = np.float32(1 / 64), np.uint8(100)
+    other, second = np.float32(3 / 64), np.uint8(50)
+    q, r = rng.integers(0, 256, (2, 3, 4, 4)).astype(np.uint8), rng.integers(0, 256, (3, 1, 4)).astype(np.uint8)
+
+    def real(values, by, at):
+        return (values.astype(np.float64) - at) * by
+
+    def whole(values, by, at, kind=np.uint8):
+        places = values / by + at
+        assert np.abs(places % 1 - 0.5).min() > 1e-3
+        return np.clip(np.rint(places), np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
+
+    scales = {"scale": scale, "zero": zero, "other": other, "second": second}
+    c = np.array([True, False, True, True])
+    case("quantized_where", [node("QLinearWhere", ["c", "q", "scale", "zero", "r", "other", "second", "most", "second"], ["y"], runtime)],
+         {"c": c, "q": q}, {"y": TensorProto.UINT8}, {**scales, "r": r, "most": np.float32(0.041)},
+         want=[whole(np.where(c, real(q, scale, zero), real(r, other, second)), np.float32(0.041), second)], **made)
+
+    x = real(q, scale, zero)
+    windows = np.stack([x[:, :, i:i + 3, j:j + 3] for i in (0, 1) for j in (0, 1)])[..., ::2, ::2]
+    case("quantized_average_pool",
+         [node("QLinearAveragePool", ["q", "scale", "zero", "most", "second"], ["y"], runtime, kernel_shape=[2, 2], strides=[2, 2])],
+         {"q": q}, {"y": TensorProto.UINT8}, {**scales, "most": np.float32(0.0173)},
+         want=[whole(windows.mean(0), np.float32(0.0173), second)], **made)
+
+    def softmax(values, axes):
+        e = np.exp(values - values.max(axes, keepdims=True))
+        return e / e.sum(axes, keepdims=True)
+
+    part, least = np.float32(1 / 256), np.uint8(0)
+    for name, opset, axis, axes in (("quantized_softmax", 13, 2, (2,)), ("quantized_softmax_flat", 11, 2, (2, 3))):
+        case(name, [node("QLinearSoftmax", ["q", "scale", "zero", "part", "least"], ["y"], runtime, axis=axis, opset=opset)], {"q": q},
+             {"y": TensorProto.UINT8}, {**scales, "part": part, "least": least}, want=[whole(softmax(x, axes), part, least)], **made)
+
+    v, own, at = values(3, 5), np.float32(2 / 60000), np.uint16(30011)
+    case("quantized_to_16_bits",
+         [node("QuantizeLinear", ["v", "own", "at"], ["w"], runtime), node("DequantizeLinear", ["w", "own", "at"], ["y"], runtime)],
+         {"v": v}, {"w": TensorProto.UINT16, "y": FLOAT}, {"own": own, "at": at}, opset=17,
+         want=[whole(v, own, at, np.uint16), real(whole(v, own, at, np.uint16), own, at)], **made)
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized):
         part()
 
 

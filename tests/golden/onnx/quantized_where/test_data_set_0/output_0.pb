@@ -1,0 +1,1 @@
+J`h‘R"$‘T]‘P,‘U2g1&-W%5X-fC],mC8X'CTb!C7+?‘B'I‘U(‘NI ‘Aj'YZm0Wg4CKjC-];C2gC#
