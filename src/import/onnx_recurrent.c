@@ -1,8 +1,13 @@
 /*
  * onnx_recurrent.c - RNN, LSTM, GRU: weights with ONNX's order of gates become kiln's, states [D, N, H] move to where ONNX has them.
+ *
+ * ONNX Runtime's DynamicQuantizeLSTM has W and R as small integers, [D, inputs, 4 H], by a scale each or one for each column. Its x and h
+ * are reals, which ONNX Runtime rounds to 8 bits to be faster; here they are not.
  */
 #include <math.h>
 #include <strings.h>
+
+#include <kiln/quantize.h>
 
 #include "import/onnx.h"
 
@@ -18,7 +23,7 @@ const struct kiln_onnx_cell kiln_onnx_rnn = {kiln_rnn, 1, {0}, 1};
 const struct kiln_onnx_cell kiln_onnx_lstm = {kiln_lstm, 4, {0, 2, 3, 1}, 3};
 const struct kiln_onnx_cell kiln_onnx_gru = {kiln_gru, 3, {1, 0, 2}, 2};
 
-enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, P };
+enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, P, W_SCALE, W_ZERO, R_SCALE, R_ZERO };
 
 /* Weights ------------------------------------------------------------------------------------------------ */
 
@@ -40,14 +45,32 @@ static kiln_tensor of_direction(kiln_onnx_node *n, int i, int direction)
     return kiln_squeeze(n->g, kiln_slice(n->g, kiln_onnx_in(n, i), 0, direction, direction + 1, 1), 0);
 }
 
+static bool is_quantized(const kiln_onnx_node *n)
+{
+    return n->row->most > W_SCALE;
+}
+
+/* W or R of one direction, [gates * hidden, ..]. */
+static kiln_tensor matrix_of(kiln_onnx_node *n, int i, int direction)
+{
+    static const int turned[] = {1, 0};
+    const int scale = i == W ? W_SCALE : R_SCALE, zero = scale + 1;
+    const kiln_tensor w = of_direction(n, i, direction);
+    if (!is_quantized(n))
+        return w;
+    const kiln_tensor at = kiln_onnx_has(n, zero) ? of_direction(n, zero, direction) : KILN_NONE;
+    const kiln_quantize_params p = {.axis = 1};
+    return kiln_transpose(n->g, kiln_dequantize(n->g, w, of_direction(n, scale, direction), at, &p), turned);
+}
+
 static kiln_recurrent_weights weights_of(kiln_onnx_node *n, const struct kiln_onnx_cell *cell, int64_t hidden,
                                          int direction)
 {
     static const int peepholes[] = {0, 2, 1}; /* ONNX: i o f */
     const int gates = cell->gates;
     kiln_recurrent_weights w = {
-        .input = reordered(n, of_direction(n, W, direction), 0, hidden, cell->order, gates),
-        .hidden = reordered(n, of_direction(n, R, direction), 0, hidden, cell->order, gates),
+        .input = reordered(n, matrix_of(n, W, direction), 0, hidden, cell->order, gates),
+        .hidden = reordered(n, matrix_of(n, R, direction), 0, hidden, cell->order, gates),
     };
     if (kiln_onnx_has(n, B)) {
         const kiln_tensor b = of_direction(n, B, direction);
@@ -193,9 +216,11 @@ void kiln_onnx_build_recurrent(kiln_onnx_node *n)
     kiln_recurrent_weights w[2];
     kiln_recurrent_states last;
     const kiln_shape r = kiln_onnx_spec(n, R).shape;
-    const int64_t hidden = r.rank == 3 ? r.size[2] : 0;
+    const int64_t hidden = r.rank == 3 ? r.size[is_quantized(n) ? 1 : 2] : 0;
     if (hidden < 1 || hidden != kiln_onnx_int(n, "hidden_size", hidden))
         kiln_onnx_refuse(n, "R must be [directions, gates * hidden_size, hidden_size]");
+    if (is_quantized(n) && (!kiln_onnx_has(n, W_SCALE) || !kiln_onnx_has(n, R_SCALE)))
+        kiln_onnx_refuse(n, "W and R have no scale");
     if (n->refused || !take_direction(n, &p.direction))
         return;
     const int directions = p.direction == KILN_BIDIRECTIONAL ? 2 : 1;

@@ -363,10 +363,34 @@ def quantized():
          want=[whole(v, own, at, np.uint16), real(whole(v, own, at, np.uint16), own, at)], **made)
 
 
+def quantized_lstm():
+    """A bidirectional LSTM whose weights are small integers, with a scale for each column: its sums are those of the reals they are."""
+    steps, batch, inputs, hidden = 3, 2, 4, 5
+    x, b = values(steps, batch, inputs), values(2, 8 * hidden)
+    w, r = (rng.integers(-128, 128, (2, n, 4 * hidden)).astype(np.int8) for n in (inputs, hidden))
+    scale, zero = rng.uniform(0.002, 0.006, (2, 2, 4 * hidden)).astype(np.float32), rng.integers(-9, 9, (2, 2, 4 * hidden)).astype(np.int8)
+
+    def direction(x, d):
+        h, c, out = np.zeros((batch, hidden)), np.zeros((batch, hidden)), []
+        real = [scale[k, d].astype(np.float64) * (m[d].astype(np.float64) - zero[k, d]) for k, m in enumerate((w, r))]
+        for row in x.astype(np.float64):
+            i, o, f, g = np.split(row @ real[0] + h @ real[1] + b[d, :4 * hidden] + b[d, 4 * hidden:], 4, -1)
+            c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+            h = np.tanh(c) / (1 + np.exp(-o))
+            out.append(h)
+        return np.stack(out)
+
+    case("quantized_lstm",
+         [node("DynamicQuantizeLSTM", ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"], ["y"], "com.microsoft",
+               hidden_size=hidden, direction="bidirectional")], {"x": x}, {"y": FLOAT},
+         {"w": w, "r": r, "b": b, "ws": scale[0], "rs": scale[1], "wz": zero[0], "rz": zero[1]},
+         want=[np.stack([direction(x, 0), direction(x[::-1], 1)[::-1]], 1)], domains=["com.microsoft"])
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm):
         part()
 
 
