@@ -322,6 +322,8 @@ void kiln_onnx_refuse_value(struct kiln_onnx *m, const char *what, const char *n
 const char *kiln_onnx_type_refusal(int onnx, char *text, size_t bytes);
 const char *kiln_onnx_kind_refusal(const char *kind, char *text, size_t bytes);
 
+/** The name of a node; of one without it, that of its first output. */
+const char *kiln_onnx_node_name(const kiln_onnx_node *n);
 /** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */
 void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...) KILN_FORMAT(2, 3);
 

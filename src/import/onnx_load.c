@@ -120,12 +120,14 @@ static int64_t given_size(const struct kiln_onnx *m, const char *name)
     return kiln_dim(m->g, name);
 }
 
+/* -1 stands for a size that is not known: some exporters write it. */
 static int64_t size_of(struct kiln_onnx *m, const char *input, const Onnx__TensorShapeProto__Dimension *dim,
                        int axis)
 {
     char unnamed[128];
     snprintf(unnamed, sizeof unnamed, "%s.%d", input, axis);
-    const bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    const bool known =
+        dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value != -1;
     const bool named =
         dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0];
     if (known && !is_size(dim->dim_value))
@@ -192,6 +194,27 @@ static bool refuse_type(struct kiln_onnx *m, const Onnx__ValueInfoProto *info, k
     return true;
 }
 
+/* The shape that the file says, or where it says none the one that was given; false where it is refused. */
+static bool declared_shape(struct kiln_onnx *m, const Onnx__ValueInfoProto *info, const kiln_array *fixed,
+                           kiln_shape *out)
+{
+    const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
+    if (!shape && fixed) {
+        *out = fixed->shape;
+        return true;
+    }
+    if (!shape)
+        kiln_onnx_refuse_value(m, "input", info->name, "the file says no shape: give one");
+    else if (shape->n_dim > KILN_MAX_RANK)
+        kiln_onnx_refuse_value(m, "input", info->name, "its rank is %zu, the largest is %d", shape->n_dim,
+                               KILN_MAX_RANK);
+    else
+        out->rank = (int)shape->n_dim;
+    for (int i = 0; i < out->rank && !m->status; i++)
+        out->size[i] = size_of(m, info->name, shape->dim[i], i);
+    return shape && shape->n_dim <= KILN_MAX_RANK;
+}
+
 static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *info)
 {
     kiln_spec spec = {0};
@@ -205,15 +228,8 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
         return m->status;
     if (fixed && fixed->data)
         return add_fixed(m, info->name, spec.type, fixed);
-    const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
-    if (!shape || shape->n_dim > KILN_MAX_RANK) {
-        kiln_onnx_refuse_value(m, "input", info->name, "its rank must be known, and at most %d",
-                               KILN_MAX_RANK);
+    if (!declared_shape(m, info, fixed, &spec.shape))
         return m->status;
-    }
-    spec.shape.rank = (int)shape->n_dim;
-    for (int i = 0; i < spec.shape.rank && !m->status; i++)
-        spec.shape.size[i] = size_of(m, info->name, shape->dim[i], i);
     if (fixed && !m->status)
         spec.shape = given_shape(m, info->name, spec.shape, fixed->shape);
     struct kiln_onnx_value *v = m->status ? NULL : kiln_onnx_add(m, info->name);
@@ -313,14 +329,14 @@ static kiln_status find_values(kiln_onnx_node *n)
     const Onnx__NodeProto *p = n->proto;
     if (p->n_input > KILN_ONNX_MOST_INPUTS || p->n_output > KILN_ONNX_MOST_INPUTS)
         return kiln_onnx_fail(n->m, KILN_ERROR_UNSUPPORTED, "%s \"%s\": more than %d inputs or outputs",
-                              p->op_type, p->name ? p->name : "", KILN_ONNX_MOST_INPUTS);
+                              p->op_type, kiln_onnx_node_name(n), KILN_ONNX_MOST_INPUTS);
     n->inputs = (int)p->n_input;
     n->outputs = (int)p->n_output;
     for (int i = 0; i < n->inputs; i++)
         if (p->input[i][0] && !(n->in[i] = kiln_onnx_find(n->m, p->input[i])))
             return kiln_onnx_fail(n->m, KILN_ERROR_FILE,
                                   "%s \"%s\" reads \"%s\", which nothing before it makes", p->op_type,
-                                  p->name ? p->name : "", p->input[i]);
+                                  kiln_onnx_node_name(n), p->input[i]);
         else if (n->in[i] && n->in[i]->absent)
             n->in[i] = NULL;
     for (int i = 0; i < n->outputs; i++)
@@ -429,14 +445,12 @@ kiln_status kiln_onnx_add_node(struct kiln_onnx *m, const Onnx__NodeProto *proto
 
 /* Outputs --------------------------------------------------------------------------------------------------------- */
 
-/* Whether t is an input or an output already; an output must be a value of its own. */
+/* Whether t is an output already; each must be a value of its own. */
 static bool taken(const kiln_graph *g, kiln_tensor t)
 {
     bool found = false;
     for (int i = 0; i < kiln_graph_output_count(g); i++)
         found = found || kiln_graph_output(g, i).id == t.id;
-    for (int i = 0; i < kiln_graph_input_count(g); i++)
-        found = found || kiln_graph_input(g, i).id == t.id;
     return found;
 }
 

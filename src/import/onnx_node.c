@@ -14,7 +14,7 @@
 
 enum { MOST_TOLD = 1 << 12 };
 
-static const char *name_of(const kiln_onnx_node *n)
+const char *kiln_onnx_node_name(const kiln_onnx_node *n)
 {
     const Onnx__NodeProto *p = n->proto;
     return p->name && p->name[0] ? p->name : p->n_output ? p->output[0] : "";
@@ -38,7 +38,7 @@ void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...)
         return;
     n->refused = true;
     va_start(args, format);
-    tell(n->m, n->proto->op_type, name_of(n), format, args);
+    tell(n->m, n->proto->op_type, kiln_onnx_node_name(n), format, args);
     va_end(args);
 }
 

@@ -279,11 +279,12 @@ static bool comes_before(const kiln_tensor *outputs, int i)
     return false;
 }
 
-/* Leaves, what is handed on and what is an output already get a name of their own. */
+/* Leaves, what is handed on and what is an output already get a name of their own; an input of the model is one as it is. */
 static void name_output(struct kiln_onnx_writer *w, const kiln_tensor *outputs, const char **names, int i)
 {
     const char *from = kiln_onnx_name(w, outputs[i]);
-    if (is_made(w, outputs[i]) && !comes_before(outputs, i)) {
+    const bool input = !w->within && is(kiln_node_of(w->g, outputs[i]), "input");
+    if ((input || is_made(w, outputs[i])) && !comes_before(outputs, i)) {
         names[i] = from;
         return;
     }

@@ -86,7 +86,7 @@ static const char *kind_of_attribute(const Onnx__AttributeProto *a)
 const char *kiln_onnx_node_kind(const Onnx__NodeProto *n)
 {
     if (n->domain && !strcmp(n->domain, "ai.onnx.ml"))
-        return "classical machine learning";
+        return "operators of classical machine learning";
     if (n->domain && !strcmp(n->domain, "ai.onnx.preview"))
         return "operators that are previews";
     for (size_t i = 0; n->op_type && i < sizeof operators / sizeof *operators; i++)

@@ -287,6 +287,16 @@ def test_inputs_that_nothing_needs(folder):
     assert "unused" in kiln("inspect", folder / "model.onnx").stdout
 
 
+def test_run_takes_shapes_that_the_file_leaves_open_from_what_is_given(folder):
+    tensor = part(2, part(1, part(1, 1)))
+    graph = part(1, part(1, "x") + part(2, "y") + part(4, "Relu")) + part(2, "g") + part(11, part(1, "x") + tensor) + part(12, part(1, "y") + tensor)
+    (folder / "model.onnx").write_bytes(part(1, 8) + part(7, graph) + part(8, part(2, 13)))
+    write_npy(folder / "x.npy", (2, 3))
+    done = kiln("run", folder / "model.onnx", "--input", folder / "x.npy")
+    assert done.returncode == 0 and "y  f32 [2, 3]" in done.stdout, done.stderr
+    expect_failure(kiln("run", folder / "model.onnx", "--random"), 1, 'input "x": the file says no shape: give one')
+
+
 def test_run(folder):
     write_npy(folder / "x.npy", (3, 1, 4, 4))
     done = kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}", "--output", f"z={folder / 'z.npy'}",

@@ -112,6 +112,11 @@ static void missing_input(struct model *m)
 {
     m->in[1] = (char *)"v";
 }
+static void missing_input_of_nameless(struct model *m)
+{
+    missing_input(m);
+    m->node[0].name = NULL;
+}
 static void unmade_output(struct model *m)
 {
     m->y.name = (char *)"z";
@@ -165,6 +170,10 @@ static void no_operator(struct model *m)
 static void unknown_operator(struct model *m)
 {
     m->node[0].op_type = (char *)"Conjure";
+}
+static void classical(struct model *m)
+{
+    m->node[0].domain = (char *)"ai.onnx.ml";
 }
 static void unknown_domain(struct model *m)
 {
@@ -311,6 +320,7 @@ static const struct damage {
     {no_graph, KILN_ERROR_FILE, "no graph"},
     {no_output, KILN_ERROR_FILE, "no graph with outputs"},
     {missing_input, KILN_ERROR_FILE, "reads \"v\", which nothing before it makes"},
+    {missing_input_of_nameless, KILN_ERROR_FILE, "Add \"y\" reads \"v\", which nothing before it makes"},
     {cycle, KILN_ERROR_FILE, "reads \"z\", which nothing before it makes"},
     {unmade_output, KILN_ERROR_FILE, "output \"z\" is made by no node"},
     {made_twice, KILN_ERROR_FILE, "\"x\" is made twice"},
@@ -322,9 +332,10 @@ static const struct damage {
     {strange_type, KILN_ERROR_UNSUPPORTED, "initializer \"w\": elements of ONNX type 99"},
     {other_file, KILN_ERROR_FILE, "initializer \"w\": its data lies in another file, which is not named"},
     {strange_input, KILN_ERROR_UNSUPPORTED, "input \"x\": no tensor"},
-    {no_rank, KILN_ERROR_UNSUPPORTED, "input \"x\": its rank must be known"},
+    {no_rank, KILN_ERROR_UNSUPPORTED, "input \"x\": the file says no shape: give one"},
     {no_operator, KILN_ERROR_FILE, "has no operator"},
     {unknown_operator, KILN_ERROR_UNSUPPORTED, "Conjure \"sum\": no such operator at opset 17"},
+    {classical, KILN_ERROR_UNSUPPORTED, "\"sum\": operators of classical machine learning are not supported"},
     {unknown_domain, KILN_ERROR_UNSUPPORTED, "domain com.example"},
     {unknown_attribute, KILN_ERROR_UNSUPPORTED, "attribute tilt is not supported"},
     {attribute_of_none, KILN_ERROR_UNSUPPORTED, "MatMul \"sum\": attribute tilt is not supported"},
@@ -429,6 +440,19 @@ static const struct {
     {.fixed = {.input = "v", .value.data = ""}, .said = "there is no input \"v\""},
     {.fixed = {.index = 1, .value.data = ""}, .said = "there is no input 1, the model has 1"},
 };
+
+Test(onnx_bad, a_shape_that_the_file_leaves_open_may_be_given)
+{
+    struct model m;
+    struct lines lines;
+    uint8_t bytes[1024];
+    const kiln_onnx_fixed given = {.value.shape = {1, {3}}};
+    begin(&m);
+    no_rank(&m);
+    const size_t size = pack(&m, bytes, sizeof bytes);
+    const kiln_onnx_params params = {.fixed = &given, .fixed_count = 1};
+    cr_expect(read_with("model.onnx", bytes, size, &params, &lines) == KILN_OK, "%s", lines.last);
+}
 
 Test(onnx_bad, what_is_given_must_have_its_place)
 {

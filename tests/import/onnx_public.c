@@ -87,13 +87,13 @@ static const char *own(const char *name, char *path, size_t bytes)
 Test(onnx_public, forms_that_the_public_cases_lack)
 {
     char path[512];
-    run_folder(own("onnx", path, sizeof path), false, 36);
+    run_folder(own("onnx", path, sizeof path), false, 38);
 }
 
 Test(onnx_public, forms_that_the_public_cases_lack_saved_and_loaded_again)
 {
     char path[512];
-    run_folder(own("onnx", path, sizeof path), true, 36);
+    run_folder(own("onnx", path, sizeof path), true, 38);
 }
 
 Test(onnx_public, what_a_function_learns_with_is_learned)
@@ -108,6 +108,26 @@ Test(onnx_public, what_a_function_learns_with_is_learned)
     cr_expect(kiln_find(g, "first.p").id != 0 && kiln_find(g, "h").id != 0, "values of a call have its name");
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
+}
+
+Test(onnx_public, an_output_that_is_an_input_keeps_its_name_in_a_copy_too)
+{
+    static const char *const names[] = {"y", "u", "x"};
+    char path[600], folder[512], copy[64];
+    snprintf(path, sizeof path, "%s/output_that_is_an_input/model.onnx", own("onnx", folder, sizeof folder));
+    snprintf(copy, sizeof copy, "/tmp/kiln_ends_%ld.onnx", (long)getpid());
+    for (int turn = 0; turn < 2; turn++) {
+        kiln_graph *g;
+        kiln_weights *w;
+        cr_assert(kiln_onnx_load(&g, &w, turn ? copy : path, NULL) == KILN_OK);
+        cr_assert(kiln_graph_output_count(g) == (int)KILN_COUNT(names));
+        for (int i = 0; i < (int)KILN_COUNT(names); i++)
+            cr_expect_str_eq(kiln_tensor_name(g, kiln_graph_output(g, i)), names[i]);
+        cr_assert(kiln_onnx_save(g, w, copy, NULL) == KILN_OK);
+        kiln_weights_destroy(&w);
+        kiln_graph_destroy(&g);
+    }
+    unlink(copy);
 }
 
 Test(onnx_public, a_case_fails_for_what_is_wrong_and_does_not_apply_for_what_is_left_out)

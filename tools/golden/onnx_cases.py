@@ -309,6 +309,17 @@ def growing():
          {"x": x}, {"y": FLOAT}, {**counts, "two": np.array(2, np.int64)}, want=[np.concatenate([first, second])])
 
 
+def ends():
+    """Outputs that are inputs; inputs whose size is told as -1."""
+    x, u = values(2, 3), values(3)
+    case("output_that_is_an_input", [node("Neg", ["x"], ["y"])], {"x": x, "u": u}, {"y": FLOAT, "u": FLOAT, "x": FLOAT}, want=[-x, u, x])
+
+    def open_up(model, folder):
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+
+    case("size_of_minus_one", [node("Neg", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[-x], change=open_up, checked=False)
+
+
 def slices():
     """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
     x = values(4, 5)
@@ -390,7 +401,7 @@ def quantized_lstm():
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends):
         part()
 
 
