@@ -387,16 +387,24 @@ static void write_moments(writer *w, const kiln_node *n, const row *r)
 
 /* Shapes ------------------------------------------------------------------------------------------------- */
 
-static const char *size_of_input(writer *w, int64_t size)
+/* Taken from the shape of an input that is written, or of one that only then is. */
+static const char *size_of_input(writer *w, int64_t size, bool written)
 {
     for (int i = 0; i < kiln_graph_input_count(w->g); i++) {
         const kiln_tensor input = kiln_graph_input(w->g, i);
         const kiln_shape shape = kiln_tensor_shape(w->g, input);
-        for (int64_t axis = 0; w->needed[input.id] && axis < shape.rank; axis++)
-            if (shape.size[axis] == size)
-                return kiln_onnx_step(w, "Gather",
-                                      IN(kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, input))),
-                                         kiln_onnx_new_list(w, &axis, 1)));
+        int64_t axis = 0;
+        while (axis < shape.rank && shape.size[axis] != size)
+            axis++;
+        if (w->needed[input.id] != written || axis == shape.rank)
+            continue;
+        const kiln_spec own = kiln_tensor_spec(w->g, input);
+        if (!written)
+            kiln_onnx_put_input(w, kiln_onnx_name(w, input), &own);
+        w->needed[input.id] = true;
+        return kiln_onnx_step(w, "Gather",
+                              IN(kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, input))),
+                                 kiln_onnx_new_list(w, &axis, 1)));
     }
     return NULL;
 }
@@ -432,10 +440,13 @@ const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
     kiln_dim_parts e;
     if (size >= 0)
         return kiln_onnx_new_list(w, &size, 1);
-    const char *of_input = size_of_input(w, size);
+    const char *of_input = size_of_input(w, size, true);
+    const bool symbol = !kiln_dim_read(w->g, size, &e) || e.op == KILN_DIM_SYMBOL;
+    if (!of_input && symbol && !w->within)
+        of_input = size_of_input(w, size, false);
     if (of_input)
         return of_input;
-    if (!kiln_dim_read(w->g, size, &e) || e.op == KILN_DIM_SYMBOL) {
+    if (symbol) {
         kiln_onnx_writer_refuse(w, n, "no input that is written has its size");
         return "";
     }

@@ -319,6 +319,15 @@ def ends():
 
     case("size_of_minus_one", [node("Neg", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[-x], change=open_up, checked=False)
 
+    def name_sizes(model, folder):
+        for dim, name in zip(model.graph.input[0].type.tensor_type.shape.dim, ("n", "", "m", "")):
+            if name:
+                dim.dim_param = name
+
+    nodes = [node("Shape", ["v"], [name], **ends) for name, ends in (("a", {"start": -2}), ("b", {"start": 1, "end": -1}), ("c", {"start": 3, "end": 1}))]
+    case("sizes_alone", nodes + [node("Concat", ["a", "b", "c"], ["y"], axis=0)], {"v": values(2, 3, 4, 5)}, {"y": TensorProto.INT64},
+         want=[np.array([4, 5, 3, 4], np.int64)], change=name_sizes)
+
 
 def slices():
     """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
