@@ -1,5 +1,6 @@
 /* onnx_indexing.c - operators that read and write at places that data names, order, accumulate, select, and make values of places. */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include <kiln/indexing.h>
@@ -245,20 +246,74 @@ void kiln_onnx_build_unique(kiln_onnx_node *n)
 
 /* Values made of their places ---------------------------------------------------------------------------- */
 
-/* start, start + delta, ..: as many as are known, or all places below a symbol. */
+/* Input i as a whole number or a symbol. */
+static bool take_size(kiln_onnx_node *n, int i, struct kiln_onnx_item *out)
+{
+    const struct kiln_onnx_item *item = kiln_onnx_items(n->m, n->in[i]);
+    double number;
+    if (!item)
+        return false;
+    *out = *item;
+    if (kiln_onnx_number(n, i, &number))
+        out->i = fabs(number) <= INT32_MAX ? (int64_t)number : INT64_MAX;
+    return item->symbol || (double)out->i == number;
+}
+
+/* a - b; false where it is known to be negative. */
+static bool size_between(kiln_graph *g, const struct kiln_onnx_item *a, const struct kiln_onnx_item *b,
+                         int64_t *out)
+{
+    if (!a->symbol && a->i < 0)
+        return false;
+    *out = !b->symbol && b->i < 0 ? kiln_dim_add(g, a->i, -b->i) : kiln_dim_sub(g, a->i, b->i);
+    return true;
+}
+
+/* From one size to another, at least one of which is a symbol, by steps of a whole number. */
+static bool build_range_of_sizes(kiln_onnx_node *n, kiln_type type, double delta)
+{
+    struct kiln_onnx_item start, end;
+    int64_t count;
+    if (!take_size(n, 0, &start) || !take_size(n, 1, &end) || delta != rint(delta) || delta == 0 ||
+        !(fabs(delta) <= INT32_MAX) ||
+        !size_between(n->g, delta > 0 ? &end : &start, delta > 0 ? &start : &end, &count))
+        return false;
+    if (fabs(delta) != 1)
+        count = kiln_dim_ceil_div(n->g, count, (int64_t)fabs(delta));
+    kiln_tensor y = kiln_sequence(n->g, type, start.symbol ? 0 : (double)start.i, delta, count);
+    if (start.symbol)
+        y = kiln_add(n->g, y, kiln_onnx_size_value(n->g, start.i, type));
+    kiln_onnx_out(n, 0, y);
+    return true;
+}
+
+/* Between values that the run computes. */
+static void build_range_of_data(kiln_onnx_node *n, kiln_type type, double delta)
+{
+    const double most = (double)n->m->params.most_size;
+    const kiln_tensor start = kiln_onnx_scalar(n, 0), end = kiln_onnx_scalar(n, 1);
+    if (most < 1)
+        kiln_onnx_refuse(
+            n,
+            "data gives its size: kiln_onnx_params.most_size (kiln's --most-size) says how large it is at the most");
+    if (n->refused || !start.id || !end.id)
+        return;
+    const kiln_tensor last = kiln_add(n->g, start, kiln_scalar(n->g, type, most * delta));
+    kiln_onnx_note_beyond(n->m, delta > 0 ? kiln_less(n->g, last, end) : kiln_less(n->g, end, last));
+    kiln_onnx_out(n, 0, kiln_range_between(n->g, start, end, kiln_scalar(n->g, type, delta), (int64_t)most));
+}
+
+/* start, start + delta, .. before a limit. */
 void kiln_onnx_build_range(kiln_onnx_node *n)
 {
     const kiln_type type = kiln_onnx_spec(n, 0).type;
-    const struct kiln_onnx_item *end = kiln_onnx_items(n->m, n->in[1]);
     double start, limit, delta;
-    if (!kiln_onnx_number(n, 0, &start) || !kiln_onnx_number(n, 2, &delta))
-        kiln_onnx_refuse(n, "its start and step must be known before anything runs");
-    else if (kiln_onnx_number(n, 1, &limit))
+    if (!kiln_onnx_number(n, 2, &delta))
+        kiln_onnx_refuse(n, "its step must be known before anything runs");
+    else if (kiln_onnx_number(n, 0, &start) && kiln_onnx_number(n, 1, &limit))
         kiln_onnx_out(n, 0, kiln_arange(n->g, type, start, limit, delta));
-    else if (end && end->symbol && start == 0 && delta == 1)
-        kiln_onnx_out(n, 0, kiln_sequence(n->g, type, 0, 1, end->i));
-    else
-        kiln_onnx_refuse(n, "its end must be known before anything runs");
+    else if (!build_range_of_sizes(n, type, delta))
+        build_range_of_data(n, type, delta);
 }
 
 void kiln_onnx_build_eye_like(kiln_onnx_node *n)

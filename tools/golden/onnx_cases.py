@@ -329,6 +329,23 @@ def ends():
          want=[np.array([4, 5, 3, 4], np.int64)], change=name_sizes)
 
 
+def ranges():
+    """Ranges between sizes that are symbols, up and down, by more than one."""
+    a, b = 3, 5
+    wanted = [np.arange(a, a + b), np.arange(-1, b, 2), np.arange(b, 0, -1), np.arange(2, a + b)]
+
+    def name_sizes(model, folder):
+        for dim, name in zip(model.graph.input[0].type.tensor_type.shape.dim, ("a", "b")):
+            dim.dim_param = name
+
+    limits = [("a", "sum", "one"), ("minus", "b", "two"), ("b", "zero", "minus"), ("two", "sum", "one")]
+    case("range_between_sizes",
+         [node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["a"]), node("Gather", ["s", "one"], ["b"]), node("Add", ["a", "b"], ["sum"])] +
+         [node("Range", list(ends), [f"y{i}"]) for i, ends in enumerate(limits)], {"x": values(a, b)},
+         {f"y{i}": TensorProto.INT64 for i in range(4)}, {"zero": np.array(0), "one": np.array(1), "two": np.array(2), "minus": np.array(-1)},
+         want=wanted, change=name_sizes, checked=False)
+
+
 def slices():
     """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
     x = values(4, 5)
@@ -410,7 +427,7 @@ def quantized_lstm():
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges):
         part()
 
 
