@@ -269,38 +269,41 @@ static bool size_between(kiln_graph *g, const struct kiln_onnx_item *a, const st
     return true;
 }
 
-/* From one size to another, at least one of which is a symbol, by steps of a whole number. */
-static bool build_range_of_sizes(kiln_onnx_node *n, kiln_type type, double delta)
+/* Where a range ends, which data may say of one that begins at 0. */
+static bool take_end(kiln_onnx_node *n, kiln_type type, bool counts, struct kiln_onnx_item *out)
+{
+    struct kiln_onnx_list list;
+    if (take_size(n, 1, out))
+        return true;
+    if (!counts || kiln_type_is_real(type))
+        kiln_onnx_refuse(n, "its end must be known before anything runs");
+    else if (kiln_onnx_sizes(n, "an end", 1, 1, &list) && list.count == 1) {
+        *out = *list.item;
+        return true;
+    }
+    return false;
+}
+
+/* From one size to another by steps of a whole number. */
+static void build_range_of_sizes(kiln_onnx_node *n, kiln_type type, double delta)
 {
     struct kiln_onnx_item start, end;
-    int64_t count;
-    if (!take_size(n, 0, &start) || !take_size(n, 1, &end) || delta != rint(delta) || delta == 0 ||
-        !(fabs(delta) <= INT32_MAX) ||
-        !size_between(n->g, delta > 0 ? &end : &start, delta > 0 ? &start : &end, &count))
-        return false;
+    int64_t count = 0;
+    if (!take_size(n, 0, &start) || delta != rint(delta) || delta == 0 || !(fabs(delta) <= INT32_MAX)) {
+        kiln_onnx_refuse(n, "its start and step must be whole numbers or sizes");
+        return;
+    }
+    const bool counts = !start.symbol && start.i == 0 && delta > 0;
+    if (!take_end(n, type, counts, &end))
+        return;
+    if (!size_between(n->g, delta > 0 ? &end : &start, delta > 0 ? &start : &end, &count))
+        count = 0;
     if (fabs(delta) != 1)
         count = kiln_dim_ceil_div(n->g, count, (int64_t)fabs(delta));
     kiln_tensor y = kiln_sequence(n->g, type, start.symbol ? 0 : (double)start.i, delta, count);
     if (start.symbol)
         y = kiln_add(n->g, y, kiln_onnx_size_value(n->g, start.i, type));
     kiln_onnx_out(n, 0, y);
-    return true;
-}
-
-/* Between values that the run computes. */
-static void build_range_of_data(kiln_onnx_node *n, kiln_type type, double delta)
-{
-    const double most = (double)n->m->params.most_size;
-    const kiln_tensor start = kiln_onnx_scalar(n, 0), end = kiln_onnx_scalar(n, 1);
-    if (most < 1)
-        kiln_onnx_refuse(
-            n,
-            "data gives its size: kiln_onnx_params.most_size (kiln's --most-size) says how large it is at the most");
-    if (n->refused || !start.id || !end.id)
-        return;
-    const kiln_tensor last = kiln_add(n->g, start, kiln_scalar(n->g, type, most * delta));
-    kiln_onnx_note_beyond(n->m, delta > 0 ? kiln_less(n->g, last, end) : kiln_less(n->g, end, last));
-    kiln_onnx_out(n, 0, kiln_range_between(n->g, start, end, kiln_scalar(n->g, type, delta), (int64_t)most));
 }
 
 /* start, start + delta, .. before a limit. */
@@ -312,8 +315,8 @@ void kiln_onnx_build_range(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "its step must be known before anything runs");
     else if (kiln_onnx_number(n, 0, &start) && kiln_onnx_number(n, 1, &limit))
         kiln_onnx_out(n, 0, kiln_arange(n->g, type, start, limit, delta));
-    else if (!build_range_of_sizes(n, type, delta))
-        build_range_of_data(n, type, delta);
+    else
+        build_range_of_sizes(n, type, delta);
 }
 
 void kiln_onnx_build_eye_like(kiln_onnx_node *n)
