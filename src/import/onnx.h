@@ -191,6 +191,10 @@ int kiln_onnx_type_of(kiln_type type);
 /** Elements of a tensor of the file, dense: the file's own bytes, or unpacked into arena. Logs what is wrong. */
 kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
                              kiln_array *out);
+/** The same of integers of 4 bits, two a byte, the first in its low half: as integers of 8 bits. */
+enum { KILN_ONNX_UINT4 = 21, KILN_ONNX_INT4 };
+kiln_status kiln_onnx_packed_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
+                                    kiln_array *out);
 
 /** The same of a sparse tensor: made dense, in arena. */
 kiln_status kiln_onnx_sparse(struct kiln_onnx *m, const Onnx__SparseTensorProto *t, const char *what,
@@ -304,6 +308,8 @@ struct kiln_onnx_node {
 const char *kiln_onnx_type_kind(int64_t onnx);
 const char *kiln_onnx_value_kind(const Onnx__TypeProto *type);
 const char *kiln_onnx_node_kind(const Onnx__NodeProto *n);
+/** Whether an initializer holds integers of 4 bits that are nothing but dequantized: these are read. */
+bool kiln_onnx_is_packed(const Onnx__GraphProto *g, const Onnx__TensorProto *t);
 
 /** Whether a domain is ONNX's own. */
 bool kiln_onnx_standard_domain(const char *domain);

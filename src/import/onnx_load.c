@@ -77,7 +77,10 @@ static kiln_status add_initializer(struct kiln_onnx *m, const struct kiln_map *r
     if (!t || !t->name || !t->name[0])
         return kiln_onnx_fail(m, KILN_ERROR_FILE, "an initializer has no name");
     snprintf(what, sizeof what, "initializer \"%s\"", t->name);
-    if (!kiln_onnx_type(t->data_type, &type))
+    if (!sparse && kiln_onnx_is_packed(m->graph, t)) {
+        if (!kiln_onnx_packed_tensor(m, t, what, &array))
+            keep(m, roles, t->name, &array);
+    } else if (!kiln_onnx_type(t->data_type, &type))
         kiln_onnx_refuse_value(m, "initializer", t->name, "%s",
                                kiln_onnx_type_refusal(t->data_type, text, sizeof text));
     else if (rank > KILN_MAX_RANK)

@@ -98,6 +98,29 @@ const char *kiln_onnx_node_kind(const Onnx__NodeProto *n)
     return kind;
 }
 
+static bool reads(const Onnx__NodeProto *n, const char *name)
+{
+    for (size_t i = 0; i < n->n_input; i++)
+        if (!strcmp(n->input[i], name))
+            return true;
+    return false;
+}
+
+static bool dequantizes(const Onnx__NodeProto *n)
+{
+    return n->op_type && !strcmp(n->op_type, "DequantizeLinear");
+}
+
+bool kiln_onnx_is_packed(const Onnx__GraphProto *g, const Onnx__TensorProto *t)
+{
+    bool fits = (t->data_type == KILN_ONNX_UINT4 || t->data_type == KILN_ONNX_INT4) && t->name;
+    for (size_t i = 0; fits && i < g->n_node; i++)
+        fits = dequantizes(g->node[i]) || !reads(g->node[i], t->name);
+    for (size_t i = 0; fits && i < g->n_output; i++)
+        fits = !g->output[i]->name || strcmp(g->output[i]->name, t->name);
+    return fits;
+}
+
 /* What draws ------------------------------------------------------------------------------------------------------ */
 
 struct look {
@@ -192,8 +215,9 @@ static void look_at_graph(struct look *l, const Onnx__GraphProto *g)
     look_at_values(l, "output", g == l->graph, g->output, g->n_output);
     look_at_values(l, "value", false, g->value_info, g->n_value_info);
     for (size_t i = 0; i < g->n_initializer; i++)
-        tell(&l->s->left_out, "initializer", g->initializer[i]->name,
-             kiln_onnx_type_kind(g->initializer[i]->data_type));
+        if (!kiln_onnx_is_packed(g, g->initializer[i]))
+            tell(&l->s->left_out, "initializer", g->initializer[i]->name,
+                 kiln_onnx_type_kind(g->initializer[i]->data_type));
     look_at_nodes(l, g->node, g->n_node);
 }
 

@@ -168,6 +168,27 @@ kiln_status kiln_onnx_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, co
     return status;
 }
 
+kiln_status kiln_onnx_packed_tensor(struct kiln_onnx *m, const Onnx__TensorProto *t, const char *what,
+                                    kiln_array *out)
+{
+    kiln_array pairs = {.type = KILN_U8};
+    size_t count = 0;
+    *out = (kiln_array){.type = t->data_type == KILN_ONNX_INT4 ? KILN_I8 : KILN_U8};
+    kiln_status status = kiln_onnx_take_shape(m, t->dims, t->n_dims, what, out, &count);
+    if (!status)
+        status =
+            take_elements(m, t, what, row_of(ONNX__TENSOR_PROTO__DATA_TYPE__UINT8), (count + 1) / 2, &pairs);
+    unsigned char *to = status ? NULL : kiln_arena_alloc(&m->arena, count + 1);
+    if (!status && !to)
+        return kiln_onnx_fail(m, KILN_ERROR_MEMORY, "%s: out of memory", what);
+    for (size_t i = 0; to && i < count; i++) {
+        const int value = ((const unsigned char *)pairs.data)[i / 2] >> i % 2 * 4 & 15;
+        to[i] = (unsigned char)(out->type == KILN_I8 && value > 7 ? value - 16 : value);
+    }
+    out->data = to;
+    return status;
+}
+
 kiln_status kiln_onnx_load_tensor(kiln_array *out, const char *path)
 {
     struct kiln_onnx m = {.path = path};

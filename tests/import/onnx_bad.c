@@ -163,6 +163,14 @@ static void no_rank(struct model *m)
 {
     m->tensor.shape = NULL;
 }
+static void long_pairs(struct model *m)
+{
+    m->node[0].op_type = (char *)"DequantizeLinear";
+    m->weight.data_type = 22; /* INT4: two a byte */
+    m->weight.n_float_data = 0;
+    m->weight.has_raw_data = true;
+    m->weight.raw_data = (ProtobufCBinaryData){.len = 3, .data = (uint8_t *)m->values};
+}
 static void no_operator(struct model *m)
 {
     m->node[0].op_type = NULL;
@@ -329,6 +337,7 @@ static const struct damage {
     {negative_weight, KILN_ERROR_FILE, "initializer \"w\": size -3"},
     {huge_weight, KILN_ERROR_FILE, "too large to multiply"},
     {short_data, KILN_ERROR_FILE, "its shape has 3 elements, its data 2"},
+    {long_pairs, KILN_ERROR_FILE, "initializer \"w\": its shape needs 2 bytes, its raw data has 3"},
     {strange_type, KILN_ERROR_UNSUPPORTED, "initializer \"w\": elements of ONNX type 99"},
     {other_file, KILN_ERROR_FILE, "initializer \"w\": its data lies in another file, which is not named"},
     {strange_input, KILN_ERROR_UNSUPPORTED, "input \"x\": no tensor"},

@@ -346,6 +346,21 @@ def ranges():
          want=wanted, change=name_sizes, checked=False)
 
 
+def packed():
+    """Weights of 4 bits in blocks, an odd number of them, raw and in a list, with zero points."""
+    x = values(2, 5)
+    scale = rng.uniform(0.05, 0.2, (3, 3)).astype(np.float32)
+    for name, kind, least in (("weights_of_4_bits", TensorProto.INT4, -8), ("weights_of_4_bits_natural", TensorProto.UINT4, 0)):
+        w, zero = rng.integers(least, least + 16, (5, 3)), rng.integers(least, least + 16, (3, 3))
+        tensors = {"w": helper.make_tensor("w", kind, w.shape, w.flatten()), "zero": helper.make_tensor("zero", kind, zero.shape, zero.flatten())}
+        if least:
+            nibbles = np.append(w.flatten(), 0).reshape(-1, 2) & 15
+            tensors["w"] = helper.make_tensor("w", kind, w.shape, (nibbles[:, 0] | nibbles[:, 1] << 4).astype(np.uint8).tobytes(), raw=True)
+        blocks = np.repeat(scale, 2, 0)[:5] * (w - np.repeat(zero, 2, 0)[:5])
+        case(name, [node("DequantizeLinear", ["w", "scale", "zero"], ["r"], axis=0, block_size=2), node("MatMul", ["x", "r"], ["y"])],
+             {"x": x}, {"y": FLOAT}, {**tensors, "scale": scale}, want=[x @ blocks], opset=21)
+
+
 def slices():
     """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
     x = values(4, 5)
@@ -427,7 +442,7 @@ def quantized_lstm():
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed):
         part()
 
 
