@@ -220,3 +220,64 @@ void kiln_onnx_build_quantized_gemm(kiln_onnx_node *n)
     else
         kiln_onnx_out(n, 0, y);
 }
+
+/* Weights of 4 or 8 bits in blocks of their rows, ONNX Runtime's --------------------------------------------------- */
+
+/* [rows, bytes] as [rows, count] numbers, two of each byte where they have 4 bits, the lower half first. */
+static kiln_tensor spread(kiln_onnx_node *n, kiln_tensor bytes, int64_t bits, int64_t count)
+{
+    kiln_graph *g = n->g;
+    const int64_t rows = kiln_tensor_shape(g, bytes).size[0];
+    if (bits == 4) {
+        const kiln_tensor b = kiln_unsqueeze(g, bytes, 2);
+        const kiln_tensor halves[] = {kiln_bit_and(g, b, kiln_scalar(g, KILN_U8, 15)),
+                                      kiln_shift_right(g, b, kiln_scalar(g, KILN_U8, 4))};
+        bytes = kiln_reshape(g, kiln_concat(g, halves, 2, 2), KILN_SHAPE(rows, KILN_REST));
+    }
+    return kiln_cast(g, kiln_slice(g, bytes, 1, 0, count, 1), KILN_F32);
+}
+
+/* The zero point of each block: given as a real or packed as the weights are, else the middle of what there is. */
+static kiln_tensor zero_of_blocks(kiln_onnx_node *n, int i, int64_t bits, int64_t rows, int64_t blocks)
+{
+    if (!kiln_onnx_has(n, i))
+        return kiln_scalar(n->g, KILN_F32, bits == 4 ? 8 : 128);
+    const bool packed = !kiln_type_is_real(kiln_onnx_spec(n, i).type);
+    const kiln_tensor rest = kiln_reshape(n->g, kiln_onnx_in(n, i), KILN_SHAPE(rows, KILN_REST));
+    return kiln_unsqueeze(n->g, packed ? spread(n, rest, bits, blocks) : kiln_cast(n->g, rest, KILN_F32), 2);
+}
+
+/* x times the transpose of W [N, K], of whose rows each block has a scale. */
+void kiln_onnx_build_matmul_bits(kiln_onnx_node *n)
+{
+    enum { X, W, SCALES, ZEROS, ORDER, BIAS, MOST = 1 << 30 };
+    kiln_graph *g = n->g;
+    const int64_t rows = kiln_onnx_int(n, "N", 0), columns = kiln_onnx_int(n, "K", 0),
+                  block = kiln_onnx_int(n, "block_size", 0), bits = kiln_onnx_int(n, "bits", 4),
+                  blocks = block > 0 ? columns / block + (columns % block != 0) : 0;
+    const kiln_shape w = kiln_onnx_spec(n, W).shape;
+    if ((bits != 4 && bits != 8) || kiln_onnx_has(n, ORDER))
+        kiln_onnx_refuse(n, "supported are weights of 4 and of 8 bits, in their order");
+    else if (rows < 1 || rows > MOST || columns < 1 || columns > MOST || blocks < 1 || block > MOST ||
+             block * bits % 8 || kiln_onnx_spec(n, W).type != KILN_U8 ||
+             kiln_shape_count(&w) != rows * blocks * (block * bits / 8))
+        kiln_onnx_refuse(n, "weights of %lld x %lld, in blocks of %lld, are not what \"%s\" holds",
+                         (long long)rows, (long long)columns, (long long)block, n->in[W]->name);
+    if (n->refused)
+        return;
+    const kiln_tensor bytes = kiln_reshape(g, kiln_onnx_in(n, W), KILN_SHAPE(rows, KILN_REST));
+    const kiln_tensor codes =
+        kiln_reshape(g, spread(n, bytes, bits, blocks * block), KILN_SHAPE(rows, blocks, block));
+    const kiln_tensor scales = kiln_cast(g, kiln_onnx_in(n, SCALES), KILN_F32),
+                      zeros = zero_of_blocks(n, ZEROS, bits, rows, blocks);
+    const kiln_tensor real =
+        kiln_mul(g, kiln_sub(g, codes, zeros), kiln_reshape(g, scales, KILN_SHAPE(rows, blocks, 1)));
+    const kiln_tensor all =
+        kiln_slice(g, kiln_reshape(g, real, KILN_SHAPE(rows, blocks * block)), 1, 0, columns, 1);
+    const kiln_type type = kiln_onnx_spec(n, X).type;
+    kiln_tensor y = kiln_matmul(g, kiln_onnx_in(n, X), kiln_cast(g, all, type),
+                                &(kiln_matmul_params){.transpose_b = true});
+    if (kiln_onnx_has(n, BIAS))
+        y = kiln_add(g, y, kiln_onnx_in(n, BIAS));
+    kiln_onnx_out(n, 0, y);
+}
