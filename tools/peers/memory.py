@@ -4,7 +4,7 @@
 usage: memory.py [NAME ...] [--kiln COMMAND] [--repeat 3] [--threads 2] [--json]
 
 Each row is a process of its own on both sides, and of its peak (VmHWM) is taken what it held before the network was built: the
-library, its threads, and of PyTorch the inputs. PyTorch runs as it comes and with OMP_WAIT_POLICY=passive; the lower figure counts.
+library, its threads, and of PyTorch the inputs. PyTorch runs with every setting (blas.py); the lowest figure counts.
 """
 import argparse
 import json

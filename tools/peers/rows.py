@@ -5,12 +5,14 @@ import pathlib
 import subprocess
 import sys
 
+import blas
+
 HERE = pathlib.Path(__file__).resolve().parent
 KILN = HERE.parent.parent / "build/tools/kiln/kiln"
 
 
-def run(command, name, **environment):
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+def run(command, name, environment):
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {command[0]} failed on \"{name}\"")
     found = [row for row in map(json.loads, done.stdout.splitlines()) if row["name"] == name]
@@ -19,12 +21,11 @@ def run(command, name, **environment):
 
 def of_kiln(name, options):
     command = [options.kiln, "bench", "--device", options.device, "--no-peaks", "--repeat", options.repeat, "--json", name]
-    return run(command, name, KILN_THREADS=str(options.threads))
+    return run(command, name, {**os.environ, "KILN_THREADS": str(options.threads)})
 
 
 def of_torch(name, options):
-    """Both ways in which its idle threads can wait: as it comes, and passively."""
+    """A result for each of its settings."""
     threads = str(options.threads)
     script = [HERE / "torch.py", "--row", name, "--repeat", options.repeat, "--threads", threads]
-    return [run(script, name, OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads, **waiting)
-            for waiting in ({}, {"OMP_WAIT_POLICY": "passive"})]
+    return [run(script, name, blas.torch_environment(setting, threads)) for setting in blas.torch_settings()]

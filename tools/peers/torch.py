@@ -3,10 +3,11 @@
 
 usage: torch.py [NAME ...] [--threads 2] [--repeat 7] [--device cpu] [--precision f32] [--json] [--list]
 
-On the CPU each row runs in a process of its own, twice: as PyTorch comes, and with OMP_WAIT_POLICY=passive, since on few
-cores the threads that OpenMP keeps spinning take the time that BLAS needs. The better median counts, and the row says
-whose it was. On a GPU all rows run in one process, and PyTorch's own memory there is told. Weights and inputs are random
-(seed 0): only time and memory count. A row's memory is the process's peak less what it held before the network was built.
+On the CPU each row runs in a process of its own, once for each setting (blas.py): as PyTorch comes, and with
+OMP_WAIT_POLICY=passive, since on few cores the threads that OpenMP keeps spinning take the time that BLAS needs; both with every
+choice of OpenBLAS's kernels. The best median counts, and the row says whose it was. On a GPU all rows run in one process, and
+PyTorch's own memory there is told. Weights and inputs are random (seed 0): only time and memory count. A row's memory is the
+process's peak less what it held before the network was built.
 """
 import argparse
 import collections
@@ -28,6 +29,7 @@ sys.path.append(here)
 import torch.nn as nn
 import torch.nn.functional as F
 
+import blas
 import networks as net
 
 WARM_UP = 2
@@ -267,29 +269,25 @@ def measure(name, options):
     return result
 
 
-def run(name, options, waiting):
-    """The row's result in a process of its own, whose idle threads wait in the given way."""
+def run(name, options, setting):
+    """The row's result in a process of its own."""
     threads = str(options.threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-    environment.pop("OMP_WAIT_POLICY", None)
-    if waiting == "passive":
-        environment["OMP_WAIT_POLICY"] = "passive"
     command = [sys.executable, __file__, "--row", name, "--threads", threads, "--repeat", str(options.repeat)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=blas.torch_environment(setting, threads), stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"torch.py: row \"{name}\" failed (exit code {done.returncode})")
-    return {**json.loads(done.stdout), "waiting": waiting}
+    return {**json.loads(done.stdout), "waiting": setting.waiting, "core": setting.core}
 
 
 def result(name, options):
     if options.device.startswith("cuda"):
         return measure(name, options)
-    return min((run(name, options, waiting) for waiting in ("default", "passive")), key=lambda row: row["median_ms"])
+    return min((run(name, options, setting) for setting in blas.torch_settings()), key=lambda row: row["median_ms"])
 
 
 def line(row):
     text = "{name:36} median {median_ms:9.3f} ms  best {best_ms:9.3f} ms  peak {peak_mib:7.1f} MiB"
-    return text.format(**row) + (f"  {row['waiting']:7}" if "waiting" in row else "") + (
+    return text.format(**row) + (f"  {row['waiting']:7} {row['core']:8}" if "waiting" in row else "") + (
         f"  {row['gflops']:7.1f} GFLOP/s" if "gflops" in row else "")
 
 
