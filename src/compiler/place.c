@@ -184,10 +184,11 @@ static bool allows(const struct placing *p, kiln_tensor t, int at, struct writer
     return free;
 }
 
-/* Whether a writer finds t's memory free: t was there before, and nobody reads it any more. */
+/* Whether a writer finds t's memory free: t was there before, as states always are, and nobody reads it any more. */
 static bool leaves_free(const struct placing *p, kiln_tensor t, struct writer w)
 {
-    return p->index[t.id] < w.node && readers_allow(p, t, w);
+    const int at = p->index[t.id];
+    return (at < w.node || node_at(p, at)->op == &kiln_op_state) && readers_allow(p, t, w);
 }
 
 /* Let t, which may be written anywhere, lie in the memory of `host`, `offset` bytes on, if that is free for its producer. */

@@ -104,3 +104,30 @@ Test(memory, parts_of_a_concat_are_computed_in_their_place)
     planned_finish(&d);
     kiln_graph_destroy(&g);
 }
+
+Test(memory, what_a_state_becomes_is_computed_there_though_the_state_is_made_later)
+{
+    kiln_graph *g = plan_graph();
+    kiln_tensor y = kiln_exp(g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(64, 4))),
+                s = kiln_state(g, "s", KILN_F32, KILN_SHAPE(64, 4), KILN_STORE_WEIGHTS);
+    struct planned d = plan_of(g, KILN_RUN(kiln_assign(g, s, y)), false);
+    cr_expect_eq(d.plan->step.count, 1, "nothing is copied");
+    cr_expect_eq(d.plan->scratch_bytes, 0);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
+Test(memory, a_state_that_is_read_behind_what_it_becomes_is_copied)
+{
+    kiln_graph *g = plan_graph();
+    kiln_tensor y = kiln_exp(g, kiln_input(g, "x", KILN_F32, KILN_SHAPE(64, 4))),
+                s = kiln_state(g, "s", KILN_F32, KILN_SHAPE(64, 4), KILN_STORE_WEIGHTS),
+                all = kiln_sum(g, y, NULL), old = kiln_mul(g, s, all);
+    struct planned d = plan_of(g, KILN_RUN(kiln_assign(g, s, y), old), false);
+    int copies = 0;
+    for (int i = 0; i < d.plan->step.count; i++)
+        copies += d.plan->step.data[i].kind == KILN_COMMAND_COPY;
+    cr_expect_eq(copies, 1, "the product still reads the state as it was");
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
