@@ -38,7 +38,7 @@ static bool read_step(uint32_t word, uint32_t value, const uint32_t *immediate, 
 
 static bool find_usual(struct kiln_row_epilogue *e, const uint32_t *immediate)
 {
-    bool usual = e->result == KILN_REGISTER_STEP + e->steps - 1;
+    bool usual = e->steps == 0 || e->result == KILN_REGISTER_STEP + e->steps - 1;
     for (int i = 0; i < e->steps && usual; i++)
         usual = read_step(e->step[i], i ? KILN_REGISTER_STEP + (uint32_t)i - 1 : 0, immediate, &e->row[i]);
     return usual;
@@ -234,7 +234,7 @@ const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *
         if (!one)
             return NULL;
     }
-    return e->usual || e->steps == 0 ? e->row : NULL;
+    return e->usual ? e->row : NULL;
 }
 
 /* Whether an operand's value changes from row to row, and within none. */
@@ -296,7 +296,7 @@ void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row,
 struct kiln_tile_finish kiln_row_epilogue_finish(const struct kiln_row_epilogue *e, size_t flat, size_t plane)
 {
     _Static_assert(KILN_TILE_STEPS >= KILN_EPILOGUE_STEPS, "a tile takes every step");
-    struct kiln_tile_finish finish = {.all = e->usual || e->steps == 0, .steps = e->usual ? e->steps : 0};
+    struct kiln_tile_finish finish = {.all = e->usual, .steps = e->usual ? e->steps : 0};
     for (int s = 0; s < finish.steps; s++) {
         const struct kiln_row_step *row = &e->row[s];
         struct kiln_tile_step *to = &finish.step[s];
