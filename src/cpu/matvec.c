@@ -9,27 +9,36 @@
 
 #include "base/number.h"
 #include "cpu/epilogue_fast.h"
+#include "cpu/panels.h"
 #include "cpu/simd.h"
 #include "cpu/tile.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "matmul/matmul.h"
 
-#define ROWS   8   /* of a, at most: beyond, packing pays */
-#define BLOCK  256 /* columns of a unit */
-#define DOTS   64  /* likewise, where they lie as rows */
-#define GROUP  8   /* rows of b that are added up side by side */
-#define ACROSS 4   /* columns of one row's dots */
-#define SHORT  64  /* terms of a sum */
+#define ROWS   8    /* of a, at most: beyond, packing pays, */
+#define SOME   16   /* or with short sums beyond so many */
+#define BLOCK  256  /* columns of a unit, */
+#define WIDE   1024 /* of one of short sums, */
+#define DOTS   64   /* or where they lie as rows */
+#define GROUP  8    /* rows of b that are added up side by side */
+#define ACROSS 4    /* columns of one row's dots */
+#define SHORT  64   /* terms of a sum */
 
 static const struct kiln_params_matmul *block_of(const kiln_dispatch *d)
 {
     return (const struct kiln_params_matmul *)d->block.words;
 }
 
+/* Whether sums are short enough for tiles, which take b as it lies. */
+static bool is_short(const struct kiln_params_matmul *p)
+{
+    return p->b_n == 1 && p->k <= SHORT && p->b_k <= INT32_MAX / SHORT;
+}
+
 static size_t columns_of(const struct kiln_params_matmul *p)
 {
-    return p->b_k == 1 ? DOTS : BLOCK;
+    return p->b_k == 1 ? DOTS : is_short(p) ? WIDE : BLOCK;
 }
 
 /* Columns that lie as rows ------------------------------------------------------------------------------- */
@@ -162,16 +171,28 @@ KILN_CLONES(by_rows,
             (const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns, float *c),
             (p, a, b, columns, c))
 
-/* Short sums of several rows stay in a tile's registers, so that b goes by once, whatever lines of its rows share a set of a cache. */
+/*
+ * Short sums of some rows: a tile's registers hold them, so that b goes by once, as it lies, whatever lines of its rows share a set of a
+ * cache; a is packed again for each block.
+ */
 static void by_tiles(const struct kiln_params_matmul *p, const float *a, const float *b, size_t columns,
                      float *c)
 {
     const struct kiln_tiles *tiles = kiln_tiles_get();
-    const size_t wide = (size_t)tiles->columns, whole = columns / wide * wide;
+    const size_t wide = (size_t)tiles->columns, whole = columns / wide * wide,
+                 high = kiln_even(p->m, (size_t)tiles->rows, 1);
+    const struct kiln_tile_finish nothing = {0};
+    float panels[SOME * SHORT];
+    int32_t terms[SHORT];
+    kiln_panels_pack(panels, high, true, a, p->a_m, p->a_k, p->m, p->k);
+    for (size_t k = 0; k < p->k; k++)
+        terms[k] = (int32_t)(k * p->b_k);
     for (size_t j = 0; j < whole; j += wide)
-        for (size_t i = 0; i < p->m; i += (size_t)tiles->rows)
-            tiles->lying[p->m - i < (size_t)tiles->rows ? p->m - i : (size_t)tiles->rows](
-                p->k, a + i * p->a_m, p->a_m, b + j, p->b_k, c + i * p->c_m + j, p->c_m, false);
+        for (size_t i = 0; i < p->m; i += high) {
+            const size_t rows = p->m - i < high ? p->m - i : high;
+            tiles->finished[rows](p->k, panels + i * p->k, rows, b + j, terms, c + i * p->c_m + j, p->c_m,
+                                  &nothing, 0, 0);
+        }
     if (whole < columns)
         by_rows(p, a, b + whole, columns - whole, c + whole);
 }
@@ -182,7 +203,7 @@ static void (*way_of(const struct kiln_params_matmul *p))(const struct kiln_para
 {
     if (p->b_k == 1 && p->a_k == 1)
         return p->m > 1 ? by_dots : by_one;
-    return p->a_k == 1 && p->m > 1 && p->k <= SHORT ? by_tiles : by_rows;
+    return p->m > 1 && is_short(p) ? by_tiles : by_rows;
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */
@@ -191,7 +212,7 @@ static bool few_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_matmul *p = block_of(d);
     (void)caps;
-    return p->m <= ROWS && (p->b_n == 1 || (p->b_k == 1 && p->a_k == 1));
+    return p->m <= (is_short(p) ? SOME : ROWS) && (p->b_n == 1 || (p->b_k == 1 && p->a_k == 1));
 }
 
 static uint64_t few_units(const kiln_caps *caps, const kiln_dispatch *d)
