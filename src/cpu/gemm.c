@@ -2,7 +2,7 @@
  * gemm.c - matmul from packed panels.
  *
  * A unit of work is a block of c, over all of k. For each slab of k it packs its rows of a in panels as
- * high as a tile, unless they lie as a tile can read them, its columns of b in panels as wide, and
+ * high as a tile, its columns of b in panels as wide, unless they lie as tiles can read them, and
  * multiplies panel by panel: a tile then reads b's panel from the first cache, a's block from the second.
  * Packing is repeated by the blocks of a row or a column of blocks, which costs a few percent and lets
  * threads work without waiting for one another.
@@ -21,7 +21,7 @@
 #define COLUMNS 512
 #define BLOCKS  8   /* at least, where each still has WORK multiplications, */
 #define WORK    5e5 /* some 10 microseconds: smaller ones spend their time on packing */
-#define FEW     6   /* tiles that read b where it lies, at most */
+#define LYING   24  /* tiles that read an operand where it lies, at most: for more its packing pays */
 #define WIDE    2   /* most columns of a block for a row of it: nearly square blocks pack least */
 
 struct blocks {
@@ -67,24 +67,24 @@ static size_t room_of(const struct blocks *b)
 
 /* Multiplying -------------------------------------------------------------------------------------------- */
 
-/* A block's operands where they lie, or packed: b's panels pay where more tiles than a few read them. */
+/* A block's rows of a where they lie, or packed. */
 static struct kiln_operand left_of(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles,
-                                   const float *a, size_t rows, size_t depth, float *room)
+                                   const float *a, size_t rows, size_t columns, size_t depth, float *room)
 {
     if (p->a_k == 1 && p->a_m && kiln_lies_well(p->a_m))
         return (struct kiln_operand){a, KILN_LIES_ROWS, p->a_m};
+    if (p->a_m == 1 && columns <= LYING * (size_t)tiles->columns && kiln_lies_well(p->a_k))
+        return (struct kiln_operand){a, KILN_LIES_TERMS, p->a_k};
     kiln_panels_pack(room, (size_t)tiles->rows, true, a, p->a_m, p->a_k, rows, depth);
     return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
 }
 
-static struct kiln_operand right_of(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles,
-                                    const float *b, size_t rows, size_t columns, size_t depth, float *room)
+/* How many of a block's columns are read where they lie: whole panels. */
+static size_t lying_of(const struct kiln_params_matmul *p, const struct kiln_tiles *tiles, size_t rows,
+                       size_t columns)
 {
-    const size_t wide = (size_t)tiles->columns;
-    if (p->b_n == 1 && columns % wide == 0 && rows <= FEW * (size_t)tiles->rows && kiln_lies_well(p->b_k))
-        return (struct kiln_operand){b, KILN_LIES_TERMS, p->b_k};
-    kiln_panels_pack(room, wide, false, b, p->b_n, p->b_k, columns, depth);
-    return (struct kiln_operand){room, KILN_LIES_PACKED, 0};
+    const bool lies = p->b_n == 1 && rows <= LYING * (size_t)tiles->rows && kiln_lies_well(p->b_k);
+    return lies ? columns - columns % (size_t)tiles->columns : 0;
 }
 
 /* The block of c whose first result is (row, column) of matrix `batch`. */
@@ -103,12 +103,18 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
     const size_t rows = p->m - row < blocks->rows ? p->m - row : blocks->rows;
     const size_t columns = p->n - column < blocks->columns ? p->n - column : blocks->columns;
 
+    const size_t wide = (size_t)tiles->columns, high = (size_t)tiles->rows,
+                 lying = lying_of(p, tiles, rows, columns);
     size_t k = 0;
     do { /* once at least: where k is 0, c is 0 */
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
-        const struct kiln_operand left = left_of(p, tiles, a + k * p->a_k, rows, depth, panels->a),
-                                  right = right_of(p, tiles, b + k * p->b_k, rows, columns, depth, panels->b);
-        kiln_panels_multiply(tiles, panels->edge, &left, (size_t)tiles->rows, &right, rows, columns, depth, c,
+        const float *terms = b + k * p->b_k, *others = terms + lying * p->b_n;
+        const struct kiln_operand left = left_of(p, tiles, a + k * p->a_k, rows, columns, depth, panels->a),
+                                  right = {terms, KILN_LIES_TERMS, p->b_k},
+                                  rest = {panels->b, KILN_LIES_PACKED, 0};
+        kiln_panels_multiply(tiles, panels->edge, &left, high, &right, rows, lying, depth, c, p->c_m, k > 0);
+        kiln_panels_pack(panels->b, wide, false, others, p->b_n, p->b_k, columns - lying, depth);
+        kiln_panels_multiply(tiles, panels->edge, &left, high, &rest, rows, columns - lying, depth, c + lying,
                              p->c_m, k > 0);
         k += depth;
     } while (k < p->k);

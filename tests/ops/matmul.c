@@ -51,6 +51,7 @@ static const struct matmul_case large[] = {
      {.transpose_b = true},
      "b packed, and a, whose lines share a set of the cache"},
     {{2, {300, 10}}, {2, {300, 10}}, {.transpose_b = true}, "b packed: blocks of rows and of columns"},
+    {{2, {640, 130}}, {2, {640, 130}}, {.transpose_a = true}, "slabs of terms that lie one behind the other"},
 };
 
 static kiln_tensor known(kiln_graph *g, const void *one_case)
@@ -112,6 +113,12 @@ Test(matmul, packed_applies_what_follows)
     kiln_expect_devices_agree(followed, &c, true, 0, c.why);
 }
 
+Test(matmul, of_few_rows_applies_what_follows)
+{
+    const struct matmul_case c = {{3, {3, 5, 7}}, {2, {7, 32}}, {0}, "epilogues of few rows and terms"};
+    kiln_expect_devices_agree(followed, &c, true, 0, c.why);
+}
+
 Test(matmul, names_both_shapes_that_do_not_fit)
 {
     kiln_graph *g = NULL;
@@ -146,6 +153,10 @@ static const struct size {
     {1, 68, 132, 20, "fours that end within a tile"},
     {3, 12, 260, 36, "a batch of fours"},
     {2, 5, 70, 30, "few rows and terms"},
+    {2, 4, 2070, 16, "few rows and terms in several blocks"},
+    {1, 16, 1100, 4, "more rows and few terms"},
+    {1, 13, 70, 64, "as many terms as are few"},
+    {1, 10, 84, 128, "whole tiles of columns and some more"},
 };
 
 /* A matrix product of that size; bit 0 of `transposed` for a, bit 1 for b. */
