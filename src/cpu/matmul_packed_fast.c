@@ -3,7 +3,8 @@
  * read it.
  *
  * A unit of work is a block of c. Its rows of a stay in the second cache while the panels pass by, each in the first for all of
- * the rows. Long sums go in slabs.
+ * the rows. Long sums go in slabs. Blocks are numbered down the columns: threads then share b, of which each mostly reads what it
+ * packed itself or read in the last run, and the lower blocks of the last row.
  *
  * Blocks depend on sizes alone; a sum is never split: results do not depend on the number of threads.
  */
@@ -17,13 +18,14 @@
 
 #define PANEL   KILN_PACKED_COLUMNS
 #define DEPTH   768 /* of a slab, at most */
-#define ROWS    144 /* of a block, at most */
-#define COLUMNS 256
+#define ROWS    128 /* of a block, at most */
+#define STEP    4   /* of a block's rows: even blocks are worth more than whole tiles */
+#define COLUMNS 1024
 #define BLOCKS  16 /* at least, where each still has WORK multiplications */
 #define WORK    4e5
 
 struct blocks {
-    size_t rows, columns, depth; /* of a block, whole tiles and panels; of a slab */
+    size_t rows, columns, depth; /* of a block: in multiples of STEP, whole panels; of a slab */
     size_t down, across;
     bool lies; /* tiles read a where it lies */
 };
@@ -36,7 +38,7 @@ static struct blocks blocks_of(const struct kiln_params_matmul_packed *p)
         .lies = kiln_lies_well(p->a_k == 1 ? p->a_m : p->a_k),
     };
     for (;;) {
-        b.rows = kiln_even(p->m, rows, KILN_TILE_ROWS);
+        b.rows = kiln_even(p->m, rows, STEP);
         b.columns = kiln_even(p->n, columns, PANEL);
         b.down = kiln_parts(p->m, b.rows);
         b.across = kiln_parts(p->n, b.columns);
@@ -137,7 +139,7 @@ static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
     kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, false);
 
     for (size_t unit = first; unit < first + count; unit++) {
-        const size_t row = unit / b.across * b.rows, column = unit % b.across * b.columns;
+        const size_t row = unit % b.down * b.rows, column = unit / b.down * b.columns;
         const struct area area = {row, column, p->m - row < b.rows ? p->m - row : b.rows,
                                   p->n - column < b.columns ? p->n - column : b.columns};
         multiply_block(p, &b, m, room, &area, &epilogue);
