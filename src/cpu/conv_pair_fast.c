@@ -1,28 +1,37 @@
 /*
- * conv_pair_fast.c - conv_pair on a CPU: what the first convolution makes of some filters, in a band of rows, stays in the second cache
- * while the depthwise one reads it, and is never written to memory.
+ * conv_pair_fast.c - conv_pair on a CPU: what the first convolution makes of a block of filters, z [positions, filters], stays in the
+ * second cache while the depthwise one reads it, filters in the lanes of vectors, and is never written to memory. Only results are
+ * turned into planes.
  *
- * A unit of work is an image, a band of rows of y and a block of filters, or half of one where positions are columns. Bands share the rows of z at their edges, which
- * are computed in both: so there are only as many as keep z in the cache.
+ * A unit of work is an image, a band of rows of y and a block of filters. Within a unit rows of z are made as rows of y need them, few
+ * at a time, so that they are mostly read from the first cache. Bands share the rows of z at their edges, which are computed in both:
+ * there are only as many as keep z in the second cache.
  */
+#include <string.h>
+
 #include "base/number.h"
 #include "conv/conv_pair.h"
 #include "cpu/conv_positions.h"
-#include "cpu/depthwise.h"
+#include "cpu/depthwise_lanes.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
 #define BLOCK KILN_PACKED_COLUMNS
+#define TAPS  KILN_PAIR_TAPS
 #define ROOM  98304 /* floats of z, about: with what they are made of they stay in the second cache */
-#define MOST  240   /* positions as rows at a time: their results stay in the first */
+#define MOST  240   /* positions of z at a time: they stay in the first */
 
 struct pair {
     const struct kiln_params_conv_pair *p;
-    struct kiln_params_conv second; /* the depthwise convolution as one of its own */
-    bool columns;                   /* positions are a tile's columns */
-    size_t part, parts;             /* filters of a unit; parts */
-    size_t band, bands;             /* rows of y; bands */
-    size_t plane;                   /* floats of z's planes */
+    size_t parts;       /* blocks of filters */
+    size_t band, bands; /* rows of y; bands */
+    size_t step;        /* rows of y at a time */
+    size_t rows;        /* of z */
+};
+
+/* An image, rows of y and those of z that they meet, filters. */
+struct unit {
+    size_t image, first, end, z_first, filter, filters;
 };
 
 static size_t least_of(size_t a, size_t b)
@@ -30,67 +39,48 @@ static size_t least_of(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Rows of y and those of z that they meet. */
-static struct kiln_depthwise_band band_at(const struct pair *t, size_t index)
+/* The first row of z that row i of y meets; the end of those. */
+static size_t rows_begin(const struct kiln_params_conv_pair *p, size_t i)
 {
-    const struct kiln_params_conv_pair *p = t->p;
-    const size_t first = index * t->band, count = least_of(p->oh - first, t->band), pad = (size_t)p->pad_i;
-    const size_t begin = first * p->stride, end = (first + count - 1) * p->stride + KILN_PAIR_TAPS;
-    const size_t x_first = begin > pad ? begin - pad : 0;
-    return (struct kiln_depthwise_band){
-        .x_first = x_first, .x_count = least_of(end - pad, p->h) - x_first, .first = first, .count = count};
+    const size_t row = i * p->stride, pad = (size_t)p->pad_i;
+    return row > pad ? row - pad : 0;
 }
 
-static size_t units_of(const struct pair *t)
+static size_t rows_end(const struct kiln_params_conv_pair *p, size_t i)
 {
-    return t->p->images * t->bands * t->parts;
-}
-
-/* Equal bands whose rows of z leave room. */
-static void find_bands(struct pair *t)
-{
-    const struct kiln_params_conv_pair *p = t->p;
-    const size_t rows = ROOM / (t->part * p->w),
-                 most = rows > KILN_PAIR_TAPS ? (rows - KILN_PAIR_TAPS) / p->stride + 1 : 1;
-    t->band = kiln_parts(p->oh, kiln_parts(p->oh, most));
-    t->bands = kiln_parts(p->oh, t->band);
-    t->plane = least_of((t->band - 1) * p->stride + KILN_PAIR_TAPS, p->h) * p->w;
-    t->parts = kiln_parts(p->filters, t->part);
+    return least_of(i * p->stride + TAPS - (size_t)p->pad_i, p->h);
 }
 
 static struct pair pair_of(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_pair *p = (const struct kiln_params_conv_pair *)d->block.words;
-    struct pair t = {
-        .p = p,
-        .second = {.h = p->h,
-                   .w = p->w,
-                   .oh = p->oh,
-                   .ow = p->ow,
-                   .u = KILN_PAIR_TAPS,
-                   .v = KILN_PAIR_TAPS,
-                   .stride_i = p->stride,
-                   .stride_j = p->stride,
-                   .pad_i = p->pad_i,
-                   .pad_j = p->pad_j,
-                   .dilation_i = 1,
-                   .dilation_j = 1},
-        .part = BLOCK / 2,
-    };
-    find_bands(&t);
-    t.columns = kiln_positions_suit_columns(t.plane, p->channels) &&
-                band_at(&t, t.bands - 1).x_count * p->w >= KILN_TILE_COLUMNS;
-    if (!t.columns) {
-        t.part = BLOCK;
-        find_bands(&t);
-    }
+    const size_t rows = ROOM / (BLOCK * p->w), most = rows > TAPS ? (rows - TAPS) / p->stride + 1 : 1;
+    struct pair t = {.p = p, .parts = kiln_parts(p->filters, BLOCK)};
+    t.band = kiln_even(p->oh, most, 1);
+    t.bands = kiln_parts(p->oh, t.band);
+    const size_t step = MOST / (p->stride * p->w);
+    t.step = kiln_even(t.band, step ? step : 1, 1);
+    t.rows = least_of((t.band - 1) * p->stride + TAPS, p->h);
     return t;
 }
 
-/* A worker's scratch: where terms lie, the depthwise convolution's, results of a block, and z. */
+static struct unit unit_of(const struct pair *t, size_t index)
+{
+    const size_t first = index / t->parts % t->bands * t->band, filter = index % t->parts * BLOCK;
+    return (struct unit){
+        .image = index / t->parts / t->bands,
+        .first = first,
+        .end = least_of(first + t->band, t->p->oh),
+        .z_first = rows_begin(t->p, first),
+        .filter = filter,
+        .filters = least_of(BLOCK, t->p->filters - filter),
+    };
+}
+
+/* A worker's scratch: where terms lie, the depthwise filters, results, and z with a place before it and behind it. */
 struct room {
     int32_t *at;
-    float *scratch, *out, *z, *end;
+    float *filter, *out, *z;
 };
 
 static size_t depth_size(const struct pair *t)
@@ -98,94 +88,146 @@ static size_t depth_size(const struct pair *t)
     return kiln_round_up(t->p->channels, 16);
 }
 
-static size_t scratch_size(const struct pair *t)
-{
-    return kiln_round_up(kiln_depthwise_scratch(&t->second), 16);
-}
-
 static size_t out_size(const struct pair *t)
 {
-    return t->columns ? 0 : least_of(MOST, t->plane) * BLOCK;
+    return t->step * t->p->ow * BLOCK;
 }
 
 static size_t room_size(const struct pair *t)
 {
-    return depth_size(t) + scratch_size(t) + out_size(t) +
-           kiln_round_up(t->part * t->plane + 2 * KILN_DEPTHWISE_BEYOND, 16);
+    return depth_size(t) + TAPS * TAPS * BLOCK + out_size(t) + (t->rows * t->p->w + 2) * BLOCK;
 }
 
 static struct room room_of(const struct pair *t, const kiln_memory *m, int worker)
 {
     int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(t);
-    float *scratch = (float *)(void *)(at + depth_size(t)), *out = scratch + scratch_size(t),
-          *z = out + out_size(t);
+    float *filter = (float *)(void *)(at + depth_size(t)), *out = filter + TAPS * TAPS * BLOCK;
     for (size_t c = 0; c < t->p->channels; c++)
         at[c] = (int32_t)(c * t->p->h * t->p->w);
-    return (struct room){at, scratch, out, z + KILN_DEPTHWISE_BEYOND,
-                         z + t->part * t->plane + 2 * KILN_DEPTHWISE_BEYOND};
+    return (struct room){at, filter, out, out + out_size(t) + BLOCK};
 }
 
-/* z of filters [first, end) in the rows of a band. */
-static void make_between(const struct pair *t, const struct room *room, const struct kiln_depthwise_band *b,
-                         const kiln_memory *m, size_t image, size_t first, size_t end,
-                         struct kiln_row_epilogue *epilogue)
+/* A block's depthwise filters side by side, zeros beyond the last. */
+static void lay_filters(float *to, const float *from, size_t filters)
 {
-    const struct kiln_params_conv_pair *p = t->p;
-    const struct kiln_tile_finish finish = kiln_row_epilogue_finish(epilogue, 0, t->plane);
-    const size_t count = b->x_count * p->w, most = t->columns ? count : least_of(MOST, t->plane);
-    struct kiln_positions positions = {
+    memset(to, 0, TAPS * TAPS * BLOCK * sizeof *to);
+    for (size_t o = 0; o < filters; o++)
+        for (size_t k = 0; k < TAPS * TAPS; k++)
+            to[k * BLOCK + o] = from[o * TAPS * TAPS + k];
+}
+
+/* Both convolutions of a unit ------------------------------------------------------------------------------ */
+
+struct work {
+    const struct pair *t;
+    struct unit unit;
+    struct room room;
+    const struct kiln_lanes_sums *sums;
+    struct kiln_row_epilogue *inner, *outer; /* z's, y's */
+    struct kiln_tile_finish z_finish;
+    struct kiln_positions product, result; /* what makes z; what turns y */
+    struct kiln_column_steps z_steps, y_steps;
+    struct kiln_tile_finish z_rest, y_rest;
+};
+
+static void start_unit(struct work *w, const kiln_memory *m)
+{
+    const struct kiln_params_conv_pair *p = w->t->p;
+    const struct unit *u = &w->unit;
+    const size_t plane = (size_t)p->oh * p->ow, flat = u->image * p->filters * plane;
+    const struct kiln_tile_finish y_finish = kiln_row_epilogue_finish(w->outer, flat, plane);
+    w->z_rest = kiln_positions_lead(&w->z_finish, u->filter, u->filters, &w->z_steps);
+    w->y_rest = kiln_positions_lead(&y_finish, u->filter, u->filters, &w->y_steps);
+    w->product = (struct kiln_positions){
         .tiles = kiln_tiles_get(),
-        .at = room->at,
+        .at = w->room.at,
         .depth = p->channels,
         .packed = m->at[1],
-        .first = first,
-        .end = end,
-        .plane = t->plane,
-        .out = room->out,
-        .epilogue = epilogue,
-        .finish = &finish,
+        .end = p->filters,
     };
-    const float *x = (const float *)m->at[0] + image * p->channels * p->h * p->w + b->x_first * p->w;
-    for (size_t at = 0; at < count; at += most) {
-        positions.x = x + at;
-        positions.y = room->z + at;
-        positions.count = positions.run = least_of(most, count - at);
-        if (t->columns)
-            kiln_positions_as_columns(&positions);
-        else
-            kiln_positions_as_rows(&positions);
+    w->result = (struct kiln_positions){
+        .first = u->filter,
+        .end = p->filters,
+        .plane = plane,
+        .flat = flat,
+        .out = w->room.out,
+        .epilogue = w->outer,
+    };
+    lay_filters(w->room.filter, (const float *)m->at[5] + u->filter * TAPS * TAPS, u->filters);
+}
+
+/* Rows [from, to) of z; x are those of the image. */
+static void make_rows(struct work *w, const float *x, size_t from, size_t to)
+{
+    const size_t width = w->t->p->w, filter = w->unit.filter;
+    float *z = w->room.z + (from - w->unit.z_first) * width * BLOCK;
+    w->product.x = x + from * width;
+    w->product.count = w->product.run = (to - from) * width;
+    w->product.out = z;
+    if (to > from)
+        kiln_positions_multiply(&w->product, filter, &w->z_steps);
+    if (to > from && !w->z_rest.all)
+        kiln_row_epilogue_rows(w->inner, z, BLOCK, 0, 0, filter, w->product.count, w->unit.filters);
+}
+
+/* Row i of y, [columns, BLOCK]. */
+static void sum_row(const struct work *w, size_t i, float *out)
+{
+    const struct kiln_params_conv_pair *p = w->t->p;
+    const size_t wide = kiln_even(p->ow, KILN_LANES_MOST, 1), pad = (size_t)p->pad_j;
+    struct kiln_lanes lanes = {
+        .first = pad > 0, .filter = w->room.filter, .filters = w->unit.filters, .steps = &w->y_steps};
+    for (size_t u = 0; u < TAPS; u++) {
+        const size_t row = i * p->stride + u - (size_t)p->pad_i; /* one above has wrapped around */
+        if (row < p->h)
+            lanes.line[u] = w->room.z + (row - w->unit.z_first) * p->w * BLOCK - pad * BLOCK;
+    }
+    for (size_t j = 0; j < p->ow; j += wide, lanes.first = false) {
+        const size_t columns = least_of(wide, p->ow - j);
+        lanes.last = (j + columns - 1) * p->stride + TAPS - pad > p->w;
+        w->sums->run[p->stride - 1][columns](&lanes, out + j * BLOCK);
+        for (size_t u = 0; u < TAPS; u++)
+            if (lanes.line[u])
+                lanes.line[u] += columns * p->stride * BLOCK;
     }
 }
 
-/* y of filter o from its plane of z, b->x. */
-static void sum_plane(const struct pair *t, struct kiln_depthwise *depthwise,
-                      const struct kiln_depthwise_band *b, const kiln_memory *m, size_t image, size_t o,
-                      struct kiln_row_epilogue *epilogue)
+static void run_unit(struct work *w, const kiln_memory *m)
 {
-    const struct kiln_params_conv_pair *p = t->p;
-    const size_t flat = ((image * p->filters + o) * p->oh + b->first) * p->ow;
-    float *y = (float *)m->at[2] + flat;
-    depthwise->rows.step = kiln_row_epilogue_numbers(epilogue, o);
-    depthwise->rows.steps = depthwise->rows.step ? epilogue->steps : 0;
-    kiln_depthwise_sum(depthwise, y, (const float *)m->at[5] + o * KILN_PAIR_TAPS * KILN_PAIR_TAPS, b);
-    if (!depthwise->rows.step)
-        kiln_row_epilogue_run(epilogue, y, flat, 0, o, b->count * p->ow);
+    const struct kiln_params_conv_pair *p = w->t->p;
+    const struct unit *u = &w->unit;
+    const float *x = (const float *)m->at[0] + u->image * p->channels * p->h * p->w;
+    float *y = (float *)m->at[2] + (u->image * p->filters + u->filter) * p->oh * p->ow;
+    start_unit(w, m);
+    for (size_t i = u->first, made = u->z_first, next; i < u->end; i = next) {
+        next = least_of(i + w->t->step, u->end);
+        make_rows(w, x, made, rows_end(p, next - 1));
+        made = rows_end(p, next - 1);
+        for (size_t row = i; row < next; row++)
+            sum_row(w, row, w->room.out + (row - i) * p->ow * BLOCK);
+        w->result.place = i * p->ow;
+        w->result.y = y + i * p->ow;
+        w->result.count = (next - i) * p->ow;
+        kiln_positions_turn(&w->result, u->filter, &w->y_rest);
+    }
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */
 
+/* Beyond a row's end lies one padded column at the most that a result meets, and before it. */
 static bool blocks_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    const struct pair t = pair_of(d);
+    const struct kiln_params_conv_pair *p = (const struct kiln_params_conv_pair *)d->block.words;
     (void)caps;
-    return kiln_depthwise_fits(&t.second);
+    return p->stride <= 2 && p->pad_j >= 0 && p->pad_j <= 1 &&
+           (int64_t)(p->ow - 1) * p->stride + TAPS - 1 - p->pad_j <= (int64_t)p->w;
 }
 
 static uint64_t blocks_units(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct pair t = pair_of(d);
     (void)caps;
-    return units_of(&t);
+    return t.p->images * t.bands * t.parts;
 }
 
 static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
@@ -197,22 +239,17 @@ static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     const struct pair t = pair_of(d);
-    const struct room room = room_of(&t, m, worker);
-    struct kiln_depthwise depthwise =
-        kiln_depthwise_of(&t.second, room.z - KILN_DEPTHWISE_BEYOND, room.end, room.scratch);
     struct kiln_row_epilogue inner, outer;
-    kiln_row_epilogue_init(&inner, d->constants, t.p->immediate, m->at + 3, true);
+    struct work work = {
+        .t = &t, .room = room_of(&t, m, worker), .sums = kiln_lanes_get(), .inner = &inner, .outer = &outer};
     kiln_row_epilogue_init(&outer, d->constants + KILN_PAIR_SECOND, t.p->second, m->at + 6, true);
-
+    kiln_row_epilogue_init(&inner, d->constants, t.p->immediate, m->at + 3, true);
+    work.z_finish = kiln_row_epilogue_finish(&inner, 0, 0);
+    if (!work.z_finish.all) /* where it runs over z, filters are columns */
+        kiln_row_epilogue_init(&inner, d->constants, t.p->immediate, m->at + 3, false);
     for (size_t unit = first; unit < first + count; unit++) {
-        const size_t image = unit / t.parts / t.bands, o = unit % t.parts * t.part,
-                     end = least_of(o + t.part, t.p->filters);
-        struct kiln_depthwise_band band = band_at(&t, unit / t.parts % t.bands);
-        make_between(&t, &room, &band, m, image, o, end, &inner);
-        for (size_t i = o; i < end; i++) {
-            band.x = room.z + (i - o) * t.plane;
-            sum_plane(&t, &depthwise, &band, m, image, i, &outer);
-        }
+        work.unit = unit_of(&t, unit);
+        run_unit(&work, m);
     }
 }
 

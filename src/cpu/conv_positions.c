@@ -29,25 +29,47 @@ struct ahead {
 };
 
 /* Positions that lie behind one another, in tiles of about one height. */
-static void multiply_run(const struct kiln_positions *p, const float *x, const float *filters, float *out,
-                         struct ahead *ahead)
+static void multiply_run(const struct kiln_positions *p, const struct kiln_tiles *tiles, const float *x,
+                         const float *filters, size_t columns, float *out, struct ahead *ahead,
+                         const struct kiln_column_steps *steps)
 {
-    const struct kiln_tiles *tiles = p->tiles;
     const size_t high = kiln_parts(p->run, kiln_parts(p->run, (size_t)tiles->rows));
     for (size_t t = 0; t < p->run; t += high)
-        for (size_t j = 0; j < BLOCK; j += (size_t)tiles->columns, ahead->at += p->depth * ahead->row)
+        for (size_t j = 0; j < columns; j += (size_t)tiles->columns, ahead->at += p->depth * ahead->row)
             tiles->runs[least_of(p->run - t, high)](p->depth, x + t, p->at, filters + j, BLOCK,
-                                                    out + t * BLOCK + j, BLOCK, ahead->at, ahead->row);
+                                                    out + t * BLOCK + j, BLOCK, ahead->at, ahead->row, steps,
+                                                    j);
 }
 
-/* p->out [positions, BLOCK] of one block. */
-static void multiply(const struct kiln_positions *p, const float *filters)
+void kiln_positions_multiply(const struct kiln_positions *p, size_t o, const struct kiln_column_steps *steps)
 {
-    const size_t calls =
-        p->count / p->run * kiln_parts(p->run, (size_t)p->tiles->rows) * (BLOCK / (size_t)p->tiles->columns);
+    const size_t columns = least_of(p->end - o, BLOCK);
+    const struct kiln_tiles *tiles = kiln_tiles_across(p->tiles, columns);
+    const size_t calls = p->count / p->run * kiln_parts(p->run, (size_t)tiles->rows) *
+                         kiln_parts(columns, (size_t)tiles->columns);
+    const float *filters = p->packed + o * p->depth;
     struct ahead ahead = {filters + p->depth * BLOCK, kiln_parts(BLOCK, calls)};
     for (size_t t = 0; t < p->count; t += p->run)
-        multiply_run(p, p->x + t / p->run * p->x_run, filters, p->out + t * BLOCK, &ahead);
+        multiply_run(p, tiles, p->x + t / p->run * p->x_run, filters, columns, p->out + t * BLOCK, &ahead,
+                     steps);
+}
+
+struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finish, size_t o, size_t filters,
+                                            struct kiln_column_steps *lead)
+{
+    struct kiln_tile_finish rest = {.all = finish->all};
+    int s = 0;
+    for (; s < finish->steps && !finish->step[s].wide; s++) {
+        const struct kiln_tile_step *step = &finish->step[s];
+        const float *from = step->at + o * step->row;
+        lead->code[s] = step->code;
+        for (size_t i = 0; i < KILN_TILE_COLUMNS; i++)
+            lead->number[s][i] = i < filters ? from[i * step->row] : 0;
+    }
+    lead->count = s;
+    for (; s < finish->steps; s++)
+        rest.step[rest.steps++] = finish->step[s];
+    return rest;
 }
 
 #define LANES      8
@@ -119,27 +141,40 @@ KILN_CLONES(turn,
              size_t o, size_t place),
             (y, plane, out, count, finish, o, place))
 
-/* Where there are fewer than eight of either. */
-static void turn_few(float *y, size_t plane, const float *out, size_t count, size_t filters)
+/* A step on filter o's result at `place`. */
+static float one_step(float value, const struct kiln_tile_step *step, size_t o, size_t place)
 {
-    for (size_t i = 0; i < filters; i++)
-        for (size_t t = 0; t < count; t++)
-            y[i * plane + t] = out[t * BLOCK + i];
+    if (step->code == KILN_TILE_RELU)
+        return value <= 0 ? 0 : value; /* NaN passes */
+    const float other = step->at[o * step->row + (step->wide ? place : 0)];
+    return step->code == KILN_TILE_ADD ? value + other : value * other;
 }
 
-/* The results of a block from filter o on, as far as there are filters, and the epilogue. */
-static void write_block(const struct kiln_positions *p, size_t o, size_t end)
+/* Where there are fewer than eight of either. */
+static void turn_few(float *y, size_t plane, const float *out, size_t count,
+                     const struct kiln_tile_finish *finish, size_t o, size_t filters, size_t place)
 {
+    for (size_t i = 0; i < filters; i++)
+        for (size_t t = 0; t < count; t++) {
+            float value = out[t * BLOCK + i];
+            for (int s = 0; s < finish->steps; s++)
+                value = one_step(value, &finish->step[s], o + i, place + t);
+            y[i * plane + t] = value;
+        }
+}
+
+void kiln_positions_turn(const struct kiln_positions *p, size_t o, const struct kiln_tile_finish *rest)
+{
+    const size_t end = least_of(o + BLOCK, p->end);
     const float *out = p->out;
     for (; o < end; o += LANES, out += LANES) {
         float *y = p->y + (o - p->first) * p->plane;
         const size_t filters = least_of(end - o, LANES), flat = p->flat + o * p->plane + p->place;
-        const bool whole = filters == LANES && p->count >= LANES;
-        if (whole)
-            turn(y, p->plane, out, p->count, p->finish, o, p->place);
+        if (filters == LANES && p->count >= LANES)
+            turn(y, p->plane, out, p->count, rest, o, p->place);
         else
-            turn_few(y, p->plane, out, p->count, filters);
-        for (size_t i = 0; i < filters && !(whole && p->finish->all); i++)
+            turn_few(y, p->plane, out, p->count, rest, o, filters, p->place);
+        for (size_t i = 0; i < filters && !rest->all; i++)
             kiln_row_epilogue_run(p->epilogue, y + i * p->plane, flat + i * p->plane, 0, o + i, p->count);
     }
 }
@@ -147,8 +182,11 @@ static void write_block(const struct kiln_positions *p, size_t o, size_t end)
 void kiln_positions_as_rows(const struct kiln_positions *p)
 {
     for (size_t o = p->first; o < p->end; o += BLOCK) {
-        multiply(p, p->packed + o * p->depth);
-        write_block(p, o, least_of(o + BLOCK, p->end));
+        struct kiln_column_steps lead;
+        const struct kiln_tile_finish rest =
+            kiln_positions_lead(p->finish, o, least_of(p->end - o, BLOCK), &lead);
+        kiln_positions_multiply(p, o, &lead);
+        kiln_positions_turn(p, o, &rest);
     }
 }
 

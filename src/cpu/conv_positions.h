@@ -36,6 +36,18 @@ bool kiln_positions_suit_columns(size_t run, size_t depth);
 /** Filters are taken from the first of a block on. */
 void kiln_positions_as_rows(const struct kiln_positions *p);
 
+/* What that is made of, for those who do something in between ... */
+
+/** Split a finish for the block that begins with filter o: the first steps, as far as filters' numbers go, and the rest. */
+struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finish, size_t o, size_t filters,
+                                            struct kiln_column_steps *lead);
+
+/** Results [positions, KILN_PACKED_COLUMNS] of the block that begins with filter o, to p->out. */
+void kiln_positions_multiply(const struct kiln_positions *p, size_t o, const struct kiln_column_steps *steps);
+
+/** Such results to planes of y, finished by the rest of the steps, or by the epilogue where they are not all. */
+void kiln_positions_turn(const struct kiln_positions *p, size_t o, const struct kiln_tile_finish *rest);
+
 /** The last columns of a run are done twice where they do not fill a tile: a run is a tile at the least, and its unit's own. */
 void kiln_positions_as_columns(const struct kiln_positions *p);
 

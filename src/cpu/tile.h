@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KILN_TILE_STEPS 4 /* of a finish, at most */
+#define KILN_TILE_STEPS   4  /* of a finish, at most */
+#define KILN_TILE_ROWS    12 /* the largest tile of any machine */
+#define KILN_TILE_COLUMNS 32
 
 /** Both operands in runs of a tile's rows and columns: c[i, j] = sum over k of a[k * a_row + i] * b[k * b_row + j], added where `add`. */
 typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
@@ -29,19 +31,29 @@ typedef void kiln_tile_rows(size_t depth, const float *a, size_t a_row, const fl
 typedef void kiln_tile_taps(size_t depth, const float *a, const int32_t *a_at, size_t a_row, const float *b,
                             const int32_t *b_at, float *c, size_t c_row);
 
+enum kiln_tile_code { KILN_TILE_ADD, KILN_TILE_MUL, KILN_TILE_RELU };
+
+/** Steps on results in registers, with a number for each column. */
+struct kiln_column_steps {
+    int count;
+    enum kiln_tile_code code[KILN_TILE_STEPS];
+    float number[KILN_TILE_STEPS][KILN_TILE_COLUMNS];
+};
+
 /**
- * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j]. Two lines are asked for
- * with each term, `ahead_row` floats behind the last ones.
+ * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j], finished by steps whose
+ * columns begin with `column`. Two lines are asked for with each term, `ahead_row` floats behind the last ones.
  */
 typedef void kiln_tile_runs(size_t depth, const float *a, const int32_t *a_at, const float *b, size_t b_row,
-                            float *c, size_t c_row, const float *ahead, size_t ahead_row);
+                            float *c, size_t c_row, const float *ahead, size_t ahead_row,
+                            const struct kiln_column_steps *steps, size_t column);
 
 /** What is done to a tile's results in registers: steps on the result so far. */
 struct kiln_tile_finish {
     bool all; /* that there is to do: else there are no steps here */
     int steps;
     struct kiln_tile_step {
-        enum kiln_tile_code { KILN_TILE_ADD, KILN_TILE_MUL, KILN_TILE_RELU } code;
+        enum kiln_tile_code code;
         bool wide;       /* there is an operand for each result, else one for each row */
         const float *at; /* the first row's, in the first column; relu reads none */
         size_t row;      /* between rows; 0: one number for all */
@@ -70,11 +82,9 @@ typedef void kiln_tile_spots(size_t depth, const float *const *a, const int32_t 
 typedef void kiln_tile_dots(size_t depth, size_t images, const float *const *a, size_t a_image,
                             const float *const *b, size_t b_image, float *sum);
 
-#define KILN_TILE_ROWS    12 /* the largest tile of any machine */
-#define KILN_TILE_COLUMNS 32
-#define KILN_DOTS_A       3 /* rows of a tile of dots */
-#define KILN_DOTS_B       4
-#define KILN_DOTS_DEPTH   16
+#define KILN_DOTS_A     3 /* rows of a tile of dots */
+#define KILN_DOTS_B     4
+#define KILN_DOTS_DEPTH 16
 
 struct kiln_tiles {
     int rows, columns;                            /* of the largest tile; columns are those of every tile */

@@ -103,15 +103,32 @@ INLINE void TILE(taps)(int rows, size_t depth, const float *a, const int32_t *a_
     TILE(store)(rows, sum, c, c_row, false);
 }
 
+INLINE void TILE(take_step)(int rows, vec sum[][TILE_VECTORS], enum kiln_tile_code code, const float *number)
+{
+    EACH_VECTOR(v) {
+        const vec other = LOAD(number + v * TILE_LANES);
+        if (code == KILN_TILE_RELU)
+            EACH_ROW(i)
+                sum[i][v] = (vec)(~(sum[i][v] <= 0) & (mask)sum[i][v]); /* NaN passes */
+        else if (code == KILN_TILE_ADD)
+            EACH_ROW(i)
+                sum[i][v] += other;
+        else
+            EACH_ROW(i)
+                sum[i][v] *= other;
+    }
+}
+
 INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
-                       size_t b_row, float *c, size_t c_row, const float *ahead, size_t ahead_row)
+                       size_t b_row, float *c, size_t c_row, const float *ahead, size_t ahead_row,
+                       const struct kiln_column_steps *steps, size_t column)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
     EACH_ROW(i)
         EACH_VECTOR(v)
             sum[i][v] = (vec){0};
     for (size_t k = 0; k < depth; k++, b += b_row, ahead += ahead_row) {
-        const float *column = a + a_at[k];
+        const float *from = a + a_at[k];
         /* into the second cache: across pages no prefetcher follows */
         __builtin_prefetch(ahead, 0, 2);
         __builtin_prefetch(ahead + 16, 0, 2);
@@ -119,8 +136,10 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
             row[v] = LOAD(b + v * TILE_LANES);
         EACH_ROW(i)
             EACH_VECTOR(v)
-                sum[i][v] += column[i] * row[v];
+                sum[i][v] += from[i] * row[v];
     }
+    for (int s = 0; s < steps->count; s++)
+        TILE(take_step)(rows, sum, steps->code[s], steps->number[s] + column);
     TILE(store)(rows, sum, c, c_row, false);
 }
 
@@ -210,9 +229,10 @@ INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row,
     }                                                                                                        \
     static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
                                           size_t b_row, float *c, size_t c_row, const float *ahead,          \
-                                          size_t ahead_row)                                                  \
+                                          size_t ahead_row, const struct kiln_column_steps *steps,           \
+                                          size_t column)                                                     \
     {                                                                                                        \
-        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row, ahead, ahead_row);                                 \
+        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row, ahead, ahead_row, steps, column);                  \
     }                                                                                                        \
     static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,      \
                                             size_t b_row, float *c, size_t c_row, bool add)                  \
