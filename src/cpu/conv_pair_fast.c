@@ -19,7 +19,7 @@
 #define BLOCK KILN_PACKED_COLUMNS
 #define TAPS  KILN_PAIR_TAPS
 #define ROOM  98304 /* floats of z, about: with what they are made of they stay in the second cache */
-#define MOST  240   /* positions of z at a time: they stay in the first */
+#define MOST  180   /* positions of z at a time: they stay in the first */
 
 struct pair {
     const struct kiln_params_conv_pair *p;

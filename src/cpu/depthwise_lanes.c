@@ -1,7 +1,7 @@
 /* depthwise_lanes.c - the sums of depthwise_lanes_body.h for each set of vector instructions, and the choice among them. */
 #include "cpu/depthwise_lanes.h"
 
-#include "cpu/cpu.h"
+#include "cpu/simd.h"
 
 #define SUMS(name) name##_generic
 #define SUMS_TARGET

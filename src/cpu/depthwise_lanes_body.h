@@ -30,7 +30,8 @@ INLINE void SUMS(add_row)(int columns, int stride, const struct kiln_lanes *t, v
     EACH_X(c) {
         if ((c == 0 && t->first) || (c == (columns - 1) * stride + 2 && t->last))
             continue;
-        const vec here = LOAD(x + c * KILN_TILE_COLUMNS);
+        vec here = LOAD(x + c * KILN_TILE_COLUMNS);
+        KILN_KEEP(here);
         EACH_SUM(i)
             if (c - i * stride >= 0 && c - i * stride < 3)
                 sum[i] += tap[c - i * stride] * here;

@@ -32,6 +32,13 @@
 #define kiln_has_avx512() false
 #endif
 
+/** Keep what was loaded in its register: GCC would load it anew for each use. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define KILN_KEEP(vector) __asm__("" : "+v"(vector))
+#else
+#define KILN_KEEP(vector) (void)(vector)
+#endif
+
 /**
  * Define `void name parameters` as name_body, an earlier KILN_INLINE function of the same parameters, compiled for AVX2
  * where the machine has it and for the baseline elsewhere.
