@@ -170,26 +170,32 @@ static void make_rows(struct work *w, const float *x, size_t from, size_t to)
         kiln_row_epilogue_rows(w->inner, z, BLOCK, 0, 0, filter, w->product.count, w->unit.filters);
 }
 
-/* Row i of y, [columns, BLOCK]. */
+/* Row i of y, [columns, BLOCK]: `wide` columns at a time, then what is left. */
 static void sum_row(const struct work *w, size_t i, float *out)
 {
     const struct kiln_params_conv_pair *p = w->t->p;
-    const size_t wide = kiln_even(p->ow, KILN_LANES_MOST, 1), pad = (size_t)p->pad_j;
-    struct kiln_lanes lanes = {
-        .first = pad > 0, .filter = w->room.filter, .filters = w->unit.filters, .steps = &w->y_steps};
+    const size_t wide = kiln_even(p->ow, KILN_LANES_MOST, 1), rest = p->ow % wide, whole = p->ow - rest;
+    const size_t pad = (size_t)p->pad_j;
+    const bool last = (p->ow - 1) * p->stride + TAPS - pad > p->w;
+    struct kiln_lanes lanes = {.first = pad > 0,
+                               .last = last && rest == 0,
+                               .filter = w->room.filter,
+                               .filters = w->unit.filters,
+                               .steps = &w->y_steps};
     for (size_t u = 0; u < TAPS; u++) {
         const size_t row = i * p->stride + u - (size_t)p->pad_i; /* one above has wrapped around */
         if (row < p->h)
             lanes.line[u] = w->room.z + (row - w->unit.z_first) * p->w * BLOCK - pad * BLOCK;
     }
-    for (size_t j = 0; j < p->ow; j += wide, lanes.first = false) {
-        const size_t columns = least_of(wide, p->ow - j);
-        lanes.last = (j + columns - 1) * p->stride + TAPS - pad > p->w;
-        w->sums->run[p->stride - 1][columns](&lanes, out + j * BLOCK);
-        for (size_t u = 0; u < TAPS; u++)
-            if (lanes.line[u])
-                lanes.line[u] += columns * p->stride * BLOCK;
-    }
+    w->sums->run[p->stride - 1][wide](&lanes, whole / wide, out);
+    if (rest == 0)
+        return;
+    lanes.first = false;
+    lanes.last = last;
+    for (size_t u = 0; u < TAPS; u++)
+        if (lanes.line[u])
+            lanes.line[u] += whole * p->stride * BLOCK;
+    w->sums->run[p->stride - 1][rest](&lanes, 1, out + whole * BLOCK);
 }
 
 static void run_unit(struct work *w, const kiln_memory *m)

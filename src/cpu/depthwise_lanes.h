@@ -18,8 +18,8 @@ struct kiln_lanes {
     const struct kiln_column_steps *steps;
 };
 
-/** So many columns of results, [columns, KILN_TILE_COLUMNS]. */
-typedef void kiln_lanes_sum(const struct kiln_lanes *t, float *y);
+/** So many columns of results, so many times: [times, columns, KILN_TILE_COLUMNS]. */
+typedef void kiln_lanes_sum(const struct kiln_lanes *t, size_t times, float *y);
 
 /** By stride - 1 and columns, for this machine. */
 struct kiln_lanes_sums {

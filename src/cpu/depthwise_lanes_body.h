@@ -20,15 +20,12 @@ typedef float loose __attribute__((vector_size(4 * SUMS_LANES), aligned(4), may_
 #define EACH_SUM(i) _Pragma("GCC unroll 8") for (int i = 0; i < columns; i++)
 #define EACH_X(c)   _Pragma("GCC unroll 17") for (int c = 0; c < (columns - 1) * stride + 3; c++)
 
-/* What a row of x adds to the sums. */
-INLINE void SUMS(add_row)(int columns, int stride, const struct kiln_lanes *t, vec *sum, const float *x,
-                          const float *filter)
+/* What a row of x adds to the sums; `first` and `last`: its first or last column is zeros. */
+INLINE void SUMS(add_row)(int columns, int stride, vec *sum, const float *x, const vec *tap, bool first,
+                          bool last)
 {
-    vec tap[3];
-    EACH_TAP(v)
-        tap[v] = LOAD(filter + v * KILN_TILE_COLUMNS);
     EACH_X(c) {
-        if ((c == 0 && t->first) || (c == (columns - 1) * stride + 2 && t->last))
+        if ((c == 0 && first) || (c == (columns - 1) * stride + 2 && last))
             continue;
         vec here = LOAD(x + c * KILN_TILE_COLUMNS);
         KILN_KEEP(here);
@@ -54,31 +51,39 @@ INLINE void SUMS(finish)(int columns, vec *sum, const struct kiln_column_steps *
     }
 }
 
-INLINE void SUMS(sum)(int columns, int stride, const struct kiln_lanes *t, float *y)
+INLINE void SUMS(row)(int columns, int stride, const struct kiln_lanes *t, size_t times, float *y)
 {
     for (size_t j = 0; j < t->filters; j += SUMS_LANES) {
-        vec sum[KILN_LANES_MOST];
-        EACH_SUM(i)
-            sum[i] = (vec){0};
+        vec tap[3][3];
         EACH_TAP(u)
-            if (t->line[u])
-                SUMS(add_row)
-                (columns, stride, t, sum, t->line[u] + j, t->filter + u * 3 * KILN_TILE_COLUMNS + j);
-        SUMS(finish)(columns, sum, t->steps, j);
-        EACH_SUM(i)
-            *(loose *)(y + i * KILN_TILE_COLUMNS + j) = sum[i];
+            EACH_TAP(v)
+                tap[u][v] = LOAD(t->filter + (u * 3 + v) * KILN_TILE_COLUMNS + j);
+        for (size_t n = 0; n < times; n++) {
+            const size_t at = n * (size_t)columns * KILN_TILE_COLUMNS + j;
+            vec sum[KILN_LANES_MOST];
+            EACH_SUM(i)
+                sum[i] = (vec){0};
+            EACH_TAP(u)
+                if (t->line[u])
+                    SUMS(add_row)
+                    (columns, stride, sum, t->line[u] + (at - j) * (size_t)stride + j, tap[u],
+                     n == 0 && t->first, n + 1 == times && t->last);
+            SUMS(finish)(columns, sum, t->steps, j);
+            EACH_SUM(i)
+                *(loose *)(y + at + i * KILN_TILE_COLUMNS) = sum[i];
+        }
     }
 }
 
 #define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#define DEFINE(n)                                                                  \
-    static SUMS_TARGET void SUMS(plain##n)(const struct kiln_lanes *t, float *y)   \
-    {                                                                              \
-        SUMS(sum)(n, 1, t, y);                                                     \
-    }                                                                              \
-    static SUMS_TARGET void SUMS(strided##n)(const struct kiln_lanes *t, float *y) \
-    {                                                                              \
-        SUMS(sum)(n, 2, t, y);                                                     \
+#define DEFINE(n)                                                                                \
+    static SUMS_TARGET void SUMS(plain##n)(const struct kiln_lanes *t, size_t times, float *y)   \
+    {                                                                                            \
+        SUMS(row)(n, 1, t, times, y);                                                            \
+    }                                                                                            \
+    static SUMS_TARGET void SUMS(strided##n)(const struct kiln_lanes *t, size_t times, float *y) \
+    {                                                                                            \
+        SUMS(row)(n, 2, t, times, y);                                                            \
     }
 EACH(DEFINE)
 #undef DEFINE
