@@ -7,7 +7,7 @@
  *
  * where i' = i * stride - pad_i + u and j' likewise lie inside of z.
  *
- * bindings   0: x    1: w, packed    2: y    3, 4: operands of z's epilogue, which are numbers or a channel's    5: d
+ * bindings   0: x    1: w, packed    2: y    3, 4: operands of z's epilogue, which are numbers or a channel's    5: d, packed likewise
  *            6, 7: operands of y's epilogue
  * constants  0 to 4: z's epilogue's    5 to 9: y's
  */

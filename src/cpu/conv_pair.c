@@ -28,7 +28,7 @@ void KILN_REFERENCE(conv_pair)(const void *block, const uint32_t *constants, con
         const size_t n = unit / p->filters, o = unit % p->filters;
         const real *x = (const real *)m->at[0] + n * p->channels * p->h * p->w;
         const real *w = (const real *)m->at[1] + o / BLOCK * p->channels * BLOCK + o % BLOCK;
-        const real *d = (const real *)m->at[5] + o * TAPS * TAPS;
+        const real *d = (const real *)m->at[5] + o / BLOCK * TAPS * TAPS * BLOCK + o % BLOCK;
         for (size_t at = 0; at < (size_t)p->oh * p->ow; at++) {
             const size_t flat = unit * p->oh * p->ow + at;
             double sum = 0;
@@ -36,7 +36,7 @@ void KILN_REFERENCE(conv_pair)(const void *block, const uint32_t *constants, con
                 const ptrdiff_t i = (ptrdiff_t)(at / p->ow * p->stride + k / TAPS) - p->pad_i;
                 const ptrdiff_t j = (ptrdiff_t)(at % p->ow * p->stride + k % TAPS) - p->pad_j;
                 if (i >= 0 && i < p->h && j >= 0 && j < p->w)
-                    sum += (double)between(p, &inner, x + i * p->w + j, w, o) * (double)d[k];
+                    sum += (double)between(p, &inner, x + i * p->w + j, w, o) * (double)d[k * BLOCK];
             }
             ((real *)m->at[2])[flat] = epilogue_apply(&outer, (real)sum, flat, 0, o);
         }

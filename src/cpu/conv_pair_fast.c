@@ -7,8 +7,6 @@
  * at a time, so that they are mostly read from the first cache. Bands share the rows of z at their edges, which are computed in both:
  * there are only as many as keep z in the second cache.
  */
-#include <string.h>
-
 #include "base/number.h"
 #include "conv/conv_pair.h"
 #include "cpu/conv_positions.h"
@@ -77,10 +75,10 @@ static struct unit unit_of(const struct pair *t, size_t index)
     };
 }
 
-/* A worker's scratch: where terms lie, the depthwise filters, results, and z with a place before it and behind it. */
+/* A worker's scratch: where terms lie, results, and z with a place before it and behind it. */
 struct room {
     int32_t *at;
-    float *filter, *out, *z;
+    float *out, *z;
 };
 
 static size_t depth_size(const struct pair *t)
@@ -95,25 +93,16 @@ static size_t out_size(const struct pair *t)
 
 static size_t room_size(const struct pair *t)
 {
-    return depth_size(t) + TAPS * TAPS * BLOCK + out_size(t) + (t->rows * t->p->w + 2) * BLOCK;
+    return depth_size(t) + out_size(t) + (t->rows * t->p->w + 2) * BLOCK;
 }
 
 static struct room room_of(const struct pair *t, const kiln_memory *m, int worker)
 {
     int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(t);
-    float *filter = (float *)(void *)(at + depth_size(t)), *out = filter + TAPS * TAPS * BLOCK;
+    float *out = (float *)(void *)(at + depth_size(t));
     for (size_t c = 0; c < t->p->channels; c++)
         at[c] = (int32_t)(c * t->p->h * t->p->w);
-    return (struct room){at, filter, out, out + out_size(t) + BLOCK};
-}
-
-/* A block's depthwise filters side by side, zeros beyond the last. */
-static void lay_filters(float *to, const float *from, size_t filters)
-{
-    memset(to, 0, TAPS * TAPS * BLOCK * sizeof *to);
-    for (size_t o = 0; o < filters; o++)
-        for (size_t k = 0; k < TAPS * TAPS; k++)
-            to[k * BLOCK + o] = from[o * TAPS * TAPS + k];
+    return (struct room){at, out, out + out_size(t) + BLOCK};
 }
 
 /* Both convolutions of a unit ------------------------------------------------------------------------------ */
@@ -125,6 +114,7 @@ struct work {
     const struct kiln_lanes_sums *sums;
     struct kiln_row_epilogue *inner, *outer; /* z's, y's */
     struct kiln_tile_finish z_finish;
+    const float *depthwise;                /* filters */
     struct kiln_positions product, result; /* what makes z; what turns y */
     struct kiln_column_steps z_steps, y_steps;
     struct kiln_tile_finish z_rest, y_rest;
@@ -153,7 +143,7 @@ static void start_unit(struct work *w, const kiln_memory *m)
         .out = w->room.out,
         .epilogue = w->outer,
     };
-    lay_filters(w->room.filter, (const float *)m->at[5] + u->filter * TAPS * TAPS, u->filters);
+    w->depthwise = (const float *)m->at[5] + u->filter * TAPS * TAPS;
 }
 
 /* Rows [from, to) of z; x are those of the image. */
@@ -179,7 +169,7 @@ static void sum_row(const struct work *w, size_t i, float *out)
     const bool last = (p->ow - 1) * p->stride + TAPS - pad > p->w;
     struct kiln_lanes lanes = {.first = pad > 0,
                                .last = last && rest == 0,
-                               .filter = w->room.filter,
+                               .filter = w->depthwise,
                                .filters = w->unit.filters,
                                .steps = &w->y_steps};
     for (size_t u = 0; u < TAPS; u++) {

@@ -3,6 +3,8 @@
  */
 #include "cpu/conv_positions.h"
 
+#include <string.h>
+
 #include "base/number.h"
 #include "cpu/simd.h"
 
@@ -54,6 +56,16 @@ void kiln_positions_multiply(const struct kiln_positions *p, size_t o, const str
                      steps);
 }
 
+/* A step's numbers for filters from o on, zeros beyond the last. */
+static void lay_numbers(float to[KILN_TILE_COLUMNS], const struct kiln_tile_step *step, size_t o,
+                        size_t filters)
+{
+    for (size_t i = 0; i < KILN_TILE_COLUMNS; i++)
+        to[i] = step->row ? 0 : *step->at;
+    if (step->row)
+        memcpy(to, step->at + o, filters * sizeof *to);
+}
+
 struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finish, size_t o, size_t filters,
                                             struct kiln_column_steps *lead)
 {
@@ -61,10 +73,9 @@ struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finis
     int s = 0;
     for (; s < finish->steps && !finish->step[s].wide; s++) {
         const struct kiln_tile_step *step = &finish->step[s];
-        const float *from = step->at + o * step->row;
         lead->code[s] = step->code;
-        for (size_t i = 0; i < KILN_TILE_COLUMNS; i++)
-            lead->number[s][i] = i < filters ? from[i * step->row] : 0;
+        if (step->code != KILN_TILE_RELU)
+            lay_numbers(lead->number[s], step, o, filters);
     }
     lead->count = s;
     for (; s < finish->steps; s++)

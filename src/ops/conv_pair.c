@@ -107,16 +107,25 @@ bool kiln_conv_pair_pays(kiln_plan *plan, const kiln_node *n)
     return kiln_conv_packed_pays(plan, kiln_plan_joined(plan, n));
 }
 
+/* Filters of so many terms each. */
+static kiln_status pack(kiln_plan *plan, kiln_tensor from, uint32_t filters, uint32_t terms,
+                        kiln_tensor *packed)
+{
+    const struct kiln_params_pack_columns p = {
+        .columns = filters, .depth = terms, .column_step = terms, .depth_step = 1};
+    return kiln_lower_pack_columns(plan, from, &p, packed);
+}
+
 kiln_status kiln_conv_pair_lower(kiln_plan *plan, const kiln_node *n)
 {
     const kiln_node *first = kiln_plan_joined(plan, n);
     const struct kiln_params_conv_pair block = block_of(plan, first, n);
-    const struct kiln_params_pack_columns pack = {
-        .columns = block.filters, .depth = block.channels, .column_step = block.channels, .depth_step = 1};
     kiln_dispatch d;
     kiln_status status = fill(plan, first, n, &d);
     if (!status)
-        status = kiln_lower_pack_columns(plan, first->in[1], &pack, &d.bind[1].value);
+        status = pack(plan, first->in[1], block.filters, block.channels, &d.bind[1].value);
+    if (!status)
+        status = pack(plan, n->in[1], block.filters, KILN_PAIR_TAPS * KILN_PAIR_TAPS, &d.bind[5].value);
     return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
