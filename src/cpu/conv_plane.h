@@ -95,6 +95,13 @@ KILN_INLINE void copy_columns(float *to, const float *from, size_t step, size_t 
         to[i] = from[i * step];
 }
 
+/* memset of a few floats, mostly none, without a call. */
+KILN_INLINE void clear_row(float *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = 0;
+}
+
 /* Copy the window of a picture of height x width to a plane. */
 KILN_INLINE void plane_copy(float *to, const float *picture, size_t height, size_t width,
                             const struct window *w)
@@ -109,11 +116,11 @@ KILN_INLINE void plane_copy(float *to, const float *picture, size_t height, size
         }
         const ptrdiff_t first =
             row * (ptrdiff_t)width + w->first_column; /* of column 0, which may lie outside */
-        memset(to, 0, begin * sizeof *to);
+        clear_row(to, begin);
         if (begin < end)
             copy_columns(to + begin, picture + (first + (ptrdiff_t)begin * w->column_step),
                          (size_t)w->column_step, end - begin);
-        memset(to + end, 0, (w->pitch - end) * sizeof *to);
+        clear_row(to + end, w->pitch - end);
     }
 }
 
