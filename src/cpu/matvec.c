@@ -3,7 +3,7 @@
  *
  * A unit of work is a block of columns of all rows. Where b's columns lie as rows in memory, as weights [out, in] do, they are
  * multiplied by a's in tiles of dots, or, by a single row, a few at a time; where they lie side by side, some rows of b at a time are
- * added up in the block. Both read memory in a few long runs.
+ * added up in the block, or all of them, if sums are short, in tiles. All read memory in a few long runs.
  */
 #include <string.h>
 
