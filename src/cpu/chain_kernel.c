@@ -10,6 +10,7 @@
 #include "chain/codes.h"
 #include "chain/strided.h"
 #include "cpu/chain.h"
+#include "cpu/simd.h"
 #include "device/variants.h"
 
 enum { BLOCK = KILN_CHAIN_BLOCK, RESULT = KILN_CHAIN_OPERANDS - 1, GRAIN = 16 };
@@ -78,38 +79,66 @@ static void advance(const struct chain *c, size_t by, size_t *coordinate)
     }
 }
 
-/* What a block's register is full of: one value, of which the next blocks may need more. */
-struct fill {
-    const uint32_t *of;
-    size_t count;
-};
+/* For how many elements from there on an operand has the same value. */
+static size_t alike(const struct chain *c, const uint32_t *stride, const size_t *coordinate)
+{
+    size_t inner = 1, others = 0;
+    for (int axis = c->rank - 1; stride[axis] == 0; axis--) {
+        if (axis == 0)
+            return SIZE_MAX;
+        others += (c->size[axis] - 1 - coordinate[axis]) * inner;
+        inner *= c->size[axis];
+    }
+    return 1 + others;
+}
 
-/* Bring `count` elements from i on into `to`, unless they are there from the block before. */
+KILN_INLINE void repeat_body(uint32_t *restrict to, uint32_t value, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        to[k] = value;
+}
+
+static void repeat(uint32_t *to, uint32_t value, size_t count);
+KILN_CLONES(repeat, (uint32_t * to, uint32_t value, size_t count), (to, value, count))
+
+/* Where an operand's element at a place of the result lies. */
+static size_t offset(const struct chain *c, const uint32_t *stride, const size_t *coordinate)
+{
+    size_t at = 0;
+    for (int axis = 0; axis < c->rank; axis++)
+        at += coordinate[axis] * stride[axis];
+    return at;
+}
+
+/* Bring `count` elements from i on into `to`. What is full of one value stays so for *full more elements. */
 static void gather(const struct chain *c, int operand, const uint32_t *from, size_t i, size_t count,
-                   uint32_t *to, struct fill *fill)
+                   uint32_t *to, size_t *full)
 {
     const uint32_t *stride = c->stride[operand];
     const int last = c->rank - 1;
     size_t coordinate[KILN_MAX_RANK];
+    if (*full >= count) {
+        *full -= count;
+        return;
+    }
     locate(c, i, coordinate);
+    const size_t same = alike(c, stride, coordinate);
+    *full = same >= BLOCK ? same - count : 0;
+    if (same >= BLOCK) {
+        repeat(to, from[offset(c, stride, coordinate)], BLOCK);
+        return;
+    }
     for (size_t done = 0; done < count;) {
         const size_t left = last ? c->size[last] - coordinate[last] : count;
         const size_t run = left < count - done ? left : count - done;
-        size_t at = 0;
-        for (int axis = 0; axis <= last; axis++)
-            at += coordinate[axis] * stride[axis];
-        const bool whole = run == count && stride[last] == 0;
-        if (whole && fill->of == from + at && fill->count >= count)
-            return;
-        *fill = (struct fill){whole ? from + at : NULL, count};
+        const uint32_t *at = from + offset(c, stride, coordinate);
         if (stride[last] == 0)
-            for (size_t k = 0; k < run; k++)
-                to[done + k] = from[at];
+            repeat(to + done, *at, run);
         else if (stride[last] == 1)
-            memcpy(to + done, from + at, run * sizeof *to);
+            memcpy(to + done, at, run * sizeof *to);
         else
             for (size_t k = 0; k < run; k++)
-                to[done + k] = from[at + k * stride[last]];
+                to[done + k] = at[k * stride[last]];
         advance(c, run, coordinate);
         done += run;
     }
@@ -139,23 +168,42 @@ static void prepare(struct registers *r, const struct chain *c, const uint32_t *
             memcpy(&r->own[k][i], &immediate[2 * (k - KILN_REGISTER_IMMEDIATE)], sizeof(float));
 }
 
+/* Whether the last step may write its results where they belong: no operand lies there. */
+static bool is_apart(const struct chain *c, const kiln_memory *m)
+{
+    const char *y = m->at[RESULT];
+    if (c->steps == 0 || c->result != KILN_REGISTER_STEP + c->steps - 1)
+        return false;
+    for (int k = 0; k < c->operands; k++) {
+        const char *x = m->at[k];
+        if (c->dense[k] && x < y + m->bytes[RESULT] && y < x + m->bytes[k])
+            return false;
+    }
+    return true;
+}
+
 static void run_blocks(const struct chain *c, const uint32_t *immediate, const kiln_memory *m, size_t first,
                        size_t count)
 {
     struct registers r;
-    struct fill fill[KILN_CHAIN_OPERANDS] = {{0}};
+    size_t full[KILN_CHAIN_OPERANDS] = {0};
+    const bool apart = is_apart(c, m);
     prepare(&r, c, immediate);
     for (size_t block = first; block < first + count; block++) {
         const size_t i = block * BLOCK;
         const size_t length = c->elements - i < BLOCK ? c->elements - i : BLOCK;
+        float *y = (float *)m->at[RESULT] + i;
         for (int k = 0; k < c->operands; k++) {
             if (c->dense[k])
                 r.at[k] = (float *)m->at[k] + i;
             else
-                gather(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k], &fill[k]);
+                gather(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k], &full[k]);
         }
+        if (apart)
+            r.at[c->result] = y;
         kiln_chain_run_f32(c->step, c->steps, r.at, (int)length);
-        memcpy((float *)m->at[RESULT] + i, r.at[c->result], length * sizeof(float));
+        if (!apart)
+            memcpy(y, r.at[c->result], length * sizeof(float));
     }
 }
 
