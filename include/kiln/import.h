@@ -43,9 +43,11 @@ typedef struct kiln_onnx_params {
     const kiln_onnx_size *sizes;
     int size_count;
     int64_t most_steps; /* of a Loop that data ends, which is refused where this is 0 */
-    /* how large a size is at the most that data gives, as that of a Resize to a box; refused where this is 0. All real outputs
-     * of a run that has a larger one are NaN */
+    /* how large a size is at the most that data gives, as that of a Resize to a box. 0: as large as the model shows that it can be,
+     * as where boxes are cut at a picture, and refused where it does not. All real outputs of a run that has a larger one are NaN
+     * (kiln_onnx_beyond) */
     int64_t most_size;
+    bool guess_size; /* where it is 0 and the model shows nothing: twice the largest size of an input */
 } kiln_onnx_params;
 
 /**
@@ -69,6 +71,12 @@ typedef struct kiln_onnx_params {
  */
 KILN_API kiln_status kiln_onnx_load(kiln_graph **graph, kiln_weights **weights, const char *path,
                                     const kiln_onnx_params *params);
+
+/**
+ * Of a graph that was read: how large a size was in a run that there was no room for, the largest, and 0 where there was room for all;
+ * an I32 scalar. KILN_NONE where data gives no size.
+ */
+KILN_API kiln_tensor kiln_onnx_beyond(const kiln_graph *graph);
 
 /**
  * Read a tensor on its own (TensorProto, the .pb files of ONNX's test cases).

@@ -12,6 +12,7 @@
  *   onnx_FAMILY.c     the builders
  *   onnx_body.c       bodies: graphs within nodes
  *   onnx_counted.c    sizes that a run computes
+ *   onnx_interval.c   between which numbers values lie, to bound them
  *   onnx_sequence.c   sequences, which are known while reading
  *   onnx_patterns.c   what is written in pieces -> the one operator that it is
  *   onnx_fold.c       shape arithmetic, computed while reading
@@ -123,6 +124,11 @@ struct kiln_onnx_call {
 
 /* The model ----------------------------------------------------------------------------------------------------- */
 
+/** The least and the most that an element may be. */
+struct kiln_onnx_interval {
+    double least, most;
+};
+
 struct kiln_onnx {
     const char *path; /* for messages */
     kiln_graph *g;
@@ -141,8 +147,11 @@ struct kiln_onnx {
     int refused;
     kiln_status status;                /* what ends the reading at once: damage, or memory that ran out */
     struct kiln_onnx_counted *counted; /* sizes that a run computes */
-    kiln_tensor
-        beyond; /* whether one of them is larger than was said, a BOOL scalar; KILN_NONE: there are none */
+    /* the largest of those that are larger than there is room for, an I32 scalar, 0 while none is; KILN_NONE: there are none */
+    kiln_tensor beyond;
+    int64_t largest;                              /* size of an input that is a number */
+    KILN_VEC(struct kiln_onnx_interval) interval; /* by the ids of values, of the first `bounded` nodes */
+    int bounded;
 };
 
 /** As kiln_onnx_load, from a file's bytes. */
@@ -389,11 +398,20 @@ struct kiln_onnx_range {
     bool by_sizes; /* first and end are sizes of the graph, within the axis */
     int64_t first, end, step, count;
 };
-/** As kiln_onnx_list, of sizes: an integer that a run computes becomes a size that data counts, at most kiln_onnx_params.most_size. */
+/**
+ * As kiln_onnx_list, of sizes: an integer that a run computes becomes a size that data counts. There is room for as much as the model
+ * shows that it can be, else for kiln_onnx_params.most_size.
+ */
 bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
-/** Say when such a size is larger; and an output of the model, NaN where one is. */
+/** Say how large such a size is where there is no room for it, else 0; of each step; and an output of the model, NaN where there is one. */
 void kiln_onnx_note_beyond(struct kiln_onnx *m, kiln_tensor beyond);
+void kiln_onnx_note_beyond_in_steps(struct kiln_onnx *m, kiln_tensor beyond);
 kiln_tensor kiln_onnx_within(struct kiln_onnx *m, kiln_tensor y);
+/** Give what was said its name in the graph, for kiln_onnx_beyond. */
+void kiln_onnx_name_beyond(struct kiln_onnx *m);
+/** Between which numbers a value of the graph lies in any run, but for NaN; and say so of one, an input of a body. */
+struct kiln_onnx_interval kiln_onnx_interval_of(struct kiln_onnx *m, kiln_tensor t);
+void kiln_onnx_say_interval(struct kiln_onnx *m, kiln_tensor t, struct kiln_onnx_interval y);
 /** Give an axis that data counts in one of two values, `but` excepted, the number of elements that it has in the other. */
 void kiln_onnx_fix_counts(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
 /** The slices of a Slice node: how many, or -1 where a start or an end is not known. */

@@ -1,6 +1,7 @@
 /* onnx_body.c - see onnx_body.h. */
 #include "import/onnx_body.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,14 +150,24 @@ struct kiln_onnx_value *kiln_onnx_body_mean(struct kiln_onnx_body *b, const char
     return v;
 }
 
+/* Behind what is there lie zeros, too (whole_of). */
+void kiln_onnx_body_bound(struct kiln_onnx_body *b, kiln_tensor in, kiln_tensor around)
+{
+    const struct kiln_onnx_interval y = kiln_onnx_interval_of(b->n->m, around);
+    kiln_onnx_say_interval(&b->m, in, (struct kiln_onnx_interval){fmin(y.least, 0), fmax(y.most, 0)});
+}
+
 /* Input i of the file's body, whose spec is known from what is given. */
-void kiln_onnx_body_formal(struct kiln_onnx_body *b, size_t i, kiln_spec spec)
+kiln_tensor kiln_onnx_body_formal(struct kiln_onnx_body *b, size_t i, kiln_spec spec)
 {
     const Onnx__GraphProto *g = b->m.graph;
     if (i >= g->n_input || !kiln_onnx_info_name(g->input[i])[0])
         kiln_onnx_refuse(b->n, "its body has no input %zu", i);
-    else if (!b->m.status)
-        kiln_onnx_body_mean(b, g->input[i]->name, kiln_onnx_body_declare(b, g->input[i]->name, spec));
+    if (b->n->refused || b->m.status)
+        return KILN_NONE;
+    const kiln_tensor in = kiln_onnx_body_declare(b, g->input[i]->name, spec);
+    kiln_onnx_body_mean(b, g->input[i]->name, in);
+    return in;
 }
 
 void kiln_onnx_body_know(struct kiln_onnx_body *b, const char *name, kiln_spec spec,
@@ -184,6 +195,8 @@ bool kiln_onnx_body_open(struct kiln_onnx_body *b, kiln_onnx_node *n, const Onnx
     b->m.refused = 0;
     b->m.counted = NULL;
     b->m.beyond = KILN_NONE;
+    memset(&b->m.interval, 0, sizeof b->m.interval);
+    b->m.bounded = 0;
     n->m->status = kiln_graph_create(&b->m.g, &(kiln_graph_params){.name = graph->name});
     return !n->m->status;
 }
@@ -241,8 +254,10 @@ static void declare_sizes(struct kiln_onnx_body *b, const struct kiln_onnx_captu
 void kiln_onnx_body_see(struct kiln_onnx_body *b, const struct kiln_onnx_captured *c)
 {
     kiln_tensor in[KILN_BODY_VALUES], count[KILN_BODY_VALUES];
-    for (int i = 0; i < c->count; i++)
+    for (int i = 0; i < c->count; i++) {
         in[i] = kiln_onnx_body_declare(b, c->item[i].name, whole_spec(b->n->g, spec_of(b, &c->item[i])));
+        kiln_onnx_body_bound(b, in[i], c->item[i].value->tensor);
+    }
     declare_sizes(b, c, count);
     for (int i = 0; i < c->count; i++) {
         const kiln_spec spec = spec_of(b, &c->item[i]);
@@ -314,6 +329,7 @@ void kiln_onnx_body_close(struct kiln_onnx_body *b)
 {
     kiln_graph_destroy(&b->m.g);
     kiln_vec_finish(&b->m.value);
+    kiln_vec_finish(&b->m.interval);
     kiln_map_finish(&b->m.names);
     kiln_text_finish(&b->m.refusals);
     kiln_arena_finish(&b->m.arena);

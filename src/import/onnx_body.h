@@ -66,7 +66,9 @@ kiln_tensor kiln_onnx_body_declare(struct kiln_onnx_body *b, const char *name, k
 struct kiln_onnx_value *kiln_onnx_body_mean(struct kiln_onnx_body *b, const char *name, kiln_tensor t);
 void kiln_onnx_body_know(struct kiln_onnx_body *b, const char *name, kiln_spec spec,
                          struct kiln_onnx_item item);
-void kiln_onnx_body_formal(struct kiln_onnx_body *b, size_t i, kiln_spec spec);
+kiln_tensor kiln_onnx_body_formal(struct kiln_onnx_body *b, size_t i, kiln_spec spec);
+/** An input of the body lies between the same numbers as a value of the graph around, of which it is a part. */
+void kiln_onnx_body_bound(struct kiln_onnx_body *b, kiln_tensor in, kiln_tensor around);
 /** The values around: those captured as inputs, behind the body's own; the known ones as they are. */
 void kiln_onnx_body_see(struct kiln_onnx_body *b, const struct kiln_onnx_captured *c);
 void kiln_onnx_body_read(struct kiln_onnx_body *b);

@@ -29,11 +29,12 @@ static void take_branch(kiln_onnx_node *n, const Onnx__GraphProto *branch)
     }
 }
 
-/* Whether no size in a body is data's: only loops hand out whether one is larger than was said. */
+/* Whether no size in a body is data's: only loops and scans hand out whether there was no room for one. */
 static bool knows_sizes(struct kiln_onnx_body *b)
 {
     if (b->m.beyond.id)
-        kiln_onnx_refuse(b->n, "data gives a size in its body, which is supported in loops alone");
+        kiln_onnx_refuse(
+            b->n, "data gives a size in its body, which is supported in those of loops and scans alone");
     return !b->m.beyond.id;
 }
 
@@ -193,16 +194,20 @@ static bool read_scan_body(struct kiln_onnx_body *b, kiln_onnx_node *n, const On
     if (!kiln_onnx_body_open(b, n, graph))
         return false;
     for (int i = 0; i < s->each; i++)
-        kiln_onnx_body_formal(b, (size_t)(s->carries + i), slice_of(n->g, s->p.each[i]));
+        kiln_onnx_body_bound(b,
+                             kiln_onnx_body_formal(b, (size_t)(s->carries + i), slice_of(n->g, s->p.each[i])),
+                             s->p.each[i]);
     for (int i = 0; i < s->carries; i++)
         kiln_onnx_body_formal(b, (size_t)i, kiln_tensor_spec(n->g, s->p.carry[i]));
     kiln_onnx_body_see(b, c);
     kiln_onnx_body_read(b);
     for (int i = 0; i < s->stacked; i++)
         kiln_onnx_body_put(b, (size_t)(s->carries + i));
+    if (b->m.beyond.id)
+        kiln_output(b->m.g, "beyond", kiln_onnx_copy(b->m.g, b->m.beyond));
     for (int i = 0; i < s->carries; i++)
         kiln_onnx_body_put(b, (size_t)i);
-    return knows_sizes(b) && kiln_onnx_body_is_whole(b);
+    return kiln_onnx_body_is_whole(b);
 }
 
 /* Counts them, inputs from `first` on; false after a refusal. */
@@ -225,6 +230,10 @@ static void scan(kiln_onnx_node *n, const Onnx__GraphProto *graph, struct steps 
     if (read_scan_body(&b, n, graph, s, c)) {
         kiln_onnx_give(n, c, s->p.with);
         kiln_scan(n->g, b.m.g, &s->p, out);
+        if (b.m.beyond.id) {
+            kiln_onnx_note_beyond_in_steps(n->m, out[s->stacked]);
+            memmove(out + s->stacked, out + s->stacked + 1, (size_t)s->carries * sizeof *out);
+        }
     }
     kiln_onnx_body_close(&b);
 }

@@ -1,17 +1,22 @@
 /*
  * onnx_counted.c - sizes that a run computes: in lists of sizes, between the ends of a slice, and where a file says that they are numbers.
  *
- * A run has room for as many elements as kiln_onnx_params.most_size says. Where it computes more, in the body of a loop too, the model's
- * outputs are no numbers, so that nobody takes what was cut off for a result.
+ * A run has room for as many elements as the model shows that there may be (onnx_interval.c), else for as many as
+ * kiln_onnx_params.most_size says. Where it computes more, in the body of a loop too, the model's outputs are no numbers, so that nobody
+ * takes what was cut off for a result.
  */
 #include <math.h>
 #include <string.h>
 
 #include <kiln/indexing.h>
 
+#include "base/log.h"
 #include "import/onnx.h"
 
-enum { MOST_KNOWN = 64 }; /* elements of a constant that is read back */
+enum {
+    MOST_KNOWN = 64,      /* elements of a constant that is read back */
+    MOST_SHOWN = 1 << 14, /* that nobody has to say: what has two such axes is large */
+};
 
 struct kiln_onnx_counted {
     kiln_tensor from; /* element `at` of it */
@@ -89,6 +94,11 @@ static bool is_known(const kiln_graph *g, kiln_tensor t, int64_t at, struct kiln
 
 /* Lists of sizes -------------------------------------------------------------------------------------------- */
 
+static kiln_tensor number(kiln_graph *g, int64_t value)
+{
+    return kiln_scalar(g, KILN_I32, (double)value);
+}
+
 static kiln_tensor element_of(kiln_graph *g, kiln_tensor t, int64_t at)
 {
     const kiln_tensor flat = kiln_reshape(g, t, KILN_SHAPE(KILN_REST));
@@ -97,8 +107,38 @@ static kiln_tensor element_of(kiln_graph *g, kiln_tensor t, int64_t at)
     return kiln_cast(g, kiln_reshape(g, one, KILN_SCALAR), KILN_I32);
 }
 
+/* Of an element that is computed in float32, and may be rounded up from behind its exact end: a box as large as its picture. */
+static double room_of_interval(struct kiln_onnx_interval y)
+{
+    return floor(fmax(y.most, 0) * (1 + 1e-5)) + 1;
+}
+
+/* For how large a size, which `count` is, there is room; 0, and refused, where nothing says it. */
+static int64_t room_for(kiln_onnx_node *n, const char *name, int i, kiln_tensor count)
+{
+    struct kiln_onnx *m = n->m;
+    const double most = room_of_interval(kiln_onnx_interval_of(m, count));
+    const int64_t said = m->params.most_size, guess = m->params.guess_size ? 2 * m->largest : 0;
+    const bool shown = most <= (double)(said > 0 ? said : MOST_SHOWN);
+    const int64_t room = shown ? (int64_t)most : said > 0 ? said : guess <= MOST_SHOWN ? guess : 0;
+    if (!room) {
+        kiln_onnx_refuse(
+            n,
+            "data gives %s, input \"%s\", and nothing in the model bounds it: kiln_onnx_params.most_size (kiln's "
+            "--most-size) says how large a size is at the most",
+            name, n->in[i]->name);
+        return 0;
+    }
+    kiln_log_line(KILN_LOG_INFO, "%s: data gives a size of %s \"%s\", at most %lld%s", m->path, n->row->name,
+                  n->proto->name ? n->proto->name : "", (long long)room,
+                  shown      ? " as the model shows"
+                  : said > 0 ? ", as is said"
+                             : ", twice the largest input, as the model shows nothing");
+    return room;
+}
+
 /* A size that element `at` of t is, the same one whenever it is asked for. */
-static struct kiln_onnx_item size_of(kiln_onnx_node *n, kiln_tensor t, int64_t at)
+static struct kiln_onnx_item size_of(kiln_onnx_node *n, const char *name, int i, kiln_tensor t, int64_t at)
 {
     struct kiln_onnx *m = n->m;
     struct kiln_onnx_item item = {0};
@@ -112,11 +152,14 @@ static struct kiln_onnx_item size_of(kiln_onnx_node *n, kiln_tensor t, int64_t a
     if (!c)
         return item;
     *c = (struct kiln_onnx_counted){.from = t, .at = at, .next = m->counted};
-    const kiln_tensor count = element_of(n->g, t, at);
-    c->size = kiln_dim_bounded(n->g, count, m->params.most_size);
+    const kiln_tensor count = kiln_max(n->g, element_of(n->g, t, at), number(n->g, 0));
+    const int64_t room = room_for(n, name, i, count);
+    if (!room)
+        return item;
+    c->size = kiln_dim_bounded(n->g, count, room);
     m->counted = c;
-    kiln_onnx_note_beyond(m,
-                          kiln_less(n->g, kiln_scalar(n->g, KILN_I32, (double)m->params.most_size), count));
+    const kiln_tensor fits = kiln_less_equal(n->g, count, number(n->g, room));
+    kiln_onnx_note_beyond(m, kiln_where(n->g, fits, number(n->g, 0), count));
     return (struct kiln_onnx_item){.i = c->size, .symbol = true};
 }
 
@@ -131,36 +174,47 @@ bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, stru
     const kiln_tensor t = kiln_onnx_in(n, i);
     *out = (struct kiln_onnx_list){.given = true, .count = (int)count};
     out->item = kiln_onnx_new_items(n->m, count);
-    if (n->m->params.most_size < 1)
-        kiln_onnx_refuse(
-            n,
-            "data gives %s, input \"%s\": kiln_onnx_params.most_size (kiln's --most-size) says how "
-            "large a size is at the most",
-            name, n->in[i]->name);
     for (int k = 0; k < count && t.id && out->item && !n->refused; k++)
-        out->item[k] = size_of(n, t, k);
+        out->item[k] = size_of(n, name, i, t, k);
     return out->item && t.id && !n->refused;
+}
+
+static const char beyond_name[] = "kiln.beyond";
+
+kiln_tensor kiln_onnx_beyond(const kiln_graph *graph)
+{
+    const kiln_tensor t = kiln_find(graph, beyond_name);
+    const bool ours = t.id && kiln_tensor_type(graph, t) == KILN_I32 && !kiln_tensor_shape(graph, t).rank;
+    return ours ? t : KILN_NONE;
+}
+
+void kiln_onnx_name_beyond(struct kiln_onnx *m)
+{
+    if (m->beyond.id && !kiln_find(m->g, beyond_name).id)
+        kiln_name(m->g, m->beyond, beyond_name);
 }
 
 void kiln_onnx_note_beyond(struct kiln_onnx *m, kiln_tensor beyond)
 {
-    m->beyond = m->beyond.id ? kiln_or(m->g, m->beyond, beyond) : beyond;
+    m->beyond = m->beyond.id ? kiln_max(m->g, m->beyond, beyond) : beyond;
+}
+
+void kiln_onnx_note_beyond_in_steps(struct kiln_onnx *m, kiln_tensor beyond)
+{
+    const kiln_tensor largest = kiln_reduce_max(m->g, beyond, NULL);
+    kiln_onnx_note_beyond(m, kiln_max(m->g, largest, number(m->g, 0))); /* where there is no step */
 }
 
 kiln_tensor kiln_onnx_within(struct kiln_onnx *m, kiln_tensor y)
 {
     const kiln_type type = y.id ? kiln_tensor_type(m->g, y) : KILN_I32;
-    return m->beyond.id && kiln_type_is_real(type)
-               ? kiln_where(m->g, m->beyond, kiln_scalar(m->g, type, NAN), y)
-               : y;
+    if (!m->beyond.id || !kiln_type_is_real(type))
+        return y;
+    const kiln_tensor fits = kiln_equal(m->g, m->beyond, number(m->g, 0));
+    return kiln_where(m->g, fits, y, kiln_scalar(m->g, type, NAN));
 }
 
 /* Slices between places that a run computes ----------------------------------------------------------------- */
-
-static kiln_tensor number(kiln_graph *g, int64_t value)
-{
-    return kiln_scalar(g, KILN_I32, (double)value);
-}
 
 /* A place of a slice, counted from the end where it is negative, within an axis of `size`. */
 static kiln_tensor place_within(kiln_graph *g, kiln_tensor place, kiln_tensor size)

@@ -238,6 +238,8 @@ static kiln_status add_input(struct kiln_onnx *m, const Onnx__ValueInfoProto *in
     struct kiln_onnx_value *v = m->status ? NULL : kiln_onnx_add(m, info->name);
     if (v)
         v->tensor = kiln_input(m->g, info->name, spec.type, spec.shape);
+    for (int i = 0; i < spec.shape.rank; i++)
+        m->largest = spec.shape.size[i] > m->largest ? spec.shape.size[i] : m->largest;
     return m->status ? m->status : kiln_graph_status(m->g);
 }
 
@@ -365,7 +367,7 @@ static bool is_named_later(const struct kiln_onnx *m, const char *name)
 {
     const Onnx__GraphProto *graph = m->model->graph;
     bool output = false;
-    for (size_t i = 0; m->params.most_size > 0 && i < graph->n_output && !output; i++)
+    for (size_t i = 0; i < graph->n_output && !output; i++)
         output = graph->output[i]->name && !strcmp(graph->output[i]->name, name);
     return output;
 }
@@ -469,11 +471,12 @@ static kiln_status add_output(struct kiln_onnx *m, const Onnx__ValueInfoProto *i
     if (!t.id && !m->status && !kiln_graph_status(m->g))
         kiln_onnx_refuse_value(m, "output", v->name, "%s",
                                v->sequence ? "sequences are not supported" : "it depends on a symbolic size");
-    if (t.id && kiln_find(m->g, v->name).id == t.id && !taken(m->g, t))
+    const kiln_tensor named = kiln_find(m->g, v->name);
+    const bool own = t.id && (named.id ? named.id == t.id : kiln_node_of(m->g, t)->inputs > 0);
+    if (own && !taken(m->g, t))
         kiln_output(m->g, v->name, t);
     else if (t.id)
-        kiln_output(m->g, kiln_find(m->g, v->name).id ? kiln_scope_name(m->g, v->name, NULL) : v->name,
-                    kiln_onnx_copy(m->g, t));
+        kiln_output(m->g, named.id ? kiln_scope_name(m->g, v->name, NULL) : v->name, kiln_onnx_copy(m->g, t));
     return m->status ? m->status : kiln_graph_status(m->g);
 }
 
@@ -528,6 +531,8 @@ static kiln_status build_graph(struct kiln_onnx *m)
         status = add_output(m, graph->output[i]);
     if (!status)
         check_outputs(m);
+    if (!status)
+        kiln_onnx_name_beyond(m);
     if (!status && m->refused)
         status = kiln_fail(KILN_ERROR_UNSUPPORTED, "%s: cannot be built, %d part%s: %s", m->path, m->refused,
                            m->refused > 1 ? "s" : "", kiln_text_get(&m->refusals));
@@ -578,6 +583,7 @@ static kiln_status build_model(kiln_graph **graph, kiln_weights **weights, const
     kiln_onnx_free(model);
     kiln_graph_destroy(&m.g);
     kiln_vec_finish(&m.value);
+    kiln_vec_finish(&m.interval);
     kiln_map_finish(&m.names);
     kiln_text_finish(&m.refusals);
     kiln_arena_finish(&m.arena);

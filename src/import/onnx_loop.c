@@ -291,8 +291,8 @@ static void put_loop(kiln_onnx_node *n, struct kiln_onnx_body *b, struct loop *l
     for (int i = 0; i < l->stacked; i++)
         kiln_onnx_out(n, l->carries + i, out[1 + i]);
     const kiln_tensor *list = out + 1 + l->stacked, *row = list + l->lists, *tensor = row + l->longer;
-    if (b->m.beyond.id) /* in any step */
-        kiln_onnx_note_beyond(n->m, kiln_any(n->g, *tensor++, NULL));
+    if (b->m.beyond.id)
+        kiln_onnx_note_beyond_in_steps(n->m, *tensor++);
     for (int i = 0; i < l->carries; i++)
         if (l->grows[i])
             out_stack(n, i, *list++);

@@ -364,6 +364,21 @@ def test_run_makes_up_inputs_of_any_size(folder):
     expect_failure(kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}"), 1, '"image"', "axis 1")
 
 
+def test_run_tells_how_much_room_sizes_of_data_need(folder):
+    paste, boxes = TESTS / "golden/exports/paste.onnx", TESTS / "golden/onnx/loop_that_resizes_to_boxes/model.onnx"
+    (folder / "map.bin").write_bytes(struct.pack("<100f", *[1] * 100))
+    (folder / "box.bin").write_bytes(struct.pack("<4f", 1, 2, 25, 18))
+    given = [paste, "--input", f"features={folder}/map.bin:f32:1,4,5,5", "--input", f"boxes={folder}/box.bin:f32:1,4"]
+    failed = kiln("run", *given)
+    expect_failure(failed, 1, "data gives a size of", "--most-size")
+    most = failed.stderr.split("--most-size ")[1].split()[0]
+    assert "masks" in kiln("run", *given, "--most-size", most).stdout
+    expect_failure(kiln("run", *given, "--most-size", int(most) - 1), 1, f"--most-size {most}")
+    assert "at most 10 as the model shows" in kiln("inspect", boxes).stderr
+    assert "at most 8, as is said" in kiln("inspect", boxes, "--most-size", "8").stderr
+    assert "twice the largest input" in kiln("inspect", paste, "--size", "count=1").stderr
+
+
 def scores_of(*arguments):
     return [c["score"] for c in sorted(run_json(RESNET, "--top", 10, *arguments)["classes"], key=lambda c: c["class"])]
 

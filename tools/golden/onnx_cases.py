@@ -462,10 +462,30 @@ def quantized_lstm():
          want=[np.stack([direction(x, 0), direction(x[::-1], 1)[::-1]], 1)], domains=["com.microsoft"])
 
 
+def counted():
+    """What is found in a picture takes the size of its box, which is cut at the picture: a loop that resizes to what data gives."""
+    maps, boxes = values(4, 2, 3), np.array([[9.7, 1.2], [0.4, -3], [30, 5], [2, 7]], np.float32)
+    body = helper.make_graph(
+        [node("Identity", ["going_on"], ["still"]), node("Gather", ["maps", "turn"], ["map"]), node("Gather", ["sizes", "turn"], ["size"]),
+         node("Concat", ["ones", "size"], ["all"], axis=0), node("Unsqueeze", ["map", "first"], ["one"]),
+         node("Resize", ["one", "", "", "all"], ["wide"], mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric"),
+         node("ReduceSum", ["wide"], ["sum"], keepdims=0)],
+        "body", [helper.make_tensor_value_info("turn", TensorProto.INT64, []), helper.make_tensor_value_info("going_on", TensorProto.BOOL, [])],
+        [helper.make_tensor_value_info("still", TensorProto.BOOL, []), helper.make_tensor_value_info("sum", FLOAT, [])])
+    sizes = np.clip(boxes, 1, 9).astype(int)
+    want = [m[np.arange(h) * 2 // h][:, np.arange(w) * 3 // w].sum() for m, (h, w) in zip(maps, sizes)]
+    case("loop_that_resizes_to_boxes",
+         [node("Clip", ["boxes", "least", "most"], ["cut"]), node("Cast", ["cut"], ["sizes"], to=TensorProto.INT64),
+          node("Loop", ["n", "", ], ["y"], body=body)],
+         {"maps": maps, "boxes": boxes}, {"y": FLOAT},
+         {"least": np.float32(1), "most": np.float32(9), "ones": np.ones(2, np.int64), "first": np.arange(2), "n": np.array(4)},
+         want=[np.array(want, np.float32)])
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted):
         part()
 
 

@@ -163,21 +163,22 @@ bool arrays_may_be_constant(const kiln_array *a)
 /* Lines are kept: those of a failure do not matter where the second try succeeds. */
 static void keep_line(void *user, kiln_log_level level, const char *line)
 {
-    kiln_text_add(user, "kiln: %s: %s\n", level == KILN_LOG_ERROR ? "error" : "warning", line);
+    const char *what = level == KILN_LOG_ERROR ? "error: " : level == KILN_LOG_WARNING ? "warning: " : "";
+    kiln_text_add(user, "kiln: %s%s\n", what, line);
 }
 
-static kiln_status try_load(const char *path, const kiln_onnx_params *params, struct kiln_text *said,
-                            kiln_graph **g, kiln_weights **w)
+static kiln_status try_load(const struct arrays *a, const char *path, const kiln_onnx_params *params,
+                            struct kiln_text *said, kiln_graph **g, kiln_weights **w)
 {
     kiln_text_finish(said);
-    kiln_log_to(keep_line, said, KILN_LOG_WARNING);
+    kiln_log_to(keep_line, said, a->tell ? KILN_LOG_INFO : KILN_LOG_WARNING);
     const kiln_status status = kiln_onnx_load(g, w, path, params);
     kiln_log_to(NULL, NULL, KILN_LOG_WARNING);
     return status;
 }
 
 /* How a model may be loaded, each way with more given than the one before. */
-enum way { AS_IT_IS, WITH_SHAPES, WITH_VALUES, WAYS };
+enum way { AS_IT_IS, WITH_SHAPES, WITH_VALUES, WITH_GUESS, WAYS };
 
 /* With shapes only, or with the values of those that may be constants. */
 static void fix(struct arrays *a, kiln_onnx_fixed *fixed, bool values)
@@ -213,7 +214,7 @@ static enum way next_way(const struct arrays *a, const struct args_list *sizes, 
     for (int i = 0; way < WITH_VALUES && i < a->item.count; i++)
         if (arrays_may_be_constant(&a->item.data[i].array))
             return WITH_VALUES;
-    return WAYS;
+    return way < WITH_GUESS && !a->most_size ? WITH_GUESS : WAYS;
 }
 
 kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const char *path, kiln_graph **g,
@@ -225,14 +226,15 @@ kiln_status arrays_load(struct arrays *a, const struct args_list *sizes, const c
     kiln_status status = fixed ? arrays_take_sizes(a->command, sizes, &given) : KILN_ERROR_MEMORY;
     enum way way = a->symbols ? AS_IT_IS : WITH_SHAPES;
     for (bool again = !status; again;) {
-        fix(a, fixed, way == WITH_VALUES);
+        fix(a, fixed, way >= WITH_VALUES);
         const kiln_onnx_params params = {.fixed = fixed,
                                          .fixed_count = way == AS_IT_IS ? 0 : a->item.count,
                                          .sizes = given.item,
                                          .size_count = way == AS_IT_IS ? 0 : sizes->count,
                                          .most_steps = a->most_steps,
-                                         .most_size = a->most_size};
-        status = try_load(path, &params, &said, g, w);
+                                         .most_size = a->most_size,
+                                         .guess_size = way == WITH_GUESS};
+        status = try_load(a, path, &params, &said, g, w);
         way = next_way(a, sizes, way);
         again = status == KILN_ERROR_UNSUPPORTED && way < WAYS;
     }

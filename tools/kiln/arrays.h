@@ -24,6 +24,7 @@ struct arrays_item {
 struct arrays {
     const char *command; /* for messages */
     bool symbols;        /* sizes stay symbols where the model can be built so */
+    bool tell;           /* what was chosen, room for sizes that data gives */
     int64_t most_steps;  /* of a loop that data ends */
     int64_t most_size;   /* of an axis that data gives */
     KILN_VEC(struct arrays_item) item;

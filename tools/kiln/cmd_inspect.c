@@ -88,8 +88,11 @@ static kiln_status run(struct inspection *s)
 static kiln_status plan(struct inspection *s)
 {
     const double start = kiln_seconds();
-    struct arrays none = {
-        .command = "inspect", .symbols = true, .most_steps = s->o->most_steps, .most_size = s->o->most_size};
+    struct arrays none = {.command = "inspect",
+                          .symbols = true,
+                          .tell = true,
+                          .most_steps = s->o->most_steps,
+                          .most_size = s->o->most_size};
     kiln_status status = arrays_load(&none, &s->o->size, s->o->model, &s->g, &s->weights);
     if (!status)
         status = kiln_device_open(&s->dev, &(kiln_device_params){.name = s->o->device});
@@ -304,7 +307,7 @@ int cmd_inspect(int argc, char **argv)
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
                 {"most-size", "N", ARGS_COUNT, &o.most_size,
-                 "how large a size that data gives is at the most"},
+                 "how large a size that data gives is at the most (default: as the model shows, or twice the largest input)"},
                 {"weights", NULL, ARGS_FLAG, &o.weights, "list what was learned or counted, by name"},
                 {"plan", NULL, ARGS_FLAG, &o.plan, "print the plan, a line a command"},
                 {"run", NULL, ARGS_FLAG, &o.run,

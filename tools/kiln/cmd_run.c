@@ -70,6 +70,34 @@ static kiln_status load(struct run *r)
     return status;
 }
 
+/* All outputs, and whether there was room for what data sized. */
+static kiln_status create_program(struct run *r, kiln_program_params params)
+{
+    const int count = kiln_graph_output_count(r->g);
+    kiln_tensor *list = calloc((size_t)count + 2, sizeof *list);
+    if (!list)
+        return KILN_ERROR_MEMORY;
+    for (int i = 0; i < count; i++)
+        list[i] = kiln_graph_output(r->g, i);
+    list[count] = kiln_onnx_beyond(r->g);
+    params.run = list;
+    const kiln_status status = kiln_program_create(&r->program, r->dev, r->g, r->weights, &params);
+    free(list);
+    return status;
+}
+
+static kiln_status check_sizes(struct run *r)
+{
+    const kiln_tensor t = kiln_onnx_beyond(r->g);
+    int32_t size = 0;
+    kiln_array array = {.data = &size, .bytes = sizeof size};
+    const kiln_status status = t.id ? kiln_program_read(r->program, t, &array) : KILN_OK;
+    return status || size == 0
+               ? status
+               : run_wrong("data gives a size of %d, for which there is no room: --most-size %d makes it",
+                           size, size);
+}
+
 /* The program, and for a check another on the CPU. */
 static kiln_status open_programs(struct run *r)
 {
@@ -78,7 +106,7 @@ static kiln_status open_programs(struct run *r)
     if (!status)
         status = kiln_device_open(&r->dev, &(kiln_device_params){.name = r->o->device});
     if (!status)
-        status = kiln_program_create(&r->program, r->dev, r->g, r->weights, &params);
+        status = create_program(r, params);
     if (status || !r->o->check)
         return status;
     status = kiln_device_open(&r->cpu, &(kiln_device_params){.name = "cpu"});
@@ -98,6 +126,8 @@ static kiln_status run_model(struct run *r)
         status = run_write_inputs(r);
     if (!status)
         status = run_repeatedly(r);
+    if (!status)
+        status = check_sizes(r);
     r->results = status ? 0 : kiln_graph_output_count(r->g);
     r->result = calloc((size_t)r->results + 1, sizeof *r->result);
     for (int i = 0; !status && i < r->results; i++)
@@ -156,7 +186,7 @@ int cmd_run(int argc, char **argv)
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
                 {"most-size", "N", ARGS_COUNT, &o.most_size,
-                 "how large a size that data gives is at the most"},
+                 "how large a size that data gives is at the most (default: as the model shows, or twice the largest input)"},
                 {"output", "NAME=FILE", ARGS_LIST, &o.output,
                  "write an output to a .npy file, or all of them: FILE.npz"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision,

@@ -210,7 +210,7 @@ int cmd_tune(int argc, char **argv)
                 {"most-steps", "N", ARGS_COUNT, &o.most_steps,
                  "how often a loop that data ends goes round at the most"},
                 {"most-size", "N", ARGS_COUNT, &o.most_size,
-                 "how large a size that data gives is at the most"},
+                 "how large a size that data gives is at the most (default: as the model shows, or twice the largest input)"},
                 {"precision", "NAME", ARGS_TEXT, &o.precision, "f32, or f16 where the device has halves"},
                 {"again", NULL, ARGS_FLAG, &o.again, "try what is remembered already, too"},
                 {"dry", NULL, ARGS_FLAG, &o.dry, "say what would be chosen, and remember nothing"},
