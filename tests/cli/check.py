@@ -25,7 +25,7 @@ def test_check(folder):
     expect_failure(kiln("check", "--op", "nothing"), 2, "--op")
     expect_failure(kiln("check", "--part", "3/2"), 2, "3/2")
     expect_failure(kiln("check", "--size", "n=3"), 2, "--size means nothing without --model")
-    expect_failure(kiln("check", "--limit", 3), 2, "--limit means nothing without --onnx")
+    expect_failure(kiln("check", "--limit", 3), 2, "--limit means nothing without --model")
     for way, other in ((["--onnx", folder], ["--op", "add"]), (["--onnx", folder], ["--bench"]),
                        (["--export", folder], ["--json"]), (["--export", folder], ["--device", "cpu"]),
                        (["--model", NETWORK], ["--type", "f32"]), (["--operators", folder], ["--stratified", 0.5]),
@@ -127,6 +127,8 @@ def test_check_replays_a_model(folder):
     write_npy(folder / "x.npy", (2, 1, 4, 4))
     answer = json.loads(kiln("check", "--model", NETWORK, "--input", f"image={folder / 'x.npy'}", "--json").stdout)
     assert answer["dispatches"] > 2 and answer["failed"] == 0 and answer["share"] <= 1, answer
+    cut = kiln("check", "--model", NETWORK, "--limit", "1e-9")
+    assert cut.returncode == 0 and "0 dispatches agree, 0 differ" in cut.stdout and "were not compared" in cut.stdout, cut.stdout
     expect_failure(kiln("check", "--model", NETWORK, "--input", f"picture={folder / 'x.npy'}"), 1, '"picture"')
     expect_failure(kiln("check", "--model", folder / "nothing.onnx"), 1, "nothing.onnx")
 

@@ -9,6 +9,7 @@ struct check_model_options {
     struct args_list input, size; /* NAME=FILE; NAME=N */
     int64_t most_steps;           /* of a loop that data ends */
     int64_t most_size;            /* of an axis that data gives */
+    double limit;                 /* seconds after which dispatches are not compared */
     uint64_t seed;                /* of inputs that no file gives */
     bool json;
 };

@@ -39,7 +39,7 @@ struct check {
     const char *page;
     struct check_model_options model;
     bool compare, onnx;
-    double limit;           /* seconds, of one of ONNX's cases; 0: the usual */
+    double limit;           /* seconds, of one of ONNX's cases or of a model; 0: the usual */
     struct args_list files; /* reports or folders */
 };
 
@@ -213,6 +213,7 @@ static int check_dispatches(struct check *c)
     c->model.device = c->options.device;
     c->model.seed = c->options.filter.seed;
     c->model.json = c->json;
+    c->model.limit = c->limit > 0 ? c->limit : USUAL_LIMIT;
     return check_model(&c->model);
 }
 
@@ -221,7 +222,7 @@ static const struct {
     const char *option, *with;
 } ways[] = {{"diff", "diff"},
             {"operators", "operators"},
-            {"model", "model device seed input size most-steps most-size json"},
+            {"model", "model device seed input size most-steps most-size limit json"},
             {"onnx", "onnx device case cases part limit fail-fast json junit"},
             {"export", "export op type case cases seed stratified part"},
             {NULL, "device op type case cases seed stratified part probe fail-fast bench json junit html"}};
@@ -307,7 +308,7 @@ int cmd_check(int argc, char **argv)
                 {"onnx", NULL, ARGS_FLAG, &c.onnx,
                  "instead: ONNX's backend cases, all that are in the folders DIR"},
                 {"limit", "SECONDS", ARGS_NUMBER, &c.limit,
-                 "of ONNX's: one that takes longer has failed (default: 600)"},
+                 "of ONNX's: one that takes longer has failed; of a model: what comes later is not compared (default: 600)"},
                 {"diff", NULL, ARGS_FLAG, &c.compare, "instead: compare the reports A.json and B.json"},
                 {"operators", "FILE", ARGS_TEXT, &c.page,
                  "instead: write the page of operators from reports; without any, hold it to the code"},

@@ -8,11 +8,14 @@
 #include "base/half.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/threads.h"
 #include "check/bounds.h"
 #include "compiler/convert.h"
 
 /* Runs with operands off by a rounding, and of few elements; elements to each side that share a magnitude. */
 enum { NUDGES = 2, NUDGES_OF_FEW = 8, FEW = 2048, AROUND = 8 };
+
+enum { PIECES = 64 }; /* of a reference's work */
 
 /* Taking --------------------------------------------------------------------------------------------------- */
 
@@ -31,31 +34,43 @@ static kiln_type exact_type(const struct check_operands *o, int i)
     return o->real[i] ? KILN_F64 : KILN_I32;
 }
 
-static bool take_one(struct check_operands *o, int i, const void *from)
+/* What the device needs. */
+static bool take_stored(struct check_operands *o, int i, const void *from)
 {
-    const size_t count = o->elements[i], bytes = count * kiln_type_size(o->stored[i]);
+    const size_t bytes = o->elements[i] * kiln_type_size(o->stored[i]);
 
-    o->single.bytes[i] = 4 * count;
-    o->exact.bytes[i] = (o->real[i] ? 8 : 4) * count;
     o->device.bytes[i] = bytes;
     o->found[i] = malloc(bytes);
-    o->single.at[i] = malloc(o->single.bytes[i]);
-    o->exact.at[i] = malloc(o->exact.bytes[i]);
     o->device.data[i] = malloc(bytes);
     if (check_is_result(o, i) && !(o->device.again[i] = malloc(bytes)))
         return false;
-    if (o->real[i] && check_is_result(o, i) && !(o->magnitude[i] = calloc(count, sizeof(double))))
-        return false;
-    if (!o->found[i] || !o->single.at[i] || !o->exact.at[i] || !o->device.data[i])
+    if (!o->found[i] || !o->device.data[i])
         return false;
     memcpy(o->found[i], from, bytes);
+    return true;
+}
+
+/* What the references need. */
+static bool take_meant(struct check_operands *o, int i, const void *from)
+{
+    const size_t count = o->elements[i];
+
+    o->single.bytes[i] = 4 * count;
+    o->exact.bytes[i] = (o->real[i] ? 8 : 4) * count;
+    o->single.at[i] = malloc(o->single.bytes[i]);
+    o->exact.at[i] = malloc(o->exact.bytes[i]);
+    if (o->real[i] && check_is_result(o, i) && !(o->magnitude[i] = calloc(count, sizeof(double))))
+        return false;
+    if (!o->single.at[i] || !o->exact.at[i])
+        return false;
     kiln_convert(o->single.at[i], single_type(o, i), from, o->stored[i], count);
     kiln_convert(o->exact.at[i], exact_type(o, i), from, o->stored[i], count);
     return true;
 }
 
 kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, const struct kiln_step *s,
-                                unsigned char *(*memory)(void *user, const struct kiln_touch *t), void *user)
+                                unsigned char *(*memory)(void *user, const struct kiln_touch *t), void *user,
+                                bool compared)
 {
     const kiln_dispatch *d = s->dispatch;
     uint64_t bytes = 0;
@@ -69,7 +84,8 @@ kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, c
         o->real[i] = value.id && kiln_type_is_real(kiln_tensor_spec(g, value).type);
         o->stored[i] = d->halves >> i & 1 ? KILN_F16 : single_type(o, i);
         o->elements[i] = (size_t)s->touch[i].bytes / kiln_type_size(o->stored[i]);
-        if (!take_one(o, i, memory(user, &s->touch[i])))
+        const void *from = memory(user, &s->touch[i]);
+        if (!take_stored(o, i, from) || (compared && !take_meant(o, i, from)))
             return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for the operands of %s", d->kernel->name);
     }
     o->large = bytes > CHECK_LARGE;
@@ -114,12 +130,31 @@ double check_terms_of(const struct check_operands *o)
 
 /* What should come out --------------------------------------------------------------------------------------- */
 
-static void run_reference(const kiln_dispatch *d, kiln_reference_fn *reference, const kiln_memory *m)
+struct referring {
+    const kiln_dispatch *dispatch;
+    kiln_reference_fn *reference;
+    const kiln_memory *memory;
+};
+
+static void refer(void *user, size_t first, size_t count, int worker)
 {
+    const struct referring *r = user;
     uint32_t constants[KILN_MAX_CONSTANTS];
 
-    memcpy(constants, d->constants, sizeof constants);
-    reference(d->block.bytes, constants, m, 0, (size_t)d->kernel->units(d));
+    (void)worker;
+    memcpy(constants, r->dispatch->constants, sizeof constants);
+    r->reference(r->dispatch->block.bytes, constants, r->memory, first, count);
+}
+
+static void run_reference(const struct check_operands *o, kiln_reference_fn *reference, const kiln_memory *m)
+{
+    struct referring r = {o->dispatch, reference, m};
+    const size_t units = (size_t)o->dispatch->kernel->units(o->dispatch);
+
+    if (o->pool)
+        kiln_pool_run(o->pool, units, (units + PIECES - 1) / PIECES, refer, &r);
+    else
+        refer(&r, 0, units, 0);
 }
 
 static bool is_exact(const struct check_operands *o)
@@ -172,7 +207,7 @@ static kiln_status measure(struct check_operands *o)
         most = o->elements[i] > most ? o->elements[i] : most;
     for (int run = 0; run < (most <= FEW ? NUDGES_OF_FEW : NUDGES) && room; run++) {
         nudge(o, &m, (uint64_t)run);
-        run_reference(o->dispatch, o->dispatch->kernel->reference_f64, &m);
+        run_reference(o, o->dispatch->kernel->reference_f64, &m);
         note_answers(o, &m);
     }
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
@@ -226,9 +261,9 @@ kiln_status check_operands_compute(struct check_operands *o)
     kiln_status status = KILN_OK;
     double least;
 
-    run_reference(o->dispatch, kernel->reference, &o->single);
+    run_reference(o, kernel->reference, &o->single);
     if (!is_exact(o)) {
-        run_reference(o->dispatch, kernel->reference_f64, &o->exact);
+        run_reference(o, kernel->reference_f64, &o->exact);
         status = o->large ? KILN_OK : measure(o);
     }
     least = bound->cancels ? fmax(bound->least, bound->cancels(o)) : bound->least;

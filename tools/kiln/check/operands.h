@@ -13,6 +13,7 @@ struct check_operands {
     const kiln_dispatch *dispatch;
     const struct kiln_touch *touch;
     int count;
+    struct kiln_pool *pool; /* that the references share; NULL: none */
     bool real[KILN_MAX_BINDINGS];
     kiln_type stored[KILN_MAX_BINDINGS];  /* on the device; the references see words of 4 bytes, or doubles */
     size_t elements[KILN_MAX_BINDINGS];   /* 0: nothing bound */
@@ -27,9 +28,10 @@ struct check_operands {
 
 enum { CHECK_LARGE = 64 << 20 }; /* bytes of all bindings */
 
-/** Copy the bindings of a step: binding i begins at memory(user, touch). Errors: ERROR_MEMORY. */
+/** Copy the bindings of a step, for the references too if `compared`: binding i begins at memory(user, touch). Errors: ERROR_MEMORY. */
 kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, const struct kiln_step *s,
-                                unsigned char *(*memory)(void *user, const struct kiln_touch *t), void *user);
+                                unsigned char *(*memory)(void *user, const struct kiln_touch *t), void *user,
+                                bool compared);
 void check_operands_finish(struct check_operands *o);
 
 /** Compute what should come out: by the references, and the magnitudes. Errors: ERROR_MEMORY. */

@@ -28,6 +28,9 @@ struct check_params {
     int repeat;  /* runs to time; 0: none */
     bool chosen; /* by the variant that the program runs alone */
     void (*report)(void *user, const struct check_outcome *outcome);
+    struct kiln_pool *pool; /* that the references share; NULL: none */
+    /** Called before each dispatch of a program: false where it is to run without being compared; NULL: all are. */
+    bool (*goes_on)(void *user, const kiln_node *node, int step, int steps);
     /** Called for what a device of another kind would run a dispatch by, and this one does not take; NULL: nobody asks. */
     void (*pass_over)(void *user, const kiln_kernel *kernel, const kiln_variant *variant);
     /** Whether to run what the device accepts and only a tuner would take; NULL: always. */
