@@ -20,12 +20,11 @@ typedef float vec __attribute__((vector_size(4 * ROWS_LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * ROWS_LANES)));
 typedef float loose __attribute__((vector_size(4 * ROWS_LANES), aligned(4), may_alias)); /* in memory */
 
-#define LOAD(at)  (*(const loose *)(at))
-#define EACH(i)   _Pragma("GCC unroll 3") for (int i = 0; i < 3; i++)
-#define EACH_SUM  _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
-#define EACH_LINE _Pragma("GCC unroll 16") for (int r = 0; r < (rows - 1) * stride + 3; r++)
+#define LOAD(at)     (*(const loose *)(at))
+#define EACH_SUM(i)  _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++)
+#define EACH_LINE(r) _Pragma("GCC unroll 16") for (int r = 0; r < (rows - 1) * stride + 3; r++)
 
-/* What a row of x gives to the three columns of the filter; `first` and `last` are masks of the outer ones, NULL where all counts. */
+/* What a row of x gives to the filter's three columns; `first` and `last`: masks of the outer ones, NULL: all count. */
 INLINE void ROWS(meet)(vec tap[3], const float *x, int stride, const int32_t *first, const int32_t *last)
 {
     if (stride == 1) {
@@ -42,10 +41,10 @@ INLINE void ROWS(meet)(vec tap[3], const float *x, int stride, const int32_t *fi
         tap[2] = (vec)((mask)tap[2] & *(const mask *)last);
 }
 
-/* What a row of the filter adds to a sum; `first`: there is none yet. */
-INLINE void ROWS(add)(vec *sum, bool first, const vec *filter, const vec *tap)
+/* What a row of the filter adds to a sum. */
+INLINE void ROWS(add)(vec *sum, const vec *filter, const vec *tap)
 {
-    *sum = first ? filter[0] * tap[0] : *sum + filter[0] * tap[0];
+    *sum += filter[0] * tap[0];
     *sum += filter[1] * tap[1];
     *sum += filter[2] * tap[2];
 }
@@ -54,10 +53,14 @@ INLINE void ROWS(take_steps)(vec *sum, int rows, const struct kiln_row_step *ste
 {
     for (int s = 0; s < steps; s++)
         if (step[s].code == KILN_TILE_RELU)
-            EACH_SUM
-    sum[i] = (vec)(~(sum[i] <= 0) & (mask)sum[i]); /* NaN passes */
-    else if (step[s].code == KILN_TILE_ADD) EACH_SUM sum[i] += step[s].number;
-    else EACH_SUM sum[i] *= step[s].number;
+            EACH_SUM(i)
+                sum[i] = (vec)(~(sum[i] <= 0) & (mask)sum[i]); /* NaN passes */
+        else if (step[s].code == KILN_TILE_ADD)
+            EACH_SUM(i)
+                sum[i] += step[s].number;
+        else
+            EACH_SUM(i)
+                sum[i] *= step[s].number;
 }
 
 /* As much of a sum as there is room for. */
@@ -77,15 +80,15 @@ INLINE void ROWS(store_part)(float *y, size_t left, vec sum)
 INLINE void ROWS(vector)(int rows, int stride, const struct kiln_rows *t, vec *sum, const float *const *x,
                          size_t column, const vec *filter, const int32_t *first, const int32_t *last)
 {
-    EACH_LINE
-    {
+    EACH_SUM(i) /* not to the first product: of two, the compiler would choose which one is rounded */
+        sum[i] = (vec){0};
+    EACH_LINE(r) {
         vec tap[3];
         ROWS(meet)(tap, x[r] + column * (size_t)stride, stride, first, last);
-        EACH_SUM
-        {
+        EACH_SUM(i) {
             const int u = r - i * stride;
             if (u >= 0 && u < 3)
-                ROWS(add)(&sum[i], u == 0, filter + 3 * u, tap);
+                ROWS(add)(&sum[i], filter + 3 * u, tap);
         }
     }
     ROWS(take_steps)(sum, rows, t->step, t->steps);
@@ -93,8 +96,8 @@ INLINE void ROWS(vector)(int rows, int stride, const struct kiln_rows *t, vec *s
 
 INLINE void ROWS(store)(float *y, size_t width, const vec *sum, int rows)
 {
-    EACH_SUM
-    *(loose *)(y + (size_t)i * width) = sum[i];
+    EACH_SUM(i)
+        *(loose *)(y + (size_t)i * width) = sum[i];
 }
 
 INLINE void ROWS(load_filter)(vec *filter, const float *w)
@@ -116,8 +119,7 @@ INLINE void ROWS(narrow)(int rows, int stride, const struct kiln_rows *t, float 
         ROWS(store)(y, t->width, sum, rows);
         return;
     }
-    EACH_SUM
-    {
+    EACH_SUM(i) {
         const size_t at = (size_t)i * t->width;
         if (left - at >= ROWS_LANES)
             *(loose *)(y + at) = sum[i];
@@ -169,7 +171,6 @@ static const struct kiln_row_blocks ROWS(blocks) = {.lanes = ROWS_LANES,
 #undef loose
 #undef INLINE
 #undef LOAD
-#undef EACH
 #undef EACH_SUM
 #undef EACH_LINE
 #undef ROWS

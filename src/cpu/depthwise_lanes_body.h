@@ -66,8 +66,8 @@ INLINE void SUMS(row)(int columns, int stride, const struct kiln_lanes *t, size_
             EACH_TAP(u)
                 if (t->line[u])
                     SUMS(add_row)
-                    (columns, stride, sum, t->line[u] + (at - j) * (size_t)stride + j, tap[u],
-                     n == 0 && t->first, n + 1 == times && t->last);
+            (columns, stride, sum, t->line[u] + (at - j) * (size_t)stride + j, tap[u], n == 0 && t->first,
+             n + 1 == times && t->last);
             SUMS(finish)(columns, sum, t->steps, j);
             EACH_SUM(i)
                 *(loose *)(y + at + i * KILN_TILE_COLUMNS) = sum[i];
