@@ -11,17 +11,32 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "conv/conv.h"
 #include "cpu/cpu.h"
-#include "cpu/depthwise.h"
+#include "cpu/epilogue_fast.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
-#define KILN_ROWS_MOST 7                        /* the most rows that are summed side by side */
-#define LINES          (2 * KILN_ROWS_MOST + 1) /* of x that they meet */
+#define LANES  16               /* of the widest vector of any machine */
+#define MOST   7                /* rows that are summed side by side */
+#define LINES  (2 * MOST + 1)   /* of x that they meet */
+#define BEYOND (2 * LANES + 16) /* floats that vectors look beyond a row, at the most, and before */
 
-struct kiln_row_blocks {
+/* What vectors of results have in common. */
+struct rows {
+    size_t width; /* of the result */
+    const struct kiln_row_step *step;
+    int steps;
+    /* all bits of a lane of the first vector where the filter's first column is in x; of the last one by the last column */
+    _Alignas(64) int32_t first[LANES], last[LANES];
+};
+
+/* Rows of results at y, of whose plane `left` floats are left; they meet the rows x, from their first padded column on. */
+typedef void row_block(const struct rows *t, float *y, size_t left, const float *const *x, const float *w);
+
+struct row_blocks {
     size_t lanes, most;
-    kiln_row_block *narrow[2][KILN_ROWS_MOST + 1], *wide[2][KILN_ROWS_MOST + 1]; /* by stride - 1 and rows */
+    row_block *narrow[2][MOST + 1], *wide[2][MOST + 1]; /* by stride - 1 and rows */
 };
 
 #define ROWS(name) name##_generic
@@ -57,7 +72,7 @@ struct kiln_row_blocks {
 #endif
 
 /* For rows of that width: half of the widest vector's lanes in vain cost more than vectors of half that width. */
-static const struct kiln_row_blocks *blocks_for(size_t width)
+static const struct row_blocks *blocks_for(size_t width)
 {
     (void)width;
 #if defined(__x86_64__)
@@ -72,31 +87,43 @@ static const struct kiln_row_blocks *blocks_for(size_t width)
 
 /* Planes ------------------------------------------------------------------------------------------------- */
 
+/* Planes of one size. The steps of `rows`, what is done to a result before it is stored, are a plane's own. */
+struct planes {
+    const struct kiln_params_conv *p;
+    row_block *const *block; /* by rows */
+    size_t high;             /* the most rows at a time */
+    const float *x, *x_end;  /* all that may be read */
+    float *zeros, *copies;   /* scratch: a row of zeros, and rows that vectors would look beyond */
+    size_t pitch;            /* of scratch */
+    ptrdiff_t reach;         /* how far from a row's first column vectors look */
+    struct rows rows;
+};
+
 static size_t pitch_of(const struct kiln_params_conv *p)
 {
-    return kiln_round_up(p->w, 16) + 2 * KILN_DEPTHWISE_BEYOND;
+    return kiln_round_up(p->w, 16) + 2 * BEYOND;
 }
 
-size_t kiln_depthwise_scratch(const struct kiln_params_conv *p)
+static size_t scratch_size(const struct kiln_params_conv *p)
 {
     return (LINES + 1) * pitch_of(p);
 }
 
 /* Of a vector that begins at `column`, and column v of the filter. */
-static void find_mask(const struct kiln_params_conv *p, size_t column, size_t v,
-                      int32_t mask[KILN_ROWS_LANES])
+static void find_mask(const struct kiln_params_conv *p, size_t column, size_t v, int32_t mask[LANES])
 {
-    for (size_t l = 0; l < KILN_ROWS_LANES; l++) {
+    for (size_t l = 0; l < LANES; l++) {
         const ptrdiff_t at = (ptrdiff_t)((column + l) * p->stride_j + v) - p->pad_j;
         mask[l] = -(at >= 0 && at < (ptrdiff_t)p->w);
     }
 }
 
-struct kiln_depthwise kiln_depthwise_of(const struct kiln_params_conv *p, const float *x, const float *x_end,
-                                        float *scratch)
+/* For planes of x that lie from x to x_end. It lends p and the scratch. */
+static struct planes planes_of(const struct kiln_params_conv *p, const float *x, const float *x_end,
+                               float *scratch)
 {
-    const struct kiln_row_blocks *blocks = blocks_for(p->ow);
-    struct kiln_depthwise t = {
+    const struct row_blocks *blocks = blocks_for(p->ow);
+    struct planes t = {
         .p = p,
         .block = (p->ow > blocks->lanes ? blocks->wide : blocks->narrow)[p->stride_j - 1],
         .high = blocks->most,
@@ -107,46 +134,44 @@ struct kiln_depthwise kiln_depthwise_of(const struct kiln_params_conv *p, const 
     };
     const size_t last = p->ow > blocks->lanes ? p->ow - blocks->lanes : 0;
     t.reach = (ptrdiff_t)(last * p->stride_j + 2 * blocks->lanes + 2) - p->pad_j;
-    t.zeros = scratch + KILN_DEPTHWISE_BEYOND;
+    t.zeros = scratch + BEYOND;
     t.copies = t.zeros + t.pitch;
-    memset(t.zeros - KILN_DEPTHWISE_BEYOND, 0, t.pitch * sizeof *t.zeros);
+    memset(t.zeros - BEYOND, 0, t.pitch * sizeof *t.zeros);
     find_mask(p, 0, 0, t.rows.first);
     find_mask(p, last, 2, t.rows.last);
     return t;
 }
 
 /* Whether vectors on a row look beyond x. */
-static bool looks_beyond(const struct kiln_depthwise *t, const float *row)
+static bool looks_beyond(const struct planes *t, const float *row)
 {
     return row - t->x < t->p->pad_j || t->x_end - row < t->reach;
 }
 
-/* Where row i of a plane begins, padding included; `inner`: no row looks beyond x. */
-static const float *line_of(const struct kiln_depthwise *t, const struct kiln_depthwise_band *b, bool inner,
-                            size_t i, float *room)
+/* Where row i of the plane x begins, padding included; `inner`: no row looks beyond all that may be read. */
+static const float *line_of(const struct planes *t, const float *x, bool inner, size_t i, float *room)
 {
     const size_t width = t->p->w;
     const float *row = t->zeros;
     if (i < t->p->h) /* one above has wrapped around */
-        row = b->x + (i - b->x_first) * width;
+        row = x + i * width;
     if (row != t->zeros && !inner && looks_beyond(t, row))
         row = memcpy(room, row, width * sizeof *room);
     return row - t->p->pad_j;
 }
 
-void kiln_depthwise_sum(const struct kiln_depthwise *t, float *y, const float *w,
-                        const struct kiln_depthwise_band *b)
+/* The plane x by the filter w to y; nothing is written beyond. */
+static void sum_plane(const struct planes *t, float *y, const float *w, const float *x)
 {
     const struct kiln_params_conv *p = t->p;
-    const size_t high = kiln_parts(b->count, kiln_parts(b->count, t->high));
-    const bool inner = !looks_beyond(t, b->x) && !looks_beyond(t, b->x + (size_t)(b->x_count - 1) * p->w);
+    const size_t high = kiln_parts(p->oh, kiln_parts(p->oh, t->high));
+    const bool inner = !looks_beyond(t, x) && !looks_beyond(t, x + (size_t)(p->h - 1) * p->w);
     const float *line[LINES];
-    for (size_t i = 0; i < b->count; i += high) {
-        const size_t rows = b->count - i < high ? b->count - i : high, lines = (rows - 1) * p->stride_i + 3;
+    for (size_t i = 0; i < p->oh; i += high) {
+        const size_t rows = p->oh - i < high ? p->oh - i : high, lines = (rows - 1) * p->stride_i + 3;
         for (size_t r = 0; r < lines; r++)
-            line[r] = line_of(t, b, inner, (b->first + i) * p->stride_i + r - (size_t)p->pad_i,
-                              t->copies + r * t->pitch);
-        t->block[rows](&t->rows, y + i * p->ow, (b->count - i) * p->ow, line, w);
+            line[r] = line_of(t, x, inner, i * p->stride_i + r - (size_t)p->pad_i, t->copies + r * t->pitch);
+        t->block[rows](&t->rows, y + i * p->ow, (p->oh - i) * p->ow, line, w);
     }
 }
 
@@ -164,7 +189,7 @@ static bool pads_little(const struct kiln_params_conv *p)
            (int64_t)(p->ow - 1) * p->stride_j + 2 - p->pad_j <= (int64_t)p->w;
 }
 
-bool kiln_depthwise_fits(const struct kiln_params_conv *p)
+static bool fits(const struct kiln_params_conv *p)
 {
     return p->u == 3 && p->v == 3 && p->dilation_i == 1 && p->dilation_j == 1 && p->stride_i == p->stride_j &&
            p->stride_i <= 2 && pads_little(p);
@@ -172,7 +197,7 @@ bool kiln_depthwise_fits(const struct kiln_params_conv *p)
 
 static bool rows_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return kiln_cpu_conv_depthwise_planes.accepts(caps, d) && kiln_depthwise_fits(block_of(d));
+    return kiln_cpu_conv_depthwise_planes.accepts(caps, d) && fits(block_of(d));
 }
 
 static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
@@ -182,7 +207,7 @@ static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t rows_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return (uint64_t)caps->threads * kiln_depthwise_scratch(block_of(d)) * sizeof(float);
+    return (uint64_t)caps->threads * scratch_size(block_of(d)) * sizeof(float);
 }
 
 static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
@@ -190,9 +215,8 @@ static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     const struct kiln_params_conv *p = block_of(d);
     const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
     const float *x = m->at[0];
-    struct kiln_depthwise t =
-        kiln_depthwise_of(p, x, x + m->bytes[0] / sizeof *x,
-                          (float *)m->scratch + (size_t)worker * kiln_depthwise_scratch(p));
+    struct planes t =
+        planes_of(p, x, x + m->bytes[0] / sizeof *x, (float *)m->scratch + (size_t)worker * scratch_size(p));
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, true);
 
@@ -203,8 +227,7 @@ static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
         t.rows.step = kiln_row_epilogue_numbers(&epilogue, column);
         t.rows.steps = t.rows.step ? epilogue.steps : 0;
         const size_t from = p->x_first + image * p->x_image + plane / p->filters * ((size_t)p->h * p->w);
-        kiln_depthwise_sum(&t, y, (const float *)m->at[1] + p->w_first + plane * p->w_filter,
-                           &(struct kiln_depthwise_band){.x = x + from, .x_count = p->h, .count = p->oh});
+        sum_plane(&t, y, (const float *)m->at[1] + p->w_first + plane * p->w_filter, x + from);
         if (!t.rows.step)
             kiln_row_epilogue_run(&epilogue, y, at, 0, column, area);
     }

@@ -77,7 +77,7 @@ INLINE void ROWS(store_part)(float *y, size_t left, vec sum)
 }
 
 /* So many columns of some rows of results, that meet the rows x. */
-INLINE void ROWS(vector)(int rows, int stride, const struct kiln_rows *t, vec *sum, const float *const *x,
+INLINE void ROWS(vector)(int rows, int stride, const struct rows *t, vec *sum, const float *const *x,
                          size_t column, const vec *filter, const int32_t *first, const int32_t *last)
 {
     EACH_SUM(i) /* not to the first product: of two, the compiler would choose which one is rounded */
@@ -109,7 +109,7 @@ INLINE void ROWS(load_filter)(vec *filter, const float *w)
  * Of rows that are no longer than a vector: what it writes beyond one is overwritten by the next, and nothing is written beyond the
  * plane, of which `left` floats are left.
  */
-INLINE void ROWS(narrow)(int rows, int stride, const struct kiln_rows *t, float *y, size_t left,
+INLINE void ROWS(narrow)(int rows, int stride, const struct rows *t, float *y, size_t left,
                          const float *const *x, const float *w)
 {
     vec filter[9], sum[ROWS_MOST];
@@ -129,7 +129,7 @@ INLINE void ROWS(narrow)(int rows, int stride, const struct kiln_rows *t, float 
 }
 
 /* Of longer ones: the last vector begins as far left as it must to end with the row. */
-INLINE void ROWS(wide)(int rows, int stride, const struct kiln_rows *t, float *y, size_t left,
+INLINE void ROWS(wide)(int rows, int stride, const struct rows *t, float *y, size_t left,
                        const float *const *x, const float *w)
 {
     const size_t end = t->width - ROWS_LANES;
@@ -146,23 +146,23 @@ INLINE void ROWS(wide)(int rows, int stride, const struct kiln_rows *t, float *y
     ROWS(store)(y + end, t->width, sum, rows);
 }
 
-#define BLOCK(name, n, stride)                                                                         \
-    static ROWS_TARGET void ROWS(name##stride##_##n)(const struct kiln_rows *t, float *y, size_t left, \
-                                                     const float *const *x, const float *w)            \
-    {                                                                                                  \
-        ROWS(name)(n, stride, t, y, left, x, w);                                                       \
+#define BLOCK(name, n, stride)                                                                    \
+    static ROWS_TARGET void ROWS(name##stride##_##n)(const struct rows *t, float *y, size_t left, \
+                                                     const float *const *x, const float *w)       \
+    {                                                                                             \
+        ROWS(name)(n, stride, t, y, left, x, w);                                                  \
     }
 #define EACH_BLOCK(n) BLOCK(narrow, n, 1) BLOCK(narrow, n, 2) BLOCK(wide, n, 1) BLOCK(wide, n, 2)
 ROWS_EACH(EACH_BLOCK)
 #undef BLOCK
 #undef EACH_BLOCK
 
-static const struct kiln_row_blocks ROWS(blocks) = {.lanes = ROWS_LANES,
-                                                    .most = ROWS_MOST,
+static const struct row_blocks ROWS(blocks) = {.lanes = ROWS_LANES,
+                                               .most = ROWS_MOST,
 #define EACH_BLOCK(n)                                                                                    \
     .narrow[0][n] = ROWS(narrow1_##n), .narrow[1][n] = ROWS(narrow2_##n), .wide[0][n] = ROWS(wide1_##n), \
     .wide[1][n] = ROWS(wide2_##n),
-                                                    ROWS_EACH(EACH_BLOCK)
+                                               ROWS_EACH(EACH_BLOCK)
 #undef EACH_BLOCK
 };
 
