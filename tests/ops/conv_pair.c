@@ -20,6 +20,11 @@ static const struct pair pairs[] = {
     {{4, {1, 4, 9, 20}}, 16, 1, {{2, 0}, {0, 0}}, "a row that meets one row of zeros and one of the picture"},
     {{4, {1, 4, 6, 8}}, 16, 1, {{0, 0}, {0, 0}}, "no padding"},
     {{4, {3, 4, 2, 3}}, 12, 1, {{1, 1}, {1, 1}}, "two rows"},
+    {{4, {1, 6, 31, 19}},
+     48,
+     1,
+     {{1, 1}, {1, 1}},
+     "half a block, columns that are no multiple of those taken at once"},
 };
 
 static kiln_tensor points_of(kiln_graph *g, const struct pair *c)
