@@ -60,7 +60,7 @@ static const struct shown {
     {"w = Cast <to=7> (s)\na, b = Split(w)\nc = Concat <axis=0> (a, seven)\nm = ReduceMin <keepdims=1> (c)\n"
      "k = Concat <axis=0> (m, m)" RESIZED,
      8},
-    {"w = Cast <to=7> (s)\nk = Mod(w, seven)" RESIZED, 8},
+    {("w = Cast <to=7> (s)\nk = Mod(w, seven)" RESIZED), 8},
     {"w = Cast <to=2> (s)\nk = Cast <to=7> (w)" RESIZED, 256},
 };
 
@@ -120,7 +120,7 @@ Test(onnx_bounds, what_nothing_bounds_is_refused)
         "u = Max(s, nine)\nv = Mul(u, nine)\n" CAST RESIZED,
         CUT "v = Div(nine, u)\n" CAST RESIZED,
         CUT "w = Mul(u, u)\nt = Mul(w, w)\nv = Exp(t)\n" CAST RESIZED,
-        "w = Cast <to=7> (s)\na = Mul(w, w)\nb = Mod(a, w)\nk = Add(b, b)" RESIZED,
+        ("w = Cast <to=7> (s)\na = Mul(w, w)\nb = Mod(a, w)\nk = Add(b, b)" RESIZED),
     };
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         const struct kiln_test_onnx model = model_of(nodes[i]);
