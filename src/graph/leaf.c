@@ -95,7 +95,8 @@ kiln_tensor kiln_scalar(kiln_graph *g, kiln_type type, double value)
 {
     if (g->status)
         return KILN_NONE;
-    const int64_t whole = kiln_type_is_real(type) || isnan(value) ? 0 : (int64_t)value;
+    const bool has_whole = value >= -0x1p63 && value < 0x1p63; /* NaN has none */
+    const int64_t whole = !kiln_type_is_real(type) && has_whole ? (int64_t)value : 0;
     if (!kiln_type_is_real(type) && (double)whole != value) {
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "scalar of type %s: %g is no integer", kiln_type_name(type),
                         value);

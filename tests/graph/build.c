@@ -1,4 +1,5 @@
 /* build.c - building graphs: names, scopes, states, and failures that stick. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,20 @@ Test(build, parameters_are_tied_by_name_and_differing_shapes_are_an_error)
     cr_expect_eq(kiln_parameter(g, "w", KILN_SHAPE(3, 2), NULL).id, 0u);
     cr_expect(strstr(kiln_graph_error(g), "[2, 3]") && strstr(kiln_graph_error(g), "[3, 2]"));
     kiln_graph_destroy(&g);
+}
+
+Test(build, an_integer_that_is_none_is_refused)
+{
+    static const double values[] = {0.5, INFINITY, -INFINITY, NAN, 0x1p63, -0x1p70};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        kiln_graph *g = new_graph();
+        cr_expect_neq(kiln_scalar(g, KILN_F32, values[i]).id, 0u);
+        cr_expect_neq(kiln_scalar(g, KILN_I64, -0x1p63).id, 0u);
+        kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
+        cr_expect_eq(kiln_scalar(g, KILN_I32, values[i]).id, 0u, "%g", values[i]);
+        cr_expect_eq(kiln_graph_status(g), KILN_ERROR_ARGUMENT);
+        kiln_graph_destroy(&g);
+    }
 }
 
 Test(build, scopes_name_and_reopening_one_shares)
