@@ -30,6 +30,7 @@
 
 #define KILN_NMS_TILE  64u              /* boxes of a workgroup of nms_mask */
 #define KILN_NMS_WORDS 2048u            /* of a row's mask, at the most */
+#define KILN_NMS_UNROLLED 8u            /* boxes that nms_scan goes through in a round of its loops */
 
 /* Methods, in the order of kiln_nms_method. */
 #define KILN_DECAY_HARD     0u

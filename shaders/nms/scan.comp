@@ -20,16 +20,53 @@ shared uint suppressed[KILN_NMS_WORDS];
 shared uint among[32];                  /* whom each of the 32 suppresses among them ... */
 shared bool candidate[32];
 
-/* Those of 32 boxes that are kept. */
+/* Box b of 32 is kept, unless one before it suppresses it. */
+void keep(uint b, inout uint bits, inout uint gone)
+{
+    if (candidate[b] && (gone >> b & 1u) == 0u) {
+        bits |= 1u << b;
+        gone |= among[b];
+    }
+}
+
+/* Those of 32 boxes that are kept; KILN_NMS_UNROLLED a round, as rounds are counted (kiln_caps.max_rounds). */
 uint kept_of(uint gone)
 {
     uint bits = 0u;
-    for (uint b = 0; b < 32u; b++)
-        if (candidate[b] && (gone >> b & 1u) == 0u) {
-            bits |= 1u << b;
-            gone |= among[b];
-        }
+    for (uint b = 0u; b < 32u; b += KILN_NMS_UNROLLED) {
+        keep(b, bits, gone);
+        keep(b + 1u, bits, gone);
+        keep(b + 2u, bits, gone);
+        keep(b + 3u, bits, gone);
+        keep(b + 4u, bits, gone);
+        keep(b + 5u, bits, gone);
+        keep(b + 6u, bits, gone);
+        keep(b + 7u, bits, gone);
+    }
     return bits;
+}
+
+/* Whom the first of the boxes `left` suppresses, whose masks begin at `from`, in word w; and no box is left where none was. */
+uint next_of(inout uint left, uint from, uint w)
+{
+    if (left == 0u)
+        return 0u;
+    const uint word = mask[from + findLSB(left) * p.words + w];
+    left &= left - 1u;
+    return word;
+}
+
+/* Whom the 32 boxes suppress further on, in word w. */
+uint suppressed_by(uint bits, uint from, uint w)
+{
+    uint word = 0u;
+    for (uint left = bits; left != 0u;) {
+        word |= next_of(left, from, w) | next_of(left, from, w);
+        word |= next_of(left, from, w) | next_of(left, from, w);
+        word |= next_of(left, from, w) | next_of(left, from, w);
+        word |= next_of(left, from, w) | next_of(left, from, w);
+    }
+    return word;
 }
 
 void store(uint row, uint at, int box, float score)
@@ -57,12 +94,8 @@ void main()
         const uint at = total + bitCount(bits & ((1u << (LANE & 31u)) - 1u));
         if (LANE < 32u && (bits >> LANE & 1u) != 0u && at < p.keep)
             store(row, at, order[p.first[2] + before + box], scores[p.first[0] + before + box]);
-        for (uint w = tile + 1u + LANE; w < p.words; w += LANES) {
-            uint word = suppressed[w];
-            for (uint left = bits; left != 0u; left &= left - 1u)
-                word |= mask[p.first[1] + (before + 32u * tile + findLSB(left)) * p.words + w];
-            suppressed[w] = word;
-        }
+        for (uint w = tile + 1u + LANE; w < p.words; w += LANES)
+            suppressed[w] |= suppressed_by(bits, p.first[1] + (before + 32u * tile) * p.words, w);
         total += bitCount(bits);
         const float last = scores[p.first[0] + before + min(32u * tile + 31u, p.count - 1u)];
         more = kiln_is_nan(last) || last > p.score;

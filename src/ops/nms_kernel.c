@@ -5,7 +5,11 @@
 #include "ops/window.h"
 #include "shaders.h"
 
-enum { SCAN_LANES = 128, PICK_LANES = 128 };
+enum {
+    SCAN_LANES = 128,
+    PICK_LANES = 128,
+    TREE = 9 /* rounds that find the best of all lanes, and the pass itself */
+};
 
 static struct kiln_params_nms *block_of(const kiln_dispatch *d)
 {
@@ -74,10 +78,29 @@ static double pick_flops(const kiln_dispatch *d)
     return 20.0 * (double)boxes(d) * block_of(d)->keep;
 }
 
+/* Per 32 boxes: those that are kept among them, and for each word behind them, a lane's share of which is half of all on average. */
+static uint64_t scan_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_nms *p = block_of(d);
+    const uint64_t words = p->words, steps = 1 + 32 / KILN_NMS_UNROLLED;
+    const uint64_t shares = words + words * words / (2 * SCAN_LANES);
+    return steps * (words + shares) + (words + p->keep) / SCAN_LANES + 2;
+}
+
+/* A pass over the boxes for each that is kept, and a tree of lanes. */
+static uint64_t pick_rounds(const kiln_dispatch *d)
+{
+    const struct kiln_params_nms *p = block_of(d);
+    const uint64_t passes = 1 + (uint64_t)(p->keep < p->count ? p->keep : p->count);
+    return passes * (p->count / PICK_LANES + TREE) + p->keep / PICK_LANES + 1;
+}
+
 static const kiln_variant mask_tiles = {
     .name = "tiles", .groups = tiles, .spirv = &kiln_spirv_nms_mask, .lanes = KILN_NMS_TILE};
-static const kiln_variant scan_rows = {.name = "rows", .spirv = &kiln_spirv_nms_scan, .lanes = SCAN_LANES};
-static const kiln_variant pick_rows = {.name = "rows", .spirv = &kiln_spirv_nms_pick, .lanes = PICK_LANES};
+static const kiln_variant scan_rows = {
+    .name = "rows", .spirv = &kiln_spirv_nms_scan, .lanes = SCAN_LANES, .rounds = scan_rounds};
+static const kiln_variant pick_rows = {
+    .name = "rows", .spirv = &kiln_spirv_nms_pick, .lanes = PICK_LANES, .rounds = pick_rounds};
 
 const kiln_kernel kiln_kernel_nms_mask = {
     .name = "nms_mask",

@@ -212,6 +212,13 @@ Test(nms, on_every_device)
     }
 }
 
+/* As many rounds of a shader's loops as some drivers take, and more than would be if each were of one box (kiln_caps.max_rounds). */
+Test(nms, nearly_all_of_many_boxes_are_kept_on_every_device)
+{
+    const struct rows_case many = {{2, {28001, 4}}, {1, {28001}}, 1e-3, false, {0}, "many boxes"};
+    kiln_expect_devices_agree(kept, &many, false, EXACT, many.why);
+}
+
 /* What is kept, by the definition: the best, without those that it suppresses. */
 static bool competes(const double *a, const double *b, double overlap)
 {
