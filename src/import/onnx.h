@@ -127,6 +127,7 @@ struct kiln_onnx_call {
 /** The least and the most that an element may be. */
 struct kiln_onnx_interval {
     double least, most;
+    bool rounded; /* computed from reals, it may be beyond these by what they were rounded */
 };
 
 struct kiln_onnx {
@@ -409,6 +410,10 @@ void kiln_onnx_note_beyond_in_steps(struct kiln_onnx *m, kiln_tensor beyond);
 kiln_tensor kiln_onnx_within(struct kiln_onnx *m, kiln_tensor y);
 /** Give what was said its name in the graph, for kiln_onnx_beyond. */
 void kiln_onnx_name_beyond(struct kiln_onnx *m);
+/** The most that an element is as it is computed, not less than 0. */
+double kiln_onnx_most_of(struct kiln_onnx *m, kiln_tensor count);
+/** How many elements there are of `all` at the most where data says how many, and no rounding makes them more. */
+int64_t kiln_onnx_most_among(struct kiln_onnx *m, kiln_tensor count, int64_t all);
 /** Between which numbers a value of the graph lies in any run, but for NaN; and say so of one, an input of a body. */
 struct kiln_onnx_interval kiln_onnx_interval_of(struct kiln_onnx *m, kiln_tensor t);
 void kiln_onnx_say_interval(struct kiln_onnx *m, kiln_tensor t, struct kiln_onnx_interval y);

@@ -154,7 +154,8 @@ struct kiln_onnx_value *kiln_onnx_body_mean(struct kiln_onnx_body *b, const char
 void kiln_onnx_body_bound(struct kiln_onnx_body *b, kiln_tensor in, kiln_tensor around)
 {
     const struct kiln_onnx_interval y = kiln_onnx_interval_of(b->n->m, around);
-    kiln_onnx_say_interval(&b->m, in, (struct kiln_onnx_interval){fmin(y.least, 0), fmax(y.most, 0)});
+    kiln_onnx_say_interval(&b->m, in,
+                           (struct kiln_onnx_interval){fmin(y.least, 0), fmax(y.most, 0), y.rounded});
 }
 
 /* Input i of the file's body, whose spec is known from what is given. */

@@ -107,17 +107,25 @@ static kiln_tensor element_of(kiln_graph *g, kiln_tensor t, int64_t at)
     return kiln_cast(g, kiln_reshape(g, one, KILN_SCALAR), KILN_I32);
 }
 
-/* Of an element that is computed in float32, and may be rounded up from behind its exact end: a box as large as its picture. */
-static double room_of_interval(struct kiln_onnx_interval y)
+/* What is computed in float32 may be rounded up from its exact end: a box as large as its picture. */
+double kiln_onnx_most_of(struct kiln_onnx *m, kiln_tensor count)
 {
-    return floor(fmax(y.most, 0) * (1 + 1e-5)) + 1;
+    const struct kiln_onnx_interval y = kiln_onnx_interval_of(m, count);
+    const double most = fmax(y.most, 0);
+    return y.rounded ? floor(most * (1 + 1e-5)) + 1 : most;
+}
+
+int64_t kiln_onnx_most_among(struct kiln_onnx *m, kiln_tensor count, int64_t all)
+{
+    const struct kiln_onnx_interval y = kiln_onnx_interval_of(m, count);
+    return !y.rounded && y.most < (double)all ? (int64_t)fmax(y.most, 0) : all;
 }
 
 /* For how large a size, which `count` is, there is room; 0, and refused, where nothing says it. */
 static int64_t room_for(kiln_onnx_node *n, const char *name, int i, kiln_tensor count)
 {
     struct kiln_onnx *m = n->m;
-    const double most = room_of_interval(kiln_onnx_interval_of(m, count));
+    const double most = fmax(kiln_onnx_most_of(m, count), 1);
     const int64_t said = m->params.most_size, guess = m->params.guess_size ? 2 * m->largest : 0;
     const bool shown = most <= (double)(said > 0 ? said : MOST_SHOWN);
     const int64_t room = shown ? (int64_t)most : said > 0 ? said : guess <= MOST_SHOWN ? guess : 0;
@@ -217,10 +225,12 @@ kiln_tensor kiln_onnx_within(struct kiln_onnx *m, kiln_tensor y)
 /* Slices between places that a run computes ----------------------------------------------------------------- */
 
 /* A place of a slice, counted from the end where it is negative, within an axis of `size`. */
-static kiln_tensor place_within(kiln_graph *g, kiln_tensor place, kiln_tensor size)
+static kiln_tensor place_within(struct kiln_onnx *m, kiln_tensor place, kiln_tensor size)
 {
+    kiln_graph *g = m->g;
     const kiln_tensor zero = number(g, 0);
-    place = kiln_where(g, kiln_less(g, place, zero), kiln_add(g, place, size), place);
+    if (kiln_onnx_interval_of(m, place).least < 0)
+        place = kiln_where(g, kiln_less(g, place, zero), kiln_add(g, place, size), place);
     return kiln_min(g, kiln_max(g, place, zero), size);
 }
 
@@ -234,16 +244,18 @@ static kiln_tensor slices_from(kiln_graph *g, kiln_tensor x, int axis, kiln_tens
 }
 
 /* x from `first` to `end` along an axis. */
-static kiln_tensor slice_between(kiln_graph *g, kiln_tensor x, int axis, kiln_tensor first, kiln_tensor end)
+static kiln_tensor slice_between(struct kiln_onnx *m, kiln_tensor x, int axis, kiln_tensor first,
+                                 kiln_tensor end)
 {
+    kiln_graph *g = m->g;
     const int64_t all = kiln_tensor_shape(g, x).size[axis], room = kiln_dim_most(g, all);
     const kiln_tensor size = kiln_onnx_axis_size(g, x, axis);
     if (room == 0)
         return x;
-    first = place_within(g, first, size);
-    end = place_within(g, end, size);
+    first = place_within(m, first, size);
+    end = place_within(m, end, size);
     const kiln_tensor count = kiln_max(g, kiln_sub(g, end, first), number(g, 0));
-    return slices_from(g, x, axis, first, kiln_dim_bounded(g, count, room));
+    return slices_from(g, x, axis, first, kiln_dim_bounded(g, count, kiln_onnx_most_among(m, count, room)));
 }
 
 /* Element `at` of input i, as a place. */
@@ -280,7 +292,7 @@ void kiln_onnx_build_slice_computed(kiln_onnx_node *n)
         if (steps.given && (steps.item[i].symbol || steps.item[i].i != 1))
             kiln_onnx_refuse(n, "data says where it begins or ends, which is supported for steps of 1 alone");
         if (!n->refused)
-            y = slice_between(n->g, y, axis, place_of(n, 1, i), place_of(n, 2, i));
+            y = slice_between(n->m, y, axis, place_of(n, 1, i), place_of(n, 2, i));
     }
     if (!n->refused)
         kiln_onnx_out(n, 0, y);

@@ -158,11 +158,15 @@ static bool wants_all(kiln_onnx_node *n, int axis)
     return !n->refused && k && k->symbol && k->i == kiln_onnx_spec(n, 0).shape.size[axis];
 }
 
-/* All of the axis in order, and of them the first k where k is not NONE. */
+/* All of the axis in order, or as many as k can be, and of them the first k where k is not NONE. */
 static void build_sort(kiln_onnx_node *n, int axis, kiln_tensor k)
 {
-    const bool descending = kiln_onnx_int(n, "largest", 1) != 0;
-    kiln_tensor places, values = kiln_sort(n->g, kiln_onnx_in(n, 0), axis, descending, &places);
+    const kiln_top_k_params p = {.smallest = !kiln_onnx_int(n, "largest", 1)};
+    const kiln_tensor x = kiln_onnx_in(n, 0);
+    const int64_t all = kiln_dim_most(n->g, kiln_tensor_shape(n->g, x).size[axis]),
+                  most = k.id ? kiln_onnx_most_among(n->m, k, all) : all;
+    kiln_tensor places, values = most < all ? kiln_top_k(n->g, x, most, axis, &p, &places)
+                                            : kiln_sort(n->g, x, axis, !p.smallest, &places);
     if (k.id) {
         k = kiln_cast(n->g, k, KILN_I32);
         values = kiln_first(n->g, values, k, axis);

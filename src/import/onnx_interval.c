@@ -42,7 +42,7 @@ static interval of_type(kiln_type type)
 
 static interval join(interval a, interval b)
 {
-    return (interval){fmin(a.least, b.least), fmax(a.most, b.most)};
+    return (interval){.least = fmin(a.least, b.least), .most = fmax(a.most, b.most)};
 }
 
 /* x y, where 0 times what has no end is 0: no element is infinite by a range that has no end. */
@@ -173,6 +173,12 @@ static interval share(const struct rule_in *r)
     return (interval){0, 1};
 }
 
+static interval counted(const struct rule_in *r)
+{
+    (void)r;
+    return (interval){0, INT32_MAX};
+}
+
 static interval rounded_down(const struct rule_in *r)
 {
     return (interval){floor(r->a.least), floor(r->a.most)};
@@ -221,7 +227,11 @@ static interval gathered(const struct rule_in *r)
 static const kiln_node *listed(const struct rule_in *r)
 {
     const kiln_node *n = kiln_node_of(r->g, r->n->in[0]);
-    bool list = !strcmp(n->op->name, "concat") && kiln_tensor_shape(r->g, n->out[0]).rank == 1;
+    while (!strcmp(n->op->name, "reshape"))
+        n = kiln_node_of(r->g, n->in[0]);
+    const kiln_shape reduced = kiln_tensor_shape(r->g, r->n->out[0]);
+    bool list = !strcmp(n->op->name, "concat") && kiln_tensor_shape(r->g, n->out[0]).rank == 1 &&
+                kiln_shape_count(&reduced) == 1;
     for (int i = 0; list && i < n->inputs; i++)
         list = kiln_tensor_shape(r->g, n->in[i]).size[0] > 0;
     return list ? n : NULL;
@@ -286,6 +296,7 @@ static const struct rule {
     {"clip", clipped},
     {"concat", any},
     {"constant", constant},
+    {"count_of", counted},
     {"div", quotient},
     {"exp", exponential},
     {"expand", same},
@@ -338,6 +349,16 @@ static interval settled(interval y, kiln_type type)
     return within ? y : all;
 }
 
+/* Counts are reals in kiln, and constants are as they are. */
+static bool is_rounded(const struct rule_in *r)
+{
+    const char *op = r->n->op->name;
+    bool rounded = kiln_type_is_real(r->type) && strcmp(op, "count_of") && strcmp(op, "constant");
+    for (int i = 0; i < r->n->inputs && strcmp(op, "count_of"); i++)
+        rounded |= in(r, i).rounded;
+    return rounded;
+}
+
 /* All values ------------------------------------------------------------------------------------------------------- */
 
 static bool put(struct kiln_onnx *m, kiln_tensor t, interval y)
@@ -361,7 +382,9 @@ static bool add_node(struct kiln_onnx *m, const kiln_node *n)
     r.type = kiln_tensor_type(m->g, n->out[0]);
     r.a = n->inputs > 0 ? in(&r, 0) : of_type(r.type);
     r.b = n->inputs > 1 ? in(&r, 1) : r.a;
-    return put(m, n->out[0], settled(by_rule(&r), r.type));
+    interval y = settled(by_rule(&r), r.type);
+    y.rounded = is_rounded(&r);
+    return put(m, n->out[0], y);
 }
 
 /* Of all nodes that have been built since. */

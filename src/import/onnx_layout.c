@@ -361,7 +361,10 @@ static kiln_tensor slice_range(kiln_graph *g, kiln_tensor x, struct kiln_onnx_ra
                             : kiln_slice(g, x, r.axis, r.first, r.end, r.step);
 }
 
-/* Whether one axis is cut to its front part, of which a run computes the end: as exports of kiln_first are. */
+/*
+ * Whether one axis is cut to its front part, of which a run computes the end, as exports of kiln_first are; and there need not be room
+ * for less than the axis has.
+ */
 static bool computes_end(kiln_onnx_node *n, int *axis)
 {
     double first, step = 1, along = 0;
@@ -370,8 +373,10 @@ static bool computes_end(kiln_onnx_node *n, int *axis)
         (kiln_onnx_has(n, 3) && !kiln_onnx_number(n, 3, &along)) ||
         (kiln_onnx_has(n, 4) && (!kiln_onnx_number(n, 4, &step) || step != 1)))
         return false;
-    *axis = kiln_onnx_axis(n, (int64_t)along, kiln_onnx_spec(n, 0).shape.rank);
-    return !n->refused;
+    const kiln_shape shape = kiln_onnx_spec(n, 0).shape;
+    *axis = kiln_onnx_axis(n, (int64_t)along, shape.rank);
+    const int64_t all = n->refused ? 0 : kiln_dim_most(n->g, shape.size[*axis]);
+    return !n->refused && kiln_onnx_most_among(n->m, kiln_onnx_scalar(n, 2), all) == all;
 }
 
 /* A negative end counts from the axis' end. */

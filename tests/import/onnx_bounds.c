@@ -17,7 +17,7 @@
 enum { SIDE = 3, MOST = 400 };
 
 static float zero[] = {0}, nine[] = {9}, half[] = {0.5f}, three[] = {3};
-static int64_t ones[] = {1, 1}, seven[] = {7};
+static int64_t ones[] = {1, 1}, seven[] = {7}, row[] = {1, 2};
 
 static const kiln_array initializers[] = {
     {.data = ones, .bytes = sizeof ones, .type = KILN_I64, .shape = {1, {2}}},
@@ -26,6 +26,7 @@ static const kiln_array initializers[] = {
     {.data = half, .bytes = sizeof half, .shape = {0}},
     {.data = three, .bytes = sizeof three, .shape = {0}},
     {.data = seven, .bytes = sizeof seven, .type = KILN_I64, .shape = {1, {1}}},
+    {.data = row, .bytes = sizeof row, .type = KILN_I64, .shape = {1, {2}}},
 };
 
 static const kiln_spec inputs[] = {{KILN_F32, {4, {1, 1, SIDE, SIDE}}}, {KILN_F32, {1, {2}}}};
@@ -36,7 +37,7 @@ static struct kiln_test_onnx model_of(const char *nodes)
                                    .inputs = "x s",
                                    .outputs = "y",
                                    .nodes = nodes,
-                                   .initializers = "ones zero nine half three seven",
+                                   .initializers = "ones zero nine half three seven row",
                                    .initializer = initializers};
 }
 
@@ -60,7 +61,10 @@ static const struct shown {
     {"w = Cast <to=7> (s)\na, b = Split(w)\nc = Concat <axis=0> (a, seven)\nm = ReduceMin <keepdims=1> (c)\n"
      "k = Concat <axis=0> (m, m)" RESIZED,
      8},
-    {("w = Cast <to=7> (s)\nk = Mod(w, seven)" RESIZED), 8},
+    {"w = Cast <to=7> (s)\na, b = Split(w)\nc = Concat <axis=0> (a, seven)\nt = Reshape(c, row)\n"
+     "m = ReduceMin <axes=[1], keepdims=0> (t)\nk = Concat <axis=0> (m, m)" RESIZED,
+     8},
+    {"w = Cast <to=7> (s)\nk = Mod(w, seven)" RESIZED, 8},
     {"w = Cast <to=2> (s)\nk = Cast <to=7> (w)" RESIZED, 256},
 };
 
@@ -86,6 +90,32 @@ Test(onnx_bounds, a_model_shows_how_large_its_sizes_can_be)
         kiln_weights_destroy(&w);
         kiln_graph_destroy(&g);
     }
+}
+
+/* The best of so many as there are, at most 7; the first of them; and as many as a real says, which may have been rounded up. */
+Test(onnx_bounds, what_is_taken_of_an_axis_has_the_room_of_what_it_can_be)
+{
+    static const char nodes[] = "i = NonZero(s)\nj = Squeeze(i, zeroth)\nv = Gather(s, j)\nn = Shape(v)\n"
+                                "c = Concat <axis=0> (seven, n)\nm = ReduceMin <keepdims=1> (c)\n"
+                                "a, p = TopK(v, m)\nb = Slice(v, zeroth, m)\n"
+                                "r = ReduceMin <keepdims=1> (s)\nq = Clip(r, zero, nine)\n"
+                                "d = Cast <to=7> (q)\ne = Slice(v, zeroth, d)";
+    static int64_t none[] = {0};
+    const kiln_array arrays[] = {{.data = seven, .bytes = sizeof seven, .type = KILN_I64, .shape = {1, {1}}},
+                                 {.data = none, .bytes = sizeof none, .type = KILN_I64, .shape = {1, {1}}},
+                                 initializers[1],
+                                 initializers[2]};
+    const struct kiln_test_onnx model = {13, "s", "a b e", nodes, "seven zeroth zero nine", arrays};
+    const int64_t want[] = {7, 7, MOST};
+    kiln_graph *g;
+    kiln_weights *w;
+    cr_assert_eq(kiln_test_onnx_load(&g, &w, &model, &(kiln_spec){KILN_F32, {1, {MOST}}}, NULL), KILN_OK);
+    for (int i = 0; i < 3; i++) {
+        const int64_t room = kiln_dim_most(g, kiln_tensor_shape(g, kiln_graph_output(g, i)).size[0]);
+        cr_expect_eq(room, want[i], "output %d has room for %lld", i, (long long)room);
+    }
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
 }
 
 /* What the model shows is less than what is said, and what is said less than what would be guessed. */
@@ -120,6 +150,8 @@ Test(onnx_bounds, what_nothing_bounds_is_refused)
         "u = Max(s, nine)\nv = Mul(u, nine)\n" CAST RESIZED,
         CUT "v = Div(nine, u)\n" CAST RESIZED,
         CUT "w = Mul(u, u)\nt = Mul(w, w)\nv = Exp(t)\n" CAST RESIZED,
+        ("w = Cast <to=7> (s)\na, b = Split(w)\nc = Concat <axis=0> (a, seven)\nt = Reshape(c, row)\n"
+         "k = ReduceMin <axes=[0], keepdims=0> (t)" RESIZED),
         ("w = Cast <to=7> (s)\na = Mul(w, w)\nb = Mod(a, w)\nk = Add(b, b)" RESIZED),
     };
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
