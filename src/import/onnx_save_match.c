@@ -172,20 +172,28 @@ static bool is_size_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_ten
            axes == (int64_t)1 << axis;
 }
 
-/* p of min(max(where(p < 0, p + size, p), 0), size), before it was cast to 32 bits; KILN_NONE if t is none. */
-static kiln_tensor place_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x, int64_t axis)
+/* p of where(p < 0, p + size, p), before it was cast to 32 bits; KILN_NONE if t is none. */
+static kiln_tensor counted_from_the_end(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x,
+                                        int64_t axis)
 {
-    const kiln_node *within = made_by(w, t, "min"), *least = within ? made_by(w, within->in[0], "max") : NULL,
-                    *where = least ? made_by(w, least->in[0], "where") : NULL;
-    const kiln_node *less = where ? made_by(w, where->in[0], "less") : NULL,
+    const kiln_node *where = made_by(w, t, "where"), *less = where ? made_by(w, where->in[0], "less") : NULL,
                     *add = where ? made_by(w, where->in[1], "add") : NULL;
     const bool matches = less && add && less->in[0].id == where->in[2].id && is_number(w, less->in[1], 0) &&
-                         add->in[0].id == where->in[2].id && is_size_of(w, add->in[1], x, axis) &&
-                         is_number(w, least->in[1], 0) && is_size_of(w, within->in[1], x, axis);
+                         add->in[0].id == where->in[2].id && is_size_of(w, add->in[1], x, axis);
     if (!matches)
         return KILN_NONE;
     const kiln_node *cast = made_by(w, where->in[2], "cast_integer");
     return cast && kiln_tensor_spec(w->g, cast->in[0]).type == KILN_I64 ? cast->in[0] : where->in[2];
+}
+
+/* The place of a slice that becomes t = min(max(place, 0), size): it may be counted from the end, else t serves. KILN_NONE: t is none. */
+static kiln_tensor place_of(const struct kiln_onnx_writer *w, kiln_tensor t, kiln_tensor x, int64_t axis)
+{
+    const kiln_node *within = made_by(w, t, "min"), *least = within ? made_by(w, within->in[0], "max") : NULL;
+    if (!least || !is_number(w, least->in[1], 0) || !is_size_of(w, within->in[1], x, axis))
+        return KILN_NONE;
+    const kiln_tensor place = counted_from_the_end(w, least->in[0], x, axis);
+    return place.id ? place : t;
 }
 
 /* The last place: max(size - 1, 0). */
