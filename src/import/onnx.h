@@ -14,6 +14,7 @@
  *   onnx_counted.c    sizes that a run computes
  *   onnx_interval.c   between which numbers values lie, to bound them
  *   onnx_sequence.c   sequences, which are known while reading
+ *   onnx_fused.c      operators that ONNX Runtime's optimizers write, and attention among them (onnx_fused_attention.c)
  *   onnx_patterns.c   what is written in pieces -> the one operator that it is
  *   onnx_fold.c       shape arithmetic, computed while reading
  *   onnx_function.c   functions of the model's own
@@ -472,6 +473,26 @@ void kiln_onnx_build_concat_from_sequence(kiln_onnx_node *n);
 /* onnx_attention.c */
 void kiln_onnx_build_attention(kiln_onnx_node *n);
 void kiln_onnx_build_rotary(kiln_onnx_node *n);
+/** [N, L, heads D] -> [N, heads, L, D], and back. */
+kiln_tensor kiln_onnx_split_heads(kiln_graph *g, kiln_tensor x, int64_t heads);
+kiln_tensor kiln_onnx_join_heads(kiln_graph *g, kiln_tensor x);
+
+/* onnx_fused.c */
+void kiln_onnx_build_fused_conv(kiln_onnx_node *n);
+void kiln_onnx_build_fused_conv_last(kiln_onnx_node *n);
+void kiln_onnx_build_fused_gemm(kiln_onnx_node *n);
+void kiln_onnx_build_fused_matmul(kiln_onnx_node *n);
+void kiln_onnx_build_biased_unary(kiln_onnx_node *n);
+void kiln_onnx_build_quick_gelu(kiln_onnx_node *n);
+void kiln_onnx_build_skip_layer_norm(kiln_onnx_node *n);
+void kiln_onnx_build_skip_rms_norm(kiln_onnx_node *n);
+void kiln_onnx_build_simplified_layer_norm(kiln_onnx_node *n);
+void kiln_onnx_build_embed_layer_norm(kiln_onnx_node *n);
+
+/* onnx_fused_attention.c */
+void kiln_onnx_build_fused_attention(kiln_onnx_node *n);
+void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n);
+void kiln_onnx_build_fused_rotary(kiln_onnx_node *n);
 
 /* onnx_linear.c */
 void kiln_onnx_build_linear_attention(kiln_onnx_node *n);
@@ -479,6 +500,8 @@ void kiln_onnx_build_causal_conv(kiln_onnx_node *n);
 
 /* onnx_matrix.c */
 void kiln_onnx_build_matmul(kiln_onnx_node *n);
+/** y = alpha a b + beta c; KILN_NONE after a refusal. */
+kiln_tensor kiln_onnx_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_gemm(kiln_onnx_node *n);
 void kiln_onnx_build_conv(kiln_onnx_node *n);
 void kiln_onnx_build_conv_transpose(kiln_onnx_node *n);

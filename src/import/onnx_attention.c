@@ -66,15 +66,13 @@ static bool wants(const kiln_onnx_node *n, int output)
     return output < n->outputs && n->out[output];
 }
 
-/* [N, L, heads D] -> [N, heads, L, D] */
-static kiln_tensor split_heads(kiln_graph *g, kiln_tensor x, int64_t heads)
+kiln_tensor kiln_onnx_split_heads(kiln_graph *g, kiln_tensor x, int64_t heads)
 {
     const kiln_tensor apart = kiln_reshape(g, x, KILN_SHAPE(0, 0, heads, KILN_REST));
     return kiln_transpose(g, apart, (const int[]){0, 2, 1, 3});
 }
 
-/* [N, heads, L, D] -> [N, L, heads D] */
-static kiln_tensor join_heads(kiln_graph *g, kiln_tensor x)
+kiln_tensor kiln_onnx_join_heads(kiln_graph *g, kiln_tensor x)
 {
     const kiln_tensor rows = kiln_transpose(g, x, (const int[]){0, 2, 1, 3});
     return kiln_reshape(g, rows, KILN_SHAPE(0, 0, KILN_REST));
@@ -140,9 +138,9 @@ static void take_operands(kiln_onnx_node *n, struct attention *a)
     if (kiln_onnx_spec(n, V).type != kiln_onnx_spec(n, Q).type)
         a->v = kiln_cast(n->g, a->v, kiln_onnx_spec(n, Q).type);
     if (apart) {
-        a->q = split_heads(n->g, a->q, a->heads);
-        a->k = split_heads(n->g, a->k, a->kv_heads);
-        a->v = split_heads(n->g, a->v, a->kv_heads);
+        a->q = kiln_onnx_split_heads(n->g, a->q, a->heads);
+        a->k = kiln_onnx_split_heads(n->g, a->k, a->kv_heads);
+        a->v = kiln_onnx_split_heads(n->g, a->v, a->kv_heads);
     }
     a->k = behind(n, PAST_KEY, a->k);
     a->v = behind(n, PAST_VALUE, a->v);
@@ -312,7 +310,7 @@ static void build_whole(kiln_onnx_node *n, const struct attention *a)
                                           .mask = mask_seen(n, a->mask, find_seen(n, a, false))};
     const kiln_tensor y = kiln_attention(n->g, a->q, a->k, a->v, &params);
     const bool split = a->rows && kiln_tensor_shape(n->g, a->q).rank == 4;
-    kiln_onnx_out(n, Y, split ? join_heads(n->g, y) : y);
+    kiln_onnx_out(n, Y, split ? kiln_onnx_join_heads(n->g, y) : y);
 }
 
 /* q k^T, both scaled by the scale's root, which keeps halves in their range. */
@@ -369,7 +367,7 @@ static void build_stepwise(kiln_onnx_node *n, const struct attention *a)
     shown[PROBABILITIES] = probabilities(n, a, shown[BIASED], bias);
     kiln_onnx_out(n, SCORES, shown[a->shows]);
     const kiln_tensor y = kiln_matmul(n->g, shown[PROBABILITIES], v, NULL);
-    kiln_onnx_out(n, Y, a->rows ? join_heads(n->g, y) : y);
+    kiln_onnx_out(n, Y, a->rows ? kiln_onnx_join_heads(n->g, y) : y);
 }
 
 void kiln_onnx_build_attention(kiln_onnx_node *n)

@@ -56,14 +56,14 @@ static kiln_tensor scaled_whole(kiln_graph *g, kiln_tensor x, double factor)
     return factor == 1 ? x : kiln_cast(g, kiln_scale(g, kiln_cast(g, x, KILN_F32), factor), type);
 }
 
-static void whole_gemm(kiln_onnx_node *n, const kiln_matmul_params *p, double alpha, double beta)
+static kiln_tensor whole_gemm(kiln_onnx_node *n, const kiln_matmul_params *p, double alpha, double beta)
 {
     const kiln_tensor a = turned_if(n->g, kiln_onnx_in(n, 0), p->transpose_a),
                       b = turned_if(n->g, kiln_onnx_in(n, 1), p->transpose_b);
     kiln_tensor y = scaled_whole(n->g, whole_product(n->g, a, b), alpha);
     if (kiln_onnx_has(n, 2) && beta != 0)
         y = kiln_add(n->g, y, scaled_whole(n->g, kiln_onnx_in(n, 2), beta));
-    kiln_onnx_out(n, 0, y);
+    return y;
 }
 
 static kiln_tensor scaled(kiln_graph *g, kiln_tensor x, double factor)
@@ -71,8 +71,7 @@ static kiln_tensor scaled(kiln_graph *g, kiln_tensor x, double factor)
     return factor == 1 ? x : kiln_scale(g, x, factor);
 }
 
-/* y = alpha a b + beta c */
-void kiln_onnx_build_gemm(kiln_onnx_node *n)
+kiln_tensor kiln_onnx_gemm(kiln_onnx_node *n)
 {
     const kiln_matmul_params p = {.transpose_a = kiln_onnx_int(n, "transA", 0) != 0,
                                   .transpose_b = kiln_onnx_int(n, "transB", 0) != 0};
@@ -80,16 +79,21 @@ void kiln_onnx_build_gemm(kiln_onnx_node *n)
     if (kiln_onnx_spec(n, 0).shape.rank != 2 || kiln_onnx_spec(n, 1).shape.rank != 2) {
         kiln_onnx_refuse(n, "operands have ranks %d and %d, wanted 2", kiln_onnx_spec(n, 0).shape.rank,
                          kiln_onnx_spec(n, 1).shape.rank);
-        return;
+        return KILN_NONE;
     }
-    if (!kiln_type_is_real(kiln_onnx_spec(n, 0).type)) {
-        whole_gemm(n, &p, alpha, beta);
-        return;
-    }
+    if (!kiln_type_is_real(kiln_onnx_spec(n, 0).type))
+        return whole_gemm(n, &p, alpha, beta);
     kiln_tensor y = scaled(n->g, kiln_matmul(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), &p), alpha);
     if (kiln_onnx_has(n, 2) && beta != 0)
         y = kiln_add(n->g, y, scaled(n->g, kiln_onnx_in(n, 2), beta));
-    kiln_onnx_out(n, 0, y);
+    return y;
+}
+
+void kiln_onnx_build_gemm(kiln_onnx_node *n)
+{
+    const kiln_tensor y = kiln_onnx_gemm(n);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, y);
 }
 
 /* Alike for whole numbers; of truths there is no such sum. */

@@ -438,3 +438,40 @@ Test(onnx_forms, sequences_that_are_not_known_while_reading_are_refused)
         cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
     }
 }
+
+/* What ONNX Runtime's own operators ask for and kiln has not. */
+Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
+{
+    static const char *const nodes[] = {
+        "y = com.microsoft.FusedConv <activation=\"Mystify\"> (x, w)",
+        "y = com.microsoft.FusedConv <activation=\"Relu\", activation_params=[0.5]> (x, w)",
+        "y = com.microsoft.FusedGemm <activation=\"Mystify\"> (a, a)",
+        "y = com.microsoft.FusedGemm <activation=\"Relu\"> (s, a)",
+        "y = com.microsoft.Attention <num_heads=1, do_rotary=1> (s, a)",
+        "y = com.microsoft.Attention <num_heads=1, past_present_share_buffer=1> (s, a)",
+        "y = com.microsoft.Attention <num_heads=2> (s, a)",
+        "y = com.microsoft.Attention <num_heads=1> (s, a, , lengths)",
+        "y = com.microsoft.Attention <num_heads=1, qkv_hidden_sizes=[1, 2]> (s, a)",
+        "y = com.microsoft.Attention <num_heads=1> (a, a)",
+        "y = com.microsoft.MultiHeadAttention <num_heads=1> (s)",
+        "y = com.microsoft.MultiHeadAttention <num_heads=2> (s, s, s)",
+        "y = com.microsoft.MultiHeadAttention (s, s, s)",
+        "y = com.microsoft.MultiHeadAttention <num_heads=1> (s, s, s, , , , x)",
+        "y, newk, newv, p = com.microsoft.MultiHeadAttention <num_heads=1> (s, s, s)",
+        "y = com.microsoft.SkipLayerNormalization <tilt=1> (s, s, v)",
+        "y, mean = com.microsoft.SkipLayerNormalization(s, s, v)",
+        "y = com.microsoft.EmbedLayerNormalization(places, places, a, a, , v, v)",
+        "y = com.microsoft.EmbedLayerNormalization(places, , a, a, , v)",
+        "y = com.microsoft.RotaryEmbedding <scale=2.0> (s, places, a, a)",
+        "y = com.microsoft.RotaryEmbedding <is_packed_batching=1> (s, places, a, a)",
+    };
+    const kiln_spec specs[] = {{KILN_F32, KILN_SHAPE(1, 3, 4, 4)}, {KILN_F32, KILN_SHAPE(2, 3, 1, 1)},
+                               {KILN_F32, KILN_SHAPE(3, 3)},       {KILN_F32, KILN_SHAPE(2, 4, 3)},
+                               {KILN_F32, KILN_SHAPE(3)},          {KILN_I64, KILN_SHAPE(2, 4)},
+                               {KILN_I64, KILN_SHAPE(3)}};
+    for (size_t i = 0; i < KILN_COUNT(nodes); i++) {
+        const struct kiln_test_onnx model = {
+            .opset = 17, .inputs = "x w a s v places lengths", .outputs = "y", .nodes = nodes[i]};
+        cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
+    }
+}

@@ -6,6 +6,7 @@ Functions of a model's own, external data, sparse values, initializers of every 
 must come out is computed here by NumPy. Needs PyPI's onnx (in a virtual environment), whose checker sees each model; the
 files are committed.
 """
+import math
 import pathlib
 import shutil
 
@@ -482,10 +483,231 @@ def counted():
          want=[np.array(want, np.float32)])
 
 
+def fused(name, nodes, inputs, outputs, weights=(), want=()):
+    case("fused_" + name, nodes, inputs, outputs, weights, want=want, domains=["com.microsoft"])
+
+
+def fused_node(op, inputs, outputs, **attributes):
+    return node(op, inputs, outputs, "com.microsoft", **attributes)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+erf = np.vectorize(math.erf)
+
+
+def gelu(x):
+    return x * (1 + erf(x / np.sqrt(2))) / 2
+
+
+def gelu_tanh(x):
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+def normalized(x, scale, bias, epsilon):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon) * scale + bias
+
+
+def by_roots(x, scale, epsilon):
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + epsilon) * scale
+
+
+def optimized():
+    """What ONNX Runtime's optimizers write for convolutions, products, gelu and normalization."""
+    x, w, b = values(2, 3, 5, 6), values(4, 3, 1, 1), values(4)
+    y = np.einsum("nchw,oc->nohw", x.astype(np.float64), w[:, :, 0, 0]) + b[:, None, None]
+    z = values(*y.shape)
+    for name, function, numbers in (("Relu", lambda v: np.maximum(v, 0), []), ("Sigmoid", sigmoid, []), ("Tanh", np.tanh, []),
+                                    ("LeakyRelu", lambda v: np.where(v < 0, 0.125 * v, v), [0.125]),
+                                    ("Clip", lambda v: np.clip(v, -0.5, 1.5), [-0.5, 1.5]),
+                                    ("HardSigmoid", lambda v: np.clip(0.25 * v + 0.375, 0, 1), [0.25, 0.375])):
+        numbers = {"activation_params": numbers} if numbers else {}
+        fused("conv_" + name, [fused_node("FusedConv", ["x", "w", "b"], ["y"], activation=name, **numbers)], {"x": x}, {"y": FLOAT},
+              {"w": w, "b": b}, [function(y)])
+    fused("conv_with_sum", [fused_node("FusedConv", ["x", "w", "b", "z"], ["y"], activation="Relu")], {"x": x, "z": z}, {"y": FLOAT},
+          {"w": w, "b": b}, [np.maximum(y + z, 0)])
+    last = {"x": x.transpose(0, 2, 3, 1), "z": z.transpose(0, 2, 3, 1)}
+    fused("conv_with_channels_last", [fused_node("NhwcFusedConv", ["x", "w", "b", "z"], ["y"], activation="Relu")], last, {"y": FLOAT},
+          {"w": w, "b": b}, [np.maximum(y + z, 0).transpose(0, 2, 3, 1)])
+    fused("plain_conv_with_channels_last", [fused_node("NhwcConv", ["x", "w", "b"], ["y"])], {"x": last["x"]}, {"y": FLOAT},
+          {"w": w, "b": b}, [y.transpose(0, 2, 3, 1)])
+
+    x, w, c = values(3, 4), values(5, 4), values(5)
+    y = 0.5 * x.astype(np.float64) @ w.T + 2 * c
+    for name, function, numbers in (("LeakyRelu", lambda v: np.where(v < 0, 0.25 * v, v), {"activation_alpha": 0.25}),
+                                    ("Elu", lambda v: np.where(v < 0, 0.75 * (np.exp(v) - 1), v), {"activation_alpha": 0.75}),
+                                    ("Softplus", lambda v: np.log1p(np.exp(v)), {}), ("Softsign", lambda v: v / (1 + abs(v)), {}),
+                                    ("ThresholdedRelu", lambda v: np.where(v > 0.5, v, 0), {"activation_alpha": 0.5}),
+                                    ("HardSigmoid", lambda v: np.clip(0.25 * v + 0.375, 0, 1), {"activation_alpha": 0.25, "activation_beta": 0.375})):
+        fused("gemm_" + name, [fused_node("FusedGemm", ["x", "w", "c"], ["y"], alpha=0.5, beta=2.0, transB=1, activation=name, **numbers)],
+              {"x": x}, {"y": FLOAT}, {"w": w, "c": c}, [function(y)])
+
+    a, b = values(2, 3, 4, 5), values(2, 3, 6, 5)
+    fused("matmul", [fused_node("FusedMatMul", ["a", "b"], ["y"], transB=1, alpha=0.25)], {"a": a, "b": b}, {"y": FLOAT},
+          want=[0.25 * a @ b.swapaxes(2, 3)])
+    fused("matmul_of_turned", [fused_node("TransposeMatMul", ["a", "b"], ["y"], transA=1)], {"a": a.swapaxes(2, 3), "b": b.swapaxes(2, 3)},
+          {"y": FLOAT}, want=[a @ b.swapaxes(2, 3)])
+    fused("matmul_of_batches_behind", [fused_node("FusedMatMul", ["a", "b"], ["y"], transBatchA=1, transBatchB=1, transB=1)],
+          {"a": a.transpose(2, 0, 1, 3), "b": b.transpose(2, 0, 1, 3)}, {"y": FLOAT}, want=[a @ b.swapaxes(2, 3)])
+    fused("matmul_of_turned_batches", [fused_node("FusedMatMul", ["a", "b"], ["y"], transBatchA=1, transA=1, transB=1)],
+          {"a": a.transpose(3, 0, 1, 2), "b": b}, {"y": FLOAT}, want=[a @ b.swapaxes(2, 3)])
+
+    x, b = values(2, 3, 8), values(8)
+    fused("gelu", [fused_node("Gelu", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[gelu(x)])
+    fused("bias_gelu", [fused_node("BiasGelu", ["x", "b"], ["y"])], {"x": x}, {"y": FLOAT}, {"b": b}, [gelu(x + b)])
+    fused("fast_gelu", [fused_node("FastGelu", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[gelu_tanh(x)])
+    fused("fast_gelu_with_bias", [fused_node("FastGelu", ["x", "b"], ["y"])], {"x": x}, {"y": FLOAT}, {"b": b}, [gelu_tanh(x + b)])
+    fused("quick_gelu", [fused_node("QuickGelu", ["x"], ["h"]), fused_node("QuickGelu", ["h"], ["y"], alpha=1.5)], {"x": x}, {"y": FLOAT},
+          want=[(h := x * sigmoid(1.702 * x)) * sigmoid(1.5 * h)])
+
+    skip, scale, shift, none = values(2, 3, 8), values(8), values(8), np.zeros(8, np.float32)
+    weights, total = {"scale": scale, "shift": shift, "b": b}, x + skip + b
+    fused("skip_layer_norm", [fused_node("SkipLayerNormalization", ["x", "skip", "scale", "shift", "b"], ["y", "", "", "sum"], epsilon=0.125)],
+          {"x": x, "skip": skip}, {"y": FLOAT, "sum": FLOAT}, weights, [normalized(total, scale, shift, 0.125), total])
+    fused("skip_layer_norm_without_shift", [fused_node("SkipLayerNormalization", ["x", "skip", "scale"], ["y"])],
+          {"x": x, "skip": skip[:1]}, {"y": FLOAT}, {"scale": scale}, [normalized(x + skip[:1], scale, none, 1e-12)])
+    fused("skip_simplified_layer_norm",
+          [fused_node("SkipSimplifiedLayerNormalization", ["x", "skip", "scale", "b"], ["y", "", "", "sum"], epsilon=0.125)],
+          {"x": x, "skip": skip}, {"y": FLOAT, "sum": FLOAT}, {"scale": scale, "b": b}, [by_roots(total, scale, 0.125), total])
+    case("fused_simplified_layer_norm", [node("SimplifiedLayerNormalization", ["x", "scale"], ["y", "factor"], epsilon=0.125)], {"x": x},
+         {"y": FLOAT, "factor": FLOAT}, {"scale": scale}, checked=False,
+         want=[by_roots(x, scale, 0.125), 1 / np.sqrt((x**2).mean(-1, keepdims=True) + 0.125)])
+
+    words, segments = rng.integers(0, 9, (2, 3)).astype(np.int32), rng.integers(0, 2, (2, 3)).astype(np.int32)
+    tables = {"word": values(9, 8), "place": values(5, 8), "segment": values(2, 8), "scale": scale, "shift": shift}
+    mask, places = np.array([[1, 1, 1], [1, 1, 0]], np.int32), np.array([[4, 0, 2]], np.int32)
+    total = tables["word"][words] + tables["place"][:3] + tables["segment"][segments]
+    fused("embedding", [fused_node("EmbedLayerNormalization", ["words", "segments", "word", "place", "segment", "scale", "shift", "mask"],
+                                   ["y", "count", "sum"])], {"words": words, "segments": segments, "mask": mask},
+          {"y": FLOAT, "count": TensorProto.INT32, "sum": FLOAT}, tables,
+          [normalized(total, scale, shift, 1e-12), mask.sum(1, dtype=np.int32), total])
+    total = tables["word"][words] + tables["place"][places]
+    fused("embedding_at_places", [fused_node("EmbedLayerNormalization", ["words", "", "word", "place", "", "scale", "shift", "", "places"],
+                                             ["y", "count"], epsilon=0.125)], {"words": words, "places": places},
+          {"y": FLOAT, "count": TensorProto.INT32}, tables, [normalized(total, scale, shift, 0.125), np.zeros(2, np.int32)])
+
+
+def heads_of(x, heads):
+    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+
+def attention(q, k, v, add=0.0, causal=False, scale=None):
+    """Of [N, heads, L, D], as [N, L, heads D]; of scores each gets what is added to it."""
+    scores = (q @ k.swapaxes(2, 3)).astype(np.float64) * (scale or q.shape[-1]**-0.5) + add
+    if causal:
+        length, keys = scores.shape[2:]
+        scores = np.where(np.arange(keys) <= np.arange(length)[:, None] + keys - length, scores, -np.inf)
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    y = (e / e.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3)
+    return y.reshape(*y.shape[:2], -1)
+
+
+def optimized_attention():
+    """Attention of ONNX Runtime's own domain: what its masks, of every rank, leave out gets a number added to its score."""
+    n, length, width, heads = 2, 5, 12, 3
+    x, w, b = values(n, length, 8), values(8, 3 * width) / 4, values(3 * width)
+    q, k, v = (heads_of(t, heads) for t in np.split(x @ w + b, 3, -1))
+    own = {"w": w, "b": b}
+
+    def filtered(seen, by=-10000.0):
+        return np.where(seen, 0, by)
+
+    def attend(name, mask=None, add=0.0, inputs=(), outputs=(), want=(), **attributes):
+        feeds = {"x": x, **({} if mask is None else {"mask": mask}), **dict(inputs)}
+        names = ["x", "w", "b", "" if mask is None else "mask"] + list(dict(inputs))
+        fused("attention" + name, [fused_node("Attention", names, ["y"] + list(dict(outputs)), num_heads=heads, **attributes)], feeds,
+              {"y": FLOAT, **dict(outputs)}, own, want or [attention(q, k, v, add, causal=bool(attributes.get("unidirectional")))])
+
+    keys = np.arange(length)
+    shown = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 1, 0]], np.int32)
+    attend("")
+    attend("_of_the_past", unidirectional=1)
+    attend("_of_shown_keys", shown, filtered(shown[:, None, None] > 0))
+    attend("_of_shown_keys_of_the_past", shown, filtered(shown[:, None, None] > 0), unidirectional=1)
+    attend("_of_shown_pairs", wide := rng.integers(0, 2, (n, length, length)).astype(np.int32) | np.eye(length, dtype=np.int32), filtered(wide[:, None] > 0))
+    ends, starts = np.array([3, 5], np.int32), np.array([1, 2], np.int32)
+    attend("_to_an_end", ends, filtered(keys < ends[:, None, None, None]))
+    attend("_between_ends", np.concatenate([ends, starts]),
+           filtered((keys < ends[:, None, None, None]) & (keys >= starts[:, None, None, None])))
+    attend("_of_faint_keys", shown, filtered(shown[:, None, None] > 0, -1.5), mask_filter_value=-1.5)
+    more = values(1, heads, length, length)
+    fused("attention_with_a_bias", [fused_node("Attention", ["x", "w", "b", "", "", "more"], ["y"], num_heads=heads, scale=0.75)],
+          {"x": x, "more": more}, {"y": FLOAT}, own, [attention(q, k, v, more, scale=0.75)])
+    past = values(2, n, heads, 4, width // heads)
+    all_keys, all_values = np.concatenate([past[0], k], 2), np.concatenate([past[1], v], 2)
+    attend("_behind_a_past", None, inputs={"past": past}, outputs={"present": FLOAT}, unidirectional=1,
+           want=[attention(q, all_keys, all_values, causal=True), np.stack([all_keys, all_values])])
+    narrow = values(8, 2 * 6 + 9) / 4
+    parts = [heads_of(t, heads) for t in np.split(x @ narrow, [6, 12], -1)]
+    fused("attention_of_other_widths", [fused_node("Attention", ["x", "w"], ["y"], num_heads=heads, qkv_hidden_sizes=[6, 6, 9])], {"x": x},
+          {"y": FLOAT}, {"w": narrow}, [attention(*parts)])
+
+    a, c, d = values(n, length, width), values(n, 7, width), values(n, 7, 2 * width)
+    bias = values(4 * width)
+    q, k, v = (heads_of(t, heads) for t in (a + bias[:width], c + bias[width:2 * width], d + bias[2 * width:]))
+    shown = np.array([[1, 1, 1, 1, 1, 0, 0], [0, 1, 1, 1, 0, 1, 1]], np.int32)
+    feeds = {"a": a, "c": c, "d": d}
+    fused("heads", [fused_node("MultiHeadAttention", ["a", "c", "d"], ["y"], num_heads=heads, scale=0.5)], feeds, {"y": FLOAT},
+          want=[attention(*(heads_of(t, heads) for t in (a, c, d)), scale=0.5)])
+    fused("heads_of_shown_keys", [fused_node("MultiHeadAttention", ["a", "c", "d", "bias", "mask"], ["y"], num_heads=heads)],
+          {**feeds, "mask": shown}, {"y": FLOAT}, {"bias": bias}, [attention(q, k, v, filtered(shown[:, None, None] > 0))])
+    ends, more = np.array([3, 6], np.int32), values(n, 1, length, 7)
+    fused("heads_to_an_end", [fused_node("MultiHeadAttention", ["a", "c", "d", "bias", "ends", "more"], ["y"], num_heads=heads)],
+          {**feeds, "ends": ends, "more": more}, {"y": FLOAT}, {"bias": bias},
+          [attention(q, k, v, filtered(np.arange(7) < ends[:, None, None, None]) + more)])
+    fused("heads_with_keys_apart", [fused_node("MultiHeadAttention", ["a", "k", "v", "bias"], ["y"], num_heads=heads)],
+          {"a": a, "k": k, "v": v[..., :4]}, {"y": FLOAT}, {"bias": bias[:3 * width]}, [attention(q, k, v[..., :4])])
+    e = values(n, length, width)
+    past = values(2, n, heads, 3, width // heads)
+    q, k, v = (heads_of(t, heads) for t in (a, e, e))
+    all_keys, all_values = np.concatenate([past[0], k], 2), np.concatenate([past[1], v], 2)
+    fused("heads_behind_a_past",
+          [fused_node("MultiHeadAttention", ["a", "e", "e", "", "", "", "keys", "values"], ["y", "k", "v"], num_heads=heads, unidirectional=1)],
+          {"a": a, "e": e, "keys": past[0], "values": past[1]}, {"y": FLOAT, "k": FLOAT, "v": FLOAT},
+          want=[attention(q, all_keys, all_values, causal=True), all_keys, all_values])
+    packed = values(n, length, heads, 3, 4)
+    fused("heads_packed", [fused_node("MultiHeadAttention", ["packed"], ["y"], num_heads=heads)], {"packed": packed}, {"y": FLOAT},
+          want=[attention(*packed.transpose(3, 0, 2, 1, 4))])
+    packed = values(n, 7, heads, 2, 4)
+    fused("heads_with_packed_keys", [fused_node("MultiHeadAttention", ["a", "packed"], ["y"], num_heads=heads)],
+          {"a": a, "packed": packed}, {"y": FLOAT}, want=[attention(heads_of(a, heads), *packed.transpose(3, 0, 2, 1, 4))])
+
+
+def optimized_rotary():
+    """Rotary embedding with its positions in front of its tables."""
+    n, length, heads, size = 2, 4, 3, 8
+    x, angle = values(n, length, heads * size), rng.uniform(-3, 3, (9, size // 2)).astype(np.float32)
+    tables = {"cosine": np.cos(angle), "sine": np.sin(angle)}
+
+    def turned(x, at, interleaved=False):
+        """x [N, heads, L, D], positions [N, L]."""
+        half = angle.shape[1]
+        cosine, sine = tables["cosine"][at][:, None], tables["sine"][at][:, None]
+        own = x[..., :2 * half]
+        a, b = (own[..., ::2], own[..., 1::2]) if interleaved else (own[..., :half], own[..., half:])
+        parts = a * cosine - b * sine, b * cosine + a * sine
+        turned = np.stack(parts, -1).reshape(own.shape) if interleaved else np.concatenate(parts, -1)
+        return np.concatenate([turned, x[..., 2 * half:]], -1)
+
+    at, first = rng.integers(0, 9, (n, length)), np.array([3])
+    rows = lambda y: y.transpose(0, 2, 1, 3).reshape(n, length, -1)
+    apart = heads_of(x, heads)
+    fused("rotary", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"])], {"x": x, "at": at}, {"y": FLOAT}, tables,
+          [rows(turned(apart, at))])
+    fused("rotary_from_a_place", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"], interleaved=1)],
+          {"x": apart, "at": first}, {"y": FLOAT}, tables, [turned(apart, np.tile(first + np.arange(length), (n, 1)), True)])
+    wide = values(n, length, heads * 10)
+    fused("rotary_of_a_part", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"], num_heads=heads, rotary_embedding_dim=size)],
+          {"x": wide, "at": at}, {"y": FLOAT}, tables, [rows(turned(heads_of(wide, heads), at))])
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
-    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted):
+    for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
+                 optimized_attention, optimized_rotary):
         part()
 
 
