@@ -3,6 +3,7 @@
  *
  *   onnx_load.c       kiln_onnx_load: the file, inputs, weights, nodes one after another, outputs
  *   onnx_read.c       bytes -> protobuf-c's structures, within limits
+ *   onnx_sort.c       nodes in an order of execution
  *   onnx_tensor.c     TensorProto -> arrays
  *   onnx_external.c   elements in files beside the model
  *   onnx_sparse.c     SparseTensorProto -> arrays
@@ -194,6 +195,9 @@ kiln_tensor kiln_onnx_copy(kiln_graph *g, kiln_tensor t);
 void *kiln_onnx_unpack(const char *path, const ProtobufCMessageDescriptor *type, const void *data,
                        size_t size);
 void kiln_onnx_free(void *message);
+
+/** Put the nodes of a model, its bodies and functions behind those whose values they read; false when out of memory. */
+bool kiln_onnx_sort(Onnx__ModelProto *model);
 
 /** The type of an ONNX data_type, any number of a file's; false where kiln has none. And back. */
 bool kiln_onnx_type(int64_t onnx, kiln_type *type);

@@ -1,10 +1,10 @@
 /*
  * onnx_load.c - an ONNX file as a graph and its weights.
  *
- *   read the file; find what each initializer is; declare inputs; build the nodes in the file's order; name the outputs;
- *   make the weights and write the file's values to them.
+ *   read the file; put its nodes in order; find what each initializer is; declare inputs; build the nodes one by one; name the
+ *   outputs; make the weights and write the file's values to them.
  *
- * Nodes come in the order of execution, as the standard demands: a cycle shows as a value that is read before it is made.
+ * In a cycle there is no order of execution: it shows as a value that is read before it is made.
  * What is not supported is gathered and reported at once, before anything could run.
  */
 #include <stdarg.h>
@@ -569,6 +569,8 @@ static kiln_status build_model(kiln_graph **graph, kiln_weights **weights, const
         .path = path, .params = params ? *params : (kiln_onnx_params){0}, .shared = &shared, .model = model};
     kiln_status status =
         kiln_graph_create(&m.g, &(kiln_graph_params){.name = model->graph ? model->graph->name : NULL});
+    if (!status && !kiln_onnx_sort(model))
+        status = kiln_onnx_fail(&m, KILN_ERROR_MEMORY, "out of memory");
     if (!status)
         status = build_graph(&m);
     if (!status)

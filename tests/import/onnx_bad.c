@@ -251,6 +251,10 @@ static void cycle(struct model *m)
     m->node[1].n_output = 1, m->node[1].output = m->second_out;
     m->graph.n_node = 2;
 }
+static void cycle_of_one(struct model *m)
+{
+    m->in[1] = (char *)"y";
+}
 static void two_unknown(struct model *m)
 {
     cycle(m);
@@ -330,6 +334,7 @@ static const struct damage {
     {missing_input, KILN_ERROR_FILE, "reads \"v\", which nothing before it makes"},
     {missing_input_of_nameless, KILN_ERROR_FILE, "Add \"y\" reads \"v\", which nothing before it makes"},
     {cycle, KILN_ERROR_FILE, "reads \"z\", which nothing before it makes"},
+    {cycle_of_one, KILN_ERROR_FILE, "Add \"sum\" reads \"y\", which nothing before it makes"},
     {unmade_output, KILN_ERROR_FILE, "output \"z\" is made by no node"},
     {made_twice, KILN_ERROR_FILE, "\"x\" is made twice"},
     {negative_dim, KILN_ERROR_FILE, "input \"x\": size -3 of axis 0 is negative"},

@@ -703,11 +703,26 @@ def optimized_rotary():
           {"x": wide, "at": at}, {"y": FLOAT}, tables, [rows(turned(heads_of(wide, heads), at))])
 
 
+def orders():
+    """Nodes before those that make what they read: in the model, in a body, what a body reads, and in a function."""
+    x = values(2, 3)
+    case("nodes_out_of_order", [node("Add", ["b", "a"], ["y"]), node("Exp", ["a"], ["b"]), node("Neg", ["x"], ["a"])], {"x": x},
+         {"y": FLOAT}, want=[np.exp(-x) - x], checked=False)
+    branches = {"then_branch": graph("then", [node("Add", ["h", "outer"], ["t"]), node("Neg", ["x"], ["h"])], [("t", FLOAT)]),
+                "else_branch": graph("else", [node("Identity", ["outer"], ["e"])], [("e", FLOAT)])}
+    for name, c in (("body_out_of_order", True), ("body_out_of_order_not_taken", False)):
+        case(name, [node("If", ["c"], ["y"], **branches), node("Exp", ["x"], ["outer"])], {"c": np.array(c), "x": x}, {"y": FLOAT},
+             want=[np.exp(x) - x if c else np.exp(x)], checked=False)
+    late = function("Late", ["x"], ["y"], [node("Add", ["h", "x"], ["y"]), node("Neg", ["e"], ["h"]), node("Exp", ["x"], ["e"])])
+    case("function_out_of_order", [node("Late", ["h"], ["y"], "local"), node("Abs", ["x"], ["h"])], {"x": x}, {"y": FLOAT},
+         functions=[late], want=[abs(x) - np.exp(abs(x))], checked=False)
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
-                 optimized_attention, optimized_rotary):
+                 optimized_attention, optimized_rotary, orders):
         part()
 
 
