@@ -326,6 +326,11 @@ const char *kiln_onnx_node_kind(const Onnx__NodeProto *n);
 /** Whether an initializer holds integers of 4 bits that are nothing but dequantized: these are read. */
 bool kiln_onnx_is_packed(const Onnx__GraphProto *g, const Onnx__TensorProto *t);
 
+/** Whether a node of the graph, or of a body in it, reads the value of that name, or the graph gives it. */
+bool kiln_onnx_is_read(const Onnx__GraphProto *g, const char *name);
+/** Whether a node of the graph, or of the function, is a constant that nothing reads; either may be NULL. */
+bool kiln_onnx_is_idle(const Onnx__GraphProto *g, const Onnx__FunctionProto *f, const Onnx__NodeProto *n);
+
 /** Whether a domain is ONNX's own. */
 bool kiln_onnx_standard_domain(const char *domain);
 

@@ -80,10 +80,11 @@ static kiln_status add_initializer(struct kiln_onnx *m, const struct kiln_map *r
     if (!sparse && kiln_onnx_is_packed(m->graph, t)) {
         if (!kiln_onnx_packed_tensor(m, t, what, &array))
             keep(m, roles, t->name, &array);
-    } else if (!kiln_onnx_type(t->data_type, &type))
-        kiln_onnx_refuse_value(m, "initializer", t->name, "%s",
-                               kiln_onnx_type_refusal(t->data_type, text, sizeof text));
-    else if (rank > KILN_MAX_RANK)
+    } else if (!kiln_onnx_type(t->data_type, &type)) {
+        if (kiln_onnx_is_read(m->graph, t->name))
+            kiln_onnx_refuse_value(m, "initializer", t->name, "%s",
+                                   kiln_onnx_type_refusal(t->data_type, text, sizeof text));
+    } else if (rank > KILN_MAX_RANK)
         kiln_onnx_refuse_value(m, "initializer", t->name, "rank %zu, the largest is %d", rank, KILN_MAX_RANK);
     else if (!(sparse ? kiln_onnx_sparse(m, sparse, what, &array) : kiln_onnx_tensor(m, t, what, &array)))
         keep(m, roles, t->name, &array);
@@ -310,7 +311,10 @@ static void check_attributes(kiln_onnx_node *n)
 static void check_row(kiln_onnx_node *n)
 {
     const char *kind = kiln_onnx_node_kind(n->proto);
-    if (kind)
+    const Onnx__FunctionProto *f = n->m->call ? n->m->call->function->proto : NULL;
+    if (kind && kiln_onnx_is_idle(n->m->graph, f, n->proto))
+        n->refused = true; /* without a word: nobody misses it */
+    else if (kind)
         kiln_onnx_refuse(n, "%s are not supported", kind);
     else if (!n->row && !kiln_onnx_standard_domain(n->proto->domain))
         kiln_onnx_refuse(n, "operators of domain %s are not supported", n->proto->domain);

@@ -106,6 +106,36 @@ static bool reads(const Onnx__NodeProto *n, const char *name)
     return false;
 }
 
+/* Nodes, or bodies in them. */
+static bool any_reads(Onnx__NodeProto *const *node, size_t count, const char *name)
+{
+    bool read = false;
+    for (size_t i = 0; i < count && !read; i++) {
+        read = reads(node[i], name);
+        for (size_t k = 0; k < node[i]->n_attribute && !read; k++)
+            read = node[i]->attribute[k]->g && kiln_onnx_is_read(node[i]->attribute[k]->g, name);
+    }
+    return read;
+}
+
+bool kiln_onnx_is_read(const Onnx__GraphProto *g, const char *name)
+{
+    bool read = any_reads(g->node, g->n_node, name);
+    for (size_t i = 0; i < g->n_output && !read; i++)
+        read = g->output[i]->name && !strcmp(g->output[i]->name, name);
+    return read;
+}
+
+bool kiln_onnx_is_idle(const Onnx__GraphProto *g, const Onnx__FunctionProto *f, const Onnx__NodeProto *n)
+{
+    const bool constant = n->op_type && !strcmp(n->op_type, "Constant") && n->n_output == 1;
+    bool read =
+        !constant || kiln_onnx_is_read(g, n->output[0]) || (f && any_reads(f->node, f->n_node, n->output[0]));
+    for (size_t i = 0; f && i < f->n_output && !read; i++)
+        read = !strcmp(f->output[i], n->output[0]);
+    return !read;
+}
+
 static bool dequantizes(const Onnx__NodeProto *n)
 {
     return n->op_type && !strcmp(n->op_type, "DequantizeLinear");
@@ -186,12 +216,15 @@ static void tell(struct kiln_text *to, const char *what, const char *name, const
 
 static void look_at_graph(struct look *l, const Onnx__GraphProto *g);
 
-static void look_at_nodes(struct look *l, Onnx__NodeProto *const *nodes, size_t count)
+/* The nodes of a graph, or of a function. */
+static void look_at_nodes(struct look *l, const Onnx__GraphProto *g, const Onnx__FunctionProto *f)
 {
-    for (size_t i = 0; i < count; i++) {
-        const Onnx__NodeProto *n = nodes[i];
+    for (size_t i = 0; i < (g ? g->n_node : f->n_node); i++) {
+        const Onnx__NodeProto *n = (g ? g->node : f->node)[i];
         const char *name = n->name && n->name[0] ? n->name : n->n_output ? n->output[0] : "";
-        tell(&l->s->left_out, n->op_type ? n->op_type : "node", name, kiln_onnx_node_kind(n));
+        const char *kind = kiln_onnx_node_kind(n);
+        if (kind && !kiln_onnx_is_idle(g, f, n))
+            tell(&l->s->left_out, n->op_type ? n->op_type : "node", name, kind);
         if (draws(l, n))
             tell(&l->s->random, n->op_type, name, "draws at random");
         for (size_t k = 0; k < n->n_attribute; k++)
@@ -209,16 +242,33 @@ static void look_at_values(struct look *l, const char *what, bool outer, Onnx__V
              (outer ? kiln_onnx_value_kind : inner_kind)(values[i]->type));
 }
 
+/* What the file says of values within a graph, those apart that nothing reads. */
+static void look_at_infos(struct look *l, const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_value_info; i++) {
+        const char *name = g->value_info[i]->name, *kind = inner_kind(g->value_info[i]->type);
+        if (kind && name && kiln_onnx_is_read(g, name))
+            tell(&l->s->left_out, "value", name, kind);
+    }
+}
+
+static void look_at_initializers(struct look *l, const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        const Onnx__TensorProto *t = g->initializer[i];
+        const char *kind = kiln_onnx_type_kind(t->data_type);
+        if (kind && t->name && !kiln_onnx_is_packed(g, t) && kiln_onnx_is_read(g, t->name))
+            tell(&l->s->left_out, "initializer", t->name, kind);
+    }
+}
+
 static void look_at_graph(struct look *l, const Onnx__GraphProto *g)
 {
     look_at_values(l, "input", g == l->graph, g->input, g->n_input);
     look_at_values(l, "output", g == l->graph, g->output, g->n_output);
-    look_at_values(l, "value", false, g->value_info, g->n_value_info);
-    for (size_t i = 0; i < g->n_initializer; i++)
-        if (!kiln_onnx_is_packed(g, g->initializer[i]))
-            tell(&l->s->left_out, "initializer", g->initializer[i]->name,
-                 kiln_onnx_type_kind(g->initializer[i]->data_type));
-    look_at_nodes(l, g->node, g->n_node);
+    look_at_infos(l, g);
+    look_at_initializers(l, g);
+    look_at_nodes(l, g, NULL);
 }
 
 kiln_status kiln_onnx_look(struct kiln_onnx_survey *s, const char *path, const kiln_array *inputs, int count)
@@ -234,7 +284,7 @@ kiln_status kiln_onnx_look(struct kiln_onnx_survey *s, const char *path, const k
         l.graph = model->graph;
         look_at_graph(&l, model->graph);
         for (size_t i = 0; i < model->n_functions; i++)
-            look_at_nodes(&l, model->functions[i]->node, model->functions[i]->n_node);
+            look_at_nodes(&l, NULL, model->functions[i]);
     }
     kiln_onnx_free(model);
     kiln_file_unmap(&file);

@@ -718,11 +718,28 @@ def orders():
          functions=[late], want=[abs(x) - np.exp(abs(x))], checked=False)
 
 
+def unread():
+    """Texts that nothing reads: an initializer, and constants of the model, a body and a function."""
+    x = values(2, 3)
+    word = helper.make_tensor("word", TensorProto.STRING, [1], [b"word"])
+    text = node("Constant", [], ["text"], value_string="text")
+    texts = node("Constant", [], ["texts"], value=helper.make_tensor("texts", TensorProto.STRING, [2], [b"a", b"b"]))
+    noted = function("Noted", ["x"], ["y"], [node("Constant", [], ["note"], value_string="note"), node("Neg", ["x"], ["y"])])
+    branches = {"then_branch": graph("then", [node("Constant", [], ["t0"], value_string="then"), node("Exp", ["x"], ["t"])], [("t", FLOAT)]),
+                "else_branch": graph("else", [node("Abs", ["x"], ["e"])], [("e", FLOAT)])}
+
+    def told(model, folder):
+        model.graph.value_info.append(helper.make_tensor_value_info("text", TensorProto.STRING, []))
+
+    case("texts_that_nothing_reads", [text, texts, node("If", ["c"], ["h"], **branches), node("Noted", ["h"], ["y"], "local")],
+         {"c": np.array(True), "x": x}, {"y": FLOAT}, {"word": word}, [noted], want=[-np.exp(x)], change=told)
+
+
 def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
-                 optimized_attention, optimized_rotary, orders):
+                 optimized_attention, optimized_rotary, orders, unread):
         part()
 
 
