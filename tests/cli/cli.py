@@ -297,6 +297,14 @@ def test_run_takes_shapes_that_the_file_leaves_open_from_what_is_given(folder):
     expect_failure(kiln("run", folder / "model.onnx", "--random"), 1, 'input "x": the file says no shape: give one')
 
 
+def test_run_of_a_model_without_inputs_wants_none(folder):
+    constant = part(2, "y") + part(4, "Constant") + part(5, part(1, "value_int") + part(3, 7) + bytes([160, 1, 2]))
+    graph = part(1, constant) + part(2, "g") + part(12, part(1, "y") + part(2, part(1, part(1, 7) + part(2, b""))))
+    (folder / "model.onnx").write_bytes(part(1, 8) + part(7, graph) + part(8, part(2, 13)))
+    done = kiln("run", folder / "model.onnx")
+    assert done.returncode == 0 and done.stdout.split()[-1] == "7", (done.stdout, done.stderr)
+
+
 def test_run(folder):
     write_npy(folder / "x.npy", (3, 1, 4, 4))
     done = kiln("run", NETWORK, "--input", f"image={folder / 'x.npy'}", "--output", f"z={folder / 'z.npy'}",
@@ -305,7 +313,7 @@ def test_run(folder):
     assert (folder / "z.npy").stat().st_size == 128 + 3 * 4
     answer = json.loads(kiln("run", NETWORK, "--input", folder / "x.npy", "--json").stdout)
     assert [output["shape"] for output in answer["outputs"]] == ["[3, 4]", "[3]"]
-    expect_failure(kiln("run", NETWORK), 2, "--image")
+    expect_failure(kiln("run", NETWORK), 1, 'input "image" has no value', "--image", "--random")
     expect_failure(kiln("run", NETWORK, "--input", f"picture={folder / 'x.npy'}"), 1, '"picture"')
     expect_failure(kiln("run", NETWORK, "--image", NETWORK), 1, "network.onnx")
     write_npy(folder / "flat.npy", (48,))

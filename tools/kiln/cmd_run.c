@@ -204,8 +204,6 @@ int cmd_run(int argc, char **argv)
     int code;
     if (!args_parse(&args, argc, argv, &code))
         return code;
-    if (!o.image.count && !o.input.count && !o.random)
-        return args_wrong("run", "wanted --image FILE, --input NAME=FILE or --random");
     o.model = operands.item[0];
 
     struct run r = {.o = &o, .arrays.command = "run"};

@@ -104,7 +104,7 @@ static kiln_status make_up(struct run *r, kiln_tensor input)
 {
     const kiln_shape shape = arrays_shape(r->g, input, &r->o->size);
     if (!r->o->random)
-        return run_wrong("input \"%s\" has no value: give --input %s=FILE, or --random",
+        return run_wrong("input \"%s\" has no value: give --image FILE, --input %s=FILE or --random",
                          kiln_tensor_name(r->g, input), kiln_tensor_name(r->g, input));
     kiln_status status = arrays_make_up(r->program, r->g, input, shape, r->o->seed);
     if (!status && r->reference)
