@@ -414,6 +414,9 @@ struct kiln_onnx_range {
  * shows that it can be, else for kiln_onnx_params.most_size.
  */
 bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
+/** Such a size: how many places there are from `low` on before `high`, I32 scalars of the graph, a step of at least 1 apart. */
+bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step,
+                            int64_t *size);
 /** Say how large such a size is where there is no room for it, else 0; of each step; and an output of the model, NaN where there is one. */
 void kiln_onnx_note_beyond(struct kiln_onnx *m, kiln_tensor beyond);
 void kiln_onnx_note_beyond_in_steps(struct kiln_onnx *m, kiln_tensor beyond);

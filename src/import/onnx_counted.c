@@ -187,6 +187,48 @@ bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, stru
     return out->item && t.id && !n->refused;
 }
 
+/* What is added to `low` to get `high`, where that is how high was made; KILN_NONE where it is not. */
+static kiln_tensor known_distance(const kiln_graph *g, kiln_tensor low, kiln_tensor high)
+{
+    int64_t low_at = 0, high_at = 0;
+    trace(g, &low, &low_at);
+    trace(g, &high, &high_at);
+    const kiln_node *sum = kiln_node_of(g, high);
+    if (!is_made_by(sum, "add") || kiln_tensor_shape(g, sum->in[0]).rank ||
+        kiln_tensor_shape(g, sum->in[1]).rank)
+        return KILN_NONE;
+    for (int i = 0; i < 2; i++) {
+        kiln_tensor part = sum->in[i];
+        int64_t at = 0;
+        trace(g, &part, &at);
+        if (part.id == low.id && at == low_at)
+            return sum->in[1 - i];
+    }
+    return KILN_NONE;
+}
+
+static kiln_tensor within_reach(kiln_graph *g, kiln_tensor place)
+{
+    const int64_t far = INT32_MAX / 2; /* so that differences stay far from overflow */
+    return kiln_min(g, kiln_max(g, place, number(g, -far)), number(g, far));
+}
+
+bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step, int64_t *size)
+{
+    kiln_graph *g = n->g;
+    const kiln_tensor known = known_distance(g, low, high);
+    kiln_tensor count =
+        known.id ? kiln_cast(g, known, KILN_I32) : kiln_sub(g, within_reach(g, high), within_reach(g, low));
+    if (step != 1)
+        count =
+            kiln_div(g, kiln_add(g, kiln_max(g, count, number(g, 0)), number(g, step - 1)), number(g, step));
+    if (!count.id)
+        return false;
+    const struct kiln_onnx_item item = size_of(n, "a length", 1, count, 0);
+    *size = item.symbol || item.i > 0 ? item.i : 0;
+    return !n->refused;
+}
+
 static const char beyond_name[] = "kiln.beyond";
 
 kiln_tensor kiln_onnx_beyond(const kiln_graph *graph)

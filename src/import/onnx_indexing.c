@@ -273,7 +273,7 @@ static bool size_between(kiln_graph *g, const struct kiln_onnx_item *a, const st
     return true;
 }
 
-/* Where a range ends, which data may say of one that begins at 0. */
+/* Where a range ends, which data may say: of one that begins at 0 it is the size itself. */
 static bool take_end(kiln_onnx_node *n, kiln_type type, bool counts, struct kiln_onnx_item *out)
 {
     struct kiln_onnx_list list;
@@ -288,17 +288,46 @@ static bool take_end(kiln_onnx_node *n, kiln_type type, bool counts, struct kiln
     return false;
 }
 
+/* A whole number, a size or what data gives, as a scalar. */
+static kiln_tensor place_at(kiln_onnx_node *n, int i)
+{
+    struct kiln_onnx_item item;
+    if (!take_size(n, i, &item))
+        return kiln_cast(n->g, kiln_onnx_scalar(n, i), KILN_I32);
+    return item.symbol ? kiln_onnx_size_value(n->g, item.i, KILN_I32)
+                       : kiln_scalar(n->g, KILN_I32, (double)item.i);
+}
+
+/* Between whole numbers of which data gives one or both. */
+static void build_range_of_data(kiln_onnx_node *n, kiln_type type, double delta)
+{
+    const kiln_tensor start = place_at(n, 0), end = place_at(n, 1);
+    const bool up = delta > 0;
+    int64_t count;
+    if (n->refused || !start.id || !end.id ||
+        !kiln_onnx_size_between(n, up ? start : end, up ? end : start, (int64_t)fabs(delta), &count))
+        return;
+    const kiln_tensor steps = kiln_sequence(n->g, type, 0, delta, count);
+    kiln_onnx_out(n, 0, kiln_add(n->g, steps, kiln_cast(n->g, start, type)));
+}
+
 /* From one size to another by steps of a whole number. */
 static void build_range_of_sizes(kiln_onnx_node *n, kiln_type type, double delta)
 {
     struct kiln_onnx_item start, end;
     int64_t count = 0;
-    if (!take_size(n, 0, &start) || delta != rint(delta) || delta == 0 || !(fabs(delta) <= INT32_MAX)) {
+    const bool from_size = take_size(n, 0, &start),
+               by_whole = delta == rint(delta) && delta != 0 && fabs(delta) <= INT32_MAX;
+    const bool from_zero = from_size && !start.symbol && start.i == 0 && delta > 0;
+    if (by_whole && !kiln_type_is_real(type) && !(from_size && (from_zero || take_size(n, 1, &end)))) {
+        build_range_of_data(n, type, delta);
+        return;
+    }
+    if (!from_size || !by_whole) {
         kiln_onnx_refuse(n, "its start and step must be whole numbers or sizes");
         return;
     }
-    const bool counts = !start.symbol && start.i == 0 && delta > 0;
-    if (!take_end(n, type, counts, &end))
+    if (!take_end(n, type, from_zero, &end))
         return;
     if (!size_between(n->g, delta > 0 ? &end : &start, delta > 0 ? &start : &end, &count))
         count = 0;

@@ -347,6 +347,18 @@ def ranges():
          want=wanted, change=name_sizes, checked=False)
 
 
+def range_of_data():
+    """Between numbers that data gives and the model bounds, and of four from one on that nothing bounds."""
+    case("range_between_data",
+         [node("Clip", ["ends", "least", "most"], ["near"]), node("Split", ["near"], ["a", "b"], axis=0, num_outputs=2),
+          node("Squeeze", ["a"], ["from"]), node("Squeeze", ["b"], ["to"]), node("Range", ["from", "to", "two"], ["y"]),
+          node("Range", ["to", "from", "minus"], ["down"]), node("Mul", ["from", "far"], ["start"]), node("Add", ["start", "four"], ["end"]),
+          node("Range", ["start", "end", "one"], ["z"]), node("Cast", ["down"], ["real"], to=FLOAT)], {"ends": np.array([-9, 5])},
+         {"y": TensorProto.INT64, "z": TensorProto.INT64, "real": FLOAT},
+         {"least": np.array(-4), "most": np.array(6), "one": np.array(1), "two": np.array(2), "minus": np.array(-1), "far": np.array(1000),
+          "four": np.array(4)}, want=[np.arange(-4, 5, 2), np.arange(-4000, -3996), np.arange(5, -4, -1).astype(np.float32)])
+
+
 def packed():
     """Weights of 4 bits in blocks, an odd number of them, raw and in a list, with zero points."""
     x = values(2, 5)
@@ -739,7 +751,8 @@ def main():
     for root in ("onnx", "onnx_other"):
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
-                 optimized_attention, optimized_rotary, orders, unread):
+                 optimized_attention, optimized_rotary, orders, unread,
+                 range_of_data):
         part()
 
 
