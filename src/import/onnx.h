@@ -9,7 +9,7 @@
  *   onnx_sparse.c     SparseTensorProto -> arrays
  *   onnx_value.c      values: known while reading ("host"), or computed by the graph
  *   onnx_node.c       what a builder asks of its node: inputs, attributes, refusals
- *   onnx_table.c      ONNX operator -> builder, a row each
+ *   onnx_table.c      ONNX operator -> builder, a row each; ONNX Runtime's own in onnx_table_runtime.c
  *   onnx_FAMILY.c     the builders
  *   onnx_body.c       bodies: graphs within nodes
  *   onnx_counted.c    sizes that a run computes
@@ -305,6 +305,13 @@ struct kiln_onnx_row {
     const struct kiln_onnx_cell *cell;
     enum kiln_onnx_operation operation; /* for folds that many rows share */
 };
+
+/** Attributes that convolution and pooling share. */
+#define KILN_ONNX_WINDOW_ATTRIBUTES "auto_pad dilations kernel_shape pads strides "
+
+/** The rows of ONNX Runtime's own operators. */
+extern const struct kiln_onnx_row kiln_onnx_runtime_rows[];
+extern const size_t kiln_onnx_runtime_row_count;
 
 struct kiln_onnx_node {
     struct kiln_onnx *m;

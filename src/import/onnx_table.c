@@ -3,6 +3,7 @@
  *
  * An attribute that a row does not list is refused. Those of the first opsets that meant nothing (consumed_inputs) are listed
  * and passed over. Where a meaning changed with an opset, either the operator has two rows or its builder looks at it.
+ * ONNX Runtime's own operators are in onnx_table_runtime.c.
  */
 #include <string.h>
 
@@ -49,10 +50,9 @@
         .parameters = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7, .cell = cell_                                  \
     }
 
-#define RUNTIME  "com.microsoft"
 #define TRAINING "ai.onnx.preview.training"
 
-#define WINDOW "auto_pad dilations kernel_shape pads strides "
+#define WINDOW KILN_ONNX_WINDOW_ATTRIBUTES
 
 static const struct kiln_onnx_row rows[] = {
     /* Elementwise */
@@ -348,236 +348,6 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 2,
      .most = 3,
      .build = kiln_onnx_build_quantize},
-
-    /* Quantized, of ONNX Runtime's own domain */
-    {.name = "DequantizeLinear",
-     .domain = RUNTIME,
-     .attributes = "axis block_size",
-     .inputs = 2,
-     .most = 3,
-     .build = kiln_onnx_build_dequantize},
-    {.name = "DynamicQuantizeLSTM",
-     .domain = RUNTIME,
-     .attributes = "activation_alpha activation_beta activations clip direction hidden_size input_forget",
-     .inputs = 3,
-     .most = 12,
-     .build = kiln_onnx_build_recurrent,
-     .cell = &kiln_onnx_lstm},
-    {.name = "MatMulNBits",
-     .domain = RUNTIME,
-     .attributes = "K N accuracy_level bits block_size",
-     .inputs = 3,
-     .most = 6,
-     .build = kiln_onnx_build_matmul_bits},
-    {.name = "QGemm",
-     .domain = RUNTIME,
-     .attributes = "alpha transA transB",
-     .inputs = 6,
-     .most = 9,
-     .build = kiln_onnx_build_quantized_gemm},
-    {.name = "QLinearAdd",
-     .domain = RUNTIME,
-     .inputs = 7,
-     .most = 8,
-     .build = kiln_onnx_build_quantized_binary,
-     .binary = kiln_add},
-    {.name = "QLinearAveragePool",
-     .domain = RUNTIME,
-     .attributes = WINDOW "ceil_mode count_include_pad",
-     .inputs = 4,
-     .most = 5,
-     .build = kiln_onnx_build_quantized_average_pool},
-    {.name = "QLinearConcat",
-     .domain = RUNTIME,
-     .attributes = "axis",
-     .inputs = 5,
-     .most = -1,
-     .build = kiln_onnx_build_quantized_concat},
-    {.name = "QLinearGlobalAveragePool",
-     .domain = RUNTIME,
-     .attributes = "channels_last",
-     .inputs = 5,
-     .build = kiln_onnx_build_quantized_global_pool},
-    {.name = "QLinearLeakyRelu",
-     .domain = RUNTIME,
-     .attributes = "alpha",
-     .inputs = 4,
-     .most = 5,
-     .build = kiln_onnx_build_quantized_leaky_relu},
-    {.name = "QLinearMul",
-     .domain = RUNTIME,
-     .inputs = 7,
-     .most = 8,
-     .build = kiln_onnx_build_quantized_binary,
-     .binary = kiln_mul},
-    {.name = "QLinearSigmoid",
-     .domain = RUNTIME,
-     .inputs = 4,
-     .most = 5,
-     .build = kiln_onnx_build_quantized_unary,
-     .unary = kiln_sigmoid},
-    {.name = "QLinearSoftmax",
-     .domain = RUNTIME,
-     .attributes = "axis opset",
-     .inputs = 4,
-     .most = 5,
-     .build = kiln_onnx_build_quantized_softmax},
-    {.name = "QLinearWhere",
-     .domain = RUNTIME,
-     .inputs = 8,
-     .most = 9,
-     .build = kiln_onnx_build_quantized_where},
-    {.name = "QuantizeLinear",
-     .domain = RUNTIME,
-     .attributes = "axis block_size",
-     .inputs = 2,
-     .most = 3,
-     .build = kiln_onnx_build_quantize},
-
-    /* Fused by ONNX Runtime's optimizers, of its own domain */
-    {
-        .name = "Attention",
-        .domain = RUNTIME,
-        .attributes =
-            "do_rotary mask_filter_value num_heads past_present_share_buffer qkv_hidden_sizes scale unidirectional",
-        .inputs = 2,
-        .most = 6,
-        .build = kiln_onnx_build_fused_attention,
-        .parameters = 6,
-    },
-    {
-        .name = "BiasGelu",
-        .domain = RUNTIME,
-        .inputs = 2,
-        .build = kiln_onnx_build_biased_unary,
-        .parameters = 2,
-        .unary = kiln_gelu,
-    },
-    {
-        .name = "EmbedLayerNormalization",
-        .domain = RUNTIME,
-        .attributes = "epsilon mask_index_type",
-        .inputs = 1,
-        .most = 9,
-        .build = kiln_onnx_build_embed_layer_norm,
-        .parameters = 0x7c,
-    },
-    {
-        .name = "FastGelu",
-        .domain = RUNTIME,
-        .inputs = 1,
-        .most = 2,
-        .build = kiln_onnx_build_biased_unary,
-        .parameters = 2,
-        .unary = kiln_gelu_tanh,
-    },
-    {
-        .name = "FusedConv",
-        .domain = RUNTIME,
-        .attributes = WINDOW "activation activation_params group",
-        .inputs = 2,
-        .most = 4,
-        .build = kiln_onnx_build_fused_conv,
-        .parameters = 6,
-    },
-    {
-        .name = "FusedGemm",
-        .domain = RUNTIME,
-        .attributes = "activation activation_alpha activation_beta activation_gamma alpha beta transA transB",
-        .inputs = 2,
-        .most = 3,
-        .build = kiln_onnx_build_fused_gemm,
-        .parameters = 6,
-    },
-    {
-        .name = "FusedMatMul",
-        .domain = RUNTIME,
-        .attributes = "alpha transA transB transBatchA transBatchB",
-        .inputs = 2,
-        .build = kiln_onnx_build_fused_matmul,
-        .parameters = 3,
-    },
-    {
-        .name = "Gelu",
-        .domain = RUNTIME,
-        .inputs = 1,
-        .build = kiln_onnx_build_unary,
-        .unary = kiln_gelu,
-    },
-    {
-        .name = "MultiHeadAttention",
-        .domain = RUNTIME,
-        .attributes = "mask_filter_value num_heads scale unidirectional",
-        .inputs = 1,
-        .most = 8,
-        .build = kiln_onnx_build_multi_head_attention,
-        .parameters = 8,
-    },
-    {
-        .name = "NhwcConv",
-        .domain = RUNTIME,
-        .attributes = WINDOW "group",
-        .inputs = 2,
-        .most = 3,
-        .build = kiln_onnx_build_fused_conv_last,
-        .parameters = 6,
-    },
-    {
-        .name = "NhwcFusedConv",
-        .domain = RUNTIME,
-        .attributes = WINDOW "activation activation_params group",
-        .inputs = 2,
-        .most = 4,
-        .build = kiln_onnx_build_fused_conv_last,
-        .parameters = 6,
-    },
-    {
-        .name = "QuickGelu",
-        .domain = RUNTIME,
-        .attributes = "alpha",
-        .inputs = 1,
-        .build = kiln_onnx_build_quick_gelu,
-    },
-    {
-        .name = "RotaryEmbedding",
-        .domain = RUNTIME,
-        .attributes = "interleaved is_packed_batching num_heads rotary_embedding_dim scale",
-        .inputs = 4,
-        .build = kiln_onnx_build_fused_rotary,
-    },
-    {
-        .name = "SimplifiedLayerNormalization",
-        .attributes = "axis epsilon stash_type",
-        .inputs = 2,
-        .build = kiln_onnx_build_simplified_layer_norm,
-        .parameters = 2,
-    },
-    {
-        .name = "SkipLayerNormalization",
-        .domain = RUNTIME,
-        .attributes = "epsilon",
-        .inputs = 3,
-        .most = 5,
-        .build = kiln_onnx_build_skip_layer_norm,
-        .parameters = 0x1c,
-    },
-    {
-        .name = "SkipSimplifiedLayerNormalization",
-        .domain = RUNTIME,
-        .attributes = "epsilon",
-        .inputs = 3,
-        .most = 4,
-        .build = kiln_onnx_build_skip_rms_norm,
-        .parameters = 0xc,
-    },
-    {
-        .name = "TransposeMatMul",
-        .domain = RUNTIME,
-        .attributes = "alpha transA transB",
-        .inputs = 2,
-        .build = kiln_onnx_build_fused_matmul,
-        .parameters = 3,
-    },
 
     /* Places and order */
     {.name = "Compress", .attributes = "axis", .inputs = 2, .build = kiln_onnx_build_compress},
@@ -875,11 +645,18 @@ static const struct kiln_onnx_row rows[] = {
      .fold = kiln_onnx_fold_unsqueeze},
 };
 
+static const struct kiln_onnx_row *find(const struct kiln_onnx_row *row, size_t count, const char *domain,
+                                        const char *name, int opset)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(row[i].name, name) && !strcmp(row[i].domain ? row[i].domain : "", domain) &&
+            opset >= row[i].first && (!row[i].last || opset <= row[i].last))
+            return &row[i];
+    return NULL;
+}
+
 const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *name, int opset)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!strcmp(rows[i].name, name) && !strcmp(rows[i].domain ? rows[i].domain : "", domain) &&
-            opset >= rows[i].first && (!rows[i].last || opset <= rows[i].last))
-            return &rows[i];
-    return NULL;
+    const struct kiln_onnx_row *row = find(rows, sizeof rows / sizeof *rows, domain, name, opset);
+    return row ? row : find(kiln_onnx_runtime_rows, kiln_onnx_runtime_row_count, domain, name, opset);
 }
