@@ -11,6 +11,17 @@
 
 /* Heads ------------------------------------------------------------------------------------------------- */
 
+/* [N, L, heads D] with its heads as an axis, which one of rank 4 has. */
+static kiln_tensor apart(kiln_graph *g, kiln_tensor x, int64_t heads)
+{
+    return kiln_tensor_shape(g, x).rank == 3 ? kiln_onnx_split_heads(g, x, heads) : x;
+}
+
+static bool wants(const kiln_onnx_node *n, int output)
+{
+    return output < n->outputs && n->out[output];
+}
+
 /* `part` of x [N, L, heads, parts, D] as [N, heads, L, D] */
 static kiln_tensor packed_part(kiln_graph *g, kiln_tensor x, int part)
 {
@@ -47,7 +58,8 @@ static kiln_tensor seen_between(kiln_onnx_node *n, int input, int64_t batch, kil
     kiln_graph *g = n->g;
     const int64_t count = kiln_onnx_spec(n, input).shape.size[0];
     const bool begins = batch > 0 && count == 2 * batch;
-    const kiln_tensor list = kiln_cast(g, kiln_onnx_in(n, input), KILN_I32), key = kiln_positions(g, k, 2);
+    const kiln_tensor list = kiln_cast(g, kiln_onnx_in(n, input), KILN_I32),
+                      key = kiln_positions(g, k, kiln_tensor_shape(g, k).rank - 2);
     if (count != batch && !begins) {
         kiln_onnx_refuse(n, "a mask of %lld places for a batch of %lld", (long long)count, (long long)batch);
         return KILN_NONE;
@@ -87,22 +99,25 @@ static kiln_tensor added(kiln_graph *g, kiln_tensor a, kiln_tensor b)
     return !a.id ? b : !b.id ? a : kiln_add(g, a, b);
 }
 
-/* q, k and v [N, heads, L, D]; the mask at one input, what else scores get at another. */
+/* q, k and v as kiln_attention takes them; the mask at one input, what else scores get at another. */
 static void attend(kiln_onnx_node *n, kiln_tensor q, kiln_tensor k, kiln_tensor v, int mask, int bias)
 {
-    const int64_t batch = kiln_tensor_shape(n->g, q).size[0];
+    const kiln_shape shape = kiln_tensor_shape(n->g, q);
     const double scale = kiln_onnx_real(n, "scale", 0);
     if (scale < 0)
         kiln_onnx_refuse(n, "scale is %g, wanted none that is negative", scale);
     if (n->refused || kiln_graph_status(n->g))
         return;
-    const kiln_tensor filter = mask_at(n, mask, batch, k);
-    const kiln_attention_params p = {.scale = scale,
+    const kiln_tensor filter = mask_at(n, mask, shape.size[0], k.id ? k : q);
+    const kiln_attention_params p = {.heads = (int)kiln_onnx_int(n, "num_heads", 0),
+                                     .scale = scale,
                                      .causal = kiln_onnx_int(n, "unidirectional", 0) != 0,
                                      .last = true,
                                      .mask = added(n->g, filter, kiln_onnx_in(n, bias))};
-    if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_onnx_join_heads(n->g, kiln_attention(n->g, q, k, v, &p)));
+    if (n->refused)
+        return;
+    const kiln_tensor y = kiln_attention(n->g, q, k, v, &p);
+    kiln_onnx_out(n, 0, shape.rank == 4 ? kiln_onnx_join_heads(n->g, y) : y);
 }
 
 /* Attention, which projects x --------------------------------------------------------------------------- */
@@ -137,7 +152,7 @@ static kiln_tensor behind(kiln_onnx_node *n, int past, int which, kiln_tensor x)
 
 void kiln_onnx_build_fused_attention(kiln_onnx_node *n)
 {
-    enum { X, W, BIAS, MASK, PAST, SCORE_BIAS };
+    enum { X, W, BIAS, MASK, PAST, SCORE_BIAS, PRESENT = 1 };
     kiln_graph *g = n->g;
     const int64_t heads = kiln_onnx_int(n, "num_heads", 1);
     int64_t width[3];
@@ -150,13 +165,20 @@ void kiln_onnx_build_fused_attention(kiln_onnx_node *n)
     kiln_tensor all = kiln_matmul(g, kiln_onnx_in(n, X), kiln_onnx_in(n, W), NULL), part[3];
     if (kiln_onnx_has(n, BIAS))
         all = kiln_add(g, all, kiln_onnx_in(n, BIAS));
-    for (int i = 0, first = 0; i < 3; first += (int)width[i++])
-        part[i] = kiln_onnx_split_heads(g, kiln_slice(g, all, 2, first, first + width[i], 1), heads);
+    const bool cached = kiln_onnx_has(n, PAST) || wants(n, PRESENT);
+    if (!cached && width[0] == width[2]) {
+        attend(n, all, KILN_NONE, KILN_NONE, MASK, SCORE_BIAS);
+        return;
+    }
+    for (int i = 0, first = 0; i < 3; first += (int)width[i++]) {
+        part[i] = kiln_slice(g, all, 2, first, first + width[i], 1);
+        part[i] = cached ? kiln_onnx_split_heads(g, part[i], heads) : part[i];
+    }
     part[1] = behind(n, PAST, 0, part[1]);
     part[2] = behind(n, PAST, 1, part[2]);
-    if (n->outputs > 1 && n->out[1]) {
+    if (wants(n, PRESENT)) {
         const kiln_tensor both[] = {kiln_unsqueeze(g, part[1], 0), kiln_unsqueeze(g, part[2], 0)};
-        kiln_onnx_out(n, 1, kiln_concat(g, both, 2, 0));
+        kiln_onnx_out(n, PRESENT, kiln_concat(g, both, 2, 0));
     }
     attend(n, part[0], part[1], part[2], MASK, SCORE_BIAS);
 }
@@ -178,7 +200,7 @@ static kiln_tensor given(kiln_onnx_node *n, int i, int64_t heads, int64_t first)
     }
     if (kiln_onnx_has(n, BIAS))
         x = kiln_add(n->g, x, kiln_slice(n->g, kiln_onnx_in(n, BIAS), 0, first, first + shape.size[2], 1));
-    return kiln_onnx_split_heads(n->g, x, heads);
+    return x;
 }
 
 /* Of one input, or of k's; false: they are apart. */
@@ -224,8 +246,12 @@ void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "past_key and past_value belong together");
     if (n->refused)
         return;
-    k = behind_own(n, PAST_KEY, k);
-    v = behind_own(n, PAST_VALUE, v);
+    if (kiln_onnx_has(n, PAST_KEY) || wants(n, 1) || wants(n, 2) || kiln_tensor_shape(n->g, q).rank != 3 ||
+        kiln_tensor_shape(n->g, k).rank != 3 || kiln_tensor_shape(n->g, v).rank != 3) {
+        q = apart(n->g, q, heads);
+        k = behind_own(n, PAST_KEY, apart(n->g, k, heads));
+        v = behind_own(n, PAST_VALUE, apart(n->g, v, heads));
+    }
     kiln_onnx_out(n, 1, k);
     kiln_onnx_out(n, 2, v);
     attend(n, q, k, v, MASK, SCORE_BIAS);
