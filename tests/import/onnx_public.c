@@ -50,17 +50,17 @@ static void run_case(struct tally *t, const struct check_onnx_case *one)
     t->passed += passed;
 }
 
-static void run_folder(const char *dir, bool around, int least)
+static void run_folder(const char *device, const char *dir, bool around, int least)
 {
     struct check_onnx_cases cases = {0};
-    struct tally t = {.dev = kiln_test_open("cpu")};
+    struct tally t = {.dev = kiln_test_open(device)};
     cr_assert(check_onnx_find(&cases, dir) == KILN_OK);
     read_list(&t.listed);
     if (around)
         snprintf(t.copy, sizeof t.copy, "/tmp/kiln_case_%ld.onnx", (long)getpid());
     for (int i = 0; i < cases.item.count; i++)
         run_case(&t, &cases.item.data[i]);
-    fprintf(stderr, "%s: %d of %d cases pass\n", dir, t.passed, t.cases);
+    fprintf(stderr, "%s: %d of %d cases pass on %s\n", dir, t.passed, t.cases, device);
     cr_expect(t.passed >= least, "%d cases pass, wanted %d", t.passed, least);
     if (around)
         unlink(t.copy);
@@ -74,7 +74,7 @@ static void run_all(const char *archive, bool around, int least)
     const char *dir = kiln_test_external(archive);
     if (!dir)
         cr_skip("%s is not at hand", archive);
-    run_folder(dir, around, least);
+    run_folder("cpu", dir, around, least);
 }
 
 /* What tools/golden/onnx_cases.py writes. */
@@ -87,13 +87,35 @@ static const char *own(const char *name, char *path, size_t bytes)
 Test(onnx_public, forms_that_the_public_cases_lack)
 {
     char path[512];
-    run_folder(own("onnx", path, sizeof path), false, 48);
+    for (int i = 0; kiln_test_device(i); i++)
+        run_folder(kiln_test_device(i), own("onnx", path, sizeof path), false, 105);
 }
 
 Test(onnx_public, forms_that_the_public_cases_lack_saved_and_loaded_again)
 {
     char path[512];
-    run_folder(own("onnx", path, sizeof path), true, 48);
+    run_folder("cpu", own("onnx", path, sizeof path), true, 105);
+}
+
+Test(onnx_public, what_fused_operators_learn_with_is_learned)
+{
+    static const struct {
+        const char *name;
+        int parameters;
+    } cases[] = {{"fused_attention", 2}, {"fused_bias_gelu", 1},       {"fused_conv_Relu", 2},
+                 {"fused_embedding", 5}, {"fused_gemm_Elu", 2},        {"fused_heads_of_shown_keys", 1},
+                 {"fused_rotary", 0},    {"fused_skip_layer_norm", 3}, {"fused_simplified_layer_norm", 1}};
+    for (size_t i = 0; i < KILN_COUNT(cases); i++) {
+        char path[600], folder[512];
+        kiln_graph *g;
+        kiln_weights *w;
+        snprintf(path, sizeof path, "%s/%s/model.onnx", own("onnx", folder, sizeof folder), cases[i].name);
+        cr_assert(kiln_onnx_load(&g, &w, path, NULL) == KILN_OK);
+        cr_expect(kiln_graph_parameter_count(g) == cases[i].parameters, "%s: %d parameters", cases[i].name,
+                  kiln_graph_parameter_count(g));
+        kiln_weights_destroy(&w);
+        kiln_graph_destroy(&g);
+    }
 }
 
 Test(onnx_public, what_a_function_learns_with_is_learned)
