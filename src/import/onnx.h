@@ -605,6 +605,8 @@ void kiln_onnx_build_quantized_unary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_leaky_relu(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_binary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n);
+void kiln_onnx_build_matmul_to_real(kiln_onnx_node *n);
+void kiln_onnx_build_matmul_dynamic(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_bits(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_softmax(kiln_onnx_node *n);

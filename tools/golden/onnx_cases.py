@@ -397,6 +397,27 @@ def products_of_bits():
                  want=[x @ real.T + bias], domains=["com.microsoft"])
 
 
+def products_to_reals():
+    """Products of small integers that become reals, as ONNX Runtime's optimizer writes what its quantizer wrote: by tensor, by column."""
+    rows = rng.integers(0, 256, (2, 3, 6)).astype(np.uint8)
+    bias = values(4)
+    for name, kind, scale, zero in (("tensor", np.int8, np.float32(1 / 32), np.int8(5)),
+                                    ("columns", np.uint8, rng.uniform(0.02, 0.06, 4).astype(np.float32), rng.integers(90, 160, 4).astype(np.uint8))):
+        w = rng.integers(*((-128, 128) if kind == np.int8 else (0, 256)), (6, 4)).astype(kind)
+        real = scale * (w.astype(np.float64) - zero)
+        weights = {"w": w, "scale": scale, "zero": zero, "bias": bias, "own": np.float32(1 / 64), "at": np.uint8(100)}
+        case(f"product_to_reals_by_{name}",
+             [node("MatMulIntegerToFloat", ["rows", "w", "own", "scale", "at", "zero", "bias"], ["y"], "com.microsoft")], {"rows": rows},
+             {"y": FLOAT}, weights, want=[(rows.astype(np.float64) - 100) / 64 @ real + bias], domains=["com.microsoft"])
+        codes, first, step = rng.integers(1, 255, (2, 3, 6)), 90, 1 / 64
+        codes.flat[:2] = 0, 255  # the least and the most, by which the step is found
+        off = rng.uniform(-0.3, 0.3, codes.shape) * (codes % 255 != 0)
+        x = ((codes - first + off) * step).astype(np.float32)
+        case(f"product_of_reals_by_{name}", [node("DynamicQuantizeMatMul", ["x", "w", "scale", "zero", "bias"], ["y"], "com.microsoft")],
+             {"x": x}, {"y": FLOAT}, {n: weights[n] for n in ("w", "scale", "zero", "bias")},
+             want=[(codes - first) * step @ real + bias], domains=["com.microsoft"])
+
+
 def slices():
     """Between places of which data gives some: from the third column to one that is counted from the end, and from a row on."""
     x = values(4, 5)
@@ -752,7 +773,7 @@ def main():
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
-                 range_of_data):
+                 range_of_data, products_to_reals):
         part()
 
 
