@@ -510,6 +510,7 @@ void kiln_onnx_build_embed_layer_norm(kiln_onnx_node *n);
 
 /* onnx_fused_attention.c */
 void kiln_onnx_build_fused_attention(kiln_onnx_node *n);
+void kiln_onnx_build_quantized_attention(kiln_onnx_node *n);
 void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n);
 void kiln_onnx_build_fused_rotary(kiln_onnx_node *n);
 
@@ -605,6 +606,8 @@ void kiln_onnx_build_quantized_unary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_leaky_relu(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_binary(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_global_pool(kiln_onnx_node *n);
+/** Inputs 0 and 1, small integers, multiplied as the reals they are; scales, zeros: inputs of both, a's and then b's; and the bias. */
+kiln_tensor kiln_onnx_real_product(kiln_onnx_node *n, int scales, int zeros, int bias);
 void kiln_onnx_build_matmul_to_real(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_dynamic(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_bits(kiln_onnx_node *n);

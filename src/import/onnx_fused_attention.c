@@ -150,37 +150,68 @@ static kiln_tensor behind(kiln_onnx_node *n, int past, int which, kiln_tensor x)
     return kiln_concat(n->g, parts, 2, 2);
 }
 
-void kiln_onnx_build_fused_attention(kiln_onnx_node *n)
+/* Which inputs hold what there may be; -1: none does. */
+struct extras {
+    int mask, past, score_bias;
+};
+
+/* Whether the node asks for nothing that is left out, and its operands fit. */
+static bool fits(kiln_onnx_node *n, int64_t *width)
 {
-    enum { X, W, BIAS, MASK, PAST, SCORE_BIAS, PRESENT = 1 };
-    kiln_graph *g = n->g;
-    const int64_t heads = kiln_onnx_int(n, "num_heads", 1);
-    int64_t width[3];
-    if (kiln_onnx_spec(n, X).shape.rank != 3)
-        kiln_onnx_refuse(n, "x has rank %d, wanted 3", kiln_onnx_spec(n, X).shape.rank);
+    if (kiln_onnx_spec(n, 0).shape.rank != 3)
+        kiln_onnx_refuse(n, "x has rank %d, wanted 3", kiln_onnx_spec(n, 0).shape.rank);
     if (kiln_onnx_int(n, "do_rotary", 0) || kiln_onnx_int(n, "past_present_share_buffer", 0))
         kiln_onnx_refuse(n, "do_rotary and past_present_share_buffer are not supported");
-    if (n->refused || !take_widths(n, width))
-        return;
-    kiln_tensor all = kiln_matmul(g, kiln_onnx_in(n, X), kiln_onnx_in(n, W), NULL), part[3];
-    if (kiln_onnx_has(n, BIAS))
-        all = kiln_add(g, all, kiln_onnx_in(n, BIAS));
-    const bool cached = kiln_onnx_has(n, PAST) || wants(n, PRESENT);
+    return !n->refused && take_widths(n, width);
+}
+
+/* all: q, k and v side by side, so wide. */
+static void attend_projected(kiln_onnx_node *n, kiln_tensor all, const int64_t *width, struct extras in)
+{
+    enum { PRESENT = 1 };
+    kiln_graph *g = n->g;
+    const int64_t heads = kiln_onnx_int(n, "num_heads", 1);
+    const bool cached = kiln_onnx_has(n, in.past) || wants(n, PRESENT);
+    kiln_tensor part[3];
     if (!cached && width[0] == width[2]) {
-        attend(n, all, KILN_NONE, KILN_NONE, MASK, SCORE_BIAS);
+        attend(n, all, KILN_NONE, KILN_NONE, in.mask, in.score_bias);
         return;
     }
     for (int i = 0, first = 0; i < 3; first += (int)width[i++]) {
         part[i] = kiln_slice(g, all, 2, first, first + width[i], 1);
         part[i] = cached ? kiln_onnx_split_heads(g, part[i], heads) : part[i];
     }
-    part[1] = behind(n, PAST, 0, part[1]);
-    part[2] = behind(n, PAST, 1, part[2]);
+    part[1] = behind(n, in.past, 0, part[1]);
+    part[2] = behind(n, in.past, 1, part[2]);
     if (wants(n, PRESENT)) {
         const kiln_tensor both[] = {kiln_unsqueeze(g, part[1], 0), kiln_unsqueeze(g, part[2], 0)};
         kiln_onnx_out(n, PRESENT, kiln_concat(g, both, 2, 0));
     }
-    attend(n, part[0], part[1], part[2], MASK, SCORE_BIAS);
+    attend(n, part[0], part[1], part[2], in.mask, in.score_bias);
+}
+
+void kiln_onnx_build_fused_attention(kiln_onnx_node *n)
+{
+    enum { X, W, BIAS, MASK, PAST, SCORE_BIAS };
+    int64_t width[3];
+    if (!fits(n, width))
+        return;
+    kiln_tensor all = kiln_matmul(n->g, kiln_onnx_in(n, X), kiln_onnx_in(n, W), NULL);
+    if (kiln_onnx_has(n, BIAS))
+        all = kiln_add(n->g, all, kiln_onnx_in(n, BIAS));
+    attend_projected(n, all, width, (struct extras){MASK, PAST, SCORE_BIAS});
+}
+
+/* Of x and weights that are small integers. */
+void kiln_onnx_build_quantized_attention(kiln_onnx_node *n)
+{
+    enum { BIAS = 2, SCALES, MASK = 5, ZEROS, PAST = 8 };
+    int64_t width[3];
+    if (!fits(n, width))
+        return;
+    const kiln_tensor all = kiln_onnx_real_product(n, SCALES, ZEROS, BIAS);
+    if (!n->refused)
+        attend_projected(n, all, width, (struct extras){MASK, PAST, -1});
 }
 
 /* MultiHeadAttention, which is given what was projected ------------------------------------------------- */

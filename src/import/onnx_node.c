@@ -72,7 +72,7 @@ const char *kiln_onnx_type_refusal(int onnx, char *text, size_t bytes)
 
 bool kiln_onnx_has(const kiln_onnx_node *n, int i)
 {
-    return i < n->inputs && n->in[i];
+    return i >= 0 && i < n->inputs && n->in[i];
 }
 
 kiln_tensor kiln_onnx_in(kiln_onnx_node *n, int i)

@@ -222,22 +222,29 @@ void kiln_onnx_build_quantized_gemm(kiln_onnx_node *n)
 }
 
 /* a b of integers, exact in 32 bits, as reals, and the bias at an input. */
-static void put_real_product(kiln_onnx_node *n, kiln_quantized a, kiln_quantized b, int bias)
+static kiln_tensor real_product(kiln_onnx_node *n, kiln_quantized a, kiln_quantized b, int bias)
 {
     kiln_graph *g = n->g;
     if (n->refused)
-        return;
+        return KILN_NONE;
     const kiln_tensor sum = kiln_matmul_integer(g, a.values, b.values, a.zero, b.zero, NULL);
     const kiln_tensor y = kiln_mul(g, kiln_cast(g, sum, KILN_F32), kiln_mul(g, a.scale, b.scale));
-    kiln_onnx_out(n, 0, kiln_onnx_has(n, bias) ? kiln_add(g, y, kiln_onnx_in(n, bias)) : y);
+    return kiln_onnx_has(n, bias) ? kiln_add(g, y, kiln_onnx_in(n, bias)) : y;
+}
+
+kiln_tensor kiln_onnx_real_product(kiln_onnx_node *n, int scales, int zeros, int bias)
+{
+    const kiln_quantized a = {kiln_onnx_in(n, 0), vector(n, scales), vector(n, zeros)},
+                         b = {kiln_onnx_in(n, 1), vector(n, scales + 1), vector(n, zeros + 1)};
+    return real_product(n, a, b, bias);
 }
 
 void kiln_onnx_build_matmul_to_real(kiln_onnx_node *n)
 {
-    enum { A, B, A_SCALE, B_SCALE, A_ZERO, B_ZERO, BIAS };
-    const kiln_quantized a = {kiln_onnx_in(n, A), vector(n, A_SCALE), vector(n, A_ZERO)},
-                         b = {kiln_onnx_in(n, B), vector(n, B_SCALE), vector(n, B_ZERO)};
-    put_real_product(n, a, b, BIAS);
+    enum { A, B, SCALES, ZEROS = SCALES + 2, BIAS = ZEROS + 2 };
+    const kiln_tensor y = kiln_onnx_real_product(n, SCALES, ZEROS, BIAS);
+    if (!n->refused)
+        kiln_onnx_out(n, 0, y);
 }
 
 /* Of reals, which become integers of 8 bits by their own range. */
@@ -246,7 +253,8 @@ void kiln_onnx_build_matmul_dynamic(kiln_onnx_node *n)
     enum { A, B, BIAS = 4 };
     const kiln_quantized b = quantized(n, B);
     if (!n->refused)
-        put_real_product(n, kiln_quantize_dynamic(n->g, kiln_onnx_in(n, A), KILN_U8, NULL), b, BIAS);
+        kiln_onnx_out(
+            n, 0, real_product(n, kiln_quantize_dynamic(n->g, kiln_onnx_in(n, A), KILN_U8, NULL), b, BIAS));
 }
 
 /* Weights of 4 or 8 bits in blocks of their rows, ONNX Runtime's --------------------------------------------------- */

@@ -708,6 +708,28 @@ def optimized_attention():
           {"a": a, "packed": packed}, {"y": FLOAT}, want=[attention(heads_of(a, heads), *packed.transpose(3, 0, 2, 1, 4))])
 
 
+def quantized_attention():
+    """Attention that projects small integers, by tensor and by column, behind a past and with a mask."""
+    n, length, width, heads = 2, 5, 12, 3
+    x, w = rng.integers(0, 256, (n, length, 8)).astype(np.uint8), rng.integers(-128, 128, (8, 3 * width)).astype(np.int8)
+    own, at, bias = np.float32(1 / 128), np.uint8(110), values(3 * width)
+    shown, past = np.array([[1, 1, 1, 1, 1, 0, 1], [0, 1, 1, 1, 0, 1, 1]], np.int32), values(2, n, heads, 2, width // heads)
+    for name, scale, zero in (("tensor", np.float32(1 / 128), np.int8(3)),
+                              ("columns", rng.uniform(0.004, 0.01, 3 * width).astype(np.float32), rng.integers(-9, 9, 3 * width).astype(np.int8))):
+        weights = {"w": w, "bias": bias, "own": own, "scale": scale, "at": at, "zero": zero}
+        all_three = own * (x.astype(np.float64) - at) @ (scale * (w.astype(np.float64) - zero)) + bias
+        q, k, v = (heads_of(t, heads) for t in np.split(all_three, 3, -1))
+        inputs = ["x", "w", "bias", "own", "scale", "", "at", "zero"]
+        fused(f"attention_of_integers_by_{name}", [fused_node("QAttention", inputs, ["y"], num_heads=heads)], {"x": x}, {"y": FLOAT}, weights,
+              [attention(q, k, v)])
+        inputs[5] = "shown"
+        both = [np.concatenate(pair, 2) for pair in ((past[0], k), (past[1], v))]
+        fused(f"attention_of_integers_behind_a_past_by_{name}",
+              [fused_node("QAttention", inputs + ["past"], ["y", "present"], num_heads=heads, unidirectional=1)],
+              {"x": x, "shown": shown, "past": past}, {"y": FLOAT, "present": FLOAT}, weights,
+              [attention(q, *both, np.where(shown[:, None, None] > 0, 0, -10000.0), causal=True), np.stack(both)])
+
+
 def optimized_rotary():
     """Rotary embedding with its positions in front of its tables."""
     n, length, heads, size = 2, 4, 3, 8
@@ -773,7 +795,7 @@ def main():
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
-                 range_of_data, products_to_reals):
+                 range_of_data, products_to_reals, quantized_attention):
         part()
 
 
