@@ -12,7 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <kiln/attention.h>
 #include <kiln/indexing.h>
 #include <kiln/norm.h>
 
