@@ -129,8 +129,8 @@ bool kiln_onnx_is_read(const Onnx__GraphProto *g, const char *name)
 bool kiln_onnx_is_idle(const Onnx__GraphProto *g, const Onnx__FunctionProto *f, const Onnx__NodeProto *n)
 {
     const bool constant = n->op_type && !strcmp(n->op_type, "Constant") && n->n_output == 1;
-    bool read =
-        !constant || kiln_onnx_is_read(g, n->output[0]) || (f && any_reads(f->node, f->n_node, n->output[0]));
+    bool read = !constant || (g && kiln_onnx_is_read(g, n->output[0])) ||
+                (f && any_reads(f->node, f->n_node, n->output[0]));
     for (size_t i = 0; f && i < f->n_output && !read; i++)
         read = !strcmp(f->output[i], n->output[0]);
     return !read;

@@ -162,6 +162,8 @@ Test(onnx_public, a_case_fails_for_what_is_wrong_and_does_not_apply_for_what_is_
                   {"random", CHECK_INAPPLICABLE, "RandomNormalLike \"y\": draws at random"},
                   {"texts", CHECK_INAPPLICABLE, "StringConcat \"y\": texts"},
                   {"unknown", CHECK_FAILED, "Conjure \"y\": operators of domain com.example"},
+                  {"unknown_behind_a_function", CHECK_FAILED,
+                   "Conjure \"y\": operators of domain com.example"},
                   {"wrong", CHECK_FAILED, "output 0, element 0 is"}};
     struct check_onnx_cases cases = {0};
     kiln_device *dev = kiln_test_open("cpu");

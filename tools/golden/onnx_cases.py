@@ -268,6 +268,9 @@ def left_out():
     case("wrong", [node("Neg", ["x"], ["y"])], {"x": x}, {"y": FLOAT}, want=[x], root="onnx_other")
     case("unknown", [node("Conjure", ["x"], ["y"], "com.example")], {"x": x}, {"y": FLOAT}, want=[x], checked=False,
          root="onnx_other")
+    noted = function("Noted", ["x"], ["y"], [node("Constant", [], ["note"], value_string="note"), node("Neg", ["x"], ["y"])])
+    case("unknown_behind_a_function", [node("Noted", ["x"], ["n"], "local"), node("Conjure", ["n"], ["y"], "com.example")], {"x": x},
+         {"y": FLOAT}, functions=[noted], want=[x], checked=False, root="onnx_other")
 
 
 def growing():
