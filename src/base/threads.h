@@ -36,10 +36,10 @@ int kiln_processors(void);
  * Call fn for the items 0 .. total - 1 in pieces of `grain` (0: 1; the last may be shorter); return when all
  * are done.
  *
- * The pieces depend on total and grain alone, never on the number of threads. Each thread begins with a run of neighbouring
- * pieces, the same in every loop of as many, and then helps with the others'. The caller works too, as worker 0. A single piece, and a loop that is started from inside a piece,
- * are done on the thread that asks (an inner loop under its worker's number). What the pieces wrote is
- * visible to the caller afterwards.
+ * The pieces depend on total and grain alone, never on the number of threads. Each thread begins with a run of
+ * neighbouring pieces, the same in every loop of as many, and then helps with the others'. The caller works too, as
+ * worker 0. A single piece, and a loop that is started from inside a piece, are done on the thread that asks (an inner
+ * loop under its worker's number). What the pieces wrote is visible to the caller afterwards.
  *
  * Threads: any number may call this on one pool; they take turns.
  */

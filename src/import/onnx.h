@@ -376,6 +376,8 @@ void kiln_onnx_agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
 /** Values side by side along an axis, their other sizes taken to be equal; refuses too many. */
 kiln_tensor kiln_onnx_join(kiln_onnx_node *n, kiln_tensor *in, int count, int axis);
 
+/** Whether the node has an output i, not left out. */
+bool kiln_onnx_wants(const kiln_onnx_node *n, int i);
 /** Set output i. */
 void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t);
 /** Name a value in the graph: its own name, or in a function the call's and its own, if that is free. */

@@ -61,11 +61,6 @@ struct attention {
     bool stepwise;
 };
 
-static bool wants(const kiln_onnx_node *n, int output)
-{
-    return output < n->outputs && n->out[output];
-}
-
 kiln_tensor kiln_onnx_split_heads(kiln_graph *g, kiln_tensor x, int64_t heads)
 {
     const kiln_tensor apart = kiln_reshape(g, x, KILN_SHAPE(0, 0, heads, KILN_REST));
@@ -117,7 +112,7 @@ static bool take_attributes(kiln_onnx_node *n, struct attention *a)
         kiln_onnx_refuse(n, "past_key and past_value belong together");
     if (kiln_onnx_has(n, LENGTHS) && kiln_onnx_has(n, PAST_KEY))
         kiln_onnx_refuse(n, "nonpad_kv_seqlen and past_key are two kinds of cache");
-    a->stepwise = wants(n, SCORES) || (type == KILN_F32 && kiln_type_size(a->precision) == 2);
+    a->stepwise = kiln_onnx_wants(n, SCORES) || (type == KILN_F32 && kiln_type_size(a->precision) == 2);
     return !n->refused && read_heads(n, a);
 }
 
@@ -130,8 +125,8 @@ static kiln_tensor behind(kiln_onnx_node *n, int past, kiln_tensor x)
 
 static void take_operands(kiln_onnx_node *n, struct attention *a)
 {
-    const bool apart = a->rows && (a->stepwise || kiln_onnx_has(n, PAST_KEY) || wants(n, PRESENT_KEY) ||
-                                   wants(n, PRESENT_VALUE));
+    const bool apart = a->rows && (a->stepwise || kiln_onnx_has(n, PAST_KEY) ||
+                                   kiln_onnx_wants(n, PRESENT_KEY) || kiln_onnx_wants(n, PRESENT_VALUE));
     a->q = kiln_onnx_in(n, Q);
     a->k = kiln_onnx_in(n, K);
     a->v = kiln_onnx_in(n, V);

@@ -240,7 +240,7 @@ void kiln_onnx_build_simplified_layer_norm(kiln_onnx_node *n)
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", -1), kiln_onnx_spec(n, 0).shape.rank);
     const double epsilon = kiln_onnx_real(n, "epsilon", 1e-5);
     kiln_onnx_build_rms_norm(n);
-    if (!n->refused && n->outputs > 1 && n->out[1])
+    if (!n->refused && kiln_onnx_wants(n, 1))
         kiln_onnx_out(n, 1, root_factor(n->g, kiln_onnx_in(n, 0), axis, epsilon));
 }
 
@@ -279,7 +279,7 @@ void kiln_onnx_build_embed_layer_norm(kiln_onnx_node *n)
     if (kiln_onnx_has(n, SEGMENTS))
         sum = kiln_add(g, sum, kiln_gather(g, kiln_onnx_in(n, SEGMENT_TABLE), kiln_onnx_in(n, SEGMENTS), 0));
     put_normalized(n, sum, SCALE, BIAS, false);
-    if (n->outputs > 1 && n->out[1] && !n->refused)
+    if (kiln_onnx_wants(n, 1) && !n->refused)
         kiln_onnx_out(n, 1, words_shown(n));
     kiln_onnx_out(n, 2, sum);
 }

@@ -17,11 +17,6 @@ static kiln_tensor apart(kiln_graph *g, kiln_tensor x, int64_t heads)
     return kiln_tensor_shape(g, x).rank == 3 ? kiln_onnx_split_heads(g, x, heads) : x;
 }
 
-static bool wants(const kiln_onnx_node *n, int output)
-{
-    return output < n->outputs && n->out[output];
-}
-
 /* `part` of x [N, L, heads, parts, D] as [N, heads, L, D] */
 static kiln_tensor packed_part(kiln_graph *g, kiln_tensor x, int part)
 {
@@ -171,7 +166,7 @@ static void attend_projected(kiln_onnx_node *n, kiln_tensor all, const int64_t *
     enum { PRESENT = 1 };
     kiln_graph *g = n->g;
     const int64_t heads = kiln_onnx_int(n, "num_heads", 1);
-    const bool cached = kiln_onnx_has(n, in.past) || wants(n, PRESENT);
+    const bool cached = kiln_onnx_has(n, in.past) || kiln_onnx_wants(n, PRESENT);
     kiln_tensor part[3];
     if (!cached && width[0] == width[2]) {
         attend(n, all, KILN_NONE, KILN_NONE, in.mask, in.score_bias);
@@ -183,7 +178,7 @@ static void attend_projected(kiln_onnx_node *n, kiln_tensor all, const int64_t *
     }
     part[1] = behind(n, in.past, 0, part[1]);
     part[2] = behind(n, in.past, 1, part[2]);
-    if (wants(n, PRESENT)) {
+    if (kiln_onnx_wants(n, PRESENT)) {
         const kiln_tensor both[] = {kiln_unsqueeze(g, part[1], 0), kiln_unsqueeze(g, part[2], 0)};
         kiln_onnx_out(n, PRESENT, kiln_concat(g, both, 2, 0));
     }
@@ -277,8 +272,9 @@ void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "past_key and past_value belong together");
     if (n->refused)
         return;
-    if (kiln_onnx_has(n, PAST_KEY) || wants(n, 1) || wants(n, 2) || kiln_tensor_shape(n->g, q).rank != 3 ||
-        kiln_tensor_shape(n->g, k).rank != 3 || kiln_tensor_shape(n->g, v).rank != 3) {
+    if (kiln_onnx_has(n, PAST_KEY) || kiln_onnx_wants(n, 1) || kiln_onnx_wants(n, 2) ||
+        kiln_tensor_shape(n->g, q).rank != 3 || kiln_tensor_shape(n->g, k).rank != 3 ||
+        kiln_tensor_shape(n->g, v).rank != 3) {
         q = apart(n->g, q, heads);
         k = behind_own(n, PAST_KEY, apart(n->g, k, heads));
         v = behind_own(n, PAST_VALUE, apart(n->g, v, heads));

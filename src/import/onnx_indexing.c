@@ -27,7 +27,7 @@ static int64_t whole_of(kiln_onnx_node *n, int i, const char *what, int64_t othe
 /* Places are words in kiln; in ONNX they are I64. */
 static void out_places(kiln_onnx_node *n, int i, kiln_tensor t)
 {
-    if (i < n->outputs && n->out[i])
+    if (kiln_onnx_wants(n, i))
         kiln_onnx_out(n, i, kiln_cast(n->g, t, KILN_I64));
 }
 

@@ -102,9 +102,14 @@ int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank)
     return 0;
 }
 
+bool kiln_onnx_wants(const kiln_onnx_node *n, int i)
+{
+    return i < n->outputs && n->out[i];
+}
+
 void kiln_onnx_out(kiln_onnx_node *n, int i, kiln_tensor t)
 {
-    if (i < n->outputs && n->out[i])
+    if (kiln_onnx_wants(n, i))
         n->out[i]->tensor = t;
 }
 

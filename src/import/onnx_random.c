@@ -149,7 +149,7 @@ static void drop(kiln_onnx_node *n, const struct dropout *d)
 
 void kiln_onnx_build_dropout(kiln_onnx_node *n)
 {
-    const bool masks = n->outputs > 1 && n->out[1];
+    const bool masks = kiln_onnx_wants(n, 1);
     struct dropout d;
     take_dropout(n, &d);
     if (n->refused || kiln_graph_status(n->g))

@@ -34,12 +34,18 @@ kiln_status kiln_feed_bind(struct kiln_feed *f, kiln_program *program, const kil
     return KILN_OK;
 }
 
-kiln_status kiln_feed_run(const struct kiln_feed *f, const kiln_batch *batch)
+kiln_status kiln_feed_write(const struct kiln_feed *f, const kiln_batch *batch)
 {
     kiln_status status = KILN_OK;
 
     for (int i = 0; i < f->count && !status; i++)
         status = kiln_program_write(f->program, f->input[i], &batch->column[f->column[i]]);
+    return status;
+}
+
+kiln_status kiln_feed_run(const struct kiln_feed *f, const kiln_batch *batch)
+{
+    const kiln_status status = kiln_feed_write(f, batch);
     return status ? status : kiln_program_run(f->program);
 }
 

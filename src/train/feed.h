@@ -15,7 +15,8 @@ struct kiln_feed {
 /** Find the column of each input. Errors: ERROR_ARGUMENT naming an input without one, and the columns that there are. */
 kiln_status kiln_feed_bind(struct kiln_feed *f, kiln_program *program, const kiln_dataset *data);
 
-/** Write a batch and run. */
+/** Write a batch; and run. */
+kiln_status kiln_feed_write(const struct kiln_feed *f, const kiln_batch *batch);
 kiln_status kiln_feed_run(const struct kiln_feed *f, const kiln_batch *batch);
 
 /** Whether a result of the program holds one number. */

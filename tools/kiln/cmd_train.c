@@ -27,6 +27,7 @@
 #include "json.h"
 #include "presets.h"
 #include "results.h"
+#include "train/feed.h"
 
 struct options {
     struct args_list network, freeze, rates, size;
@@ -252,14 +253,14 @@ static kiln_status build(struct training *t)
 static kiln_status tune(struct training *t)
 {
     kiln_tune_report report;
+    struct kiln_feed feed;
     kiln_batch batch;
-    kiln_status status = kiln_dataset_next(t->train, t->o.batch, &batch);
+    kiln_status status = kiln_feed_bind(&feed, t->learn, t->train);
 
-    for (int i = 0; i < kiln_program_input_count(t->learn) && !status; i++) {
-        const kiln_tensor input = kiln_program_input(t->learn, i);
-        const int column = kiln_dataset_find(t->train, kiln_tensor_name(t->net.graph, input));
-        status = kiln_program_write(t->learn, input, &batch.column[column]);
-    }
+    if (!status)
+        status = kiln_dataset_next(t->train, t->o.batch, &batch);
+    if (!status)
+        status = kiln_feed_write(&feed, &batch);
     if (!status)
         status = kiln_program_tune(t->learn, &(kiln_tune_params){.budget = t->o.tune}, &report);
     kiln_dataset_rewind(t->train);

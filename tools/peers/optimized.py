@@ -13,19 +13,13 @@ Wanted is what ONNX Runtime computes of the network before it was optimized; an 
 The packages come from PyPI into a virtual environment in the build folder. Ends with 1 if an output is further away or a model cannot be
 read, and with 77 if the packages cannot be had.
 """
-import argparse
 import collections
 import logging
-import os
 import pathlib
 import subprocess
-import sys
-import tempfile
 
 import environment
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PACKAGES = ["onnx", "onnxruntime", "numpy", "sympy"]
 KEPT = 1e-5
 WORDS, LENGTH, WIDTH, HEADS = 50, 8, 32, 4
 
@@ -236,6 +230,7 @@ def check(path, feeds, wanted, args, folder):
 
 
 def survey(args, folder):
+    imports()
     checked, wrong, operators = 0, 0, collections.Counter()
     for name, build in NETWORKS.items():
         for opset in args.opset:
@@ -257,22 +252,4 @@ def survey(args, folder):
     return checked and not wrong
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help="only models whose title contains one of these")
-    parser.add_argument("--build", default=ROOT / "build-gcc", type=pathlib.Path, help="the build folder")
-    parser.add_argument("--kiln", help="the command (default: that of the build)")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--opset", type=int, nargs="*", default=[13, 17])
-    args = parser.parse_args()
-    venv = args.build.resolve() / "venv-optimized"
-    if pathlib.Path(sys.prefix) != venv:
-        found = environment.python(venv, PACKAGES, "onnx, onnxruntime, sympy")
-        os.execv(found, [found, *sys.argv])
-    imports()
-    args.kiln = args.kiln or args.build.resolve() / "tools/kiln/kiln"
-    with tempfile.TemporaryDirectory() as scratch:
-        sys.exit(0 if survey(args, pathlib.Path(scratch)) else 1)
-
-
-main()
+environment.survey(survey, __doc__, [13, 17], "venv-optimized", more=["sympy"])

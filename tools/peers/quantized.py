@@ -15,18 +15,12 @@ element. Of DynamicQuantizeLSTM, whose x and h ONNX Runtime rounds to 8 bits and
 The packages come from PyPI into a virtual environment in the build folder. Ends with 1 if an output is further away or a model cannot be
 read, and with 77 if the packages cannot be had.
 """
-import argparse
 import logging
-import os
 import pathlib
 import subprocess
-import sys
-import tempfile
 
 import environment
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PACKAGES = ["onnx", "onnxruntime", "numpy", "onnx_ir"]
 KEPT, LOOSE = 1e-5, 1e-2
 
 
@@ -206,6 +200,7 @@ def check(path, shape, args, folder):
 
 
 def survey(args, folder):
+    imports()
     checked, wrong = 0, 0
     for name, build in NETWORKS.items():
         for opset in args.opset:
@@ -228,22 +223,4 @@ def survey(args, folder):
     return checked and not wrong
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help="only models whose title contains one of these")
-    parser.add_argument("--build", default=ROOT / "build-gcc", type=pathlib.Path, help="the build folder")
-    parser.add_argument("--kiln", help="the command (default: that of the build)")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--opset", type=int, nargs="*", default=[13, 17, 21, 25])
-    args = parser.parse_args()
-    venv = args.build.resolve() / "venv-onnx"
-    if pathlib.Path(sys.prefix) != venv:
-        found = environment.python(venv, PACKAGES, "onnx, onnxruntime, onnx_ir")
-        os.execv(found, [found, *sys.argv])
-    imports()
-    args.kiln = args.kiln or args.build.resolve() / "tools/kiln/kiln"
-    with tempfile.TemporaryDirectory() as scratch:
-        sys.exit(0 if survey(args, pathlib.Path(scratch)) else 1)
-
-
-main()
+environment.survey(survey, __doc__, [13, 17, 21, 25], more=["onnx_ir"])
