@@ -97,9 +97,13 @@ kiln_tensor kiln_sequence(kiln_graph *g, kiln_type type, double start, double de
 
 kiln_tensor kiln_arange(kiln_graph *g, kiln_type type, double start, double limit, double delta)
 {
-    const double count = delta != 0 ? ceil((limit - start) / delta) : -1;
-    if (!g->status && !(delta != 0 && count <= INT32_MAX))
+    const double count = ceil((limit - start) / delta);
+    if (g->status)
+        return KILN_NONE;
+    if (!(delta != 0 && count <= INT32_MAX)) {
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "arange: from %g to %g by %g", start, limit, delta);
+        return KILN_NONE;
+    }
     return kiln_sequence(g, type, start, delta, count > 0 ? (int64_t)count : 0);
 }
 
