@@ -56,6 +56,12 @@ static bool transforms_filters(const kiln_dispatch *d)
     return ((const struct kiln_params_conv_winograd *)d->block.words)->taps;
 }
 
+/* The four rows of a tile. */
+static size_t tile(const kiln_dispatch *d)
+{
+    return (size_t)4 * ((const struct kiln_params_conv_winograd *)d->block.words)->ow;
+}
+
 static bool is_product(const kiln_dispatch *d)
 {
     return d->constants[0] == KILN_CUMULATE_PROD_F;
@@ -122,7 +128,7 @@ static const struct check_bound rows[] = {
     {"conv", 8, 2, 0, "a sum rounds before the bias that may take most of it away"},
     {"conv_winograd", 4, 62, 0,
      "what the last place of a tile adds up has 31 times the norm of the products it stands for",
-     transforms_filters},
+     transforms_filters, .reach = tile},
     {"conv_grad_winograd", 4, 48, 0,
      "what the last place of a filter adds up has 24 times the norm of the products it stands for"},
     {"cross_entropy", 4, 2, 1,

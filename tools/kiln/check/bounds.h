@@ -28,6 +28,7 @@ struct check_bound {
     bool (*applies)(const kiln_dispatch *d);           /* NULL: to every dispatch */
     double (*cancels)(const struct check_operands *o); /* as least, by the values; NULL: nothing more */
     double (*steps)(const kiln_dispatch *d);           /* that go on from one another; NULL: one */
+    size_t (*reach)(const kiln_dispatch *d); /* elements to each side that share roundings; NULL: a few */
 };
 
 /** The first row for the dispatch, or the one for all others. */

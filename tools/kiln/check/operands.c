@@ -9,11 +9,12 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "chain/codes.h"
 #include "check/bounds.h"
 #include "compiler/convert.h"
 
-/* Runs with operands off by a rounding, and of few elements; elements to each side that share a magnitude. */
-enum { NUDGES = 2, NUDGES_OF_FEW = 8, FEW = 2048, AROUND = 8 };
+/* Runs with operands off by a rounding; of few elements, and of what is in doubt; elements to each side that share a magnitude. */
+enum { NUDGES = 2, NUDGES_OF_FEW = 8, FEW = 2048, NUDGES_IN_DOUBT = 16, AROUND = 8 };
 
 enum { PIECES = 64 }; /* of a reference's work */
 
@@ -75,7 +76,10 @@ kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, c
     const kiln_dispatch *d = s->dispatch;
     uint64_t bytes = 0;
 
-    *o = (struct check_operands){.dispatch = d, .touch = s->touch, .count = d->kernel->bindings};
+    *o = (struct check_operands){.dispatch = d,
+                                 .touch = s->touch,
+                                 .count = d->kernel->bindings,
+                                 .epilogue = s->node && s->node->epilogue};
     for (int i = 0; i < o->count; i++) {
         const kiln_tensor value = d->bind[i].value;
         if (s->touch[i].object < 0 || !s->touch[i].bytes)
@@ -146,10 +150,11 @@ static void refer(void *user, size_t first, size_t count, int worker)
     r->reference(r->dispatch->block.bytes, constants, r->memory, first, count);
 }
 
-static void run_reference(const struct check_operands *o, kiln_reference_fn *reference, const kiln_memory *m)
+static void run_reference(const struct check_operands *o, const kiln_dispatch *d,
+                          kiln_reference_fn *reference, const kiln_memory *m)
 {
-    struct referring r = {o->dispatch, reference, m};
-    const size_t units = (size_t)o->dispatch->kernel->units(o->dispatch);
+    struct referring r = {d, reference, m};
+    const size_t units = (size_t)d->kernel->units(d);
 
     if (o->pool)
         kiln_pool_run(o->pool, units, (units + PIECES - 1) / PIECES, refer, &r);
@@ -163,8 +168,8 @@ static bool is_exact(const struct check_operands *o)
     return (bound->fixed == 0 && bound->terms == 0) || !o->dispatch->kernel->reference_f64;
 }
 
-/* The operands as they were found, in double, each real one off by a rounding either way. */
-static void nudge(const struct check_operands *o, kiln_memory *m, uint64_t seed)
+/* The operands as they were found, in double, each real one off by so much either way. */
+static void nudge(const struct check_operands *o, kiln_memory *m, double by, uint64_t seed)
 {
     struct kiln_rng rng;
 
@@ -176,16 +181,16 @@ static void nudge(const struct check_operands *o, kiln_memory *m, uint64_t seed)
         for (size_t k = 0; o->real[i] && k < o->elements[i]; k += 32) {
             uint32_t signs = kiln_rng_next(&rng);
             for (size_t j = k; j < k + 32 && j < o->elements[i]; j++, signs >>= 1)
-                ((double *)m->at[i])[j] *= 1 + (signs & 1 ? CHECK_ROUNDING : -CHECK_ROUNDING);
+                ((double *)m->at[i])[j] *= 1 + (signs & 1 ? by : -by);
         }
     }
 }
 
 /* How far each element answered, in roundings. */
-static void note_answers(struct check_operands *o, const kiln_memory *nudged)
+static void note_answers(struct check_operands *o, const kiln_memory *plain, const kiln_memory *nudged)
 {
     for (int i = 0; i < o->count; i++) {
-        const double *now = nudged->at[i], *want = o->exact.at[i];
+        const double *now = nudged->at[i], *want = plain->at[i];
         for (size_t k = 0; o->magnitude[i] && k < o->elements[i]; k++) {
             const double answer = fabs(now[k] - want[k]) / CHECK_ROUNDING;
             if (answer > o->magnitude[i][k] && isfinite(answer))
@@ -194,35 +199,57 @@ static void note_answers(struct check_operands *o, const kiln_memory *nudged)
     }
 }
 
-static kiln_status measure(struct check_operands *o)
+/* Arrays as large as the exact ones. */
+static bool get_memory(const struct check_operands *o, kiln_memory *m)
 {
-    kiln_memory m = o->exact;
-    size_t most = 0;
     bool room = true;
 
+    *m = o->exact;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
         if (o->exact.at[i])
-            room &= (m.at[i] = malloc(o->exact.bytes[i])) != NULL;
-    for (int i = 0; i < o->count; i++)
-        most = o->elements[i] > most ? o->elements[i] : most;
-    for (int run = 0; run < (most <= FEW ? NUDGES_OF_FEW : NUDGES) && room; run++) {
-        nudge(o, &m, (uint64_t)run);
-        run_reference(o, o->dispatch->kernel->reference_f64, &m);
-        note_answers(o, &m);
-    }
+            room &= (m->at[i] = malloc(o->exact.bytes[i])) != NULL;
+    return room;
+}
+
+static void free_memory(kiln_memory *m)
+{
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
-        free(m.at[i]);
+        free(m->at[i]);
+}
+
+/* The answers of d, o's dispatch or one like it, to operands that are off by a rounding. */
+static kiln_status measure(struct check_operands *o, const kiln_dispatch *d, int runs)
+{
+    const bool same = d == o->dispatch;
+    kiln_memory plain = o->exact, nudged;
+    const bool room = get_memory(o, &nudged) & (same || get_memory(o, &plain));
+
+    for (int i = 0; i < o->count; i++)
+        if (o->magnitude[i])
+            memset(o->magnitude[i], 0, o->elements[i] * sizeof(double));
+    if (room && !same) {
+        nudge(o, &plain, 0, 0);
+        run_reference(o, d, d->kernel->reference_f64, &plain);
+    }
+    for (int run = 0; run < runs && room; run++) {
+        nudge(o, &nudged, CHECK_ROUNDING, (uint64_t)run);
+        run_reference(o, d, d->kernel->reference_f64, &nudged);
+        note_answers(o, &plain, &nudged);
+    }
+    if (!same)
+        free_memory(&plain);
+    free_memory(&nudged);
     return room ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a reference");
 }
 
-/* The largest answer around each element, and the element itself. */
-static void spread(double *magnitude, const double *want, size_t count, double least)
+/* The largest answer of so many elements around each, and the element itself. */
+static void spread(double *magnitude, const double *want, size_t count, size_t reach, double least)
 {
     double before = 0; /* the largest of the stretch before */
 
-    for (size_t first = 0; first < count; first += AROUND) {
-        const size_t end = first + AROUND < count ? first + AROUND : count;
-        const size_t ahead = end + AROUND < count ? end + AROUND : count;
+    for (size_t first = 0; first < count; first += reach) {
+        const size_t end = first + reach < count ? first + reach : count;
+        const size_t ahead = end + reach < count ? end + reach : count;
         double around = before;
         for (size_t k = first; k < ahead; k++)
             around = fmax(around, magnitude[k]);
@@ -244,6 +271,31 @@ static void take_largest(double *magnitude, const double *want, size_t count)
         magnitude[k] = largest;
 }
 
+static kiln_status find_magnitudes(struct check_operands *o, const kiln_dispatch *d, int runs)
+{
+    const struct check_bound *bound = check_bound_of(o->dispatch);
+    const double least = bound->cancels ? fmax(bound->least, bound->cancels(o)) : bound->least;
+    const size_t reach = bound->reach ? bound->reach(o->dispatch) : 0;
+    kiln_status status = KILN_OK;
+
+    if (!is_exact(o) && !o->large)
+        status = measure(o, d, runs);
+    for (int i = 0; i < o->count; i++)
+        if (o->magnitude[i] && o->large)
+            take_largest(o->magnitude[i], o->exact.at[i], o->elements[i]);
+        else if (o->magnitude[i])
+            spread(o->magnitude[i], o->exact.at[i], o->elements[i], reach > AROUND ? reach : AROUND, least);
+    return status;
+}
+
+static bool has_few(const struct check_operands *o)
+{
+    for (int i = 0; i < o->count; i++)
+        if (o->elements[i] > FEW)
+            return false;
+    return true;
+}
+
 /* What is to come out exactly: as it is stored. */
 static void take_single(struct check_operands *o, int i)
 {
@@ -257,23 +309,33 @@ static void take_single(struct check_operands *o, int i)
 kiln_status check_operands_compute(struct check_operands *o)
 {
     const kiln_kernel *kernel = o->dispatch->kernel;
-    const struct check_bound *bound = check_bound_of(o->dispatch);
-    kiln_status status = KILN_OK;
-    double least;
 
-    run_reference(o, kernel->reference, &o->single);
-    if (!is_exact(o)) {
-        run_reference(o, kernel->reference_f64, &o->exact);
-        status = o->large ? KILN_OK : measure(o);
-    }
-    least = bound->cancels ? fmax(bound->least, bound->cancels(o)) : bound->least;
-    for (int i = 0; i < o->count; i++) {
+    run_reference(o, o->dispatch, kernel->reference, &o->single);
+    if (!is_exact(o))
+        run_reference(o, o->dispatch, kernel->reference_f64, &o->exact);
+    for (int i = 0; i < o->count; i++)
         if (is_exact(o) && o->real[i])
             take_single(o, i);
-        if (o->magnitude[i] && o->large)
-            take_largest(o->magnitude[i], o->exact.at[i], o->elements[i]);
-        else if (o->magnitude[i])
-            spread(o->magnitude[i], o->exact.at[i], o->elements[i], least);
+    return find_magnitudes(o, o->dispatch, has_few(o) ? NUDGES_OF_FEW : NUDGES);
+}
+
+/* What an epilogue cuts off passes: MAX_F of a value and itself. */
+static void uncover(kiln_dispatch *d)
+{
+    for (int i = 1; i <= KILN_EPILOGUE_STEPS && i < d->constant_count; i++) {
+        const uint32_t code = d->constants[i] & 255, a = d->constants[i] >> 8 & 255;
+        if (code == KILN_STEP_RELU_F || code == KILN_STEP_CLIP_F)
+            d->constants[i] = KILN_STEP_MAX_F | a << 8 | a << 16;
     }
-    return status;
+}
+
+kiln_status check_operands_doubt(struct check_operands *o, bool *changed)
+{
+    kiln_dispatch d = *o->dispatch;
+
+    *changed = !o->doubted && !o->large && !is_exact(o);
+    o->doubted = true;
+    if (o->epilogue)
+        uncover(&d);
+    return *changed ? find_magnitudes(o, &d, NUDGES_IN_DOUBT) : KILN_OK;
 }

@@ -24,6 +24,8 @@ struct check_operands {
     struct kiln_single device;            /* by the device, twice */
     bool beyond[KILN_MAX_BINDINGS];       /* what the device wrote behind it */
     bool large;                           /* beyond CHECK_LARGE: magnitudes are those of the whole result */
+    bool epilogue;                        /* of the dispatch's node */
+    bool doubted;                         /* magnitudes have been measured once more */
 };
 
 enum { CHECK_LARGE = 64 << 20 }; /* bytes of all bindings */
@@ -36,6 +38,12 @@ void check_operands_finish(struct check_operands *o);
 
 /** Compute what should come out: by the references, and the magnitudes. Errors: ERROR_MEMORY. */
 kiln_status check_operands_compute(struct check_operands *o);
+
+/**
+ * A result is off: measure the magnitudes by more runs, and without what an epilogue cuts off, as a sum that an activation hides rounds
+ * like those around it. Not `changed`: they are as good as can be. Errors: ERROR_MEMORY.
+ */
+kiln_status check_operands_doubt(struct check_operands *o, bool *changed);
 
 /** Whether binding i is a result with elements. */
 bool check_is_result(const struct check_operands *o, int i);

@@ -85,6 +85,7 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
     struct check_outcome out = {
         .step = step, .node = r->plan->step.data[step].node, .kernel = d.kernel, .variant = variant};
     const double roundings = check_roundings(&d, check_terms_of(o), reference);
+    bool again = false;
     kiln_status status;
 
     d.variant = variant;
@@ -95,6 +96,10 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
     for (int i = 0; i < o->count; i++)
         out.bytes += (double)o->device.bytes[i];
     check_compare(o, roundings, &out.distance);
+    if (out.distance.share > 1 && (status = check_operands_doubt(o, &again)))
+        return status;
+    if (again)
+        check_compare(o, roundings, &out.distance);
     r->params->report(r->params->user, &out);
     return KILN_OK;
 }
