@@ -164,8 +164,8 @@ static void prepare(struct registers *r, const struct chain *c, const uint32_t *
     for (uint32_t k = 0; k < KILN_CHAIN_REGISTERS; k++)
         r->at[k] = r->own[k];
     for (uint32_t k = KILN_REGISTER_IMMEDIATE; k < KILN_CHAIN_REGISTERS; k++)
-        for (int i = 0; i < BLOCK && reads(c, k); i++)
-            memcpy(&r->own[k][i], &immediate[2 * (k - KILN_REGISTER_IMMEDIATE)], sizeof(float));
+        if (reads(c, k))
+            repeat((uint32_t *)(void *)r->own[k], immediate[2 * (k - KILN_REGISTER_IMMEDIATE)], BLOCK);
 }
 
 /* Whether the last step may write its results where they belong: no operand lies there. */
