@@ -115,18 +115,6 @@ KILN_INLINE void widen_row_body(int32_t *to, const uint32_t *from, size_t quads)
 static void widen_row(int32_t *to, const uint32_t *from, size_t quads);
 KILN_CLONES(widen_row, (int32_t * to, const uint32_t *from, size_t quads), (to, from, quads))
 
-KILN_INLINE void add_up_body(int32_t *sum, const uint32_t *row, size_t quads)
-{
-    int32_t total = 0;
-    for (size_t q = 0; q < quads; q++)
-        for (int n = 0; n < 4; n++)
-            total += byte_of((int32_t)row[q], n);
-    *sum += total;
-}
-
-static void add_up(int32_t *sum, const uint32_t *row, size_t quads);
-KILN_CLONES(add_up, (int32_t * sum, const uint32_t *row, size_t quads), (sum, row, quads))
-
 void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles *tiles, size_t rows,
                       size_t columns)
 {
@@ -166,12 +154,36 @@ void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row,
     for (size_t row = 0; row < t->rows; row += most) {
         const size_t rows = t->rows - row < most ? t->rows - row : most;
         for (size_t i = row; i < row + rows; i++) {
-            add_up(&t->a_sum[i], a + i * a_row, quads);
             if (!tiles->quads)
                 widen_row(t->a_pairs[i - row], a + i * a_row, quads);
+            t->a_sum[i] +=
+                tiles->sum(depth, tiles->quads ? (const int32_t *)a + i * a_row : t->a_pairs[i - row]);
         }
         const int32_t *at = tiles->quads ? (const int32_t *)a + row * a_row : t->a_pairs[0];
         for (size_t j = 0; j < t->columns; j += (size_t)tiles->columns)
             tiles->tile[rows](depth, at, tiles->quads ? a_row : 2 * QUADS, b + j, &t->sum[row][j]);
     }
+}
+
+KILN_INLINE void take_off_body(int32_t *restrict to, const int32_t *sum, const int32_t *b_sum,
+                               const int32_t *zb, uint32_t a_sum, uint32_t za, uint32_t lifted,
+                               uint32_t depth)
+{
+    const uint32_t of_row = lifted * a_sum, of_each = a_sum - depth * za;
+    for (size_t j = 0; j < COLUMNS; j++)
+        to[j] = (int32_t)((uint32_t)sum[j] - of_row - of_each * (uint32_t)zb[j] - za * (uint32_t)b_sum[j]);
+}
+
+static void take_off(int32_t *to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t a_sum,
+                     uint32_t za, uint32_t lifted, uint32_t depth);
+KILN_CLONES(take_off,
+            (int32_t * to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t a_sum,
+             uint32_t za, uint32_t lifted, uint32_t depth),
+            (to, sum, b_sum, zb, a_sum, za, lifted, depth))
+
+void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, int32_t za, const int32_t *zb, size_t depth,
+                    int32_t *to)
+{
+    take_off(to, t->sum[i], t->b_sum, zb, (uint32_t)t->a_sum[i], (uint32_t)za, t->tiles->quads ? 128 : 0,
+             (uint32_t)depth);
 }

@@ -21,10 +21,14 @@
 /** c[i][j] += sum over k of the dot product of the words a[i * a_row + k] and b[k][j]; rows of b and c are COLUMNS apart. */
 typedef void kiln_bytes_tile(size_t depth, const int32_t *a, size_t a_row, const int32_t *b, int32_t *c);
 
+/** The sum of all numbers in words. */
+typedef int32_t kiln_bytes_sum(size_t depth, const int32_t *a);
+
 struct kiln_bytes_tiles {
     bool quads;        /* words hold four bytes, b's of them 128 more; else two of 16 bits */
     int rows, columns; /* of the largest tile; columns are those of every tile */
     kiln_bytes_tile *tile[KILN_BYTES_MOST + 1]; /* by rows */
+    kiln_bytes_sum *sum;
 };
 
 /** The tiles for this machine (cpu.h). */
@@ -46,14 +50,8 @@ void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles 
 /** Add the products of so many words of each of a's rows, a_row words apart, with those in t->b. */
 void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row, size_t quads);
 
-/** Result i, j less what zero points take off; `depth` terms have them. */
-static inline int32_t kiln_bytes_result(const struct kiln_bytes_block *t, size_t i, size_t j, int32_t za,
-                                        int32_t zb, size_t depth)
-{
-    const uint32_t a = (uint32_t)za, b = (uint32_t)zb + (t->tiles->quads ? 128 : 0);
-    const uint32_t off =
-        b * (uint32_t)t->a_sum[i] + a * (uint32_t)t->b_sum[j] - (uint32_t)depth * a * (uint32_t)zb;
-    return (int32_t)((uint32_t)t->sum[i][j] - off);
-}
+/** Row i of the results less what zero points, za of the row and zb of each column, take off; `depth` terms have them. zb and `to` are COLUMNS. */
+void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, int32_t za, const int32_t *zb, size_t depth,
+                    int32_t *to);
 
 #endif

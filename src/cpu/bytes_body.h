@@ -52,9 +52,26 @@ INLINE void BYTES(tile)(int rows, size_t depth, const int32_t *a, size_t a_row, 
 BYTES_EACH(EACH)
 #undef EACH
 
+static BYTES_TARGET int32_t BYTES(sum)(size_t depth, const int32_t *a)
+{
+    const vec ones = (vec){0} + (BYTES_QUADS ? 0x01010101 : 0x00010001);
+    vec sums = {0}, rest = {0};
+    size_t k = 0;
+    int32_t total = 0;
+    for (; k + BYTES_LANES <= depth; k += BYTES_LANES)
+        sums = BYTES_DOT(sums, LOAD(a + k), ones);
+    for (int i = 0; k < depth; k++)
+        rest[i++] = a[k];
+    sums = BYTES_DOT(sums, rest, ones);
+    for (int i = 0; i < BYTES_LANES; i++)
+        total += sums[i];
+    return total;
+}
+
 static const struct kiln_bytes_tiles BYTES(tiles) = {.quads = BYTES_QUADS,
                                                      .rows = BYTES_MOST,
                                                      .columns = BYTES_LANES * BYTES_VECTORS,
+                                                     .sum = BYTES(sum),
 #define EACH(n) .tile[n] = BYTES(tile##n),
                                                      BYTES_EACH(EACH)
 #undef EACH

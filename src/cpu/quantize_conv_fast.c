@@ -146,17 +146,22 @@ static void gather(struct unit *u, size_t first, size_t count)
     }
 }
 
+/* Columns of neighbouring images, whose results lie apart. */
 static void store(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
                   const struct kiln_bytes_block *t, size_t filter, size_t position)
 {
     const size_t volume = volume_of(p), depth = p->depth * (size_t)p->t * p->u * p->v;
-    const int32_t zx = zero_at(m, 2, 0, p->x_flip);
+    int32_t zx[COLUMNS], row[COLUMNS];
+    for (size_t j = 0; j < COLUMNS; j++)
+        zx[j] = zero_at(m, 2, 0, p->x_flip);
     for (size_t i = 0; i < t->rows; i++) {
-        const int32_t zw = zero_at(m, 3, (filter + i) * p->w_step, p->w_flip);
-        for (size_t j = 0; j < t->columns; j++) {
+        kiln_bytes_row(t, i, zero_at(m, 3, (filter + i) * p->w_step, p->w_flip), zx, depth, row);
+        for (size_t j = 0; j < t->columns;) {
             const size_t image = (position + j) / volume, at = (position + j) % volume;
-            ((int32_t *)m->at[4])[image * p->y_image + (filter + i) * volume + at] =
-                kiln_bytes_result(t, i, j, zw, zx, depth);
+            const size_t count = smaller(volume - at, t->columns - j);
+            memcpy((int32_t *)m->at[4] + image * p->y_image + (filter + i) * volume + at, row + j,
+                   count * sizeof *row);
+            j += count;
         }
     }
 }

@@ -169,11 +169,13 @@ static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t fli
 static void store(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
                   const struct kiln_bytes_block *t, int32_t *c, size_t m0, size_t n0)
 {
-    for (size_t i = 0; i < t->rows; i++)
-        for (size_t j = 0; j < t->columns; j++)
-            c[(m0 + i) * p->c_m + n0 + j] =
-                kiln_bytes_result(t, i, j, zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip),
-                                  zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip), p->depth);
+    int32_t zb[COLUMNS] = {0}, row[COLUMNS];
+    for (size_t j = 0; j < t->columns; j++)
+        zb[j] = zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip);
+    for (size_t i = 0; i < t->rows; i++) {
+        kiln_bytes_row(t, i, zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip), zb, p->depth, row);
+        memcpy(c + (m0 + i) * p->c_m + n0, row, t->columns * sizeof *row);
+    }
 }
 
 /* Words of some of b's rows, which become columns. */
