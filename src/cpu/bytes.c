@@ -115,14 +115,40 @@ KILN_INLINE void widen_row_body(int32_t *to, const uint32_t *from, size_t quads)
 static void widen_row(int32_t *to, const uint32_t *from, size_t quads);
 KILN_CLONES(widen_row, (int32_t * to, const uint32_t *from, size_t quads), (to, from, quads))
 
+/* What b's numbers are more than they were. */
+static int32_t lifted(const struct kiln_bytes_tiles *tiles)
+{
+    return tiles->quads ? 128 : 0;
+}
+
+static void set_zeros(int32_t *zero, size_t count, struct kiln_bytes_zeros z)
+{
+    for (size_t i = 0; i < count; i++)
+        zero[i] = (z.at ? z.at[i * z.step] : 0) - (int32_t)z.flip;
+}
+
+static bool has_other(const int32_t *zero, size_t count, int32_t than)
+{
+    for (size_t i = 0; i < count; i++)
+        if (zero[i] != than)
+            return true;
+    return false;
+}
+
 void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles *tiles, size_t rows,
-                      size_t columns)
+                      size_t columns, struct kiln_bytes_zeros a, struct kiln_bytes_zeros b)
 {
     t->tiles = tiles;
     t->rows = rows;
     t->columns = columns;
-    if (columns < COLUMNS) /* tiles read whole vectors */
+    set_zeros(t->za, rows, a);
+    set_zeros(t->zb, columns, b);
+    t->row_sums = has_other(t->zb, columns, -lifted(tiles));
+    t->column_sums = has_other(t->za, rows, 0);
+    if (columns < COLUMNS) { /* tiles and vectors are whole */
         memset(t->b, 0, sizeof t->b);
+        memset(t->zb + columns, 0, (COLUMNS - columns) * sizeof *t->zb);
+    }
     memset(t->sum, 0, rows * sizeof *t->sum);
     memset(t->a_sum, 0, sizeof t->a_sum);
     memset(t->b_sum, 0, sizeof t->b_sum);
@@ -132,13 +158,13 @@ void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles 
 static void add_columns(struct kiln_bytes_block *t, const int32_t *b, size_t depth, size_t quads)
 {
     int32_t ones[2 * QUADS];
-    const int32_t lifted = t->tiles->quads ? 128 * 4 * (int32_t)quads : 0;
+    const int32_t more = lifted(t->tiles) * 4 * (int32_t)quads;
     for (size_t k = 0; k < depth; k++)
         ones[k] = t->tiles->quads ? 0x01010101 : 0x00010001;
     for (size_t j = 0; j < t->columns; j += (size_t)t->tiles->columns)
         t->tiles->tile[1](depth, ones, depth, b + j, t->b_sum + j);
     for (size_t j = 0; j < COLUMNS; j++)
-        t->b_sum[j] -= lifted;
+        t->b_sum[j] -= more;
 }
 
 void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row, size_t quads)
@@ -150,14 +176,16 @@ void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row,
         lift(t->b, quads);
     else
         widen_columns(t->b_pairs, (const int32_t(*)[COLUMNS])t->b, quads);
-    add_columns(t, b, depth, quads);
+    if (t->column_sums)
+        add_columns(t, b, depth, quads);
     for (size_t row = 0; row < t->rows; row += most) {
         const size_t rows = t->rows - row < most ? t->rows - row : most;
         for (size_t i = row; i < row + rows; i++) {
             if (!tiles->quads)
                 widen_row(t->a_pairs[i - row], a + i * a_row, quads);
-            t->a_sum[i] +=
-                tiles->sum(depth, tiles->quads ? (const int32_t *)a + i * a_row : t->a_pairs[i - row]);
+            if (t->row_sums)
+                t->a_sum[i] +=
+                    tiles->sum(depth, tiles->quads ? (const int32_t *)a + i * a_row : t->a_pairs[i - row]);
         }
         const int32_t *at = tiles->quads ? (const int32_t *)a + row * a_row : t->a_pairs[0];
         for (size_t j = 0; j < t->columns; j += (size_t)tiles->columns)
@@ -166,24 +194,25 @@ void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row,
 }
 
 KILN_INLINE void take_off_body(int32_t *restrict to, const int32_t *sum, const int32_t *b_sum,
-                               const int32_t *zb, uint32_t a_sum, uint32_t za, uint32_t lifted,
-                               uint32_t depth)
+                               const int32_t *zb, uint32_t of_row, uint32_t of_each, uint32_t za)
 {
-    const uint32_t of_row = lifted * a_sum, of_each = a_sum - depth * za;
     for (size_t j = 0; j < COLUMNS; j++)
         to[j] = (int32_t)((uint32_t)sum[j] - of_row - of_each * (uint32_t)zb[j] - za * (uint32_t)b_sum[j]);
 }
 
-static void take_off(int32_t *to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t a_sum,
-                     uint32_t za, uint32_t lifted, uint32_t depth);
+static void take_off(int32_t *to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb,
+                     uint32_t of_row, uint32_t of_each, uint32_t za);
 KILN_CLONES(take_off,
-            (int32_t * to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t a_sum,
-             uint32_t za, uint32_t lifted, uint32_t depth),
-            (to, sum, b_sum, zb, a_sum, za, lifted, depth))
+            (int32_t * to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t of_row,
+             uint32_t of_each, uint32_t za),
+            (to, sum, b_sum, zb, of_row, of_each, za))
 
-void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, int32_t za, const int32_t *zb, size_t depth,
-                    int32_t *to)
+void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, size_t depth, int32_t *to)
 {
-    take_off(to, t->sum[i], t->b_sum, zb, (uint32_t)t->a_sum[i], (uint32_t)za, t->tiles->quads ? 128 : 0,
-             (uint32_t)depth);
+    const uint32_t a_sum = (uint32_t)t->a_sum[i], za = (uint32_t)t->za[i];
+    if (t->row_sums || t->column_sums)
+        take_off(to, t->sum[i], t->b_sum, t->zb, (uint32_t)lifted(t->tiles) * a_sum,
+                 a_sum - (uint32_t)depth * za, za);
+    else
+        memcpy(to, t->sum[i], sizeof t->sum[i]);
 }

@@ -34,10 +34,19 @@ struct kiln_bytes_tiles {
 /** The tiles for this machine (cpu.h). */
 const struct kiln_bytes_tiles *kiln_bytes_tiles_get(void);
 
+/** Zero points, `step` apart, of numbers that have been made `flip` less; at NULL they are 0. */
+struct kiln_bytes_zeros {
+    const int32_t *at;
+    size_t step;
+    uint32_t flip;
+};
+
 struct kiln_bytes_block {
     const struct kiln_bytes_tiles *tiles;
     size_t rows, columns;
-    int32_t b[KILN_BYTES_QUADS][KILN_BYTES_COLUMNS]; /* what is added next: packed bytes, the caller's */
+    int32_t za[KILN_BYTES_ROWS], zb[KILN_BYTES_COLUMNS]; /* less what was flipped */
+    bool row_sums, column_sums;                          /* whether any of these takes something off */
+    int32_t b[KILN_BYTES_QUADS][KILN_BYTES_COLUMNS];     /* what is added next: packed bytes, the caller's */
     int32_t b_pairs[2 * KILN_BYTES_QUADS][KILN_BYTES_COLUMNS], a_pairs[KILN_BYTES_MOST][2 * KILN_BYTES_QUADS];
     int32_t sum[KILN_BYTES_ROWS][KILN_BYTES_COLUMNS];
     int32_t a_sum[KILN_BYTES_ROWS], b_sum[KILN_BYTES_COLUMNS]; /* of each operand alone */
@@ -45,13 +54,12 @@ struct kiln_bytes_block {
 
 /** Begin with nothing. */
 void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles *tiles, size_t rows,
-                      size_t columns);
+                      size_t columns, struct kiln_bytes_zeros a, struct kiln_bytes_zeros b);
 
 /** Add the products of so many words of each of a's rows, a_row words apart, with those in t->b. */
 void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row, size_t quads);
 
-/** Row i of the results less what zero points, za of the row and zb of each column, take off; `depth` terms have them. zb and `to` are COLUMNS. */
-void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, int32_t za, const int32_t *zb, size_t depth,
-                    int32_t *to);
+/** Row i of the results, less what the zero points take off; `depth` terms have them. `to` is COLUMNS. */
+void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, size_t depth, int32_t *to);
 
 #endif

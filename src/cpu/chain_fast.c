@@ -53,7 +53,7 @@ KILN_INLINE int32_t shift_right(int32_t a, uint32_t by)
 /* By conversions to signed integers, which vectors have. */
 KILN_INLINE uint32_t unsigned_of(float x)
 {
-    const float inside = clamp(x == x ? x : 0, 0, 4294967040.0f);
+    const float positive = x > 0 ? x : 0, inside = positive < 4294967040.0f ? positive : 4294967040.0f;
     const bool upper = inside >= 2147483648.0f;
     const uint32_t y = (uint32_t)(int32_t)(upper ? inside - 2147483648.0f : inside);
     return x >= 4294967296.0f ? UINT32_MAX : upper ? y ^ UINT32_C(0x80000000) : y;

@@ -45,11 +45,6 @@ static uint64_t units(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->groups * parts(p->filters, ROWS) * parts(p->images * volume_of(p), COLUMNS);
 }
 
-static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t flip)
-{
-    return (m->at[binding] ? ((const int32_t *)m->at[binding])[i] : 0) - (int32_t)flip;
-}
-
 /* Where a position's filter begins: its image's first quad of the group, and places along the axes. */
 struct corner {
     size_t x; /* word of x */
@@ -66,23 +61,37 @@ struct run {
 struct unit {
     const struct kiln_params_conv_bytes *p;
     const uint32_t *x;
-    int32_t x_zero;
     struct corner corner[COLUMNS];
     struct run run[COLUMNS];
     size_t runs;
     struct kiln_bytes_block block;
 };
 
-static struct corner corner_of(const struct kiln_params_conv_bytes *p, size_t group, size_t position)
+/* Those of neighbouring positions; the last axis steps on, those before it when it has been through. */
+static void find_corners(struct unit *u, size_t group, size_t position)
 {
-    const size_t volume = volume_of(p), at = position % volume;
-    const size_t plane = (size_t)p->d * p->h * p->w;
-    return (struct corner){
-        .x = position / volume * p->x_image + group * p->quads * plane,
-        .a = (int32_t)(at / p->ow / p->oh * p->stride_a) - p->pad_a,
-        .i = (int32_t)(at / p->ow % p->oh * p->stride_i) - p->pad_i,
-        .j = (int32_t)(at % p->ow * p->stride_j) - p->pad_j,
-    };
+    const struct kiln_params_conv_bytes *p = u->p;
+    const size_t volume = volume_of(p), plane = (size_t)p->d * p->h * p->w;
+    size_t image = position / volume, at = position % volume;
+    size_t a = at / p->ow / p->oh, i = at / p->ow % p->oh, j = at % p->ow;
+    for (size_t c = 0; c < u->block.columns; c++) {
+        u->corner[c] = (struct corner){
+            .x = image * p->x_image + group * p->quads * plane,
+            .a = (int32_t)(a * p->stride_a) - p->pad_a,
+            .i = (int32_t)(i * p->stride_i) - p->pad_i,
+            .j = (int32_t)(j * p->stride_j) - p->pad_j,
+        };
+        if (++j < p->ow)
+            continue;
+        j = 0;
+        if (++i < p->oh)
+            continue;
+        i = 0;
+        if (++a == p->od) {
+            a = 0;
+            image++;
+        }
+    }
 }
 
 /* Where the columns meet x at a tap of the filter, as runs. */
@@ -122,7 +131,7 @@ static void gather_row(const struct unit *u, size_t quad, int32_t *to)
 {
     const struct kiln_params_conv_bytes *p = u->p;
     const uint32_t *x = u->x + quad * p->d * p->h * p->w;
-    const int32_t outside = padding(p, quad, u->x_zero);
+    const int32_t outside = padding(p, quad, u->block.zb[0]);
     for (const struct run *r = u->run; r < u->run + u->runs; r++) {
         if (r->inside && r->step == 1)
             memcpy(to + r->first, x + r->at, r->count * sizeof *to);
@@ -147,20 +156,17 @@ static void gather(struct unit *u, size_t first, size_t count)
 }
 
 /* Columns of neighbouring images, whose results lie apart. */
-static void store(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
-                  const struct kiln_bytes_block *t, size_t filter, size_t position)
+static void store(const struct kiln_params_conv_bytes *p, int32_t *y, const struct kiln_bytes_block *t,
+                  size_t filter, size_t position)
 {
     const size_t volume = volume_of(p), depth = p->depth * (size_t)p->t * p->u * p->v;
-    int32_t zx[COLUMNS], row[COLUMNS];
-    for (size_t j = 0; j < COLUMNS; j++)
-        zx[j] = zero_at(m, 2, 0, p->x_flip);
+    int32_t row[COLUMNS];
     for (size_t i = 0; i < t->rows; i++) {
-        kiln_bytes_row(t, i, zero_at(m, 3, (filter + i) * p->w_step, p->w_flip), zx, depth, row);
+        kiln_bytes_row(t, i, depth, row);
         for (size_t j = 0; j < t->columns;) {
             const size_t image = (position + j) / volume, at = (position + j) % volume;
             const size_t count = smaller(volume - at, t->columns - j);
-            memcpy((int32_t *)m->at[4] + image * p->y_image + (filter + i) * volume + at, row + j,
-                   count * sizeof *row);
+            memcpy(y + image * p->y_image + (filter + i) * volume + at, row + j, count * sizeof *row);
             j += count;
         }
     }
@@ -174,19 +180,20 @@ static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *
     const size_t position = unit % across * COLUMNS, row = unit / across % down * ROWS,
                  group = unit / across / down, filter = group * p->filters + row;
     const uint32_t *w = (const uint32_t *)m->at[1] + filter * words;
+    const int32_t *zeros = m->at[3];
     struct unit u; /* large: only what is needed is set */
     u.p = p;
     u.x = m->at[0];
-    u.x_zero = zero_at(m, 2, 0, p->x_flip);
-    kiln_bytes_begin(&u.block, tiles, smaller(ROWS, p->filters - row),
-                     smaller(COLUMNS, positions - position));
-    for (size_t j = 0; j < u.block.columns; j++)
-        u.corner[j] = corner_of(p, group, position + j);
+    kiln_bytes_begin(&u.block, tiles, smaller(ROWS, p->filters - row), smaller(COLUMNS, positions - position),
+                     (struct kiln_bytes_zeros){zeros ? zeros + filter * p->w_step : NULL, p->w_step,
+                                               p->w_flip},
+                     (struct kiln_bytes_zeros){m->at[2], 0, p->x_flip});
+    find_corners(&u, group, position);
     for (size_t k = 0; k < words; k += QUADS) {
         gather(&u, k, smaller(QUADS, words - k));
         kiln_bytes_add(&u.block, w + k, words, smaller(QUADS, words - k));
     }
-    store(p, m, &u.block, filter, position);
+    store(p, m->at[4], &u.block, filter, position);
 }
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)

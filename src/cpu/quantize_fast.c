@@ -160,22 +160,22 @@ static uint64_t tiles(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->batch * parts(p->m, ROWS) * parts(p->n, COLUMNS);
 }
 
-static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t flip)
-{
-    return (m->at[binding] ? ((const int32_t *)m->at[binding])[i] : 0) - (int32_t)flip;
-}
-
 /* The results of rows and columns from m0 and n0 on. */
-static void store(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
-                  const struct kiln_bytes_block *t, int32_t *c, size_t m0, size_t n0)
+static void store(const struct kiln_params_matmul_bytes *p, const struct kiln_bytes_block *t, int32_t *c,
+                  size_t m0, size_t n0)
 {
-    int32_t zb[COLUMNS] = {0}, row[COLUMNS];
-    for (size_t j = 0; j < t->columns; j++)
-        zb[j] = zero_at(m, 3, (n0 + j) * p->b_step, p->b_flip);
+    int32_t row[COLUMNS];
     for (size_t i = 0; i < t->rows; i++) {
-        kiln_bytes_row(t, i, zero_at(m, 2, (m0 + i) * p->a_step, p->a_flip), zb, p->depth, row);
+        kiln_bytes_row(t, i, p->depth, row);
         memcpy(c + (m0 + i) * p->c_m + n0, row, t->columns * sizeof *row);
     }
+}
+
+static struct kiln_bytes_zeros zeros_of(const kiln_memory *m, int binding, size_t first, uint32_t step,
+                                        uint32_t flip)
+{
+    const int32_t *at = m->at[binding];
+    return (struct kiln_bytes_zeros){at ? at + first * step : NULL, step, flip};
 }
 
 /* Words of some of b's rows, which become columns. */
@@ -196,13 +196,14 @@ static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memor
     const uint32_t *a = (const uint32_t *)m->at[0] + b0 * p->a_batch0 + b1 * p->a_batch1 + b2 * p->a_batch2;
     const uint32_t *b = (const uint32_t *)m->at[1] + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
     struct kiln_bytes_block t;
-    kiln_bytes_begin(&t, tiles, smaller(ROWS, p->m - m0), smaller(COLUMNS, p->n - n0));
+    kiln_bytes_begin(&t, tiles, smaller(ROWS, p->m - m0), smaller(COLUMNS, p->n - n0),
+                     zeros_of(m, 2, m0, p->a_step, p->a_flip), zeros_of(m, 3, n0, p->b_step, p->b_flip));
     for (size_t q = 0; q < p->quads; q += QUADS) {
         const size_t quads = smaller(QUADS, p->quads - q);
         turn(&t, b + n0 * p->quads + q, p->quads, quads);
         kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
     }
-    store(p, m, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0);
+    store(p, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0);
 }
 
 static void matmul_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
