@@ -105,14 +105,14 @@ KILN_INLINE float silu_slope(float x, float a)
 /* x tanh(log(1 + exp(x))): with e = exp(-|x|), the tanh is a fraction of polynomials in e. */
 KILN_INLINE float mish(float x)
 {
-    const float e = fast_exp(-fabsf(x)), n = x < 0 ? e * e + 2 * e : 1 + 2 * e;
-    return x * (n / (n + (x < 0 ? 2 : 2 * e * e)));
+    const float e = fast_exp(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
+    return x * (n / (n + 2 * (x < 0 ? 1 : e * e)));
 }
 
 KILN_INLINE float mish_slope(float x)
 {
-    const float e = fast_exp(-fabsf(x)), n = x < 0 ? e * e + 2 * e : 1 + 2 * e;
-    const float d = n + (x < 0 ? 2 : 2 * e * e), up = 4 * e * (x < 0 ? 1 : e) * (1 + e);
+    const float e = fast_exp(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
+    const float d = n + 2 * (x < 0 ? 1 : e * e), up = 4 * e * (x < 0 ? 1 : e) * (1 + e);
     return n / d + x * (up / (d * d));
 }
 

@@ -1,8 +1,7 @@
 /*
  * chain_fast.c - the steps of a chain as loops over a block of elements.
  *
- * Every step is one plain loop, compiled for the baseline and for AVX2, long ones for AVX-512 as well, so that the compiler's
- * vectorizer does the work.
+ * Every step is one plain loop, compiled for the baseline, AVX2 and AVX-512, so that the compiler's vectorizer does the work.
  */
 #include "cpu/chain.h"
 
@@ -189,19 +188,16 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(ATANH_F, f, fast_atanh(x))                                  \
     X(MOD_F, f, modulo_real(x, y))                                \
     X(REST_F, f, fmodf(x, y))                                     \
-    X(POW_I, u, power(u, v))
-
-/* likewise, those of long arithmetic, which wait for their own results: wider vectors take no longer than narrow ones */
-#define LONG_STEPS(X)                             \
-    X(EXP_F, f, fast_exp(x))                      \
-    X(TANH_F, f, fast_tanh(x))                    \
-    X(SIGMOID_F, f, fast_sigmoid(x))              \
-    X(ERF_F, f, fast_erf(x))                      \
-    X(GELU_F, f, fast_gelu(x))                    \
-    X(GELU_TANH_F, f, gelu_tanh(x))               \
-    X(SILU_F, f, silu(x, y))                      \
-    X(GELU_GRAD_F, f, y *gelu_slope(x))           \
-    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x)) \
+    X(POW_I, u, power(u, v))                                      \
+    X(EXP_F, f, fast_exp(x))                                      \
+    X(TANH_F, f, fast_tanh(x))                                    \
+    X(SIGMOID_F, f, fast_sigmoid(x))                              \
+    X(ERF_F, f, fast_erf(x))                                      \
+    X(GELU_F, f, fast_gelu(x))                                    \
+    X(GELU_TANH_F, f, gelu_tanh(x))                               \
+    X(SILU_F, f, silu(x, y))                                      \
+    X(GELU_GRAD_F, f, y *gelu_slope(x))                           \
+    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x))                 \
     X(SILU_GRAD_F, f, y *silu_slope(x, z))
 
 /* sin, cos and tan take two: by polynomials where the argument is near zero, by the C library where it is not */
@@ -233,33 +229,25 @@ typedef void loop(union word *restrict d, const union word *a, const union word 
 #define AVX2(code, member, result)   LOOP(KILN_TARGET_AVX2, _avx2, code, member, result)
 #define AVX512(code, member, result) LOOP(KILN_TARGET_AVX512, _avx512, code, member, result)
 STEPS(PLAIN)
-LONG_STEPS(PLAIN)
 PARTS(PLAIN)
 STEPS(AVX2)
-LONG_STEPS(AVX2)
 PARTS(AVX2)
-LONG_STEPS(AVX512)
+STEPS(AVX512)
+PARTS(AVX512)
 
 #define PLAIN_ROW(code, member, result)  [KILN_STEP_##code] = {code##_plain},
 #define AVX2_ROW(code, member, result)   [KILN_STEP_##code] = {code##_avx2},
 #define AVX512_ROW(code, member, result) [KILN_STEP_##code] = {code##_avx512},
 
-static loop *const plain[KILN_STEP_COUNT][2] = {
-    STEPS(PLAIN_ROW) LONG_STEPS(PLAIN_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_plain, SIN_FAR_F_plain},
-    [KILN_STEP_COS_F] = {COS_NEAR_F_plain, COS_FAR_F_plain},
-    [KILN_STEP_TAN_F] = {TAN_NEAR_F_plain, TAN_FAR_F_plain},
-};
-static loop *const avx2[KILN_STEP_COUNT][2] = {
-    STEPS(AVX2_ROW) LONG_STEPS(AVX2_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
-    [KILN_STEP_COS_F] = {COS_NEAR_F_avx2, COS_FAR_F_avx2},
-    [KILN_STEP_TAN_F] = {TAN_NEAR_F_avx2, TAN_FAR_F_avx2},
-};
-
-static loop *const avx512[KILN_STEP_COUNT][2] = {
-    STEPS(AVX2_ROW) LONG_STEPS(AVX512_ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F_avx2, SIN_FAR_F_avx2},
-    [KILN_STEP_COS_F] = {COS_NEAR_F_avx2, COS_FAR_F_avx2},
-    [KILN_STEP_TAN_F] = {TAN_NEAR_F_avx2, TAN_FAR_F_avx2},
-};
+#define TABLE(name, ROW, suffix)                                               \
+    static loop *const name[KILN_STEP_COUNT][2] = {                            \
+        STEPS(ROW)[KILN_STEP_SIN_F] = {SIN_NEAR_F##suffix, SIN_FAR_F##suffix}, \
+        [KILN_STEP_COS_F] = {COS_NEAR_F##suffix, COS_FAR_F##suffix},           \
+        [KILN_STEP_TAN_F] = {TAN_NEAR_F##suffix, TAN_FAR_F##suffix},           \
+    }
+TABLE(plain, PLAIN_ROW, _plain);
+TABLE(avx2, AVX2_ROW, _avx2);
+TABLE(avx512, AVX512_ROW, _avx512);
 
 void kiln_chain_run_f32(const uint32_t *step, int steps, float *const registers[KILN_CHAIN_REGISTERS],
                         int count)
