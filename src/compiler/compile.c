@@ -2,6 +2,7 @@
  * compile.c - from a graph and a run list to a plan: the list of passes, in order. Read this file first.
  *
  *   counts     where sizes depend on data: they become their bounds, and what would see elements beyond a count does not
+ *   integers   where the device multiplies bytes fast: what was dequantized to be multiplied is multiplied first
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
  *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
  *   recompute  where memory of training matters more than time: what the backward pass reads is computed again
@@ -100,6 +101,12 @@ static kiln_status fill_beyond_counts(struct pass *p, struct kiln_rewrite *r)
     return kiln_fill_beyond_counts(r, p->run, p->run_count);
 }
 
+static kiln_status multiply_integers(struct pass *p, struct kiln_rewrite *r)
+{
+    r->size = NULL; /* what is looked at for its shape alone stays until sizes are numbers */
+    return kiln_multiply_integers(r, p->run, p->run_count);
+}
+
 static kiln_status control(struct pass *p, struct kiln_rewrite *r)
 {
     return kiln_expand_control(r, p->run, p->run_count);
@@ -133,6 +140,14 @@ static kiln_status rewrite_all(struct pass *p, rewrite_fn *const *list)
     return status;
 }
 
+/* On GPUs floats go through tiles that bytes do not have yet. */
+static bool multiplies_bytes(const struct kiln_compile_params *params)
+{
+    const struct kiln_caps *caps = &params->dev->caps;
+    return !params->train && !params->halves && params->storage != KILN_STORAGE_DOUBLE &&
+           caps->backend == KILN_BACKEND_CPU && caps->dot && kiln_has_bytes(params->graph);
+}
+
 static kiln_status run_passes(struct pass *p)
 {
     static rewrite_fn *const counted[] = {simplify_first, replace_counted, fill_beyond_counts, NULL};
@@ -142,6 +157,8 @@ static kiln_status run_passes(struct pass *p)
     kiln_status status = KILN_OK;
     if (kiln_graph_is_counted(p->params->graph))
         status = rewrite_all(p, counted);
+    if (!status && multiplies_bytes(p->params))
+        status = rewrite(p, multiply_integers);
     if (!status)
         status = rewrite_all(p, usual);
     if (!status && kiln_has_control(plan->graph))

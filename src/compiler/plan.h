@@ -170,6 +170,10 @@ kiln_status kiln_simplify(struct kiln_rewrite *r, kiln_tensor *run, int *run_cou
 kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** counts.c. Then: sizes become their bounds, and where elements beyond a count would be seen they are filled. */
 kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** integers.c: whether any value of a graph is of type I8 or U8. */
+bool kiln_has_bytes(const kiln_graph *g);
+/** integers.c: products of dequantized bytes become products of integers, for devices that multiply these faster. */
+kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** recompute.c: what the backward pass reads of the forward pass is computed again in front of it, from a few values that are kept. */
 kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** precision.c: floats between operators become halves, where these can be trusted to hold them. */

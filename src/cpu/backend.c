@@ -506,6 +506,7 @@ kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out)
     dev->base.ops = &cpu_ops;
     dev->base.caps = cpu_caps;
     dev->base.caps.threads = (uint32_t)kiln_pool_threads(dev->pool);
+    dev->base.caps.dot = kiln_cpu_detect()->vnni;
     dev->base.caps.memory = dev->base.caps.budget = physical_memory();
     kiln_cpu_describe(&dev->base.info);
     *out = &dev->base;
