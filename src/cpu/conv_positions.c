@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "cpu/simd.h"
+#include "cpu/turn.h"
 
 #define BLOCK KILN_PACKED_COLUMNS
 #define TURN  8 /* terms of a sum that take as long as turning its result */
@@ -85,35 +86,12 @@ struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finis
 
 #define LANES      8
 #define EACH_EIGHT _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
-#define EACH_FOUR  _Pragma("GCC unroll 4") for (int i = 0; i < LANES / 2; i++)
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef kiln_eight lanes;
 typedef int32_t lane_masks __attribute__((vector_size(4 * LANES)));
 typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
 
 #define LOAD(at) (*(const loose *)(at))
-
-/* Rows become columns: pairs of elements, then of pairs, then of halves change places. */
-KILN_INLINE void turn_eight(lanes *row)
-{
-    lanes pair[LANES], four[LANES];
-    EACH_FOUR
-    {
-        pair[2 * i] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        pair[2 * i + 1] = __builtin_shufflevector(row[2 * i], row[2 * i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    EACH_FOUR
-    {
-        const int at = i / 2 * 4 + i % 2, to = i / 2 * 4 + i % 2 * 2;
-        four[to] = __builtin_shufflevector(pair[at], pair[at + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        four[to + 1] = __builtin_shufflevector(pair[at], pair[at + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-    EACH_FOUR
-    {
-        row[i] = __builtin_shufflevector(four[i], four[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        row[i + 4] = __builtin_shufflevector(four[i], four[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
-}
 
 /* A step on eight filters' results at `place` and behind it, the first filter being o. */
 KILN_INLINE void take_step(lanes *row, const struct kiln_tile_step *step, size_t o, size_t place)
@@ -137,7 +115,7 @@ KILN_INLINE void turn_body(float *y, size_t plane, const float *out, size_t coun
         lanes row[LANES];
         EACH_EIGHT
         row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
-        turn_eight(row);
+        kiln_turn_eight(row);
         for (int s = 0; s < finish->steps; s++)
             take_step(row, &finish->step[s], o, place + at);
         EACH_EIGHT

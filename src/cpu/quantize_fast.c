@@ -9,6 +9,7 @@
 
 #include "cpu/bytes.h"
 #include "cpu/simd.h"
+#include "cpu/turn.h"
 #include "device/variants.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
@@ -178,13 +179,29 @@ static struct kiln_bytes_zeros zeros_of(const kiln_memory *m, int binding, size_
     return (struct kiln_bytes_zeros){at ? at + first * step : NULL, step, flip};
 }
 
-/* Words of some of b's rows, which become columns. */
-static void turn(struct kiln_bytes_block *t, const uint32_t *b, size_t b_row, size_t quads)
+typedef float loose __attribute__((vector_size(32), aligned(4), may_alias)); /* in memory */
+
+/* Words of `columns` of b's rows, which become columns: by eights, and what is left one by one. */
+KILN_INLINE void turn_body(int32_t (*to)[COLUMNS], const uint32_t *b, size_t b_row, size_t columns,
+                           size_t quads)
 {
-    for (size_t j = 0; j < t->columns; j++)
-        for (size_t q = 0; q < quads; q++)
-            t->b[q][j] = (int32_t)b[j * b_row + q];
+    const size_t across = columns / 8 * 8, down = quads / 8 * 8;
+    for (size_t j = 0; j < across; j += 8)
+        for (size_t q = 0; q < down; q += 8) {
+            kiln_eight row[8];
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) row[i] =
+                *(const loose *)(const void *)(b + (j + i) * b_row + q);
+            kiln_turn_eight(row);
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) * (loose *)(void *)&to[q + i][j] = row[i];
+        }
+    for (size_t j = 0; j < columns; j++)
+        for (size_t q = j < across ? down : 0; q < quads; q++)
+            to[q][j] = (int32_t)b[j * b_row + q];
 }
+
+static void turn(int32_t (*to)[COLUMNS], const uint32_t *b, size_t b_row, size_t columns, size_t quads);
+KILN_CLONES(turn, (int32_t(*to)[COLUMNS], const uint32_t *b, size_t b_row, size_t columns, size_t quads),
+            (to, b, b_row, columns, quads))
 
 static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
                       const struct kiln_bytes_tiles *tiles, size_t unit)
@@ -200,7 +217,7 @@ static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memor
                      zeros_of(m, 2, m0, p->a_step, p->a_flip), zeros_of(m, 3, n0, p->b_step, p->b_flip));
     for (size_t q = 0; q < p->quads; q += QUADS) {
         const size_t quads = smaller(QUADS, p->quads - q);
-        turn(&t, b + n0 * p->quads + q, p->quads, quads);
+        turn(t.b, b + n0 * p->quads + q, p->quads, t.columns, quads);
         kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
     }
     store(p, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0);
