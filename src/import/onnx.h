@@ -343,6 +343,8 @@ bool kiln_onnx_standard_domain(const char *domain);
 
 /** The row of an operator of a domain, "" the standard's own, at an opset; NULL if there is none. */
 const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *name, int opset);
+/** All rows, one after another; NULL behind the last. */
+const struct kiln_onnx_row *kiln_onnx_row_at(size_t index);
 /** The row of a node's operator; NULL if there is none. */
 const struct kiln_onnx_row *kiln_onnx_row_for(const struct kiln_onnx *m, const Onnx__NodeProto *n);
 /** Open a call: the nodes of the function, in its place. */

@@ -660,3 +660,11 @@ const struct kiln_onnx_row *kiln_onnx_row_of(const char *domain, const char *nam
     const struct kiln_onnx_row *row = find(rows, sizeof rows / sizeof *rows, domain, name, opset);
     return row ? row : find(kiln_onnx_runtime_rows, kiln_onnx_runtime_row_count, domain, name, opset);
 }
+
+const struct kiln_onnx_row *kiln_onnx_row_at(size_t index)
+{
+    const size_t own = sizeof rows / sizeof *rows;
+    if (index < own)
+        return &rows[index];
+    return index - own < kiln_onnx_runtime_row_count ? &kiln_onnx_runtime_rows[index - own] : NULL;
+}
