@@ -66,9 +66,9 @@ kiln_tensor kiln_graph_constant(kiln_graph *g, kiln_spec spec, kiln_type stored,
     memcpy(params.spec.shape.size, spec.shape.size, (size_t)spec.shape.rank * sizeof spec.shape.size[0]);
     params.stored = stored;
     params.bytes = bytes;
-    if (bytes <= sizeof params.inline_data)
+    if (bytes && bytes <= sizeof params.inline_data)
         memcpy(&params.inline_data, data, bytes);
-    else if (!(params.data = kiln_arena_copy(&g->arena, data, bytes))) {
+    else if (bytes && !(params.data = kiln_arena_copy(&g->arena, data, bytes))) {
         kiln_graph_fail(g, KILN_ERROR_MEMORY, "constant of %zu bytes: out of memory", bytes);
         return KILN_NONE;
     }
