@@ -325,7 +325,9 @@ static void check_row(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "%d inputs, wanted %d", n->inputs, n->row->inputs);
     else
         check_attributes(n);
-    for (int i = 0; n->row && i < n->row->inputs && i < n->inputs; i++)
+    /* of a list all; but a loop's first two, and a batched scan's lengths, may be left out: their rows need none */
+    const int needed = !n->row ? 0 : n->row->most < 0 && n->row->inputs ? n->inputs : n->row->inputs;
+    for (int i = 0; i < needed && i < n->inputs; i++)
         if (!n->in[i])
             kiln_onnx_refuse(n, "input %d is left out", i);
     for (int i = 0; n->row && i < n->inputs; i++)
