@@ -323,6 +323,8 @@ bool kiln_onnx_body_is_whole(struct kiln_onnx_body *b)
     const bool read = kiln_onnx_body_hand_on(b);
     if (b->m.refused)
         kiln_onnx_refuse(b->n, "in its body: %s", kiln_text_get(&b->m.refusals));
+    else if (kiln_graph_status(b->m.g))
+        kiln_onnx_refuse(b->n, "its body cannot be built");
     return !b->n->refused && read && !kiln_graph_status(b->m.g);
 }
 
