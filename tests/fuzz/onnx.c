@@ -44,7 +44,7 @@ static void finish(void)
 
 static void begin(void)
 {
-    static const unsigned char zeros[256];
+    static const unsigned char zeros[1024];
     be_silent();
     if (folder[0])
         return;
@@ -212,6 +212,24 @@ static void run_at(kiln_program *p, const int64_t *size, bool wild)
         read_result(p, kiln_program_result(p, i));
 }
 
+static void count_text(void *user, const char *text)
+{
+    *(size_t *)user += strlen(text);
+}
+
+/* What a person may see of a plan. */
+static void print(const kiln_graph *g, const kiln_program *p)
+{
+    kiln_command_time times[8];
+    kiln_program_memory memory;
+    size_t length = 0;
+    kiln_graph_print(g, count_text, &length);
+    if (kiln_program_memory_used(p, &memory))
+        return;
+    kiln_program_print(p, count_text, &length);
+    kiln_program_profile(p, times, (int)(sizeof times / sizeof *times));
+}
+
 /* At two sets of sizes, of which one may be empty; and at the first again. */
 static void run(kiln_graph *g, kiln_weights *w, kiln_device *dev, const kiln_program_params *params,
                 bool wild)
@@ -230,6 +248,8 @@ static void run(kiln_graph *g, kiln_weights *w, kiln_device *dev, const kiln_pro
         run_at(p, second, wild);
         run_at(p, first, !wild);
     }
+    if (params->profile)
+        print(g, p);
     kiln_program_destroy(&p);
 }
 
@@ -300,7 +320,9 @@ static void use(kiln_graph *g, kiln_weights *w, enum use how, bool wild)
         save(g, w, how == SAVE ? 0 : KILN_ONNX_NEWEST_OPSET);
         break;
     case PLAN:
-        run(g, w, null, &(kiln_program_params){.precision = KILN_PRECISION_F16, .budget = MOST_BYTES}, wild);
+        run(g, w, null,
+            &(kiln_program_params){.precision = KILN_PRECISION_F16, .profile = true, .budget = MOST_BYTES},
+            wild);
         break;
     case LEARN:
     case LEARN_AGAIN:

@@ -227,6 +227,32 @@ static void fit_tensor(struct chance *c)
     t->has_raw_data = true;
 }
 
+static void add_entry(struct chance *c, Onnx__TensorProto *t, const char *key, const char *value)
+{
+    Onnx__StringStringEntryProto *e = malloc(sizeof *e);
+    if (!e)
+        abort();
+    onnx__string_string_entry_proto__init(e);
+    put_text(&e->key, key);
+    put_text(&e->value, value);
+    add_message(c, &t->base, "external_data", e);
+}
+
+/* A tensor's elements lie in the file beside the model (onnx.c). */
+static void lie_elsewhere(struct chance *c)
+{
+    Onnx__TensorProto *t = pick(c, &onnx__tensor_proto__descriptor);
+    char number[32];
+    if (!t)
+        return;
+    t->has_data_location = true;
+    t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    add_entry(c, t, "location", "w.bin");
+    snprintf(number, sizeof number, "%lld", (long long)edge_number(c));
+    if (once_in(c, 4))
+        add_entry(c, t, once_in(c, 2) ? "offset" : "length", number);
+}
+
 static void set_opset(struct chance *c)
 {
     Onnx__OperatorSetIdProto *o = pick(c, &onnx__operator_set_id_proto__descriptor);
@@ -314,7 +340,7 @@ static void change_any(struct chance *c)
 {
     static void (*const ways[])(struct chance * c) = {read_another,  give_another, become_another,
                                                       add_attribute, add_node,     fit_tensor,
-                                                      set_opset};
+                                                      lie_elsewhere, set_opset};
     if (once_in(c, 2))
         ways[below(c, sizeof ways / sizeof *ways)](c);
     else
