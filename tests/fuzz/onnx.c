@@ -278,7 +278,7 @@ static void learn(kiln_graph *g, kiln_weights *w, bool recompute, bool wild)
     if (kiln_graph_parameter_count(g))
         run_list[1 + count] =
             kiln_minimize(g, loss, &(kiln_minimize_params){.by = KILN_ADAM, .clip_norm = 1});
-    if (!kiln_graph_status(g))
+    if (!kiln_graph_status(g) && !kiln_weights_add(w, g)) /* what the optimizer keeps */
         run(g, w, cpu,
             &(kiln_program_params){
                 .run = run_list, .train = true, .recompute = recompute, .budget = MOST_BYTES},
