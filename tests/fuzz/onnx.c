@@ -27,7 +27,18 @@ enum {
 
 enum reading { AS_IT_IS, TO_LEARN, WITH_SIZES, WITH_SHAPES, WITH_VALUES, WITH_GUESSES, READINGS };
 
-enum use { SAVE, RUN, RUN_IN_DOUBLE, RUN_FOR_LESS, PLAN, LEARN, LEARN_AGAIN, SAVE_NEWEST, USES };
+enum use {
+    SAVE,
+    RUN,
+    RUN_IN_DOUBLE,
+    RUN_FOR_LESS,
+    PLAN,
+    LEARN,
+    LEARN_FOR_LESS,
+    SAVE_NEWEST,
+    LEARN_WITHIN,
+    USES
+};
 
 static char folder[64], model_file[96], data_file[96], written[96];
 static kiln_device *cpu, *null;
@@ -285,6 +296,29 @@ static void learn(kiln_graph *g, kiln_weights *w, bool recompute, bool wild)
             wild);
 }
 
+/* As part of another graph, as a classifier that is trained further. */
+static void learn_within(const kiln_graph *g, kiln_weights *w, bool wild)
+{
+    kiln_graph *around;
+    kiln_tensor in[MOST_SIZES] = {KILN_NONE}, out[MOST_SIZES] = {KILN_NONE};
+    if (kiln_graph_input_count(g) > MOST_SIZES || kiln_graph_output_count(g) > MOST_SIZES ||
+        kiln_graph_create(&around, NULL))
+        return;
+    for (int i = 0; i < kiln_graph_input_count(g); i++) {
+        const kiln_tensor t = kiln_graph_input(g, i);
+        kiln_shape shape = kiln_tensor_shape(g, t);
+        for (int axis = 0; axis < shape.rank; axis++)
+            if (shape.size[axis] < 0)
+                shape.size[axis] = kiln_dim(around, kiln_dim_name(g, shape.size[axis]));
+        in[i] = kiln_input(around, kiln_tensor_name(g, t), kiln_tensor_type(g, t), shape);
+    }
+    kiln_call(around, g, in, out);
+    for (int i = 0; i < kiln_graph_output_count(g); i++)
+        kiln_output(around, kiln_tensor_name(g, kiln_graph_output(g, i)), out[i]);
+    learn(around, w, false, wild);
+    kiln_graph_destroy(&around);
+}
+
 /* Writing --------------------------------------------------------------------------------------------------------- */
 
 /* What is written can be read, unless a value in it is one that it must not be, as an index out of range. */
@@ -325,8 +359,11 @@ static void use(kiln_graph *g, kiln_weights *w, enum use how, bool wild)
             wild);
         break;
     case LEARN:
-    case LEARN_AGAIN:
-        learn(g, w, how == LEARN_AGAIN, wild);
+    case LEARN_FOR_LESS:
+        learn(g, w, how == LEARN_FOR_LESS, wild);
+        break;
+    case LEARN_WITHIN:
+        learn_within(g, w, wild);
         break;
     default:
         run(g, w, cpu,

@@ -94,7 +94,11 @@ static const struct kiln_onnx_row *row_of(const Onnx__NodeProto *n)
 static void become_another(struct chance *c)
 {
     Onnx__NodeProto *n = pick(c, &onnx__node_proto__descriptor);
-    if (n)
+    const Onnx__FunctionProto *f = once_in(c, 4) ? pick(c, &onnx__function_proto__descriptor) : NULL;
+    if (n && f) {
+        put_text(&n->op_type, f->name);
+        put_text(&n->domain, f->domain);
+    } else if (n)
         set_operator(n, any_row(c));
 }
 
@@ -172,35 +176,47 @@ static void add_attribute(struct chance *c)
         give_attribute(c, n, row);
 }
 
-/* A node of any operator, read by another or given by the graph. */
-static void add_node(struct chance *c)
+/* A node of an operator that reads this value, and others where it takes more. */
+static Onnx__NodeProto *new_node(struct chance *c, const struct kiln_onnx_row *row, const char *first)
 {
-    const struct kiln_onnx_row *row = any_row(c);
-    Onnx__GraphProto *g = pick(c, &onnx__graph_proto__descriptor);
-    Onnx__NodeProto *reader = g && g->n_node ? g->node[below(c, g->n_node)] : NULL, *n = malloc(sizeof *n);
+    Onnx__NodeProto *n = malloc(sizeof *n);
     char name[16];
     if (!n)
         abort();
     onnx__node_proto__init(n);
     set_operator(n, row);
-    const int inputs =
-        row->inputs + (int)below(c, row->most > row->inputs ? (size_t)(row->most - row->inputs + 1) : 3);
-    for (int i = 0; i < inputs; i++)
+    const int optional = row->most < 0 ? 2 : row->most > row->inputs ? row->most - row->inputs : 0;
+    for (int i = 1, inputs = row->inputs + (int)below(c, (size_t)optional + 1); i < inputs; i++)
         add_text(c, &n->base, "input", once_in(c, 8) ? "" : value_name(c));
-    for (uint32_t i = 0, outputs = 1 + below(c, 3); i < outputs; i++) {
+    add_text(c, &n->base, "input", first);
+    for (uint32_t i = 0, outputs = 1 + (once_in(c, 4) ? below(c, 4) : 0); i < outputs; i++) {
         snprintf(name, sizeof name, "v%u", (unsigned)below(c, 10000));
         add_text(c, &n->base, "output", name);
     }
     for (uint32_t i = below(c, 4); i > 0; i--)
         give_attribute(c, n, row);
-    if (reader && reader->n_input && once_in(c, 2))
-        put_text(&reader->input[below(c, reader->n_input)], n->output[0]);
-    else if (g && g->n_output)
-        put_text(&g->output[below(c, g->n_output)]->name, n->output[0]);
-    if (g)
-        add_message(c, &g->base, "node", n);
-    else
-        onnx__node_proto__free_unpacked(n, NULL);
+    return n;
+}
+
+/* A place where a value is read; NULL: there is none. */
+static char **any_reader(struct chance *c, Onnx__GraphProto *g)
+{
+    Onnx__NodeProto *n = g->n_node ? g->node[below(c, g->n_node)] : NULL;
+    if (n && n->n_input && once_in(c, 2))
+        return &n->input[below(c, n->n_input)];
+    return g->n_output ? &g->output[below(c, g->n_output)]->name : NULL;
+}
+
+/* A node of any operator between a value, most often, and one that reads it. */
+static void add_node(struct chance *c)
+{
+    Onnx__GraphProto *g = pick(c, &onnx__graph_proto__descriptor);
+    char **reader = g ? any_reader(c, g) : NULL;
+    if (!reader)
+        return;
+    Onnx__NodeProto *n = new_node(c, any_row(c), *reader && !once_in(c, 4) ? *reader : value_name(c));
+    put_text(reader, n->output[0]);
+    add_message(c, &g->base, "node", n);
 }
 
 /* Tensors and versions -------------------------------------------------------------------------------------------- */
