@@ -42,6 +42,9 @@ struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln
 /** Whether it is of floats, of a single group, and over two axes at the most. */
 bool kiln_conv_is_plane(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s);
 
+/** Whether y has no elements, so that a sum over it has no terms. */
+bool kiln_conv_is_of_nothing(const struct kiln_conv_sizes *s);
+
 /** Whether x and y are walked as they lie along an axis. */
 bool kiln_conv_is_plain(const struct kiln_conv_axis *a);
 

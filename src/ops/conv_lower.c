@@ -40,6 +40,14 @@ static bool is_point(const struct kiln_conv_axis *a)
     return a->x == 1 && a->y == 1 && a->taps == 1 && a->pad == 0;
 }
 
+bool kiln_conv_is_of_nothing(const struct kiln_conv_sizes *s)
+{
+    bool nothing = s->images == 0;
+    for (int i = 0; i < KILN_CONV_AXES; i++)
+        nothing = nothing || s->axis[i].y == 0;
+    return nothing;
+}
+
 bool kiln_conv_is_plain(const struct kiln_conv_axis *a)
 {
     return a->taps == 1 && a->stride == 1 && a->pad == 0 && a->x == a->y;
@@ -373,8 +381,8 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
         .constant_count = KILN_CONV_MODE + 1,
     };
     memcpy(d.block.bytes, &block, sizeof block);
-    if (block.images == 0)
-        return kiln_plan_dispatch(plan, &d);
+    if (kiln_conv_is_of_nothing(&s))
+        return kiln_plan_dispatch(plan, &d); /* zeros */
     if (kiln_conv_needs_bands(plan, &d))
         return kiln_conv_bands(plan, &d);
     struct kiln_params_conv *cut = (struct kiln_params_conv *)d.block.words;

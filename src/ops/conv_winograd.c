@@ -350,7 +350,7 @@ static uint32_t splits_of(const struct kiln_params_conv_grad_winograd *p)
 bool kiln_conv_grad_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    if (s.images == 0 || !on_cpu(plan) || !suits(plan, n, &s))
+    if (kiln_conv_is_of_nothing(&s) || !on_cpu(plan) || !suits(plan, n, &s))
         return false;
     const struct kiln_params_conv_grad_winograd p = gradient_block(&s);
     const kiln_dispatch d = {
