@@ -371,6 +371,8 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const uint64_t limit = kiln_conv_bound(plan, n->out[0]);
     const uint32_t count = (uint32_t)kiln_shape_count(&w);
+    if (kiln_conv_is_of_nothing(&s))
+        return kiln_plan_fill(plan, (kiln_binding){.value = n->out[0]}, 0);
 
     const struct kiln_params_conv block = kiln_conv_block(&s);
     kiln_dispatch d = {
@@ -381,8 +383,6 @@ static kiln_status grad_filter_lower(kiln_plan *plan, const kiln_node *n)
         .constant_count = KILN_CONV_MODE + 1,
     };
     memcpy(d.block.bytes, &block, sizeof block);
-    if (kiln_conv_is_of_nothing(&s))
-        return kiln_plan_dispatch(plan, &d); /* zeros */
     if (kiln_conv_needs_bands(plan, &d))
         return kiln_conv_bands(plan, &d);
     struct kiln_params_conv *cut = (struct kiln_params_conv *)d.block.words;
