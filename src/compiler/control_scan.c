@@ -427,7 +427,7 @@ kiln_status kiln_expand_scan(struct kiln_expansion *e, const kiln_node *n)
         status = divide_body(&s);
     if (!status && !list_values(&s))
         status = KILN_ERROR_MEMORY;
-    for (int i = 0; i < s.body.graph->node.count && !status; i++)
+    for (int i = 0; !status && i < s.body.graph->node.count; i++)
         if (s.f.part[i] != KILN_PART_STEP)
             kiln_body_leave_out(&s.body, s.body.graph->node.data[i]);
     if (!status)
