@@ -189,6 +189,14 @@ static kiln_tensor turned(kiln_onnx_node *n, kiln_tensor state, bool batch_first
     return batch_first && state.id ? kiln_transpose(n->g, state, order) : state;
 }
 
+/* What is transposed here must be of the rank that it should have. */
+static void check_rank(kiln_onnx_node *n, int i, const char *name)
+{
+    const int rank = kiln_onnx_spec(n, i).shape.rank;
+    if (kiln_onnx_has(n, i) && rank != 3)
+        kiln_onnx_refuse(n, "%s has rank %d, wanted 3", name, rank);
+}
+
 static void take_states(kiln_onnx_node *n, kiln_recurrent_params *p)
 {
     p->lengths = kiln_onnx_in(n, LENGTHS);
@@ -219,6 +227,9 @@ void kiln_onnx_build_recurrent(kiln_onnx_node *n)
     const int64_t hidden = r.rank == 3 ? r.size[is_quantized(n) ? 1 : 2] : 0;
     if (hidden < 1 || hidden != kiln_onnx_int(n, "hidden_size", hidden))
         kiln_onnx_refuse(n, "R must be [directions, gates * hidden_size, hidden_size]");
+    check_rank(n, W, "W");
+    check_rank(n, INITIAL_H, "initial_h");
+    check_rank(n, INITIAL_C, "initial_c");
     if (is_quantized(n) && (!kiln_onnx_has(n, W_SCALE) || !kiln_onnx_has(n, R_SCALE)))
         kiln_onnx_refuse(n, "W and R have no scale");
     if (n->refused || !take_direction(n, &p.direction))
