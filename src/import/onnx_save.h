@@ -3,11 +3,17 @@
  *
  *   onnx_save.c        kiln_onnx_save: what is needed, leaves, values' names, the file
  *   onnx_save_node.c   making ONNX nodes, attributes and constants
- *   onnx_save_ops.c    kiln operator -> ONNX nodes, a row each
- *   onnx_save_math.c   the same for elementwise operators
- *   onnx_save_norm.c   for normalization
- *   onnx_save_attention.c  for attention and its kin
- *   onnx_save_indexing.c  and for what names places
+ *   onnx_save_table.c  kiln operator -> the row that writes it; families are named as where they are read:
+ *   onnx_save_math.c   elementwise operators
+ *   onnx_save_matrix.c  convolutions and products
+ *   onnx_save_pool.c   windows and regions
+ *   onnx_save_reduce.c  reductions
+ *   onnx_save_norm.c   normalization and probabilities
+ *   onnx_save_loss.c   losses
+ *   onnx_save_layout.c  shapes, and sizes
+ *   onnx_save_resize.c  resizing and grids
+ *   onnx_save_attention.c  attention and its kin
+ *   onnx_save_indexing.c  and what names places
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed

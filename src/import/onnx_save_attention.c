@@ -4,7 +4,7 @@
  *   y = softmax(softcap(scale q k^T) + bias) v
  *
  * The bias is -infinity where a query does not see a key. A query that sees none gets 0, which the standard says, too;
- * a Softmax gives it NaN, so its row is taken out before, and made zeros behind. Rows as in onnx_save_ops.c.
+ * a Softmax gives it NaN, so its row is taken out before, and made zeros behind.
  */
 #include <math.h>
 

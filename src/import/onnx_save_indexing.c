@@ -1,4 +1,4 @@
-/* onnx_save_indexing.c - what reads and writes at places that data names, orders, accumulates and selects. Rows as in onnx_save_ops.c. */
+/* onnx_save_indexing.c - what reads and writes at places that data names, orders, accumulates and selects. */
 #include <string.h>
 
 #include <kiln/indexing.h>

@@ -1,4 +1,4 @@
-/* onnx_save_norm.c - normalization and positions. Rows as in onnx_save_ops.c. */
+/* onnx_save_norm.c - normalization, probabilities and positions. */
 #include "import/onnx_save_row.h"
 
 static bool is_needed(writer *w, const kiln_node *n, int k)
@@ -94,7 +94,9 @@ const row kiln_onnx_writer_norm[] = {
     {"l2_normalize", "LpNormalization", write_length, 0, .lacks = HALVES},
     {"layer_norm", "LayerNormalization", write_rows, 0, .lacks = HALVES},
     {"lrn", "LRN", write_responses, 0, .lacks = HALVES},
+    {"log_softmax", "LogSoftmax", kiln_onnx_write_axis, 0},
     {"rms_norm", "RMSNormalization", write_rows, 0, 23, .lacks = HALVES},
     {"rotary", "RotaryEmbedding", write_rotary, 0, 23, .lacks = HALVES},
+    {"softmax", "Softmax", kiln_onnx_write_axis, 0},
     {0},
 };

@@ -71,8 +71,50 @@ static inline const char *cast(writer *w, const char *from, const char *to, kiln
     return to;
 }
 
+/** Axes behind the channels. */
+static inline int axes_behind(writer *w, const kiln_node *n)
+{
+    return spec(w, n->out[0]).shape.rank - 2;
+}
+
+/** A param that has a number for each of those axes, as an attribute. */
+static inline void put_field(writer *w, Onnx__NodeProto *o, const kiln_node *n, const char *field,
+                             const char *name)
+{
+    int64_t value[3] = {0};
+    kiln_node_integers(n, field, value, 3);
+    kiln_onnx_put_ints(w, o, name, value, axes_behind(w, n));
+}
+
+/* before and after per axis, as ONNX lists them: all before, then all after. */
+static inline void put_pads(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    int64_t pad[6] = {0}, pads[6];
+    const int axes = axes_behind(w, n);
+    kiln_node_integers(n, "pad", pad, 6);
+    for (int i = 0; i < 2 * axes; i++)
+        pads[i] = i < axes ? pad[2 * i] : pad[2 * (i - axes) + 1];
+    kiln_onnx_put_ints(w, o, "pads", pads, 2 * axes);
+}
+
+/** Of windows. */
+static inline void put_padding(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    if (integer(n, "same"))
+        kiln_onnx_put_text(w, o, "auto_pad",
+                           integer(n, "same") == KILN_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
+    else
+        put_pads(w, o, n);
+}
+
 /** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
+/** The same of sizes, some of which may be symbols. */
+const char *kiln_onnx_sizes_name(struct kiln_onnx_writer *w, const kiln_node *n, const kiln_shape *shape);
+
+/** A node of all inputs whose one attribute is the axis. */
+void kiln_onnx_write_axis(struct kiln_onnx_writer *w, const kiln_node *n,
+                          const struct kiln_onnx_writer_row *row);
 
 /** An input of a body that is composed, of a shape of the graph around: its symbols become symbols of the body. */
 kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name);
@@ -83,6 +125,8 @@ kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_en
 
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
-    kiln_onnx_writer_control[], kiln_onnx_writer_indexing[], kiln_onnx_writer_math[], kiln_onnx_writer_norm[];
+    kiln_onnx_writer_control[], kiln_onnx_writer_indexing[], kiln_onnx_writer_layout[],
+    kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[], kiln_onnx_writer_norm[],
+    kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
 
 #endif
