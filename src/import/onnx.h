@@ -15,7 +15,8 @@
  *   onnx_counted.c    sizes that a run computes
  *   onnx_interval.c   between which numbers values lie, to bound them
  *   onnx_sequence.c   sequences, which are known while reading
- *   onnx_fused.c      operators that ONNX Runtime's optimizers write, and attention among them (onnx_fused_attention.c)
+ *   onnx_fused.c      operators that ONNX Runtime's optimizers write, and attention among them (onnx_fused_attention.c,
+ *                     onnx_grouped_attention.c)
  *   onnx_patterns.c   what is written in pieces -> the one operator that it is
  *   onnx_fold.c       shape arithmetic, computed while reading
  *   onnx_function.c   functions of the model's own
@@ -517,6 +518,9 @@ void kiln_onnx_build_fused_attention(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_attention(kiln_onnx_node *n);
 void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n);
 void kiln_onnx_build_fused_rotary(kiln_onnx_node *n);
+
+/* onnx_grouped_attention.c */
+void kiln_onnx_build_grouped_attention(kiln_onnx_node *n);
 
 /* onnx_linear.c */
 void kiln_onnx_build_linear_attention(kiln_onnx_node *n);

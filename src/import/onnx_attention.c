@@ -15,7 +15,7 @@
 #include <kiln/attention.h>
 #include <kiln/indexing.h>
 
-#include "import/onnx.h"
+#include "import/onnx_attention.h"
 
 /* Rotary embedding -------------------------------------------------------------------------------------- */
 
@@ -46,21 +46,6 @@ enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 /* What the fourth output holds. */
 enum { RAW, CAPPED, BIASED, PROBABILITIES };
 
-struct attention {
-    int64_t heads, kv_heads;
-    kiln_tensor q, k, v; /* with heads as an axis; of rank 3 as they came, where the heads need no axis */
-    kiln_tensor mask;    /* BOOL or real; KILN_NONE: none */
-    kiln_tensor lengths; /* KILN_NONE: all keys count */
-    kiln_tensor offset;  /* I32, [] or [N]; KILN_NONE: 0 */
-    double scale, softcap;
-    int64_t left, right; /* of the window; -1: as far as there is */
-    kiln_type precision; /* of the softmax */
-    int64_t shows;
-    bool causal, last; /* last: the queries are the last of the keys, so that the offset need not be known */
-    bool rows;         /* q, k and v came with their heads within rows */
-    bool stepwise;
-};
-
 kiln_tensor kiln_onnx_split_heads(kiln_graph *g, kiln_tensor x, int64_t heads)
 {
     const kiln_tensor apart = kiln_reshape(g, x, KILN_SHAPE(0, 0, heads, KILN_REST));
@@ -73,7 +58,7 @@ kiln_tensor kiln_onnx_join_heads(kiln_graph *g, kiln_tensor x)
     return kiln_reshape(g, rows, KILN_SHAPE(0, 0, KILN_REST));
 }
 
-static bool read_heads(kiln_onnx_node *n, struct attention *a)
+static bool read_heads(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
     const kiln_shape q = kiln_onnx_spec(n, Q).shape, k = kiln_onnx_spec(n, K).shape;
     a->rows = q.rank == 3;
@@ -87,17 +72,17 @@ static bool read_heads(kiln_onnx_node *n, struct attention *a)
     return !n->refused;
 }
 
-static bool take_attributes(kiln_onnx_node *n, struct attention *a)
+static bool take_attributes(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
     const kiln_type type = kiln_onnx_spec(n, Q).type;
     const int64_t precision = kiln_onnx_int(n, "softmax_precision", 0);
-    *a = (struct attention){.scale = kiln_onnx_real(n, "scale", 0),
-                            .softcap = kiln_onnx_real(n, "softcap", 0),
-                            .left = kiln_onnx_int(n, "left_window_size", -1),
-                            .right = kiln_onnx_int(n, "right_window_size", -1),
-                            .shows = kiln_onnx_int(n, "qk_matmul_output_mode", 0),
-                            .precision = type,
-                            .causal = kiln_onnx_int(n, "is_causal", 0) != 0};
+    *a = (struct kiln_onnx_attention){.scale = kiln_onnx_real(n, "scale", 0),
+                                      .softcap = kiln_onnx_real(n, "softcap", 0),
+                                      .left = kiln_onnx_int(n, "left_window_size", -1),
+                                      .right = kiln_onnx_int(n, "right_window_size", -1),
+                                      .shows = kiln_onnx_int(n, "qk_matmul_output_mode", 0),
+                                      .precision = type,
+                                      .causal = kiln_onnx_int(n, "is_causal", 0) != 0};
     if (kiln_onnx_has_attribute(n, "scale") && a->scale == 0)
         a->scale = KILN_ZERO;
     if (precision && (!kiln_onnx_type(precision, &a->precision) || !kiln_type_is_real(a->precision)))
@@ -123,7 +108,7 @@ static kiln_tensor behind(kiln_onnx_node *n, int past, kiln_tensor x)
     return kiln_onnx_has(n, past) ? kiln_concat(n->g, parts, 2, 2) : x;
 }
 
-static void take_operands(kiln_onnx_node *n, struct attention *a)
+static void take_operands(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
     const bool apart = a->rows && (a->stepwise || kiln_onnx_has(n, PAST_KEY) ||
                                    kiln_onnx_wants(n, PRESENT_KEY) || kiln_onnx_wants(n, PRESENT_VALUE));
@@ -155,7 +140,7 @@ static kiln_tensor length_of(kiln_onnx_node *n, kiln_tensor x)
     return kiln_onnx_axis_size(n->g, x, positions_axis(n, x));
 }
 
-static void find_offset(kiln_onnx_node *n, struct attention *a)
+static void find_offset(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
     const kiln_spec lengths = kiln_onnx_spec(n, LENGTHS), past = kiln_onnx_spec(n, PAST_KEY);
     const int64_t queries = kiln_tensor_shape(n->g, a->q).size[positions_axis(n, a->q)];
@@ -187,7 +172,7 @@ static kiln_tensor by_positions(kiln_onnx_node *n, kiln_tensor mask, int from_en
 }
 
 /* The mask as long as the queries, which it is where its size is a symbol. */
-static kiln_tensor over_queries(kiln_onnx_node *n, const struct attention *a, kiln_tensor mask)
+static kiln_tensor over_queries(kiln_onnx_node *n, const struct kiln_onnx_attention *a, kiln_tensor mask)
 {
     const kiln_shape shape = kiln_tensor_shape(n->g, mask);
     const int64_t queries = kiln_tensor_shape(n->g, a->q).size[positions_axis(n, a->q)];
@@ -196,7 +181,7 @@ static kiln_tensor over_queries(kiln_onnx_node *n, const struct attention *a, ki
 }
 
 /* The mask as long as the keys, of which what it leaves out is not seen. */
-static kiln_tensor over_keys(kiln_onnx_node *n, const struct attention *a, kiln_tensor mask)
+static kiln_tensor over_keys(kiln_onnx_node *n, const struct kiln_onnx_attention *a, kiln_tensor mask)
 {
     const kiln_spec own = kiln_tensor_spec(n->g, mask);
     const int64_t keys = kiln_tensor_shape(n->g, a->k).size[positions_axis(n, a->k)];
@@ -219,21 +204,20 @@ static kiln_tensor over_keys(kiln_onnx_node *n, const struct attention *a, kiln_
     return kiln_pad(n->g, mask, before, after, out);
 }
 
-/* The mask as attention takes it: BOOL or of q's type, as long as queries and keys. */
-static void take_mask(kiln_onnx_node *n, struct attention *a)
+void kiln_onnx_take_mask(kiln_onnx_node *n, struct kiln_onnx_attention *a, int i)
 {
-    const kiln_spec mask = kiln_onnx_spec(n, MASK);
-    const kiln_type type = kiln_onnx_spec(n, Q).type;
+    const kiln_spec mask = kiln_onnx_spec(n, i);
+    const kiln_type type = kiln_tensor_type(n->g, a->q);
     const int64_t keys = kiln_tensor_shape(n->g, a->k).size[positions_axis(n, a->k)];
     const int64_t given = mask.shape.rank ? mask.shape.size[mask.shape.rank - 1] : keys;
-    if (!kiln_onnx_has(n, MASK))
+    if (!kiln_onnx_has(n, i))
         return;
     if (mask.shape.rank > 4 || (keys >= 0 && given > keys)) {
-        kiln_onnx_refuse(n, "attn_mask has rank %d and %lld places for %lld keys", mask.shape.rank,
+        kiln_onnx_refuse(n, "a mask of rank %d with %lld places for %lld keys", mask.shape.rank,
                          (long long)given, (long long)keys);
         return;
     }
-    a->mask = kiln_onnx_in(n, MASK);
+    a->mask = kiln_onnx_in(n, i);
     if (mask.type != KILN_BOOL && mask.type != type)
         a->mask = kiln_cast(n->g, a->mask, type);
     a->mask = over_queries(n, a, over_keys(n, a, a->mask));
@@ -251,7 +235,7 @@ static kiln_tensor by_batch(kiln_graph *g, kiln_tensor t)
 }
 
 /* i + offset - j for query i and key j: how far the key lies back. */
-static kiln_tensor distance(kiln_onnx_node *n, const struct attention *a)
+static kiln_tensor distance(kiln_onnx_node *n, const struct kiln_onnx_attention *a)
 {
     const kiln_tensor i = kiln_positions(n->g, a->q, positions_axis(n, a->q)),
                       j = kiln_positions(n->g, a->k, positions_axis(n, a->k));
@@ -265,7 +249,7 @@ static kiln_tensor integer(kiln_graph *g, int64_t value)
 }
 
 /* Where the window lets keys be seen, and with `all` what attention itself would leave out; KILN_NONE: everywhere. */
-static kiln_tensor find_seen(kiln_onnx_node *n, const struct attention *a, bool all)
+static kiln_tensor find_seen(kiln_onnx_node *n, const struct kiln_onnx_attention *a, bool all)
 {
     const bool causal = all && a->causal;
     const int64_t right = causal ? 0 : a->right;
@@ -292,8 +276,38 @@ static kiln_tensor mask_seen(kiln_onnx_node *n, kiln_tensor mask, kiln_tensor se
     return kiln_where(n->g, seen, mask, kiln_scalar(n->g, kiln_tensor_type(n->g, mask), -INFINITY));
 }
 
-static void build_whole(kiln_onnx_node *n, const struct attention *a)
+static kiln_tensor behind_zero(kiln_graph *g, kiln_tensor x, int axis)
 {
+    int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
+    before[axis] = 1;
+    return kiln_pad(g, x, before, after, 0);
+}
+
+/* A sink is a key in front that is nothing, and so is its value; its score, which each query sees, comes from the mask. */
+static void add_sink(kiln_onnx_node *n, struct kiln_onnx_attention *a)
+{
+    kiln_graph *g = n->g;
+    const kiln_type type = kiln_tensor_type(g, a->q);
+    const kiln_tensor zero = kiln_scalar(g, type, 0), seen = mask_seen(n, a->mask, find_seen(n, a, false));
+    kiln_tensor bias = seen;
+    if (seen.id && kiln_tensor_type(g, seen) == KILN_BOOL)
+        bias = kiln_where(g, seen, zero, kiln_scalar(g, type, -INFINITY));
+    if (bias.id)
+        bias = behind_zero(g, bias, kiln_tensor_shape(g, bias).rank - 1);
+    a->k = behind_zero(g, a->k, 2);
+    a->v = behind_zero(g, a->v, 2);
+    const kiln_tensor first = kiln_equal(g, kiln_positions(g, a->k, 2), integer(g, 0));
+    const kiln_tensor sink = kiln_reshape(g, a->sink, KILN_SHAPE(KILN_REST, 1, 1));
+    a->mask = kiln_where(g, first, sink, bias.id ? bias : zero);
+    a->left = a->right = -1;
+    a->offset = a->offset.id ? kiln_add(g, a->offset, integer(g, 1)) : integer(g, 1);
+    a->lengths = a->lengths.id ? kiln_add(g, a->lengths, integer(g, 1)) : KILN_NONE;
+}
+
+void kiln_onnx_attend(kiln_onnx_node *n, struct kiln_onnx_attention *a)
+{
+    if (a->sink.id)
+        add_sink(n, a);
     const kiln_attention_params params = {.heads = (int)a->heads,
                                           .kv_heads = (int)a->kv_heads,
                                           .scale = a->scale,
@@ -309,7 +323,7 @@ static void build_whole(kiln_onnx_node *n, const struct attention *a)
 }
 
 /* q k^T, both scaled by the scale's root, which keeps halves in their range. */
-static kiln_tensor products(kiln_onnx_node *n, const struct attention *a, kiln_tensor k)
+static kiln_tensor products(kiln_onnx_node *n, const struct kiln_onnx_attention *a, kiln_tensor k)
 {
     const int64_t depth = kiln_tensor_shape(n->g, a->q).size[3];
     const double root = sqrt(a->scale ? a->scale : 1 / sqrt((double)depth));
@@ -323,7 +337,7 @@ static kiln_tensor cap(kiln_graph *g, kiln_tensor scores, double limit)
 }
 
 /* What is added to the scores, KILN_NONE if nothing is: -infinity where a key is not seen. */
-static kiln_tensor bias_of(kiln_onnx_node *n, const struct attention *a)
+static kiln_tensor bias_of(kiln_onnx_node *n, const struct kiln_onnx_attention *a)
 {
     const kiln_type type = kiln_tensor_type(n->g, a->q);
     const kiln_tensor mask = mask_seen(n, a->mask, find_seen(n, a, true));
@@ -333,7 +347,7 @@ static kiln_tensor bias_of(kiln_onnx_node *n, const struct attention *a)
 }
 
 /* The softmax of scores, in the precision asked for; 0 where the bias lets a query see nothing. */
-static kiln_tensor probabilities(kiln_onnx_node *n, const struct attention *a, kiln_tensor scores,
+static kiln_tensor probabilities(kiln_onnx_node *n, const struct kiln_onnx_attention *a, kiln_tensor scores,
                                  kiln_tensor bias)
 {
     const kiln_type type = kiln_tensor_type(n->g, a->q);
@@ -349,7 +363,7 @@ static kiln_tensor probabilities(kiln_onnx_node *n, const struct attention *a, k
     return sees.id ? kiln_where(n->g, sees, p, zero) : p;
 }
 
-static void build_stepwise(kiln_onnx_node *n, const struct attention *a)
+static void build_stepwise(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
     const int64_t group = a->heads / a->kv_heads;
     const kiln_tensor k = group > 1 ? kiln_repeat(n->g, a->k, group, 1) : a->k,
@@ -367,14 +381,14 @@ static void build_stepwise(kiln_onnx_node *n, const struct attention *a)
 
 void kiln_onnx_build_attention(kiln_onnx_node *n)
 {
-    struct attention a;
+    struct kiln_onnx_attention a;
     if (!take_attributes(n, &a))
         return;
     take_operands(n, &a);
     if (!kiln_graph_status(n->g) && !n->refused)
         find_offset(n, &a);
     if (!kiln_graph_status(n->g) && !n->refused)
-        take_mask(n, &a);
+        kiln_onnx_take_mask(n, &a, MASK);
     if (!kiln_graph_status(n->g) && !n->refused)
-        (a.stepwise ? build_stepwise : build_whole)(n, &a);
+        (a.stepwise ? build_stepwise : kiln_onnx_attend)(n, &a);
 }

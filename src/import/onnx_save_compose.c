@@ -194,6 +194,26 @@ void kiln_onnx_compose_gather(kiln_graph *g, const kiln_node *n, const kiln_tens
     out[0] = kiln_where(g, bad, number_like(g, y, 0), y);
 }
 
+/* x's axis, or y's axes of the index, moved to behind the batch, or back from there: those between change places with them. */
+static kiln_tensor with_moved(kiln_graph *g, kiln_tensor x, int batch, int between, int moved)
+{
+    int order[KILN_MAX_RANK];
+    for (int i = 0; i < rank_of(g, x); i++)
+        order[i] = i < batch || i >= batch + between + moved ? i
+                   : i < batch + moved                       ? i + between
+                                                             : i - moved;
+    return kiln_transpose(g, x, order);
+}
+
+void kiln_onnx_compose_gather_moved(kiln_graph *g, const kiln_node *n, const kiln_tensor *in,
+                                    kiln_tensor *out)
+{
+    const int batch = (int)integer(n, "batch"), between = (int)integer(n, "axis") - batch;
+    const kiln_tensor x = with_moved(g, in[0], batch, between, 1);
+    const kiln_tensor y = kiln_gather_batched(g, x, in[1], batch, batch);
+    out[0] = with_moved(g, y, batch, rank_of(g, in[1]) - batch, between);
+}
+
 /* What accumulates: a step after the other --------------------------------------------------------------- */
 
 enum { EXCLUSIVE = 1, REVERSE = 2, LAGGED = 4 };

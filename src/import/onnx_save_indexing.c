@@ -87,8 +87,10 @@ static void write_gather(writer *w, const kiln_node *n, const row *r)
     if (write_guarded(w, n))
         return;
     const bool alone = batch == 0;
-    if (!alone && axis != batch)
-        kiln_onnx_writer_refuse(w, n, "axes between those of the batch and the one that is indexed");
+    if (!alone && axis != batch) {
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_gather_moved);
+        return;
+    }
     const char *index =
         alone ? in(w, n, 1)
               : kiln_onnx_step(w, "Unsqueeze",

@@ -121,7 +121,7 @@ kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape sh
 
 /** What kiln_onnx_write_composed takes, for rows that compose at times. */
 kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy, kiln_onnx_compose_ctc,
-    kiln_onnx_compose_gather, kiln_onnx_compose_shift;
+    kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved, kiln_onnx_compose_shift;
 
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],

@@ -177,6 +177,17 @@ const struct kiln_onnx_row kiln_onnx_runtime_rows[] = {
         .unary = kiln_gelu,
     },
     {
+        .name = "GroupQueryAttention",
+        .domain = RUNTIME,
+        .attributes =
+            "causal do_rotary k_norm_epsilon k_quant_type kv_cache_bit_width kv_num_heads local_window_size num_heads q_norm_epsilon "
+            "qk_norm_epsilon qk_output rotary_interleaved scale sliding_window_cache smooth_softmax softcap v_quant_type",
+        .inputs = 1,
+        .most = 17,
+        .build = kiln_onnx_build_grouped_attention,
+        .parameters = 0xc800,
+    },
+    {
         .name = "MultiHeadAttention",
         .domain = RUNTIME,
         .attributes = "mask_filter_value num_heads scale unidirectional",

@@ -500,6 +500,19 @@ Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
         "y = com.microsoft.MultiHeadAttention (s, s, s)",
         "y = com.microsoft.MultiHeadAttention <num_heads=1> (s, s, s, , , , x)",
         "y, newk, newv, p = com.microsoft.MultiHeadAttention <num_heads=1> (s, s, s)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (s, , , , , ends)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=2, kv_num_heads=3> (s, , , , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=2, kv_num_heads=1> (s, , , , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (s, s, , , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (s, s, s, x, , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (a, a, a, , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, do_rotary=1> (s, s, s, , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, do_rotary=1> (s, s, s, , , ends, total, v, v)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, local_window_size=0> (s, s, s, , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, softcap=-1.0> (s, s, s, , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, sliding_window_cache=1> (s, s, s, , , ends, total)",
+        "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, k_quant_type=\"PER_TENSOR\"> (s, s, s, , , ends, total)",
+        "y, k, v2, p = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (s, s, s, , , ends, total)",
         "y = com.microsoft.SkipLayerNormalization <tilt=1> (s, s, v)",
         "y, mean = com.microsoft.SkipLayerNormalization(s, s, v)",
         "y = com.microsoft.EmbedLayerNormalization(places, places, a, a, , v, v)",
@@ -507,13 +520,13 @@ Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
         "y = com.microsoft.RotaryEmbedding <scale=2.0> (s, places, a, a)",
         "y = com.microsoft.RotaryEmbedding <is_packed_batching=1> (s, places, a, a)",
     };
-    const kiln_spec specs[] = {{KILN_F32, KILN_SHAPE(1, 3, 4, 4)}, {KILN_F32, KILN_SHAPE(2, 3, 1, 1)},
-                               {KILN_F32, KILN_SHAPE(3, 3)},       {KILN_F32, KILN_SHAPE(2, 4, 3)},
-                               {KILN_F32, KILN_SHAPE(3)},          {KILN_I64, KILN_SHAPE(2, 4)},
-                               {KILN_I64, KILN_SHAPE(3)}};
+    const kiln_spec specs[] = {
+        {KILN_F32, KILN_SHAPE(1, 3, 4, 4)}, {KILN_F32, KILN_SHAPE(2, 3, 1, 1)}, {KILN_F32, KILN_SHAPE(3, 3)},
+        {KILN_F32, KILN_SHAPE(2, 4, 3)},    {KILN_F32, KILN_SHAPE(3)},          {KILN_I64, KILN_SHAPE(2, 4)},
+        {KILN_I64, KILN_SHAPE(3)},          {KILN_I32, KILN_SHAPE(2)},          {KILN_I32, KILN_SCALAR}};
     for (size_t i = 0; i < KILN_COUNT(nodes); i++) {
         const struct kiln_test_onnx model = {
-            .opset = 17, .inputs = "x w a s v places lengths", .outputs = "y", .nodes = nodes[i]};
+            .opset = 17, .inputs = "x w a s v places lengths ends total", .outputs = "y", .nodes = nodes[i]};
         cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
     }
 }

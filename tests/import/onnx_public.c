@@ -88,13 +88,13 @@ Test(onnx_public, forms_that_the_public_cases_lack)
 {
     char path[512];
     for (int i = 0; kiln_test_device(i); i++)
-        run_folder(kiln_test_device(i), own("onnx", path, sizeof path), false, 113);
+        run_folder(kiln_test_device(i), own("onnx", path, sizeof path), false, 122);
 }
 
 Test(onnx_public, forms_that_the_public_cases_lack_saved_and_loaded_again)
 {
     char path[512];
-    run_folder("cpu", own("onnx", path, sizeof path), true, 113);
+    run_folder("cpu", own("onnx", path, sizeof path), true, 122);
 }
 
 Test(onnx_public, what_fused_operators_learn_with_is_learned)
@@ -102,9 +102,11 @@ Test(onnx_public, what_fused_operators_learn_with_is_learned)
     static const struct {
         const char *name;
         int parameters;
-    } cases[] = {{"fused_attention", 2}, {"fused_bias_gelu", 1},       {"fused_conv_Relu", 2},
-                 {"fused_embedding", 5}, {"fused_gemm_Elu", 2},        {"fused_heads_of_shown_keys", 1},
-                 {"fused_rotary", 0},    {"fused_skip_layer_norm", 3}, {"fused_simplified_layer_norm", 1}};
+    } cases[] = {{"fused_attention", 2},          {"fused_bias_gelu", 1},
+                 {"fused_conv_Relu", 2},          {"fused_embedding", 5},
+                 {"fused_gemm_Elu", 2},           {"fused_heads_of_shown_keys", 1},
+                 {"fused_grouped_with_sinks", 1}, {"fused_rotary", 0},
+                 {"fused_skip_layer_norm", 3},    {"fused_simplified_layer_norm", 1}};
     for (size_t i = 0; i < KILN_COUNT(cases); i++) {
         char path[600], folder[512];
         kiln_graph *g;

@@ -711,6 +711,100 @@ def optimized_attention():
           {"a": a, "packed": packed}, {"y": FLOAT}, want=[attention(heads_of(a, heads), *packed.transpose(3, 0, 2, 1, 4))])
 
 
+def grouped(q, k, v, past, ends, own, bias=0.0, window=0, softcap=0.0, scale=None, sink=None):
+    """q [N, heads, L, D], k and v [N, groups, L, D], past a pair of caches; row n's keys are ends[n], the last own[n] its step's."""
+    before, length = ends - own, q.shape[2]
+    caches = []
+    for cache, new in zip(past, (k, v)):
+        all_rows = np.concatenate([cache, np.zeros_like(new)], 2)
+        for n, at in enumerate(before):
+            all_rows[n, :, at:at + own[n]] = new[n, :, :own[n]]
+        caches.append(all_rows[:, :, :max(ends.max(), cache.shape[2])])
+    share = q.shape[1] // k.shape[1]
+    keys, held = (np.repeat(cache, share, 1) for cache in caches)
+    scores = (q @ keys.swapaxes(2, 3)).astype(np.float64) * (scale or q.shape[-1]**-0.5)
+    scores = (softcap * np.tanh(scores / softcap) if softcap else scores) + bias
+    i, j = (before[:, None] + np.arange(length))[:, None, :, None], np.arange(keys.shape[2])
+    seen = (j <= i) & (j < ends[:, None, None, None]) & ((i - j < window) if window else True)
+    e = np.exp(np.where(seen, scores, -np.inf))
+    total = e.sum(-1, keepdims=True) + (0 if sink is None else np.exp(sink)[:, None, None])
+    return (e / total @ held).transpose(0, 2, 1, 3).reshape(*q.shape[:1], length, -1), caches
+
+
+def turned(x, at, angle, interleaved=False):
+    """x [N, heads, L, D], positions [N, L], angles [places, pairs]: the first elements of each head."""
+    half = angle.shape[1]
+    cosine, sine = np.cos(angle)[at][:, None], np.sin(angle)[at][:, None]
+    own = x[..., :2 * half]
+    a, b = (own[..., ::2], own[..., 1::2]) if interleaved else (own[..., :half], own[..., half:])
+    parts = a * cosine - b * sine, b * cosine + a * sine
+    y = np.stack(parts, -1).reshape(own.shape) if interleaved else np.concatenate(parts, -1)
+    return np.concatenate([y, x[..., 2 * half:]], -1)
+
+
+GROUPED = ["q", "k", "v", "keys", "values", "last", "total", "cosine", "sine", "at", "bias", "sink", "", "", "", "", "own"]
+
+
+def grouped_attention():
+    """Grouped queries behind a cache: of a prompt, of a step, of rows of several lengths, in a cache with room, and all that scores get."""
+    heads, groups, size = 4, 2, 16
+    angle = rng.uniform(-3, 3, (16, size // 2)).astype(np.float32)
+    tables = {"cosine": np.cos(angle), "sine": np.sin(angle)}
+
+    def attend(name, n, length, ends, room=None, own=None, packed=False, rotary=False, symbols=False, at=None, **options):
+        ends = np.array(ends, np.int32)
+        count = np.minimum(length, ends) if own is None else np.array(own, np.int32)
+        x = [values(n, length, h * size) for h in (heads, groups, groups)]
+        feeds = {"q": np.concatenate(x, -1)} if packed else dict(zip("qkv", x))
+        past = values(2, n, groups, room or 0, size)
+        feeds |= {"keys": past[0], "values": past[1]} if room is not None else {}
+        feeds |= {"last": ends - 1, "total": np.array(ends.max(), np.int32)}
+        feeds |= {"bias": options["bias"]} if "bias" in options else {}
+        learned = {"sink": options["sink"]} if "sink" in options else {}
+        feeds |= {"own": count} if own is not None else {}
+        feeds |= {"at": at} if at is not None else {}
+        attributes = {"local_window_size": options.get("window"), "softcap": options.get("softcap"), "scale": options.get("scale"),
+                      "do_rotary": rotary or None, "rotary_interleaved": options.pop("interleaved", None)}
+        q, k, v = (heads_of(t, h) for t, h in zip(x, (heads, groups, groups)))
+        if rotary:
+            places = (ends - count)[:, None] + np.arange(length) if at is None else at
+            q, k = (turned(t, places, angle, bool(attributes["rotary_interleaved"])) for t in (q, k))
+        y, caches = grouped(q, k, v, past, ends, count, **options)
+        rows, kept = int(count.min()), int(ends.min())     # what lies behind is anybody's
+
+        def name_sizes(model, folder):
+            names = {"q": ("batch", "length"), "k": ("batch", "length"), "v": ("batch", "length"), "keys": ("batch", None, "past"),
+                     "values": ("batch", None, "past"), "last": ("batch", ), "at": ("batch", "length")}
+            for value in model.graph.input:
+                for dim, symbol in zip(value.type.tensor_type.shape.dim, names.get(value.name, ())):
+                    if symbol:
+                        dim.dim_param = symbol
+
+        inputs = [i if i in feeds or i in learned or (rotary and i in tables) else "" for i in GROUPED]
+        while not inputs[-1]:
+            inputs.pop()
+        case("fused_grouped_" + name,
+             [fused_node("GroupQueryAttention", inputs, ["all", "k_now", "v_now"], num_heads=heads, kv_num_heads=groups,
+                         **{key: value for key, value in attributes.items() if value is not None}),
+              node("Slice", ["all", "zero", "rows", "one"], ["y"]), node("Slice", ["v_now", "zero", "kept", "two"], ["v_kept"]),
+              node("Slice", ["k_now", "zero", "kept", "two"], ["k_kept"]), node("Mul", ["k_now", "no"], ["zeros"]), node("Exp", ["zeros"], ["ones"]),
+              node("ReduceSum", ["ones"], ["elements"], keepdims=0)], feeds,
+             {"y": FLOAT, "k_kept": FLOAT, "v_kept": FLOAT, "elements": FLOAT},
+             {"zero": np.array([0]), "rows": np.array([rows]), "kept": np.array([kept]), "one": np.array([1]), "two": np.array([2]),
+              "no": np.float32(0), **learned, **(tables if rotary else {})},
+             want=[y[:, :rows], caches[0][:, :, :kept], caches[1][:, :, :kept], np.float32(caches[0].size)], change=name_sizes if symbols else None, domains=["com.microsoft"])
+
+    attend("prompt", 1, 5, [5], 0, packed=True, rotary=True, interleaved=1)
+    attend("prompt_alone", 2, 3, [3, 3])
+    attend("step", 2, 1, [5, 5], 4, rotary=True, symbols=True)
+    attend("step_of_many", 1, 3, [7], 4, rotary=True, symbols=True, at=np.array([[4, 5, 6]]))
+    attend("in_a_window", 1, 3, [9], 6, window=4, softcap=1.5, scale=0.5, symbols=True)
+    attend("in_room", 1, 2, [7], 12, rotary=True, symbols=True)
+    attend("with_sinks", 2, 1, [5, 5], 4, sink=values(heads), bias=values(1, heads, 1, 5), window=3, symbols=True)
+    attend("of_padded_chunks", 1, 4, [6], 8, own=[2], rotary=True)
+    attend("of_bias_alone", 1, 2, [6], 4, bias=values(1, 1, 2, 6))
+
+
 def quantized_attention():
     """Attention that projects small integers, by tensor and by column, behind a past and with a mask."""
     n, length, width, heads = 2, 5, 12, 3
@@ -739,26 +833,16 @@ def optimized_rotary():
     x, angle = values(n, length, heads * size), rng.uniform(-3, 3, (9, size // 2)).astype(np.float32)
     tables = {"cosine": np.cos(angle), "sine": np.sin(angle)}
 
-    def turned(x, at, interleaved=False):
-        """x [N, heads, L, D], positions [N, L]."""
-        half = angle.shape[1]
-        cosine, sine = tables["cosine"][at][:, None], tables["sine"][at][:, None]
-        own = x[..., :2 * half]
-        a, b = (own[..., ::2], own[..., 1::2]) if interleaved else (own[..., :half], own[..., half:])
-        parts = a * cosine - b * sine, b * cosine + a * sine
-        turned = np.stack(parts, -1).reshape(own.shape) if interleaved else np.concatenate(parts, -1)
-        return np.concatenate([turned, x[..., 2 * half:]], -1)
-
     at, first = rng.integers(0, 9, (n, length)), np.array([3])
     rows = lambda y: y.transpose(0, 2, 1, 3).reshape(n, length, -1)
     apart = heads_of(x, heads)
     fused("rotary", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"])], {"x": x, "at": at}, {"y": FLOAT}, tables,
-          [rows(turned(apart, at))])
+          [rows(turned(apart, at, angle))])
     fused("rotary_from_a_place", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"], interleaved=1)],
-          {"x": apart, "at": first}, {"y": FLOAT}, tables, [turned(apart, np.tile(first + np.arange(length), (n, 1)), True)])
+          {"x": apart, "at": first}, {"y": FLOAT}, tables, [turned(apart, np.tile(first + np.arange(length), (n, 1)), angle, True)])
     wide = values(n, length, heads * 10)
     fused("rotary_of_a_part", [fused_node("RotaryEmbedding", ["x", "at", "cosine", "sine"], ["y"], num_heads=heads, rotary_embedding_dim=size)],
-          {"x": wide, "at": at}, {"y": FLOAT}, tables, [rows(turned(heads_of(wide, heads), at))])
+          {"x": wide, "at": at}, {"y": FLOAT}, tables, [rows(turned(heads_of(wide, heads), at, angle))])
 
 
 def orders():
@@ -798,7 +882,7 @@ def main():
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
-                 range_of_data, products_to_reals, quantized_attention):
+                 range_of_data, products_to_reals, quantized_attention, grouped_attention):
         part()
 
 

@@ -1,0 +1,29 @@
+/* onnx_attention.h - what attention is asked for while it is read: the standard's, and grouped queries of ONNX Runtime's own domain. */
+#ifndef KILN_IMPORT_ONNX_ATTENTION_H
+#define KILN_IMPORT_ONNX_ATTENTION_H
+
+#include "import/onnx.h"
+
+struct kiln_onnx_attention {
+    int64_t heads, kv_heads;
+    kiln_tensor q, k, v; /* with heads as an axis; of rank 3 as they came, where the heads need no axis */
+    kiln_tensor mask;    /* BOOL or real; KILN_NONE: none */
+    kiln_tensor lengths; /* KILN_NONE: all keys count */
+    kiln_tensor offset;  /* I32, [] or [N]; KILN_NONE: 0 */
+    kiln_tensor sink;    /* [] or [heads]: an exponential more in each sum; KILN_NONE: none */
+    double scale, softcap;
+    int64_t left, right; /* of the window; -1: as far as there is */
+    kiln_type precision; /* of the softmax */
+    int64_t shows;
+    bool causal, last; /* last: the queries are the last of the keys, so that the offset need not be known */
+    bool rows;         /* q, k and v came with their heads within rows */
+    bool stepwise;
+};
+
+/** Input i as a mask: BOOL or of q's type, as long as queries and keys. */
+void kiln_onnx_take_mask(kiln_onnx_node *n, struct kiln_onnx_attention *a, int i);
+
+/** Output 0: attention as a whole, of operands with an axis of heads where there is a sink. Changes *a. */
+void kiln_onnx_attend(kiln_onnx_node *n, struct kiln_onnx_attention *a);
+
+#endif
