@@ -149,6 +149,8 @@ KILN_API kiln_tensor kiln_arange(kiln_graph *g, kiln_type type, double start, do
 /** The same of scalars of one type that the run computes: so many as there are, but at most `bound` (kiln_dim_bounded). */
 KILN_API kiln_tensor kiln_range_between(kiln_graph *g, kiln_tensor start, kiln_tensor limit,
                                         kiln_tensor delta, int64_t bound);
+/** How many those are without a bound, an I32 scalar; none where it is negative. */
+KILN_API kiln_tensor kiln_range_count(kiln_graph *g, kiln_tensor start, kiln_tensor limit, kiln_tensor delta);
 /** 0, 1, .., I32: as many as x has along an axis, whatever its size will be. */
 KILN_API kiln_tensor kiln_positions(kiln_graph *g, kiln_tensor x, int axis);
 

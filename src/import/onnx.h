@@ -426,7 +426,9 @@ struct kiln_onnx_range {
  * shows that it can be, else for kiln_onnx_params.most_size.
  */
 bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
-/** Such a size: how many places there are from `low` on before `high`, I32 scalars of the graph, a step of at least 1 apart. */
+/** Such a size: an I32 scalar of the graph, which may be negative. False, and refused, where nothing bounds it. */
+bool kiln_onnx_size_counted(kiln_onnx_node *n, kiln_tensor count, struct kiln_onnx_item *size);
+/** Another: how many places there are from `low` on before `high`, I32 scalars of the graph, a step of at least 1 apart. */
 bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step,
                             int64_t *size);
 /** Say how large such a size is where there is no room for it, else 0; of each step; and an output of the model, NaN where there is one. */
@@ -648,11 +650,13 @@ void kiln_onnx_build_cumulative(kiln_onnx_node *n);
 void kiln_onnx_build_non_zero(kiln_onnx_node *n);
 void kiln_onnx_build_compress(kiln_onnx_node *n);
 void kiln_onnx_build_unique(kiln_onnx_node *n);
-void kiln_onnx_build_range(kiln_onnx_node *n);
 void kiln_onnx_build_eye_like(kiln_onnx_node *n);
 void kiln_onnx_build_triangular(kiln_onnx_node *n);
 void kiln_onnx_build_tile(kiln_onnx_node *n);
 void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n);
+
+/* onnx_range.c */
+void kiln_onnx_build_range(kiln_onnx_node *n);
 
 /* onnx_resize.c */
 void kiln_onnx_build_resize(kiln_onnx_node *n);

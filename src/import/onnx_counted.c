@@ -213,6 +213,15 @@ static kiln_tensor within_reach(kiln_graph *g, kiln_tensor place)
     return kiln_min(g, kiln_max(g, place, number(g, -far)), number(g, far));
 }
 
+bool kiln_onnx_size_counted(kiln_onnx_node *n, kiln_tensor count, struct kiln_onnx_item *size)
+{
+    if (!count.id)
+        return false;
+    *size = size_of(n, "a length", 1, count, 0);
+    size->i = size->symbol || size->i > 0 ? size->i : 0;
+    return !n->refused;
+}
+
 bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step, int64_t *size)
 {
     kiln_graph *g = n->g;
@@ -222,11 +231,11 @@ bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high
     if (step != 1)
         count =
             kiln_div(g, kiln_add(g, kiln_max(g, count, number(g, 0)), number(g, step - 1)), number(g, step));
-    if (!count.id)
+    struct kiln_onnx_item item;
+    if (!kiln_onnx_size_counted(n, count, &item))
         return false;
-    const struct kiln_onnx_item item = size_of(n, "a length", 1, count, 0);
-    *size = item.symbol || item.i > 0 ? item.i : 0;
-    return !n->refused;
+    *size = item.i;
+    return true;
 }
 
 static const char beyond_name[] = "kiln.beyond";

@@ -108,8 +108,10 @@ kiln_tensor kiln_arange(kiln_graph *g, kiln_type type, double start, double limi
 }
 
 /* ceil((limit - start) / delta) of integers rounds away from what division towards zero drops. */
-static kiln_tensor count_between(kiln_graph *g, kiln_tensor start, kiln_tensor limit, kiln_tensor delta)
+kiln_tensor kiln_range_count(kiln_graph *g, kiln_tensor start, kiln_tensor limit, kiln_tensor delta)
 {
+    if (!start.id || !limit.id || !delta.id)
+        return KILN_NONE;
     const kiln_type type = kiln_tensor_type(g, start);
     const kiln_tensor span = kiln_sub(g, limit, start), steps = kiln_div(g, span, delta);
     if (kiln_type_is_real(type))
@@ -128,7 +130,7 @@ kiln_tensor kiln_range_between(kiln_graph *g, kiln_tensor start, kiln_tensor lim
     if (!start.id || !limit.id || !delta.id)
         return KILN_NONE;
     const kiln_tensor all = kiln_add(g, kiln_mul(g, kiln_sequence(g, type, 0, 1, bound), delta), start);
-    return kiln_first(g, all, count_between(g, start, limit, delta), 0);
+    return kiln_first(g, all, kiln_range_count(g, start, limit, delta), 0);
 }
 
 /* Positions ---------------------------------------------------------------------------------------------- */

@@ -362,6 +362,31 @@ def range_of_data():
           "four": np.array(4)}, want=[np.arange(-4, 5, 2), np.arange(-4000, -3996), np.arange(5, -4, -1).astype(np.float32)])
 
 
+def range_of_reals():
+    """Between reals that data gives, by a step that it gives, up and down; to a size as a real; and of none."""
+    ends = np.array([-1.25, 4.5, 0.75, -9], np.float32)
+    parts = [node("Clip", ["ends", "least", "most"], ["near"]), node("Split", ["near"], ["a", "b", "c", "d"], axis=0, num_outputs=4)]
+    parts += [node("Squeeze", [i], [o]) for i, o in (("a", "from"), ("b", "to"), ("c", "step"), ("d", "far"))]
+    parts += [node("Min", ["far", "down"], ["by"]), node("Abs", ["by"], ["twice"]), node("Max", ["step", "half"], ["up"])]
+    sizes = [node("Shape", ["x"], ["sizes"]), node("Squeeze", ["sizes"], ["size"]), node("Cast", ["size"], ["real"], to=FLOAT)]
+    ranges = [node("Range", limits, [f"y{i}"]) for i, limits in enumerate(
+        (["from", "to", "half"], ["to", "from", "by"], ["from", "to", "by"], ["zero", "real", "unit"], ["real", "zero", "less"], ["from", "to", "twice"], ["to", "five", "up"]))]
+    add = [node("Add", ["x", "y3"], ["along"])]
+
+    def name_size(model, folder):
+        model.graph.input[1].type.tensor_type.shape.dim[0].dim_param = "n"
+
+    a, b, by = np.float32(-1.25), np.float32(4.5), np.float32(-2)
+    x = values(5)
+    real = lambda *limits: np.arange(*limits).astype(np.float32)
+    case("range_between_reals", parts + sizes + ranges + add, {"ends": ends, "x": x},
+         {**{f"y{i}": FLOAT for i in (0, 1, 2, 4, 5, 6)}, "along": FLOAT},
+         {"least": np.float32(-2), "most": np.float32(5), "half": np.float32(0.5), "zero": np.float32(0), "unit": np.float32(1), "less": np.float32(-2),
+          "down": np.float32(-0.5), "five": np.float32(5)},
+         want=[real(a, b, 0.5), real(b, a, by), np.zeros(0, np.float32), real(5, 0, -2), real(a, b, 2), real(b, 5, 0.75), x + np.arange(5, dtype=np.float32)],
+         change=name_size)
+
+
 def packed():
     """Weights of 4 bits in blocks, an odd number of them, raw and in a list, with zero points."""
     x = values(2, 5)
@@ -882,7 +907,8 @@ def main():
         shutil.rmtree(GOLDEN / root, ignore_errors=True)
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
-                 range_of_data, products_to_reals, quantized_attention, grouped_attention):
+                 range_of_data, products_to_reals, quantized_attention, grouped_attention,
+                 range_of_reals):
         part()
 
 
