@@ -286,18 +286,28 @@ struct kiln_onnx_value *kiln_onnx_body_result(const struct kiln_onnx_body *b, si
     return i < g->n_output ? kiln_onnx_find(&b->m, kiln_onnx_info_name(g->output[i])) : NULL;
 }
 
-void kiln_onnx_body_put_value(struct kiln_onnx_body *b, struct kiln_onnx_value *v, size_t i)
+bool kiln_onnx_body_tensor(struct kiln_onnx_body *b, struct kiln_onnx_value *v, kiln_tensor *out)
+{
+    *out = kiln_onnx_tensor_of(&b->m, v);
+    if (!out->id && v->sequence)
+        kiln_onnx_refuse(b->n, "output \"%s\" of its body is a sequence", v->name);
+    else if (!out->id && !b->m.status && !kiln_graph_status(b->m.g))
+        kiln_onnx_refuse(b->n, "output \"%s\" of its body depends on a symbolic size", v->name);
+    return out->id != 0;
+}
+
+void kiln_onnx_body_output(struct kiln_onnx_body *b, size_t i, kiln_tensor t)
 {
     char name[32];
-    kiln_tensor t = kiln_onnx_tensor_of(&b->m, v);
-    if (!t.id && v->sequence)
-        kiln_onnx_refuse(b->n, "output \"%s\" of its body is a sequence", v->name);
-    else if (!t.id && !b->m.status && !kiln_graph_status(b->m.g))
-        kiln_onnx_refuse(b->n, "output \"%s\" of its body depends on a symbolic size", v->name);
-    if (!t.id)
-        return;
     snprintf(name, sizeof name, "out%zu", i);
     kiln_output(b->m.g, name, kiln_onnx_copy(b->m.g, t));
+}
+
+void kiln_onnx_body_put_value(struct kiln_onnx_body *b, struct kiln_onnx_value *v, size_t i)
+{
+    kiln_tensor t;
+    if (kiln_onnx_body_tensor(b, v, &t))
+        kiln_onnx_body_output(b, i, t);
 }
 
 void kiln_onnx_body_put(struct kiln_onnx_body *b, size_t i)

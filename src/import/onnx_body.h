@@ -2,7 +2,8 @@
  * onnx_body.h - graphs within nodes, while they are read: what they read of the graph around them, and what they give.
  *
  *   onnx_body.c       what is here
- *   onnx_control.c    If and Scan
+ *   onnx_if.c         If
+ *   onnx_control.c    Scan
  *   onnx_loop.c       Loop
  *
  * A body reads values of the graph around it by their names. What is known there is known in the body, too; the rest is listed
@@ -78,6 +79,9 @@ struct kiln_onnx_value *kiln_onnx_body_result(const struct kiln_onnx_body *b, si
 /** Output i of the file's body, or a value of it, becomes the next of the graph's. */
 void kiln_onnx_body_put(struct kiln_onnx_body *b, size_t i);
 void kiln_onnx_body_put_value(struct kiln_onnx_body *b, struct kiln_onnx_value *v, size_t i);
+/** The same in two steps: a value of the body as a tensor, false, and refused, where it is none; and a tensor as the graph's output i. */
+bool kiln_onnx_body_tensor(struct kiln_onnx_body *b, struct kiln_onnx_value *v, kiln_tensor *out);
+void kiln_onnx_body_output(struct kiln_onnx_body *b, size_t i, kiln_tensor t);
 /** Whether reading went on; and whether all of the body could be built: else its node is refused. */
 bool kiln_onnx_body_hand_on(struct kiln_onnx_body *b);
 bool kiln_onnx_body_is_whole(struct kiln_onnx_body *b);

@@ -257,6 +257,31 @@ def branches_of_nothing():
                  want=[nothing if (then if c else other) is none else np.array(np.nonzero(x))])
 
 
+def branches_of_other_sizes():
+    """Sizes that are other numbers, other symbols, data's in one branch or both, and such that data gives."""
+    own = {"zero": np.array([0]), "two": np.array([2]), "three": np.array([3]), "limit": np.float32(0), "least": np.float32(1), "most": np.float32(4)}
+    fixed = np.array([[1, 2, 3], [4, 5, 6]])
+    place = numpy_helper.from_array(fixed)
+    ends = [node("Clip", ["end", "least", "most"], ["near"]), node("Cast", ["near"], ["wide"], to=TensorProto.INT64)]
+    kinds = [FLOAT, FLOAT, TensorProto.INT64, FLOAT]
+    then = graph("then", [node("Slice", ["w", "zero", "two"], ["a"]), node("Concat", ["x", "x"], ["b"], axis=0), node("NonZero", ["x"], ["c"]),
+                          node("Slice", ["w", "zero", "wide"], ["d"])], list(zip("abcd", kinds)))
+    other = graph("other", [node("Transpose", ["w"], ["a"]), node("Slice", ["x", "zero", "three"], ["b"]),
+                            node("Constant", [], ["c"], value=place), node("Identity", ["w"], ["d"])], list(zip("abcd", kinds)))
+
+    def name_size(model, folder):
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+
+    x, w = np.maximum(values(5, 3), 0), values(4, 3)
+    for name, sign in (("branches_of_other_sizes", 1), ("branches_of_other_sizes_not_taken", -1)):
+        wanted = [w[:2], np.concatenate([x, x]), np.array(np.nonzero(x)), w[:2]] if sign > 0 else [w.T, x[:3], fixed, w]
+        case(name, [*ends, node("Greater", ["sign", "limit"], ["taken"]), node("If", ["taken"], ["p", "q", "r", "s"], then_branch=then, else_branch=other),
+                    node("ReduceMean", ["q"], ["mean"], axes=[0], keepdims=0), node("Neg", ["q"], ["less"])],
+             {"x": x, "w": w, "end": np.array([2.5], np.float32), "sign": np.array(sign, np.float32)},
+             {"p": FLOAT, "less": FLOAT, "r": TensorProto.INT64, "s": FLOAT, "mean": FLOAT}, own,
+             want=[wanted[0], -wanted[1], *wanted[2:], wanted[1].mean(0)], opset=17, change=name_size)
+
+
 def left_out():
     x = values(2, 3)
     words = np.array(["a", "b"], object)
@@ -908,7 +933,7 @@ def main():
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
                  range_of_data, products_to_reals, quantized_attention, grouped_attention,
-                 range_of_reals):
+                 range_of_reals, branches_of_other_sizes):
         part()
 
 
