@@ -376,6 +376,10 @@ int kiln_onnx_axis(kiln_onnx_node *n, int64_t axis, int rank);
  * equal, and a run fails to be planned where they are not. Left as they are: axis `but` of a (-1: none), sizes of 1, counted ones.
  */
 void kiln_onnx_agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but);
+/** The same of one axis of each; nothing where a value is none or an axis negative. */
+void kiln_onnx_agree_along(kiln_graph *g, kiln_tensor *a, int axis_a, kiln_tensor *b, int axis_b);
+/** x with an axis of that size, where it is a symbol so far. */
+kiln_tensor kiln_onnx_sized(kiln_graph *g, kiln_tensor x, int axis, int64_t size);
 /** Values side by side along an axis, their other sizes taken to be equal; refuses too many. */
 kiln_tensor kiln_onnx_join(kiln_onnx_node *n, kiln_tensor *in, int count, int axis);
 

@@ -20,17 +20,31 @@ static bool are_open(const kiln_graph *g, int64_t a, int64_t b)
     return a != b && (a < 0 || b < 0) && !kiln_dim_is_counted(g, a) && !kiln_dim_is_counted(g, b);
 }
 
+kiln_tensor kiln_onnx_sized(kiln_graph *g, kiln_tensor x, int axis, int64_t size)
+{
+    const kiln_shape shape = x.id ? kiln_tensor_shape(g, x) : KILN_SCALAR;
+    return axis < shape.rank && size > 0 && are_open(g, shape.size[axis], size) ? with_size(g, x, axis, size)
+                                                                                : x;
+}
+
+void kiln_onnx_agree_along(kiln_graph *g, kiln_tensor *a, int axis_a, kiln_tensor *b, int axis_b)
+{
+    if (!a->id || !b->id || axis_a < 0 || axis_b < 0)
+        return;
+    const int64_t x = kiln_tensor_shape(g, *a).size[axis_a], y = kiln_tensor_shape(g, *b).size[axis_b];
+    if (x == 0 || y == 0 || x == 1 || y == 1 || !are_open(g, x, y))
+        return;
+    if (y >= 0) /* a number says more than a symbol */
+        *a = with_size(g, *a, axis_a, y);
+    else
+        *b = with_size(g, *b, axis_b, x);
+}
+
 void kiln_onnx_agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b, int but)
 {
     const int ra = kiln_tensor_shape(g, *a).rank, rb = kiln_tensor_shape(g, *b).rank;
 
-    for (int i = 1; i <= ra && i <= rb; i++) {
-        const int64_t x = kiln_tensor_shape(g, *a).size[ra - i], y = kiln_tensor_shape(g, *b).size[rb - i];
-        if (ra - i == but || x == 0 || y == 0 || x == 1 || y == 1 || !are_open(g, x, y))
-            continue;
-        if (y >= 0) /* a number says more than a symbol */
-            *a = with_size(g, *a, ra - i, y);
-        else
-            *b = with_size(g, *b, rb - i, x);
-    }
+    for (int i = 1; i <= ra && i <= rb; i++)
+        if (ra - i != but)
+            kiln_onnx_agree_along(g, a, ra - i, b, rb - i);
 }

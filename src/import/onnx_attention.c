@@ -101,11 +101,10 @@ static bool take_attributes(kiln_onnx_node *n, struct kiln_onnx_attention *a)
     return !n->refused && read_heads(n, a);
 }
 
-/* What came before, and x behind it. */
-static kiln_tensor behind(kiln_onnx_node *n, int past, kiln_tensor x)
+kiln_tensor kiln_onnx_behind(kiln_onnx_node *n, int past, kiln_tensor x)
 {
-    const kiln_tensor parts[] = {kiln_onnx_in(n, past), x};
-    return kiln_onnx_has(n, past) ? kiln_concat(n->g, parts, 2, 2) : x;
+    kiln_tensor parts[] = {kiln_onnx_in(n, past), x};
+    return kiln_onnx_has(n, past) ? kiln_onnx_join(n, parts, 2, 2) : x;
 }
 
 static void take_operands(kiln_onnx_node *n, struct kiln_onnx_attention *a)
@@ -122,8 +121,8 @@ static void take_operands(kiln_onnx_node *n, struct kiln_onnx_attention *a)
         a->k = kiln_onnx_split_heads(n->g, a->k, a->kv_heads);
         a->v = kiln_onnx_split_heads(n->g, a->v, a->kv_heads);
     }
-    a->k = behind(n, PAST_KEY, a->k);
-    a->v = behind(n, PAST_VALUE, a->v);
+    a->k = kiln_onnx_behind(n, PAST_KEY, a->k);
+    a->v = kiln_onnx_behind(n, PAST_VALUE, a->v);
     kiln_onnx_out(n, PRESENT_KEY, a->k);
     kiln_onnx_out(n, PRESENT_VALUE, kiln_cast(n->g, a->v, kiln_onnx_spec(n, V).type));
 }
@@ -304,8 +303,29 @@ static void add_sink(kiln_onnx_node *n, struct kiln_onnx_attention *a)
     a->lengths = a->lengths.id ? kiln_add(g, a->lengths, integer(g, 1)) : KILN_NONE;
 }
 
+kiln_tensor kiln_onnx_mask_agreed(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor mask)
+{
+    const int rank = mask.id ? kiln_tensor_shape(g, mask).rank : 0;
+    if (!mask.id || !q.id || !k.id)
+        return mask;
+    kiln_onnx_agree_along(g, &k, kiln_tensor_shape(g, k).rank - 2, &mask, rank - 1);
+    kiln_onnx_agree_along(g, &q, kiln_tensor_shape(g, q).rank - 2, &mask, rank - 2);
+    kiln_onnx_agree_along(g, &q, 0, &mask, rank - 4);
+    return mask;
+}
+
+void kiln_onnx_agree_operands(kiln_graph *g, kiln_tensor q, kiln_tensor *k, kiln_tensor *v)
+{
+    const int axis = k->id ? kiln_tensor_shape(g, *k).rank - 2 : -1;
+    kiln_onnx_agree_along(g, k, axis, v, axis);
+    kiln_onnx_agree_along(g, &q, 0, k, 0);
+    kiln_onnx_agree_along(g, &q, 0, v, 0);
+}
+
 void kiln_onnx_attend(kiln_onnx_node *n, struct kiln_onnx_attention *a)
 {
+    kiln_onnx_agree_operands(n->g, a->q, &a->k, &a->v);
+    a->mask = kiln_onnx_mask_agreed(n->g, a->q, a->k, a->mask);
     if (a->sink.id)
         add_sink(n, a);
     const kiln_attention_params params = {.heads = (int)a->heads,

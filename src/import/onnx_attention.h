@@ -20,8 +20,16 @@ struct kiln_onnx_attention {
     bool stepwise;
 };
 
+/** What came before, input `past`, where it is there, and x behind it, along axis 2. */
+kiln_tensor kiln_onnx_behind(kiln_onnx_node *n, int past, kiln_tensor x);
+
 /** Input i as a mask: BOOL or of q's type, as long as queries and keys. */
 void kiln_onnx_take_mask(kiln_onnx_node *n, struct kiln_onnx_attention *a, int i);
+
+/** Keys and values are as many, and of the queries' batch; each may be none. */
+void kiln_onnx_agree_operands(kiln_graph *g, kiln_tensor q, kiln_tensor *k, kiln_tensor *v);
+/** A mask's sizes are those of the batch, the queries and the keys. */
+kiln_tensor kiln_onnx_mask_agreed(kiln_graph *g, kiln_tensor q, kiln_tensor k, kiln_tensor mask);
 
 /** Output 0: attention as a whole, of operands with an axis of heads where there is a sink. Changes *a. */
 void kiln_onnx_attend(kiln_onnx_node *n, struct kiln_onnx_attention *a);

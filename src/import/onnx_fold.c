@@ -192,6 +192,11 @@ static bool compute_real(enum kiln_onnx_operation op, double a, double b, struct
 static bool compute_size(kiln_graph *g, enum kiln_onnx_operation op, struct kiln_onnx_item a,
                          struct kiln_onnx_item b, struct kiln_onnx_item *y)
 {
+    if (op == KILN_ONNX_ADD && !a.symbol) {
+        const struct kiln_onnx_item swapped = a;
+        a = b;
+        b = swapped;
+    }
     const bool alike = a.symbol && b.symbol && a.i == b.i;
     const bool number = !b.symbol, negative = (!a.symbol && a.i < 0) || (number && b.i < 0);
     *y = (struct kiln_onnx_item){.symbol = true};

@@ -7,7 +7,7 @@
 #include <kiln/attention.h>
 #include <kiln/indexing.h>
 
-#include "import/onnx.h"
+#include "import/onnx_attention.h"
 
 /* Heads ------------------------------------------------------------------------------------------------- */
 
@@ -89,8 +89,11 @@ static kiln_tensor mask_at(kiln_onnx_node *n, int input, int64_t batch, kiln_ten
 
 /* Attention --------------------------------------------------------------------------------------------- */
 
-static kiln_tensor added(kiln_graph *g, kiln_tensor a, kiln_tensor b)
+/* Two masks that are added to the scores. */
+static kiln_tensor added(kiln_graph *g, kiln_tensor a, kiln_tensor b, kiln_tensor q, kiln_tensor k)
 {
+    a = kiln_onnx_mask_agreed(g, q, k, a);
+    b = kiln_onnx_mask_agreed(g, q, k, b);
     return !a.id ? b : !b.id ? a : kiln_add(g, a, b);
 }
 
@@ -103,12 +106,13 @@ static void attend(kiln_onnx_node *n, kiln_tensor q, kiln_tensor k, kiln_tensor 
         kiln_onnx_refuse(n, "scale is %g, wanted none that is negative", scale);
     if (n->refused || kiln_graph_status(n->g))
         return;
+    kiln_onnx_agree_operands(n->g, q, &k, &v);
     const kiln_tensor filter = mask_at(n, mask, shape.size[0], k.id ? k : q);
     const kiln_attention_params p = {.heads = (int)kiln_onnx_int(n, "num_heads", 0),
                                      .scale = scale,
                                      .causal = kiln_onnx_int(n, "unidirectional", 0) != 0,
                                      .last = true,
-                                     .mask = added(n->g, filter, kiln_onnx_in(n, bias))};
+                                     .mask = added(n->g, filter, kiln_onnx_in(n, bias), q, k.id ? k : q)};
     if (n->refused)
         return;
     const kiln_tensor y = kiln_attention(n->g, q, k, v, &p);
@@ -247,12 +251,6 @@ static bool take_packed(kiln_onnx_node *n, int64_t heads, kiln_tensor *q, kiln_t
     return true;
 }
 
-static kiln_tensor behind_own(kiln_onnx_node *n, int past, kiln_tensor x)
-{
-    const kiln_tensor parts[] = {kiln_onnx_in(n, past), x};
-    return kiln_onnx_has(n, past) ? kiln_concat(n->g, parts, 2, 2) : x;
-}
-
 void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n)
 {
     const int64_t heads = heads_of(n), width = kiln_onnx_spec(n, Q).shape.size[2];
@@ -276,8 +274,8 @@ void kiln_onnx_build_multi_head_attention(kiln_onnx_node *n)
         kiln_tensor_shape(n->g, q).rank != 3 || kiln_tensor_shape(n->g, k).rank != 3 ||
         kiln_tensor_shape(n->g, v).rank != 3) {
         q = apart(n->g, q, heads);
-        k = behind_own(n, PAST_KEY, apart(n->g, k, heads));
-        v = behind_own(n, PAST_VALUE, apart(n->g, v, heads));
+        k = kiln_onnx_behind(n, PAST_KEY, apart(n->g, k, heads));
+        v = kiln_onnx_behind(n, PAST_VALUE, apart(n->g, v, heads));
     }
     kiln_onnx_out(n, 1, k);
     kiln_onnx_out(n, 2, v);

@@ -167,9 +167,10 @@ static kiln_tensor behind(kiln_onnx_node *n, const struct grouped *o, int past, 
     kiln_graph *g = n->g;
     if (!kiln_onnx_has(n, past))
         return x;
-    const kiln_tensor parts[] = {kiln_onnx_in(n, past), x}, all = kiln_concat(g, parts, 2, 2);
+    const kiln_tensor all = kiln_onnx_behind(n, past, x);
     const kiln_tensor j = kiln_positions(g, all, 2), before = standing(g, o->before);
-    const kiln_tensor room = kiln_onnx_axis_size(g, parts[0], 2), count = kiln_onnx_axis_size(g, all, 2);
+    const kiln_tensor room = kiln_onnx_axis_size(g, kiln_onnx_in(n, past), 2),
+                      count = kiln_onnx_axis_size(g, all, 2);
     const kiln_tensor own =
         kiln_min(g, kiln_add(g, kiln_sub(g, j, before), room), kiln_sub(g, count, integer(g, 1)));
     return kiln_gather_batched(g, all, kiln_where(g, kiln_less(g, j, before), j, own), 2, 1);

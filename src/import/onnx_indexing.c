@@ -57,8 +57,11 @@ void kiln_onnx_build_gather_elements(kiln_onnx_node *n)
     kiln_tensor x = kiln_onnx_in(n, 0);
     for (int i; !n->refused && (i = shorter_axis(n->g, x, &index, axis)) >= 0;)
         x = kiln_slice(n->g, x, i, 0, index.size[i], 1);
-    if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_gather_elements(n->g, x, kiln_onnx_in(n, 1), axis));
+    if (n->refused)
+        return;
+    kiln_tensor at = kiln_onnx_in(n, 1);
+    kiln_onnx_agree(n->g, &x, &at, axis);
+    kiln_onnx_out(n, 0, kiln_gather_elements(n->g, x, at, axis));
 }
 
 void kiln_onnx_build_gather_nd(kiln_onnx_node *n)
@@ -275,6 +278,16 @@ void kiln_onnx_build_triangular(kiln_onnx_node *n)
 /* Arrangements ------------------------------------------------------------------------------------------- */
 
 /* In the first opset a number of tiles along one axis. */
+/* x again and again along an axis, as often as a symbol says. */
+static kiln_tensor tiled_by_symbol(kiln_graph *g, kiln_tensor x, int axis, int64_t times)
+{
+    const kiln_tensor apart = kiln_unsqueeze(g, x, axis);
+    kiln_shape wide = kiln_tensor_shape(g, apart), y = kiln_tensor_shape(g, x);
+    wide.size[axis] = times;
+    y.size[axis] = kiln_dim_mul(g, times, y.size[axis]);
+    return kiln_reshape(g, kiln_expand(g, apart, wide), y);
+}
+
 void kiln_onnx_build_tile(kiln_onnx_node *n)
 {
     const int rank = kiln_onnx_spec(n, 0).shape.rank;
@@ -289,11 +302,18 @@ void kiln_onnx_build_tile(kiln_onnx_node *n)
         for (int i = 0; i < list.count && !n->refused; i++)
             times[i] = list.item[i].i;
     }
-    for (int i = 0; i < rank && !n->refused; i++)
-        if (n->opset >= 6 && (list.item[i].symbol || times[i] < 0 || times[i] > KILN_ONNX_MOST_SIZE))
-            kiln_onnx_refuse(n, "an axis repeated so often as is not known");
+    kiln_tensor x = n->refused ? KILN_NONE : kiln_onnx_in(n, 0);
+    for (int i = 0; i < rank && !n->refused; i++) {
+        const bool symbol = n->opset >= 6 && list.item[i].symbol;
+        if (!symbol && (times[i] < 0 || times[i] > KILN_ONNX_MOST_SIZE))
+            kiln_onnx_refuse(n, "an axis repeated %lld times", (long long)times[i]);
+        else if (symbol) {
+            x = tiled_by_symbol(n->g, x, i, times[i]);
+            times[i] = 1;
+        }
+    }
     if (!n->refused)
-        kiln_onnx_out(n, 0, kiln_tile(n->g, kiln_onnx_in(n, 0), times));
+        kiln_onnx_out(n, 0, kiln_tile(n->g, x, times));
 }
 
 void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n)

@@ -34,9 +34,19 @@ static kiln_tensor whole_product(kiln_graph *g, kiln_tensor a, kiln_tensor b)
     return kiln_cast(g, y, type);
 }
 
+/* What is summed over, and the axes before the matrices. */
+static void agree(kiln_graph *g, kiln_tensor *a, kiln_tensor *b)
+{
+    const int ra = kiln_tensor_shape(g, *a).rank, rb = kiln_tensor_shape(g, *b).rank;
+    kiln_onnx_agree_along(g, a, ra - 1, b, rb > 1 ? rb - 2 : 0);
+    for (int i = 3; i <= ra && i <= rb; i++)
+        kiln_onnx_agree_along(g, a, ra - i, b, rb - i);
+}
+
 void kiln_onnx_build_matmul(kiln_onnx_node *n)
 {
-    const kiln_tensor a = kiln_onnx_in(n, 0), b = kiln_onnx_in(n, 1);
+    kiln_tensor a = kiln_onnx_in(n, 0), b = kiln_onnx_in(n, 1);
+    agree(n->g, &a, &b);
     const kiln_tensor attention = kiln_onnx_find_attention(n->g, a, b);
     kiln_onnx_out(n, 0,
                   attention.id                                   ? attention
@@ -186,8 +196,11 @@ bool kiln_onnx_take_conv(kiln_onnx_node *n, int w_input, kiln_conv_params *p)
 void kiln_onnx_build_conv(kiln_onnx_node *n)
 {
     kiln_conv_params p;
-    if (kiln_onnx_take_conv(n, 1, &p))
-        kiln_onnx_out(n, 0, kiln_conv(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
+    if (!kiln_onnx_take_conv(n, 1, &p))
+        return;
+    const int64_t channels = kiln_onnx_spec(n, 1).shape.size[1] * (p.groups ? p.groups : 1);
+    const kiln_tensor x = kiln_onnx_sized(n->g, kiln_onnx_in(n, 0), 1, channels);
+    kiln_onnx_out(n, 0, kiln_conv(n->g, x, kiln_onnx_in(n, 1), kiln_onnx_in(n, 2), &p));
 }
 
 /* Pads, or more places at the end, that give axis i `wanted` places; the odd one comes after for SAME_UPPER, else before. */

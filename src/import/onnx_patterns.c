@@ -152,8 +152,19 @@ static bool operands_fit(const kiln_graph *g, const struct scores *s, kiln_tenso
            kiln_tensor_type(g, s->turned) == type;
 }
 
+/* p of where(p is no number, 0, p), which is how PyTorch lets a query that sees no key get 0; else t. */
+static kiln_tensor unguarded(const kiln_graph *g, kiln_tensor t)
+{
+    const kiln_node *where = made_by(g, t, "where"), *nan = where ? made_by(g, where->in[0], "is_nan") : NULL;
+    double other = 1;
+    const bool guards =
+        nan && nan->in[0].id == where->in[2].id && number_of(g, where->in[1], &other) && other == 0;
+    return guards ? where->in[2] : t;
+}
+
 kiln_tensor kiln_onnx_find_attention(kiln_graph *g, kiln_tensor p, kiln_tensor v)
 {
+    p = unguarded(g, p);
     const kiln_node *softmax = made_by(g, p, "softmax");
     const int rank = kiln_tensor_shape(g, p).rank;
     int64_t axis = -1;

@@ -282,6 +282,68 @@ def branches_of_other_sizes():
              want=[wanted[0], -wanted[1], *wanted[2:], wanted[1].mean(0)], opset=17, change=name_size)
 
 
+def named_otherwise():
+    """Sizes that have other names in each input, and must be equal: in products, lookups, attention in pieces with its guard, and channels."""
+    n, heads, length, keys, size = 2, 3, 4, 6, 8
+    q, k, v = values(n, heads, length, size), values(n, heads, keys, size), values(n, heads, keys, size)
+    shown = rng.integers(0, 2, (n, 1, length, keys)).astype(bool)
+    shown[0, 0, 1] = False
+    w, flat, row = values(2, 3, 1, 1), values(1, 48), values(2, 3)
+
+    def name_sizes(model, folder):
+        names = {"q": ("a", None, "b"), "k": ("c", None, "d"), "v": ("e", None, "f"), "shown": ("g", None, "h", "i"), "flat": (None, "j"),
+                 "at": ("k", None, "l", None)}
+        for value in model.graph.input:
+            for dim, symbol in zip(value.type.tensor_type.shape.dim, names.get(value.name, ())):
+                if symbol:
+                    dim.dim_param = symbol
+
+    scores = np.where(shown, np.float32(0), np.float32(-np.inf)) + q @ k.swapaxes(2, 3) * np.float32(0.25)
+    with np.errstate(invalid="ignore"):
+        p = np.exp(scores - scores.max(-1, keepdims=True))
+        p = np.nan_to_num(p / p.sum(-1, keepdims=True))
+    at = rng.integers(0, size, (n, heads, length, 2))
+    less = np.arange(length - 1)
+    case("sizes_named_otherwise",
+         [node("Transpose", ["k"], ["turned"], perm=[0, 1, 3, 2]), node("Mul", ["q", "half"], ["q2"]), node("Mul", ["turned", "half"], ["k2"]),
+          node("MatMul", ["q2", "k2"], ["product"]), node("Where", ["shown", "zero", "out"], ["mask"]), node("Add", ["product", "mask"], ["scores"]),
+          node("Softmax", ["scores"], ["p"], axis=-1), node("IsNaN", ["p"], ["lost"]), node("Where", ["lost", "zero", "p"], ["seen"]),
+          node("MatMul", ["seen", "v"], ["y"]), node("MatMul", ["product", "v"], ["plain"]),
+          node("GatherElements", ["q", "at"], ["found"], axis=3), node("Shape", ["q"], ["length"], start=2, end=3), node("Squeeze", ["length"], ["l"]),
+          node("Add", ["minus", "l"], ["one_less"]), node("Range", ["none", "one_less", "one"], ["less"]),
+          node("Reshape", ["flat", "maps"], ["x"]), node("Conv", ["x", "w"], ["z"]),
+          node("Concat", ["length", "two"], ["times"], axis=0), node("Tile", ["row", "times"], ["rows"])],
+         {"q": q, "k": k, "v": v, "shown": shown, "at": at, "flat": flat},
+         {"y": FLOAT, "plain": FLOAT, "found": FLOAT, "less": TensorProto.INT64, "z": FLOAT, "rows": FLOAT},
+         {"half": np.float32(0.5), "zero": np.float32(0), "out": np.float32(-np.inf), "minus": np.array(-1), "none": np.array(0), "one": np.array(1),
+          "maps": np.array([1, -1, 4, 4]), "w": w, "two": np.array([2]), "row": row},
+         want=[p @ v, q @ k.swapaxes(2, 3) * np.float32(0.25) @ v, np.take_along_axis(q, at, 3), less,
+               np.einsum("nchw,oc->nohw", flat.reshape(1, 3, 4, 4), w[..., 0, 0]), np.tile(row, (length, 2))], change=name_sizes)
+
+
+def heads_of_named_sizes():
+    """Attention of ONNX Runtime's own behind a past, whose masks, a row a batch and of rank 4, are as long as past and step together."""
+    n, heads, length, before, size = 2, 2, 3, 4, 8
+    x = [values(n, length, heads * size) for _ in "qkv"]
+    past, more = values(2, n, heads, before, size), values(1, 1, length, before + length)
+    shown = np.array([[1] * 7, [0, 0, 1, 1, 1, 1, 1]], np.int32)
+    q, k, v = (heads_of(t, heads) for t in x)
+    keys, held = (np.concatenate(pair, 2) for pair in ((past[0], k), (past[1], v)))
+
+    def name_sizes(model, folder):
+        names = {"q": "al", "k": "al", "v": "al", "keys": "b-p", "values": "c-p", "shown": "dt", "more": "--lt"}
+        for value in model.graph.input:
+            for dim, symbol in zip(value.type.tensor_type.shape.dim, names[value.name]):
+                if symbol != "-":
+                    dim.dim_param = symbol
+
+    case("fused_heads_of_named_sizes",
+         [fused_node("MultiHeadAttention", ["q", "k", "v", "", "shown", "more", "keys", "values"], ["y", "k_now", "v_now"], num_heads=heads)],
+         {**dict(zip("qkv", x)), "shown": shown, "more": more, "keys": past[0], "values": past[1]}, {"y": FLOAT, "k_now": FLOAT, "v_now": FLOAT},
+         want=[attention(q, keys, held, np.where(shown[:, None, None] > 0, 0, -10000.0) + more), keys, held], change=name_sizes,
+         domains=["com.microsoft"])
+
+
 def left_out():
     x = values(2, 3)
     words = np.array(["a", "b"], object)
@@ -933,7 +995,8 @@ def main():
     for part in (functions, bodies, initializers, external, branches_of_nothing, left_out, growing, slices, quantized, quantized_lstm, ends, ranges, packed, products_of_bits, counted, optimized,
                  optimized_attention, optimized_rotary, orders, unread,
                  range_of_data, products_to_reals, quantized_attention, grouped_attention,
-                 range_of_reals, branches_of_other_sizes):
+                 range_of_reals, branches_of_other_sizes, named_otherwise,
+                 heads_of_named_sizes):
         part()
 
 
