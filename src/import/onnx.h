@@ -625,6 +625,7 @@ kiln_tensor kiln_onnx_real_product(kiln_onnx_node *n, int scales, int zeros, int
 void kiln_onnx_build_matmul_to_real(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_dynamic(kiln_onnx_node *n);
 void kiln_onnx_build_matmul_bits(kiln_onnx_node *n);
+void kiln_onnx_build_gather_bits(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_average_pool(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_softmax(kiln_onnx_node *n);
 void kiln_onnx_build_quantized_where(kiln_onnx_node *n);

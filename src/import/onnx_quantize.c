@@ -3,6 +3,7 @@
  *
  * A zero point that belongs to rows or columns comes as a vector or with axes of size 1 beside it; the operators take a vector.
  */
+#include <kiln/indexing.h>
 #include <kiln/quantize.h>
 
 #include "import/onnx.h"
@@ -316,4 +317,49 @@ void kiln_onnx_build_matmul_bits(kiln_onnx_node *n)
     if (kiln_onnx_has(n, BIAS))
         y = kiln_add(g, y, kiln_onnx_in(n, BIAS));
     kiln_onnx_out(n, 0, y);
+}
+
+/* [rows, blocks] as [rows, columns]: what each block has for each of its columns. */
+static kiln_tensor by_blocks(kiln_graph *g, kiln_tensor x, int64_t block, int64_t columns)
+{
+    return kiln_slice(g, kiln_repeat(g, x, block, 1), 1, 0, columns, 1);
+}
+
+/* Rows of `x` at an index of any shape, as the rows of a matrix. */
+static kiln_tensor rows_at(kiln_graph *g, kiln_tensor x, kiln_tensor index)
+{
+    const int64_t columns = kiln_tensor_shape(g, x).size[1];
+    return kiln_reshape(g, kiln_gather(g, x, index, 0), KILN_SHAPE(KILN_REST, columns));
+}
+
+/* A table [rows, columns] of such numbers, whose rows have a scale, and a zero point, for each of their blocks: rows of it, as reals. */
+void kiln_onnx_build_gather_bits(kiln_onnx_node *n)
+{
+    enum { TABLE, INDEX, SCALES, ZEROS };
+    kiln_graph *g = n->g;
+    const kiln_spec table = kiln_onnx_spec(n, TABLE), scales = kiln_onnx_spec(n, SCALES);
+    const kiln_shape index = kiln_onnx_spec(n, INDEX).shape;
+    const int64_t bits = kiln_onnx_int(n, "bits", 4), block = kiln_onnx_int(n, "block_size", 128),
+                  axis = kiln_onnx_int(n, "quantize_axis", 1),
+                  columns = table.shape.rank == 2 ? table.shape.size[1] * 8 / (bits == 4 ? 4 : 8) : 0,
+                  blocks = block > 0 ? columns / block + (columns % block != 0) : 0;
+    if ((bits != 4 && bits != 8) || table.type != KILN_U8 || kiln_onnx_int(n, "gather_axis", 0) ||
+        (axis != 1 && axis != -1) || index.rank + 1 > KILN_MAX_RANK)
+        kiln_onnx_refuse(n, "supported are rows of a table [rows, columns] of 4 or 8 bits in bytes");
+    else if (blocks < 1 || scales.shape.rank != 2 || scales.shape.size[0] != table.shape.size[0] ||
+             scales.shape.size[1] != blocks)
+        kiln_onnx_refuse(n, "rows of %lld numbers in blocks of %lld are not what the scales are for",
+                         (long long)columns, (long long)block);
+    if (n->refused)
+        return;
+    const kiln_tensor at = kiln_onnx_in(n, INDEX);
+    const kiln_tensor codes = spread(n, rows_at(g, kiln_onnx_in(n, TABLE), at), bits, columns);
+    const kiln_tensor scale = kiln_cast(g, rows_at(g, kiln_onnx_in(n, SCALES), at), KILN_F32);
+    kiln_tensor zero = kiln_scalar(g, KILN_F32, bits == 4 ? 8 : 128);
+    if (kiln_onnx_has(n, ZEROS))
+        zero = by_blocks(g, spread(n, rows_at(g, kiln_onnx_in(n, ZEROS), at), bits, blocks), block, columns);
+    const kiln_tensor real = kiln_mul(g, kiln_sub(g, codes, zero), by_blocks(g, scale, block, columns));
+    kiln_shape y = index;
+    y.size[y.rank++] = columns;
+    kiln_onnx_out(n, 0, kiln_cast(g, kiln_reshape(g, real, y), scales.type));
 }

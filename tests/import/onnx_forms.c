@@ -513,6 +513,11 @@ Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
         "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, sliding_window_cache=1> (s, s, s, , , ends, total)",
         "y = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1, k_quant_type=\"PER_TENSOR\"> (s, s, s, , , ends, total)",
         "y, k, v2, p = com.microsoft.GroupQueryAttention <num_heads=1, kv_num_heads=1> (s, s, s, , , ends, total)",
+        "y = com.microsoft.GatherBlockQuantized <bits=8> (a, places, a)",
+        "y = com.microsoft.GatherBlockQuantized <bits=2> (bytes, places, a)",
+        "y = com.microsoft.GatherBlockQuantized <bits=8, block_size=2> (bytes, places, a)",
+        "y = com.microsoft.GatherBlockQuantized <bits=8, block_size=1, gather_axis=1> (bytes, places, a)",
+        "y = com.microsoft.GatherBlockQuantized <bits=8, block_size=1, quantize_axis=0> (bytes, places, a)",
         "y = com.microsoft.SkipLayerNormalization <tilt=1> (s, s, v)",
         "y, mean = com.microsoft.SkipLayerNormalization(s, s, v)",
         "y = com.microsoft.EmbedLayerNormalization(places, places, a, a, , v, v)",
@@ -523,10 +528,13 @@ Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
     const kiln_spec specs[] = {
         {KILN_F32, KILN_SHAPE(1, 3, 4, 4)}, {KILN_F32, KILN_SHAPE(2, 3, 1, 1)}, {KILN_F32, KILN_SHAPE(3, 3)},
         {KILN_F32, KILN_SHAPE(2, 4, 3)},    {KILN_F32, KILN_SHAPE(3)},          {KILN_I64, KILN_SHAPE(2, 4)},
-        {KILN_I64, KILN_SHAPE(3)},          {KILN_I32, KILN_SHAPE(2)},          {KILN_I32, KILN_SCALAR}};
+        {KILN_I64, KILN_SHAPE(3)},          {KILN_I32, KILN_SHAPE(2)},          {KILN_I32, KILN_SCALAR},
+        {KILN_U8, KILN_SHAPE(3, 3)}};
     for (size_t i = 0; i < KILN_COUNT(nodes); i++) {
-        const struct kiln_test_onnx model = {
-            .opset = 17, .inputs = "x w a s v places lengths ends total", .outputs = "y", .nodes = nodes[i]};
+        const struct kiln_test_onnx model = {.opset = 17,
+                                             .inputs = "x w a s v places lengths ends total bytes",
+                                             .outputs = "y",
+                                             .nodes = nodes[i]};
         cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
     }
 }

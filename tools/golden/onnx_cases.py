@@ -512,6 +512,25 @@ def products_of_bits():
                  want=[x @ real.T + bias], domains=["com.microsoft"])
 
 
+def rows_of_bits():
+    """Rows of a table of 4 or 8 bits, in blocks of a scale and a zero point each."""
+    rows, columns, block = 7, 48, 16
+    index = np.array([[3, 0], [6, 3]])
+    pack = lambda codes: (codes[:, ::2] | codes[:, 1::2] << 4).astype(np.uint8)
+    for bits, name in ((4, "four"), (8, "eight")):
+        codes, zeros = rng.integers(0, 2**bits, (rows, columns)), rng.integers(0, 2**bits, (rows, columns // block))
+        scale = rng.uniform(0.1, 1, (rows, columns // block)).astype(np.float32)
+        odd = np.concatenate([zeros, np.zeros((rows, 1), int)], 1)     # a block of padding: bytes are whole
+        for given in (False, True):
+            zero = zeros if given else np.full_like(zeros, 2**(bits - 1))
+            table = (codes - np.repeat(zero, block, 1)) * np.repeat(scale, block, 1)
+            weights = {"table": pack(codes) if bits == 4 else codes.astype(np.uint8), "scale": scale}
+            weights |= {"zero": pack(odd) if bits == 4 else zeros.astype(np.uint8)} if given else {}
+            fused(f"rows_of_{name}_bits" + ("_with_zeros" if given else ""),
+                  [fused_node("GatherBlockQuantized", ["table", "index", "scale"] + ["zero"] * given, ["y"], bits=bits, block_size=block,
+                              quantize_axis=1, gather_axis=0)], {"index": index}, {"y": FLOAT}, weights, [table[index].astype(np.float32)])
+
+
 def products_to_reals():
     """Products of small integers that become reals, as ONNX Runtime's optimizer writes what its quantizer wrote: by tensor, by column."""
     rows = rng.integers(0, 256, (2, 3, 6)).astype(np.uint8)
@@ -996,7 +1015,7 @@ def main():
                  optimized_attention, optimized_rotary, orders, unread,
                  range_of_data, products_to_reals, quantized_attention, grouped_attention,
                  range_of_reals, branches_of_other_sizes, named_otherwise,
-                 heads_of_named_sizes):
+                 heads_of_named_sizes, rows_of_bits):
         part()
 
 

@@ -4,8 +4,9 @@
 usage: decoder.py [NAME ...] [--kiln COMMAND] [--device cpu]
 
 A small decoder like Llama's (root mean squares, rotary embedding, groups of queries, a gated unit) is written in the forms that exporters
-give it: with ONNX Runtime's GroupQueryAttention, its operands side by side and turned within (onnxruntime-genai), or apart and turned before;
-with its MultiHeadAttention and a bias of rank 4; with the standard's Attention; and in pieces. NAME chooses by a part of FORM_BATCH.
+give it: with ONNX Runtime's GroupQueryAttention, its operands side by side and turned within (onnxruntime-genai), also of weights of 4
+bits, or apart and turned before; with its MultiHeadAttention and a bias of rank 4; with the standard's Attention; and in pieces. NAME
+chooses by a part of FORM_BATCH.
 
 Each is given a prompt and an empty cache, and then, three times, the likeliest word and the cache that it gave itself, or a cache of
 constant room where the form has that. An output may be 1e-5 of its largest element away from ONNX Runtime's.
@@ -19,7 +20,8 @@ import environment
 
 KEPT, STEPS, PROMPT, ROOM = 1e-5, 3, 5, 16
 WORDS, WIDTH, HEADS, GROUPS, LAYERS = 40, 64, 4, 2, 2
-SIZE = WIDTH // HEADS
+SIZE, BLOCK = WIDTH // HEADS, 16
+OWN = ["GatherBlockQuantized", "GroupQueryAttention", "MatMulNBits", "MultiHeadAttention", "RotaryEmbedding"]
 
 
 def imports():
@@ -35,7 +37,8 @@ def imports():
 class Network:
     """Nodes one after another; arrays among their inputs become initializers."""
 
-    def __init__(self, opset):
+    def __init__(self, opset, bits=0):
+        self.bits = bits    # of weights; 0: they are reals
         self.opset, self.nodes, self.weights, self.inputs, self.outputs = opset, [], {}, [], []
 
     def weight(self, values):
@@ -44,10 +47,9 @@ class Network:
 
     def add(self, op, *inputs, outputs=1, **attributes):
         """The output's name, or a list of those of several."""
-        own = op in ("GroupQueryAttention", "MultiHeadAttention", "RotaryEmbedding", "SimplifiedLayerNormalization")
         names = [i if isinstance(i, str) else self.weight(i) for i in inputs]
         made = [f"{op}_{len(self.nodes)}_{i}" for i in range(outputs)]
-        domain = "com.microsoft" if own and self.opset < 23 and op[0] != "S" else ""
+        domain = "com.microsoft" if op in OWN and self.opset < 23 else ""
         self.nodes.append(onnx.helper.make_node(op, names, made, domain=domain, **attributes))
         return made[0] if outputs == 1 else made
 
@@ -79,8 +81,22 @@ def tables():
     return numpy.cos(angle).astype(numpy.float32), numpy.sin(angle).astype(numpy.float32)
 
 
+def product(n, x, rows, columns):
+    if not n.bits:
+        return n.add("MatMul", x, normal(rows, columns))
+    codes = rng.integers(0, 256, (columns, rows // BLOCK, BLOCK * n.bits // 8), numpy.uint8)
+    return n.add("MatMulNBits", x, codes, abs(normal(columns * (rows // BLOCK))) / 8, K=rows, N=columns, bits=n.bits, block_size=BLOCK)
+
+
+def embedded(n, words):
+    if not n.bits:
+        return n.add("Gather", normal(WORDS, WIDTH), words)
+    codes = rng.integers(0, 256, (WORDS, WIDTH * n.bits // 8), numpy.uint8)
+    return n.add("GatherBlockQuantized", codes, words, normal(WORDS, WIDTH // BLOCK), bits=n.bits, block_size=BLOCK, quantize_axis=1)
+
+
 def projected(n, x):
-    return [n.add("MatMul", x, normal(WIDTH, heads * SIZE)) for heads in (HEADS, GROUPS, GROUPS)]
+    return [product(n, x, WIDTH, heads * SIZE) for heads in (HEADS, GROUPS, GROUPS)]
 
 
 def apart(n, x, heads):
@@ -157,6 +173,7 @@ def pieces(n, x, past, common, at):
 
 FORMS = {
     "grouped": (grouped, counts, 20), "grouped_in_room": (grouped, counts, 20), "grouped_apart": (grouped_apart, counts, 20),
+    "grouped_of_bits": (grouped, counts, 20),
     "heads": (heads_of_all, lambda n, mask, at: shown(n, mask, at, "bias"), 20),
     "standard": (standard, lambda n, mask, at: shown(n, mask, at, "seen"), 23),
     "pieces": (pieces, lambda n, mask, at: shown(n, mask, at, "bias"), 20),
@@ -172,22 +189,22 @@ def normalized(n, x):
 
 def build(form, path):
     attention, prepare, opset = FORMS[form]
-    kind, n = onnx.TensorProto, Network(opset)
+    kind, n = onnx.TensorProto, Network(opset, 4 if form.endswith("bits") else 0)
     words = n.input("input_ids", kind.INT64, ["batch_size", "sequence_length"])
     mask = n.input("attention_mask", kind.INT64, ["batch_size", "total_sequence_length"])
     at = n.input("position_ids", kind.INT64, ["batch_size", "sequence_length"])
-    common, x = prepare(n, mask, at), n.add("Gather", normal(WORDS, WIDTH), words)
+    common, x = prepare(n, mask, at), embedded(n, words)
     for i in range(LAYERS):
         past = [n.input(f"past.{i}.{name}", kind.FLOAT, ["batch_size", GROUPS, "past_sequence_length", SIZE]) for name in ("key", "value")]
         y, *now = attention(n, normalized(n, x), past, common, at)
         for name, value in zip(("key", "value"), now):
             n.output(f"present.{i}.{name}", value, kind.FLOAT, ["batch_size", GROUPS, "total_sequence_length", SIZE])
-        x = n.add("Add", x, n.add("MatMul", y, normal(WIDTH, WIDTH)))
+        x = n.add("Add", x, product(n, y, WIDTH, WIDTH))
         y = normalized(n, x)
-        gate = n.add("MatMul", y, normal(WIDTH, 2 * WIDTH))
+        gate = product(n, y, WIDTH, 2 * WIDTH)
         gate = n.add("Mul", gate, n.add("Sigmoid", gate))
-        x = n.add("Add", x, n.add("MatMul", n.add("Mul", gate, n.add("MatMul", y, normal(WIDTH, 2 * WIDTH))), normal(2 * WIDTH, WIDTH)))
-    n.output("logits", n.add("MatMul", normalized(n, x), normal(WIDTH, WORDS)), kind.FLOAT, ["batch_size", "sequence_length", WORDS])
+        x = n.add("Add", x, product(n, n.add("Mul", gate, product(n, y, WIDTH, 2 * WIDTH)), 2 * WIDTH, WIDTH))
+    n.output("logits", product(n, normalized(n, x), WIDTH, WORDS), kind.FLOAT, ["batch_size", "sequence_length", WORDS])
     n.write(path)
 
 
