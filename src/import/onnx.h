@@ -432,6 +432,9 @@ struct kiln_onnx_range {
 bool kiln_onnx_sizes(kiln_onnx_node *n, const char *name, int since, int i, struct kiln_onnx_list *out);
 /** Such a size: an I32 scalar of the graph, which may be negative. False, and refused, where nothing bounds it. */
 bool kiln_onnx_size_counted(kiln_onnx_node *n, kiln_tensor count, struct kiln_onnx_item *size);
+/** x from `first` to `end` along an axis, I32 scalars, counted from its end where they are negative. */
+kiln_tensor kiln_onnx_slice_between(struct kiln_onnx *m, kiln_tensor x, int axis, kiln_tensor first,
+                                    kiln_tensor end);
 /** Another: how many places there are from `low` on before `high`, I32 scalars of the graph, a step of at least 1 apart. */
 bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step,
                             int64_t *size);

@@ -4,7 +4,7 @@
  *   onnx_body.c       what is here
  *   onnx_if.c         If
  *   onnx_control.c    Scan
- *   onnx_loop.c       Loop
+ *   onnx_loop.c       Loop, and those that count (onnx_loop_count.c)
  *
  * A body reads values of the graph around it by their names. What is known there is known in the body, too; the rest is listed
  * before the body is built, and becomes inputs of its own (kiln_scan_params.with). An axis that data counts comes in whole, and beside it
@@ -82,6 +82,8 @@ void kiln_onnx_body_put_value(struct kiln_onnx_body *b, struct kiln_onnx_value *
 /** The same in two steps: a value of the body as a tensor, false, and refused, where it is none; and a tensor as the graph's output i. */
 bool kiln_onnx_body_tensor(struct kiln_onnx_body *b, struct kiln_onnx_value *v, kiln_tensor *out);
 void kiln_onnx_body_output(struct kiln_onnx_body *b, size_t i, kiln_tensor t);
+/** Whether the body of a Loop goes on in all but the last of its steps, whose number is known, since what it compares counts them. */
+bool kiln_onnx_counts_on(struct kiln_onnx_body *b);
 /** Whether reading went on; and whether all of the body could be built: else its node is refused. */
 bool kiln_onnx_body_hand_on(struct kiln_onnx_body *b);
 bool kiln_onnx_body_is_whole(struct kiln_onnx_body *b);

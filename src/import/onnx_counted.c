@@ -294,9 +294,8 @@ static kiln_tensor slices_from(kiln_graph *g, kiln_tensor x, int axis, kiln_tens
     return kiln_gather(g, x, kiln_min(g, place, last), axis);
 }
 
-/* x from `first` to `end` along an axis. */
-static kiln_tensor slice_between(struct kiln_onnx *m, kiln_tensor x, int axis, kiln_tensor first,
-                                 kiln_tensor end)
+kiln_tensor kiln_onnx_slice_between(struct kiln_onnx *m, kiln_tensor x, int axis, kiln_tensor first,
+                                    kiln_tensor end)
 {
     kiln_graph *g = m->g;
     const int64_t all = kiln_tensor_shape(g, x).size[axis], room = kiln_dim_most(g, all);
@@ -343,7 +342,7 @@ void kiln_onnx_build_slice_computed(kiln_onnx_node *n)
         if (steps.given && (steps.item[i].symbol || steps.item[i].i != 1))
             kiln_onnx_refuse(n, "data says where it begins or ends, which is supported for steps of 1 alone");
         if (!n->refused)
-            y = slice_between(n->m, y, axis, place_of(n, 1, i), place_of(n, 2, i));
+            y = kiln_onnx_slice_between(n->m, y, axis, place_of(n, 1, i), place_of(n, 2, i));
     }
     if (!n->refused)
         kiln_onnx_out(n, 0, y);

@@ -353,12 +353,32 @@ static kiln_tensor first_of(kiln_graph *g, kiln_tensor x, int axis, int64_t end)
     return kiln_first(g, y, count, axis);
 }
 
-static kiln_tensor slice_range(kiln_graph *g, kiln_tensor x, struct kiln_onnx_range r)
+/* The last of an axis, which must have one. */
+static kiln_tensor last_of(kiln_graph *g, kiln_tensor x, int axis)
 {
-    const bool counted = kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[r.axis]);
-    const bool front = r.first == 0 && r.step == 1 && r.end >= 0 && r.end <= INT32_MAX;
-    return counted && front ? first_of(g, x, r.axis, r.end)
-                            : kiln_slice(g, x, r.axis, r.first, r.end, r.step);
+    const kiln_tensor zero = kiln_scalar(g, KILN_I32, 0), one = kiln_scalar(g, KILN_I32, 1);
+    const kiln_tensor last = kiln_max(g, kiln_sub(g, kiln_onnx_axis_size(g, x, axis), one), zero);
+    return kiln_gather(g, x, kiln_reshape(g, last, KILN_SHAPE(1)), axis);
+}
+
+/* Of an axis whose size depends on data: what lies where depends on it, too. */
+static kiln_tensor slice_counted(kiln_onnx_node *n, kiln_tensor x, struct kiln_onnx_range r)
+{
+    const int64_t far = INT32_MAX / 2, end = r.end > far ? far : r.end;
+    if (r.first == 0 && r.end >= 0 && r.end <= INT32_MAX)
+        return first_of(n->g, x, r.axis, r.end);
+    if (r.first == -1 && r.end == KILN_END)
+        return last_of(n->g, x, r.axis);
+    return kiln_onnx_slice_between(n->m, x, r.axis,
+                                   kiln_scalar(n->g, KILN_I32, (double)(r.first > far ? far : r.first)),
+                                   kiln_scalar(n->g, KILN_I32, (double)end));
+}
+
+static kiln_tensor slice_range(kiln_onnx_node *n, kiln_tensor x, struct kiln_onnx_range r)
+{
+    const bool counted = kiln_dim_is_counted(n->g, kiln_tensor_shape(n->g, x).size[r.axis]);
+    return counted && r.step == 1 ? slice_counted(n, x, r)
+                                  : kiln_slice(n->g, x, r.axis, r.first, r.end, r.step);
 }
 
 /*
@@ -406,7 +426,7 @@ void kiln_onnx_build_slice(kiln_onnx_node *n)
     for (int i = 0; i < count; i++) {
         const struct kiln_onnx_range r = range[i];
         y = r.by_sizes ? part_of(n, y, r.axis, r.first, kiln_dim_sub(n->g, r.end, r.first))
-                       : slice_range(n->g, y, r);
+                       : slice_range(n, y, r);
     }
     kiln_onnx_out(n, 0, y);
 }

@@ -201,7 +201,7 @@ static bool goes_on(struct kiln_onnx_body *b)
 {
     struct kiln_onnx_value *v = kiln_onnx_body_result(b, 0);
     const struct kiln_onnx_item *item = v && v->known ? kiln_onnx_items(&b->m, v) : NULL;
-    return item && item->i;
+    return (item && item->i) || kiln_onnx_counts_on(b);
 }
 
 static void put_row(struct kiln_onnx_body *b, int i, kiln_tensor t)

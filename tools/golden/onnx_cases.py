@@ -282,6 +282,31 @@ def branches_of_other_sizes():
              want=[wanted[0], -wanted[1], *wanted[2:], wanted[1].mean(0)], opset=17, change=name_size)
 
 
+def counting():
+    """Loops that end because they count, as Keras's layers are written: a carry and the step are compared with a number, as reals."""
+    x, w = values(5, 2, 3), values(3, 3)
+    info = helper.make_tensor_value_info
+    h, rows = np.zeros((2, 3), np.float32), []
+    for step in range(5):
+        h = np.tanh(x[step] + h @ w)
+        rows.append(h)
+    for name, limit, made in (("loop_that_counts", 5, 5), ("loop_that_counts_to_less", 3, 3)):
+        body = graph("body", [node("Gather", ["x", "time"], ["now"]), node("MatMul", ["h", "w"], ["p"]), node("Add", ["now", "p"], ["s"]),
+                              node("Tanh", ["s"], ["next"]), node("Identity", ["next"], ["row"]), node("Add", ["time", "one"], ["later"]),
+                              node("Cast", ["later"], ["later_real"], to=FLOAT), node("Cast", ["step"], ["step_real"], to=FLOAT),
+                              node("Less", ["later_real", "limit"], ["a"]), node("Greater", ["limit", "step_real"], ["b"]), node("And", ["a", "b"], ["on"])],
+                     [("on", TensorProto.BOOL), ("later", TensorProto.INT32), ("next", FLOAT), ("row", FLOAT)],
+                     [info("step", TensorProto.INT64, []), info("going", TensorProto.BOOL, []), info("time", TensorProto.INT32, []),
+                      info("h", FLOAT, [2, 3])], {"limit": np.float32(limit), "one": np.array(1, np.int32)})
+        case(name, [node("Loop", ["n", "", "begin", "zeros"], ["time_end", "h_end", "y"], body=body),
+                    node("Slice", ["y", "minus", "far", "axis"], ["last"]), node("Squeeze", ["last", "axis"], ["z"]),
+                    node("Slice", ["y", "second", "minus", "axis"], ["between"]), node("Slice", ["y", "third", "far", "axis"], ["late"])], {"x": x},
+             {"y": FLOAT, "z": FLOAT, "h_end": FLOAT, "between": FLOAT, "late": FLOAT},
+             {"n": np.array(5), "begin": np.array(0, np.int32), "zeros": np.zeros((2, 3), np.float32), "w": w, "minus": np.array([-1]),
+              "far": np.array([2**31 - 1]), "axis": np.array([0]), "second": np.array([1]), "third": np.array([-2])},
+             want=[np.stack(rows[:made]), rows[made - 1], rows[made - 1], np.stack(rows[1:made - 1]), np.stack(rows[made - 2:made])])
+
+
 def named_otherwise():
     """Sizes that have other names in each input, and must be equal: in products, lookups, attention in pieces with its guard, and channels."""
     n, heads, length, keys, size = 2, 3, 4, 6, 8
@@ -1015,7 +1040,7 @@ def main():
                  optimized_attention, optimized_rotary, orders, unread,
                  range_of_data, products_to_reals, quantized_attention, grouped_attention,
                  range_of_reals, branches_of_other_sizes, named_otherwise,
-                 heads_of_named_sizes, rows_of_bits):
+                 heads_of_named_sizes, rows_of_bits, counting):
         part()
 
 
