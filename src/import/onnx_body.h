@@ -82,8 +82,8 @@ void kiln_onnx_body_put_value(struct kiln_onnx_body *b, struct kiln_onnx_value *
 /** The same in two steps: a value of the body as a tensor, false, and refused, where it is none; and a tensor as the graph's output i. */
 bool kiln_onnx_body_tensor(struct kiln_onnx_body *b, struct kiln_onnx_value *v, kiln_tensor *out);
 void kiln_onnx_body_output(struct kiln_onnx_body *b, size_t i, kiln_tensor t);
-/** Whether the body of a Loop goes on in all but the last of its steps, whose number is known, since what it compares counts them. */
-bool kiln_onnx_counts_on(struct kiln_onnx_body *b);
+/** How many steps a Loop makes at the most since what its body compares counts them, and exactly where it need not make fewer; else -1. */
+int64_t kiln_onnx_counted_steps(struct kiln_onnx_body *b);
 /** Whether reading went on; and whether all of the body could be built: else its node is refused. */
 bool kiln_onnx_body_hand_on(struct kiln_onnx_body *b);
 bool kiln_onnx_body_is_whole(struct kiln_onnx_body *b);

@@ -201,7 +201,7 @@ static bool goes_on(struct kiln_onnx_body *b)
 {
     struct kiln_onnx_value *v = kiln_onnx_body_result(b, 0);
     const struct kiln_onnx_item *item = v && v->known ? kiln_onnx_items(&b->m, v) : NULL;
-    return (item && item->i) || kiln_onnx_counts_on(b);
+    return (item && item->i) || kiln_onnx_counted_steps(b) >= 0;
 }
 
 static void put_row(struct kiln_onnx_body *b, int i, kiln_tensor t)
@@ -250,13 +250,18 @@ static bool put_results(struct kiln_onnx_body *b, const struct loop *l)
  * How many steps there are at the most. Numbers that are known are constants, and what a size decides needs no other bound, so that a
  * loop whose body always goes on is a scan (kiln_loop).
  */
-static void bound_steps(kiln_onnx_node *n, kiln_loop_params *p)
+static void bound_steps(kiln_onnx_node *n, kiln_loop_params *p, int64_t counted)
 {
     struct kiln_onnx_item *size = n->in[TRIPS] ? kiln_onnx_items(n->m, n->in[TRIPS]) : NULL;
     kiln_dim_parts parts = {0};
     double trips;
     p->bound = n->m->params.most_steps > 0 ? n->m->params.most_steps : 0;
-    if (kiln_onnx_number(n, TRIPS, &trips) && trips >= 0 && trips <= INT32_MAX) {
+    if (counted >= 0) {
+        const kiln_tensor all = kiln_scalar(n->g, KILN_I64, (double)counted);
+        const bool fewer = kiln_onnx_has(n, TRIPS) && !kiln_onnx_number(n, TRIPS, &trips);
+        p->bound = counted > 1 ? counted : 1;
+        p->trips = fewer ? kiln_min(n->g, kiln_cast(n->g, kiln_onnx_scalar(n, TRIPS), KILN_I64), all) : all;
+    } else if (kiln_onnx_number(n, TRIPS, &trips) && trips >= 0 && trips <= INT32_MAX) {
         p->bound = trips > 1 ? (int64_t)trips : 1;
         p->trips = kiln_scalar(n->g, KILN_I64, trips);
     } else if (size && size->symbol && !kiln_dim_is_counted(n->g, size->i)) {
@@ -282,7 +287,7 @@ static void put_loop(kiln_onnx_node *n, struct kiln_onnx_body *b, struct loop *l
 {
     kiln_tensor out[KILN_ONNX_MOST_INPUTS + 1];
     double begins;
-    bound_steps(n, &l->p);
+    bound_steps(n, &l->p, kiln_onnx_counted_steps(b));
     if (n->refused || !put_results(b, l))
         return;
     l->p.condition = kiln_onnx_number(n, BEGINS, &begins) ? kiln_scalar(n->g, KILN_BOOL, begins)

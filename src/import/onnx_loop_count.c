@@ -1,7 +1,8 @@
 /*
  * onnx_loop_count.c - loops that end because they count, as Keras's layers are written: a carry that grows by the same in each step, or
- * the step itself, is compared with a number. Where that lets them make all the steps that they may, the comparison decides nothing.
+ * the step itself, is compared with a number. How many steps they make is known then.
  */
+#include <math.h>
 #include <string.h>
 
 #include "import/onnx_body.h"
@@ -89,34 +90,50 @@ static bool line_of(struct kiln_onnx_body *b, kiln_tensor t, int depth, struct l
     return true;
 }
 
-/* Whether a comparison, or all that are joined by "and", hold from step 0 to `last`. */
-static bool holds(struct kiln_onnx_body *b, kiln_tensor t, int64_t last, int depth)
+/* The first step at which a comparison of these is false; MOST_COUNTED: none soon. */
+static int64_t first_false(const char *op, struct line x, struct line y)
 {
+    const bool more = !strcmp(op, "greater") || !strcmp(op, "greater_equal");
+    const bool equal = !strcmp(op, "less_equal") || !strcmp(op, "greater_equal");
+    const double ahead =
+        more ? x.first - y.first : y.first - x.first; /* true where above 0, or 0 if `equal` */
+    const double by = more ? x.by - y.by : y.by - x.by;
+    if (ahead < 0 || (ahead == 0 && !equal))
+        return 0;
+    const double step = by >= 0 ? MOST_COUNTED : equal ? floor(ahead / -by) + 1 : ceil(ahead / -by);
+    return step < MOST_COUNTED ? (int64_t)step : MOST_COUNTED;
+}
+
+/* The same of a condition: comparisons joined by "and"; -1 where it is something else. */
+static int64_t first_end(struct kiln_onnx_body *b, kiln_tensor t, int depth)
+{
+    static const char *const comparisons[] = {"less", "less_equal", "greater", "greater_equal"};
     const kiln_node *n = kiln_node_of(b->m.g, t);
     struct line x, y;
     if (depth > MOST_DEEP)
-        return false;
-    if (is_made_by(n, "and"))
-        return holds(b, n->in[0], last, depth + 1) && holds(b, n->in[1], last, depth + 1);
-    const bool less = is_made_by(n, "less"), more = is_made_by(n, "greater");
-    const bool orless = is_made_by(n, "less_equal"), ormore = is_made_by(n, "greater_equal");
-    if ((!less && !more && !orless && !ormore) || !line_of(b, n->in[0], depth + 1, &x) ||
-        !line_of(b, n->in[1], depth + 1, &y))
-        return false;
-    bool all = true;
-    for (int end = 0; end < 2; end++) {
-        const double step = end ? (double)last : 0, far = y.first - x.first + step * (y.by - x.by);
-        all = all && (less ? far > 0 : more ? far < 0 : orless ? far >= 0 : far <= 0);
+        return -1;
+    if (is_made_by(n, "and")) {
+        const int64_t one = first_end(b, n->in[0], depth + 1), other = first_end(b, n->in[1], depth + 1);
+        return one < other || other < 0 ? (other < 0 ? other : one) : other;
     }
-    return all;
+    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
+        if (is_made_by(n, comparisons[i]))
+            return line_of(b, n->in[0], depth + 1, &x) && line_of(b, n->in[1], depth + 1, &y)
+                       ? first_false(comparisons[i], x, y)
+                       : -1;
+    return -1;
 }
 
-bool kiln_onnx_counts_on(struct kiln_onnx_body *b)
+int64_t kiln_onnx_counted_steps(struct kiln_onnx_body *b)
 {
     struct kiln_onnx_value *v = kiln_onnx_body_result(b, 0);
-    double trips;
-    if (!v || v->refused || v->known || !v->tensor.id || !kiln_onnx_number(b->n, TRIPS, &trips) ||
-        !(trips >= 0 && trips <= MOST_COUNTED))
-        return false;
-    return trips < 2 || holds(b, v->tensor, (int64_t)trips - 2, 0); /* what the last step says ends nothing */
+    double trips = MOST_COUNTED;
+    if (!v || v->refused || v->known || !v->tensor.id || kiln_graph_status(b->m.g))
+        return -1;
+    const int64_t end = first_end(b, v->tensor, 0);
+    if (kiln_onnx_number(b->n, TRIPS, &trips) && !(trips > 0))
+        return -1;
+    if (end < 0 || (end + 1 >= MOST_COUNTED && !(trips < MOST_COUNTED)))
+        return -1;
+    return (double)end + 1 < trips ? end + 1 : (int64_t)trips; /* what the last step says ends nothing */
 }

@@ -290,7 +290,7 @@ def counting():
     for step in range(5):
         h = np.tanh(x[step] + h @ w)
         rows.append(h)
-    for name, limit, made in (("loop_that_counts", 5, 5), ("loop_that_counts_to_less", 3, 3)):
+    for name, limit, made, trips in (("loop_that_counts", 5, 5, "n"), ("loop_that_counts_to_less", 3, 3, "n"), ("loop_that_counts_alone", 4.5, 5, "")):
         body = graph("body", [node("Gather", ["x", "time"], ["now"]), node("MatMul", ["h", "w"], ["p"]), node("Add", ["now", "p"], ["s"]),
                               node("Tanh", ["s"], ["next"]), node("Identity", ["next"], ["row"]), node("Add", ["time", "one"], ["later"]),
                               node("Cast", ["later"], ["later_real"], to=FLOAT), node("Cast", ["step"], ["step_real"], to=FLOAT),
@@ -298,7 +298,7 @@ def counting():
                      [("on", TensorProto.BOOL), ("later", TensorProto.INT32), ("next", FLOAT), ("row", FLOAT)],
                      [info("step", TensorProto.INT64, []), info("going", TensorProto.BOOL, []), info("time", TensorProto.INT32, []),
                       info("h", FLOAT, [2, 3])], {"limit": np.float32(limit), "one": np.array(1, np.int32)})
-        case(name, [node("Loop", ["n", "", "begin", "zeros"], ["time_end", "h_end", "y"], body=body),
+        case(name, [node("Loop", [trips, "", "begin", "zeros"], ["time_end", "h_end", "y"], body=body),
                     node("Slice", ["y", "minus", "far", "axis"], ["last"]), node("Squeeze", ["last", "axis"], ["z"]),
                     node("Slice", ["y", "second", "minus", "axis"], ["between"]), node("Slice", ["y", "third", "far", "axis"], ["late"])], {"x": x},
              {"y": FLOAT, "z": FLOAT, "h_end": FLOAT, "between": FLOAT, "late": FLOAT},
