@@ -663,6 +663,13 @@ void kiln_onnx_build_triangular(kiln_onnx_node *n);
 void kiln_onnx_build_tile(kiln_onnx_node *n);
 void kiln_onnx_build_reverse_sequence(kiln_onnx_node *n);
 
+/* onnx_classical.c */
+void kiln_onnx_build_feature_extractor(kiln_onnx_node *n);
+void kiln_onnx_build_linear_classifier(kiln_onnx_node *n);
+void kiln_onnx_build_linear_regressor(kiln_onnx_node *n);
+void kiln_onnx_build_normalizer(kiln_onnx_node *n);
+void kiln_onnx_build_scaler(kiln_onnx_node *n);
+
 /* onnx_range.c */
 void kiln_onnx_build_range(kiln_onnx_node *n);
 

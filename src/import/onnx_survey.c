@@ -85,7 +85,8 @@ static const char *kind_of_attribute(const Onnx__AttributeProto *a)
 
 const char *kiln_onnx_node_kind(const Onnx__NodeProto *n)
 {
-    if (n->domain && !strcmp(n->domain, "ai.onnx.ml"))
+    if (n->domain && !strcmp(n->domain, "ai.onnx.ml") && n->op_type &&
+        !kiln_onnx_row_of(n->domain, n->op_type, KILN_ONNX_NEWEST_OPSET))
         return "operators of classical machine learning";
     if (n->domain && !strcmp(n->domain, "ai.onnx.preview"))
         return "operators that are previews";

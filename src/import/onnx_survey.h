@@ -15,8 +15,8 @@ struct kiln_onnx_survey {
 
 /**
  * Read a model and say what of it is of a kind that kiln leaves out: texts, sequences, optional values, integers of less than
- * 8 bits (but for weights of 4) and reals of less than 16, classical machine learning, files of pictures. What is refused for another reason is not
- * listed: kiln_onnx_load says that.
+ * 8 bits (but for weights of 4) and reals of less than 16, classical machine learning (but for its linear models and what stands around
+ * networks), files of pictures. What is refused for another reason is not listed: kiln_onnx_load says that.
  *
  * `inputs` are the values of the model's inputs, in order: a dropout draws only if they say that it learns.
  * Errors: ERROR_FILE for no model; ERROR_UNSUPPORTED for a kiln without protobuf-c.

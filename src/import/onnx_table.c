@@ -50,7 +50,8 @@
         .parameters = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7, .cell = cell_                                  \
     }
 
-#define TRAINING "ai.onnx.preview.training"
+#define TRAINING  "ai.onnx.preview.training"
+#define CLASSICAL "ai.onnx.ml"
 
 #define WINDOW KILN_ONNX_WINDOW_ATTRIBUTES
 
@@ -431,6 +432,32 @@ static const struct kiln_onnx_row rows[] = {
      .inputs = 2,
      .most = 3,
      .build = kiln_onnx_build_cross_entropy},
+
+    /* Classical machine learning */
+    {.name = "ArrayFeatureExtractor",
+     .domain = CLASSICAL,
+     .inputs = 2,
+     .build = kiln_onnx_build_feature_extractor},
+    {.name = "LinearClassifier",
+     .domain = CLASSICAL,
+     .attributes = "classlabels_ints coefficients intercepts multi_class post_transform",
+     .inputs = 1,
+     .build = kiln_onnx_build_linear_classifier},
+    {.name = "LinearRegressor",
+     .domain = CLASSICAL,
+     .attributes = "coefficients intercepts post_transform targets",
+     .inputs = 1,
+     .build = kiln_onnx_build_linear_regressor},
+    {.name = "Normalizer",
+     .domain = CLASSICAL,
+     .attributes = "norm",
+     .inputs = 1,
+     .build = kiln_onnx_build_normalizer},
+    {.name = "Scaler",
+     .domain = CLASSICAL,
+     .attributes = "offset scale",
+     .inputs = 1,
+     .build = kiln_onnx_build_scaler},
 
     /* Training */
     {.name = "Adagrad",

@@ -481,6 +481,31 @@ Test(onnx_forms, sequences_that_are_not_known_while_reading_are_refused)
     }
 }
 
+Test(onnx_forms, classical_models_that_ask_for_more_are_refused)
+{
+    static const char *const nodes[] = {
+        "y = ai.onnx.ml.Scaler <offset=[1.0]> (x)",
+        "y = ai.onnx.ml.Normalizer <norm=\"L3\"> (x)",
+        "y = ai.onnx.ml.ArrayFeatureExtractor(s, i)",
+        "y = ai.onnx.ml.LinearRegressor <coefficients=[1.0, 2.0]> (x)",
+        "y = ai.onnx.ml.LinearRegressor <coefficients=[1.0, 2.0, 3.0], intercepts=[1.0, 2.0]> (x)",
+        "y = ai.onnx.ml.LinearRegressor <coefficients=[1.0, 2.0, 3.0], post_transform=\"PROBIT\"> (x)",
+        "y = ai.onnx.ml.LinearRegressor <coefficients=[1.0, 2.0, 3.0], targets=0> (x)",
+        "y = ai.onnx.ml.LinearClassifier <coefficients=[1.0, 2.0, 3.0]> (x)",
+        "y = ai.onnx.ml.LinearClassifier <coefficients=[1.0, 2.0, 3.0], classlabels_ints=[0, 1]> (x)",
+        "y = ai.onnx.ml.LinearRegressor <coefficients=[1.0]> (s)",
+        "y = ai.onnx.ml.TreeEnsembleRegressor(x)",
+    };
+    const kiln_spec specs[] = {{KILN_F32, KILN_SHAPE(2, 3)},
+                               {KILN_F32, KILN_SCALAR},
+                               {KILN_I64, KILN_SHAPE(2)}};
+    for (size_t i = 0; i < KILN_COUNT(nodes); i++) {
+        const struct kiln_test_onnx model = {
+            .opset = 17, .inputs = "x s i", .outputs = "y", .nodes = nodes[i]};
+        cr_expect(kiln_test_onnx_refused(&model, specs), "%s", nodes[i]);
+    }
+}
+
 /* What ONNX Runtime's own operators ask for and kiln has not. */
 Test(onnx_forms, fused_operators_that_ask_for_more_are_refused)
 {

@@ -259,7 +259,8 @@ def branches_of_nothing():
 
 def branches_of_other_sizes():
     """Sizes that are other numbers, other symbols, data's in one branch or both, and such that data gives."""
-    own = {"zero": np.array([0]), "two": np.array([2]), "three": np.array([3]), "limit": np.float32(0), "least": np.float32(1), "most": np.float32(4)}
+    own = {"zero": np.array([0]), "two": np.array([2]), "three": np.array([3]), "limit": np.float32(0), "least": np.float32(1),
+           "most": np.float32(4)}
     fixed = np.array([[1, 2, 3], [4, 5, 6]])
     place = numpy_helper.from_array(fixed)
     ends = [node("Clip", ["end", "least", "most"], ["near"]), node("Cast", ["near"], ["wide"], to=TensorProto.INT64)]
@@ -275,7 +276,8 @@ def branches_of_other_sizes():
     x, w = np.maximum(values(5, 3), 0), values(4, 3)
     for name, sign in (("branches_of_other_sizes", 1), ("branches_of_other_sizes_not_taken", -1)):
         wanted = [w[:2], np.concatenate([x, x]), np.array(np.nonzero(x)), w[:2]] if sign > 0 else [w.T, x[:3], fixed, w]
-        case(name, [*ends, node("Greater", ["sign", "limit"], ["taken"]), node("If", ["taken"], ["p", "q", "r", "s"], then_branch=then, else_branch=other),
+        case(name, [*ends, node("Greater", ["sign", "limit"], ["taken"]),
+                    node("If", ["taken"], ["p", "q", "r", "s"], then_branch=then, else_branch=other),
                     node("ReduceMean", ["q"], ["mean"], axes=[0], keepdims=0), node("Neg", ["q"], ["less"])],
              {"x": x, "w": w, "end": np.array([2.5], np.float32), "sign": np.array(sign, np.float32)},
              {"p": FLOAT, "less": FLOAT, "r": TensorProto.INT64, "s": FLOAT, "mean": FLOAT}, own,
@@ -290,11 +292,13 @@ def counting():
     for step in range(5):
         h = np.tanh(x[step] + h @ w)
         rows.append(h)
-    for name, limit, made, trips in (("loop_that_counts", 5, 5, "n"), ("loop_that_counts_to_less", 3, 3, "n"), ("loop_that_counts_alone", 4.5, 5, "")):
+    for name, limit, made, trips in (("loop_that_counts", 5, 5, "n"), ("loop_that_counts_to_less", 3, 3, "n"),
+                                      ("loop_that_counts_alone", 4.5, 5, "")):
         body = graph("body", [node("Gather", ["x", "time"], ["now"]), node("MatMul", ["h", "w"], ["p"]), node("Add", ["now", "p"], ["s"]),
                               node("Tanh", ["s"], ["next"]), node("Identity", ["next"], ["row"]), node("Add", ["time", "one"], ["later"]),
                               node("Cast", ["later"], ["later_real"], to=FLOAT), node("Cast", ["step"], ["step_real"], to=FLOAT),
-                              node("Less", ["later_real", "limit"], ["a"]), node("Greater", ["limit", "step_real"], ["b"]), node("And", ["a", "b"], ["on"])],
+                              node("Less", ["later_real", "limit"], ["a"]), node("Greater", ["limit", "step_real"], ["b"]),
+                              node("And", ["a", "b"], ["on"])],
                      [("on", TensorProto.BOOL), ("later", TensorProto.INT32), ("next", FLOAT), ("row", FLOAT)],
                      [info("step", TensorProto.INT64, []), info("going", TensorProto.BOOL, []), info("time", TensorProto.INT32, []),
                       info("h", FLOAT, [2, 3])], {"limit": np.float32(limit), "one": np.array(1, np.int32)})
@@ -305,6 +309,37 @@ def counting():
              {"n": np.array(5), "begin": np.array(0, np.int32), "zeros": np.zeros((2, 3), np.float32), "w": w, "minus": np.array([-1]),
               "far": np.array([2**31 - 1]), "axis": np.array([0]), "second": np.array([1]), "third": np.array([-2])},
              want=[np.stack(rows[:made]), rows[made - 1], rows[made - 1], np.stack(rows[1:made - 1]), np.stack(rows[made - 2:made])])
+
+
+def classical():
+    """Linear models of classical machine learning, and what scikit-learn's converter writes around networks."""
+    x, w, b, labels = values(4, 3), values(3, 3), values(3), [5, 7, -1]
+    x[1] = 0
+    offset, scale = values(3), values(3)
+
+    def ml(op, inputs, outputs, **attributes):
+        return node(op, inputs, outputs, "ai.onnx.ml", **attributes)
+
+    scaled = (x - offset) * scale
+    by = {"MAX": scaled.max(1), "L1": np.abs(scaled).sum(1), "L2": np.sqrt((scaled**2).sum(1))}
+    case("classical_scaled", [ml("Scaler", ["x"], ["s"], offset=offset.tolist(), scale=scale.tolist())] +
+         [ml("Normalizer", ["s"], [f"y{i}"], norm=norm) for i, norm in enumerate(by)] +
+         [ml("Normalizer", ["x"], ["none"], norm="L1"), ml("ArrayFeatureExtractor", ["s", "at"], ["part"]),
+          ml("ArrayFeatureExtractor", ["row", "at"], ["few"])],
+         {"x": x}, {**{f"y{i}": FLOAT for i in range(3)}, "none": FLOAT, "part": FLOAT, "few": TensorProto.INT64},
+         {"at": np.array([[2, 0]]), "row": np.array([4, 5, 6])}, domains=["ai.onnx.ml"],
+         want=[scaled / total[:, None] for total in by.values()] +
+         [x / np.where(np.abs(x).sum(1) == 0, 1, np.abs(x).sum(1))[:, None], scaled[:, [2, 0]], np.array([[6, 4]])])
+    plain = x @ w.T + b
+    shares = np.exp(plain - plain.max(1, keepdims=True))
+    numbers = {"coefficients": w.flatten().tolist(), "intercepts": b.tolist()}
+    case("classical_linear",
+         [ml("LinearRegressor", ["x"], ["y"], targets=3, **numbers),
+          ml("LinearRegressor", ["x"], ["risen"], targets=3, post_transform="LOGISTIC", **numbers),
+          ml("LinearRegressor", ["x"], ["one"], coefficients=w[0].tolist()),
+          ml("LinearClassifier", ["x"], ["label", "p"], classlabels_ints=labels, post_transform="SOFTMAX", **numbers)],
+         {"x": x}, {"y": FLOAT, "risen": FLOAT, "one": FLOAT, "label": TensorProto.INT64, "p": FLOAT}, domains=["ai.onnx.ml"],
+         want=[plain, sigmoid(plain), (x @ w[0])[:, None], np.array(labels)[plain.argmax(1)], shares / shares.sum(1, keepdims=True)])
 
 
 def named_otherwise():
@@ -334,7 +369,8 @@ def named_otherwise():
           node("MatMul", ["q2", "k2"], ["product"]), node("Where", ["shown", "zero", "out"], ["mask"]), node("Add", ["product", "mask"], ["scores"]),
           node("Softmax", ["scores"], ["p"], axis=-1), node("IsNaN", ["p"], ["lost"]), node("Where", ["lost", "zero", "p"], ["seen"]),
           node("MatMul", ["seen", "v"], ["y"]), node("MatMul", ["product", "v"], ["plain"]),
-          node("GatherElements", ["q", "at"], ["found"], axis=3), node("Shape", ["q"], ["length"], start=2, end=3), node("Squeeze", ["length"], ["l"]),
+          node("GatherElements", ["q", "at"], ["found"], axis=3), node("Shape", ["q"], ["length"], start=2, end=3),
+          node("Squeeze", ["length"], ["l"]),
           node("Add", ["minus", "l"], ["one_less"]), node("Range", ["none", "one_less", "one"], ["less"]),
           node("Reshape", ["flat", "maps"], ["x"]), node("Conv", ["x", "w"], ["z"]),
           node("Concat", ["length", "two"], ["times"], axis=0), node("Tile", ["row", "times"], ["rows"])],
@@ -482,7 +518,8 @@ def range_of_reals():
     parts += [node("Min", ["far", "down"], ["by"]), node("Abs", ["by"], ["twice"]), node("Max", ["step", "half"], ["up"])]
     sizes = [node("Shape", ["x"], ["sizes"]), node("Squeeze", ["sizes"], ["size"]), node("Cast", ["size"], ["real"], to=FLOAT)]
     ranges = [node("Range", limits, [f"y{i}"]) for i, limits in enumerate(
-        (["from", "to", "half"], ["to", "from", "by"], ["from", "to", "by"], ["zero", "real", "unit"], ["real", "zero", "less"], ["from", "to", "twice"], ["to", "five", "up"]))]
+        (["from", "to", "half"], ["to", "from", "by"], ["from", "to", "by"], ["zero", "real", "unit"], ["real", "zero", "less"],
+         ["from", "to", "twice"], ["to", "five", "up"]))]
     add = [node("Add", ["x", "y3"], ["along"])]
 
     def name_size(model, folder):
@@ -493,9 +530,11 @@ def range_of_reals():
     real = lambda *limits: np.arange(*limits).astype(np.float32)
     case("range_between_reals", parts + sizes + ranges + add, {"ends": ends, "x": x},
          {**{f"y{i}": FLOAT for i in (0, 1, 2, 4, 5, 6)}, "along": FLOAT},
-         {"least": np.float32(-2), "most": np.float32(5), "half": np.float32(0.5), "zero": np.float32(0), "unit": np.float32(1), "less": np.float32(-2),
+         {"least": np.float32(-2), "most": np.float32(5), "half": np.float32(0.5), "zero": np.float32(0), "unit": np.float32(1),
+          "less": np.float32(-2),
           "down": np.float32(-0.5), "five": np.float32(5)},
-         want=[real(a, b, 0.5), real(b, a, by), np.zeros(0, np.float32), real(5, 0, -2), real(a, b, 2), real(b, 5, 0.75), x + np.arange(5, dtype=np.float32)],
+         want=[real(a, b, 0.5), real(b, a, by), np.zeros(0, np.float32), real(5, 0, -2), real(a, b, 2), real(b, 5, 0.75),
+               x + np.arange(5, dtype=np.float32)],
          change=name_size)
 
 
@@ -948,7 +987,8 @@ def grouped_attention():
              {"y": FLOAT, "k_kept": FLOAT, "v_kept": FLOAT, "elements": FLOAT},
              {"zero": np.array([0]), "rows": np.array([rows]), "kept": np.array([kept]), "one": np.array([1]), "two": np.array([2]),
               "no": np.float32(0), **learned, **(tables if rotary else {})},
-             want=[y[:, :rows], caches[0][:, :, :kept], caches[1][:, :, :kept], np.float32(caches[0].size)], change=name_sizes if symbols else None, domains=["com.microsoft"])
+             want=[y[:, :rows], caches[0][:, :, :kept], caches[1][:, :, :kept], np.float32(caches[0].size)],
+             change=name_sizes if symbols else None, domains=["com.microsoft"])
 
     attend("prompt", 1, 5, [5], 0, packed=True, rotary=True, interleaved=1)
     attend("prompt_alone", 2, 3, [3, 3])
@@ -1040,7 +1080,7 @@ def main():
                  optimized_attention, optimized_rotary, orders, unread,
                  range_of_data, products_to_reals, quantized_attention, grouped_attention,
                  range_of_reals, branches_of_other_sizes, named_otherwise,
-                 heads_of_named_sizes, rows_of_bits, counting):
+                 heads_of_named_sizes, rows_of_bits, counting, classical):
         part()
 
 
