@@ -13,7 +13,8 @@
  *   onnx_save_layout.c  shapes, and sizes
  *   onnx_save_resize.c  resizing and grids
  *   onnx_save_attention.c  attention and its kin
- *   onnx_save_indexing.c  and what names places
+ *   onnx_save_indexing.c  what names places
+ *   onnx_save_gradient.c  and gradients that are operators
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed

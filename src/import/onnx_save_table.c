@@ -1,4 +1,4 @@
-/* onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of operators that only training needs there is none. */
+/* onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of most that only training needs there is none. */
 #include <string.h>
 
 #include "import/onnx.h"
@@ -22,6 +22,7 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_attention,
                                           kiln_onnx_writer_composed,
                                           kiln_onnx_writer_control,
+                                          kiln_onnx_writer_gradient,
                                           kiln_onnx_writer_indexing,
                                           kiln_onnx_writer_layout,
                                           kiln_onnx_writer_loss,

@@ -219,6 +219,7 @@ static kiln_tensor part_counted(kiln_graph *g, const kiln_node *n, const kiln_te
 
 const kiln_op kiln_op_concat_grad = {
     .name = "concat_grad",
+    .fields = (const kiln_field[]){{"axis", KILN_FIELD_INT, 0, 1}, {0}},
     .inputs = 2,
     .outputs = 1,
     .infer = part_infer,

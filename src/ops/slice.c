@@ -243,6 +243,7 @@ const kiln_op kiln_op_slice = {
 
 const kiln_op kiln_op_slice_grad = {
     .name = "slice_grad",
+    .fields = slice_fields,
     .inputs = 2,
     .outputs = 1,
     .shape_inputs = 1u << 1,
@@ -383,6 +384,7 @@ const kiln_op kiln_op_pad = {
 
 const kiln_op kiln_op_pad_grad = {
     .name = "pad_grad",
+    .fields = pad_fields,
     .inputs = 2,
     .outputs = 1,
     .shape_inputs = 1u << 1,
