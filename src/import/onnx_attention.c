@@ -205,12 +205,12 @@ static kiln_tensor over_keys(kiln_onnx_node *n, const struct kiln_onnx_attention
 
 void kiln_onnx_take_mask(kiln_onnx_node *n, struct kiln_onnx_attention *a, int i)
 {
+    if (!kiln_onnx_has(n, i) || n->refused || kiln_graph_status(n->g))
+        return;
     const kiln_spec mask = kiln_onnx_spec(n, i);
     const kiln_type type = kiln_tensor_type(n->g, a->q);
     const int64_t keys = kiln_tensor_shape(n->g, a->k).size[positions_axis(n, a->k)];
     const int64_t given = mask.shape.rank ? mask.shape.size[mask.shape.rank - 1] : keys;
-    if (!kiln_onnx_has(n, i))
-        return;
     if (mask.shape.rank > 4 || (keys >= 0 && given > keys)) {
         kiln_onnx_refuse(n, "a mask of rank %d with %lld places for %lld keys", mask.shape.rank,
                          (long long)given, (long long)keys);
@@ -407,8 +407,7 @@ void kiln_onnx_build_attention(kiln_onnx_node *n)
     take_operands(n, &a);
     if (!kiln_graph_status(n->g) && !n->refused)
         find_offset(n, &a);
-    if (!kiln_graph_status(n->g) && !n->refused)
-        kiln_onnx_take_mask(n, &a, MASK);
+    kiln_onnx_take_mask(n, &a, MASK);
     if (!kiln_graph_status(n->g) && !n->refused)
         (a.stepwise ? build_stepwise : kiln_onnx_attend)(n, &a);
 }
