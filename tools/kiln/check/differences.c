@@ -18,7 +18,7 @@ enum { DIRECTIONS = 3, TINY = 12, PLACES = 4 };
 #define TOLERANCE 1e-6
 
 /* Where a step crosses a kink or a change of the largest element, a shorter one may not, or one from a place nearby. */
-static const double steps[] = {1e-5, 1e-6, 1e-7, 1e-8};
+static const double steps[] = {1e-5, 1e-6, 1e-7};
 static const double nearby = 1e-3;
 
 /* A parameter that results depend on. */
