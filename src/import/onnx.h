@@ -230,6 +230,8 @@ void kiln_onnx_finish_files(struct kiln_onnx_shared *s);
 /** The value of that name, NULL if there is none; and a new one, NULL (and failed) if the name is taken. */
 struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *name);
 struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name);
+/** The one that may be read: NULL too while its node is being built, whose bodies must not. */
+struct kiln_onnx_value *kiln_onnx_find_made(const struct kiln_onnx *m, const char *name);
 
 /** A second name of a value. */
 void kiln_onnx_alias(struct kiln_onnx *m, const char *name, struct kiln_onnx_value *v);

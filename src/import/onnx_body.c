@@ -16,7 +16,7 @@ const char *kiln_onnx_info_name(const Onnx__ValueInfoProto *info)
 
 static void capture(const struct kiln_onnx *m, struct kiln_onnx_captured *c, const char *name)
 {
-    struct kiln_onnx_value *v = name[0] ? kiln_onnx_find(m, name) : NULL;
+    struct kiln_onnx_value *v = name[0] ? kiln_onnx_find_made(m, name) : NULL;
     if (!v)
         return; /* the body's own */
     c->refused |= v->refused;
@@ -275,7 +275,9 @@ void kiln_onnx_body_see(struct kiln_onnx_body *b, const struct kiln_onnx_capture
 
 void kiln_onnx_body_read(struct kiln_onnx_body *b)
 {
-    kiln_status status = kiln_onnx_add_initializers(&b->m, false);
+    kiln_status status = kiln_graph_status(b->m.g);
+    if (!status)
+        status = kiln_onnx_add_initializers(&b->m, false);
     for (size_t i = 0; !status && i < b->m.graph->n_node; i++)
         status = kiln_onnx_add_node(&b->m, b->m.graph->node[i]);
 }

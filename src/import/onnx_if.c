@@ -22,8 +22,9 @@ static void take_branch(kiln_onnx_node *n, const Onnx__GraphProto *branch)
         status = kiln_onnx_add_node(m, branch->node[i]);
     m->graph = around;
     for (int i = 0; !status && i < n->outputs; i++) {
-        struct kiln_onnx_value *from =
-            (size_t)i < branch->n_output ? kiln_onnx_find(m, kiln_onnx_info_name(branch->output[i])) : NULL;
+        struct kiln_onnx_value *from = (size_t)i < branch->n_output
+                                           ? kiln_onnx_find_made(m, kiln_onnx_info_name(branch->output[i]))
+                                           : NULL;
         if (!from || from->refused) {
             kiln_onnx_refuse(n, "output %d of its branch could not be built", i);
             return;

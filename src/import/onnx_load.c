@@ -344,7 +344,7 @@ static kiln_status find_values(kiln_onnx_node *n)
     n->inputs = (int)p->n_input;
     n->outputs = (int)p->n_output;
     for (int i = 0; i < n->inputs; i++)
-        if (p->input[i][0] && !(n->in[i] = kiln_onnx_find(n->m, p->input[i])))
+        if (p->input[i][0] && !(n->in[i] = kiln_onnx_find_made(n->m, p->input[i])))
             return kiln_onnx_fail(n->m, KILN_ERROR_FILE,
                                   "%s \"%s\" reads \"%s\", which nothing before it makes", p->op_type,
                                   kiln_onnx_node_name(n), p->input[i]);

@@ -18,6 +18,12 @@ struct kiln_onnx_value *kiln_onnx_find(const struct kiln_onnx *m, const char *na
     return index < 0 ? NULL : m->value.data[index];
 }
 
+struct kiln_onnx_value *kiln_onnx_find_made(const struct kiln_onnx *m, const char *name)
+{
+    struct kiln_onnx_value *v = kiln_onnx_find(m, name);
+    return v && (v->tensor.id || v->known || v->sequence || v->absent || v->refused) ? v : NULL;
+}
+
 struct kiln_onnx_value *kiln_onnx_add(struct kiln_onnx *m, const char *name)
 {
     if (kiln_map_find(&m->names, name) >= 0) {
