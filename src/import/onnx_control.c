@@ -77,12 +77,14 @@ static bool read_scan_body(struct kiln_onnx_body *b, kiln_onnx_node *n, const On
 /* Counts them, inputs from `first` on; false after a refusal. */
 static bool count_steps(kiln_onnx_node *n, int first, struct steps *s)
 {
-    *s = (struct steps){.each = (int)kiln_onnx_int(n, "num_scan_inputs", 0)};
+    const int64_t each = kiln_onnx_int(n, "num_scan_inputs", 0);
+    const bool fits = each >= 1 && each <= n->inputs - first;
+    *s = (struct steps){.each = fits ? (int)each : 0};
     s->carries = n->inputs - first - s->each;
     s->stacked = n->outputs - s->carries;
-    if (s->each < 1 || s->carries < 0 || s->stacked < 0 || n->inputs >= KILN_BODY_VALUES ||
-        n->outputs >= KILN_BODY_VALUES)
-        kiln_onnx_refuse(n, "%d of %d inputs are scanned, for %d outputs", s->each, n->inputs, n->outputs);
+    if (!fits || s->stacked < 0 || n->inputs >= KILN_BODY_VALUES || n->outputs >= KILN_BODY_VALUES)
+        kiln_onnx_refuse(n, "%lld of %d inputs are scanned, for %d outputs", (long long)each, n->inputs,
+                         n->outputs);
     return !n->refused;
 }
 

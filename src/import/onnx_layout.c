@@ -256,12 +256,13 @@ void kiln_onnx_build_split(kiln_onnx_node *n)
     const kiln_tensor t = kiln_onnx_in(n, 0);
     int64_t first = 0;
     for (int i = 0; i < n->outputs; i++) {
-        const int64_t length = parts.given ? parts.item[i].i : each, end = first + length;
+        const int64_t length = parts.given ? parts.item[i].i : each;
         if (length < 0 || length > INT64_MAX / 2 - first ||
             (size >= 0 && (first > size || (parts.given && length > size - first)))) {
             kiln_onnx_refuse(n, "part %d of %lld elements does not fit", i, (long long)length);
             return;
         }
+        const int64_t end = first + length;
         kiln_onnx_out(n, i, kiln_slice(n->g, t, axis, first, size >= 0 && end > size ? size : end, 1));
         first = end;
     }

@@ -209,8 +209,8 @@ static void pad_to(kiln_onnx_node *n, kiln_conv_params *p, int i, int64_t wanted
     const int64_t size = kiln_onnx_spec(n, 0).shape.size[2 + i],
                   taps = kiln_onnx_spec(n, 1).shape.size[2 + i];
     const int64_t whole = p->stride[i] * (size - 1) + p->output_pad[i] + (taps - 1) * p->dilation[i] + 1;
-    const int64_t pads = whole - wanted, half = pads / 2;
-    if (size < 0 || pads > INT16_MAX || -pads > INT16_MAX) {
+    const int64_t pads = size < 0 || wanted < 0 ? INT64_MAX : whole - wanted, half = pads / 2;
+    if (pads > INT16_MAX || -pads > INT16_MAX) {
         kiln_onnx_refuse(n, "output_shape %lld of %lld places", (long long)wanted, (long long)size);
         return;
     }
