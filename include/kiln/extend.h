@@ -421,6 +421,10 @@ KILN_API const kiln_caps *kiln_plan_caps(const kiln_plan *plan);
 /** Whether memory is to be spared rather than time: no weights in a form that takes more than their own. */
 KILN_API bool kiln_plan_lean(const kiln_plan *plan);
 
+/** Whether a value is within the program's budget by itself: a lowering asks before it makes tables as long as the value. Errors:
+ *  ERROR_MEMORY, with the need stated. */
+KILN_API kiln_status kiln_plan_affords(const kiln_plan *plan, kiln_tensor t);
+
 /** A value that lives between the dispatches of this lowering, of `bytes` bytes. */
 KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count);
 

@@ -203,6 +203,7 @@ kiln_status kiln_compile(struct kiln_plan **out, const struct kiln_compile_param
     plan->storage = params->storage;
     plan->train = params->train;
     plan->lean = params->lean;
+    plan->budget = params->budget;
     plan->choices = params->storage == KILN_STORAGE_DOUBLE ? NULL : params->choices;
     plan->trial = params->trial;
     *p = (struct pass){.plan = plan, .params = params, .run_count = params->run_count};

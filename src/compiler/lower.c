@@ -143,6 +143,17 @@ bool kiln_plan_lean(const kiln_plan *plan)
     return plan->lean;
 }
 
+kiln_status kiln_plan_affords(const kiln_plan *plan, kiln_tensor t)
+{
+    const kiln_spec spec = kiln_plan_spec(plan, t);
+    const uint64_t need = kiln_storage_bytes(&spec, plan->storage);
+    if (!plan->budget || need <= plan->budget)
+        return KILN_OK;
+    return kiln_fail(KILN_ERROR_MEMORY, "program: needs %llu bytes for %s alone, the budget is %llu",
+                     (unsigned long long)need, kiln_graph_node(plan->graph, t)->op->name,
+                     (unsigned long long)plan->budget);
+}
+
 bool kiln_plan_in_place(const kiln_plan *plan, kiln_tensor x, kiln_tensor y)
 {
     const struct kiln_place *a = kiln_place_of(plan, x), *b = kiln_place_of(plan, y);

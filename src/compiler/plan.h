@@ -82,6 +82,7 @@ struct kiln_plan {
     const struct kiln_places *places;
     enum kiln_storage storage;
     bool train, lean;                           /* lean: memory matters more than time */
+    uint64_t budget;                            /* bytes that all may take; 0: no limit */
     const struct kiln_choices *choices, *trial; /* a tuner's, and such as it tries; NULL: none (choose.h) */
     const kiln_lowering *
         *instead; /* by value id - 1 of a node's output, `instead_count`: forms.c's choice; NULL: none */
@@ -121,6 +122,7 @@ struct kiln_compile_params {
     const kiln_tensor *run;
     int run_count;
     bool train, lean;
+    uint64_t budget; /* as in the plan */
     enum kiln_storage storage;
     bool halves;    /* KILN_PRECISION_F16: precision.c; in KILN_STORAGE_HALF alone */
     bool recompute; /* recompute.c */

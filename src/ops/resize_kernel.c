@@ -368,6 +368,7 @@ static kiln_status lower_node(kiln_plan *plan, const kiln_node *n, bool backward
         return KILN_OK;
     if (backward && kiln_shape_count(&in) == 0)
         return kiln_lower_constant(plan, n->out[0], 0);
+    status = kiln_plan_affords(plan, backward ? n->in[0] : n->out[0]);
     for (int i = 0; i < out.rank && !status; i++)
         status = add_axis(&w, p, i, small->size[i], large->size[i], backward);
     if (!status)

@@ -385,6 +385,7 @@ static kiln_status compile(kiln_program *p, const int64_t *size, struct kiln_rea
                                                                                     .train = p->train,
                                                                                     .recompute = p->recompute,
                                                                                     .lean = p->give_up,
+                                                                                    .budget = p->budget,
                                                                                     .storage = p->storage,
                                                                                     .halves = p->halves,
                                                                                     .dev = p->dev,

@@ -227,6 +227,29 @@ Test(program, integers_beyond_32_bits_are_refused)
     kiln_device_close(&dev);
 }
 
+/* The weights of a resize are as many as its results are long: half a million million would be computed first. */
+Test(program, a_budget_is_refused_before_tables_are_made)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    kiln_device *dev = kiln_test_open("cpu");
+    TRY(kiln_graph_create(&g, NULL));
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3));
+    kiln_output(g, "y",
+                kiln_resize(g, x,
+                            &(kiln_resize_params){.axes = {.axis = {0}, .count = 1},
+                                                  .size = {INT64_C(1) << 39}}));
+    TRY(kiln_graph_status(g));
+    TRY(kiln_weights_create(&w, g, NULL));
+    keep_lines();
+    EXPECT_REFUSED(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.budget = 1 << 20}),
+                   KILN_ERROR_MEMORY, "needs 2199023255552 bytes for resize", "1048576");
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_device_close(&dev);
+}
+
 Test(program, a_budget_is_refused_beforehand_and_the_need_is_stated)
 {
     struct net n = make();
