@@ -42,7 +42,8 @@ typedef struct kiln_onnx_params {
     int fixed_count;
     const kiln_onnx_size *sizes;
     int size_count;
-    int64_t most_steps; /* of a Loop that data ends, which is refused where this is 0 */
+    int64_t
+        most_steps; /* of a Loop that data ends, other than by counting, which is refused where this is 0 */
     /* how large a size is at the most that data gives, as that of a Resize to a box. 0: as large as the model shows that it can be,
      * as where boxes are cut at a picture, and refused where it does not. All real outputs of a run that has a larger one are NaN
      * (kiln_onnx_beyond) */
@@ -54,7 +55,8 @@ typedef struct kiln_onnx_params {
  * Read a model of opset 1 to 27: a graph, and weights that hold the file's values.
  *
  * Inputs, outputs and the values between keep their names (kiln_find). Sizes that the file names become symbols of those
- * names, "batch" KILN_BATCH; sizes that it leaves out become symbols "INPUT.AXIS". F32 initializers that feed the weights of
+ * names, "batch" KILN_BATCH; sizes that it leaves out become symbols "INPUT.AXIS". Symbols that an operator wants to be equal are taken to
+ * be: a run in which they differ fails where it is planned. F32 initializers that feed the weights of
  * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants, and
  * within the bodies of If, Loop and Scan (control.h) all are.
  *
