@@ -145,8 +145,8 @@ static kiln_tensor behind(kiln_onnx_node *n, int past, int which, kiln_tensor x)
     if (!kiln_onnx_has(n, past))
         return x;
     const kiln_tensor before = kiln_slice(n->g, kiln_onnx_in(n, past), 0, which, which + 1, 1);
-    const kiln_tensor parts[] = {kiln_squeeze(n->g, before, 0), x};
-    return kiln_concat(n->g, parts, 2, 2);
+    kiln_tensor parts[] = {kiln_squeeze(n->g, before, 0), x};
+    return kiln_onnx_join(n, parts, 2, 2);
 }
 
 /* Which inputs hold what there may be; -1: none does. */
