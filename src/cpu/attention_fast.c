@@ -15,13 +15,14 @@
 #include "cpu/attention_lines.h"
 #include "cpu/panels.h"
 #include "cpu/runs.h"
+#include "cpu/simd.h"
 #include "device/caps.h"
 #include "device/variants.h"
 
 typedef struct kiln_params_attention params;
 
 enum {
-    OTHERS = 96,    /* of a block: a multiple of every tile's rows, and of 4 for dropout's draws */
+    OTHERS = 204,   /* of a block: a multiple of every tile's rows, and of 4 for dropout's draws */
     OWN_MOST = 256, /* rows of a unit, a multiple of every tile's columns; fewer where there would be ... */
     UNITS = 16,     /* ... less units than that */
 };
@@ -181,7 +182,6 @@ static void go_to(struct job *j, size_t b, size_t g)
         .flags = flags,
         .head = h,
         .lanes_are_keys = keys,
-        .lanes = (size_t)j->tiles->columns,
         .bias = m->at[3],
         .mask = m->at[3],
         .counter = flags & KILN_ATTENTION_DROPPED ? (const uint32_t *)m->at[4] + p->counter_at : NULL,
@@ -190,11 +190,29 @@ static void go_to(struct job *j, size_t b, size_t g)
 
 /* Packing and multiplying -------------------------------------------------------------------------------- */
 
-/* Rows as columns of tiles. */
-static void pack_columns(const struct job *j, float *to, const struct rows *from, size_t first, size_t count)
+/* The tiles of the panel of own rows from `at` on: a last one of few rows is narrower. */
+static const struct kiln_tiles *tiles_at(const struct job *j, size_t at)
 {
-    kiln_panels_pack(to, (size_t)j->tiles->columns, false, from->at + first * from->step, from->step, 1,
-                     count, from->size);
+    return kiln_tiles_across(kiln_tiles_get(), j->count - at);
+}
+
+static void take_panel(struct job *j, size_t at)
+{
+    j->tiles = tiles_at(j, at);
+    j->lines.lanes = (size_t)j->tiles->columns;
+    j->lines.own = j->first + at;
+}
+
+/* The unit's rows as columns of tiles. */
+static void pack_columns(const struct job *j, float *to, const struct rows *from)
+{
+    size_t lanes;
+    for (size_t at = 0; at < j->count; at += lanes) {
+        const size_t left = j->count - at;
+        lanes = (size_t)tiles_at(j, at)->columns;
+        kiln_panels_pack(to + at * from->size, lanes, false, from->at + (j->first + at) * from->step,
+                         from->step, 1, left < lanes ? left : lanes, from->size);
+    }
 }
 
 /* c[row * lanes + lane] = or += sum over k of a[row, k] * b[k * lanes + lane] */
@@ -237,16 +255,37 @@ static void take_others(struct job *j, size_t first, size_t count)
         j->terms = terms_of(j, first, count);
 }
 
-/* Lanes to rows of the result, each times its factor. */
+/* A panel's lanes to rows of the result, each times its factor, by fours and what is left of them. */
+static void store_panel(const float *total, size_t lanes, size_t columns, size_t count, const float *factor,
+                        float *to, size_t step)
+{
+    const size_t fours = count / 4 * 4, whole = columns / 4 * 4;
+    for (size_t i = 0; i < fours; i += 4)
+        for (size_t c = 0; c < whole; c += 4) {
+            kiln_four four[4];
+            for (size_t r = 0; r < 4; r++)
+                four[r] = kiln_four_load(total + (c + r) * lanes + i);
+            kiln_four_transpose(four);
+            for (size_t r = 0; r < 4; r++)
+                kiln_four_store(to + (i + r) * step + c, four[r] * factor[i + r]);
+        }
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = i < fours ? whole : 0; c < columns; c++)
+            to[i * step + c] = total[c * lanes + i] * factor[i];
+}
+
+/* The unit's rows of the result, times a factor of each, or one of all. */
 static void store(const struct job *j, float *to, size_t step, const float *factor, float all)
 {
-    const size_t lanes = j->lines.lanes;
-    for (size_t first = 0; first < j->count; first += lanes) {
-        const float *total = j->room.total + first * j->w.columns;
-        const size_t count = j->count - first < lanes ? j->count - first : lanes;
-        for (size_t i = 0; i < count; i++)
-            for (size_t c = 0; c < j->w.columns; c++)
-                to[(first + i) * step + c] = total[c * lanes + i] * (factor ? factor[first + i] : all);
+    float one[KILN_MOST_LANES];
+    size_t lanes;
+    for (size_t i = 0; i < KILN_MOST_LANES; i++)
+        one[i] = all;
+    for (size_t at = 0; at < j->count; at += lanes) {
+        const size_t left = j->count - at;
+        lanes = (size_t)tiles_at(j, at)->columns;
+        store_panel(j->room.total + at * j->w.columns, lanes, j->w.columns, left < lanes ? left : lanes,
+                    factor ? factor + at : one, to + at * step, step);
     }
 }
 
@@ -320,7 +359,7 @@ static void attend(struct job *j)
 {
     size_t begin;
     const size_t end = range_of(j, &begin);
-    pack_columns(j, j->room.own[0], &j->own[0], j->first, j->count);
+    pack_columns(j, j->room.own[0], &j->own[0]);
     memset(j->room.total, 0, j->w.own * j->w.columns * sizeof(float));
     for (size_t i = 0; i < j->w.own; i++) {
         j->room.peak[i] = -INFINITY;
@@ -331,7 +370,7 @@ static void attend(struct job *j)
         j->lines.lines = end - first < OTHERS ? end - first : OTHERS;
         take_others(j, first, j->lines.lines);
         for (size_t at = 0; at < j->count; at += j->lines.lanes) {
-            j->lines.own = j->first + at;
+            take_panel(j, at);
             if (!kiln_lines_are_unseen(&j->lines))
                 attend_panel(j, at);
         }
@@ -394,7 +433,7 @@ static void go_along(struct job *j, size_t head)
         if (j->lines.lanes_are_keys)
             take_rows(j, first, j->lines.lines, j->room.line[0], j->room.line[1]);
         for (size_t at = 0; at < j->count; at += j->lines.lanes) {
-            j->lines.own = j->first + at;
+            take_panel(j, at);
             if (!scores && kiln_lines_are_unseen(&j->lines))
                 continue;
             weigh_panel(j, at);
@@ -409,9 +448,9 @@ static void go_along(struct job *j, size_t head)
 
 static void pack_own(struct job *j)
 {
-    pack_columns(j, j->room.own[0], &j->own[0], j->first, j->count);
+    pack_columns(j, j->room.own[0], &j->own[0]);
     if (j->second)
-        pack_columns(j, j->room.own[1], &j->own[1], j->first, j->count);
+        pack_columns(j, j->room.own[1], &j->own[1]);
 }
 
 static void pull(struct job *j, size_t head)

@@ -15,6 +15,8 @@ enum { LANES = KILN_MOST_LANES };
         body(32, __VA_ARGS__);     \
     else if ((lanes) == 16)        \
         body(16, __VA_ARGS__);     \
+    else if ((lanes) == 8)         \
+        body(8, __VA_ARGS__);      \
     else                           \
         body(lanes, __VA_ARGS__)
 
@@ -137,22 +139,31 @@ void kiln_lines_mask(const struct kiln_lines *b, float *score, float *rest)
 KILN_INLINE void raise_lanes(size_t lanes, size_t lines, float scale, float *restrict score,
                              float *restrict peak, float *restrict sum, float *restrict ratio)
 {
-    float top[LANES], base[LANES], part[LANES];
+    float top[LANES], also[LANES], base[LANES],
+        part[LANES]; /* peaks of every other line: they wait for one another */
+    size_t line = 0;
     for (size_t i = 0; i < lanes; i++)
-        top[i] = peak[i];
-    for (size_t line = 0; line < lines; line++)
+        top[i] = also[i] = peak[i];
+    for (; line + 2 <= lines; line += 2)
+        for (size_t i = 0; i < lanes; i++) {
+            top[i] = larger(top[i], score[line * lanes + i] * scale);
+            also[i] = larger(also[i], score[(line + 1) * lanes + i] * scale);
+        }
+    for (; line < lines; line++)
         for (size_t i = 0; i < lanes; i++)
             top[i] = larger(top[i], score[line * lanes + i] * scale);
+    for (size_t i = 0; i < lanes; i++)
+        top[i] = larger(top[i], also[i]);
     for (size_t i = 0; i < lanes; i++) {
-        const bool none = top[i] == -INFINITY;
-        ratio[i] = none ? 1 : fast_exp(peak[i] - top[i]);
-        base[i] = none ? INFINITY : top[i];
+        const float fall = top[i] == -INFINITY ? 0 : peak[i] - top[i];
+        ratio[i] = fast_exp_below(fall);
+        base[i] = top[i] == -INFINITY ? INFINITY : top[i];
         peak[i] = top[i];
         part[i] = 0;
     }
-    for (size_t line = 0; line < lines; line++)
+    for (line = 0; line < lines; line++)
         for (size_t i = 0; i < lanes; i++) {
-            const float w = fast_exp(score[line * lanes + i] * scale - base[i]);
+            const float w = fast_exp_below(score[line * lanes + i] * scale - base[i]);
             score[line * lanes + i] = w;
             part[i] += w;
         }
@@ -177,10 +188,10 @@ KILN_INLINE void probability_lanes(size_t lanes, size_t lines, bool by_line, flo
     for (size_t line = 0; line < lines; line++)
         if (by_line)
             for (size_t i = 0; i < lanes; i++)
-                score[line * lanes + i] = fast_exp(score[line * lanes + i] * scale - lse[line]);
+                score[line * lanes + i] = fast_exp_below(score[line * lanes + i] * scale - lse[line]);
         else
             for (size_t i = 0; i < lanes; i++)
-                score[line * lanes + i] = fast_exp(score[line * lanes + i] * scale - lse[i]);
+                score[line * lanes + i] = fast_exp_below(score[line * lanes + i] * scale - lse[i]);
 }
 
 KILN_INLINE void probability_body(size_t lanes, size_t lines, bool by_line, float scale, float *score,

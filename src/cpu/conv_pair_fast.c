@@ -157,7 +157,8 @@ static void make_rows(struct work *w, const float *x, size_t from, size_t to)
     if (to > from)
         kiln_positions_multiply(&w->product, filter, &w->z_steps);
     if (to > from && !w->z_rest.all)
-        kiln_row_epilogue_rows(w->inner, z, BLOCK, 0, 0, filter, w->product.count, w->unit.filters);
+        kiln_row_epilogue_rows(w->inner, z, BLOCK, z, BLOCK, 0, 0, filter, w->product.count,
+                               w->unit.filters);
 }
 
 /* Row i of y, [columns, BLOCK]: `wide` columns at a time, then what is left. */

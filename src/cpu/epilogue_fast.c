@@ -102,23 +102,23 @@ KILN_INLINE void take_step(lanes *c, int vectors, enum kiln_tile_code code, cons
             c[i] *= number;
 }
 
-/* All steps on so many vectors of results from `at` on; from[s] holds the operands of step s, NULL: its number is. */
-KILN_INLINE void take_vectors(float *c, size_t at, int vectors, const struct kiln_row_step *step,
-                              const float *const *from, int steps)
+/* All steps on so many vectors of results x from `at` on; from[s] holds the operands of step s, NULL: its number is. */
+KILN_INLINE void take_vectors(float *c, const float *x, size_t at, int vectors,
+                              const struct kiln_row_step *step, const float *const *from, int steps)
 {
     lanes value[VECTORS];
     EACH_VECTOR(i)
-        value[i] = LOAD(c + at + (size_t)i * LANES);
+        value[i] = LOAD(x + at + (size_t)i * LANES);
     for (int s = 0; s < steps; s++)
         take_step(value, vectors, step[s].code, from[s] ? from[s] + at : NULL, step[s].number);
     EACH_VECTOR(i)
         *(loose *)(c + at + (size_t)i * LANES) = value[i];
 }
 
-KILN_INLINE void take_one(float *c, size_t at, const struct kiln_row_step *step, const float *const *from,
-                          int steps)
+KILN_INLINE void take_one(float *c, const float *x, size_t at, const struct kiln_row_step *step,
+                          const float *const *from, int steps)
 {
-    float value = c[at];
+    float value = x[at];
     for (int s = 0; s < steps; s++) {
         const float other = from[s] ? from[s][at] : step[s].number;
         if (step[s].code == KILN_TILE_RELU)
@@ -129,38 +129,39 @@ KILN_INLINE void take_one(float *c, size_t at, const struct kiln_row_step *step,
     c[at] = value;
 }
 
-KILN_INLINE void take_steps_body(float *c, const struct kiln_row_step *step, const float *const *from,
-                                 int steps, size_t count)
+KILN_INLINE void take_steps(float *c, const float *x, const struct kiln_row_step *step,
+                            const float *const *from, int steps, size_t count)
 {
     size_t at = 0;
     for (; at + VECTORS * LANES <= count; at += VECTORS * LANES)
-        take_vectors(c, at, VECTORS, step, from, steps);
+        take_vectors(c, x, at, VECTORS, step, from, steps);
     for (; at + VECTORS / 2 * LANES <= count; at += VECTORS / 2 * LANES)
-        take_vectors(c, at, VECTORS / 2, step, from, steps);
+        take_vectors(c, x, at, VECTORS / 2, step, from, steps);
     for (; at + LANES <= count; at += LANES)
-        take_vectors(c, at, 1, step, from, steps);
+        take_vectors(c, x, at, 1, step, from, steps);
     for (; at < count; at++)
-        take_one(c, at, step, from, steps);
+        take_one(c, x, at, step, from, steps);
 }
 
-/* Rows c_row apart; the operands of step s move on by ahead[s]. */
-KILN_INLINE void take_rows_body(float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
-                                const size_t *ahead, int steps, size_t rows, size_t count)
+/* Rows c_row and x_row apart; the operands of step s move on by ahead[s]. */
+KILN_INLINE void take_rows_body(float *c, size_t c_row, const float *x, size_t x_row,
+                                const struct kiln_row_step *step, const float **from, const size_t *ahead,
+                                int steps, size_t rows, size_t count)
 {
-    for (size_t i = 0; i < rows; i++, c += c_row) {
-        take_steps_body(c, step, from, steps, count);
+    for (size_t i = 0; i < rows; i++, c += c_row, x += x_row) {
+        take_steps(c, x, step, from, steps, count);
         for (int s = 0; s < steps; s++)
             if (ahead[s])
                 from[s] += ahead[s];
     }
 }
 
-static void take_rows(float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
-                      const size_t *ahead, int steps, size_t rows, size_t count);
+static void take_rows(float *c, size_t c_row, const float *x, size_t x_row, const struct kiln_row_step *step,
+                      const float **from, const size_t *ahead, int steps, size_t rows, size_t count);
 KILN_CLONES(take_rows,
-            (float *c, size_t c_row, const struct kiln_row_step *step, const float **from,
-             const size_t *ahead, int steps, size_t rows, size_t count),
-            (c, c_row, step, from, ahead, steps, rows, count))
+            (float *c, size_t c_row, const float *x, size_t x_row, const struct kiln_row_step *step,
+             const float **from, const size_t *ahead, int steps, size_t rows, size_t count),
+            (c, c_row, x, x_row, step, from, ahead, steps, rows, count))
 
 /* Operand i for the results from `flat` on; *one: it is the same for all of them. */
 static const float *operand_at(const struct kiln_row_epilogue *e, int i, size_t flat, size_t row,
@@ -174,8 +175,8 @@ static const float *operand_at(const struct kiln_row_epilogue *e, int i, size_t 
                                                              : column);
 }
 
-static void run_usual(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
-                      size_t column, size_t rows, size_t count)
+static void run_usual(struct kiln_row_epilogue *e, float *c, size_t c_row, const float *x, size_t x_row,
+                      size_t flat, size_t row, size_t column, size_t rows, size_t count)
 {
     const float *from[KILN_EPILOGUE_STEPS] = {0};
     size_t ahead[KILN_EPILOGUE_STEPS] = {0};
@@ -190,7 +191,7 @@ static void run_usual(struct kiln_row_epilogue *e, float *c, size_t c_row, size_
         else if (e->walk[operand] == KILN_WALK_FLAT)
             ahead[s] = c_row;
     }
-    take_rows(c, c_row, e->row, from, ahead, e->steps, rows, count);
+    take_rows(c, c_row, x, x_row, e->row, from, ahead, e->steps, rows, count);
 }
 
 /* Let register 1 + i hold its operand for `count` results. */
@@ -211,7 +212,7 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
     if (e->steps == 0)
         return;
     if (e->usual) {
-        run_usual(e, c, 0, flat, row, column, 1, count);
+        run_usual(e, c, 0, c, 0, flat, row, column, 1, count);
         return;
     }
     for (size_t done = 0; done < count; done += KILN_CHAIN_BLOCK) {
@@ -246,51 +247,65 @@ static bool walks_rows(const struct kiln_row_epilogue *e)
     return false;
 }
 
-/* Rows of `count` values, step apart, one behind the other. */
-static void gather(float *to, const float *from, size_t step, size_t rows, size_t count)
+/* Rows of `count` values: by vectors, as what memcpy becomes where it knows no size takes longer to begin than a short row does. */
+KILN_INLINE void copy_rows_body(float *to, size_t to_row, const float *from, size_t from_row, size_t rows,
+                                size_t count)
 {
-    for (size_t i = 0; i < rows; i++)
-        memcpy(to + i * count, from + i * step, count * sizeof *to);
-}
-
-/* Short rows by the chain's blocks: as many at a time as a block holds. What is the same for all rows is there from the first on. */
-static void run_gathered(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t column,
-                         size_t rows, size_t count)
-{
-    const size_t most = KILN_CHAIN_BLOCK / count;
-    e->registers[0] = e->gathered;
-    for (size_t first = 0; first < rows; first += most, c += most * c_row, flat += most * c_row) {
-        const size_t here = rows - first < most ? rows - first : most;
-        bool one;
-        gather(e->gathered, c, c_row, here, count);
-        for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
-            const float *from = e->operand[i] ? operand_at(e, i, flat, 0, column, &one) : NULL;
-            if (from && e->walk[i] == KILN_WALK_FLAT)
-                gather(e->registers[1 + i], from, c_row, here, count);
-            else if (from && first == 0 && one)
-                fill(e->registers[1 + i], from);
-            else if (from && first == 0)
-                gather(e->registers[1 + i], from, 0, here, count);
-        }
-        kiln_chain_run_f32(e->step, e->steps, e->registers, (int)(here * count));
-        for (size_t i = 0; i < here; i++)
-            memcpy(c + i * c_row, e->registers[e->result] + i * count, count * sizeof *c);
+    for (size_t i = 0; i < rows; i++, to += to_row, from += from_row) {
+        size_t at = 0;
+        for (; at + LANES <= count; at += LANES)
+            *(loose *)(to + at) = LOAD(from + at);
+        for (; at < count; at++)
+            to[at] = from[at];
     }
 }
 
-void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
-                            size_t column, size_t rows, size_t count)
+static void copy_rows(float *to, size_t to_row, const float *from, size_t from_row, size_t rows,
+                      size_t count);
+KILN_CLONES(copy_rows,
+            (float *to, size_t to_row, const float *from, size_t from_row, size_t rows, size_t count),
+            (to, to_row, from, from_row, rows, count))
+
+/* Short rows by the chain's blocks: as many at a time as a block holds. What is the same for all rows is there from the first on. */
+static void run_gathered(struct kiln_row_epilogue *e, float *c, size_t c_row, const float *x, size_t x_row,
+                         size_t flat, size_t column, size_t rows, size_t count)
+{
+    const size_t most = KILN_CHAIN_BLOCK / count;
+    for (size_t first = 0; first < rows; first += most, c += most * c_row, x += most * x_row) {
+        const size_t here = rows - first < most ? rows - first : most;
+        bool one;
+        e->registers[0] = e->gathered;
+        copy_rows(e->gathered, count, x, x_row, here, count);
+        for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
+            const float *from = e->operand[i] ? operand_at(e, i, flat, 0, column, &one) : NULL;
+            if (from && e->walk[i] == KILN_WALK_FLAT)
+                copy_rows(e->registers[1 + i], count, from + first * c_row, c_row, here, count);
+            else if (from && first == 0 && one)
+                fill(e->registers[1 + i], from);
+            else if (from && first == 0)
+                copy_rows(e->registers[1 + i], count, from, 0, here, count);
+        }
+        kiln_chain_run_f32(e->step, e->steps, e->registers, (int)(here * count));
+        copy_rows(c, c_row, e->registers[e->result], count, here, count);
+    }
+}
+
+void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, const float *x, size_t x_row,
+                            size_t flat, size_t row, size_t column, size_t rows, size_t count)
 {
     const bool alike = !walks_rows(e);
-    if (e->steps == 0)
+    if (e->steps == 0 && x == c)
         return;
     if (alike && e->usual)
-        run_usual(e, c, c_row, flat, row, column, rows, count);
+        run_usual(e, c, c_row, x, x_row, flat, row, column, rows, count);
     else if (alike && count <= KILN_CHAIN_BLOCK / 2)
-        run_gathered(e, c, c_row, flat, column, rows, count);
+        run_gathered(e, c, c_row, x, x_row, flat, column, rows, count);
     else
-        for (size_t i = 0; i < rows; i++)
+        for (size_t i = 0; i < rows; i++) {
+            if (x != c)
+                memcpy(c + i * c_row, x + i * x_row, count * sizeof *c);
             kiln_row_epilogue_run(e, c + i * c_row, flat + i * c_row, row + i, column, count);
+        }
 }
 
 struct kiln_tile_finish kiln_row_epilogue_finish(const struct kiln_row_epilogue *e, size_t flat, size_t plane)

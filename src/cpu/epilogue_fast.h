@@ -39,9 +39,12 @@ void kiln_row_epilogue_run(struct kiln_row_epilogue *e, float *c, size_t flat, s
  */
 const struct kiln_row_step *kiln_row_epilogue_numbers(struct kiln_row_epilogue *e, size_t column);
 
-/** Apply it to rows of count results each, c_row apart, of which the first is as above and the others follow it. */
-void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, size_t flat, size_t row,
-                            size_t column, size_t rows, size_t count);
+/**
+ * Apply it to rows of count results each at x, x_row apart, of which the first is as above and the others follow it, and leave
+ * them at c, c_row apart: which may be x.
+ */
+void kiln_row_epilogue_rows(struct kiln_row_epilogue *e, float *c, size_t c_row, const float *x, size_t x_row,
+                            size_t flat, size_t row, size_t column, size_t rows, size_t count);
 
 /**
  * The steps for results in registers, row 0 and column 0 of which are element `flat` of the output, its rows `plane` apart, each a

@@ -75,6 +75,18 @@ KILN_INLINE float fast_exp(float x)
     return y * power_of_two(half) * power_of_two(n - half);
 }
 
+/*
+ * The same for x < 40, half as long: for what is at most 0 but for rounding. 1.5 * 2^23 leaves the nearest integer n in the low bits of
+ * a sum; 2^(n + 64) is in range, and the end is chosen last.
+ */
+KILN_INLINE float fast_exp_below(float x)
+{
+    const float n = x * 1.44269504f + 12582912.0f;
+    const float y = expm1_near(exp_rest(x, n - 12582912.0f)) + 1;
+    const float near = y * from_bits((bits_of(n) << 23) + ((uint32_t)(127 + 64) << 23)) * 0x1p-64f;
+    return x < -104 ? 0 : near;
+}
+
 KILN_INLINE float fast_expm1(float x)
 {
     x = clamp(x, -28, 89);

@@ -119,7 +119,7 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
         k += depth;
     } while (k < p->k);
 
-    kiln_row_epilogue_rows(epilogue, c, p->c_m, c_at, row, column, rows, columns);
+    kiln_row_epilogue_rows(epilogue, c, p->c_m, c, p->c_m, c_at, row, column, rows, columns);
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */

@@ -74,15 +74,23 @@ struct area {
     size_t row, column, rows, columns;
 };
 
-/* The epilogue on what is done, of one matrix after the other. */
+/* What tiles leave: results where they belong, or, where one slab makes them and an epilogue follows, a panel's side by side. */
+struct results {
+    float *at;
+    size_t row;
+};
+
+/* The epilogue on a panel that is done, of one matrix after the other. */
 static void finish(const struct kiln_params_matmul_packed *p, struct kiln_row_epilogue *epilogue, float *c,
-                   const struct area *area)
+                   const struct results *from, const struct area *area)
 {
+    const float *x = from->at;
     for (size_t i = area->row, end = i + area->rows; i < end;) {
         const size_t row = i % p->rows, left = p->rows - row, rows = end - i < left ? end - i : left;
         const size_t at = i * p->n + area->column;
-        kiln_row_epilogue_rows(epilogue, c + at, p->n, at, row, area->column, rows, area->columns);
-        i += rows;
+        kiln_row_epilogue_rows(epilogue, c + at, p->n, x, from->row, at, row, area->column, rows,
+                               area->columns);
+        i += rows, x += rows * from->row;
     }
 }
 
@@ -93,8 +101,9 @@ static void multiply_block(const struct kiln_params_matmul_packed *p, const stru
 {
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const size_t high = (size_t)tiles->rows;
+    const bool aside = epilogue->steps > 0 && p->k <= blocks->depth;
     const float *a = (const float *)m->at[0] + area->row * p->a_m, *b = m->at[1];
-    float *c = m->at[2], edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS];
+    float *c = m->at[2], edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS], done[ROWS * PANEL];
     for (size_t k = 0; k < p->k; k += blocks->depth) {
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
         const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, area->rows, depth, room);
@@ -102,10 +111,12 @@ static void multiply_block(const struct kiln_params_matmul_packed *p, const stru
             const size_t column = area->column + j, rest = area->columns - j;
             const struct area panel = {area->row, column, area->rows, rest < PANEL ? rest : PANEL};
             const struct kiln_operand right = {b + column * p->k + k * PANEL, KILN_LIES_TERMS, PANEL};
-            kiln_panels_multiply(tiles, edge, &left, high, &right, panel.rows, panel.columns, depth,
-                                 c + panel.row * p->n + column, p->n, k > 0);
+            const struct results to =
+                aside ? (struct results){done, PANEL} : (struct results){c + panel.row * p->n + column, p->n};
+            kiln_panels_multiply(tiles, edge, &left, high, &right, panel.rows, panel.columns, depth, to.at,
+                                 to.row, k > 0);
             if (k + depth == p->k)
-                finish(p, epilogue, c, &panel);
+                finish(p, epilogue, c, &to, &panel);
         }
     }
 }

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "base/number.h"
 #include "cpu/simd.h"
 
 #define GROUP 16 /* rows of k that are packed side by side */
+#define LINE  16 /* floats of a cache's line */
 
 /* to[k * width + i] = from[i * step + k] for i < 4. */
 static void transpose_four(float *to, size_t width, const float *from, size_t step, size_t depth)
@@ -125,12 +127,13 @@ void kiln_panels_pack(float *to, size_t width, bool tight, const float *from, si
         }
 }
 
-/* Rows from `first` on times the columns of one panel. */
+/* Rows from `first` on times the columns of one panel; all tiles of the panel ask for what lies `ahead`, a share each. */
 static void run_tile(const struct kiln_tiles *tiles, const struct kiln_operand *a, size_t first, size_t rows,
-                     const float *b, size_t b_row, size_t depth, float *c, size_t c_row, bool add)
+                     const float *b, size_t b_row, size_t depth, float *c, size_t c_row, bool add,
+                     const float *ahead, size_t share)
 {
     if (a->how == KILN_LIES_ROWS)
-        tiles->lying[rows](depth, a->at + first * a->step, a->step, b, b_row, c, c_row, add);
+        tiles->lying[rows](depth, a->at + first * a->step, a->step, b, b_row, c, c_row, add, ahead, share);
     else if (a->how == KILN_LIES_TERMS)
         tiles->packed[rows](depth, a->at + first, a->step, b, b_row, c, c_row, add);
     else
@@ -147,14 +150,17 @@ void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const str
         const size_t left = columns - j, b_row = terms ? b->step : wide;
         const float *panel = b->at + j * (terms ? 1 : depth);
         const struct kiln_tiles *narrow = kiln_tiles_across(tiles, left);
-        for (size_t i = 0; i < rows; i += high) {
+        const bool apart = b_row > wide;
+        const size_t share = apart ? 0 : kiln_parts(b_row, kiln_parts(rows, high));
+        const float *ahead = panel + (apart ? 0 : depth * b_row);
+        for (size_t i = 0; i < rows; i += high, ahead += depth * share) {
             const size_t here = rows - i < high ? rows - i : high;
             float *to = c + i * c_row + j;
             if (left >= (size_t)narrow->columns) {
-                run_tile(narrow, a, i, here, panel, b_row, depth, to, c_row, add);
+                run_tile(narrow, a, i, here, panel, b_row, depth, to, c_row, add, ahead, share);
                 continue;
             }
-            run_tile(narrow, a, i, here, panel, b_row, depth, edge, wide, false);
+            run_tile(narrow, a, i, here, panel, b_row, depth, edge, wide, false, ahead, share);
             for (size_t y = 0; y < here; y++)
                 for (size_t x = 0; x < left; x++)
                     to[y * c_row + x] = edge[y * wide + x] + (add ? to[y * c_row + x] : 0);

@@ -20,9 +20,12 @@
 typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
                               float *c, size_t c_row, bool add);
 
-/** The same with a's rows where they lie, a_row apart, their terms one behind the other: a[i * a_row + k]. */
+/**
+ * The same with a's rows where they lie, a_row apart, their terms one behind the other: a[i * a_row + k]. A line is asked for with
+ * each term, `ahead_row` floats behind the last one.
+ */
 typedef void kiln_tile_rows(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
-                            float *c, size_t c_row, bool add);
+                            float *c, size_t c_row, bool add, const float *ahead, size_t ahead_row);
 
 /**
  * Both operands found by tables: c[i, j] = sum over k of a[a_at[k] + i * a_row] * b[b_at[k] + j]. The

@@ -65,7 +65,7 @@ INLINE void TILE(packed)(int rows, size_t depth, const float *a, size_t a_row, c
  * tile's rows.
  */
 INLINE void TILE(lying)(int rows, size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
-                        float *c, size_t c_row, bool add)
+                        float *c, size_t c_row, bool add, const float *ahead, size_t ahead_row)
 {
     vec sum[TILE_MOST][TILE_VECTORS], row[TILE_VECTORS];
     const float *three[(TILE_MOST + 2) / 3];
@@ -74,9 +74,10 @@ INLINE void TILE(lying)(int rows, size_t depth, const float *a, size_t a_row, co
         EACH_VECTOR(v)
             sum[i][v] = (vec){0};
     }
-    for (size_t k = 0; k < depth; k++, b += b_row) {
+    for (size_t k = 0; k < depth; k++, b += b_row, ahead += ahead_row) {
         EACH_VECTOR(v)
             row[v] = LOAD(b + v * TILE_LANES);
+        __builtin_prefetch(ahead, 0, 2);
         __builtin_prefetch(a + ((size_t)rows + (k & 15)) * a_row + (k & ~(size_t)15));
         EACH_ROW(i)
             EACH_VECTOR(v)
@@ -223,9 +224,10 @@ INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row,
         TILE(spots)(n, depth, a, at, b, b_row, c, c_row, add);                                               \
     }                                                                                                        \
     static TILE_TARGET void TILE(lying##n)(size_t depth, const float *a, size_t a_row, const float *b,       \
-                                           size_t b_row, float *c, size_t c_row, bool add)                   \
+                                           size_t b_row, float *c, size_t c_row, bool add,                   \
+                                           const float *ahead, size_t ahead_row)                             \
     {                                                                                                        \
-        TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add);                                            \
+        TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add, ahead, ahead_row);                          \
     }                                                                                                        \
     static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
                                           size_t b_row, float *c, size_t c_row, const float *ahead,          \
