@@ -147,7 +147,7 @@ static void gather(const struct chain *c, int operand, const uint32_t *from, siz
 /* Registers of a block; the first axis of `own` is the register. */
 struct registers {
     float *at[KILN_CHAIN_REGISTERS];
-    _Alignas(32) float own[KILN_CHAIN_REGISTERS][BLOCK];
+    _Alignas(64) float own[KILN_CHAIN_REGISTERS][BLOCK];
 };
 
 static bool reads(const struct chain *c, uint32_t register_index)

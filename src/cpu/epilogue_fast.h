@@ -21,8 +21,9 @@ struct kiln_row_epilogue {
         float number;
     } row[KILN_EPILOGUE_STEPS];
     float *registers[KILN_CHAIN_REGISTERS];
-    float room[KILN_EPILOGUE_OPERANDS + KILN_EPILOGUE_STEPS + KILN_EPILOGUE_IMMEDIATES][KILN_CHAIN_BLOCK];
-    float gathered[KILN_CHAIN_BLOCK]; /* results of several rows */
+    _Alignas(64) float room[KILN_EPILOGUE_OPERANDS + KILN_EPILOGUE_STEPS + KILN_EPILOGUE_IMMEDIATES]
+                           [KILN_CHAIN_BLOCK];
+    _Alignas(64) float gathered[KILN_CHAIN_BLOCK]; /* results of several rows */
 };
 
 /** Read an epilogue: from a dispatch's constants, its block's words, its bindings. `channels` is true for convolution. */

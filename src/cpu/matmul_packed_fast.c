@@ -103,7 +103,8 @@ static void multiply_block(const struct kiln_params_matmul_packed *p, const stru
     const size_t high = (size_t)tiles->rows;
     const bool aside = epilogue->steps > 0 && p->k <= blocks->depth;
     const float *a = (const float *)m->at[0] + area->row * p->a_m, *b = m->at[1];
-    float *c = m->at[2], edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS], done[ROWS * PANEL];
+    float *c = m->at[2];
+    _Alignas(64) float edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS], done[ROWS * PANEL];
     for (size_t k = 0; k < p->k; k += blocks->depth) {
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
         const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, area->rows, depth, room);
