@@ -39,7 +39,7 @@ typedef enum kiln_access { KILN_UNUSED, KILN_READ, KILN_WRITE, KILN_READ_WRITE }
 typedef struct kiln_memory {
     void *at[KILN_MAX_BINDINGS];
     size_t bytes[KILN_MAX_BINDINGS];
-    void *scratch; /* the variant's scratch, or NULL */
+    void *scratch; /* the variant's, of the thread that runs, or NULL */
 } kiln_memory;
 
 /**
@@ -68,7 +68,8 @@ typedef struct kiln_variant {
     bool (*pays)(const kiln_caps *caps, const kiln_dispatch *d);
     /** How many workgroups (GPU) or units of work (CPU) the dispatch needs. NULL: the kernel's units. */
     uint64_t (*groups)(const kiln_caps *caps, const kiln_dispatch *d);
-    /** Bytes of scratch one dispatch needs. NULL: none. */
+    /** Bytes of scratch that one dispatch needs (GPU), or each thread (CPU), whose own it is for one dispatch after the other. NULL:
+     *  none. */
     uint64_t (*scratch)(const kiln_caps *caps, const kiln_dispatch *d);
     /**
      * How often the loops of an invocation go around at the most, all of them together, where that grows with a size: there are

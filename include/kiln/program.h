@@ -155,6 +155,7 @@ typedef struct kiln_program_memory {
     uint64_t lower_bound; /* the largest sum of values that live at one time: scratch can not be less */
     uint64_t staging;     /* inputs and outputs, both slots */
     uint64_t constants;
+    uint64_t threads; /* scratch of the CPU's threads, which all programs of a device share */
 } kiln_program_memory;
 
 KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_program_memory *out);

@@ -410,7 +410,9 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
                              ? ", whose driver ends loops that go around so often"
                              : "");
     s.dispatch = copy;
-    if (plan->dev && copy->variant->scratch && (s.scratch = copy->variant->scratch(&plan->dev->caps, copy)))
+    const uint64_t own = plan->dev ? kiln_thread_scratch(plan->dev, copy) : 0;
+    plan->thread_bytes = own > plan->thread_bytes ? own : plan->thread_bytes;
+    if (plan->dev && (s.scratch = kiln_bound_scratch(plan->dev, copy)))
         s.scratch_object =
             kiln_add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
     return kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();

@@ -113,7 +113,8 @@ struct kiln_plan {
     constant;
     int waves, prologue_waves;
     uint64_t scratch_bytes, kept_bytes, constant_bytes, input_bytes;
-    uint64_t lower_bound; /* the largest sum of scratch objects alive in one wave */
+    uint64_t lower_bound;  /* the largest sum of scratch objects alive in one wave */
+    uint64_t thread_bytes; /* scratch of each of the CPU's threads */
 };
 
 /** What to compile. */

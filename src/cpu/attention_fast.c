@@ -126,8 +126,9 @@ static size_t lay_out(const kiln_dispatch *d, float *at, struct room *r)
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     struct room r;
-    return (uint64_t)caps->threads * lay_out(d, NULL, &r) * sizeof(float);
+    return lay_out(d, NULL, &r) * sizeof(float);
 }
 
 /* Rows of an operand of one head. */
@@ -487,9 +488,9 @@ static void pull(struct job *j, size_t head)
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     struct job j = {.d = d, .m = m, .p = block_of(d), .tiles = kiln_tiles_get(), .w = work_of(d)};
-    const size_t floats = lay_out(d, NULL, &j.room);
-    lay_out(d, (float *)m->scratch + (size_t)worker * floats, &j.room);
+    lay_out(d, m->scratch, &j.room);
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t head = unit / j.w.blocks, left = j.w.rows - unit % j.w.blocks * j.w.own;
         j.first = unit % j.w.blocks * j.w.own;

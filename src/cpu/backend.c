@@ -7,6 +7,8 @@
  *              block
  *   submit     runs the commands one after another on the calling thread and the pool, and returns when all
  *              is done
+ *   scratch    a piece of each thread's own, as large as the most that a baked list wants: what a processor writes there stays in
+ *              its caches from one dispatch to the next
  *   dispatch   one loop of the pool over the variant's units, in pieces of about PIECE seconds by estimate;
  *              one that is shorter than two of them stays on the calling thread. Pieces never depend on the
  *              number of threads, so neither does a result.
@@ -17,6 +19,7 @@
  */
 #define _DEFAULT_SOURCE 1 /* madvise */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +35,8 @@
 #define ALIGNMENT    64 /* of memory: a cache line, and the widest vector */
 #define LARGE_PAGE   ((size_t)2 << 20)
 #define NOT_A_NUMBER 0x7fc00000u
+#define THREADS      "threads' scratch"
+#define PAGE         ((size_t)4096)
 
 /* Estimates for the size of pieces only. */
 #define PIECE                15e-6 /* seconds */
@@ -42,6 +47,9 @@
 struct cpu_device {
     struct kiln_device base;
     struct kiln_pool *pool;
+    pthread_mutex_t lock;        /* around runs, and around the growing of: */
+    struct kiln_buffer *scratch; /* of the threads, `apart` bytes from one to the next; NULL: none yet */
+    size_t apart;
     kiln_ticket ticket;
     bool shuffle;
     struct kiln_rng rng; /* of the shuffle; used under the device's lock */
@@ -59,7 +67,8 @@ struct step {
             kiln_dispatch dispatch;
             kiln_memory memory;
             size_t first, count, grain;
-            bool alone; /* too short to share */
+            bool alone;                   /* too short to share */
+            const struct cpu_device *own; /* whose threads' scratch it takes; NULL: it takes none */
         } run;
         struct {
             const void *from;
@@ -149,11 +158,31 @@ static kiln_status cpu_buffer_create(kiln_device *dev, const struct kiln_buffer_
     b->base.map = (void *)(((uintptr_t)b->block + alignment - 1) / alignment * alignment);
     if (alignment == LARGE_PAGE)
         prefer_large_pages(b->base.map, (size_t)params->bytes);
-    if (cpu->shuffle && strcmp(params->name, "scratch") == 0)
+    if (cpu->shuffle && (strcmp(params->name, "scratch") == 0 || strcmp(params->name, THREADS) == 0))
         for (size_t i = 0; i < params->bytes / 4; i++)
             ((uint32_t *)b->base.map)[i] = NOT_A_NUMBER;
     *out = &b->base;
     return KILN_OK;
+}
+
+/* Scratch of the threads for a list that wants so much of each. Lists find it when they run, so it may move between runs. */
+static kiln_status grow_scratch(struct cpu_device *cpu, uint64_t bytes)
+{
+    const size_t apart = ((size_t)bytes + PAGE - 1) / PAGE * PAGE;
+    const struct kiln_buffer_params params = {.bytes = (uint64_t)kiln_pool_threads(cpu->pool) * apart,
+                                              .heap = KILN_HEAP_DEVICE,
+                                              .name = THREADS};
+    struct kiln_buffer *larger = NULL;
+    kiln_status status = KILN_OK;
+
+    pthread_mutex_lock(&cpu->lock);
+    if (apart > cpu->apart && !(status = kiln_buffer_create(&cpu->base, &params, &larger))) {
+        kiln_buffer_destroy(&cpu->base, &cpu->scratch);
+        cpu->scratch = larger;
+        cpu->apart = apart;
+    }
+    pthread_mutex_unlock(&cpu->lock);
+    return status;
 }
 
 /* Baking ------------------------------------------------------------------------------------------------- */
@@ -182,7 +211,7 @@ static size_t grain_of(const struct kiln_dispatch_command *c, double seconds)
     return units < least ? least : units / least * least;
 }
 
-static void bake_dispatch(struct step *s, const struct kiln_commands *list,
+static void bake_dispatch(const struct cpu_device *cpu, struct step *s, const struct kiln_commands *list,
                           const struct kiln_dispatch_command *c)
 {
     const double seconds = estimate(c);
@@ -192,19 +221,20 @@ static void bake_dispatch(struct step *s, const struct kiln_commands *list,
         s->as.run.memory.at[i] = resolve(list, &c->bind[i]);
         s->as.run.memory.bytes[i] = c->bind[i].buffer < 0 ? 0 : c->bind[i].bytes;
     }
-    s->as.run.memory.scratch = resolve(list, &c->scratch);
+    s->as.run.own = kiln_thread_scratch(&cpu->base, c->dispatch) ? cpu : NULL;
     s->as.run.first = c->first;
     s->as.run.count = c->count;
     s->as.run.grain = grain_of(c, seconds);
     s->as.run.alone = seconds < 2 * PIECE;
 }
 
-static void bake_step(struct step *s, const struct kiln_commands *list, const struct kiln_command *c)
+static void bake_step(const struct cpu_device *cpu, struct step *s, const struct kiln_commands *list,
+                      const struct kiln_command *c)
 {
     s->kind = c->kind;
     switch (c->kind) {
     case KILN_COMMAND_DISPATCH:
-        bake_dispatch(s, list, &c->as.dispatch);
+        bake_dispatch(cpu, s, list, &c->as.dispatch);
         break;
     case KILN_COMMAND_COPY:
         s->as.copy.from = resolve(list, &c->as.copy.from);
@@ -267,14 +297,28 @@ static kiln_status check_code(const struct kiln_commands *list)
     return KILN_OK;
 }
 
+/* What the list's dispatches want of each thread, at the most. */
+static uint64_t most_scratch(const kiln_device *dev, const struct kiln_commands *list)
+{
+    uint64_t most = 0;
+
+    for (int i = 0; i < list->count; i++) {
+        const struct kiln_command *c = &list->command[i];
+        const uint64_t bytes =
+            c->kind == KILN_COMMAND_DISPATCH ? kiln_thread_scratch(dev, c->as.dispatch.dispatch) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static kiln_status cpu_bake(kiln_device *dev, const struct kiln_commands *list, struct kiln_baked **out)
 {
-    const struct cpu_device *cpu = (const struct cpu_device *)dev;
+    struct cpu_device *cpu = (struct cpu_device *)dev;
     const size_t count = (size_t)list->count;
-    const kiln_status status = check_code(list);
+    kiln_status status = check_code(list);
     struct kiln_baked *work;
 
-    if (status)
+    if (status || (status = grow_scratch(cpu, most_scratch(dev, list))))
         return status;
     work = calloc(1, sizeof *work + count * (sizeof *work->step + sizeof *work->times + sizeof *work->order));
     if (!work)
@@ -284,7 +328,7 @@ static kiln_status cpu_bake(kiln_device *dev, const struct kiln_commands *list, 
     work->count = list->count;
     work->step = (struct step *)(work + 1);
     for (size_t i = 0; i < count; i++)
-        bake_step(&work->step[i], list, &list->command[i]);
+        bake_step(cpu, &work->step[i], list, &list->command[i]);
     match_repeats(work);
     if (dev->profile)
         work->times = (double(*)[2])(work->step + count);
@@ -305,8 +349,15 @@ static void cpu_unbake(kiln_device *dev, struct kiln_baked *work)
 static void run_piece(void *user, size_t first, size_t count, int worker)
 {
     const struct step *s = user;
-    s->as.run.dispatch.variant->run(&s->as.run.dispatch, &s->as.run.memory, s->as.run.first + first, count,
-                                    worker);
+    const struct cpu_device *own = s->as.run.own;
+    kiln_memory memory;
+
+    if (own) {
+        memory = s->as.run.memory;
+        memory.scratch = (char *)own->scratch->map + (size_t)worker * own->apart;
+    }
+    s->as.run.dispatch.variant->run(&s->as.run.dispatch, own ? &memory : &s->as.run.memory,
+                                    s->as.run.first + first, count, worker);
 }
 
 static void run_step(struct cpu_device *dev, struct step *s)
@@ -390,8 +441,10 @@ static kiln_status cpu_submit(kiln_device *dev, struct kiln_baked *const *work, 
 {
     struct cpu_device *cpu = (struct cpu_device *)dev;
 
+    pthread_mutex_lock(&cpu->lock);
     for (int i = 0; i < count; i++)
         run_list(cpu, work[i]);
+    pthread_mutex_unlock(&cpu->lock);
     *ticket = ++cpu->ticket;
     return KILN_OK;
 }
@@ -417,8 +470,12 @@ static bool cpu_time(kiln_device *dev, struct kiln_baked *work, int index, doubl
 
 static void cpu_close(kiln_device *dev)
 {
-    kiln_pool_destroy(&((struct cpu_device *)dev)->pool);
-    free(dev);
+    struct cpu_device *cpu = (struct cpu_device *)dev;
+
+    kiln_pool_destroy(&cpu->pool);
+    kiln_buffer_destroy(dev, &cpu->scratch);
+    pthread_mutex_destroy(&cpu->lock);
+    free(cpu);
 }
 
 static const struct kiln_device_ops cpu_ops = {
@@ -500,6 +557,10 @@ kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out)
     *out = NULL;
     if (!dev)
         return kiln_fail(status, "no memory for the CPU device");
+    if (pthread_mutex_init(&dev->lock, NULL)) {
+        free(dev);
+        return kiln_fail(status, "no memory for the CPU device's lock");
+    }
     if ((status = kiln_pool_create(&dev->pool, params->threads)) || (status = read_shuffle(dev)))
         goto fail;
 

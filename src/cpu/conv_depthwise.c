@@ -183,16 +183,18 @@ static uint64_t planes_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t planes_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct depthwise t = depthwise_of(d);
-    return (uint64_t)caps->threads * room_of(&t) * sizeof(float);
+    return room_of(&t) * sizeof(float);
 }
 
 static void planes_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct depthwise t = depthwise_of(d);
     const struct kiln_params_conv *p = t.p;
     const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
-    float *room = (float *)m->scratch + (size_t)worker * room_of(&t);
+    float *room = m->scratch;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, true);
     memset(room, 0, room_of(&t) * sizeof *room);

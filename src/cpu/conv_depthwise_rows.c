@@ -207,16 +207,17 @@ static uint64_t rows_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t rows_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return (uint64_t)caps->threads * scratch_size(block_of(d)) * sizeof(float);
+    (void)caps;
+    return scratch_size(block_of(d)) * sizeof(float);
 }
 
 static void rows_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct kiln_params_conv *p = block_of(d);
     const size_t planes = (size_t)p->groups * p->filters, area = (size_t)p->oh * p->ow;
     const float *x = m->at[0];
-    struct planes t =
-        planes_of(p, x, x + m->bytes[0] / sizeof *x, (float *)m->scratch + (size_t)worker * scratch_size(p));
+    struct planes t = planes_of(p, x, x + m->bytes[0] / sizeof *x, m->scratch);
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, true);
 

@@ -220,15 +220,17 @@ static uint64_t dots_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t dots_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct dots t = dots_of((const struct kiln_params_conv *)d->block.words);
-    return (uint64_t)caps->threads * room_of(&t) * sizeof(float);
+    return room_of(&t) * sizeof(float);
 }
 
 static void dots_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct dots t = dots_of((const struct kiln_params_conv *)d->block.words);
     const struct kiln_tiles *tiles = kiln_tiles_get();
-    float *planes = (float *)m->scratch + (size_t)worker * room_of(&t);
+    float *planes = m->scratch;
     memset(planes, 0, planes_of(&t) * sizeof *planes); /* runs read on into what no picture fills */
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&t, index);

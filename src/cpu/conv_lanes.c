@@ -116,9 +116,9 @@ static size_t room_size(const struct lanes *t)
            (POSITIONS + places) * t->wide;
 }
 
-static struct room room_of(const struct lanes *t, const kiln_memory *m, int worker)
+static struct room room_of(const struct lanes *t, const kiln_memory *m)
 {
-    int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(t);
+    int32_t *at = m->scratch;
     int32_t *place = at + kiln_round_up(positions_of(t), 16);
     float *planes = (float *)(void *)(place + kiln_round_up(t->channels * t->taps, 16));
     float *dy = planes + planes_size(t);
@@ -267,14 +267,16 @@ static uint64_t lanes_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t lanes_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct lanes t = lanes_of(block_of(d));
-    return (uint64_t)caps->threads * room_size(&t) * sizeof(float);
+    return room_size(&t) * sizeof(float);
 }
 
 static void lanes_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct lanes t = lanes_of(block_of(d));
-    const struct room room = room_of(&t, m, worker);
+    const struct room room = room_of(&t, m);
     find_positions(&t, room.at);
     find_places(&t, room.place);
     for (size_t index = first; index < first + count; index++) {

@@ -125,9 +125,9 @@ static size_t room_size(const struct work *w)
     return kiln_round_up(w->depth, 16) + planes_size(w) + (w->columns ? 0 : w->band * BLOCK);
 }
 
-static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
+static struct room room_of(const struct work *w, const kiln_memory *m)
 {
-    int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(w);
+    int32_t *at = m->scratch;
     float *planes = (float *)(void *)(at + kiln_round_up(w->depth, 16));
     return (struct room){kiln_tiles_get(), at, planes, planes + planes_size(w)};
 }
@@ -206,14 +206,16 @@ static uint64_t runs_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t runs_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct work w = work_of(d);
-    return (uint64_t)caps->threads * room_size(&w) * sizeof(float);
+    return room_size(&w) * sizeof(float);
 }
 
 static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct work w = work_of(d);
-    const struct room room = room_of(&w, m, worker);
+    const struct room room = room_of(&w, m);
     const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, w.p->immediate, m->at + 3, true);

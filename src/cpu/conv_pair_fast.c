@@ -96,9 +96,9 @@ static size_t room_size(const struct pair *t)
     return depth_size(t) + out_size(t) + (t->rows * t->p->w + 2) * BLOCK;
 }
 
-static struct room room_of(const struct pair *t, const kiln_memory *m, int worker)
+static struct room room_of(const struct pair *t, const kiln_memory *m)
 {
-    int32_t *at = (int32_t *)m->scratch + (size_t)worker * room_size(t);
+    int32_t *at = m->scratch;
     float *out = (float *)(void *)(at + depth_size(t));
     for (size_t c = 0; c < t->p->channels; c++)
         at[c] = (int32_t)(c * t->p->h * t->p->w);
@@ -157,8 +157,7 @@ static void make_rows(struct work *w, const float *x, size_t from, size_t to)
     if (to > from)
         kiln_positions_multiply(&w->product, filter, &w->z_steps);
     if (to > from && !w->z_rest.all)
-        kiln_row_epilogue_rows(w->inner, z, BLOCK, z, BLOCK, 0, 0, filter, w->product.count,
-                               w->unit.filters);
+        kiln_row_epilogue_rows(w->inner, z, BLOCK, z, BLOCK, 0, 0, filter, w->product.count, w->unit.filters);
 }
 
 /* Row i of y, [columns, BLOCK]: `wide` columns at a time, then what is left. */
@@ -229,16 +228,18 @@ static uint64_t blocks_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct pair t = pair_of(d);
-    return (uint64_t)caps->threads * room_size(&t) * sizeof(float);
+    return room_size(&t) * sizeof(float);
 }
 
 static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct pair t = pair_of(d);
     struct kiln_row_epilogue inner, outer;
     struct work work = {
-        .t = &t, .room = room_of(&t, m, worker), .sums = kiln_lanes_get(), .inner = &inner, .outer = &outer};
+        .t = &t, .room = room_of(&t, m), .sums = kiln_lanes_get(), .inner = &inner, .outer = &outer};
     kiln_row_epilogue_init(&outer, d->constants + KILN_PAIR_SECOND, t.p->second, m->at + 6, true);
     kiln_row_epilogue_init(&inner, d->constants, t.p->immediate, m->at + 3, true);
     work.z_finish = kiln_row_epilogue_finish(&inner, 0, 0);

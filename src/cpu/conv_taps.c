@@ -155,9 +155,9 @@ static size_t room_size(const struct taps *t)
     return 4 * (2 * tables_of(t) + planes_of(t) + t->high * t->out);
 }
 
-static struct room room_of(const struct taps *t, const kiln_memory *m, int worker)
+static struct room room_of(const struct taps *t, const kiln_memory *m)
 {
-    int32_t *tables = (int32_t *)(void *)((char *)m->scratch + (size_t)worker * room_size(t));
+    int32_t *tables = m->scratch;
     float *floats = (float *)(void *)(tables + 2 * tables_of(t));
     return (struct room){tables, tables + tables_of(t), floats, floats + planes_of(t)};
 }
@@ -432,9 +432,10 @@ static void transposed_unit(const struct taps *t, const struct kiln_tiles *tiles
 
 static void taps_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct taps t = taps_of(d);
     const struct kiln_tiles *tiles = kiln_tiles_get();
-    const struct room room = room_of(&t, m, worker);
+    const struct room room = room_of(&t, m);
     struct kiln_row_epilogue epilogue;
     size_t depth = 0, slice = SIZE_MAX; /* of which the tables are */
     kiln_row_epilogue_init(&epilogue, d->constants, t.p->immediate, m->at + 3, true);
@@ -462,8 +463,9 @@ static uint64_t taps_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t taps_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct taps t = taps_of(d);
-    return (uint64_t)caps->threads * room_size(&t);
+    return room_size(&t);
 }
 
 static bool taps_accepts(const kiln_caps *caps, const kiln_dispatch *d)

@@ -103,9 +103,9 @@ static size_t room_size(const struct work *w)
                          16);
 }
 
-static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
+static struct room room_of(const struct work *w, const kiln_memory *m)
 {
-    float *v = (float *)m->scratch + (size_t)worker * room_size(w);
+    float *v = m->scratch;
     float *s = v + PLACES * w->v_place, *u = s + PLACES * w->s_place, *x = u + PLACES * w->u_place;
     return (struct room){v, s, u, x, (int *)(void *)(x + rows_of(w) * OUT * w->phase)};
 }
@@ -427,14 +427,16 @@ static uint64_t bands_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t bands_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct work w = work_of(d);
-    return (uint64_t)caps->threads * room_size(&w) * sizeof(float);
+    return room_size(&w) * sizeof(float);
 }
 
 static void bands_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct work w = work_of(d);
-    const struct room room = room_of(&w, m, worker);
+    const struct room room = room_of(&w, m);
     const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, w.p->immediate, m->at + 3, true);

@@ -74,9 +74,9 @@ static size_t room_size(const struct work *w)
     return kiln_round_up(PLACES * (w->f_place + w->c_place) + sums_of(w) + planes, 16);
 }
 
-static struct room room_of(const struct work *w, const kiln_memory *m, int worker)
+static struct room room_of(const struct work *w, const kiln_memory *m)
 {
-    float *f = (float *)m->scratch + (size_t)worker * room_size(w);
+    float *f = m->scratch;
     float *c = f + PLACES * w->f_place, *sum = c + PLACES * w->c_place;
     return (struct room){f, c, sum, sum + sums_of(w)};
 }
@@ -320,14 +320,16 @@ static uint64_t blocks_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct work w = work_of(d);
-    return (uint64_t)caps->threads * room_size(&w) * sizeof(float);
+    return room_size(&w) * sizeof(float);
 }
 
 static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct work w = work_of(d);
-    const struct room room = room_of(&w, m, worker);
+    const struct room room = room_of(&w, m);
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
         run_unit(&w, &room, &u, m);

@@ -138,16 +138,18 @@ static uint64_t packed_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t packed_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct blocks b = blocks_of(block_of(d));
-    return (uint64_t)caps->threads * room_of(&b) * sizeof(float);
+    return room_of(&b) * sizeof(float);
 }
 
 static void packed_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct kiln_params_matmul *p = block_of(d);
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const struct blocks blocks = blocks_of(p);
-    float *room = (float *)m->scratch + (size_t)worker * room_of(&blocks);
+    float *room = m->scratch;
     const struct panels panels = {
         .a = room,
         .b = room + blocks.rows * blocks.depth,

@@ -96,8 +96,7 @@ static void finish(const struct kiln_params_matmul_packed *p, struct kiln_row_ep
 
 /* A block of c; the epilogue runs on a panel's columns while the first cache has them. */
 static void multiply_block(const struct kiln_params_matmul_packed *p, const struct blocks *blocks,
-                           const kiln_memory *m, float *room, const struct area *area,
-                           struct kiln_row_epilogue *epilogue)
+                           const kiln_memory *m, const struct area *area, struct kiln_row_epilogue *epilogue)
 {
     const struct kiln_tiles *tiles = kiln_tiles_get();
     const size_t high = (size_t)tiles->rows;
@@ -107,7 +106,8 @@ static void multiply_block(const struct kiln_params_matmul_packed *p, const stru
     _Alignas(64) float edge[KILN_TILE_ROWS * KILN_TILE_COLUMNS], done[ROWS * PANEL];
     for (size_t k = 0; k < p->k; k += blocks->depth) {
         const size_t depth = p->k - k < blocks->depth ? p->k - k : blocks->depth;
-        const struct kiln_operand left = left_of(p, blocks, high, a + k * p->a_k, area->rows, depth, room);
+        const struct kiln_operand left =
+            left_of(p, blocks, high, a + k * p->a_k, area->rows, depth, m->scratch);
         for (size_t j = 0; j < area->columns; j += PANEL) {
             const size_t column = area->column + j, rest = area->columns - j;
             const struct area panel = {area->row, column, area->rows, rest < PANEL ? rest : PANEL};
@@ -138,15 +138,16 @@ static uint64_t blocks_units(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t blocks_scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
+    (void)caps;
     const struct blocks b = blocks_of(block_of(d));
-    return (uint64_t)caps->threads * room_of(&b) * sizeof(float);
+    return room_of(&b) * sizeof(float);
 }
 
 static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct kiln_params_matmul_packed *p = block_of(d);
     const struct blocks b = blocks_of(p);
-    float *room = b.lies ? NULL : (float *)m->scratch + (size_t)worker * room_of(&b);
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, p->immediate, m->at + 3, false);
 
@@ -154,7 +155,7 @@ static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
         const size_t row = unit % b.down * b.rows, column = unit / b.down * b.columns;
         const struct area area = {row, column, p->m - row < b.rows ? p->m - row : b.rows,
                                   p->n - column < b.columns ? p->n - column : b.columns};
-        multiply_block(p, &b, m, room, &area, &epilogue);
+        multiply_block(p, &b, m, &area, &epilogue);
     }
 }
 

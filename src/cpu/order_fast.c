@@ -284,9 +284,10 @@ static size_t words_of(const struct kiln_params_order *p)
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const struct kiln_params_order *p = (const struct kiln_params_order *)d->block.words;
     const size_t room = selection_room(p);
-    uint64_t *words = (uint64_t *)m->scratch + (size_t)worker * words_of(p);
+    uint64_t *words = m->scratch;
     for (size_t unit = first; unit < first + count; unit++) {
         const struct part u = part_of(d, m, unit);
         const size_t found = room ? select_first(&u, words, room) : take_all(&u, words);
@@ -296,8 +297,8 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return (uint64_t)caps->threads * words_of((const struct kiln_params_order *)d->block.words) *
-           sizeof(uint64_t);
+    (void)caps;
+    return words_of((const struct kiln_params_order *)d->block.words) * sizeof(uint64_t);
 }
 
 const kiln_variant kiln_cpu_order_rows = {.name = "rows", .scratch = scratch, .run = run};

@@ -174,10 +174,10 @@ static struct layout layout_of(const kiln_dispatch *d)
     return l;
 }
 
-static struct slice slice_begin(const kiln_dispatch *d, const kiln_memory *m, int worker)
+static struct slice slice_begin(const kiln_dispatch *d, const kiln_memory *m)
 {
     const struct layout l = layout_of(d);
-    float *room = (float *)m->scratch + (size_t)worker * l.all;
+    float *room = m->scratch;
     struct slice s = {
         .v = view_of(d->block.words, d->constants),
         .m = m,
@@ -323,7 +323,8 @@ static void forward_step(const struct slice *s, int64_t step)
 
 static void forward(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
-    struct slice s = slice_begin(d, m, worker);
+    (void)worker;
+    struct slice s = slice_begin(d, m);
     for (size_t unit = first; unit < first + count; unit++) {
         if (slice_take(&s, unit))
             set_factors(&s, m->at[1], false);
@@ -425,7 +426,8 @@ static void back_step(const struct slice *s, int64_t step)
 
 static void backward(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
-    struct slice s = slice_begin(d, m, worker);
+    (void)worker;
+    struct slice s = slice_begin(d, m);
     for (size_t unit = first; unit < first + count; unit++) {
         if (slice_take(&s, unit))
             set_factors(&s, m->at[0], true);
@@ -472,7 +474,8 @@ static uint64_t slices(const kiln_caps *caps, const kiln_dispatch *d)
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return (uint64_t)caps->threads * layout_of(d).all * sizeof(float);
+    (void)caps;
+    return layout_of(d).all * sizeof(float);
 }
 
 const kiln_variant kiln_cpu_recurrent_slices = {

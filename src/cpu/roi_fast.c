@@ -51,10 +51,10 @@ static float *lay_side(struct side *s, float *at, uint32_t bins, uint32_t cells)
     return at + bins * cells + 2 * bins;
 }
 
-static struct room room_of(const params *p, const kiln_memory *m, int worker)
+static struct room room_of(const params *p, const kiln_memory *m)
 {
     struct room r;
-    float *at = (float *)m->scratch + (size_t)worker * room_floats(p);
+    float *at = m->scratch;
     at = lay_side(&r.down, at, p->high, p->h);
     r.row = lay_side(&r.across, at, p->wide, p->w);
     return r;
@@ -272,7 +272,8 @@ static uint64_t blocks_of(const params *p)
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return caps->threads * room_floats((const params *)d->block.words) * sizeof(float);
+    (void)caps;
+    return room_floats((const params *)d->block.words) * sizeof(float);
 }
 
 /* Channels [first, end) of the dispatch that a unit does. */
@@ -334,8 +335,9 @@ static void run_box(const kiln_dispatch *d, const kiln_memory *m, size_t roi, st
 
 static void run_boxes(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const params *p = (const params *)d->block.words;
-    struct room r = room_of(p, m, worker);
+    struct room r = room_of(p, m);
     for (size_t unit = first; unit < first + count; unit++)
         run_box(d, m, p->first_roi + unit / blocks_of(p), channels_of(p, unit), &r);
 }
@@ -391,8 +393,9 @@ static void run_map(const kiln_dispatch *d, const kiln_memory *m, size_t map, st
 
 static void run_maps(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
+    (void)worker;
     const params *p = (const params *)d->block.words;
-    struct room r = room_of(p, m, worker);
+    struct room r = room_of(p, m);
     for (size_t unit = first; unit < first + count; unit++)
         run_map(d, m, p->first_image + unit / blocks_of(p), channels_of(p, unit), &r);
 }

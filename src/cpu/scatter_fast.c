@@ -183,8 +183,8 @@ static void run_unit(const kiln_dispatch *d, const kiln_memory *m, const struct 
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
-    double *wide =
-        m->scratch ? (double *)m->scratch + (size_t)worker * rows_of_range(d) * block_of(d)->inner : NULL;
+    (void)worker;
+    double *wide = m->scratch;
     for (size_t unit = first; unit < first + count; unit++) {
         const struct unit n = unit_of(d, unit);
         if (n.begin < n.end)
@@ -194,8 +194,8 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    return wide_meet(d) ? (uint64_t)caps->threads * rows_of_range(d) * block_of(d)->inner * sizeof(double)
-                        : 0;
+    (void)caps;
+    return wide_meet(d) ? rows_of_range(d) * block_of(d)->inner * sizeof(double) : 0;
 }
 
 const kiln_variant kiln_cpu_scatter_ranges = {

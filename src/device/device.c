@@ -444,6 +444,21 @@ bool kiln_variant_pays(const kiln_variant *v, const kiln_caps *caps, const kiln_
     return !v->pays || v->pays(caps, d);
 }
 
+static uint64_t scratch_where(bool here, const kiln_device *dev, const kiln_dispatch *d)
+{
+    return here && d->variant->scratch ? d->variant->scratch(&dev->caps, d) : 0;
+}
+
+uint64_t kiln_bound_scratch(const kiln_device *dev, const kiln_dispatch *d)
+{
+    return scratch_where(dev->caps.backend != KILN_BACKEND_CPU, dev, d);
+}
+
+uint64_t kiln_thread_scratch(const kiln_device *dev, const kiln_dispatch *d)
+{
+    return scratch_where(dev->caps.backend == KILN_BACKEND_CPU, dev, d);
+}
+
 const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
 {
     const bool cpu = dev->caps.backend == KILN_BACKEND_CPU;

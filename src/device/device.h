@@ -126,6 +126,10 @@ const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch 
 bool kiln_variant_accepts(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d);
 /** Whether a variant has too long loops for the device, so that this is why none accepts. */
 bool kiln_rounds_exceed(const kiln_device *dev, const kiln_dispatch *d);
+/** Bytes of scratch that a dispatch binds: on the CPU none, as there each thread has its own. */
+uint64_t kiln_bound_scratch(const kiln_device *dev, const kiln_dispatch *d);
+/** Bytes of scratch that it takes of each of the CPU's threads. */
+uint64_t kiln_thread_scratch(const kiln_device *dev, const kiln_dispatch *d);
 /** Whether it is likely the fastest, of one that accepts it. */
 bool kiln_variant_pays(const kiln_variant *v, const kiln_caps *caps, const kiln_dispatch *d);
 /** The CPU variant that runs the contract's reference (float or, where d->f64, double build) in its own units. */

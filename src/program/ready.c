@@ -356,6 +356,11 @@ uint64_t kiln_program_staging(const kiln_program *p)
     return bytes;
 }
 
+static uint64_t threads_bytes(const kiln_program *p, const struct kiln_plan *plan)
+{
+    return plan->thread_bytes * p->dev->caps.threads;
+}
+
 static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *plan)
 {
     uint64_t staging = 2 * plan->input_bytes;
@@ -364,15 +369,15 @@ static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *p
         staging += 2 * aligned(kiln_storage_bytes(&spec, p->storage));
     }
     const uint64_t weights = kiln_store_bytes(p->weights->store, p->storage);
-    const uint64_t need =
-        weights + plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes + plan->input_bytes + staging;
+    const uint64_t between =
+        plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes + threads_bytes(p, plan);
+    const uint64_t need = weights + between + plan->input_bytes + staging;
     if (!p->budget || need <= p->budget)
         return KILN_OK;
     return kiln_fail(KILN_ERROR_MEMORY,
                      "program: needs %llu bytes (weights %llu, scratch %llu, inputs and outputs %llu), "
                      "the budget is %llu",
-                     (unsigned long long)need, (unsigned long long)weights,
-                     (unsigned long long)(plan->scratch_bytes + plan->kept_bytes + plan->constant_bytes),
+                     (unsigned long long)need, (unsigned long long)weights, (unsigned long long)between,
                      (unsigned long long)(plan->input_bytes + staging), (unsigned long long)p->budget);
 }
 
@@ -573,6 +578,7 @@ kiln_status kiln_program_memory_used(const kiln_program *p, kiln_program_memory 
     out->scratch = r->plan->scratch_bytes + r->plan->kept_bytes;
     out->lower_bound = r->plan->lower_bound + r->plan->kept_bytes;
     out->constants = r->plan->constant_bytes;
+    out->threads = threads_bytes(p, r->plan);
     out->staging = kiln_program_staging(p) + (r->inputs ? r->inputs->bytes : 0);
     for (int s = 0; s < KILN_SLOTS; s++)
         out->staging += r->outputs[s] ? r->outputs[s]->bytes : 0;

@@ -258,10 +258,10 @@ static bool agrees(struct trial *t, void *const *got)
 static uint64_t trial_scratch(const struct trial *t, const kiln_variant *v)
 {
     kiln_dispatch d = *t->step->dispatch;
-    if (v == d.variant || !v->scratch)
+    if (v == d.variant)
         return 0;
     d.variant = v;
-    return v->scratch(&t->walk->p->dev->caps, &d);
+    return kiln_bound_scratch(t->walk->p->dev, &d);
 }
 
 /* The step as this variant would run it, baked; the plan's own step stays as it is. */

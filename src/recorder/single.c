@@ -215,8 +215,7 @@ kiln_status kiln_single_run(kiln_device *dev, const kiln_dispatch *d, const stru
     if (!r.dispatch.variant && !(r.dispatch.variant = kiln_choose(dev, d)))
         return kiln_fail(KILN_ERROR_UNSUPPORTED, "kernel %s has no code for %s", d->kernel->name,
                          dev->info.name);
-    if (r.dispatch.variant->scratch)
-        r.scratch = r.dispatch.variant->scratch(&dev->caps, d);
+    r.scratch = kiln_bound_scratch(dev, &r.dispatch);
 
     if (!(status = create_buffers(&r)) && !(status = bake_copies(&r, "in", UPLOAD, ARRAYS, false, &r.in)) &&
         !(status = bake_body(&r)) && !(status = bake_copies(&r, "out", ARRAYS, READBACK, true, &r.out)) &&

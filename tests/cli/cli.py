@@ -519,6 +519,7 @@ def test_bench_networks_take_little_more_memory_than_they_must(folder):
         for name, row in rows.items():
             assert row["scratch_ratio"] <= 1.15, (device, row)
             assert row["scratch_mb"] > 0 and row["commands"] > 0, (device, row)
+            assert (row["threads_mb"] > 0) == (device == "cpu"), (device, row)
     first, *others = rows.values()  # on the CPU
     assert first["peak_mib"] > 0 and not any("peak_mib" in row for row in others), rows
 

@@ -1,7 +1,9 @@
 /* backend.c - the CPU device runs what a list says, in an order that its barriers allow. */
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <criterion/criterion.h>
 
@@ -164,29 +166,98 @@ Test(backend, code_for_another_device_is_refused)
     finish(NULL);
 }
 
-static void write_scratch(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count,
-                          int worker)
+/* Threads' scratch --------------------------------------------------------------------------------------- */
+
+enum { THREADS = 3 };
+static char *scratch_of[THREADS]; /* where each thread's was in the last run */
+static atomic_int seen, spoilt;
+
+static uint64_t little(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    (void)d, (void)worker;
-    for (size_t i = first; i < first + count; i++)
-        ((uint32_t *)m->scratch)[i] = (uint32_t)i + 1;
+    (void)caps, (void)d;
+    return 100;
 }
 
-Test(backend, a_variant_gets_its_scratch)
+static uint64_t much(const kiln_caps *caps, const kiln_dispatch *d)
 {
-    static const kiln_variant variant = {.name = "scratch", .run = write_scratch};
-    open_cpu(1);
-    buffer("x", 512);
-    const uint32_t *words = buffer("scratch", 512)->map;
-    const kiln_dispatch d = scale_dispatch(&variant, 64, 0);
+    (void)caps, (void)d;
+    return 10000;
+}
 
-    list_scale(&l, &d, span(0, 0, 256), span(0, 256, 256))->scratch = span(1, 256, 256);
-    struct kiln_baked *work = bake();
+/* Words of another unit there, when all threads have written theirs, are another thread's. A lone thread goes on after a while. */
+static void keep_scratch(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    const size_t words = d->variant->scratch(NULL, d) / sizeof(uint32_t);
+    volatile uint32_t *word = m->scratch;
+
+    scratch_of[worker] = m->scratch;
+    for (size_t i = 0; i < words; i++)
+        word[i] = (uint32_t)first + 1;
+    atomic_fetch_add(&seen, (int)count);
+    for (int patience = 0; atomic_load(&seen) < THREADS && patience < 2000; patience++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (size_t i = 0; i < words; i++)
+        if (word[i] != (uint32_t)first + 1)
+            atomic_fetch_add(&spoilt, 1);
+}
+
+static const kiln_variant takes_little = {.name = "little", .scratch = little, .run = keep_scratch},
+                          takes_much = {.name = "much", .scratch = much, .run = keep_scratch};
+
+/* A list of one dispatch, of as many units as there are threads, each worth a piece. */
+static struct kiln_baked *bake_alone(const kiln_dispatch *d)
+{
+    l.list.count = 0;
+    list_scale(&l, d, span(0, 0, 256), span(0, 256, 256));
+    l.command[0].as.dispatch.count = THREADS;
+    l.command[0].as.dispatch.flops = 1e9;
+    return bake();
+}
+
+static void run_seen(struct kiln_baked *work)
+{
+    atomic_store(&seen, 0);
     run(work);
-    cr_expect_eq(words[0], 0);
-    cr_expect_eq(words[64], 1);
-    cr_expect_eq(words[127], 64);
+    cr_expect_eq(atomic_load(&seen), THREADS);
+    cr_expect_eq(atomic_load(&spoilt), 0);
+}
+
+Test(backend, each_thread_has_scratch_of_its_own)
+{
+    open_cpu(THREADS);
+    buffer("x", 512);
+    const uint64_t before = kiln_device_memory_used(dev);
+    const kiln_dispatch d = scale_dispatch(&takes_little, 64, 0);
+    struct kiln_baked *work = bake_alone(&d);
+
+    run_seen(work);
+    for (int i = 0; i < THREADS; i++)
+        for (int k = 0; k < i; k++)
+            cr_expect(!scratch_of[i] || scratch_of[i] != scratch_of[k]);
+    cr_expect_not_null(scratch_of[0]);
+    cr_expect_geq(kiln_device_memory_used(dev), before + THREADS * 100);
     finish(work);
+}
+
+Test(backend, scratch_of_threads_grows_with_what_is_baked_and_is_shared)
+{
+    open_cpu(THREADS);
+    buffer("x", 512);
+    const uint64_t before = kiln_device_memory_used(dev);
+    const kiln_dispatch first = scale_dispatch(&takes_little, 64, 0),
+                        second = scale_dispatch(&takes_much, 64, 0);
+    struct kiln_baked *small = bake_alone(&first), *large = bake_alone(&second);
+    const uint64_t grown = kiln_device_memory_used(dev) - before;
+
+    cr_expect(grown >= THREADS * 10000 && grown < THREADS * 3 * 10000);
+    run_seen(small);
+    run_seen(large);
+    struct kiln_baked *again = bake_alone(&first);
+    cr_expect_eq(kiln_device_memory_used(dev) - before, grown);
+    run_seen(again);
+    kiln_unbake(dev, &small);
+    kiln_unbake(dev, &large);
+    finish(again);
 }
 
 Test(backend, times_are_told_only_when_asked_for)

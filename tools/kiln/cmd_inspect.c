@@ -204,9 +204,9 @@ static void print_text(const struct inspection *s, const kiln_program_memory *m)
     printf("ready in %.3f s; the process takes %.1f MB, %.1f at its peak\n", s->seconds,
            process_memory("VmRSS") / 1e6, process_memory("VmHWM") / 1e6);
     printf(
-        "memory: weights %.3f MB, scratch %.3f MB (at least %.3f), constants %.3f MB, inputs and outputs %.3f MB\n",
+        "memory: weights %.3f MB, scratch %.3f MB (at least %.3f), threads %.3f MB, constants %.3f MB, inputs and outputs %.3f MB\n",
         (double)m->weights / 1e6, (double)m->scratch / 1e6, (double)m->lower_bound / 1e6,
-        (double)m->constants / 1e6, (double)m->staging / 1e6);
+        (double)m->threads / 1e6, (double)m->constants / 1e6, (double)m->staging / 1e6);
     if (s->o->plan) {
         printf("\n");
         kiln_program_print(s->program, print_line, NULL);
@@ -278,6 +278,7 @@ static void print_json(const struct inspection *s, const kiln_program_memory *m)
     json_number(&j, "weights", (double)m->weights);
     json_number(&j, "scratch", (double)m->scratch);
     json_number(&j, "scratch_at_least", (double)m->lower_bound);
+    json_number(&j, "threads", (double)m->threads);
     json_number(&j, "constants", (double)m->constants);
     json_number(&j, "staging", (double)m->staging);
     json_number(&j, "process_mb", process_memory("VmRSS") / 1e6);

@@ -407,7 +407,8 @@ static void print_text(const struct training *t)
 {
     printf("test accuracy %.2f %% on %s, in %.0f s\n", 100 * kiln_confusion_accuracy(t->results.confusion),
            t->o.data ? t->o.data : "generated digits", t->seconds);
-    printf("a step takes %.1f MiB beside the weights' %.1f MiB\n", (double)t->memory.scratch / (1 << 20),
+    printf("a step takes %.1f MiB beside the weights' %.1f MiB\n",
+           (double)(t->memory.scratch + t->memory.threads) / (1 << 20),
            (double)t->memory.weights / (1 << 20));
     for (int i = 0; i < ARTIFACTS; i++)
         if (path_of(t, i))
@@ -425,7 +426,7 @@ static void print_json(const struct training *t)
     json_number(&j, "epochs", (double)t->o.epochs);
     json_number(&j, "test_accuracy", kiln_confusion_accuracy(t->results.confusion));
     json_number(&j, "seconds", t->seconds);
-    json_number(&j, "step_bytes", (double)t->memory.scratch);
+    json_number(&j, "step_bytes", (double)(t->memory.scratch + t->memory.threads));
     json_number(&j, "weights_bytes", (double)t->memory.weights);
     json_number(&j, "picture_class", t->shown);
     json_open(&j, "files", '[');

@@ -29,8 +29,8 @@ void bench_print_text(const struct bench_row *row, const struct bench_result *r,
     if (r->share > 0)
         printf("  %5.1f %% of peak", 100 * r->share);
     if (row->kind == BENCH_MODEL)
-        printf("  scratch %.2f MB (%.3f of least), weights %.2f MB", 1e-6 * (double)m->scratch, ratio_of(m),
-               1e-6 * (double)m->weights);
+        printf("  scratch %.2f MB (%.3f of least), threads %.2f MB, weights %.2f MB",
+               1e-6 * (double)m->scratch, ratio_of(m), 1e-6 * (double)m->threads, 1e-6 * (double)m->weights);
     if (other)
         printf("  other %9.3f ms: %.2f times as fast", other->median, other->median / (1e3 * r->median));
     putchar('\n');
@@ -48,11 +48,13 @@ static void json_memory(struct json *j, const struct bench_result *r)
     json_number(j, "scratch_mb", rounded(1e-6 * (double)m->scratch, 1e3));
     json_number(j, "scratch_at_least_mb", rounded(1e-6 * (double)m->lower_bound, 1e3));
     json_number(j, "scratch_ratio", rounded(ratio_of(m), 1e4));
+    json_number(j, "threads_mb", rounded(1e-6 * (double)m->threads, 1e3));
     json_number(j, "weights_mb", rounded(1e-6 * (double)m->weights, 1e3));
     if (r->peak_mib > 0)
         json_number(j, "peak_mib", rounded(r->peak_mib, 10));
     json_number(j, "memory_mb",
-                rounded(1e-6 * (double)(m->weights + m->scratch + m->constants + m->staging), 1e3));
+                rounded(1e-6 * (double)(m->weights + m->scratch + m->threads + m->constants + m->staging),
+                        1e3));
 }
 
 void bench_print_json(const struct bench_row *row, const struct bench_result *r,
