@@ -40,6 +40,8 @@ typedef struct kiln_memory {
     void *at[KILN_MAX_BINDINGS];
     size_t bytes[KILN_MAX_BINDINGS];
     void *scratch; /* the variant's, of the thread that runs, or NULL */
+    uint64_t
+        run; /* of the dispatch: no other run of any has the same, so a thread can tell that its scratch is of this one */
 } kiln_memory;
 
 /**

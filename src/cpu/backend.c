@@ -20,6 +20,7 @@
 #define _DEFAULT_SOURCE 1 /* madvise */
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,8 +363,11 @@ static void run_piece(void *user, size_t first, size_t count, int worker)
 
 static void run_step(struct cpu_device *dev, struct step *s)
 {
+    static atomic_uint_fast64_t runs; /* of all devices */
+
     switch (s->kind) {
     case KILN_COMMAND_DISPATCH:
+        s->as.run.memory.run = atomic_fetch_add_explicit(&runs, 1, memory_order_relaxed) + 1;
         if (s->as.run.alone)
             run_piece(s, 0, s->as.run.count, 0);
         else

@@ -195,6 +195,20 @@ static void copy_planes(const struct work *w, const struct unit *unit, float *to
 KILN_CLONES(copy_planes, (const struct work *w, const struct unit *unit, float *to, const float *x),
             (w, unit, to, x))
 
+/* The same, unless this thread has them since an earlier piece of this run. */
+static void take_planes(const struct work *w, const struct unit *unit, const kiln_memory *m, size_t which,
+                        float *to, const float *x)
+{
+    static _Thread_local struct {
+        uint64_t run;
+        size_t which;
+    } held;
+    if (held.run == m->run && held.which == which)
+        return;
+    copy_planes(w, unit, to, x);
+    held.run = m->run, held.which = which;
+}
+
 /* The variant -------------------------------------------------------------------------------------------- */
 
 static uint64_t runs_units(const kiln_caps *caps, const kiln_dispatch *d)
@@ -224,8 +238,8 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
         const float *x = (const float *)m->at[0] + u.image * picture;
-        if (!w.in_place && (index == first || index % w.parts == 0))
-            copy_planes(&w, &u, room.planes, x);
+        if (!w.in_place)
+            take_planes(&w, &u, m, index / w.parts, room.planes, x);
         const size_t flat = u.image * w.p->filters * w.places;
         const struct kiln_tile_finish finish = kiln_row_epilogue_finish(&epilogue, flat, w.places);
         const struct kiln_positions positions = {
