@@ -90,7 +90,10 @@ KILN_INLINE float sum_of(const eight *s, const eight *t)
     return sum;
 }
 
-/* Of one row: ACROSS columns, each of which keeps two vectors of sums; what is missing of the last few is done twice. */
+/*
+ * Of one row: ACROSS columns, each of which keeps two vectors of sums; what is missing of the last few is done twice. Each asks for a
+ * line of the next ones with each line of its own: columns are pages apart, to which no prefetcher follows.
+ */
 KILN_INLINE void by_one_body(const struct kiln_params_matmul *p, const float *a, const float *b,
                              size_t columns, float *c)
 {
@@ -102,6 +105,8 @@ KILN_INLINE void by_one_body(const struct kiln_params_matmul *p, const float *a,
         eight s0 = {0}, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
         for (size_t k = 0; k < whole; k += 16) {
             eight x, y;
+            for (size_t u = 0; u < ACROSS; u++)
+                __builtin_prefetch(row[u] + ACROSS * p->b_n + k);
             memcpy(&x, a + k, sizeof x);
             memcpy(&y, a + k + 8, sizeof y);
             add_terms(&s0, &t0, &x, &y, row[0] + k);
