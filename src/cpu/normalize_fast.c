@@ -57,9 +57,10 @@ KILN_INLINE void along_body(const params *p, uint32_t flags, const float *x, con
     double total = 0, squares = 0;
     float middle = 0;
     if (flags & KILN_NORMALIZE_CENTER) {
-        run_moments(x, p->cols, 0, &total, &squares);
+        for (size_t first = 0; first < p->cols; first += RUN_PART)
+            total += run_sum(x + first, p->cols - first < RUN_PART ? p->cols - first : RUN_PART);
         middle = (float)(total / p->cols);
-        total = squares = 0;
+        total = 0;
     }
     run_moments(x, p->cols, middle, &total, &squares);
     if (flags & KILN_NORMALIZE_CENTER) {
@@ -224,10 +225,10 @@ static void columns_apart(const float *x, const float *dy, size_t width, const f
 static void columns(const float *x, const float *dy, size_t width, float mean, float inverse, float *product,
                     float *sum);
 static void channel(const float *x, const float *dy, size_t count, float mean, double *product, double *sum);
-KILN_CLONES(along,
-            (const params *p, uint32_t flags, const float *x, const float *scale, const float *shift,
-             float *y, float *mean, float *inverse),
-            (p, flags, x, scale, shift, y, mean, inverse))
+KILN_WIDE_CLONES(along,
+                 (const params *p, uint32_t flags, const float *x, const float *scale, const float *shift,
+                  float *y, float *mean, float *inverse),
+                 (p, flags, x, scale, shift, y, mean, inverse))
 KILN_CLONES(across,
             (const params *p, uint32_t flags, const float *x, float *y, size_t width, float *mean,
              float *inverse),

@@ -9,6 +9,17 @@
 /* Lanes of a sum, and values that are summed as floats. */
 enum { RUN_LANES = 16, RUN_PART = 512 };
 
+/* The sum of all lanes, by halves: one after the other they would wait for one another. */
+KILN_INLINE float run_total(const float *lane)
+{
+    float half[RUN_LANES / 2], four[RUN_LANES / 4];
+    for (size_t l = 0; l < RUN_LANES / 2; l++)
+        half[l] = lane[l] + lane[l + RUN_LANES / 2];
+    for (size_t l = 0; l < RUN_LANES / 4; l++)
+        four[l] = half[l] + half[l + RUN_LANES / 4];
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
 /* The sum of x[0 .. count). */
 KILN_INLINE float run_sum(const float *x, size_t count)
 {
@@ -19,9 +30,7 @@ KILN_INLINE float run_sum(const float *x, size_t count)
             lane[l] += x[k + l];
     for (; k < count; k++)
         sum += x[k];
-    for (size_t l = 0; l < RUN_LANES; l++)
-        sum += lane[l];
-    return sum;
+    return sum + run_total(lane);
 }
 
 /* The sum of a[k] * b[k]. */
@@ -34,9 +43,7 @@ KILN_INLINE float run_dot(const float *a, const float *b, size_t count)
             lane[l] += a[k + l] * b[k + l];
     for (; k < count; k++)
         sum += a[k] * b[k];
-    for (size_t l = 0; l < RUN_LANES; l++)
-        sum += lane[l];
-    return sum;
+    return sum + run_total(lane);
 }
 
 /* total += sum of x - center, and squares += sum of its squares. */
