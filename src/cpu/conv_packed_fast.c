@@ -75,7 +75,7 @@ static size_t bands_of(const struct work *w)
            (w->columns && w->in_place && rest > 0 && rest < KILN_TILE_COLUMNS);
 }
 
-/* Positions that lie behind one another. */
+/* Positions that surely lie behind one another. */
 static size_t run_of(const struct work *w)
 {
     return w->in_place ? w->places : w->p->ow;
@@ -248,7 +248,7 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
             .depth = w.depth,
             .x = w.in_place ? x + u.first : room.planes,
             .count = u.count,
-            .run = w.in_place ? u.count : w.p->ow,
+            .run = w.in_place || (w.pitch == w.p->ow && !w.columns) ? u.count : w.p->ow,
             .x_run = w.pitch,
             .packed = m->at[1],
             .first = u.block * BLOCK,
