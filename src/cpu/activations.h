@@ -13,10 +13,8 @@ KILN_INLINE float bell(float z)
     z = z > 15 ? 15 : z; /* where it is 0 */
     const float high = from_bits(bits_of(z) & 0xfffff000), low = (z - high) * (z + high);
     const float whole = -0.5f * high * high;
-    const int32_t n = nearest(whole * 1.44269504f);
-    const float y = expm1_near(exp_rest(whole, (float)n) - 0.5f * low) + 1;
-    const int32_t half = n >> 1;
-    return y * power_of_two(half) * power_of_two(n - half);
+    const float n = whole * 1.44269504f + ROUNDER;
+    return scale_by(expm1_near(exp_rest(whole, n - ROUNDER) - 0.5f * low) + 1, n);
 }
 
 /* The share of the normal distribution above z >= 0, divided by exp(-z^2 / 2) (Mills 1926). */
@@ -52,7 +50,7 @@ KILN_INLINE float fast_erf(float x)
 /* 2 / sqrt(pi) exp(-x^2) */
 KILN_INLINE float erf_slope(float x)
 {
-    return 1.12837917f * fast_exp(-x * x);
+    return 1.12837917f * fast_exp_below(-x * x);
 }
 
 /* x times the share of the normal distribution below x. */
@@ -71,7 +69,7 @@ KILN_INLINE float gelu_slope(float x)
 /* sigmoid(x) and its slope. */
 KILN_INLINE float gate(float x, float *slope)
 {
-    const float e = fast_exp(-fabsf(x)), y = 1 / (1 + e);
+    const float e = fast_exp_below(-fabsf(x)), y = 1 / (1 + e);
     *slope = e * y * y;
     return x < 0 ? e * y : y;
 }
@@ -105,13 +103,13 @@ KILN_INLINE float silu_slope(float x, float a)
 /* x tanh(log(1 + exp(x))): with e = exp(-|x|), the tanh is a fraction of polynomials in e. */
 KILN_INLINE float mish(float x)
 {
-    const float e = fast_exp(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
+    const float e = fast_exp_below(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
     return x * (n / (n + 2 * (x < 0 ? 1 : e * e)));
 }
 
 KILN_INLINE float mish_slope(float x)
 {
-    const float e = fast_exp(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
+    const float e = fast_exp_below(-fabsf(x)), n = 2 * e + (x < 0 ? e * e : 1);
     const float d = n + 2 * (x < 0 ? 1 : e * e), up = 4 * e * (x < 0 ? 1 : e) * (1 + e);
     return n / d + x * (up / (d * d));
 }

@@ -274,8 +274,9 @@ static void run_gathered(struct kiln_row_epilogue *e, float *c, size_t c_row, co
     for (size_t first = 0; first < rows; first += most, c += most * c_row, x += most * x_row) {
         const size_t here = rows - first < most ? rows - first : most;
         bool one;
-        e->registers[0] = e->gathered;
-        copy_rows(e->gathered, count, x, x_row, here, count);
+        e->registers[0] = x_row == count ? (float *)(uintptr_t)x : e->gathered; /* which is only read */
+        if (x_row != count)
+            copy_rows(e->gathered, count, x, x_row, here, count);
         for (int i = 0; i < KILN_EPILOGUE_OPERANDS; i++) {
             const float *from = e->operand[i] ? operand_at(e, i, flat, 0, column, &one) : NULL;
             if (from && e->walk[i] == KILN_WALK_FLAT)

@@ -75,16 +75,21 @@ KILN_INLINE float fast_exp(float x)
     return y * power_of_two(half) * power_of_two(n - half);
 }
 
-/*
- * The same for x < 40, half as long: for what is at most 0 but for rounding. 1.5 * 2^23 leaves the nearest integer n in the low bits of
- * a sum; 2^(n + 64) is in range, and the end is chosen last.
- */
+/* Added to |x| < 2^22 it leaves the nearest integer in the low bits, and taken away again that integer. */
+#define ROUNDER 12582912.0f
+
+/* y * 2^n for ROUNDER + n and n in -190 .. 63: 2^(n + 64) is in range, where 2^n is not. */
+KILN_INLINE float scale_by(float y, float rounded)
+{
+    return y * from_bits((bits_of(rounded) << 23) + ((uint32_t)(127 + 64) << 23)) * 0x1p-64f;
+}
+
+/* fast_exp for x < 40, half as long: for what is at most 0 but for rounding. The end is chosen last. */
 KILN_INLINE float fast_exp_below(float x)
 {
-    const float n = x * 1.44269504f + 12582912.0f;
-    const float y = expm1_near(exp_rest(x, n - 12582912.0f)) + 1;
-    const float near = y * from_bits((bits_of(n) << 23) + ((uint32_t)(127 + 64) << 23)) * 0x1p-64f;
-    return x < -104 ? 0 : near;
+    const float n = x * 1.44269504f + ROUNDER;
+    const float y = scale_by(expm1_near(exp_rest(x, n - ROUNDER)) + 1, n);
+    return x < -104 ? 0 : y;
 }
 
 KILN_INLINE float fast_expm1(float x)
@@ -140,20 +145,20 @@ KILN_INLINE float fast_tanh(float x)
     y = y * z - 3.33332819422e-1f;
     y = y * z * x + x;
     const float a = fabsf(x);
-    const float far = 1 - 2 / (fast_exp(2 * (a > 10 ? 10 : a)) + 1);
+    const float far = 1 - 2 / (fast_exp_below(2 * (a > 10 ? 10 : a)) + 1);
     return a < 0.625f ? y : copysignf(far, x);
 }
 
 KILN_INLINE float fast_sigmoid(float x)
 {
-    const float e = fast_exp(-fabsf(x));
+    const float e = fast_exp_below(-fabsf(x));
     const float y = 1 / (1 + e);
     return x < 0 ? e * y : y;
 }
 
 KILN_INLINE float fast_softplus(float x)
 {
-    return (x < 0 ? 0 : x) + fast_log1p(fast_exp(-fabsf(x)));
+    return (x < 0 ? 0 : x) + fast_log1p(fast_exp_below(-fabsf(x)));
 }
 
 /* x - n pi / 2 for |x| < NEAR, in double with pi / 2 in two parts. */

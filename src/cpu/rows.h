@@ -36,7 +36,7 @@ KILN_INLINE float row_total(const float *x, size_t cols, float peak)
     for (size_t first = 0; first < cols; first += ROW_PART) {
         const size_t count = cols - first < ROW_PART ? cols - first : ROW_PART;
         for (size_t c = 0; c < count; c++)
-            part[c] = fast_exp(x[first + c] - peak);
+            part[c] = fast_exp_below(x[first + c] - peak);
         total += run_sum(part, count);
     }
     return (float)total;
@@ -55,7 +55,7 @@ KILN_INLINE void block_totals(const float *x, size_t cols, size_t step, size_t w
             peak[i] = larger(peak[i], x[c * step + i]);
     for (size_t c = 0; c < cols; c++)
         for (size_t i = 0; i < width; i++)
-            total[i] += fast_exp(x[c * step + i] - peak[i]);
+            total[i] += fast_exp_below(x[c * step + i] - peak[i]);
 }
 
 #endif

@@ -19,7 +19,7 @@ KILN_INLINE void along_body(const float *x, float *restrict y, size_t cols, bool
     for (size_t first = 0; first < cols; first += ROW_PART) {
         const size_t end = cols - first < ROW_PART ? cols : first + ROW_PART;
         for (size_t c = first; c < end; c++)
-            y[c] = fast_exp(x[c] - peak);
+            y[c] = fast_exp_below(x[c] - peak);
         total += run_sum(y + first, end - first);
     }
     const float scale = (float)(1 / total);
@@ -41,7 +41,7 @@ KILN_INLINE void across_body(const float *x, float *y, size_t cols, size_t step,
                 to[i] = from[i] - total[i];
         else
             for (size_t i = 0; i < width; i++)
-                to[i] = fast_exp(from[i] - peak[i]) * total[i];
+                to[i] = fast_exp_below(from[i] - peak[i]) * total[i];
     }
 }
 
