@@ -45,12 +45,13 @@ static size_t least_of(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters. */
+/* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters, and of them an
+ * even number, which two processors share. */
 static size_t band_in_place(const struct work *w, size_t room)
 {
     const size_t others = w->p->images * (w->columns ? 1 : w->blocks),
-                 wanted = kiln_parts(UNITS, others ? others : 1);
-    const size_t fair = kiln_parts(w->places, wanted), high = fair > HIGH ? fair : HIGH;
+                 wanted = kiln_parts(UNITS, others ? others : 1), even = wanted + others * wanted % 2;
+    const size_t fair = kiln_parts(w->places, even), high = fair > HIGH ? fair : HIGH;
     const size_t most = least_of(least_of(room ? room : 1, w->columns ? WIDE : MOST), high);
     return kiln_even(w->places, most, w->columns ? KILN_TILE_COLUMNS : 1);
 }
