@@ -260,6 +260,34 @@ Test(backend, scratch_of_threads_grows_with_what_is_baked_and_is_shared)
     finish(again);
 }
 
+static uint64_t run_number;
+
+static void note_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)d, (void)first, (void)count, (void)worker;
+    run_number = m->run;
+}
+
+Test(backend, every_run_of_a_dispatch_has_a_number_of_its_own)
+{
+    static const kiln_variant notes = {.name = "notes", .run = note_run};
+    uint64_t number[4];
+    open_cpu(1);
+    buffer("x", 512);
+    const kiln_dispatch d = scale_dispatch(&notes, 64, 0);
+    struct kiln_baked *first = bake_alone(&d), *second = bake_alone(&d);
+
+    for (int i = 0; i < 4; i++) {
+        run(i % 2 ? second : first);
+        number[i] = run_number;
+        cr_expect_neq(number[i], 0);
+        for (int k = 0; k < i; k++)
+            cr_expect_neq(number[i], number[k]);
+    }
+    kiln_unbake(dev, &first);
+    finish(second);
+}
+
 Test(backend, times_are_told_only_when_asked_for)
 {
     struct kiln_baked *plain_work, *timed;
