@@ -150,7 +150,7 @@ void kiln_panels_multiply(const struct kiln_tiles *tiles, float *edge, const str
         const size_t left = columns - j, b_row = terms ? b->step : wide;
         const float *panel = b->at + j * (terms ? 1 : depth);
         const struct kiln_tiles *narrow = kiln_tiles_across(tiles, left);
-        const bool apart = b_row > wide;
+        const bool apart = b_row > KILN_TILE_COLUMNS; /* in a larger matrix: what follows lies elsewhere */
         const size_t share = apart ? 0 : kiln_parts(b_row, kiln_parts(rows, high));
         const float *ahead = panel + (apart ? 0 : depth * b_row);
         for (size_t i = 0; i < rows; i += high, ahead += depth * share) {
