@@ -12,6 +12,9 @@
 #ifdef HALF
 #extension GL_EXT_shader_16bit_storage : require
 #endif
+#ifdef PAIRS
+#extension GL_ARB_gpu_shader_int64 : require
+#endif
 #include "interface.h"
 
 layout(local_size_x_id = 0) in;
@@ -59,22 +62,31 @@ layout(constant_id = 25) const uint KILN_HALVES = 0;
         name##_half[i] = float16_t(uintBitsToFloat(bits));                                                           \
     else                                                                                                             \
         name[i] = bits
-/* Elements 4 i to 4 i + 3 at once, of a binding that is declared both ways. */
+/* Elements 4 i to 4 i + 3 at once, of a binding that is declared both ways. -DPAIRS stores words as pairs, in integers of 64 bits: for
+ * llvmpipe, which stores component by component, lane by lane. */
 #define KILN_OUT_FOURS(slot, name)                                                                                   \
-    KILN_OUT(slot, uvec4, name##_fours);                                                                             \
+    KILN_OUT(slot, KILN_FOUR, name##_fours);                                                                             \
     KILN_OUT(slot, f16vec4, name##_half_fours)
 #define KILN_SAVE_FOUR(slot, name, i, bits)                                                                          \
     if (KILN_IS_HALF(slot))                                                                                          \
         name##_half_fours[i] = f16vec4(uintBitsToFloat(bits));                                                       \
     else                                                                                                             \
-        name##_fours[i] = bits
+        name##_fours[i] = kiln_four(bits)
 #else
-#define KILN_OUT_FOURS(slot, name) KILN_OUT(slot, uvec4, name##_fours)
-#define KILN_SAVE_FOUR(slot, name, i, bits) name##_fours[i] = bits
+#define KILN_OUT_FOURS(slot, name) KILN_OUT(slot, KILN_FOUR, name##_fours)
+#define KILN_SAVE_FOUR(slot, name, i, bits) name##_fours[i] = kiln_four(bits)
 #define KILN_IN_ANY(slot, name) KILN_IN(slot, uint, name)
 #define KILN_OUT_ANY(slot, name) KILN_OUT(slot, uint, name)
 #define KILN_LOAD(slot, name, i) name[i]
 #define KILN_SAVE(slot, name, i, bits) name[i] = bits
+#endif
+
+#ifdef PAIRS
+#define KILN_FOUR u64vec2
+u64vec2 kiln_four(uvec4 bits) { return u64vec2(packUint2x32(bits.xy), packUint2x32(bits.zw)); }
+#else
+#define KILN_FOUR uvec4
+uvec4 kiln_four(uvec4 bits) { return bits; }
 #endif
 
 /* The logical index of this workgroup; the recorder folds large grids into x, y, z and several dispatches. Returns from

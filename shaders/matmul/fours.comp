@@ -14,36 +14,9 @@
  */
 #include "kiln.glsl"
 #include "matmul.h"
-#include "epilogue.glsl"
-#include "light.glsl"
-#include "fours.glsl"
+#include "fours_tile.glsl"
 
-KILN_TUNING(0, A_ALONG_ROWS, 0);
-KILN_TUNING(1, B_ALONG_TERMS, 0);
-KILN_TUNING(2, STORE_ONES, 0);
-KILN_TUNING(3, SHIFT, 0);
-
-#ifdef PLAIN
-KILN_IN(0, vec4, a);
-KILN_IN(1, vec4, b);
-#define FOUR(name, i) name[i]
-#else
-KILN_TEXELS(0, a);
-KILN_TEXELS(1, b);
-#define FOUR(name, i) texelFetch(name, int(i))
-#endif
-KILN_OUT_ANY(2, c);
-KILN_OUT_FOURS(2, c);
-
-const uint COLUMNS = 4u * QUADS;        /* of a tile */
-
-uint row, column, batch;                /* of the tile's first result */
-uint a_first, b_first;                  /* of the batch's matrices */
 uint a_at[ROWS];                        /* rows; beyond the edge the last ones again */
-uint b_last;                            /* four of b, where it is read by columns */
-
-vec4 a_four(uint i) { return FOUR(a, i / 4u); }
-vec4 b_four(uint four) { return FOUR(b, min(four, b_last)); }
 
 #ifdef ONES
 
@@ -111,29 +84,11 @@ void multiply_rows(uint k, vec4 columns[4][QUADS])
     }
 }
 
-void store_four(uint at, vec4 sums, uvec2 of_row, uint i, uint first)
+void store_loose(uint at, uvec4 bits[QUADS])
 {
-    const uint count = min(p.n - first, 4u);
-    const uvec4 bits = kiln_epilogue_light(sums, KILN_WALK_ROW, of_row, at, i, first, count);
-    KILN_SAVE_LIGHT(2, c, at, bits, count, STORE_ONES != 0u);
-}
-
-/* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
-void store(uint i, vec4 fours[QUADS])
-{
-    if (row + i >= p.m)
-        return;
-    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
-    const uvec2 of_row = kiln_epilogue_common(KILN_WALK_ROW, row + i);
-    if (kiln_epilogue_is_light()) {
-        [[unroll]] for (uint q = 0; q < QUADS; q++)
-            if (column + 4u * q < p.n)
-                store_four(at + 4u * q, fours[q], of_row, row + i, column + 4u * q);
-        return;
-    }
-    [[dont_unroll]] for (uint j = 0; j < min(COLUMNS, p.n - column); j++)
-        KILN_SAVE(2, c, at + j,
-                  kiln_epilogue_with(fours[j / 4u][j % 4u], KILN_WALK_ROW, of_row, at + j, row + i, column + j));
+    [[unroll]] for (uint j = 0; j < COLUMNS; j++)
+        if (column + j < p.n)
+            KILN_SAVE(2, c, at + j, bits[j / 4u][j % 4u]);
 }
 
 /*
@@ -159,10 +114,7 @@ void main()
     if (batch >= p.batch)
         return;
 
-    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
-    a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
-    b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
-    b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
+    find_matrices();
     [[unroll]] for (uint i = 0; i < ROWS; i++)      /* fours of rows begin at multiples of four */
         a_at[i] = a_first + (A_ALONG_ROWS != 0u ? min(row + i, p.m - 4u) : min(row + i, p.m - 1u)) * p.a_m;
 
@@ -172,6 +124,5 @@ void main()
         read_b(k, columns);
         multiply_rows(k, columns);
     }
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        store(i, sum[i]);
+    store_tile();
 }

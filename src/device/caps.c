@@ -51,6 +51,7 @@ static const struct feature {
     FEATURE("storage16", storage16),
     FEATURE("storage8", storage8),
     FEATURE("half", half),
+    FEATURE("int64", int64),
     FEATURE("dot", dot),
     FEATURE("nan", nan),
     FEATURE("subgroup", subgroup),

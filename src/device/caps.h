@@ -43,6 +43,7 @@ struct kiln_caps {
     bool storage16; /* buffers of 2-byte elements, so that halves are stored as such; the CPU stores floats */
     bool storage8;  /* buffers of 1-byte elements */
     bool half;      /* 16-bit arithmetic */
+    bool int64;     /* integers of 64 bits */
     bool dot;       /* dot products of four packed bytes in one instruction */
     bool
         nan; /* shaders may ask that NaN, infinity and -0 be kept: a compiler may else assume there are none */
@@ -70,7 +71,7 @@ kiln_status kiln_caps_limit(struct kiln_caps *caps, const char *limits);
 
 /**
  * Hide the optional features that the text of KILN_MASK, or a device's mask file, names, separated by commas or white
- * space: storage16, storage8, half, dot, nan, subgroup, timestamps, coop. Hiding what is not there changes nothing.
+ * space: storage16, storage8, half, int64, dot, nan, subgroup, timestamps, coop. Hiding what is not there changes nothing.
  *
  * Errors: ERROR_ARGUMENT naming the part that is no feature, after `source`; caps are then half masked.
  */

@@ -4,7 +4,8 @@
  * On a GPU a workgroup shares tiles of results through its own memory (ops/tiles.h). Drivers that run on the CPU
  * have no such memory: there each invocation keeps 8 x 8 results, or more of them, and reads through texel
  * buffers where they are large enough, since those skip the driver's range check of every load. Where elements lie so, it reads
- * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles.
+ * four of them at once: that is one load a lane instead of four, and a third of the instructions. So do the tiles. Where lanes
+ * may hand on what they loaded, a load serves several of them.
  */
 #include "base/number.h"
 #include "device/caps.h"
@@ -210,18 +211,12 @@ enum { FOURS_LANES = 8, TALL_GROUPS = 16 };
         return kiln_parts(tiles(block_of(d), rows, columns), FOURS_LANES);       \
     }
 FOURS_TILE(square, 8, 8)
-FOURS_TILE(wide, 8, 16)
 FOURS_TILE(tall, 16, 16)
 FOURS_TILE(narrow, 32, 4)
 
 static bool square_pays(const kiln_caps *caps, const kiln_dispatch *d)
 {
     return kiln_on_software(caps, d);
-}
-
-static bool wide_pays(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    return caps->software && 4 * wide_results(d) <= 5 * square_results(d);
 }
 
 static bool tall_pays(const kiln_caps *caps, const kiln_dispatch *d)
@@ -246,31 +241,116 @@ static uint64_t matmul_rounds(const kiln_dispatch *d)
     return matmul_terms(d);
 }
 
+/*
+ * Teams of lanes that load for each other: `across` tiles stand side by side, the others below. Costs are processor time by result on
+ * lavapipe, in products of 512 terms, over the cheapest's: the fewer loads and the larger the tiles, the less; but of what sticks out the
+ * rest is lost, and so is what threads without a team could do.
+ */
+enum { TEAM_16x128, TEAM_32x64, TEAM_64x32, TEAM_128x16, TEAM_8x64, TEAM_16x32, TEAMS };
+
+static const struct team {
+    uint32_t rows, columns; /* of the team's results */
+    uint32_t across;
+    uint32_t cost; /* in hundredths */
+} teams[TEAMS] = {
+    [TEAM_16x128] = {16, 128, 8, 100}, [TEAM_32x64] = {32, 64, 4, 104}, [TEAM_64x32] = {64, 32, 2, 109},
+    [TEAM_128x16] = {128, 16, 1, 137}, [TEAM_8x64] = {8, 64, 8, 130},   [TEAM_16x32] = {16, 32, 4, 120},
+};
+
+enum {
+    TEAM_THREADS = 4, /* among which teams are shared out */
+    ALONE_COST = 160, /* of lanes that load for themselves */
+};
+
+/* Results that do not lie in fours are stored so that a lane has one edge: its team's to the left or right, or where rows end. */
+static bool team_stores(const kiln_dispatch *d, int team)
+{
+    const struct team *t = &teams[team];
+    const uint32_t rest = block_of(d)->n % t->columns;
+    return c_fours(block_of(d)) || (t->across > 1 && (rest == 0 || rest >= t->columns / t->across));
+}
+
+static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d, int team)
+{
+    return caps->subgroup == FOURS_LANES && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
+           team_stores(d, team);
+}
+
+static uint64_t team_groups(const kiln_dispatch *d, int team)
+{
+    return tiles(block_of(d), teams[team].rows, teams[team].columns);
+}
+
+static uint64_t team_cost(const kiln_dispatch *d, int team)
+{
+    const struct team *t = &teams[team];
+    return kiln_round_up(team_groups(d, team), TEAM_THREADS) * t->rows * t->columns * t->cost;
+}
+
+static bool team_pays(const kiln_caps *caps, const kiln_dispatch *d, int team)
+{
+    const uint64_t cost = team_cost(d, team);
+    for (int other = 0; other < TEAMS; other++)
+        if (team_stores(d, other) && team_cost(d, other) < cost)
+            return false;
+    return caps->software && cost <= ALONE_COST * square_results(d);
+}
+
+#define TEAM(size)                                                                      \
+    static uint64_t team_##size##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                   \
+        (void)caps;                                                                     \
+        return team_groups(d, TEAM_##size);                                             \
+    }                                                                                   \
+    static bool team_##size##_pays(const kiln_caps *caps, const kiln_dispatch *d)       \
+    {                                                                                   \
+        return team_pays(caps, d, TEAM_##size);                                         \
+    }
+TEAM(16x128)
+TEAM(32x64)
+TEAM(64x32)
+TEAM(128x16)
+TEAM(8x64)
+TEAM(16x32)
+
 /* Fours of a along rows or terms, and of b along terms or columns, unless it is read one by one; results in fours or alone. */
+#define FOURS_OF(id, tile, shader, texel_fours, ...)                     \
+    static const uint32_t id##_tuning[] = {__VA_ARGS__};                 \
+    static const kiln_variant id = {.name = #id,                         \
+                                    .accepts = id##_accepts,             \
+                                    .pays = tile##_pays,                 \
+                                    .groups = tile##_groups,             \
+                                    .rounds = matmul_rounds,             \
+                                    .spirv = &kiln_spirv_##shader,       \
+                                    .half = &kiln_spirv_##shader##_half, \
+                                    .lanes = FOURS_LANES,                \
+                                    .texels = 1 << 0 | 1 << 1,           \
+                                    .fours = texel_fours,                \
+                                    .tuning = id##_tuning,               \
+                                    .tuning_count = sizeof id##_tuning / sizeof id##_tuning[0]}
 #define FOURS(id, rows, b_accepts, terms, alone, shift, shader, texel_fours, tile)  \
     static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)         \
     {                                                                               \
         return fits_texels(caps, d) && a_fours(block_of(d), rows) && (b_accepts) && \
                ((alone) || c_fours(block_of(d)));                                   \
     }                                                                               \
-    static const uint32_t id##_tuning[] = {rows, terms, alone, shift};              \
-    static const kiln_variant id = {.name = #id,                                    \
-                                    .accepts = id##_accepts,                        \
-                                    .pays = tile##_pays,                            \
-                                    .groups = tile##_groups,                        \
-                                    .rounds = matmul_rounds,                        \
-                                    .spirv = &kiln_spirv_##shader,                  \
-                                    .half = &kiln_spirv_##shader##_half,            \
-                                    .lanes = FOURS_LANES,                           \
-                                    .texels = 1 << 0 | 1 << 1,                      \
-                                    .fours = texel_fours,                           \
-                                    .tuning = id##_tuning,                          \
-                                    .tuning_count = 4}
-/* The same in tiles of all sizes. */
+    FOURS_OF(id, tile, shader, texel_fours, rows, terms, alone, shift)
+#define TEAM_OF(id, size, shader, across, rows, terms, alone, shift)                 \
+    static bool id##_##size##_accepts(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                                \
+        return team_accepts(caps, d, TEAM_##size) && id##_accepts(caps, d);          \
+    }                                                                                \
+    FOURS_OF(id##_##size, team_##size, shader, 1 << 0 | 1 << 1, rows, terms, alone, shift, across)
+/* The same in tiles of both sizes, and by teams. */
 #define ALL(id, rows, b_accepts, terms, alone, shift)                                                 \
     FOURS(id, rows, b_accepts, terms, alone, shift, matmul_fours, 1 << 0 | 1 << 1, square);           \
-    FOURS(id##_wide, rows, b_accepts, terms, alone, shift, matmul_fours_wide, 1 << 0 | 1 << 1, wide); \
-    FOURS(id##_tall, rows, b_accepts, terms, alone, shift, matmul_fours_tall, 1 << 0 | 1 << 1, tall)
+    FOURS(id##_tall, rows, b_accepts, terms, alone, shift, matmul_fours_tall, 1 << 0 | 1 << 1, tall); \
+    TEAM_OF(id, 16x128, matmul_team_tall, 8, rows, terms, alone, shift);                              \
+    TEAM_OF(id, 32x64, matmul_team_tall, 4, rows, terms, alone, shift);                               \
+    TEAM_OF(id, 64x32, matmul_team_tall, 2, rows, terms, alone, shift);                               \
+    TEAM_OF(id, 128x16, matmul_team_tall, 1, rows, terms, alone, shift);                              \
+    TEAM_OF(id, 8x64, matmul_team, 8, rows, terms, alone, shift);                                     \
+    TEAM_OF(id, 16x32, matmul_team, 4, rows, terms, alone, shift)
 ALL(fours_terms_columns, false, b_fours(d, false), false, false, 0);
 ALL(fours_terms_columns_alone, false, b_fours(d, false), false, true, 0);
 ALL(fours_terms_shifted1, false, b_shifted(d, 1), false, true, 1);
@@ -373,7 +453,8 @@ TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
 
 KILN_COOP_VARIANTS(matmul, matmul_coop, tile_fours(d));
 
-#define SIZES(id) &id##_tall, &id##_wide, &id
+#define SIZES(id) \
+    &id##_16x128, &id##_32x64, &id##_64x32, &id##_128x16, &id##_8x64, &id##_16x32, &id##_tall, &id
 const kiln_kernel kiln_kernel_matmul = {
     .name = "matmul",
     .block_size = sizeof(struct kiln_params_matmul),

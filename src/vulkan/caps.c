@@ -125,6 +125,7 @@ static void probe_features(struct vk_device *dev)
         .storage16 = storage16.storageBuffer16BitAccess,
         .storage8 = storage8.storageBuffer8BitAccess,
         .half = half.shaderFloat16 && storage16.storageBuffer16BitAccess,
+        .int64 = all.features.shaderInt64,
         .dot = dot.shaderIntegerDotProduct,
         .nan = has_extension(dev, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME) && keeps_nan(dev),
     };
@@ -137,7 +138,9 @@ static void borrow_features(struct vk_device *dev, const kiln_vulkan_borrow *bor
     struct vk_features f = {0};
     bool float16 = false, memory = false, coop = false;
     for (const VkBaseInStructure *s = borrow->features; s; s = s->pNext) {
-        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES) {
+        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2) {
+            f.int64 |= ((const VkPhysicalDeviceFeatures2 *)s)->features.shaderInt64;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES) {
             f.storage16 |= ((const VkPhysicalDevice16BitStorageFeatures *)s)->storageBuffer16BitAccess;
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES) {
             f.storage16 |= ((const VkPhysicalDeviceVulkan11Features *)s)->storageBuffer16BitAccess;
@@ -254,6 +257,7 @@ static void fill_caps(struct vk_device *dev, const VkPhysicalDeviceSubgroupPrope
         .storage16 = dev->features.storage16,
         .storage8 = dev->features.storage8,
         .half = dev->features.half,
+        .int64 = dev->features.int64,
         .dot = dev->features.dot,
         .nan = dev->features.nan,
         .timestamps = dev->timestamp_bits > 0 && l->timestampPeriod > 0,

@@ -332,6 +332,7 @@ kiln_status kiln_vk_device_create(struct vk_device *dev)
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .pNext = wishes.chain,
+        .pEnabledFeatures = &(VkPhysicalDeviceFeatures){.shaderInt64 = dev->features.int64},
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
         .enabledExtensionCount = wishes.extensions,

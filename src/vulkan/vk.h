@@ -70,7 +70,7 @@ struct vk_instance {
 
 /** Optional features, as the device has them and kiln enables them (or as the application enabled them). */
 struct vk_features {
-    bool storage16, storage8, half, dot, nan, coop;
+    bool storage16, storage8, half, int64, dot, nan, coop;
     uint32_t coop_size[3]; /* of kiln_caps */
     const char *no_coop;   /* why there is no coop */
 };

@@ -20,6 +20,7 @@ static const struct kiln_caps wide = {
     .storage16 = true,
     .storage8 = true,
     .half = true,
+    .int64 = true,
     .dot = true,
     .nan = true,
     .timestamps = true,
@@ -51,7 +52,8 @@ Test(caps, floor_hides_every_option_and_lowers_every_limit)
     cr_expect_eq(caps.subgroup, 0);
     cr_expect_eq(caps.slice, wide.slice);
     cr_expect_eq(caps.subgroup_ops, 0);
-    cr_expect_not(caps.storage16 || caps.storage8 || caps.half || caps.dot || caps.nan || caps.timestamps);
+    cr_expect_not(caps.storage16 || caps.storage8 || caps.half || caps.int64 || caps.dot || caps.nan ||
+                  caps.timestamps);
 }
 
 Test(caps, a_mask_hides_what_it_names)

@@ -152,7 +152,8 @@ Test(vulkan_device, an_application_lends_its_device_and_buffer)
         const kiln_device_params params = {.borrow = &borrow, .cache = ""};
         kiln_device *lent = NULL;
         cr_assert_eq(kiln_device_open(&lent, &params), KILN_OK, "%s", lines.newest);
-        cr_expect_not(lent->caps.half || lent->caps.storage16 || lent->caps.storage8, "none was enabled");
+        cr_expect_not(lent->caps.half || lent->caps.int64 || lent->caps.storage16 || lent->caps.storage8,
+                      "none was enabled");
         run_on_lent(lent, app.buffer);
         cr_expect_gt(app.locks, 0);
         cr_expect_eq(app.locks, app.unlocks);

@@ -1,0 +1,88 @@
+/*
+ * fours_tile.glsl - what both products of fours (fours.comp, team.comp) have of an invocation's tile of ROWS x (4 QUADS) results: where
+ * its operands lie, and how it is stored. Include it behind matmul.h.
+ *
+ * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
+ * tuning     0: A_ALONG_ROWS, a's fours are rows, else terms    1: B_ALONG_TERMS, b's fours are terms, else columns
+ *            2: STORE_ONES, rows of results begin anywhere    3: SHIFT, how far behind a multiple of four b's second row of columns begins
+ */
+#include "epilogue.glsl"
+#include "light.glsl"
+#include "fours.glsl"
+
+KILN_TUNING(0, A_ALONG_ROWS, 0);
+KILN_TUNING(1, B_ALONG_TERMS, 0);
+KILN_TUNING(2, STORE_ONES, 0);
+KILN_TUNING(3, SHIFT, 0);
+
+#ifdef PLAIN
+KILN_IN(0, vec4, a);
+KILN_IN(1, vec4, b);
+#define FOUR(name, i) name[i]
+#else
+KILN_TEXELS(0, a);
+KILN_TEXELS(1, b);
+#define FOUR(name, i) texelFetch(name, int(i))
+#endif
+KILN_OUT_ANY(2, c);
+KILN_OUT_FOURS(2, c);
+
+const uint COLUMNS = 4u * QUADS;        /* of a tile */
+
+uint row, column, batch;                /* of the tile's first result */
+uint a_first, b_first;                  /* of the batch's matrices */
+uint b_last;                            /* four of b, where it is read by columns */
+
+vec4 a_four(uint i) { return FOUR(a, i / 4u); }
+vec4 b_four(uint four) { return FOUR(b, min(four, b_last)); }
+
+void find_matrices()
+{
+    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
+    a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
+    b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
+    b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
+}
+
+/* Finished results from `at` on that do not begin at a multiple of four, of which those before column p.n are there: the shader's. */
+void store_loose(uint at, uvec4 bits[QUADS]);
+
+void store_line(uint at, uvec4 bits[QUADS])
+{
+    if (STORE_ONES != 0u) {
+        store_loose(at, bits);
+        return;
+    }
+    [[unroll]] for (uint q = 0; q < QUADS; q++)
+        if (column + 4u * q < p.n)
+            KILN_SAVE_FOUR(2, c, at / 4u + q, bits[q]);
+}
+
+/* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
+void store(uint i, vec4 fours[QUADS])
+{
+    if (row + i >= p.m)
+        return;
+    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
+    const uvec2 of_row = kiln_epilogue_common(KILN_WALK_ROW, row + i);
+    if (kiln_epilogue_is_light()) {
+        uvec4 bits[QUADS];
+        [[unroll]] for (uint q = 0; q < QUADS; q++) {
+            const uint first = column + 4u * q;
+            bits[q] = uvec4(0);
+            if (first < p.n)
+                bits[q] = kiln_epilogue_light(fours[q], KILN_WALK_ROW, of_row, at + 4u * q, row + i, first, min(p.n - first, 4u));
+        }
+        store_line(at, bits);
+        return;
+    }
+    [[dont_unroll]] for (uint j = 0; j < COLUMNS && column + j < p.n; j++)
+        KILN_SAVE(2, c, at + j,
+                  kiln_epilogue_with(fours[j / 4u][j % 4u], KILN_WALK_ROW, of_row, at + j, row + i, column + j));
+}
+
+void store_tile()
+{
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        store(i, sum[i]);
+}
