@@ -516,6 +516,9 @@ static kiln_status place_outputs(struct kiln_plan *plan, const kiln_node *n)
         const struct kiln_value *v = kiln_graph_value(plan->graph, n->out[i]);
         if (place->object >= 0)
             continue; /* placed in its consumer's output */
+        if (kiln_shape_count(&v->spec.shape) < 0)
+            return kiln_fail(KILN_ERROR_MEMORY, "program: %s has more elements than 64 bits count",
+                             n->op->name);
         place->object = kiln_add_scratch(plan, &v->spec);
         if (place->object < 0)
             return out_of_memory();
