@@ -25,7 +25,7 @@ static bool foldable(const struct kiln_rewrite *r, const kiln_node *n, const kil
         return false;
     for (int i = 0; i < n->inputs; i++) {
         const bool shape_only = n->op->fold && kiln_node_reads_shape(n, i);
-        if (!shape_only && (!in[i].id || kiln_graph_node(r->to, in[i])->op != &kiln_op_constant))
+        if (!in[i].id || (!shape_only && kiln_graph_node(r->to, in[i])->op != &kiln_op_constant))
             return false;
         const kiln_spec spec = kiln_tensor_spec(r->to, in[i]);
         const int64_t size = kiln_shape_count(&spec.shape);
