@@ -33,10 +33,24 @@ static void out_places(kiln_onnx_node *n, int i, kiln_tensor t)
 
 /* Gather and scatter ------------------------------------------------------------------------------------- */
 
+bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int axis)
+{
+    const kiln_spec index = kiln_onnx_spec(n, i);
+    const int64_t size = kiln_onnx_spec(n, 0).shape.size[axis];
+    const struct kiln_onnx_item *at =
+        size >= 0 && !kiln_type_is_real(index.type) ? kiln_onnx_items(n->m, n->in[i]) : NULL;
+    for (int64_t k = 0; at && k < kiln_shape_count(&index.shape); k++)
+        if (!at[k].symbol && (at[k].i < -size || at[k].i >= size)) {
+            kiln_onnx_refuse(n, "index %lld of %lld", (long long)at[k].i, (long long)size);
+            return false;
+        }
+    return true;
+}
+
 void kiln_onnx_build_gather(kiln_onnx_node *n)
 {
     const int axis = axis_of(n, 0);
-    if (!n->refused)
+    if (!n->refused && kiln_onnx_lie_on(n, 1, axis))
         kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
 }
 

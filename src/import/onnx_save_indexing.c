@@ -1,8 +1,10 @@
 /* onnx_save_indexing.c - what reads and writes at places that data names, orders, accumulates and selects. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <kiln/indexing.h>
 
+#include "base/log.h"
 #include "import/onnx.h"
 #include "import/onnx_save_row.h"
 
@@ -39,15 +41,22 @@ static bool is_needed(writer *w, const kiln_node *n, int k)
 
 static bool holds_nowhere(writer *w, kiln_tensor t)
 {
-    int32_t some[64] = {0};
-    kiln_array values = {.data = some, .bytes = sizeof some};
     const kiln_spec s = spec(w, t);
-    if (s.type != KILN_I32 || kiln_shape_count(&s.shape) > 64 || kiln_constant_read(w->g, t, &values))
+    const int64_t count = kiln_shape_count(&s.shape);
+    if (s.type != KILN_I32 || count < 1)
         return false;
-    for (int64_t i = 0; i < kiln_shape_count(&s.shape); i++)
-        if (some[i] == KILN_NOWHERE)
-            return true;
-    return false;
+    int32_t *index = calloc((size_t)count, sizeof *index);
+    kiln_array values = {.data = index, .bytes = (size_t)count * sizeof *index};
+    if (!index) {
+        w->status = kiln_fail(KILN_ERROR_MEMORY, "ONNX: no memory for indices");
+        return false;
+    }
+    bool found = false;
+    if (!kiln_constant_read(w->g, t, &values))
+        for (int64_t i = 0; i < count && !found; i++)
+            found = index[i] == KILN_NOWHERE;
+    free(index);
+    return found;
 }
 
 /* Whether an index may name no place: of kiln's own operators some say so; what a model is given does not. */
