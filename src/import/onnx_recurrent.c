@@ -53,14 +53,14 @@ static bool is_quantized(const kiln_onnx_node *n)
 /* W or R of one direction, [gates * hidden, ..]. */
 static kiln_tensor matrix_of(kiln_onnx_node *n, int i, int direction)
 {
-    static const int turned[] = {1, 0};
     const int scale = i == W ? W_SCALE : R_SCALE, zero = scale + 1;
     const kiln_tensor w = of_direction(n, i, direction);
     if (!is_quantized(n))
         return w;
     const kiln_tensor at = kiln_onnx_has(n, zero) ? of_direction(n, zero, direction) : KILN_NONE;
     const kiln_quantize_params p = {.axis = 1};
-    return kiln_transpose(n->g, kiln_dequantize(n->g, w, of_direction(n, scale, direction), at, &p), turned);
+    const kiln_tensor real = kiln_dequantize(n->g, w, of_direction(n, scale, direction), at, &p);
+    return kiln_move_axis(n->g, real, 0, 1);
 }
 
 static kiln_recurrent_weights weights_of(kiln_onnx_node *n, const struct kiln_onnx_cell *cell, int64_t hidden,
