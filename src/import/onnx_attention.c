@@ -49,12 +49,12 @@ enum { RAW, CAPPED, BIASED, PROBABILITIES };
 kiln_tensor kiln_onnx_split_heads(kiln_graph *g, kiln_tensor x, int64_t heads)
 {
     const kiln_tensor apart = kiln_reshape(g, x, KILN_SHAPE(0, 0, heads, KILN_REST));
-    return kiln_transpose(g, apart, (const int[]){0, 2, 1, 3});
+    return kiln_move_axis(g, apart, 1, 2);
 }
 
 kiln_tensor kiln_onnx_join_heads(kiln_graph *g, kiln_tensor x)
 {
-    const kiln_tensor rows = kiln_transpose(g, x, (const int[]){0, 2, 1, 3});
+    const kiln_tensor rows = kiln_move_axis(g, x, 1, 2);
     return kiln_reshape(g, rows, KILN_SHAPE(0, 0, KILN_REST));
 }
 

@@ -21,7 +21,7 @@ static kiln_tensor apart(kiln_graph *g, kiln_tensor x, int64_t heads)
 static kiln_tensor packed_part(kiln_graph *g, kiln_tensor x, int part)
 {
     const kiln_tensor one = kiln_squeeze(g, kiln_slice(g, x, 3, part, part + 1, 1), 3);
-    return kiln_transpose(g, one, (const int[]){0, 2, 1, 3});
+    return kiln_move_axis(g, one, 1, 2);
 }
 
 static int64_t heads_of(kiln_onnx_node *n)

@@ -128,7 +128,7 @@ static void build_step(kiln_graph *b, const kiln_graph *g, const kiln_scan_param
         s = kiln_mul(b, s, in[VALUE + 1]);
     if (l->delta)
         u = kiln_mul(b, in[count - 1], kiln_sub(b, u, kiln_matmul(b, in[KEY], s, NULL)));
-    s = kiln_add(b, s, kiln_mul(b, kiln_transpose(b, in[KEY], (const int[]){0, 1, 3, 2}), u));
+    s = kiln_add(b, s, kiln_mul(b, kiln_move_axis(b, in[KEY], 2, 3), u));
     kiln_output(b, "y", kiln_matmul(b, in[QUERY], s, NULL));
     kiln_output(b, "S.next", s);
 }

@@ -56,7 +56,7 @@ void kiln_onnx_build_matmul(kiln_onnx_node *n)
 
 static kiln_tensor turned_if(kiln_graph *g, kiln_tensor x, bool turn)
 {
-    return turn ? kiln_transpose(g, x, (const int[]){1, 0}) : x;
+    return turn ? kiln_move_axis(g, x, 0, 1) : x;
 }
 
 /* Of whole numbers the factors are applied as reals, unless they are 1. */
