@@ -222,7 +222,7 @@ static kiln_status measure(struct check_operands *o, const kiln_dispatch *d, int
 {
     const bool same = d == o->dispatch;
     kiln_memory plain = o->exact, nudged;
-    const bool room = get_memory(o, &nudged) & (same || get_memory(o, &plain));
+    const bool got = get_memory(o, &nudged), room = (same || get_memory(o, &plain)) && got;
 
     for (int i = 0; i < o->count; i++)
         if (o->magnitude[i])
