@@ -108,8 +108,7 @@ static kiln_tensor mapped(const struct kiln_rewrite *r, kiln_tensor t)
     return t.id ? r->map[t.id] : KILN_NONE;
 }
 
-/* The product of integers, scaled, in the place of n. */
-static kiln_status emit(struct kiln_rewrite *r, const kiln_node *n, const struct product *p)
+static kiln_tensor multiply(struct kiln_rewrite *r, const kiln_node *n, const struct product *p)
 {
     kiln_graph *g = r->to;
     const kiln_tensor x = mapped(r, p->x.values), w = mapped(r, p->w.values);
@@ -118,8 +117,8 @@ static kiln_status emit(struct kiln_rewrite *r, const kiln_node *n, const struct
     const kiln_tensor sum = conv ? kiln_conv_integer(g, x, w, zx, zw, n->params)
                                  : kiln_matmul_integer(g, x, w, zx, zw, n->params);
     kiln_tensor scale = mapped(r, p->w.scale);
-    if (g->status || !sum.id)
-        return g->status;
+    if (!sum.id)
+        return KILN_NONE;
     if (!kiln_is_one_element(g, scale)) {
         kiln_shape shape = {.rank = conv ? kiln_tensor_shape(g, sum).rank - 1 : 1};
         for (int i = 0; i < shape.rank; i++)
@@ -128,8 +127,18 @@ static kiln_status emit(struct kiln_rewrite *r, const kiln_node *n, const struct
         scale = kiln_reshape(g, scale, shape);
     }
     const kiln_tensor by = kiln_mul(g, mapped(r, p->x.scale), scale);
-    r->map[n->out[0].id] = kiln_mul(g, kiln_cast(g, sum, KILN_F32), by);
-    return g->status;
+    return kiln_mul(g, kiln_cast(g, sum, KILN_F32), by);
+}
+
+/* The product of integers, scaled, in the place of n and by its name. */
+static kiln_status emit(struct kiln_rewrite *r, const kiln_node *n, const struct product *p)
+{
+    if (n->name)
+        kiln_scope_open(r->to, n->name);
+    r->map[n->out[0].id] = multiply(r, n, p);
+    if (n->name)
+        kiln_scope_close(r->to);
+    return r->to->status;
 }
 
 bool kiln_has_bytes(const kiln_graph *g)
