@@ -225,6 +225,10 @@ bool kiln_onnx_size_counted(kiln_onnx_node *n, kiln_tensor count, struct kiln_on
 bool kiln_onnx_size_between(kiln_onnx_node *n, kiln_tensor low, kiln_tensor high, int64_t step, int64_t *size)
 {
     kiln_graph *g = n->g;
+    if (!low.id || !high.id) {
+        kiln_onnx_refuse(n, "an end that is no integer");
+        return false;
+    }
     const kiln_tensor known = known_distance(g, low, high);
     kiln_tensor count =
         known.id ? kiln_cast(g, known, KILN_I32) : kiln_sub(g, within_reach(g, high), within_reach(g, low));

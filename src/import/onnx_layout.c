@@ -242,6 +242,8 @@ void kiln_onnx_build_split(kiln_onnx_node *n)
     const kiln_shape x = kiln_onnx_spec(n, 0).shape;
     const int axis = kiln_onnx_axis(n, kiln_onnx_int(n, "axis", 0), x.rank);
     struct kiln_onnx_list parts;
+    if (n->outputs < 1)
+        kiln_onnx_refuse(n, "it splits into nothing");
     if (n->refused || !take_parts(n, &parts))
         return;
     const int64_t size = x.size[axis], each = size < 0 ? size : (size + n->outputs - 1) / n->outputs;
