@@ -37,7 +37,7 @@ typedef struct kiln_quantize_params {
  *
  * Shape:   scale is one element, or [n] for the n indices of the axis, or x's shape with ceil(n / block) along the axis. zero has
  *          scale's shape, and the type of y.
- * Errors:  a type that is none of I8, U8, I16, U16; a block along an axis of unknown size.
+ * Errors:  a type that is none of I8, U8, I16, U16; a block along an axis of unknown size, or of more than 2^24.
  */
 KILN_API kiln_tensor kiln_quantize(kiln_graph *g, kiln_tensor x, kiln_tensor scale, kiln_tensor zero,
                                    kiln_type type, const kiln_quantize_params *params);

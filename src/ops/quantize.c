@@ -31,13 +31,20 @@ bool kiln_is_one_element(const kiln_graph *g, kiln_tensor t)
     return kiln_shape_count(&s) == 1;
 }
 
+enum { MOST_IN_BLOCKS = 1 << 24 }; /* places of an axis that is cut into blocks, each of which is listed */
+
 /* t repeated `block` times along the axis, cut to x's size of it. */
 static kiln_tensor repeated(kiln_graph *g, kiln_tensor t, int64_t size, int axis, int64_t block)
 {
-    int32_t *index = size >= 0 && size <= INT32_MAX ? malloc(((size_t)size + 1) * sizeof *index) : NULL;
+    if (size < 0 || size > MOST_IN_BLOCKS) {
+        kiln_graph_fail(g, KILN_ERROR_SHAPE,
+                        "quantize: axis %d must have a known size, of at most %d, to be cut into blocks",
+                        axis, MOST_IN_BLOCKS);
+        return KILN_NONE;
+    }
+    int32_t *index = malloc(((size_t)size + 1) * sizeof *index);
     if (!index) {
-        kiln_graph_fail(g, KILN_ERROR_SHAPE, "quantize: axis %d must have a known size to be cut into blocks",
-                        axis);
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "quantize: no memory for an axis of %lld", (long long)size);
         return KILN_NONE;
     }
     for (int64_t i = 0; i < size; i++)
