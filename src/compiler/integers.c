@@ -17,16 +17,8 @@
 #include "ops/kernels.h"
 #include "ops/quantize.h"
 
-enum {
-    LEAST_DEPTH =
-        16, /* channels of a filter, below which words of four are half empty or their tiles too thin */
-    MOST_DEPTH = 1 << 16 /* terms of a sum that 32 bits hold */
-};
-
-/* What a value was dequantized from: x of bytes, their zero point or none, the scale as it broadcasts. */
-struct quantized {
-    kiln_tensor values, zero, scale;
-};
+/* Channels of a filter below which words of four are half empty, or tiles too thin; terms of up to 255 x 255 whose sum 32 bits hold. */
+enum { LEAST_DEPTH = 16, MOST_DEPTH = 1 << 15 };
 
 /* The bytes that t shows as words, maybe in another shape; KILN_NONE: none. */
 static kiln_tensor bytes_behind(const kiln_graph *g, kiln_tensor t)
@@ -40,8 +32,8 @@ static kiln_tensor bytes_behind(const kiln_graph *g, kiln_tensor t)
     return kiln_is_byte(kiln_tensor_type(g, t)) ? t : KILN_NONE;
 }
 
-/* Whether t is what kiln_dequantize makes of bytes. */
-static bool find_quantized(const kiln_graph *g, kiln_tensor t, struct quantized *q)
+/* Whether t is what kiln_dequantize makes of bytes; the scale is as it broadcasts there. */
+static bool find_quantized(const kiln_graph *g, kiln_tensor t, kiln_quantized *q)
 {
     const kiln_node *product = kiln_graph_node(g, t);
     const kiln_node *cast =
@@ -50,9 +42,9 @@ static bool find_quantized(const kiln_graph *g, kiln_tensor t, struct quantized 
         return false;
     const kiln_node *less = kiln_graph_node(g, cast->in[0]);
     const bool has_zero = less && less->op == &kiln_op_sub;
-    *q = (struct quantized){.values = bytes_behind(g, has_zero ? less->in[0] : cast->in[0]),
-                            .zero = has_zero ? bytes_behind(g, less->in[1]) : KILN_NONE,
-                            .scale = product->in[1]};
+    *q = (kiln_quantized){.values = bytes_behind(g, has_zero ? less->in[0] : cast->in[0]),
+                          .zero = has_zero ? bytes_behind(g, less->in[1]) : KILN_NONE,
+                          .scale = product->in[1]};
     return q->values.id && (!has_zero || q->zero.id) &&
            (!has_zero || kiln_tensor_type(g, q->zero) == kiln_tensor_type(g, q->values)) &&
            kiln_tensor_type(g, q->scale) == KILN_F32;
@@ -68,7 +60,7 @@ static bool is_along(const kiln_graph *g, kiln_tensor t, kiln_tensor w, int axis
 }
 
 struct product {
-    struct quantized x, w;
+    kiln_quantized x, w;
     int axis; /* of w, that of the result's channels */
 };
 

@@ -41,6 +41,13 @@ struct kiln_bytes_zeros {
     uint32_t flip;
 };
 
+/** Those that a binding holds, from one on; nothing may be bound. */
+static inline struct kiln_bytes_zeros kiln_bytes_zeros_from(const int32_t *at, size_t first, size_t step,
+                                                            uint32_t flip)
+{
+    return (struct kiln_bytes_zeros){at ? at + first * step : NULL, step, flip};
+}
+
 struct kiln_bytes_block {
     const struct kiln_bytes_tiles *tiles;
     size_t rows, columns;

@@ -180,14 +180,12 @@ static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *
     const size_t position = unit % across * COLUMNS, row = unit / across % down * ROWS,
                  group = unit / across / down, filter = group * p->filters + row;
     const uint32_t *w = (const uint32_t *)m->at[1] + filter * words;
-    const int32_t *zeros = m->at[3];
     struct unit u; /* large: only what is needed is set */
     u.p = p;
     u.x = m->at[0];
     kiln_bytes_begin(&u.block, tiles, smaller(ROWS, p->filters - row), smaller(COLUMNS, positions - position),
-                     (struct kiln_bytes_zeros){zeros ? zeros + filter * p->w_step : NULL, p->w_step,
-                                               p->w_flip},
-                     (struct kiln_bytes_zeros){m->at[2], 0, p->x_flip});
+                     kiln_bytes_zeros_from(m->at[3], filter, p->w_step, p->w_flip),
+                     kiln_bytes_zeros_from(m->at[2], 0, 0, p->x_flip));
     find_corners(&u, group, position);
     for (size_t k = 0; k < words; k += QUADS) {
         gather(&u, k, smaller(QUADS, words - k));

@@ -172,13 +172,6 @@ static void store(const struct kiln_params_matmul_bytes *p, const struct kiln_by
     }
 }
 
-static struct kiln_bytes_zeros zeros_of(const kiln_memory *m, int binding, size_t first, uint32_t step,
-                                        uint32_t flip)
-{
-    const int32_t *at = m->at[binding];
-    return (struct kiln_bytes_zeros){at ? at + first * step : NULL, step, flip};
-}
-
 typedef float loose __attribute__((vector_size(32), aligned(4), may_alias)); /* in memory */
 
 /* Words of `columns` of b's rows, which become columns: by eights, and what is left one by one. */
@@ -214,7 +207,8 @@ static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memor
     const uint32_t *b = (const uint32_t *)m->at[1] + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
     struct kiln_bytes_block t;
     kiln_bytes_begin(&t, tiles, smaller(ROWS, p->m - m0), smaller(COLUMNS, p->n - n0),
-                     zeros_of(m, 2, m0, p->a_step, p->a_flip), zeros_of(m, 3, n0, p->b_step, p->b_flip));
+                     kiln_bytes_zeros_from(m->at[2], m0, p->a_step, p->a_flip),
+                     kiln_bytes_zeros_from(m->at[3], n0, p->b_step, p->b_flip));
     for (size_t q = 0; q < p->quads; q += QUADS) {
         const size_t quads = smaller(QUADS, p->quads - q);
         turn(t.b, b + n0 * p->quads + q, p->quads, t.columns, quads);
