@@ -34,6 +34,8 @@ static double flops(const kiln_dispatch *d)
 
 /* Choosing ----------------------------------------------------------------------------------------------- */
 
+enum { LANES = 128, LANES_WIDE = 256 }; /* of a GPU's workgroup */
+
 /* How a workgroup shares its work: sequences, units a lane takes at a time, lanes. */
 struct share {
     uint32_t rows, units, lanes;
@@ -90,7 +92,8 @@ static struct share share_of(const kiln_caps *caps, const kiln_dispatch *d, bool
     const uint64_t room = room_of((int)d->constants[0], d->constants[4], block_of(d)->hidden, gradient);
     if (caps->software)
         return software_share(caps, d, gradient, room);
-    return (struct share){rows_for(room, units(d), 16), 1, 128, false};
+    const bool wide = block_of(d)->hidden > LANES && caps->max_invocations >= LANES_WIDE;
+    return (struct share){rows_for(room, units(d), 16), 1, wide ? LANES_WIDE : LANES, false};
 }
 
 /* Rounds of a lane's loops a step, at the most: products with the fours of a row, and a unit's ends row by row. */
@@ -217,11 +220,13 @@ static uint64_t image_bytes(const kiln_dispatch *d, bool gradient, uint32_t rows
     SEQUENCE(id##_1, gradient, shader, in_image, 1, u, l)
 #define EACH(id) &id##_8, &id##_4, &id##_2, &id##_1
 
-SEQUENCES(sequence, false, recurrent, false, 1, 128);
+SEQUENCES(sequence, false, recurrent, false, 1, LANES);
+SEQUENCES(wide, false, recurrent, false, 1, LANES_WIDE);
 SEQUENCES(serial, false, recurrent, false, 1, 64);
 SEQUENCES(units_, false, recurrent, false, 4, 32);
 SEQUENCES(image, false, recurrent_image, true, 4, 8);
-SEQUENCES(back, true, recurrent_grad, false, 1, 128);
+SEQUENCES(back, true, recurrent_grad, false, 1, LANES);
+SEQUENCES(back_wide, true, recurrent_grad, false, 1, LANES_WIDE);
 SEQUENCES(back_serial, true, recurrent_grad, false, 4, 32);
 SEQUENCES(back_image, true, recurrent_grad_image, true, 4, 8);
 
@@ -279,7 +284,7 @@ const kiln_kernel kiln_kernel_recurrent = {
     .units = units,
     .reference = kiln_reference_recurrent_f32,
     .reference_f64 = kiln_reference_recurrent_f64,
-    .gpu = (const kiln_variant *const[]){EACH(image), EACH(serial), EACH(units_), EACH(sequence),
+    .gpu = (const kiln_variant *const[]){EACH(image), EACH(serial), EACH(units_), EACH(wide), EACH(sequence),
                                          &step_texels, &step_units_texels, &step_units, &step, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_slices, NULL},
     .flops = flops,
@@ -294,7 +299,7 @@ const kiln_kernel kiln_kernel_recurrent_grad = {
     .units = units,
     .reference = kiln_reference_recurrent_grad_f32,
     .reference_f64 = kiln_reference_recurrent_grad_f64,
-    .gpu = (const kiln_variant *const[]){EACH(back_image), EACH(back_serial), EACH(back),
+    .gpu = (const kiln_variant *const[]){EACH(back_image), EACH(back_serial), EACH(back_wide), EACH(back),
                                          &back_step_units_texels, &back_step_units, &back_step, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_recurrent_grad_slices, NULL},
     .flops = flops,
