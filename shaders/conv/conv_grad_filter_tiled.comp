@@ -15,6 +15,9 @@
 
 #define A_SLOT 0
 #define B_SLOT 1
+#ifdef COOP
+#define B_ALONG_TERMS true
+#endif
 #include "terms.glsl"
 KILN_OUT_ANY(2, w);
 
@@ -47,8 +50,8 @@ void set_b(uint channel, uint tap, uint image)
 {
     b_size = kiln_in_size();
     kiln_set_axes(0u);
-    origin = kiln_origin(uvec3(0u)) + kiln_further(kiln_unravel(tap, uvec3(p.t, p.u, p.v)));
-    b_at = p.x_first + image * p.x_image + channel * kiln_volume(b_size) + kiln_ravel(uvec3(origin), b_size);
+    origin[0] = kiln_origin(uvec3(0u)) + kiln_further(kiln_unravel(tap, uvec3(p.t, p.u, p.v)));
+    b_at[0] = p.x_first + image * p.x_image + channel * kiln_volume(b_size) + kiln_ravel(uvec3(origin[0]), b_size);
 }
 
 void main()
@@ -69,8 +72,10 @@ void main()
     end_term = (min(image + p.per_split, p.images) - image) * plane / p.pieces;
     a_row = plane;
     a_at = p.y_first + image * p.y_image + first_filter * plane;
-    a_whole = ((a_at | plane | p.y_image | first_term | end_term) & 3u) == 0u;
     const uint place = min(first_place + LANE % TILE_COLUMNS, places - 1u);
     set_b(conv_group * p.channels + place / taps, place % taps, image);
+#ifdef COOP
+    b_step = p.stride_j;
+#endif
     kiln_tile(p.filters - row, places - first_place, end_term);
 }

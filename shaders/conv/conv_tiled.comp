@@ -16,6 +16,9 @@
 
 #define A_SLOT 1
 #define B_SLOT 0
+#ifdef COOP
+#define B_ALONG_TERMS (B_ROWS != 1u)
+#endif
 #include "terms.glsl"
 KILN_OUT_ANY(2, y);
 
@@ -76,22 +79,20 @@ void set_a(uint first_source)
     if (TRANSPOSED) {
         a_row = (VOLUME ? p.t : 1u) * p.u * p.v;
         a_at = p.w_first + (conv_group * p.filters + first_source) * p.w_filter + first_row * a_row;
-        a_whole = false;
         return;
     }
     a_row = p.w_filter;
     a_at = p.w_first + (conv_group * p.filters + first_row) * p.w_filter + first_source * taps;
-    a_whole = ((a_row | a_at | end_term) & 3u) == 0u;
 }
 
-void set_b(uint position, uint first_source)
+void set_b(uint position, uint first_source, uint part)
 {
     const uvec3 counts = kiln_counts();
     const uint plane = kiln_volume(counts), image = position / plane;
     b_size = kiln_in_size();
-    origin = kiln_origin(kiln_unravel(position - image * plane, counts));
-    b_at = kiln_in_first() + image * kiln_in_image() + (conv_group * kiln_sources() + first_source) * kiln_volume(b_size) +
-           kiln_ravel(uvec3(origin), b_size);
+    origin[part] = kiln_origin(kiln_unravel(position - image * plane, counts));
+    b_at[part] = kiln_in_first() + image * kiln_in_image() + (conv_group * kiln_sources() + first_source) * kiln_volume(b_size) +
+                 kiln_ravel(uvec3(origin[part]), b_size);
 }
 
 void main()
@@ -111,7 +112,15 @@ void main()
     inverse_j = 1.0 / float(axis_j.taps);
     end_term = sources * taps;
     set_a(split * sources);
-    set_b(min(first_position + LANE % TILE_COLUMNS, positions - 1u), split * sources);
+#ifdef COOP
+    b_step = uint(axis_j.in_stride);
+    if (B_ROWS == 1u) {
+        const uint first = first_position + LANE % (TILE_COLUMNS / STORED) * STORED;
+        [[unroll]] for (uint part = 0; part < B_PARTS; part++)
+            set_b(min(first + part * 4u, positions - 1u), split * sources, part);
+    } else
+#endif
+        set_b(min(first_position + LANE % TILE_COLUMNS, positions - 1u), split * sources, 0u);
     if (LANE < TILE_COLUMNS)
         column_at[LANE] = kiln_place_column(min(first_position + LANE, positions - 1u));
     barrier();

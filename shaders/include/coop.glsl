@@ -10,8 +10,12 @@
  *   COOP_MULTIPLY(a, b, sum)                   sum += a b
  *   COOP_STORE(sum, at)                        to coop_out, row by row
  *   COOP_ID, COOP_COUNT                        which subgroup this is, and of how many
+ *   COOP_LANE, COOP_LANES                      which of its invocations, and of how many
+ *   COOP_MEET                                  what its invocations wrote to coop_out before, all of them read behind
  *
- * Sizes are the device's (kiln_caps.coop_size). Elements are halves, and LOADED is four of them side by side, as -DFOURS has it.
+ * Sizes are the device's (kiln_caps.coop_size). Elements are halves, and LOADED is four of them side by side, as -DFOURS has it. In shared
+ * memory STORED of them, 16 bytes, are one, as units read them: NVIDIA's do so row by row where that is what a slab's type promises. `at` and
+ * `pitch` are multiples of it; STORE makes one of the loads i and so on.
  *
  * -DCOOP_KHR   GL_KHR_cooperative_matrix
  * otherwise    GL_NV_cooperative_matrix, for compilers that know no other; tools/cooperative.py makes KHR's words of it
@@ -28,8 +32,14 @@ layout(constant_id = 28) const uint COOP_K = 16;
 #define FOURS
 #ifdef HALF
 #define LOADED uvec2
+#define STORED 8u
+#define STORED_TYPE uvec4
+#define STORE(loaded, i) uvec4(loaded[i], loaded[(i) + 1u])
 #else
 #define LOADED vec4
+#define STORED 4u
+#define STORED_TYPE vec4
+#define STORE(loaded, i) loaded[i]
 #endif
 
 /* Fragments want registers and so unrolled loops; for what is emulated, drivers on the CPU would need minutes to compile them. */
@@ -43,6 +53,9 @@ layout(constant_id = 28) const uint COOP_K = 16;
 
 #define COOP_ID (LANE / 32u)
 #define COOP_COUNT (LANES / 32u)
+#define COOP_LANE (LANE % 32u)
+#define COOP_LANES 32u
+#define COOP_MEET barrier()
 const uint COOP_PART = COOP_M * COOP_N / 32u;       /* sums of a lane */
 
 /* A fragment stays where it was read. */
@@ -65,17 +78,17 @@ struct coop_sum {
         sum.part[n] = 0.0
 #define COOP_STORE(sum, at)                                                                                          \
     for (uint n = 0; n < COOP_PART; n++)                                                                             \
-        coop_out[at + n * 32u + LANE % 32u] = sum.part[n]
+        coop_out[at + n * 32u + COOP_LANE] = sum.part[n]
 
 #ifdef HALF
-#define COOP_ELEMENT(slab, i) unpackHalf2x16(slab[(i) / 4u][(i) / 2u % 2u])[(i) % 2u]
+#define COOP_ELEMENT(slab, i) unpackHalf2x16(slab[(i) / 8u][(i) / 2u % 4u])[(i) % 2u]
 #else
 #define COOP_ELEMENT(slab, i) slab[(i) / 4u][(i) % 4u]
 #endif
 
 #define COOP_MULTIPLY(a, b, sum)                                                                                     \
     [[dont_unroll]] for (uint n = 0; n < COOP_PART; n++) {                                                                           \
-        const uint coop_i = (n * 32u + LANE % 32u) / COOP_N, coop_j = (n * 32u + LANE % 32u) % COOP_N;               \
+        const uint coop_i = (n * 32u + COOP_LANE) / COOP_N, coop_j = (n * 32u + COOP_LANE) % COOP_N;               \
         [[dont_unroll]] for (uint t = 0; t < COOP_K; t++)                                                            \
             sum.part[n] += COOP_ELEMENT(slab_a, a.at + coop_i * a.row + t * a.column) *                              \
                            COOP_ELEMENT(slab_b, b.at + t * b.row + coop_j * b.column);                               \
@@ -88,6 +101,9 @@ struct coop_sum {
 #extension GL_KHR_shader_subgroup_basic : require
 #define COOP_ID gl_SubgroupID
 #define COOP_COUNT gl_NumSubgroups
+#define COOP_LANE gl_SubgroupInvocationID
+#define COOP_LANES gl_SubgroupSize
+#define COOP_MEET subgroupBarrier()
 
 #ifdef COOP_KHR
 #extension GL_KHR_cooperative_matrix : require
@@ -96,7 +112,7 @@ struct coop_sum {
 #define COOP_SUM coopmat<float, gl_ScopeSubgroup, COOP_M, COOP_N, gl_MatrixUseAccumulator>
 #define COOP_ROWS gl_CooperativeMatrixLayoutRowMajor
 #define COOP_COLUMNS gl_CooperativeMatrixLayoutColumnMajor
-#define COOP_LOAD(x, slab, at, pitch, layout) coopMatLoad(x, slab, (at) / TOGETHER, (pitch) / TOGETHER, layout)
+#define COOP_LOAD(x, slab, at, pitch, layout) coopMatLoad(x, slab, (at) / STORED, (pitch) / STORED, layout)
 #define COOP_MULTIPLY(a, b, sum) sum = coopMatMulAdd(a, b, sum)
 #define COOP_STORE(sum, at) coopMatStore(sum, coop_out, at, COOP_N, COOP_ROWS)
 #else
@@ -106,7 +122,7 @@ struct coop_sum {
 #define COOP_SUM fcoopmatNV<32, gl_ScopeSubgroup, COOP_M, COOP_N>
 #define COOP_ROWS false
 #define COOP_COLUMNS true
-#define COOP_LOAD(x, slab, at, pitch, layout) coopMatLoadNV(x, slab, (at) / TOGETHER, (pitch) / TOGETHER, layout)
+#define COOP_LOAD(x, slab, at, pitch, layout) coopMatLoadNV(x, slab, (at) / STORED, (pitch) / STORED, layout)
 #define COOP_MULTIPLY(a, b, sum) sum = coopMatMulAddNV(a, b, sum)
 #define COOP_STORE(sum, at) coopMatStoreNV(sum, coop_out, at, COOP_N, COOP_ROWS)
 #endif
@@ -117,5 +133,5 @@ struct coop_sum {
 #endif
 
 #define COOP_SHARED(a, b, sums)                                                                                      \
-    shared LOADED slab_a[(a) / TOGETHER], slab_b[(b) / TOGETHER];                                                    \
+    shared STORED_TYPE slab_a[(a) / STORED], slab_b[(b) / STORED];                                                   \
     shared float coop_out[sums]

@@ -1,14 +1,13 @@
 /*
  * coop_tiled.glsl - as tiled.glsl, by matrix units: a workgroup computes TILE_ROWS x TILE_COLUMNS results from slabs of 32 terms, a
- * subgroup a strip of 32 rows of it by fragments (coop.glsl, which the shader includes before its bindings). While one slab is
- * multiplied, the next is on its way from memory into registers.
+ * subgroup a strip of it by fragments (coop.glsl, which the shader includes before its bindings). While one slab is multiplied, the next
+ * is on its way from memory into registers, and from there into the other half of shared memory.
  *
- *   usual          64 x 64      128 invocations    4 strips of 32 x 32    14 KiB of shared memory, 24 of emulated floats
- *   -DLARGE_TILE   128 x 128    256                8 of 32 x 64           28 KiB, 48
+ *   usual          64 x 64      128 invocations    4 strips of 32 x 32    24 KiB of shared memory
+ *   -DLARGE_TILE   128 x 128    128                4 of 64 x 64           44 KiB
  *
- * or less, where COOP_M COOP_N is below 256.
- * That is a strip a subgroup of 32. Where a driver makes fewer subgroups, they take turns, each of which goes through all terms; where
- * it makes more, some have nothing to multiply.
+ * or less, where COOP_M COOP_N is below 256. That is a strip a subgroup of 32. Where a driver makes fewer subgroups, they take turns,
+ * each of which goes through all terms; where it makes more, some have nothing to multiply.
  *
  * The shader defines what slab.glsl wants and, as for tiled.glsl, store_at; then it calls kiln_tile(rows, columns, terms).
  *
@@ -18,17 +17,23 @@
 #ifdef LARGE_TILE
 #define TILE_ROWS 128u
 #define TILE_COLUMNS 128u
-#define STRIP_COLUMNS 64u
+#define STRIP 64u
 #else
 #define TILE_ROWS 64u
 #define TILE_COLUMNS 64u
-#define STRIP_COLUMNS 32u
+#define STRIP 32u
 #endif
-#define STRIP_ROWS 32u
-#define STRIPS_ACROSS (TILE_COLUMNS / STRIP_COLUMNS)
-#define STRIPS (TILE_ROWS / STRIP_ROWS * STRIPS_ACROSS)
-#define TILE_LANES (32u * STRIPS)
 #define SLAB 32u
+#define STRIPS_ACROSS (TILE_COLUMNS / STRIP)
+#define STRIPS (TILE_ROWS / STRIP * STRIPS_ACROSS)
+#define TILE_LANES (32u * STRIPS)
+
+/* Drivers on the CPU, for which units are emulated, have shared memory of 32 KiB. */
+#if defined(EMULATED) && (defined(LARGE_TILE) || !defined(HALF))
+#define BUFFERS 1u
+#else
+#define BUFFERS 2u
+#endif
 
 #include "slab.glsl"
 
@@ -37,23 +42,25 @@
 #define ROWS_PITCH (TILE_ROWS + GAP)
 #define COLUMNS_PITCH (TILE_COLUMNS + GAP)
 #define FRAGMENT (COOP_M * COOP_N)
-COOP_SHARED(TILE_ROWS * TERMS_PITCH, TILE_COLUMNS * TERMS_PITCH, STRIPS * FRAGMENT);
+#define A_SLAB (TILE_ROWS * TERMS_PITCH)
+#define B_SLAB (TILE_COLUMNS * TERMS_PITCH)
+COOP_SHARED(BUFFERS * A_SLAB, BUFFERS * B_SLAB, STRIPS * FRAGMENT);
 
-void kiln_share_slab()
+void kiln_share_slab(uint which)
 {
-    [[unroll]] for (uint i = 0; i < A_LOADS; i++) {
+    [[unroll]] for (uint i = 0; i < A_LOADS; i += LOADS_OF_STORE) {
         const uvec2 at = a_place(i);
-        slab_a[(A_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * ROWS_PITCH + at.y) / TOGETHER] = next_a[i];
+        slab_a[(which * A_SLAB + (A_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * ROWS_PITCH + at.y)) / STORED] = STORE(next_a, i);
     }
-    [[unroll]] for (uint i = 0; i < B_LOADS; i++) {
+    [[unroll]] for (uint i = 0; i < B_LOADS; i += LOADS_OF_STORE) {
         const uvec2 at = b_place(i);
-        slab_b[(B_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * COLUMNS_PITCH + at.y) / TOGETHER] = next_b[i];
+        slab_b[(which * B_SLAB + (B_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * COLUMNS_PITCH + at.y)) / STORED] = STORE(next_b, i);
     }
 }
 
 /* A strip's fragments. */
-#define DOWN (STRIP_ROWS / COOP_M)
-#define ACROSS (STRIP_COLUMNS / COOP_N)
+#define DOWN (STRIP / COOP_M)
+#define ACROSS (STRIP / COOP_N)
 
 /* Add a slab's products to a strip: a's fragment (i, k) is at a_at + i a_i + k a_k, b's (k, j) likewise. */
 #define MULTIPLY(a_at, a_i, a_k, a_pitch, a_layout, b_at, b_k, b_j, b_pitch, b_layout)                               \
@@ -68,36 +75,39 @@ void kiln_share_slab()
                 COOP_MULTIPLY(a[i], b, sum[i][j]);                                                                   \
         }                                                                                                            \
     }
-#define A_TERMS row * TERMS_PITCH, TERMS_PITCH, 1u, TERMS_PITCH, COOP_ROWS
-#define A_ROWS row, 1u, ROWS_PITCH, ROWS_PITCH, COOP_COLUMNS
-#define B_TERMS column * TERMS_PITCH, 1u, TERMS_PITCH, TERMS_PITCH, COOP_COLUMNS
-#define B_COLUMNS column, COLUMNS_PITCH, 1u, COLUMNS_PITCH, COOP_ROWS
+#define A_TERMS a_slab + row * TERMS_PITCH, TERMS_PITCH, 1u, TERMS_PITCH, COOP_ROWS
+#define A_ROWS a_slab + row, 1u, ROWS_PITCH, ROWS_PITCH, COOP_COLUMNS
+#define B_TERMS b_slab + column * TERMS_PITCH, 1u, TERMS_PITCH, TERMS_PITCH, COOP_COLUMNS
+#define B_COLUMNS b_slab + column, COLUMNS_PITCH, 1u, COLUMNS_PITCH, COOP_ROWS
 #define MULTIPLY_LIKE(a, b) MULTIPLY_LISTED((a, b))
 #define MULTIPLY_LISTED(list) MULTIPLY list
 
-/* One fragment of each strip at a time goes through shared memory to the invocations, in a loop that holds their code once. */
-#define STORE_SUMS(first_strip)                                                                                      \
+/* A fragment at a time goes through shared memory to its subgroup's invocations, in a loop that holds their code once. */
+#define STORE_SUMS                                                                                                   \
     [[dont_unroll]] for (uint f = 0; f < DOWN * ACROSS; f++) {                                                       \
-        if (strip < STRIPS)                                                                                          \
-            [[COOP_UNROLL]] for (uint i = 0; i < DOWN; i++)                                                               \
-                [[COOP_UNROLL]] for (uint j = 0; j < ACROSS; j++)                                                         \
-                    if (i * ACROSS + j == f)                                                                         \
-                        COOP_STORE(sum[i][j], COOP_ID * FRAGMENT);                                                   \
-        barrier();                                                                                                   \
-        store_fragments(first_strip, f / ACROSS * COOP_M, f % ACROSS * COOP_N, rows, columns);                       \
-        barrier();                                                                                                   \
+        [[COOP_UNROLL]] for (uint i = 0; i < DOWN; i++)                                                                   \
+            [[COOP_UNROLL]] for (uint j = 0; j < ACROSS; j++)                                                             \
+                if (i * ACROSS + j == f)                                                                             \
+                    COOP_STORE(sum[i][j], COOP_ID * FRAGMENT);                                                       \
+        COOP_MEET;                                                                                                   \
+        store_fragment(row + f / ACROSS * COOP_M, column + f % ACROSS * COOP_N, rows, columns);                      \
+        COOP_MEET;                                                                                                   \
     }
 
-/* Those that begin at a row and column of their strips. */
-void store_fragments(uint first_strip, uint row, uint column, uint rows, uint columns)
+/* Some at once, read before the first is stored: one by one each would wait for its own way through shared memory. */
+#define AT_ONCE 8u
+
+void store_fragment(uint row, uint column, uint rows, uint columns)
 {
-    const uint count = min(COOP_COUNT, STRIPS - first_strip) * FRAGMENT;
-    [[dont_unroll]] for (uint at = LANE; at < count; at += LANES) {
-        const uint strip = first_strip + at / FRAGMENT;
-        const uint i = strip / STRIPS_ACROSS * STRIP_ROWS + row + at % FRAGMENT / COOP_N;
-        const uint j = strip % STRIPS_ACROSS * STRIP_COLUMNS + column + at % COOP_N;
-        if (i < rows && j < columns)
-            store_at(i, j, coop_out[at]);
+    [[dont_unroll]] for (uint first = COOP_LANE; first < FRAGMENT; first += AT_ONCE * COOP_LANES) {
+        float value[AT_ONCE];
+        [[COOP_UNROLL]] for (uint n = 0; n < AT_ONCE; n++)
+            value[n] = coop_out[COOP_ID * FRAGMENT + min(first + n * COOP_LANES, FRAGMENT - 1u)];
+        [[COOP_UNROLL]] for (uint n = 0; n < AT_ONCE; n++) {
+            const uint at = first + n * COOP_LANES, i = row + at / COOP_N, j = column + at % COOP_N;
+            if (at < FRAGMENT && i < rows && j < columns)
+                store_at(i, j, value[n]);
+        }
     }
 }
 
@@ -105,20 +115,23 @@ void kiln_tile(uint rows, uint columns, uint terms)
 {
     for (uint first_strip = 0; first_strip < STRIPS; first_strip += COOP_COUNT) {
         const uint strip = first_strip + COOP_ID;
-        const uint row = strip / STRIPS_ACROSS * STRIP_ROWS, column = strip % STRIPS_ACROSS * STRIP_COLUMNS;
+        const uint row = strip / STRIPS_ACROSS * STRIP, column = strip % STRIPS_ACROSS * STRIP;
         COOP_SUM sum[DOWN][ACROSS];
         [[COOP_UNROLL]] for (uint i = 0; i < DOWN; i++)
             [[COOP_UNROLL]] for (uint j = 0; j < ACROSS; j++)
                 COOP_CLEAR(sum[i][j]);
 
         kiln_fetch_first(rows, columns, terms);
+        MEET(SLAB, SLAB);
+        uint which = 0u;
+        kiln_share_slab(which);
         for (uint first = 0; first < terms; first += SLAB) {
-            kiln_share_slab();
-            MEET(first + SLAB, SLAB);
             barrier();
+            MEET(first + 2u * SLAB, SLAB);
             if (first + SLAB < terms)
                 kiln_fetch_slab(rows, columns, terms, first + SLAB);
             if (strip < STRIPS) {
+                const uint a_slab = which * A_SLAB, b_slab = which * B_SLAB;
                 if (A_ALONG_TERMS) {
                     if (B_ALONG_TERMS)
                         MULTIPLY_LIKE(A_TERMS, B_TERMS)
@@ -131,8 +144,13 @@ void kiln_tile(uint rows, uint columns, uint terms)
                         MULTIPLY_LIKE(A_ROWS, B_COLUMNS)
                 }
             }
-            barrier();
+            if (BUFFERS == 1u)
+                barrier();
+            which = (which + 1u) % BUFFERS;
+            if (first + SLAB < terms)
+                kiln_share_slab(which);
         }
-        STORE_SUMS(first_strip)
+        if (strip < STRIPS)
+            STORE_SUMS
     }
 }

@@ -23,6 +23,12 @@
 #define TOGETHER 1u
 #endif
 
+/* So many elements side by side are loaded by one invocation, one load after the other, as they go to shared memory together. */
+#ifndef STORED
+#define STORED TOGETHER
+#endif
+#define LOADS_OF_STORE (STORED / TOGETHER)
+
 #ifndef B_ACROSS
 #define B_ACROSS (!B_ALONG_TERMS)
 #endif
@@ -38,9 +44,10 @@ LOADED next_a[A_LOADS], next_b[B_LOADS];
 /* Term and row (column) of load i of this invocation, from a tile that is so wide. */
 uvec2 place(uint i, bool along_terms, bool across, uint wide)
 {
-    const uint at = i * TILE_LANES + LANE;
-    const uvec2 one = along_terms ? uvec2(TOGETHER, 1u) : uvec2(1u, TOGETHER), count = uvec2(SLAB, wide) / one;
-    return (across ? uvec2(at / count.y, at % count.y) : uvec2(at % count.x, at / count.x)) * one;
+    const uint at = i / LOADS_OF_STORE * TILE_LANES + LANE, part = i % LOADS_OF_STORE * TOGETHER;
+    const uvec2 one = along_terms ? uvec2(STORED, 1u) : uvec2(1u, STORED), count = uvec2(SLAB, wide) / one;
+    return (across ? uvec2(at / count.y, at % count.y) : uvec2(at % count.x, at / count.x)) * one +
+           (along_terms ? uvec2(part, 0u) : uvec2(0u, part));
 }
 
 uvec2 a_place(uint i) { return place(i, A_ALONG_TERMS, !A_ALONG_TERMS, TILE_ROWS); }

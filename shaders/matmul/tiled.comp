@@ -5,7 +5,8 @@
  *
  * bindings   0: a in    1: b in    2: c out    3, 4: operands of the epilogue
  * dispatch   a workgroup a tile (tiled.glsl)
- * variants   -DFOURS: a and b are read four elements at a time, along whichever axis they lie side by side
+ * variants   -DFOURS: a and b are read four elements at a time, along the axis on which they lie side by side: A_LIES and B_LIES say
+ *            whether that is the terms'
  *            -DCOOP: by matrix units (coop_tiled.glsl)
  */
 #include "kiln.glsl"
@@ -38,8 +39,15 @@ KILN_IN(1, T, b);
 #endif
 KILN_OUT_ANY(2, c);
 
+#ifdef FOURS
+KILN_TUNING(0, A_LIES, 1);
+KILN_TUNING(1, B_LIES, 0);
+#define A_ALONG_TERMS (A_LIES == 1u)
+#define B_ALONG_TERMS (B_LIES == 1u)
+#else
 #define A_ALONG_TERMS (p.a_k == 1u)
 #define B_ALONG_TERMS (p.b_k == 1u)
+#endif
 
 uint a_first, b_first, c_first;         /* of the tile */
 uint first_row, first_column;

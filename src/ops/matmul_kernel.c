@@ -421,37 +421,81 @@ static bool along_fours(uint32_t size, uint32_t side, uint32_t first, const uint
     return size % 4 == 0 && side % 4 == 0 && whole_fours(first, batch[0], batch[1], batch[2]);
 }
 
-/* Whether the tiles can read both operands in fours. Across, it may end anywhere. */
-static bool tile_fours(const kiln_dispatch *d)
+/* Whether the tiles can read both operands in fours, which lie along terms or across. Across, they may end anywhere. */
+static bool tile_fours(const kiln_dispatch *d, bool a_terms, bool b_terms)
 {
     const struct kiln_params_matmul *p = block_of(d);
     const uint32_t a[] = {p->a_batch0, p->a_batch1, p->a_batch2},
                    b[] = {p->b_batch0, p->b_batch1, p->b_batch2};
-    const bool a_terms = p->a_k == 1, b_terms = p->b_k == 1;
-    return (a_terms || p->a_m == 1) && (b_terms || p->b_n == 1) &&
+    return (p->a_k == 1) == a_terms && (p->b_k == 1) == b_terms && (a_terms || p->a_m == 1) &&
+           (b_terms || p->b_n == 1) &&
            along_fours(a_terms ? p->k : p->m, a_terms ? p->a_m : p->a_k, p->a_first, a) &&
            along_fours(b_terms ? p->k : p->n, b_terms ? p->b_n : p->b_k, p->b_first, b);
 }
 
 /* The tiles above with operands read in fours. */
-#define TILED_FOURS(tile, title, shader, lanes_)                                                  \
-    static bool tile##_fours_suits(const kiln_caps *caps, const kiln_dispatch *d)                 \
-    {                                                                                             \
-        return matmul_##tile##_suits(caps, d) && tile_fours(d);                                   \
-    }                                                                                             \
-    static const kiln_variant matmul_tiled_##tile##_fours = {.name = title,                       \
-                                                             .accepts = tile##_fours_suits,       \
-                                                             .pays = matmul_##tile##_pays,        \
-                                                             .groups = matmul_##tile##_groups,    \
-                                                             .rounds = matmul_rounds,             \
-                                                             .spirv = &kiln_spirv_##shader,       \
-                                                             .half = &kiln_spirv_##shader##_half, \
-                                                             .lanes = lanes_}
-TILED_FOURS(large, "tiled_128_fours", matmul_tiled_large_fours, KILN_TILE_LANES_LARGE);
-TILED_FOURS(flat, "tiled_32_fours", matmul_tiled_flat_fours, KILN_TILE_LANES_FLAT);
-TILED_FOURS(usual, "tiled_64_fours", matmul_tiled_fours, KILN_TILE_LANES_USUAL);
+#define TILED_FOURS(tile, title, shader, lanes_, layout)                                             \
+    static bool tile##_##layout##_suits(const kiln_caps *caps, const kiln_dispatch *d)               \
+    {                                                                                                \
+        return matmul_##tile##_suits(caps, d) && tile_fours(d, layout[0], layout[1]);                \
+    }                                                                                                \
+    static const kiln_variant matmul_tiled_##tile##_##layout = {.name = title "_" #layout,           \
+                                                                .accepts = tile##_##layout##_suits,  \
+                                                                .pays = matmul_##tile##_pays,        \
+                                                                .groups = matmul_##tile##_groups,    \
+                                                                .rounds = matmul_rounds,             \
+                                                                .spirv = &kiln_spirv_##shader,       \
+                                                                .half = &kiln_spirv_##shader##_half, \
+                                                                .lanes = lanes_,                     \
+                                                                .tuning = layout,                    \
+                                                                .tuning_count = 2}
 
-KILN_COOP_VARIANTS(matmul, matmul_coop, tile_fours(d));
+/* By how fours of a and b lie: along terms, or a's along rows and b's along columns. */
+static const uint32_t terms_terms[] = {true, true}, terms_columns[] = {true, false},
+                      rows_terms[] = {false, true}, rows_columns[] = {false, false};
+#define LAID(layout)                                                                          \
+    TILED_FOURS(large, "tiled_128", matmul_tiled_large_fours, KILN_TILE_LANES_LARGE, layout); \
+    TILED_FOURS(flat, "tiled_32", matmul_tiled_flat_fours, KILN_TILE_LANES_FLAT, layout);     \
+    TILED_FOURS(usual, "tiled_64", matmul_tiled_fours, KILN_TILE_LANES_USUAL, layout);        \
+    KILN_COOP_VARIANTS(matmul, layout, matmul_coop, tile_fours(d, layout[0], layout[1]))
+LAID(terms_terms);
+LAID(terms_columns);
+LAID(rows_terms);
+LAID(rows_columns);
+#define BY_LAYOUT(id) &id##_terms_terms, &id##_terms_columns, &id##_rows_terms, &id##_rows_columns
+
+/* Few rows: as fast as b can be read. */
+enum { VECTOR_LANES = 128, VECTOR_COLUMNS = 4 };
+
+static uint64_t vector_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return block_of(d)->batch * kiln_parts(block_of(d)->n, VECTOR_COLUMNS);
+}
+
+static uint64_t vector_rounds(const kiln_dispatch *d)
+{
+    return kiln_parts(block_of(d)->k, 4 * VECTOR_LANES);
+}
+
+#define VECTOR(id, rows, least)                                                           \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)               \
+    {                                                                                     \
+        return caps->unrolls && tile_fours(d, true, true) && block_of(d)->m >= (least) && \
+               block_of(d)->m <= (rows);                                                  \
+    }                                                                                     \
+    static const uint32_t id##_tuning[] = {rows};                                         \
+    static const kiln_variant id = {.name = #id,                                          \
+                                    .accepts = id##_accepts,                              \
+                                    .groups = vector_groups,                              \
+                                    .rounds = vector_rounds,                              \
+                                    .spirv = &kiln_spirv_matmul_vector,                   \
+                                    .half = &kiln_spirv_matmul_vector_half,               \
+                                    .lanes = VECTOR_LANES,                                \
+                                    .tuning = id##_tuning,                                \
+                                    .tuning_count = 1}
+VECTOR(vector, 1, 1);
+VECTOR(vectors, 4, 2);
 
 #define SIZES(id) \
     &id##_16x128, &id##_32x64, &id##_64x32, &id##_128x16, &id##_8x64, &id##_16x32, &id##_tall, &id
@@ -483,15 +527,17 @@ const kiln_kernel kiln_kernel_matmul = {
                                          &plain_rows_columns,
                                          &direct_texels,
                                          &direct,
-                                         &matmul_coop_large,
-                                         &matmul_coop_usual,
-                                         &matmul_coop_large_emulated,
-                                         &matmul_coop_usual_emulated,
-                                         &matmul_tiled_large_fours,
+                                         &vector,
+                                         &vectors,
+                                         KILN_COOP_LIST(matmul, terms_terms),
+                                         KILN_COOP_LIST(matmul, terms_columns),
+                                         KILN_COOP_LIST(matmul, rows_terms),
+                                         KILN_COOP_LIST(matmul, rows_columns),
+                                         BY_LAYOUT(matmul_tiled_large),
                                          &matmul_tiled_large,
-                                         &matmul_tiled_flat_fours,
+                                         BY_LAYOUT(matmul_tiled_flat),
                                          &matmul_tiled_flat,
-                                         &matmul_tiled_usual_fours,
+                                         BY_LAYOUT(matmul_tiled_usual),
                                          &matmul_tiled_usual,
                                          NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_matmul_few, &kiln_cpu_matmul_packed, NULL},

@@ -71,35 +71,37 @@ bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
            area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
 }
 
-/* Of the shader: elements between lines of a slab, its terms, and bytes of what convolution works out ahead (conv/terms.glsl). */
-enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIP_LANES = 32, COOP_LEAST = 16, COOP_AHEAD = 2 << 10 };
-
-static uint32_t coop_lanes(const struct kiln_tile *tile)
-{
-    return tile == &kiln_tile_large ? KILN_TILE_LANES_LARGE : KILN_TILE_LANES_USUAL;
-}
+/* Of the shader: elements between lines of a slab, its terms, strips of a tile, and bytes of what convolution works out ahead
+ * (conv/terms.glsl). */
+enum { COOP_GAP = 8, COOP_SLAB = 32, COOP_STRIPS = 4, COOP_AHEAD = 2 << 10 };
 
 static uint64_t coop_shared(const struct kiln_coop *c)
 {
-    const uint64_t elements = (uint64_t)(c->tile->rows + c->tile->columns) * (COOP_SLAB + COOP_GAP);
-    const uint64_t sums =
-        (uint64_t)coop_lanes(c->tile) / COOP_STRIP_LANES * c->caps->coop_size[0] * c->caps->coop_size[1];
-    return elements * (c->halves ? 2 : 4) + sums * sizeof(float) + COOP_AHEAD;
+    const uint64_t elements = (uint64_t)(c->tile->rows + c->tile->columns) * (COOP_SLAB + COOP_GAP),
+                   buffers = c->emulated && (c->tile == &kiln_tile_large || !c->halves) ? 1 : 2,
+                   sums = (uint64_t)COOP_STRIPS * c->caps->coop_size[0] * c->caps->coop_size[1];
+    return buffers * elements * (c->halves ? 2 : 4) + sums * sizeof(float) + COOP_AHEAD;
 }
 
 bool kiln_coop_suits(const struct kiln_coop *c)
 {
     const bool there =
         c->emulated ? c->caps->coop_emulated && (!c->halves || c->caps->half) : c->caps->coop && c->halves;
-    return there && c->caps->max_invocations >= coop_lanes(c->tile) && c->caps->max_shared >= coop_shared(c);
+    return there && c->caps->max_invocations >= KILN_COOP_LANES && c->caps->max_shared >= coop_shared(c);
 }
 
-bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x)
+enum {
+    COOP_LEAST = 16, /* rows and columns that pay */
+    COOP_LARGE_TERMS =
+        512, /* fewer leave the large tile's stores, which nothing else hides, too large a part of its time */
+};
+
+bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x, uint64_t terms)
 {
-    const bool many = kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
-                      area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
+    const bool large = terms >= COOP_LARGE_TERMS && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
+                       area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
     return !c->caps->software && c->halves && x.rows >= COOP_LEAST && x.columns >= COOP_LEAST &&
-           (many || c->tile == &kiln_tile_usual);
+           (large || c->tile == &kiln_tile_usual);
 }
 
 /* As many as fill a device, whatever divides the terms. */

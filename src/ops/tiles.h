@@ -14,6 +14,8 @@ struct kiln_tile {
 
 enum { KILN_TILE_LANES_USUAL = 128, KILN_TILE_LANES_FLAT = 128, KILN_TILE_LANES_LARGE = 256 };
 
+enum { KILN_COOP_LANES = 128 }; /* of matrix units' tiles */
+
 extern const struct kiln_tile kiln_tile_usual, kiln_tile_flat, kiln_tile_large;
 
 /* The products of matrices that a dispatch is: how many at once, and the size of their results. */
@@ -21,7 +23,7 @@ struct kiln_products {
     uint64_t count, rows, columns;
 };
 
-/* A tile by matrix units: the usual or the large one in size and lanes, with slabs of more terms. */
+/* A tile by matrix units, usual or large. */
 struct kiln_coop {
     const kiln_caps *caps;
     const struct kiln_tile *tile;
@@ -31,8 +33,9 @@ struct kiln_coop {
 
 /* Whether a device multiplies by matrix units, or plays some, and has room for the tile. */
 bool kiln_coop_suits(const struct kiln_coop *c);
-/* Whether that pays: on GPUs (and where KILN_LIMITS=gpu plays one), of halves, unless most of a tile were empty. */
-bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x);
+/* Whether that pays for sums over so many terms: on GPUs (and where KILN_LIMITS=gpu plays one), of halves, unless most of a tile were
+ * empty. */
+bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x, uint64_t terms);
 
 /* Workgroups that these take. */
 uint64_t kiln_tile_groups(const struct kiln_tile *tile, struct kiln_products x);
@@ -97,9 +100,9 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, struct 
 /* Rounds that played units take for a term, at the most. */
 enum { KILN_COOP_ROUNDS = 100 };
 
-/* The variant KERNEL_ID of a kernel, given KERNEL_tiled_TILE, KERNEL_terms(d) and whether its operands, 0 and 1, lie as the shader
- * reads them. */
-#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, lanes_)                \
+/* The variant KERNEL_ID of a kernel, given KERNEL_products(d), KERNEL_terms(d), whether its operands, 0 and 1, lie as the shader reads
+ * them, and the pair of tuning constants that says how. */
+#define KILN_COOP(kernel, id, title, tile, played, lie, single, half_, layout)                \
     static struct kiln_coop kernel##_##id##_of(const kiln_caps *caps, const kiln_dispatch *d) \
     {                                                                                         \
         return (struct kiln_coop){caps, &kiln_tile_##tile, (d->halves & 3) == 3, played};     \
@@ -112,7 +115,7 @@ enum { KILN_COOP_ROUNDS = 100 };
     static bool kernel##_##id##_pays(const kiln_caps *caps, const kiln_dispatch *d)           \
     {                                                                                         \
         const struct kiln_coop c = kernel##_##id##_of(caps, d);                               \
-        return kiln_coop_pays(&c, kernel##_products(d));                                      \
+        return kiln_coop_pays(&c, kernel##_products(d), kernel##_terms(d));                   \
     }                                                                                         \
     static uint64_t kernel##_##id##_rounds(const kiln_dispatch *d)                            \
     {                                                                                         \
@@ -125,16 +128,21 @@ enum { KILN_COOP_ROUNDS = 100 };
                                                .rounds = kernel##_##id##_rounds,              \
                                                .spirv = single,                               \
                                                .half = &kiln_spirv_##half_,                   \
-                                               .lanes = lanes_}
+                                               .lanes = KILN_COOP_LANES,                      \
+                                               .tuning = layout,                              \
+                                               .tuning_count = 2}
 
-/* All of them, of the shaders SPIRV and SPIRV_large; the emulated ones are for checks. */
-#define KILN_COOP_VARIANTS(kernel, spirv, lie)                                                           \
-    KILN_COOP(kernel, coop_large, "coop_128", large, false, lie, NULL, spirv##_large,                    \
-              KILN_TILE_LANES_LARGE);                                                                    \
-    KILN_COOP(kernel, coop_usual, "coop_64", usual, false, lie, NULL, spirv, KILN_TILE_LANES_USUAL);     \
-    KILN_COOP(kernel, coop_large_emulated, "coop_128_emulated", large, true, lie,                        \
-              &kiln_spirv_##spirv##_large_emulated, spirv##_large_emulated_half, KILN_TILE_LANES_LARGE); \
-    KILN_COOP(kernel, coop_usual_emulated, "coop_64_emulated", usual, true, lie,                         \
-              &kiln_spirv_##spirv##_emulated, spirv##_emulated_half, KILN_TILE_LANES_USUAL)
+/* All of them for a layout, of the shaders SPIRV and SPIRV_large; the emulated ones are for checks. KILN_COOP_LIST lists them. */
+#define KILN_COOP_VARIANTS(kernel, layout, spirv, lie)                                                  \
+    KILN_COOP(kernel, coop_large_##layout, "coop_128_" #layout, large, false, lie, NULL, spirv##_large, \
+              layout);                                                                                  \
+    KILN_COOP(kernel, coop_usual_##layout, "coop_64_" #layout, usual, false, lie, NULL, spirv, layout); \
+    KILN_COOP(kernel, coop_large_emulated_##layout, "coop_128_emulated_" #layout, large, true, lie,     \
+              &kiln_spirv_##spirv##_large_emulated, spirv##_large_emulated_half, layout);               \
+    KILN_COOP(kernel, coop_usual_emulated_##layout, "coop_64_emulated_" #layout, usual, true, lie,      \
+              &kiln_spirv_##spirv##_emulated, spirv##_emulated_half, layout)
+#define KILN_COOP_LIST(kernel, layout)                                                                    \
+    &kernel##_coop_large_##layout, &kernel##_coop_usual_##layout, &kernel##_coop_large_emulated_##layout, \
+        &kernel##_coop_usual_emulated_##layout
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,7 @@ static bool holds_dot(kiln_device *dev)
 /* Cooperative matrices --------------------------------------------------------------------------------------- */
 
 /* Past a tile of 128 in both directions, and past a slab of terms. */
-enum { PRODUCT_ROWS = 132, PRODUCT_COLUMNS = 136, TERMS = 40, LAYOUTS = 4 };
+enum { PRODUCT_ROWS = 132, PRODUCT_COLUMNS = 136, TERMS = 72, LAYOUTS = 4 };
 
 /* A product of halves into floats; bit 0 of `turned`: a lies by columns, bit 1: b does. */
 static kiln_dispatch product(unsigned turned)
@@ -146,13 +147,16 @@ static bool is_product(const float *c)
     return true;
 }
 
-/* With operands that lie so. */
-static bool multiplies_so(kiln_device *dev, const char *variant, unsigned turned, float *c)
+/* With operands that lie so, by the variant of a tile for them. */
+static bool multiplies_so(kiln_device *dev, const char *tile, unsigned turned, float *c)
 {
+    static const char *const layout[LAYOUTS] = {"terms_columns", "rows_columns", "terms_terms", "rows_terms"};
     uint16_t a[PRODUCT_ROWS * TERMS], b[PRODUCT_COLUMNS * TERMS];
     const size_t bytes = PRODUCT_ROWS * PRODUCT_COLUMNS * sizeof *c;
     const struct kiln_single arrays = {.data = {a, b, c}, .bytes = {sizeof a, sizeof b, bytes}};
     kiln_dispatch d = product(turned);
+    char variant[64];
+    (void)snprintf(variant, sizeof variant, "%s_%s", tile, layout[turned]);
     d.variant = kiln_variant_named(dev, &d, variant);
     if (!d.variant)
         return true;
@@ -162,12 +166,12 @@ static bool multiplies_so(kiln_device *dev, const char *variant, unsigned turned
     return kiln_single_run(dev, &d, &arrays, 0, NULL) == KILN_OK && is_product(c);
 }
 
-bool kiln_truth_multiplies(kiln_device *dev, const char *variant)
+bool kiln_truth_multiplies(kiln_device *dev, const char *tile)
 {
     float *c = malloc(PRODUCT_ROWS * PRODUCT_COLUMNS * sizeof *c);
     bool holds = c != NULL;
     for (unsigned turned = 0; turned < LAYOUTS && holds; turned++)
-        holds = multiplies_so(dev, variant, turned, c);
+        holds = multiplies_so(dev, tile, turned, c);
     free(c);
     return holds;
 }

@@ -18,8 +18,8 @@ struct kiln_truth {
 /** What the library itself relies on where it is claimed; ended by {0}. */
 extern const struct kiln_truth kiln_truths[];
 
-/** Whether a variant of matmul multiplies halves exactly, in all layouts; it is not asked where it does not accept. */
-bool kiln_truth_multiplies(kiln_device *dev, const char *variant);
+/** Whether matmul's variants of a tile multiply halves exactly, in all layouts; those that do not accept are not asked. */
+bool kiln_truth_multiplies(kiln_device *dev, const char *tile);
 
 /**
  * Try the features that the device claims, that values of these types (bits of kiln_type) call for, and that were not tried yet:

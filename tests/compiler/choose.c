@@ -69,14 +69,14 @@ Test(choose, a_variant_that_was_chosen_is_taken_where_it_accepts)
     struct planned d = plan_tuned(dev, g, KILN_RUN(y), false, KILN_TUNED_USUAL);
     const uint64_t class = kiln_dispatch_class(first_of(d.plan, "matmul")->dispatch);
     const char *usual = variant_of(d.plan, "matmul");
-    cr_expect_str_eq(usual, "tiled_32_fours");
+    cr_expect_str_eq(usual, "tiled_32_terms_terms");
     close_plan(&d);
     static const char *const wanted[][2] = {{"tiled_128", "tiled_128"}, /* accepts, though it would not pay */
                                             {"tiled_64", "tiled_64"},
                                             {"tiled_32", "tiled_32"},
                                             {"direct", "direct"},
-                                            {"packed", "tiled_32_fours"}, /* of another device */
-                                            {"tiled_256", "tiled_32_fours"}};
+                                            {"packed", "tiled_32_terms_terms"}, /* of another device */
+                                            {"tiled_256", "tiled_32_terms_terms"}};
     for (size_t i = 0; i < KILN_COUNT(wanted); i++) {
         choose(dev, KILN_CHOICE_VARIANT, "matmul", class, wanted[i][0]);
         d = plan_tuned(dev, g, KILN_RUN(y), false, KILN_TUNED_USUAL);
@@ -107,7 +107,7 @@ Test(choose, another_kernel_or_class_changes_nothing)
     choose(dev, KILN_CHOICE_LOWERING, "matmul", class, "tiled_128");
     choose(dev, KILN_CHOICE_VARIANT, "no_kernel_of_ours", class, "tiled_128");
     d = plan_tuned(dev, g, KILN_RUN(y), false, KILN_TUNED_USUAL);
-    cr_expect_str_eq(variant_of(d.plan, "matmul"), "tiled_32_fours");
+    cr_expect_str_eq(variant_of(d.plan, "matmul"), "tiled_32_terms_terms");
     close_plan(&d);
     kiln_device_close(&dev);
     kiln_graph_destroy(&g);
@@ -120,9 +120,12 @@ Test(choose, programs_that_train_obey_when_they_are_told_to)
         kiln_tuned tuned;
         const char *variant;
     } cases[] = {
-        {false, KILN_TUNED_USUAL, "tiled_64"},       {true, KILN_TUNED_USUAL, "tiled_32_fours"},
-        {false, KILN_TUNED_ALWAYS, "tiled_64"},      {true, KILN_TUNED_ALWAYS, "tiled_64"},
-        {false, KILN_TUNED_NEVER, "tiled_32_fours"}, {true, KILN_TUNED_NEVER, "tiled_32_fours"},
+        {false, KILN_TUNED_USUAL, "tiled_64"},
+        {true, KILN_TUNED_USUAL, "tiled_32_terms_terms"},
+        {false, KILN_TUNED_ALWAYS, "tiled_64"},
+        {true, KILN_TUNED_ALWAYS, "tiled_64"},
+        {false, KILN_TUNED_NEVER, "tiled_32_terms_terms"},
+        {true, KILN_TUNED_NEVER, "tiled_32_terms_terms"},
     };
     kiln_tensor y;
     kiln_graph *g = products(&y);
@@ -184,9 +187,9 @@ Test(choose, the_tiles_of_each_vendor_without_a_tuner)
     const uint32_t amd = 0x1002, nvidia = 0x10de, intel = 0x8086, qualcomm = 0x5143, apple = 0x106b;
     const uint32_t large[] = {0, nvidia, intel}, usual[] = {amd, qualcomm, apple};
     for (size_t i = 0; i < KILN_COUNT(large); i++)
-        cr_expect_str_eq(tile_of(large[i], 2048), "tiled_128_fours", "%x", large[i]);
+        cr_expect_str_eq(tile_of(large[i], 2048), "tiled_128_terms_terms", "%x", large[i]);
     for (size_t i = 0; i < KILN_COUNT(usual); i++)
-        cr_expect_str_eq(tile_of(usual[i], 2048), "tiled_64_fours", "%x", usual[i]);
+        cr_expect_str_eq(tile_of(usual[i], 2048), "tiled_64_terms_terms", "%x", usual[i]);
     for (size_t i = 0; i < KILN_COUNT(usual); i++)
-        cr_expect_str_eq(tile_of(usual[i], 20), "tiled_32_fours", "%x", usual[i]);
+        cr_expect_str_eq(tile_of(usual[i], 20), "tiled_32_terms_terms", "%x", usual[i]);
 }
