@@ -100,12 +100,19 @@ class Figures:
             yield f"{name} {precision}, {what}: {told} (at least {least:.2f})"
 
 
+def chosen(options):
+    """The whole names of the rows that begin with what is wanted: `kiln bench` would take all that contain it."""
+    listed = subprocess.run([options.kiln, "bench", "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return [name for name in listed if name.startswith(tuple(options.rows))]
+
+
 def bench(options):
     figures = Figures()
+    names = chosen(options)
     for precision in ("f32", "f16"):
         figures.add("kiln", precision, objects(
             [options.kiln, "bench", "--device", options.device, "--precision", precision, "--repeat", options.repeat, "--json",
-             *options.rows], options.out / f"kiln-{precision}.jsonl"))
+             *names], options.out / f"kiln-{precision}.jsonl"))
     if subprocess.run([options.python, "-c", "import torch, sys; sys.exit(not torch.cuda.is_available())"],
                       stderr=subprocess.DEVNULL).returncode:
         print(f"PyTorch: {options.python} has none that finds a CUDA device; its columns stay empty")
@@ -113,7 +120,7 @@ def bench(options):
         for precision in ("f32", "f16"):
             figures.add("PyTorch", precision, objects(
                 [options.python, rows.HERE / "torch.py", "--device", "cuda", "--precision", precision, "--repeat", options.repeat,
-                 "--json", *options.rows], options.out / f"torch-{precision}.jsonl"))
+                 "--json", *names], options.out / f"torch-{precision}.jsonl"))
     report = "\n".join([*figures.table(), "", *figures.bars()])
     (options.out / "bench.md").write_text(report + "\n")
     print(report, flush=True)
