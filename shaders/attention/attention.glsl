@@ -23,9 +23,15 @@ KILN_CONSTANT(1, MODE);
 #define IS(flag) ((FLAGS & KILN_ATTENTION_##flag) != 0u)
 #define OF(mode) (MODE == KILN_ATTENTION_##mode)
 
+#ifdef TEXELS
+KILN_TEXELS(0, q);
+KILN_TEXELS(1, k);
+KILN_TEXELS(2, v);
+#else
 KILN_IN(0, T, q);
 KILN_IN(1, T, k);
 KILN_IN(2, T, v);
+#endif
 KILN_IN_ANY(3, mask);
 KILN_IN(4, int, numbers);
 #ifdef GRAD
@@ -182,6 +188,8 @@ float weight_of(float probability, float pull, float delta)
 
 #endif
 
+#ifndef TEXELS
+
 /* The operands by their parts ------------------------------------------------------------------------------- */
 
 #ifdef GRAD
@@ -216,6 +224,8 @@ float x_term(uint other, uint column)
     return float(v[v_span.first + other * v_span.step + column]);
 #endif
 }
+
+#endif
 
 #ifdef GRAD
 #define COLUMNS_OF_X (OF(VALUE) ? p.width : p.depth)

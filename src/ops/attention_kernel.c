@@ -2,7 +2,7 @@
  * attention_kernel.c - the contracts of attention and its gradients: units, windows, variants.
  *
  * On a GPU a workgroup goes along the others through shared memory. Drivers that run on the CPU have no such memory: there an
- * invocation keeps 4 rows of the result in registers.
+ * invocation keeps 4 rows of the result in registers, or lanes that may hand on what they loaded keep 32 of them together.
  */
 #include "attention/attention.h"
 
@@ -129,7 +129,12 @@ enum {
     TILE_LANES = 128,
     DIRECT_ROWS = 4,
     DIRECT_CHUNK = 16,
-    DIRECT_LANES = 64
+    DIRECT_LANES = 64,
+    TEAM_ROWS = 32,
+    TEAM_KEYS = 32,
+    TEAM_CHUNK = 64,
+    TEAM_LANES = 8,
+    TEAM_GAIN = 8, /* of a team over the direct way, where nothing sticks out */
 };
 
 static uint64_t tiled_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -169,6 +174,54 @@ static uint64_t tiled_rounds(const kiln_dispatch *d)
     return (others_of(d) / 32 + block_of(d)->group) * (terms_of(d) + terms_of(d) / 8 + 100);
 }
 
+/* Teams of lanes read rows in fours, each of which begins at a multiple of four elements. */
+static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_attention *p = block_of(d);
+    for (int i = 0; i < 3; i++)
+        if (pair_of(d, i) * p->count > caps->max_texels)
+            return false;
+    return caps->subgroup == TEAM_LANES && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
+           p->depth % 4 == 0 && p->width % 4 == 0 && p->depth && p->width &&
+           !(d->constants[0] & KILN_ATTENTION_DROPPED);
+}
+
+/* Products of rows and keys, and of weights and columns, in tiles of these sizes. */
+static uint64_t products(const struct kiln_params_attention *p, uint64_t rows, uint64_t keys, uint64_t chunk)
+{
+    const uint64_t pairs = kiln_round_up(p->queries, rows) * kiln_round_up(p->keys, keys);
+    return pairs * kiln_parts(p->width, chunk) * (p->depth + chunk);
+}
+
+static bool team_pays(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_attention *p = block_of(d);
+    return caps->software && products(p, TEAM_ROWS, TEAM_KEYS, TEAM_CHUNK) <=
+                                 TEAM_GAIN * products(p, DIRECT_ROWS, DIRECT_ROWS, DIRECT_CHUNK);
+}
+
+static uint64_t team_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return heads_of(d) * kiln_parts(rows_of(d), TEAM_ROWS) * kiln_parts(columns_of(d), TEAM_CHUNK);
+}
+
+/* Blocks of 32 keys: fours of their terms, and of themselves. */
+static uint64_t team_rounds(const kiln_dispatch *d)
+{
+    return kiln_parts(block_of(d)->keys, TEAM_KEYS) * (terms_of(d) / 4 + TEAM_KEYS / 4 + 4);
+}
+
+static const kiln_variant team = {.name = "team",
+                                  .accepts = team_accepts,
+                                  .pays = team_pays,
+                                  .groups = team_groups,
+                                  .rounds = team_rounds,
+                                  .spirv = &kiln_spirv_attention_team,
+                                  .half = &kiln_spirv_attention_team_half,
+                                  .lanes = TEAM_LANES,
+                                  .texels = 1 << 0 | 1 << 1 | 1 << 2,
+                                  .fours = 1 << 0 | 1 << 1 | 1 << 2};
 static const kiln_variant direct = {.name = "direct",
                                     .pays = kiln_on_software,
                                     .groups = direct_groups,
@@ -207,7 +260,7 @@ const kiln_kernel kiln_kernel_attention = {
     .units = units,
     .reference = kiln_reference_attention_f32,
     .reference_f64 = kiln_reference_attention_f64,
-    .gpu = (const kiln_variant *const[]){&direct, &tiled, NULL},
+    .gpu = (const kiln_variant *const[]){&team, &direct, &tiled, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_panels, NULL},
     .cuts = &cut,
     .cut_count = 1,

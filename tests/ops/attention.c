@@ -32,6 +32,7 @@ static const struct attention_case {
     {2, 3, 3, 21, 34, 8, 8, .inside = true, .why = "heads within rows"},
     {3, 4, 2, 9, 11, 5, 7, .inside = true, .why = "heads within rows, shared"},
     {1, 1, 1, 40, 50, 8, 130, .why = "three chunks of columns"},
+    {1, 2, 1, 70, 75, 12, 132, .why = "three chunks of columns in fours"},
     {1, 1, 1, 7, 9, 8, 8, .p = {.scale = 0.3}, .why = "a scale"},
     {2, 2, 2, 70, 70, 8, 8, .p = {.causal = true}, .why = "a diagonal"},
     {1, 2, 2, 70, 40, 8, 8, .p = {.causal = true}, .why = "a diagonal, more queries than keys"},

@@ -15,7 +15,7 @@ static const struct check_shape shapes[] = {
     {"2x4x2x40x40x8x8", "of itself"},
     {"1x4x1x1x97x32x32", "one query"},
     {"1x1x1x3x1031x8x8", "many keys"},
-    {"1x1x1x40x50x8x130", "wide values"},
+    {"1x1x1x40x50x8x132", "wide values"},
     {"2x2x2x0x5x3x3", "no queries"},
     {"2x2x2x5x0x3x3", "no keys"},
     {0},
