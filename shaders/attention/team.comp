@@ -12,6 +12,7 @@
 #define TEXELS
 #include "attention.glsl"
 #include "four.glsl"
+#include "math_four.glsl"
 
 KILN_OUT_FOURS(5, result);
 
@@ -80,21 +81,6 @@ void multiply(uint first, uint end)
     }
 }
 
-/* exp of what is at most 0, or NaN. */
-vec4 exp_below(vec4 x)
-{
-    const vec4 bounded = max(x, vec4(-87.0)), n = floor(bounded * 1.44269504 + 0.5);
-    vec4 r = bounded - n * 0.693359375, y = vec4(1.9875691500e-4);
-    r += n * 2.12194440e-4;
-    y = y * r + 1.3981999507e-3;
-    y = y * r + 8.3334519073e-3;
-    y = y * r + 4.1665795894e-2;
-    y = y * r + 1.6666665459e-1;
-    y = y * r + 5.0000001201e-1;
-    y = (y * r * r + r + 1.0) * intBitsToFloat((ivec4(n) + 127) << 23);
-    return mix(mix(y, vec4(0.0), lessThan(x, vec4(-87.0))), x, kiln_is_nan_four(x));
-}
-
 /* Of all lanes that share a row. */
 float largest_of(float a)
 {
@@ -121,10 +107,10 @@ void weigh(uint first, uint end)
         }
         largest = max(peak[i], largest_of(largest));
         const bool none = is_left_out(largest);
-        const float ratio = none ? 1.0 : exp_below(vec4(peak[i] - largest)).x;
+        const float ratio = none ? 1.0 : kiln_exp_below_four(vec4(peak[i] - largest)).x;
         part[i] *= ratio;
         [[unroll]] for (uint h = 0; h < HALVES; h++) {
-            weight[i][h] = none ? vec4(0.0) : exp_below(weight[i][h] - largest);
+            weight[i][h] = none ? vec4(0.0) : kiln_exp_below_four(weight[i][h] - largest);
             part[i] += weight[i][h].x + weight[i][h].y + (weight[i][h].z + weight[i][h].w);
         }
         [[unroll]] for (uint q = 0; q < QUADS; q++)

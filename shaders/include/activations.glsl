@@ -28,23 +28,6 @@ float kiln_bell(float z)
     return kiln_exp_sum(-0.5 * high * high, -0.5 * low);
 }
 
-/* The share of the normal distribution above z >= 0, divided by exp(-z^2 / 2) (Mills 1926). */
-float kiln_mills(float z)
-{
-    const float t = 1.0 / (1.0 + 0.3 * z);
-    float y = -2.062346041e-02;
-    y = y * t + 1.124355718e-01;
-    y = y * t - 2.282135040e-01;
-    y = y * t + 1.917843968e-01;
-    y = y * t - 7.942338288e-02;
-    y = y * t + 9.615677595e-02;
-    y = y * t + 7.838966697e-02;
-    y = y * t + 1.102354228e-01;
-    y = y * t + 1.195718125e-01;
-    y = y * t + 1.196866930e-01;
-    return y * t;
-}
-
 float kiln_erf(float x)
 {
     const float a = abs(x);

@@ -1,13 +1,16 @@
 /*
- * light.glsl - an epilogue on four results side by side at once, where all of its steps are light ones: sums, products, bounds and what
- * is made of these. The others would be too long to stand in a shader several times. Include it behind epilogue.glsl.
+ * light.glsl - an epilogue on four results side by side at once, where all of its steps are light ones: sums, products, bounds, what
+ * is made of these, and the usual activations. The others would be too long to stand in a shader several times. Include it behind
+ * epilogue.glsl.
  */
 #include "four.glsl"
+#include "math_four.glsl"
 
 bool kiln_is_light(uint code)
 {
     return code <= KILN_STEP_MIN_F || code == KILN_STEP_RELU_F || code == KILN_STEP_CLIP_F || code == KILN_STEP_LEAKY_RELU_F ||
-           code == KILN_STEP_HARD_SWISH_F || code == KILN_STEP_HARD_SIGMOID_F;
+           code == KILN_STEP_HARD_SWISH_F || code == KILN_STEP_HARD_SIGMOID_F || code == KILN_STEP_TANH_F ||
+           code == KILN_STEP_SIGMOID_F || code == KILN_STEP_SILU_F || code == KILN_STEP_GELU_F || code == KILN_STEP_GELU_TANH_F;
 }
 
 /* Steps that are not there have code 0. */
@@ -40,6 +43,11 @@ vec4 kiln_light_run(uint code, vec4 a, vec4 b, vec4 c)
     case KILN_STEP_LEAKY_RELU_F: return mix(a * b, a, greaterThan(a, vec4(0)));
     case KILN_STEP_HARD_SWISH_F: return a * kiln_hard_sigmoid_four(a, vec4(0.166666667), vec4(0.5));
     case KILN_STEP_HARD_SIGMOID_F: return kiln_hard_sigmoid_four(a, b, c);
+    case KILN_STEP_TANH_F: return kiln_tanh_four(a);
+    case KILN_STEP_SIGMOID_F: return kiln_sigmoid_four(a);
+    case KILN_STEP_SILU_F: return kiln_silu_four(a, b);
+    case KILN_STEP_GELU_F: return kiln_gelu_four(a);
+    case KILN_STEP_GELU_TANH_F: return kiln_gelu_tanh_four(a);
     }
     return a;
 }
@@ -69,20 +77,28 @@ vec4 kiln_light_second(uint flat_index, uint row, uint column, uint count)
     return four;
 }
 
-/* The bits of what is stored for a four of which `count` are there, and which share a row or column whose operands are known. */
-uvec4 kiln_epilogue_light(vec4 value, uint walk, uvec2 known, uint flat_index, uint row, uint column, uint count)
+/* The bits of what is stored for a four, given the operands. */
+uvec4 kiln_epilogue_light(vec4 value, vec4 first, vec4 second)
 {
     if (EPILOGUE_STEPS == 0)
         return floatBitsToUint(value);
 
     vec4 r[KILN_REGISTER_IMMEDIATE + 4];
     r[0] = value;
-    r[1] = kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? KILN_LIGHT_OF(known.x)
-                                                         : kiln_light_first(flat_index, row, column, count);
-    r[2] = kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? KILN_LIGHT_OF(known.y)
-                                                         : kiln_light_second(flat_index, row, column, count);
+    r[1] = first;
+    r[2] = second;
     KILN_EPILOGUE_RUN(r, KILN_LIGHT_OF, kiln_light_step);
     return floatBitsToUint(r[EPILOGUE_RESULT]);
+}
+
+/* Likewise for one of which `count` are there, and which share a row or column whose operands are known. */
+uvec4 kiln_epilogue_light_with(vec4 value, uint walk, uvec2 known, uint flat_index, uint row, uint column, uint count)
+{
+    return kiln_epilogue_light(value,
+                               kiln_epilogue_is_common(EPILOGUE_WALK1, walk) ? KILN_LIGHT_OF(known.x)
+                                                                             : kiln_light_first(flat_index, row, column, count),
+                               kiln_epilogue_is_common(EPILOGUE_WALK2, walk) ? KILN_LIGHT_OF(known.y)
+                                                                             : kiln_light_second(flat_index, row, column, count));
 }
 
 /* Store the four at `at`, or with `ones` those `count` of it that are there. */
@@ -102,7 +118,7 @@ uvec4 kiln_epilogue_light(vec4 value, uint walk, uvec2 known, uint flat_index, u
  */
 #define KILN_SAVE_LINE(slot, name, at, line, known, column, count, ones)                                                          \
     if (kiln_epilogue_is_light()) {                                                                                               \
-        const uvec4 bits = kiln_epilogue_light(line, KILN_WALK_COLUMN, known, at, 0u, column, count);                             \
+        const uvec4 bits = kiln_epilogue_light_with(line, KILN_WALK_COLUMN, known, at, 0u, column, count);                        \
         KILN_SAVE_LIGHT(slot, name, at, bits, count, ones);                                                                       \
     } else {                                                                                                                      \
         [[dont_unroll]] for (uint j = 0; j < (count); j++)                                                                        \

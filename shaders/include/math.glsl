@@ -19,24 +19,9 @@ bool kiln_is_negative(float x) { return floatBitsToInt(x) < 0; }
 /* 2^n for n in -126 .. 128 (128 gives infinity). */
 float kiln_power_of_two(int n) { return uintBitsToFloat(uint(n + 127) << 23); }
 
-/* exp(r) = 1 + r + r^2 P(r) for |r| <= ln(2) / 2: this is P. */
-float kiln_exp_tail(float r)
-{
-    float y = 1.9875691500e-4;
-    y = y * r + 1.3981999507e-3;
-    y = y * r + 8.3334519073e-3;
-    y = y * r + 4.1665795894e-2;
-    y = y * r + 1.6666665459e-1;
-    return y * r + 5.0000001201e-1;
-}
-
-/* x - n ln(2), the first product exact. */
-float kiln_exp_rest(float x, float n)
-{
-    precise float r = x - n * 0.693359375;
-    r += n * 2.12194440e-4;
-    return r;
-}
+#define NUMBER float
+#include "series.glsl"
+#undef NUMBER
 
 float kiln_exp(float x)
 {
@@ -121,15 +106,8 @@ float kiln_tanh(float x)
     if (kiln_is_nan(x))
         return x;
     const float a = abs(x);
-    if (a < 0.625) {
-        const float z = x * x;
-        float y = -5.70498872745e-3;
-        y = y * z + 2.06390887954e-2;
-        y = y * z - 5.37397155531e-2;
-        y = y * z + 1.33314422036e-1;
-        y = y * z - 3.33332819422e-1;
-        return y * z * x + x;
-    }
+    if (a < 0.625)
+        return kiln_tanh_near(x);
     const float y = a > 9.1 ? 1.0 : 1.0 - 2.0 / (kiln_exp(2.0 * a) + 1.0);
     return kiln_is_negative(x) ? -y : y;
 }

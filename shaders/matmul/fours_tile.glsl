@@ -58,6 +58,31 @@ void store_line(uint at, uvec4 bits[QUADS])
             KILN_SAVE_FOUR(2, c, at / 4u + q, bits[q]);
 }
 
+vec4 first_of[QUADS], second_of[QUADS];     /* operands of the epilogue that are walked by columns: the tile's, read once for all rows */
+
+void read_columns_operands()
+{
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
+        const uint at = min(column + 4u * q, p.n - 1u), count = min(p.n - at, 4u);
+        if (EPILOGUE_WALK1 == KILN_WALK_COLUMN)
+            first_of[q] = kiln_light_first(0u, 0u, at, count);
+        if (EPILOGUE_WALK2 == KILN_WALK_COLUMN)
+            second_of[q] = kiln_light_second(0u, 0u, at, count);
+    }
+}
+
+uvec4 finish(vec4 value, uint q, uvec2 of_row, uint flat_index, uint i)
+{
+    const uint first = column + 4u * q, count = min(p.n - first, 4u);
+    const vec4 operand1 = EPILOGUE_WALK1 == KILN_WALK_COLUMN ? first_of[q]
+                          : kiln_epilogue_is_common(EPILOGUE_WALK1, KILN_WALK_ROW) ? KILN_LIGHT_OF(of_row.x)
+                          : kiln_light_first(flat_index, row + i, first, count);
+    const vec4 operand2 = EPILOGUE_WALK2 == KILN_WALK_COLUMN ? second_of[q]
+                          : kiln_epilogue_is_common(EPILOGUE_WALK2, KILN_WALK_ROW) ? KILN_LIGHT_OF(of_row.y)
+                          : kiln_light_second(flat_index, row + i, first, count);
+    return kiln_epilogue_light(value, operand1, operand2);
+}
+
 /* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
 void store(uint i, vec4 fours[QUADS])
 {
@@ -68,10 +93,9 @@ void store(uint i, vec4 fours[QUADS])
     if (kiln_epilogue_is_light()) {
         uvec4 bits[QUADS];
         [[unroll]] for (uint q = 0; q < QUADS; q++) {
-            const uint first = column + 4u * q;
             bits[q] = uvec4(0);
-            if (first < p.n)
-                bits[q] = kiln_epilogue_light(fours[q], KILN_WALK_ROW, of_row, at + 4u * q, row + i, first, min(p.n - first, 4u));
+            if (column + 4u * q < p.n)
+                bits[q] = finish(fours[q], q, of_row, at + 4u * q, i);
         }
         store_line(at, bits);
         return;
@@ -83,6 +107,8 @@ void store(uint i, vec4 fours[QUADS])
 
 void store_tile()
 {
+    if (kiln_epilogue_is_light())
+        read_columns_operands();
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         store(i, sum[i]);
 }

@@ -33,6 +33,7 @@ static const struct bound {
     kiln_tensor (*f)(kiln_graph *g, kiln_tensor x);
     double low, high;       /* where it is swept */
     double units, absolute; /* allowed: the larger of the two */
+    bool follows;           /* swept behind a product, too, where four results are finished at once */
 } bounds[] = {
     {"exp", kiln_exp, -86, 88, 2, 0},
     {"expm1", kiln_expm1, -20, 88, 3, 0},
@@ -41,9 +42,9 @@ static const struct bound {
     {"log near one", kiln_log, 0.7, 1.5, 2, 0},
     {"log1p", kiln_log1p, -0.99, 10, 4, 0},
     {"log1p near zero", kiln_log1p, -1e-3, 1e-3, 4, 0},
-    {"tanh", kiln_tanh, -10, 10, 4, 0},
-    {"tanh near zero", kiln_tanh, -0.7, 0.7, 4, 0},
-    {"sigmoid", kiln_sigmoid, -80, 20, 5, 0},
+    {"tanh", kiln_tanh, -10, 10, 4, 0, true},
+    {"tanh near zero", kiln_tanh, -0.7, 0.7, 4, 0, true},
+    {"sigmoid", kiln_sigmoid, -80, 20, 5, 0, true},
     {"softplus", kiln_softplus, -80, 40, 5, 0},
     {"sin", kiln_sin, -100, 100, 0, 0x1p-22},
     {"cos of large values", kiln_cos, -1e6, 1e6, 0, 0x1p-22},
@@ -65,15 +66,15 @@ static const struct bound {
     {"acosh near one", kiln_acosh, 1, 1.1, 8, 0},
     {"atanh", kiln_atanh, -0.9999, 0.9999, 8, 0},
     {"erf", kiln_erf, -5, 5, 4, 0},
-    {"gelu", kiln_gelu, -10, 10, 10, 0},
-    {"gelu far below", kiln_gelu, -14.4, -9, 10, 0x1p-60},
-    {"gelu, tanh", kiln_gelu_tanh, -12, 12, 12, 0x1p-28},
-    {"silu", kiln_silu, -10, 20, 10, 0},
-    {"silu, narrow", silu_narrow, -5.8, 30, 12, 0},
+    {"gelu", kiln_gelu, -10, 10, 10, 0, true},
+    {"gelu far below", kiln_gelu, -14.4, -9, 10, 0x1p-60, true},
+    {"gelu, tanh", kiln_gelu_tanh, -12, 12, 12, 0x1p-28, true},
+    {"silu", kiln_silu, -10, 20, 10, 0, true},
+    {"silu, narrow", silu_narrow, -5.8, 30, 12, 0, true},
     {"mish", kiln_mish, -80, 20, 6, 0},
     {"elu", elu, -80, 4, 4, 0},
     {"softsign", kiln_softsign, -1e30, 1e30, 4, 0},
-    {"hard swish", kiln_hard_swish, -4, 4, 3, 0x1p-23},
+    {"hard swish", kiln_hard_swish, -4, 4, 3, 0x1p-23, true},
 };
 
 /* Floats in order: neighbours are neighbouring numbers. */
@@ -110,6 +111,18 @@ static kiln_tensor build_bound(kiln_graph *g, const void *one_case)
 {
     const struct bound *b = one_case;
     return b->f(g, sweep(g, b->low, b->high));
+}
+
+/* Behind a product with one, whose results lie in fours. */
+static kiln_tensor build_behind(kiln_graph *g, const void *one_case)
+{
+    enum { SIDE = 8 };
+    const struct bound *b = one_case;
+    float one[SIDE * SIDE] = {0};
+    for (int i = 0; i < SIDE; i++)
+        one[i * SIDE + i] = 1;
+    const kiln_tensor x = kiln_reshape(g, sweep(g, b->low, b->high), KILN_SHAPE(COUNT / SIDE, SIDE));
+    return b->f(g, kiln_matmul(g, x, kiln_test_values(g, KILN_SHAPE(SIDE, SIDE), one), NULL));
 }
 
 /* The largest error, over what is allowed. */
@@ -170,6 +183,18 @@ Test(elementwise_bounds, functions_keep_theirs_on_every_device)
         claims[i] = (struct claim){b->why, build_bound, b, b->units, b->absolute, NULL, 0};
     }
     expect_claims(claims, KILN_COUNT(claims));
+}
+
+Test(elementwise_bounds, activations_keep_theirs_behind_a_product)
+{
+    struct claim claims[KILN_COUNT(bounds)];
+    size_t count = 0;
+    for (size_t i = 0; i < KILN_COUNT(bounds); i++) {
+        const struct bound *b = &bounds[i];
+        if (b->follows)
+            claims[count++] = (struct claim){b->why, build_behind, b, b->units, b->absolute, NULL, 0};
+    }
+    expect_claims(claims, count);
 }
 
 /* The slope of an activation is the gradient of its sum. */
