@@ -13,10 +13,11 @@
 #include "attention.glsl"
 #include "four.glsl"
 #include "math_four.glsl"
+#include "team.glsl"
 
 KILN_OUT_FOURS(5, result);
 
-const uint TEAM = 8u, DOWN = 2u, ACROSS = TEAM / DOWN;
+const uint DOWN = 2u, ACROSS = TEAM / DOWN;
 const uint ROWS = 16u, QUADS = 4u;      /* of a lane's part of the result */
 const uint HALVES = 2u;                 /* of a block of keys: a lane has a four of each */
 const uint HALF_BLOCK = 4u * ACROSS, BLOCK = HALVES * HALF_BLOCK;
@@ -32,14 +33,6 @@ float peak[ROWS], part[ROWS];           /* the row's largest score so far, the s
 uint row_at(uint i) { return min(own_first + i, p.queries - 1u); }
 
 uint lane_at(uint down, uint across) { return down * ACROSS + across; }
-
-vec4 shuffle(vec4 v, uint lane)
-{
-    vec4 four;
-    [[unroll]] for (uint i = 0; i < 4; i++)
-        four[i] = subgroupShuffle(v[i], lane);
-    return four;
-}
 
 vec4 add_products(vec4 sum, vec4 terms, vec4 columns[4])
 {
@@ -69,29 +62,16 @@ void multiply(uint first, uint end)
         [[unroll]] for (uint g = 0; g < K_HELD; g++)
             held_k[g] = texelFetch(k, int(k_at[g] + t));
         [[unroll]] for (uint j = 0; j < 4u * HALVES; j++) {
-            const vec4 four = shuffle(held_k[j / DOWN], lane_at(j % DOWN, lane_across));
+            const vec4 four = kiln_shuffle(held_k[j / DOWN], lane_at(j % DOWN, lane_across));
             [[unroll]] for (uint e = 0; e < 4; e++)
                 columns[j / 4u][e][j % 4u] = four[e];
         }
         [[unroll]] for (uint i = 0; i < ROWS; i++) {
-            const vec4 terms = shuffle(held_q[i / ACROSS], lane_at(lane_down, i % ACROSS));
+            const vec4 terms = kiln_shuffle(held_q[i / ACROSS], lane_at(lane_down, i % ACROSS));
             [[unroll]] for (uint h = 0; h < HALVES; h++)
                 weight[i][h] = add_products(weight[i][h], terms, columns[h]);
         }
     }
-}
-
-/* Of all lanes that share a row. */
-float largest_of(float a)
-{
-    a = max(a, subgroupShuffle(a, LANE ^ 1u));
-    return max(a, subgroupShuffle(a, LANE ^ 2u));
-}
-
-float sum_of(float a)
-{
-    a += subgroupShuffle(a, LANE ^ 1u);
-    return a + subgroupShuffle(a, LANE ^ 2u);
 }
 
 /* Products to weights below the largest score so far; where that rises, the sums are rescaled. */
@@ -105,7 +85,7 @@ void weigh(uint first, uint end)
             weight[i][j / 4u][j % 4u] = score;
             largest = max(largest, score);
         }
-        largest = max(peak[i], largest_of(largest));
+        largest = max(peak[i], kiln_four_max(largest));
         const bool none = is_left_out(largest);
         const float ratio = none ? 1.0 : kiln_exp_below_four(vec4(peak[i] - largest)).x;
         part[i] *= ratio;
@@ -128,9 +108,9 @@ void add_four(uint across, uint key, uint end, uint column)
         held[g] = texelFetch(v, int((v_span.first + at + min(column + f % QUADS * 4u, p.width - 4u)) / 4u));
     }
     [[unroll]] for (uint f = 0; f < 4u * QUADS; f++)
-        columns[f % QUADS][f / QUADS] = shuffle(held[f / DOWN], lane_at(f % DOWN, lane_across));
+        columns[f % QUADS][f / QUADS] = kiln_shuffle(held[f / DOWN], lane_at(f % DOWN, lane_across));
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
-        const vec4 terms = shuffle(weight[i][0], lane_at(lane_down, across));
+        const vec4 terms = kiln_shuffle(weight[i][0], lane_at(lane_down, across));
         [[unroll]] for (uint q = 0; q < QUADS; q++)
             total[i][q] = add_products(total[i][q], terms, columns[q]);
     }
@@ -151,7 +131,7 @@ void add_weighted(uint first, uint end, uint column)
 void store(uint column, bool first_chunk)
 {
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
-        const float sum = sum_of(part[i]), factor = sum == 0.0 ? 0.0 : 1.0 / sum;
+        const float sum = kiln_four_sum(part[i]), factor = sum == 0.0 ? 0.0 : 1.0 / sum;
         const uint row = own_first + i, at = (y_span.first + row * y_span.step + column) / 4u;
         if (row >= own_to)
             continue;

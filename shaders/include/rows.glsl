@@ -1,6 +1,7 @@
 /*
  * rows.glsl - rows of cols values that lie step apart, and the two numbers behind every softmax: peak, the largest value, and
- * total = sum of exp(x - peak). Include after the block, which has rows, cols and step, and after the buffer x.
+ * total = sum of exp(x - peak). Include after the block, which has rows, cols and step, and after the buffer x; with
+ * FOURS it is no buffer of numbers, and only rows are.
  *
  * A row is a workgroup's, or with COLUMNS a lane's (lanes.glsl); all of its lanes get the results.
  */
@@ -11,6 +12,8 @@
 #define KILN_ROW(name) KILN_RESULT(name, p.rows)
 
 uint kiln_row_start(uint row) { return row / p.step * p.cols * p.step + row % p.step; }
+
+#ifndef FOURS
 
 float kiln_row_peak(uint start)
 {
@@ -32,3 +35,5 @@ float kiln_row_total(uint start, float peak)
     }
     return SUM(total);
 }
+
+#endif

@@ -16,10 +16,10 @@
 #include "kiln.glsl"
 #include "matmul.h"
 #include "fours_tile.glsl"
+#include "team.glsl"
 
 KILN_TUNING(4, ACROSS, 8);
 
-const uint TEAM = 8u;                   /* lanes: as many as LANES */
 const uint DOWN = TEAM / ACROSS;
 const uint A_HELD = ROWS / ACROSS, B_HELD = 4u * QUADS / DOWN;
 
@@ -27,27 +27,19 @@ uint lane_across, lane_down;            /* of this lane's tile in the team's */
 uint a_at[ROWS], b_at[4 * QUADS];       /* what this lane loads for the team: the first A_HELD and B_HELD; beyond the edge the last ones again */
 vec4 held_a[ROWS], held_b[4 * QUADS], held_next;
 
-vec4 shuffle(vec4 v, uint lane)
-{
-    vec4 four;
-    [[unroll]] for (uint i = 0; i < 4; i++)
-        four[i] = subgroupShuffle(v[i], lane);
-    return four;
-}
-
 /* Four f of this lane's tile. */
 vec4 of_a(uint f)
 {
-    return ACROSS == 1u ? held_a[f] : shuffle(held_a[f / ACROSS], f % ACROSS * DOWN + (DOWN == 1u ? 0u : lane_down));
+    return ACROSS == 1u ? held_a[f] : kiln_shuffle(held_a[f / ACROSS], f % ACROSS * DOWN + (DOWN == 1u ? 0u : lane_down));
 }
 
-vec4 of_b(uint f) { return DOWN == 1u ? held_b[f] : shuffle(held_b[f / DOWN], f % DOWN * ACROSS + lane_across); }
+vec4 of_b(uint f) { return DOWN == 1u ? held_b[f] : kiln_shuffle(held_b[f / DOWN], f % DOWN * ACROSS + lane_across); }
 
 /* The four of b behind the last one of term t of this lane's tile: the first of the tile to the right, or one that was loaded for it. */
 vec4 behind_b(uint t)
 {
     const uint f = t * QUADS;
-    const vec4 neighbour = shuffle(held_b[f / DOWN], f % DOWN * ACROSS + (lane_across + 1u) % ACROSS), last = shuffle(held_next, t);
+    const vec4 neighbour = kiln_shuffle(held_b[f / DOWN], f % DOWN * ACROSS + (lane_across + 1u) % ACROSS), last = kiln_shuffle(held_next, t);
     return lane_across + 1u == ACROSS ? last : neighbour;
 }
 

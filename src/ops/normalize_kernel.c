@@ -1,4 +1,6 @@
 /* normalize_kernel.c - the contracts of normalization and its gradients: units, windows, variants. */
+#include "base/number.h"
+#include "device/caps.h"
 #include "device/variants.h"
 #include "normalize/normalize.h"
 #include "normalize/sums.h"
@@ -80,6 +82,32 @@ static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
         .lanes = KILN_ROW_LANES                                                             \
     }
 
+enum { TEAM = 8 };
+
+/* Whether a team of lanes reads rows in fours, and what scales and shifts their elements. */
+static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_normalize *p = block_of(d);
+    const bool each = p->groups == 1 && p->inner == 1;
+    return caps->subgroup == TEAM && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
+           p->step == 1 && p->cols % 4 == 0 && (uint64_t)p->rows * p->cols <= caps->max_texels &&
+           (each || !(d->constants[0] & (KILN_NORMALIZE_SCALED | KILN_NORMALIZE_SHIFTED)));
+}
+
+static uint64_t team_rounds(const kiln_dispatch *d)
+{
+    return 3 * (uint64_t)kiln_parts(block_of(d)->cols, 4 * TEAM);
+}
+
+#define FOURS(spirv_, texels_)                                                                     \
+    {                                                                                              \
+        .name = "fours", .accepts = team_accepts, .pays = kiln_on_software, .rounds = team_rounds, \
+        .spirv = &kiln_spirv_##spirv_, .half = &kiln_spirv_##spirv_##_half, .lanes = TEAM,         \
+        .texels = texels_, .fours = texels_,                                                       \
+    }
+
+static const kiln_variant fours = FOURS(normalize_fours, 1 << 0 | 1 << 1 | 1 << 2),
+                          grad_fours = FOURS(normalize_grad_fours, 1 << 0 | 1 << 1 | 1 << 2);
 static const kiln_variant columns = COLUMNS(lane_a_row, normalize_columns), rows = ROWS(normalize_rows);
 static const kiln_variant grad_columns = COLUMNS(lane_a_row, normalize_grad_columns),
                           grad_rows = ROWS(normalize_grad_rows);
@@ -94,7 +122,7 @@ const kiln_kernel kiln_kernel_normalize = {
     .units = units,
     .reference = kiln_reference_normalize_f32,
     .reference_f64 = kiln_reference_normalize_f64,
-    .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
+    .gpu = (const kiln_variant *const[]){&fours, &columns, &rows, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_normalize_rows, NULL},
     .cuts = &cut,
     .cut_count = 1,
@@ -111,7 +139,7 @@ const kiln_kernel kiln_kernel_normalize_grad = {
     .units = units,
     .reference = kiln_reference_normalize_grad_f32,
     .reference_f64 = kiln_reference_normalize_grad_f64,
-    .gpu = (const kiln_variant *const[]){&grad_columns, &grad_rows, NULL},
+    .gpu = (const kiln_variant *const[]){&grad_fours, &grad_columns, &grad_rows, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_normalize_grad_rows, NULL},
     .cuts = &cut,
     .cut_count = 1,
