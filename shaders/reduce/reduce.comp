@@ -1,10 +1,12 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 /*
  * reduce - y[s, o, k, i] = finish(scale * combine over t in part s of x[o, t / second, k, t % second, i])
  *
  * bindings   0: x    1: y
  * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree, or several results of few
- *            values; with COLUMNS, for results that lie side by side, a lane a result, in four interleaved sums
+ *            values; with COLUMNS, for results that lie side by side, a lane a result, in four interleaved sums; with FOURS, for reals
+ *            that lie side by side, the same through a texel buffer of fours
  * numerics   sums in float; the order follows sizes alone
  */
 #include "kiln.glsl"
@@ -15,18 +17,49 @@
 KILN_CONSTANT(0, CODE);
 KILN_CONSTANT(1, FINISH);
 
+#ifdef FOURS
+KILN_TEXELS(0, x);
+#else
 KILN_IN_ANY(0, x);
+#endif
 KILN_OUT_ANY(1, y);
-
-uvec2 value_at(kiln_span n, uint t)
-{
-    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, p.x_first + kiln_span_at(n, t)), t);
-}
 
 void store(uint result, uvec2 value)
 {
     const uint bits = kiln_reduce_finish(CODE, FINISH, value, p.scale);
     KILN_SAVE(1, y, p.y_first + result, bits);
+}
+
+#ifdef FOURS
+
+void main()
+{
+    KILN_GROUP(group);
+    const uint result = group * LANES + LANE;
+    if (result >= p.parts * p.outer * p.kept)
+        return;
+    const kiln_span n = kiln_span_of(result);
+    const uint first = p.x_first + n.start, from = first + n.from, to = first + n.to;
+    uvec2 part[4];
+    [[unroll]] for (uint j = 0; j < 4; j++)
+        part[j] = kiln_reduce_start(CODE);
+    for (uint four = from / 4u; 4u * four < to; four++) {
+        const uvec4 bits = floatBitsToUint(texelFetch(x, int(four)));
+        [[unroll]] for (uint j = 0; j < 4; j++) {
+            const uint at = 4u * four + j;
+            if (at >= from && at < to)
+                part[j] = kiln_reduce_combine(CODE, part[j], kiln_reduce_take(CODE, FINISH, bits[j], at - first));
+        }
+    }
+    store(result, kiln_reduce_combine(CODE, kiln_reduce_combine(CODE, part[0], part[1]),
+                                      kiln_reduce_combine(CODE, part[2], part[3])));
+}
+
+#else
+
+uvec2 value_at(kiln_span n, uint t)
+{
+    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, p.x_first + kiln_span_at(n, t)), t);
 }
 
 #ifdef COLUMNS
@@ -84,4 +117,5 @@ void main()
         store(result, slot[LANE]);
 }
 
+#endif
 #endif

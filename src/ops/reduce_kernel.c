@@ -103,6 +103,20 @@ static uint64_t a_lane_each(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_parts(d->kernel->units(d), LANES);
 }
 
+/* Reals side by side, read in fours. A last four of x that is not whole must be there to be read. */
+static bool fours_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    const struct kiln_params_reduce *p = block_of(d);
+    const uint64_t end = p->x_first + results(d) * p->first * p->second;
+    return d->constants[0] <= KILN_REDUCE_EXP_F && p->inner == 1 && p->first == 1 &&
+           end <= caps->max_texels && (d->bind[0].bytes == 0 || end % 4 == 0);
+}
+
+static bool fours_pay(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return caps->software && side_by_side(caps, d);
+}
+
 /* A result takes a power of two of lanes, no more than it has values: as width in reduce.comp. */
 static uint64_t results_a_group(const kiln_dispatch *d)
 {
@@ -120,6 +134,15 @@ static uint64_t lanes_each(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_parts(d->kernel->units(d), results_a_group(d));
 }
 
+static const kiln_variant fours = {.name = "fours",
+                                   .accepts = fours_accepts,
+                                   .pays = fours_pay,
+                                   .groups = a_lane_each,
+                                   .spirv = &kiln_spirv_reduce_fours,
+                                   .half = &kiln_spirv_reduce_fours_half,
+                                   .lanes = LANES,
+                                   .texels = 1 << 0,
+                                   .fours = 1 << 0};
 static const kiln_variant columns = {.name = "columns",
                                      .pays = side_by_side,
                                      .groups = a_lane_each,
@@ -142,7 +165,7 @@ const kiln_kernel kiln_kernel_reduce = {
     .units = units,
     .reference = kiln_reference_reduce_f32,
     .reference_f64 = kiln_reference_reduce_f64,
-    .gpu = (const kiln_variant *const[]){&columns, &rows, NULL},
+    .gpu = (const kiln_variant *const[]){&fours, &columns, &rows, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_reduce_lanes, NULL},
     .cuts = (const kiln_cut[]){{outer_extent, outer_take, kiln_cut_anywhere},
                                {kept_extent, kept_take, kiln_cut_anywhere},
