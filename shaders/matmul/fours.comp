@@ -84,6 +84,8 @@ void multiply_rows(uint k, vec4 columns[4][QUADS])
     }
 }
 
+uvec2 row_operands(uint i) { return kiln_epilogue_common(KILN_WALK_ROW, min(row + i, p.m - 1u)); }
+
 void store_loose(uint at, uvec4 bits[QUADS])
 {
     [[unroll]] for (uint j = 0; j < COLUMNS; j++)

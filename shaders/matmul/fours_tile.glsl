@@ -44,6 +44,9 @@ void find_matrices()
     b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
 }
 
+/* The operands of the epilogue that are one for all results of row i of the tile, or for all; the shader's. */
+uvec2 row_operands(uint i);
+
 /* Finished results from `at` on that do not begin at a multiple of four, of which those before column p.n are there: the shader's. */
 void store_loose(uint at, uvec4 bits[QUADS]);
 
@@ -86,10 +89,10 @@ uvec4 finish(vec4 value, uint q, uvec2 of_row, uint flat_index, uint i)
 /* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
 void store(uint i, vec4 fours[QUADS])
 {
+    const uvec2 of_row = row_operands(i);
+    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
     if (row + i >= p.m)
         return;
-    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
-    const uvec2 of_row = kiln_epilogue_common(KILN_WALK_ROW, row + i);
     if (kiln_epilogue_is_light()) {
         uvec4 bits[QUADS];
         [[unroll]] for (uint q = 0; q < QUADS; q++) {

@@ -23,9 +23,12 @@ KILN_TUNING(4, ACROSS, 8);
 const uint DOWN = TEAM / ACROSS;
 const uint A_HELD = ROWS / ACROSS, B_HELD = 4u * QUADS / DOWN;
 
+KILN_OUT(2, uint64_t, c_pairs);
+
 uint lane_across, lane_down;            /* of this lane's tile in the team's */
 uint a_at[ROWS], b_at[4 * QUADS];       /* what this lane loads for the team: the first A_HELD and B_HELD; beyond the edge the last ones again */
 vec4 held_a[ROWS], held_b[4 * QUADS], held_next;
+uvec2 held_rows[A_HELD];                /* operands of the epilogue that are walked by rows */
 
 /* Four f of this lane's tile. */
 vec4 of_a(uint f)
@@ -71,6 +74,18 @@ void load(uint k, uint left)
         held_b[g] = B_ALONG_TERMS != 0u ? FOUR(b, (b_at[g] + k) / 4u) : b_four((b_at[g] + k * p.b_k) / 4u);
     if (SHIFT != 0u)
         held_next = b_four((b_first + (k + LANE % 4u) * p.b_k + left + ACROSS * COLUMNS) / 4u);
+}
+
+void read_row_operands()
+{
+    [[unroll]] for (uint g = 0; g < A_HELD; g++)
+        held_rows[g] = kiln_epilogue_common(KILN_WALK_ROW, min(row + g * ACROSS + lane_across, p.m - 1u));
+}
+
+uvec2 row_operands(uint i)
+{
+    const uint lane = lane_down * ACROSS + i % ACROSS;
+    return uvec2(subgroupShuffle(held_rows[i / ACROSS].x, lane), subgroupShuffle(held_rows[i / ACROSS].y, lane));
 }
 
 /* Columns of four terms: of fours of terms, .. */
@@ -127,9 +142,34 @@ uvec4 slide(uvec4 before, uvec4 here, uint shift)
     return (shift & 2u) != 0u ? uvec4(last, one.xy) : one;
 }
 
+void store_pair(uint at, uvec2 bits)
+{
+#ifdef HALF
+    if (KILN_IS_HALF(2)) {
+        c_half[at] = float16_t(uintBitsToFloat(bits.x));
+        c_half[at + 1u] = float16_t(uintBitsToFloat(bits.y));
+        return;
+    }
+#endif
+    c_pairs[at / 2u] = packUint2x32(bits);
+}
+
+/* Elements [from, to) of the four at `at`: its beginning, its end, or none. */
+void store_edge(uint at, uvec4 four, uint from, uint to)
+{
+    const uint pair = from == 0u ? 0u : 2u;
+    if (from <= pair && pair + 2u <= to)
+        store_pair(at + pair, pair == 0u ? four.xy : four.zw);
+    if (from < to && ((to - from) & 1u) != 0u) {
+        const uint one = from == 0u ? to - 1u : from;
+        KILN_SAVE(2, c, at + one, one == 0u ? four.x : one == 1u ? four.y : one == 2u ? four.z : four.w);
+    }
+}
+
 /*
  * In fours that begin at multiples of four: a tile's first one begins with what the tile to the left has last. Each lane has at most one
- * that is not whole, at the team's edge or the row's (matmul_kernel.c sees to it): what it has of that goes one by one.
+ * that is not whole, at the team's edge or the row's (matmul_kernel.c sees to it): what it has of that is its end or its beginning, which
+ * goes as a pair, as one that a pair leaves, or as both.
  */
 void store_loose(uint at, uvec4 bits[QUADS])
 {
@@ -145,7 +185,7 @@ void store_loose(uint at, uvec4 bits[QUADS])
         const uvec4 here = bits[min(q, QUADS - 1u)], four = slide(before, here, shift);
         const int from = first + int(4u * q), behind = from + 4;
         before = here;
-        if (from >= begin && behind <= end) {
+        if (q < QUADS && from >= begin && behind <= end) {
             KILN_SAVE_FOUR(2, c, place / 4u + q, four);
         } else if (from < end && behind > begin) {
             edge = four;
@@ -153,9 +193,7 @@ void store_loose(uint at, uvec4 bits[QUADS])
             edge_first = from;
         }
     }
-    [[unroll]] for (int j = 0; j < 4; j++)
-        if (edge_first + j >= begin && edge_first + j < end)
-            KILN_SAVE(2, c, edge_place + uint(j), edge[j]);
+    store_edge(edge_place, edge, uint(clamp(begin - edge_first, 0, 4)), uint(clamp(end - edge_first, 0, 4)));
 }
 
 void main()
@@ -176,5 +214,6 @@ void main()
         load(k, left);
         multiply();
     }
+    read_row_operands();
     store_tile();
 }
