@@ -11,6 +11,8 @@
  *   KEY        k, v     q, dy    k q, v dy       q
  *   VALUE      k        q        k q             dy
  *   SCORES     q, dy    k, v     q k, dy v       (the weights are stored)
+ *
+ * With TEXELS q, k and v are texel buffers, of fours, and what reads single terms is not there.
  */
 #include "kiln.glsl"
 #include "math.glsl"

@@ -84,7 +84,7 @@ void multiply_rows(uint k, vec4 columns[4][QUADS])
     }
 }
 
-uvec2 row_operands(uint i) { return kiln_epilogue_common(KILN_WALK_ROW, min(row + i, p.m - 1u)); }
+uvec2 row_operands(uint i) { return kiln_epilogue_common(KILN_WALK_ROW, row + i); }
 
 void store_loose(uint at, uvec4 bits[QUADS])
 {

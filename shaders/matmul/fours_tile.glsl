@@ -74,31 +74,27 @@ void read_columns_operands()
     }
 }
 
-uvec4 finish(vec4 value, uint q, uvec2 of_row, uint flat_index, uint i)
-{
-    const uint first = column + 4u * q, count = min(p.n - first, 4u);
-    const vec4 operand1 = EPILOGUE_WALK1 == KILN_WALK_COLUMN ? first_of[q]
-                          : kiln_epilogue_is_common(EPILOGUE_WALK1, KILN_WALK_ROW) ? KILN_LIGHT_OF(of_row.x)
-                          : kiln_light_first(flat_index, row + i, first, count);
-    const vec4 operand2 = EPILOGUE_WALK2 == KILN_WALK_COLUMN ? second_of[q]
-                          : kiln_epilogue_is_common(EPILOGUE_WALK2, KILN_WALK_ROW) ? KILN_LIGHT_OF(of_row.y)
-                          : kiln_light_second(flat_index, row + i, first, count);
-    return kiln_epilogue_light(value, operand1, operand2);
-}
+/* Operand `which` of the epilogue, first or second, at count results of row i from column `at` on. */
+#define OPERAND(which, walk, known, q, flat_index, i, at, count)                        \
+    ((walk) == KILN_WALK_COLUMN                         ? which##_of[q]                 \
+     : kiln_epilogue_is_common(walk, KILN_WALK_ROW)     ? KILN_LIGHT_OF(known)          \
+                                                        : kiln_light_##which(flat_index, row + (i), at, count))
 
 /* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
 void store(uint i, vec4 fours[QUADS])
 {
-    const uvec2 of_row = row_operands(i);
-    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
     if (row + i >= p.m)
         return;
+    const uint at = p.c_first + batch * p.c_batch + (row + i) * p.c_m + column;
+    const uvec2 of_row = row_operands(i);
     if (kiln_epilogue_is_light()) {
         uvec4 bits[QUADS];
         [[unroll]] for (uint q = 0; q < QUADS; q++) {
+            const uint first = column + 4u * q, flat_index = at + 4u * q, count = min(p.n - first, 4u);
             bits[q] = uvec4(0);
-            if (column + 4u * q < p.n)
-                bits[q] = finish(fours[q], q, of_row, at + 4u * q, i);
+            if (first < p.n)
+                bits[q] = kiln_epilogue_light(fours[q], OPERAND(first, EPILOGUE_WALK1, of_row.x, q, flat_index, i, first, count),
+                                              OPERAND(second, EPILOGUE_WALK2, of_row.y, q, flat_index, i, first, count));
         }
         store_line(at, bits);
         return;
