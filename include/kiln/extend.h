@@ -91,6 +91,7 @@ typedef struct kiln_variant {
     /* CPU */
     kiln_cpu_fn *run;
     uint32_t grain; /* units a thread takes at a time at the least; 0 means 1 */
+    bool bytes;     /* it knows what kiln_dispatch.bytes says */
 } kiln_variant;
 
 /**
@@ -118,6 +119,9 @@ typedef struct kiln_kernel {
      * references know floats alone.
      */
     uint32_t halves, mixed;
+    /** Bindings that may hold I8 or U8 as bytes, each as it comes, where a variant is for it. Wherever else one would be bound, the plan
+     *  converts to words before the dispatch and back behind it. */
+    uint32_t bytes;
     /** How many units the references count: the dispatch's whole work is [0, units). */
     uint64_t (*units)(const kiln_dispatch *d);
     /** The meaning. reference_f64 reads and writes real operands as double; NULL refuses float64 programs. */
@@ -156,7 +160,8 @@ struct kiln_dispatch {
     /* set by the plan */
     bool f64;                           /* real operands are stored as double */
     uint32_t halves;                    /* bit i: binding i holds halves */
-    uint8_t element[KILN_MAX_BINDINGS]; /* bytes of an element of each binding: 2, 4 or 8 */
+    uint32_t bytes, natural;            /* bit i: binding i holds bytes; unsigned ones */
+    uint8_t element[KILN_MAX_BINDINGS]; /* bytes of an element of each binding: 1, 2, 4 or 8 */
 };
 
 /* Operators ---------------------------------------------------------------------------------------------- */
@@ -208,6 +213,8 @@ enum {
     KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
     KILN_OP_LATE =
         32, /* reads what the effects built before it leave behind; others see the weights as they were */
+    KILN_OP_FINISH =
+        64, /* on the CPU its lowerings apply a chain of any length and type; behind `inputs` and two more, which may be NONE */
 };
 
 /** What an operator makes of the elements beyond the count of an axis whose size depends on data (kiln_dim_bounded). */
@@ -307,8 +314,9 @@ struct kiln_node {
     int outputs;
     const void *params;
     size_t params_size;
-    const char *name;                  /* scope and counter, or the user's; for messages */
-    const struct kiln_chain *epilogue; /* set by the compiler on KILN_OP_EPILOGUE operators only; else NULL */
+    const char *name; /* scope and counter, or the user's; for messages */
+    const struct kiln_chain
+        *epilogue; /* set by the compiler on KILN_OP_EPILOGUE and _FINISH operators; else NULL */
     kiln_node_pass pass;
 };
 

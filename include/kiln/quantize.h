@@ -4,10 +4,11 @@
  *   real = (q - zero) * scale
  *
  * with one scale and zero point for a whole tensor, one for each index of an axis, or one for each block along it. Quantized values
- * are of type I8, U8, I16 or U16 (I32 where sums are dequantized); they are kept like any integer, and products of 8-bit ones run
- * on bytes packed four to a word, by the device's integer dot product where it has one. Operands that no input changes (weights)
- * are packed once, not in every run. Where a processor multiplies bytes fast, a program that predicts does so for products and convolutions
- * of what kiln_dequantize gave, too (x with one scale, weights with one or one for each result's channel).
+ * are of type I8, U8, I16 or U16 (I32 where sums are dequantized); they are kept like any integer, those of 8 bits as bytes on the CPU,
+ * and products of these run on bytes packed four to a word, by the device's integer dot product where it has one. Operands that no
+ * input changes (weights) are packed once, not in every run. Where a processor multiplies bytes fast, a program that predicts does so for
+ * products and convolutions of what kiln_dequantize gave, too (x with one scale, weights with one or one for each result's channel), and
+ * quantizes their sums in the same pass over memory.
  *
  * Common to all: zero points may be KILN_NONE, which means 0. Integers have no gradient; to train with their rounding, let it
  * pass: x + kiln_stop_gradient(dequantized - x).

@@ -9,8 +9,8 @@
  * packed signed bytes (pack_bytes.h) along the channels, [n, g, quads, d, h, w] and [g, o, quads, t, u, v], 0 from depth on. A
  * zero point that is not bound is 0; a step of 0 means one for all filters.
  *
- * bindings   0: x    1: w    2: x_zero, I32    3: w_zero, I32    4: y
- * constants  0: zeros.h
+ * bindings   0: x    1: w    2: x_zero, I32    3: w_zero, I32    4: y    5, 6: operands of what follows
+ * constants  0: zeros.h    1 .. 18: what is done to each result before it is stored, finish.h
  * units      volumes of y: n, g, o
  */
 #include "interface.h"

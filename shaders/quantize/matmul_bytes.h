@@ -7,8 +7,8 @@
  * transposed. A zero point that is not bound is 0; a step of 0 means one for all. The batch index counts (b0 * batch1 + b1) *
  * batch2 + b2, and an operand's matrices lie a_batch0, .. words apart; c is dense.
  *
- * bindings   0: a    1: b    2: a_zero, I32    3: b_zero, I32    4: c
- * constants  0: zeros.h
+ * bindings   0: a    1: b    2: a_zero, I32    3: b_zero, I32    4: c    5, 6: operands of what follows
+ * constants  0: zeros.h    1 .. 18: what is done to each result before it is stored, finish.h
  * units      rows of c, of all matrices
  */
 #include "interface.h"

@@ -129,7 +129,8 @@ static kiln_status scale_filters(struct pass *p, struct kiln_rewrite *r)
 
 static kiln_status fuse(struct pass *p, struct kiln_rewrite *r)
 {
-    return kiln_fuse(r, p->run, p->run_count, &p->params->dev->caps);
+    const struct kiln_caps *caps = &p->params->dev->caps;
+    return kiln_fuse(r, p->run, p->run_count, caps, p->params->storage == KILN_STORAGE_BYTES);
 }
 
 static kiln_status rewrite_all(struct pass *p, rewrite_fn *const *list)

@@ -8,11 +8,17 @@
 
 enum kiln_storage kiln_storage_of(const struct kiln_caps *caps, bool f64)
 {
-    return f64 ? KILN_STORAGE_DOUBLE : caps->storage16 ? KILN_STORAGE_HALF : KILN_STORAGE_SINGLE;
+    if (f64)
+        return KILN_STORAGE_DOUBLE;
+    if (caps->backend == KILN_BACKEND_CPU)
+        return KILN_STORAGE_BYTES;
+    return caps->storage16 ? KILN_STORAGE_HALF : KILN_STORAGE_SINGLE;
 }
 
 kiln_type kiln_storage_type(kiln_type type, enum kiln_storage storage)
 {
+    if (storage == KILN_STORAGE_BYTES && (type == KILN_I8 || type == KILN_U8))
+        return type;
     if (!kiln_type_is_real(type))
         return kiln_type_is_unsigned(type) ? KILN_U32 : KILN_I32;
     if (storage == KILN_STORAGE_DOUBLE)

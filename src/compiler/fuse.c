@@ -1,9 +1,10 @@
 /*
  * fuse.c - fewer kernels, less memory: elementwise nodes that feed only one another become one chain, and a chain behind a
- * matmul or a convolution becomes its epilogue.
+ * matmul or a convolution becomes its epilogue; behind a product of integers a whole chain, that of quantizing its sums again.
  *
  * A producer joins its consumer when nothing else uses it and both have one shape; it then costs no memory at all. A chain is
- * emitted where its last node stood, so that its operands are there. Limits: those of shaders/chain/codes.h.
+ * emitted where its last node stood, so that its operands are there. Limits: those of shaders/chain/codes.h. Where bytes are stored as
+ * such, a chain ends with one: a chain that is too long is cut where least memory lies between its parts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "compiler/region.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "ops/quantize.h"
+#include "quantize/finish.h"
 
 /* What is known of a node while chains grow; by its index in the old graph. */
 struct link {
@@ -29,6 +32,7 @@ struct fusion {
     int *node_of;      /* by value id: index of its node */
     int *users;        /* by value id: consumers, the run list counting as one */
     int *region;       /* by node: what it is repeated with (region.h) */
+    bool bytes;        /* products of integers take chains, and I8 and U8 are stored as such */
 };
 
 /* Splicing two chains ------------------------------------------------------------------------------------ */
@@ -65,13 +69,17 @@ static uint32_t add_immediate(struct splice *s, double value, bool integer)
     return KILN_REGISTER_IMMEDIATE + (uint32_t)s->chain.immediates++;
 }
 
-/* Append a part's steps; to[r] is where the part's register r lies now. */
+/* Append a part's steps, of which copies of a register are that register; to[r] is where the part's register r lies now. */
 static void add_steps(struct splice *s, const kiln_chain *part, uint32_t to[24])
 {
     for (int i = 0; i < part->immediates; i++)
         to[KILN_REGISTER_IMMEDIATE + i] = add_immediate(s, part->immediate[i], part->integers >> i & 1);
     for (int i = 0; i < part->steps && s->fits; i++) {
         const uint32_t w = part->step[i];
+        if ((w & 255) == KILN_STEP_COPY) {
+            to[KILN_REGISTER_STEP + i] = to[w >> 8 & 255];
+            continue;
+        }
         s->fits = s->chain.steps < KILN_CHAIN_STEPS;
         if (!s->fits)
             return;
@@ -100,6 +108,10 @@ static struct splice splice(const struct link *into, int at, const struct link *
     add_steps(&s, &into->chain, to);
     s.chain.results = 1;
     s.chain.result[0] = to[into->chain.result[0]];
+    if (s.chain.steps == 0) { /* copies alone are one */
+        s.chain.step[s.chain.steps++] = KILN_STEP(KILN_STEP_COPY, s.chain.result[0], 0, 0);
+        s.chain.result[0] = KILN_REGISTER_STEP;
+    }
     return s;
 }
 
@@ -172,7 +184,7 @@ static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, i
         return s.fits;
     }
     if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) ||
-        !same_region(f, t, n) || alone(l) || alone(p))
+        !same_region(f, t, n) || alone(l) || alone(p) || (f->bytes && kiln_is_byte(kiln_tensor_type(g, t))))
         return false;
     const struct splice s = splice(l, at, p, 0, false);
     if (!s.fits)
@@ -218,7 +230,7 @@ static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_nod
 {
     const kiln_spec out = kiln_tensor_spec(g, n->out[0]);
     uint32_t walk;
-    if (!kiln_type_is_real(out.type))
+    if (!kiln_type_is_real(out.type) && !(head->op->flags & KILN_OP_FINISH))
         return false;
     for (int i = 0; i < l->chain.operands; i++) {
         const kiln_spec spec = kiln_tensor_spec(g, l->operand[i]);
@@ -228,19 +240,33 @@ static bool walks_fit(const kiln_graph *g, const kiln_node *head, const kiln_nod
     return true;
 }
 
+/* Whether such a node takes a chain, as it is, and has room for one of this size. */
+static bool takes_chain(const struct fusion *f, const kiln_node *head, const kiln_chain *c)
+{
+    if (head->epilogue)
+        return false;
+    if (head->op->flags & KILN_OP_FINISH) {
+        const kiln_shape x =
+            kiln_tensor_shape(f->r->from, head->in[0]); /* of nothing nothing is multiplied */
+        return f->bytes && head->inputs == head->op->inputs + 2 && c->operands <= 1 + KILN_FINISH_OPERANDS &&
+               kiln_shape_count(&x) > 0;
+    }
+    return head->op->flags & KILN_OP_EPILOGUE && head->inputs == head->op->inputs &&
+           c->steps <= KILN_EPILOGUE_STEPS && c->operands <= 1 + KILN_EPILOGUE_OPERANDS &&
+           c->immediates <= KILN_EPILOGUE_IMMEDIATES;
+}
+
 static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
 {
     const kiln_graph *g = f->r->from;
-    if (l->chain.steps > KILN_EPILOGUE_STEPS || l->chain.operands > 1 + KILN_EPILOGUE_OPERANDS ||
-        l->chain.immediates > KILN_EPILOGUE_IMMEDIATES || alone(l))
+    if (alone(l))
         return;
     for (int at = 0; at < l->chain.operands; at++) {
         const kiln_tensor t = l->operand[at];
         kiln_node *head = kiln_graph_node(g, t);
         struct link *p = &f->link[f->node_of[t.id]];
-        if (!(head->op->flags & KILN_OP_EPILOGUE) || p->absorbed || f->users[t.id] != 1 || head->epilogue ||
-            head->inputs != head->op->inputs || !same_shape(g, t, n->out[0]) || !same_region(f, t, n) ||
-            !walks_fit(g, head, n, l, at))
+        if (!takes_chain(f, head, &l->chain) || p->absorbed || f->users[t.id] != 1 ||
+            !same_shape(g, t, n->out[0]) || !same_region(f, t, n) || !walks_fit(g, head, n, l, at))
             continue;
         p->absorbed = true;
         l->head = head;
@@ -334,10 +360,11 @@ static void find_chains(struct fusion *f, bool fuse)
             find_head(f, g->node.data[i], &f->link[i]);
 }
 
-kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps)
+kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps,
+                      bool bytes)
 {
     const size_t values = (size_t)r->from->value.count + 1;
-    struct fusion f = {.r = r};
+    struct fusion f = {.r = r, .bytes = bytes};
     f.link = calloc((size_t)r->from->node.count + 1, sizeof *f.link);
     f.node_of = calloc(values, sizeof *f.node_of);
     f.users = calloc(values, sizeof *f.users);

@@ -1,8 +1,8 @@
 /*
- * halves.c - dispatches over values that the device stores as halves.
+ * halves.c - dispatches over values that the device stores as halves or as bytes: narrow ones.
  *
- * A contract says which of its bindings may hold halves, a variant that it takes them. Where a dispatch does not fit, its
- * halves are copied to floats before it, and what it writes is copied back behind it: every kernel is right for halves from
+ * A contract says which of its bindings may hold halves, and which bytes, a variant that it takes them. Where a dispatch does not fit, its
+ * narrow operands are copied to words before it, and what it writes is copied back behind it: every kernel is right for them from
  * its first day, and fast once it has a variant. The chain copies between all kinds, so the copies need no kernel of their own.
  *
  * A written binding is copied in as well, since a kernel may write only some of its elements.
@@ -10,15 +10,22 @@
 #include "compiler/plan.h"
 #include "ops/lower.h"
 
+static bool is_natural(const struct kiln_plan *plan, kiln_tensor t)
+{
+    return kiln_type_is_unsigned(kiln_plan_spec(plan, t).type);
+}
+
 /* Note what the bindings hold. */
 static void describe(const struct kiln_plan *plan, kiln_dispatch *d)
 {
     d->f64 = plan->storage == KILN_STORAGE_DOUBLE;
-    d->halves = 0;
+    d->halves = d->bytes = d->natural = 0;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++) {
         const bool bound = i < d->kernel->bindings && d->bind[i].value.id;
         d->element[i] = bound ? (uint8_t)kiln_plan_element(plan, d->bind[i].value) : 4;
         d->halves |= (uint32_t)(d->element[i] == 2) << i;
+        d->bytes |= (uint32_t)(d->element[i] == 1) << i;
+        d->natural |= (uint32_t)(d->element[i] == 1 && is_natural(plan, d->bind[i].value)) << i;
     }
 }
 
@@ -42,11 +49,13 @@ static uint32_t misfits_of(const struct kiln_plan *plan, const kiln_dispatch *d)
     return d->halves & ~(d->kernel->halves | d->kernel->mixed);
 }
 
-static void forget(kiln_dispatch *d, uint32_t halves)
+static void forget(kiln_dispatch *d, uint32_t narrow)
 {
-    d->halves &= ~halves;
+    d->halves &= ~narrow;
+    d->bytes &= ~narrow;
+    d->natural &= ~narrow;
     for (int i = 0; i < KILN_MAX_BINDINGS; i++)
-        if (halves >> i & 1)
+        if (narrow >> i & 1)
             d->element[i] = 4;
 }
 
@@ -54,21 +63,24 @@ static bool has_variant(const struct kiln_plan *plan, const kiln_dispatch *d, ui
 {
     kiln_dispatch left = *d;
     forget(&left, without);
-    if (!left.halves)
+    if (!left.halves && !left.bytes)
         return true;
-    return left.variant ? left.variant->half != NULL : kiln_choose(plan->dev, &left) != NULL;
+    if (!left.variant)
+        return kiln_choose(plan->dev, &left) != NULL;
+    return (!left.halves || left.variant->half) && (!left.bytes || left.variant->bytes);
 }
 
-/* The binding in halves, bytes and all, and as many floats in its place. */
+/* The binding of narrow elements, offset and all, and as many words in its place. */
 static kiln_status widen(struct kiln_plan *plan, kiln_dispatch *d, int i, kiln_binding *back)
 {
     kiln_binding from = d->bind[i];
     const kiln_spec spec = kiln_plan_spec(plan, from.value);
-    const uint64_t whole = 2 * (uint64_t)kiln_shape_count(&spec.shape);
+    const uint64_t element = d->element[i], whole = element * (uint64_t)kiln_shape_count(&spec.shape);
+    const kiln_type wide = element == 2 ? KILN_F32 : is_natural(plan, from.value) ? KILN_U32 : KILN_I32;
     if (!from.bytes)
         from.bytes = from.offset < whole ? whole - from.offset : 0;
-    const uint64_t count = from.bytes / 2;
-    const kiln_binding to = {kiln_plan_temporary(plan, KILN_F32, (int64_t)count), 0, 2 * from.bytes};
+    const uint64_t count = from.bytes / element;
+    const kiln_binding to = {kiln_plan_temporary(plan, wide, (int64_t)count), 0, 4 * count};
     if (!to.value.id)
         return KILN_ERROR_MEMORY;
     d->bind[i] = to;
@@ -78,24 +90,25 @@ static kiln_status widen(struct kiln_plan *plan, kiln_dispatch *d, int i, kiln_b
     return kiln_lower_copy(plan, from, to, count);
 }
 
-kiln_status kiln_take_halves(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back)
+kiln_status kiln_take_narrow(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back)
 {
     kiln_status status = KILN_OK;
     describe(plan, d);
     uint32_t change = d->halves ? misfits_of(plan, d) : 0;
+    change |= d->bytes & ~d->kernel->bytes;
     if (!has_variant(plan, d, change))
-        change = d->halves;
+        change = d->halves | d->bytes;
     for (int i = 0; i < d->kernel->bindings && !status; i++)
         if (change >> i & 1)
             status = widen(plan, d, i, &back[i]);
     return status;
 }
 
-kiln_status kiln_give_halves(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back)
+kiln_status kiln_give_narrow(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back)
 {
     kiln_status status = KILN_OK;
     for (int i = 0; i < d->kernel->bindings && !status; i++)
         if (back[i].value.id)
-            status = kiln_lower_copy(plan, d->bind[i], back[i], back[i].bytes / 2);
+            status = kiln_lower_copy(plan, d->bind[i], back[i], d->bind[i].bytes / 4);
     return status;
 }

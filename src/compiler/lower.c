@@ -242,6 +242,8 @@ static double repeated(const struct kiln_plan *plan, kiln_tensor t, uint32_t wor
 {
     float real;
     memcpy(&real, &word, sizeof real);
+    if (kiln_plan_element(plan, t) == 1)
+        return kiln_plan_spec(plan, t).type == KILN_I8 ? (int8_t)(word & 255) : (uint8_t)word;
     if (!kiln_type_is_real(kiln_plan_spec(plan, t).type))
         return (int32_t)word;
     return kiln_plan_element(plan, t) == 2 ? (double)kiln_half_to((uint16_t)word) : (double)real;
@@ -425,10 +427,10 @@ kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)
                          d->block_size, d->kernel->block_size);
     kiln_dispatch whole = *d;
     kiln_binding back[KILN_MAX_BINDINGS] = {{{0}}};
-    kiln_status status = kiln_take_halves(plan, &whole, back);
+    kiln_status status = kiln_take_narrow(plan, &whole, back);
     if (!status)
         status = excess(plan, &whole) ? cut_dispatch(plan, &whole) : add_dispatch(plan, &whole);
-    return status ? status : kiln_give_halves(plan, &whole, back);
+    return status ? status : kiln_give_narrow(plan, &whole, back);
 }
 
 /* Where values lie ------------------------------------------------------------------------------------ */
@@ -445,13 +447,14 @@ static kiln_status place_constant(struct kiln_plan *plan, const kiln_node *n)
     const struct kiln_constant_params *p = n->params;
     const size_t count = (size_t)kiln_shape_count(&p->spec.shape);
     const kiln_type type = kiln_storage_type(p->spec.type, plan->storage);
-    void *data = malloc(count * kiln_type_size(type) + 1);
+    const uint64_t bytes = kiln_storage_bytes(&p->spec, plan->storage);
+    void *data = calloc(1, (size_t)bytes + 1);
     if (!data)
         return out_of_memory();
     kiln_convert(data, type, kiln_constant_data(p), p->stored, count);
     if (p->spec.type == KILN_F64 && p->stored == KILN_F64 && type == KILN_F32)
         keep_finite(data, kiln_constant_data(p), count);
-    const int object = add_constant(plan, data, count * kiln_type_size(type));
+    const int object = add_constant(plan, data, bytes);
     free(data);
     *kiln_place_of(plan, n->out[0]) = (struct kiln_place){.object = object};
     return object < 0 ? out_of_memory() : KILN_OK;

@@ -183,8 +183,10 @@ kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_cou
 kiln_status kiln_store_halves(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** scale.c: convolutions whose results are scaled by channel have their filters scaled, where that lets their epilogues do more. */
 kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
-/** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue. */
-kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps);
+/** fuse.c: chains of elementwise nodes become one; chains behind a matmul or a convolution become its epilogue; `bytes`: those
+ *  behind products of integers, too, and I8 and U8 are stored as such. */
+kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps,
+                      bool bytes);
 /** control.c: the bodies of scans, loops and branches in their place, as steps one behind the other or as regions. */
 kiln_status kiln_expand_control(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** Whether there are any. */
@@ -193,10 +195,10 @@ bool kiln_has_control(const kiln_graph *g);
 kiln_status kiln_bound_forms(struct kiln_plan *plan);
 /** lower.c: nodes -> steps. */
 kiln_status kiln_lower(struct kiln_plan *plan);
-/** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves so, copy those to floats before it
+/** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves or bytes so, copy those to words before it
  *  and mark in `back` which bindings to copy back behind it, from where. */
-kiln_status kiln_take_halves(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back);
-kiln_status kiln_give_halves(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back);
+kiln_status kiln_take_narrow(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back);
+kiln_status kiln_give_narrow(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back);
 /** schedule.c: steps into waves with no dependency inside, prologue first. */
 kiln_status kiln_schedule(struct kiln_plan *plan);
 /** memory.c: scratch objects -> offsets. */

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KILN_BYTES_ROWS    96 /* of a block, at most */
+#define KILN_BYTES_ROWS    128 /* of a block, at most */
 #define KILN_BYTES_COLUMNS 64
 #define KILN_BYTES_QUADS   64 /* words over the sum that are added at a time, at most */
 #define KILN_BYTES_MOST    12 /* rows of the largest tile of any machine */

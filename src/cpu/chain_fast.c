@@ -60,8 +60,9 @@ KILN_INLINE uint32_t unsigned_of(float x)
 
 KILN_INLINE int32_t integer_of(float x)
 {
-    const int32_t y = (int32_t)clamp(x == x ? x : 0, -2147483648.0f, 2147483520.0f);
-    return x >= 2147483648.0f ? INT32_MAX : y;
+    const float above = x > -2147483648.0f ? x : -2147483648.0f; /* of NaN, too */
+    const int32_t y = (int32_t)(above < 2147483520.0f ? above : 2147483520.0f);
+    return x >= 2147483648.0f ? INT32_MAX : x == x ? y : 0;
 }
 
 /* To the nearest that F16 and BF16 hold; base/half.h without branches. */

@@ -2,13 +2,14 @@
  * chain_kernel.c - the chain kernels by blocks of elements.
  *
  * A unit is a block. Operands that lie dense under a block are read where they are; the others are first gathered into the
- * block's own registers, by runs along the innermost axis: a run is copied, repeated or skipped through.
+ * block's own registers, by runs along the innermost axis: a run is copied, repeated or skipped through. Bytes become words there.
  */
 #include <string.h>
 
 #include "chain/chain.h"
 #include "chain/codes.h"
 #include "chain/strided.h"
+#include "cpu/byte_rows.h"
 #include "cpu/chain.h"
 #include "cpu/simd.h"
 #include "device/variants.h"
@@ -24,7 +25,18 @@ struct chain {
     uint32_t size[KILN_MAX_RANK];
     uint32_t stride[KILN_CHAIN_OPERANDS][KILN_MAX_RANK];
     bool dense[KILN_CHAIN_OPERANDS]; /* walked as the result: no gathering */
+    uint32_t bytes, natural;         /* bindings of bytes, of unsigned ones */
 };
+
+static bool is_bytes(const struct chain *c, int binding)
+{
+    return c->bytes >> binding & 1;
+}
+
+static bool is_natural(const struct chain *c, int binding)
+{
+    return c->natural >> binding & 1;
+}
 
 static void set_strides(struct chain *c, int operand, uint32_t walk, const uint32_t *strided)
 {
@@ -49,6 +61,8 @@ static struct chain read_dispatch(const kiln_dispatch *d, bool strided)
         .result = (int)(head >> 16 & 255),
         .elements = strided ? p->elements : flat->elements,
         .rank = strided ? (int)(head >> 24) : 2,
+        .bytes = d->bytes,
+        .natural = d->natural,
     };
     for (int axis = 1; axis < c.rank; axis++)
         c.size[axis] = strided ? p->walk[3 * (axis - 1)] : flat->row;
@@ -110,9 +124,26 @@ static size_t offset(const struct chain *c, const uint32_t *stride, const size_t
     return at;
 }
 
+/* Element `at` of an operand. */
+static uint32_t element_at(const struct chain *c, int operand, const void *from, size_t at)
+{
+    return is_bytes(c, operand) ? kiln_word_from_byte(((const uint8_t *)from)[at], is_natural(c, operand))
+                                : ((const uint32_t *)from)[at];
+}
+
+/* Elements of an operand from `at` on that lie side by side. */
+static void take_row(const struct chain *c, int operand, const void *from, size_t at, size_t count,
+                     uint32_t *to)
+{
+    if (is_bytes(c, operand))
+        kiln_words_from_bytes(to, (const uint8_t *)from + at, is_natural(c, operand), count);
+    else
+        memcpy(to, (const uint32_t *)from + at, count * sizeof *to);
+}
+
 /* Bring `count` elements from i on into `to`. What is full of one value stays so for *full more elements. */
-static void gather(const struct chain *c, int operand, const uint32_t *from, size_t i, size_t count,
-                   uint32_t *to, size_t *full)
+static void gather(const struct chain *c, int operand, const void *from, size_t i, size_t count, uint32_t *to,
+                   size_t *full)
 {
     const uint32_t *stride = c->stride[operand];
     const int last = c->rank - 1;
@@ -125,20 +156,20 @@ static void gather(const struct chain *c, int operand, const uint32_t *from, siz
     const size_t same = alike(c, stride, coordinate);
     *full = same >= BLOCK ? same - count : 0;
     if (same >= BLOCK) {
-        repeat(to, from[offset(c, stride, coordinate)], BLOCK);
+        repeat(to, element_at(c, operand, from, offset(c, stride, coordinate)), BLOCK);
         return;
     }
     for (size_t done = 0; done < count;) {
         const size_t left = last ? c->size[last] - coordinate[last] : count;
         const size_t run = left < count - done ? left : count - done;
-        const uint32_t *at = from + offset(c, stride, coordinate);
+        const size_t at = offset(c, stride, coordinate);
         if (stride[last] == 0)
-            repeat(to + done, *at, run);
+            repeat(to + done, element_at(c, operand, from, at), run);
         else if (stride[last] == 1)
-            memcpy(to + done, at, run * sizeof *to);
+            take_row(c, operand, from, at, run, to + done);
         else
             for (size_t k = 0; k < run; k++)
-                to[done + k] = at[k * stride[last]];
+                to[done + k] = element_at(c, operand, from, at + k * stride[last]);
         advance(c, run, coordinate);
         done += run;
     }
@@ -168,11 +199,11 @@ static void prepare(struct registers *r, const struct chain *c, const uint32_t *
             repeat((uint32_t *)(void *)r->own[k], immediate[2 * (k - KILN_REGISTER_IMMEDIATE)], BLOCK);
 }
 
-/* Whether the last step may write its results where they belong: no operand lies there. */
+/* Whether the last step may write its results where they belong: these are words, and no operand lies there. */
 static bool is_apart(const struct chain *c, const kiln_memory *m)
 {
     const char *y = m->at[RESULT];
-    if (c->steps == 0 || c->result != KILN_REGISTER_STEP + c->steps - 1)
+    if (is_bytes(c, RESULT) || c->steps == 0 || c->result != KILN_REGISTER_STEP + c->steps - 1)
         return false;
     for (int k = 0; k < c->operands; k++) {
         const char *x = m->at[k];
@@ -194,7 +225,9 @@ static void run_blocks(const struct chain *c, const uint32_t *immediate, const k
         const size_t length = c->elements - i < BLOCK ? c->elements - i : BLOCK;
         float *y = (float *)m->at[RESULT] + i;
         for (int k = 0; k < c->operands; k++) {
-            if (c->dense[k])
+            if (c->dense[k] && is_bytes(c, k))
+                take_row(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k]);
+            else if (c->dense[k])
                 r.at[k] = (float *)m->at[k] + i;
             else
                 gather(c, k, m->at[k], i, length, (uint32_t *)(void *)r.own[k], &full[k]);
@@ -202,7 +235,10 @@ static void run_blocks(const struct chain *c, const uint32_t *immediate, const k
         if (apart)
             r.at[c->result] = y;
         kiln_chain_run_f32(c->step, c->steps, r.at, (int)length);
-        if (!apart)
+        if (is_bytes(c, RESULT))
+            kiln_bytes_from_words((uint8_t *)m->at[RESULT] + i,
+                                  (const uint32_t *)(const void *)r.at[c->result], length);
+        else if (!apart)
             memcpy(y, r.at[c->result], length * sizeof(float));
     }
 }
@@ -230,6 +266,6 @@ static uint64_t blocks(const kiln_caps *caps, const kiln_dispatch *d)
 }
 
 const kiln_variant kiln_cpu_chain_blocks = {
-    .name = "blocks", .groups = blocks, .run = run_flat, .grain = GRAIN};
+    .name = "blocks", .groups = blocks, .run = run_flat, .grain = GRAIN, .bytes = true};
 const kiln_variant kiln_cpu_chain_strided_blocks = {
-    .name = "blocks", .groups = blocks, .run = run_strided, .grain = GRAIN};
+    .name = "blocks", .groups = blocks, .run = run_strided, .grain = GRAIN, .bytes = true};

@@ -1,6 +1,10 @@
 /* quantize.c - the meaning of products of packed bytes. Integers are the same in both builds. */
+#include <string.h>
+
+#include "chain/codes.h"
 #include "cpu/reference.h"
 #include "quantize/conv_bytes.h"
+#include "quantize/finish.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
 
@@ -36,6 +40,50 @@ static int32_t zero_at(const kiln_memory *m, int binding, size_t i, uint32_t fli
     return (m->at[binding] ? ((const int32_t *)m->at[binding])[i] : 0) - (int32_t)flip;
 }
 
+/* Element i of a binding as a register holds it. */
+static kiln_register load(const kiln_memory *m, int binding, size_t i, bool is_real)
+{
+    kiln_register r = {0};
+    if (is_real)
+        r.f = ((const real *)m->at[binding])[i];
+    else
+        r.i = ((const int32_t *)m->at[binding])[i];
+    return r;
+}
+
+static kiln_register immediate(uint32_t word, bool is_integer)
+{
+    kiln_register r = {0};
+    float number;
+    memcpy(&number, &word, sizeof number);
+    if (is_integer)
+        r.u = word;
+    else
+        r.f = number;
+    return r;
+}
+
+/* Take a sum through the steps (finish.h) and store it: element `flat` of the result, in that column. */
+static void finish(const uint32_t *constants, const kiln_memory *m, int64_t sum, size_t flat, size_t column)
+{
+    const uint32_t head = constants[KILN_FINISH_HEAD], kinds = constants[KILN_FINISH_KINDS];
+    const int operands = (int)(head & 255), steps = (int)(head >> 8 & 255);
+    const size_t at[] = {[KILN_WALK_FLAT] = flat, [KILN_WALK_SCALAR] = 0, [KILN_WALK_COLUMN] = column};
+    kiln_register r[24] = {{.i = (int32_t)(uint32_t)sum}};
+    for (int i = 1; i < operands; i++)
+        r[i] = load(m, 4 + i, at[kinds >> 4 * (i - 1) & 15], kinds >> (8 + i) & 1);
+    for (int i = 0; i < KILN_CHAIN_IMMEDIATES && steps; i++)
+        r[KILN_REGISTER_IMMEDIATE + i] =
+            immediate(constants[KILN_FINISH_IMMEDIATES + i], kinds >> (16 + i) & 1);
+    for (int s = 0; s < steps; s++)
+        r[KILN_REGISTER_STEP + s] = kiln_cpu_step(constants[KILN_FINISH_STEPS + s], r);
+    const kiln_register y = r[steps ? head >> 16 & 255 : 0];
+    if (steps && kinds >> 8 & 1)
+        ((real *)m->at[4])[flat] = y.f;
+    else
+        ((int32_t *)m->at[4])[flat] = y.i;
+}
+
 /* Where matrix `batch` of an operand begins. */
 static size_t matrix_at(const struct kiln_params_matmul_bytes *p, size_t batch, const uint32_t step[3])
 {
@@ -47,7 +95,6 @@ static size_t matrix_at(const struct kiln_params_matmul_bytes *p, size_t batch, 
 void KILN_REFERENCE(matmul_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
                                   size_t first, size_t count)
 {
-    (void)constants;
     const struct kiln_params_matmul_bytes *p = block;
     const uint32_t a_step[] = {p->a_batch0, p->a_batch1, p->a_batch2};
     const uint32_t b_step[] = {p->b_batch0, p->b_batch1, p->b_batch2};
@@ -56,14 +103,14 @@ void KILN_REFERENCE(matmul_bytes)(const void *block, const uint32_t *constants, 
         const size_t batch = unit / p->m, row = unit % p->m;
         const uint32_t *a = (const uint32_t *)m->at[0] + matrix_at(p, batch, a_step) + row * p->quads;
         const uint32_t *b = (const uint32_t *)m->at[1] + matrix_at(p, batch, b_step);
-        int32_t *c = (int32_t *)m->at[4] + batch * p->c_batch + row * p->c_m;
+        const size_t c = batch * p->c_batch + row * p->c_m;
         const int32_t za = zero_at(m, 2, row * p->a_step, p->a_flip);
         for (size_t n = 0; n < p->n; n++) {
             const int32_t zb = zero_at(m, 3, n * p->b_step, p->b_flip);
             int64_t sum = 0;
             for (size_t k = 0; k < p->depth; k++)
                 sum += (int64_t)(byte_at(a, k) - za) * (byte_at(b + n * p->quads, k) - zb);
-            c[n] = (int32_t)(uint32_t)sum;
+            finish(constants, m, sum, c + n, n);
         }
     }
 }
@@ -104,7 +151,6 @@ static int64_t convolve(const struct kiln_params_conv_bytes *p, const uint32_t *
 void KILN_REFERENCE(conv_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
                                 size_t first, size_t count)
 {
-    (void)constants;
     const struct kiln_params_conv_bytes *p = block;
     const size_t volume = (size_t)p->od * p->oh * p->ow, words = (size_t)p->quads * p->t * p->u * p->v;
 
@@ -112,9 +158,10 @@ void KILN_REFERENCE(conv_bytes)(const void *block, const uint32_t *constants, co
         const size_t n = unit / p->filters / p->groups, o = unit % ((size_t)p->filters * p->groups),
                      g = o / p->filters;
         const uint32_t *x = (const uint32_t *)m->at[0] + n * p->x_image + g * p->quads * p->d * p->h * p->w;
-        int32_t *y = (int32_t *)m->at[4] + n * p->y_image + o * volume;
+        const uint32_t *w = (const uint32_t *)m->at[1] + o * words;
+        const size_t y = n * p->y_image + o * volume;
         const int32_t zx = zero_at(m, 2, 0, p->x_flip), zw = zero_at(m, 3, o * p->w_step, p->w_flip);
         for (size_t at = 0; at < volume; at++)
-            y[at] = (int32_t)(uint32_t)convolve(p, x, (const uint32_t *)m->at[1] + o * words, at, zx, zw);
+            finish(constants, m, convolve(p, x, w, at, zx, zw), y + at, o);
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/bytes.h"
+#include "cpu/bytes_finish.h"
 #include "device/variants.h"
 #include "quantize/conv_bytes.h"
 
@@ -57,13 +58,20 @@ struct run {
     bool inside;
 };
 
+/* Those at one tap of the filter. */
+struct runs {
+    struct run run[COLUMNS];
+    size_t count;
+};
+
+enum { KEPT = 9 }; /* taps whose runs are found once a unit */
+
 /* A unit at work. */
 struct unit {
     const struct kiln_params_conv_bytes *p;
     const uint32_t *x;
     struct corner corner[COLUMNS];
-    struct run run[COLUMNS];
-    size_t runs;
+    struct runs runs[KEPT]; /* of tap i, if there are no more; else of the one at hand in the first */
     struct kiln_bytes_block block;
 };
 
@@ -94,15 +102,20 @@ static void find_corners(struct unit *u, size_t group, size_t position)
     }
 }
 
+static size_t taps_of(const struct kiln_params_conv_bytes *p)
+{
+    return (size_t)p->t * p->u * p->v;
+}
+
 /* Where the columns meet x at a tap of the filter, as runs. */
-static void find_runs(struct unit *u, size_t tap)
+static void find_runs(const struct unit *u, size_t tap, struct runs *to)
 {
     const struct kiln_params_conv_bytes *p = u->p;
     const int32_t a_off = (int32_t)(tap / p->v / p->u * p->dilation_a);
     const int32_t i_off = (int32_t)(tap / p->v % p->u * p->dilation_i);
     const int32_t j_off = (int32_t)(tap % p->v * p->dilation_j);
     struct run *last = NULL;
-    u->runs = 0;
+    to->count = 0;
     for (size_t c = 0; c < u->block.columns; c++) {
         const struct corner *corner = &u->corner[c];
         const uint32_t a = (uint32_t)(corner->a + a_off), i = (uint32_t)(corner->i + i_off),
@@ -113,7 +126,7 @@ static void find_runs(struct unit *u, size_t tap)
             last->count++;
             continue;
         }
-        last = &u->run[u->runs++];
+        last = &to->run[to->count++];
         *last = (struct run){.first = c, .count = 1, .at = at, .step = p->stride_j, .inside = inside};
     }
 }
@@ -126,15 +139,34 @@ static int32_t padding(const struct kiln_params_conv_bytes *p, size_t quad, int3
                      (left < 4 ? (UINT32_C(1) << 8 * left) - 1 : UINT32_MAX));
 }
 
+/* By vectors of sizes that are known, of which the last two may overlap: runs are short. */
+static inline void copy_run(int32_t *to, const uint32_t *from, size_t count)
+{
+    if (count >= 16) {
+        for (size_t c = 0; c + 16 < count; c += 16)
+            memcpy(to + c, from + c, 16 * sizeof *to);
+        memcpy(to + count - 16, from + count - 16, 16 * sizeof *to);
+    } else if (count >= 8) {
+        memcpy(to, from, 8 * sizeof *to);
+        memcpy(to + count - 8, from + count - 8, 8 * sizeof *to);
+    } else if (count >= 4) {
+        memcpy(to, from, 4 * sizeof *to);
+        memcpy(to + count - 4, from + count - 4, 4 * sizeof *to);
+    } else {
+        for (size_t c = 0; c < count; c++)
+            memcpy(to + c, from + c, sizeof *to);
+    }
+}
+
 /* A row of the block: the words that the columns meet at one tap and quad. */
-static void gather_row(const struct unit *u, size_t quad, int32_t *to)
+static void gather_row(const struct unit *u, const struct runs *runs, size_t quad, int32_t *to)
 {
     const struct kiln_params_conv_bytes *p = u->p;
     const uint32_t *x = u->x + quad * p->d * p->h * p->w;
     const int32_t outside = padding(p, quad, u->block.zb[0]);
-    for (const struct run *r = u->run; r < u->run + u->runs; r++) {
+    for (const struct run *r = runs->run; r < runs->run + runs->count; r++) {
         if (r->inside && r->step == 1)
-            memcpy(to + r->first, x + r->at, r->count * sizeof *to);
+            copy_run(to + r->first, x + r->at, r->count);
         else
             for (size_t c = 0; c < r->count; c++)
                 to[r->first + c] = r->inside ? (int32_t)x[r->at + c * r->step] : outside;
@@ -144,36 +176,39 @@ static void gather_row(const struct unit *u, size_t quad, int32_t *to)
 /* Words [first, first + count) of a filter: those of a quad are its taps. */
 static void gather(struct unit *u, size_t first, size_t count)
 {
-    const size_t taps = (size_t)u->p->t * u->p->u * u->p->v;
+    const size_t taps = taps_of(u->p);
     for (size_t tap = 0; tap < taps; tap++) {
         const size_t skipped = (tap + taps - first % taps) % taps;
         if (skipped >= count)
             continue;
-        find_runs(u, tap);
+        struct runs *runs = &u->runs[taps <= KEPT ? tap : 0];
+        if (taps > KEPT)
+            find_runs(u, tap, runs);
         for (size_t k = skipped; k < count; k += taps)
-            gather_row(u, (first + k) / taps, u->block.b[k]);
+            gather_row(u, runs, (first + k) / taps, u->block.b[k]);
     }
 }
 
 /* Columns of neighbouring images, whose results lie apart. */
-static void store(const struct kiln_params_conv_bytes *p, int32_t *y, const struct kiln_bytes_block *t,
-                  size_t filter, size_t position)
+static void store(const struct kiln_params_conv_bytes *p, const struct kiln_bytes_block *t,
+                  struct kiln_bytes_finish *finish, void *y, size_t filter, size_t position)
 {
     const size_t volume = volume_of(p), depth = p->depth * (size_t)p->t * p->u * p->v;
-    int32_t row[COLUMNS];
+    int32_t row[COLUMNS + KILN_FINISH_MORE] = {0};
     for (size_t i = 0; i < t->rows; i++) {
         kiln_bytes_row(t, i, depth, row);
         for (size_t j = 0; j < t->columns;) {
             const size_t image = (position + j) / volume, at = (position + j) % volume;
             const size_t count = smaller(volume - at, t->columns - j);
-            memcpy(y + image * p->y_image + (filter + i) * volume + at, row + j, count * sizeof *row);
+            const size_t flat = image * p->y_image + (filter + i) * volume + at;
+            kiln_bytes_finish_store(finish, y, row + j, flat, filter + i, count);
             j += count;
         }
     }
 }
 
 static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *m,
-                     const struct kiln_bytes_tiles *tiles, size_t unit)
+                     const struct kiln_bytes_tiles *tiles, struct kiln_bytes_finish *finish, size_t unit)
 {
     const size_t positions = p->images * volume_of(p), words = filter_of(p);
     const size_t across = parts(positions, COLUMNS), down = parts(p->filters, ROWS);
@@ -187,19 +222,23 @@ static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *
                      kiln_bytes_zeros_from(m->at[3], filter, p->w_step, p->w_flip),
                      kiln_bytes_zeros_from(m->at[2], 0, 0, p->x_flip));
     find_corners(&u, group, position);
+    for (size_t tap = 0; taps_of(p) <= KEPT && tap < taps_of(p); tap++)
+        find_runs(&u, tap, &u.runs[tap]);
     for (size_t k = 0; k < words; k += QUADS) {
         gather(&u, k, smaller(QUADS, words - k));
         kiln_bytes_add(&u.block, w + k, words, smaller(QUADS, words - k));
     }
-    store(p, m->at[4], &u.block, filter, position);
+    store(p, &u.block, finish, m->at[4], filter, position);
 }
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const struct kiln_bytes_tiles *tiles = kiln_bytes_tiles_get();
+    struct kiln_bytes_finish finish;
+    kiln_bytes_finish_init(&finish, d, m, true);
     for (size_t unit = first; unit < first + count; unit++)
-        run_unit(block_of(d), m, tiles, unit);
+        run_unit(block_of(d), m, tiles, &finish, unit);
 }
 
-const kiln_variant kiln_cpu_conv_bytes_tiles = {.name = "tiles", .groups = units, .run = run};
+const kiln_variant kiln_cpu_conv_bytes_tiles = {.name = "tiles", .groups = units, .run = run, .bytes = true};

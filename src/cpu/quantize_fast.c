@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/bytes.h"
+#include "cpu/bytes_finish.h"
 #include "cpu/simd.h"
 #include "cpu/turn.h"
 #include "device/variants.h"
@@ -29,47 +30,83 @@ static uint64_t pack_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (pack_of(d)->words + PACK - 1) / PACK;
 }
 
-/* Four words, or fewer, `step` apart. */
-static uint32_t packed(const uint32_t *x, size_t step, size_t count, uint32_t flip)
+/* What is packed: low bytes of words, or bytes. */
+struct source {
+    const void *x;
+    bool bytes;
+};
+
+static struct source source_at(struct source from, size_t at)
+{
+    const size_t element = from.bytes ? 1 : sizeof(uint32_t);
+    return (struct source){(const char *)from.x + at * element, from.bytes};
+}
+
+KILN_INLINE uint32_t low_byte(const void *x, size_t at, bool bytes)
+{
+    return bytes ? ((const uint8_t *)x)[at] : ((const uint32_t *)x)[at] & 0xff;
+}
+
+/* Four elements, or fewer, `step` apart. */
+static uint32_t packed(struct source from, size_t step, size_t count, uint32_t flip)
 {
     uint32_t word = 0;
     for (size_t j = 0; j < count; j++)
-        word |= ((x[j * step] ^ flip) & 0xff) << 8 * j;
+        word |= (low_byte(from.x, j * step, from.bytes) ^ flip) << 8 * j;
     return word;
 }
 
-/* Whole quads of a row that lie side by side. */
-KILN_INLINE void pack_dense_body(uint32_t *y, const uint32_t *x, size_t quads, uint32_t flip)
+KILN_INLINE uint32_t quad_at(const void *x, size_t at, size_t step, bool bytes)
 {
-    const uint32_t flips = flip * 0x01010101u;
-    for (size_t q = 0; q < quads; q++)
-        y[q] = ((x[4 * q] & 0xff) | (x[4 * q + 1] & 0xff) << 8 | (x[4 * q + 2] & 0xff) << 16 |
-                x[4 * q + 3] << 24) ^
-               flips;
+    return low_byte(x, at, bytes) | low_byte(x, at + step, bytes) << 8 |
+           low_byte(x, at + 2 * step, bytes) << 16 | low_byte(x, at + 3 * step, bytes) << 24;
 }
 
-static void pack_dense(uint32_t *y, const uint32_t *x, size_t quads, uint32_t flip);
-KILN_CLONES(pack_dense, (uint32_t * y, const uint32_t *x, size_t quads, uint32_t flip), (y, x, quads, flip))
-
-/* A quad of rows that lie side by side. */
-KILN_INLINE void pack_turned_body(uint32_t *y, size_t y_row, const uint32_t *x, size_t step, size_t rows,
-                                  uint32_t flip)
+KILN_INLINE void pack_dense_of(uint32_t *restrict y, const void *restrict x, bool bytes, size_t quads,
+                               uint32_t flips)
 {
-    const uint32_t flips = flip * 0x01010101u;
+    for (size_t q = 0; q < quads; q++)
+        y[q] = quad_at(x, 4 * q, 1, bytes) ^ flips;
+}
+
+/* Whole quads of a row that lie side by side. */
+KILN_INLINE void pack_dense_body(uint32_t *y, struct source from, size_t quads, uint32_t flip)
+{
+    if (from.bytes)
+        pack_dense_of(y, from.x, true, quads, flip * 0x01010101u);
+    else
+        pack_dense_of(y, from.x, false, quads, flip * 0x01010101u);
+}
+
+static void pack_dense(uint32_t *y, struct source from, size_t quads, uint32_t flip);
+KILN_CLONES(pack_dense, (uint32_t * y, struct source from, size_t quads, uint32_t flip),
+            (y, from, quads, flip))
+
+KILN_INLINE void pack_turned_of(uint32_t *restrict y, size_t y_row, const void *restrict x, bool bytes,
+                                size_t step, size_t rows, uint32_t flips)
+{
     uint32_t word[TURNED];
     for (size_t r = 0; r < rows; r++)
-        word[r] = ((x[r] & 0xff) | (x[step + r] & 0xff) << 8 | (x[2 * step + r] & 0xff) << 16 |
-                   x[3 * step + r] << 24) ^
-                  flips;
+        word[r] = quad_at(x, r, step, bytes) ^ flips;
     for (size_t r = 0; r < rows; r++)
         y[r * y_row] = word[r];
 }
 
-static void pack_turned(uint32_t *y, size_t y_row, const uint32_t *x, size_t step, size_t rows,
+/* A quad of rows that lie side by side. */
+KILN_INLINE void pack_turned_body(uint32_t *y, size_t y_row, struct source from, size_t step, size_t rows,
+                                  uint32_t flip)
+{
+    if (from.bytes)
+        pack_turned_of(y, y_row, from.x, true, step, rows, flip * 0x01010101u);
+    else
+        pack_turned_of(y, y_row, from.x, false, step, rows, flip * 0x01010101u);
+}
+
+static void pack_turned(uint32_t *y, size_t y_row, struct source from, size_t step, size_t rows,
                         uint32_t flip);
 KILN_CLONES(pack_turned,
-            (uint32_t * y, size_t y_row, const uint32_t *x, size_t step, size_t rows, uint32_t flip),
-            (y, y_row, x, step, rows, flip))
+            (uint32_t * y, size_t y_row, struct source from, size_t step, size_t rows, uint32_t flip),
+            (y, y_row, from, step, rows, flip))
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -77,49 +114,49 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* Words from quad s of a row on, whose elements lie side by side. */
-static void pack_row(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, size_t s,
+static void pack_row(const struct kiln_params_pack_bytes *p, struct source x, uint32_t *y, size_t s,
                      size_t words)
 {
     const size_t whole = smaller(p->depth / 4 > s ? p->depth / 4 - s : 0, words);
-    pack_dense(y, x + 4 * s, whole, p->flip);
+    pack_dense(y, source_at(x, 4 * s), whole, p->flip);
     if (whole < words)
-        y[whole] = packed(x + 4 * (s + whole), 1, p->depth % 4, p->flip);
+        y[whole] = packed(source_at(x, 4 * (s + whole)), 1, p->depth % 4, p->flip);
 }
 
 /* A quad of some rows, which lie side by side; words of y are y_row apart. */
-static void pack_quad(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, size_t y_row,
+static void pack_quad(const struct kiln_params_pack_bytes *p, struct source x, uint32_t *y, size_t y_row,
                       size_t quad, size_t rows)
 {
-    const uint32_t *from = x + 4 * quad * p->x_depth;
+    const struct source from = source_at(x, 4 * quad * p->x_depth);
     if (4 * quad + 4 <= p->depth)
         pack_turned(y, y_row, from, p->x_depth, rows, p->flip);
     else
         for (size_t r = 0; r < rows; r++)
-            y[r * y_row] = packed(from + r, p->x_depth, p->depth - 4 * quad, p->flip);
+            y[r * y_row] = packed(source_at(from, r), p->x_depth, p->depth - 4 * quad, p->flip);
 }
 
 /* What begins at (first, second) of y, `words` at the most; returns how many. */
-static size_t pack_some(const struct kiln_params_pack_bytes *p, const uint32_t *x, uint32_t *y, bool last,
+static size_t pack_some(const struct kiln_params_pack_bytes *p, struct source x, uint32_t *y, bool last,
                         size_t f, size_t s, size_t words)
 {
     const size_t left = smaller(p->second - s, words), rows = smaller(words / p->second, p->first - f);
     if (last && p->x_depth == 1) {
-        pack_row(p, x + f * p->x_row, y, s, left);
+        pack_row(p, source_at(x, f * p->x_row), y, s, left);
         return left;
     }
     if (!last) {
         const size_t count = smaller(left, TURNED);
-        pack_quad(p, x + s, y, 1, f, count);
+        pack_quad(p, source_at(x, s), y, 1, f, count);
         return count;
     }
     if (s == 0 && rows) {
         const size_t count = smaller(rows, TURNED);
         for (size_t q = 0; q < p->second; q++)
-            pack_quad(p, x + f, y + q, p->second, q, count);
+            pack_quad(p, source_at(x, f), y + q, p->second, q, count);
         return count * p->second;
     }
     for (size_t i = 0; i < left; i++)
-        pack_quad(p, x + f, y + i, p->second, s + i, 1);
+        pack_quad(p, source_at(x, f), y + i, p->second, s + i, 1);
     return left;
 }
 
@@ -129,14 +166,16 @@ static void pack_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     const struct kiln_params_pack_bytes *p = pack_of(d);
     size_t e = first * PACK;
     const size_t end = smaller((first + count) * PACK, p->words);
+    const struct source x = {m->at[0], d->bytes & 1};
     while (e < end) {
         const size_t batch = e / p->second / p->first, f = e / p->second % p->first, s = e % p->second;
-        const uint32_t *x = (const uint32_t *)m->at[0] + batch * p->x_batch;
-        e += pack_some(p, x, (uint32_t *)m->at[1] + e, d->constants[0], f, s, end - e);
+        e += pack_some(p, source_at(x, batch * p->x_batch), (uint32_t *)m->at[1] + e, d->constants[0], f, s,
+                       end - e);
     }
 }
 
-const kiln_variant kiln_cpu_pack_bytes_rows = {.name = "rows", .groups = pack_groups, .run = pack_run};
+const kiln_variant kiln_cpu_pack_bytes_rows = {
+    .name = "rows", .groups = pack_groups, .run = pack_run, .bytes = true};
 
 /* matmul_bytes -------------------------------------------------------------------------------------------- */
 
@@ -161,14 +200,15 @@ static uint64_t tiles(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->batch * parts(p->m, ROWS) * parts(p->n, COLUMNS);
 }
 
-/* The results of rows and columns from m0 and n0 on. */
-static void store(const struct kiln_params_matmul_bytes *p, const struct kiln_bytes_block *t, int32_t *c,
-                  size_t m0, size_t n0)
+/* The results from element `flat` on, in columns from n0 on. */
+static void store(const struct kiln_params_matmul_bytes *p, const struct kiln_bytes_block *t,
+                  struct kiln_bytes_finish *finish, void *c, size_t flat, size_t n0)
 {
-    int32_t row[COLUMNS];
-    for (size_t i = 0; i < t->rows; i++) {
+    _Static_assert(COLUMNS <= KILN_FINISH_MOST, "a row is finished at once");
+    int32_t row[COLUMNS + KILN_FINISH_MORE] = {0};
+    for (size_t i = 0; i < t->rows; i++, flat += p->c_m) {
         kiln_bytes_row(t, i, p->depth, row);
-        memcpy(c + (m0 + i) * p->c_m + n0, row, t->columns * sizeof *row);
+        kiln_bytes_finish_store(finish, c, row, flat, n0, t->columns);
     }
 }
 
@@ -197,7 +237,7 @@ KILN_CLONES(turn, (int32_t(*to)[COLUMNS], const uint32_t *b, size_t b_row, size_
             (to, b, b_row, columns, quads))
 
 static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
-                      const struct kiln_bytes_tiles *tiles, size_t unit)
+                      const struct kiln_bytes_tiles *tiles, struct kiln_bytes_finish *finish, size_t unit)
 {
     const size_t across = parts(p->n, COLUMNS), down = parts(p->m, ROWS);
     const size_t n0 = unit % across * COLUMNS, m0 = unit / across % down * ROWS, batch = unit / across / down;
@@ -214,15 +254,18 @@ static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memor
         turn(t.b, b + n0 * p->quads + q, p->quads, t.columns, quads);
         kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
     }
-    store(p, &t, (int32_t *)m->at[4] + batch * p->c_batch, m0, n0);
+    store(p, &t, finish, m->at[4], batch * p->c_batch + m0 * p->c_m + n0, n0);
 }
 
 static void matmul_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const struct kiln_bytes_tiles *tiles = kiln_bytes_tiles_get();
+    struct kiln_bytes_finish finish;
+    kiln_bytes_finish_init(&finish, d, m, false);
     for (size_t unit = first; unit < first + count; unit++)
-        run_block(matmul_of(d), m, tiles, unit);
+        run_block(matmul_of(d), m, tiles, &finish, unit);
 }
 
-const kiln_variant kiln_cpu_matmul_bytes_tiles = {.name = "tiles", .groups = tiles, .run = matmul_run};
+const kiln_variant kiln_cpu_matmul_bytes_tiles = {
+    .name = "tiles", .groups = tiles, .run = matmul_run, .bytes = true};

@@ -163,7 +163,8 @@ static kiln_status check_copy(const struct check *c, const struct kiln_span *fro
 {
     kiln_status status;
 
-    if ((status = check_elements(c, from, 2)) || (status = check_elements(c, to, 2)))
+    const uint32_t least = c->caps->backend == KILN_BACKEND_CPU ? 1 : 2; /* bytes of an element */
+    if ((status = check_elements(c, from, least)) || (status = check_elements(c, to, least)))
         return status;
     if (from->bytes != to->bytes)
         return refuse(c, KILN_ERROR_ARGUMENT, "it copies %" PRIu64 " bytes to %" PRIu64, from->bytes,

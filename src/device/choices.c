@@ -44,7 +44,7 @@ uint64_t kiln_class_add(uint64_t class, uint64_t number)
 
 uint64_t kiln_dispatch_class(const kiln_dispatch *d)
 {
-    const uint32_t head[2] = {d->halves, (uint32_t)d->constant_count};
+    const uint32_t head[2] = {d->halves | d->bytes << 16, (uint32_t)d->constant_count};
     uint64_t class = kiln_hash(KILN_HASH_START, head, sizeof head);
     class = kiln_hash(class, d->constants, (size_t)d->constant_count * sizeof *d->constants);
     for (uint32_t i = 0; i < d->block_size / 4; i++)

@@ -390,13 +390,13 @@ const kiln_spirv *kiln_variant_spirv(const kiln_variant *v, const kiln_dispatch 
     return d->halves ? v->half : v->spirv;
 }
 
-/* Whether the variant has code for this device, and for halves where the dispatch has some. */
+/* Whether the variant has code for this device, and for halves and bytes where the dispatch has some. */
 static bool runs_here(const kiln_caps *caps, const kiln_variant *v, const kiln_dispatch *d)
 {
     const kiln_spirv *spirv = kiln_variant_spirv(v, d);
     switch (caps->backend) {
     case KILN_BACKEND_CPU:
-        return v->run != NULL && !d->halves;
+        return v->run != NULL && !d->halves && (!d->bytes || v->bytes);
     case KILN_BACKEND_VULKAN:
         return spirv && spirv->words;
     case KILN_BACKEND_NULL:
@@ -469,5 +469,5 @@ const kiln_variant *kiln_choose(const kiln_device *dev, const kiln_dispatch *d)
     for (; list && *list; list++)
         if (kiln_variant_accepts(*list, &dev->caps, d) && kiln_variant_pays(*list, &dev->caps, d))
             return *list;
-    return cpu && d->kernel->reference && !d->halves ? &kiln_cpu_reference : NULL;
+    return cpu && d->kernel->reference && !d->halves && !d->bytes ? &kiln_cpu_reference : NULL;
 }

@@ -86,13 +86,16 @@ static void wrap(kiln_chain *c, kiln_type type)
     add_step(c, KILN_STEP_SHIFT_RIGHT_I, by, 0);
 }
 
+/* By way of signed words, which processors convert to at once; they hold all that is left of either kind. */
 static void saturate(kiln_chain *c, kiln_type type)
 {
     const bool natural = kiln_type_is_unsigned(type);
     const double reach = ldexp(1, 8 * (int)kiln_type_size(type));
     const uint32_t low = add_number(c, natural ? 0 : -reach / 2);
     const uint32_t high = add_number(c, natural ? reach - 1 : reach / 2 - 1);
-    add_step(c, natural ? KILN_STEP_CLIP_U : KILN_STEP_CLIP_I, low, high);
+    uint32_t *convert = &c->step[c->steps - 1];
+    *convert = (*convert & ~UINT32_C(255)) | KILN_STEP_I_FROM_F;
+    add_step(c, KILN_STEP_CLIP_I, low, high);
 }
 
 /* Whether every integer of one type is one of the other. */
@@ -406,7 +409,8 @@ kiln_status kiln_lower_copy(kiln_plan *plan, kiln_binding from, kiln_binding to,
     kiln_dispatch d = {.bind = {[0] = from, [RESULT] = to}, .constant_count = CHAIN_CONSTANTS};
     d.constants[0] = 1 | 1 << 8 | KILN_REGISTER_STEP << 16;
     d.constants[1] = copy.step[0];
-    d.constants[10] = 1 | 1 << RESULT;
+    d.constants[10] = (uint32_t)kiln_type_is_real(kiln_plan_spec(plan, from.value).type) |
+                      (uint32_t)kiln_type_is_real(kiln_plan_spec(plan, to.value).type) << RESULT;
     set_flat(&d, &copy, &(struct walk){.rank = 1}, (uint32_t)count);
     return count ? kiln_plan_dispatch(plan, &d) : KILN_OK;
 }

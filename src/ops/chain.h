@@ -78,4 +78,10 @@ bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec
 kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int at,
                                 int binding, uint32_t *immediate);
 
+/**
+ * The same of a KILN_OP_FINISH operator: its chain has what length and types chains have, with KILN_FINISH_OPERANDS operands at the
+ * most (reals or I32), the node's last inputs; constants as quantize/finish.h says.
+ */
+kiln_status kiln_finish_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int binding);
+
 #endif

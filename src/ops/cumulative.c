@@ -310,15 +310,16 @@ kiln_tensor kiln_cumprod(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumu
 static kiln_tensor extreme(kiln_graph *g, const kiln_op *op, kiln_tensor x, int axis,
                            const kiln_cumulative_params *params, kiln_tensor *index)
 {
-    const kiln_tensor y = append(g, op, x, KILN_NONE, axis, how_of(params));
     const kiln_type type = kiln_tensor_type(g, x);
-    const bool most = op == &kiln_op_cummax;
+    const bool most = op == &kiln_op_cummax, wide = params && params->exclusive && kiln_is_narrow(type);
+    const kiln_tensor y =
+        append(g, op, wide ? kiln_cast(g, x, KILN_I32) : x, KILN_NONE, axis, how_of(params));
     if (index)
         *index = kiln_node_output(g, y, 1);
-    if (!y.id || !params || !params->exclusive || !kiln_is_narrow(type))
+    if (!y.id || !wide)
         return y;
-    const kiln_tensor nothing = kiln_scalar(g, type, kiln_extreme_of(type, !most)); /* not a word's */
-    return most ? kiln_max(g, y, nothing) : kiln_min(g, y, nothing);
+    const kiln_tensor nothing = kiln_scalar(g, KILN_I32, kiln_extreme_of(type, !most)); /* not a word's */
+    return kiln_cast(g, most ? kiln_max(g, y, nothing) : kiln_min(g, y, nothing), type);
 }
 
 kiln_tensor kiln_cummax(kiln_graph *g, kiln_tensor x, int axis, const kiln_cumulative_params *params,

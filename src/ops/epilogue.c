@@ -3,10 +3,11 @@
  * dispatch.
  *
  * The compiler attaches a chain to the node where kiln_epilogue_walk finds a walk for every operand; the
- * lowering writes it with kiln_epilogue_write.
+ * lowering writes it with kiln_epilogue_write, behind a product of integers with kiln_finish_write.
  */
 #include "ops/chain.h"
 #include "ops/kernels.h"
+#include "quantize/finish.h"
 
 #include <string.h>
 
@@ -16,9 +17,9 @@ static const struct axes {
     int column, row;
     bool has_row;
 } table[] = {
-    {&kiln_op_matmul, -1, -2, true},
-    {&kiln_op_conv, 1, 0, false},
-    {&kiln_op_conv_transpose, 1, 0, false},
+    {&kiln_op_matmul, -1, -2, true},        {&kiln_op_conv, 1, 0, false},
+    {&kiln_op_conv_transpose, 1, 0, false}, {&kiln_op_matmul_integer, -1, 0, false},
+    {&kiln_op_conv_integer, 1, 0, false},
 };
 
 static const struct axes *axes_of(const kiln_op *op)
@@ -44,7 +45,9 @@ static uint32_t bit_of(int axis, int rank)
 bool kiln_epilogue_walk(const kiln_op *op, const kiln_spec *out, const kiln_spec *operand, uint32_t *walk)
 {
     const struct axes *axes = axes_of(op);
-    if (!axes || !kiln_type_is_real(operand->type) || operand->shape.rank > out->shape.rank)
+    const bool fits =
+        kiln_type_is_real(operand->type) || (op->flags & KILN_OP_FINISH && operand->type == KILN_I32);
+    if (!axes || !fits || operand->shape.rank > out->shape.rank)
         return false;
 
     const int rank = out->shape.rank;
@@ -93,5 +96,35 @@ kiln_status kiln_epilogue_write(const kiln_plan *plan, const kiln_node *n, kiln_
                        walk[0] << 16 | walk[1] << 20 | chain->result[0] << 24;
     memcpy(&d->constants[at + 1], chain->step, (size_t)chain->steps * sizeof *chain->step);
     kiln_chain_write_immediates(chain, immediate);
+    return KILN_OK;
+}
+
+kiln_status kiln_finish_write(const kiln_plan *plan, const kiln_node *n, kiln_dispatch *d, int binding)
+{
+    const kiln_chain *chain = n->epilogue;
+    if (!chain)
+        return KILN_OK;
+
+    const kiln_spec out = kiln_plan_spec(plan, n->out[0]);
+    uint32_t *constants = d->constants,
+             kinds = (uint32_t)kiln_type_is_real(out.type) << 8 | chain->integers << 16;
+    uint32_t immediate[2 * KILN_CHAIN_IMMEDIATES] = {0};
+    for (int i = 0; i + 1 < chain->operands; i++) {
+        const kiln_tensor t = n->in[n->inputs - (chain->operands - 1) + i];
+        const kiln_spec spec = kiln_plan_spec(plan, t);
+        uint32_t walk;
+        if (!kiln_epilogue_walk(n->op, &out, &spec, &walk))
+            return KILN_ERROR_UNSUPPORTED;
+        d->bind[binding + i].value = t;
+        kinds |= walk << 4 * i | (uint32_t)kiln_type_is_real(spec.type) << (9 + i);
+    }
+    d->constant_count = KILN_FINISH_END;
+    constants[KILN_FINISH_HEAD] =
+        (uint32_t)chain->operands | (uint32_t)chain->steps << 8 | chain->result[0] << 16;
+    constants[KILN_FINISH_KINDS] = kinds;
+    memcpy(constants + KILN_FINISH_STEPS, chain->step, (size_t)chain->steps * sizeof *chain->step);
+    kiln_chain_write_immediates(chain, immediate);
+    for (int i = 0; i < chain->immediates; i++)
+        constants[KILN_FINISH_IMMEDIATES + i] = immediate[2 * i];
     return KILN_OK;
 }

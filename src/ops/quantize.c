@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/chain.h"
 #include "ops/kernels.h"
 #include "ops/lower.h"
 #include "ops/matmul.h"
@@ -281,7 +282,8 @@ static kiln_status multiply(kiln_plan *plan, const kiln_node *n, kiln_tensor a, 
         .block_size = sizeof *block,
     };
     *(struct kiln_params_matmul_bytes *)d.block.words = *block;
-    return kiln_plan_dispatch(plan, &d);
+    const kiln_status status = kiln_finish_write(plan, n, &d, 5);
+    return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
 static kiln_status integer_lower(kiln_plan *plan, const kiln_node *n)
@@ -333,6 +335,7 @@ const kiln_op kiln_op_matmul_integer = {
     .fields = matmul_fields,
     .inputs = 2,
     .outputs = 1,
+    .flags = KILN_OP_FINISH,
     .infer = integer_infer,
     .beyond = matmul_beyond,
     .lowerings = (const kiln_lowering[]){{.name = "bytes", .lower = integer_lower}},

@@ -11,6 +11,7 @@
 
 #include "graph/graph.h"
 #include "ops/beyond.h"
+#include "ops/chain.h"
 #include "ops/conv.h"
 #include "ops/quantize.h"
 #include "quantize/conv_bytes.h"
@@ -105,6 +106,8 @@ static kiln_status conv_lower(kiln_plan *plan, const kiln_node *n)
         .block_size = sizeof block,
     };
     *(struct kiln_params_conv_bytes *)d.block.words = block;
+    if (!status)
+        status = kiln_finish_write(plan, n, &d, 5);
     return status ? status : kiln_plan_dispatch(plan, &d);
 }
 
@@ -113,6 +116,7 @@ const kiln_op kiln_op_conv_integer = {
     .fields = kiln_conv_fields,
     .inputs = 2,
     .outputs = 1,
+    .flags = KILN_OP_FINISH,
     .infer = conv_infer,
     .beyond = kiln_beyond_in_batch,
     .lowerings = (const kiln_lowering[]){{.name = "bytes", .lower = conv_lower}},

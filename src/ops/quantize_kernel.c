@@ -1,8 +1,10 @@
 /* quantize_kernel.c - the contracts of products of packed bytes: units, windows, variants. */
+#include "chain/codes.h"
 #include "device/caps.h"
 #include "device/variants.h"
 #include "ops/kernels.h"
 #include "quantize/conv_bytes.h"
+#include "quantize/finish.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
 #include "shaders.h"
@@ -12,6 +14,39 @@ static void narrow(kiln_dispatch *d, int i, uint64_t skip, uint64_t span)
 {
     d->bind[i].offset += skip * d->element[i];
     d->bind[i].bytes = span * d->element[i];
+}
+
+/* What finishes the results (finish.h) lies as they do, or by columns. */
+static uint32_t walk_of(const kiln_dispatch *d, int operand)
+{
+    return d->constants[KILN_FINISH_KINDS] >> 4 * operand & 15;
+}
+
+static void narrow_flat(kiln_dispatch *d, uint64_t skip, uint64_t span)
+{
+    narrow(d, 4, skip, span);
+    for (int i = 0; i < KILN_FINISH_OPERANDS; i++)
+        if (d->bind[5 + i].value.id && walk_of(d, i) == KILN_WALK_FLAT)
+            narrow(d, 5 + i, skip, span);
+}
+
+static void narrow_columns(kiln_dispatch *d, uint64_t first, uint64_t count)
+{
+    for (int i = 0; i < KILN_FINISH_OPERANDS; i++)
+        if (d->bind[5 + i].value.id && walk_of(d, i) == KILN_WALK_COLUMN)
+            narrow(d, 5 + i, first, count);
+}
+
+/* No shader has the steps. */
+static bool has_none(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return d->constants[KILN_FINISH_HEAD] == 0;
+}
+
+static bool has_dot(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return caps->dot && has_none(caps, d);
 }
 
 /* pack_bytes ---------------------------------------------------------------------------------------------- */
@@ -81,6 +116,7 @@ const kiln_kernel kiln_kernel_pack_bytes = {
     .block_size = sizeof(struct kiln_params_pack_bytes),
     .bindings = 2,
     .access = {KILN_READ, KILN_WRITE},
+    .bytes = 1 << 0,
     .units = pack_units,
     .reference = kiln_reference_pack_bytes_f32,
     .reference_f64 = kiln_reference_pack_bytes_f64,
@@ -120,7 +156,7 @@ static void m_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     narrow(d, 0, first * p->quads, count * p->quads);
     if (p->a_step)
         narrow(d, 2, first, count);
-    narrow(d, 4, first * p->c_m, (count - 1) * p->c_m + p->n);
+    narrow_flat(d, first * p->c_m, (count - 1) * p->c_m + p->n);
 }
 
 static uint64_t n_extent(const kiln_dispatch *d)
@@ -135,7 +171,8 @@ static void n_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     narrow(d, 1, first * p->quads, count * p->quads);
     if (p->b_step)
         narrow(d, 3, first, count);
-    narrow(d, 4, first, (uint64_t)(p->m - 1) * p->c_m + count);
+    narrow_flat(d, first, (uint64_t)(p->m - 1) * p->c_m + count);
+    narrow_columns(d, first, count);
 }
 
 /* Along the batch where it is one axis. */
@@ -159,7 +196,7 @@ static void matrices_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     p->batch = p->batch2 = (uint32_t)count;
     narrow(d, 0, first * p->a_batch2, (count - 1) * p->a_batch2 + (uint64_t)p->m * p->quads);
     narrow(d, 1, first * p->b_batch2, (count - 1) * p->b_batch2 + (uint64_t)p->n * p->quads);
-    narrow(d, 4, first * p->c_batch, count * p->c_batch);
+    narrow_flat(d, first * p->c_batch, count * p->c_batch);
 }
 
 static uint64_t matmul_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -169,25 +206,23 @@ static uint64_t matmul_groups(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->batch * ((p->m + 63) / 64) * ((p->n + 63) / 64);
 }
 
-static bool has_dot(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)d;
-    return caps->dot;
-}
-
 static const kiln_variant matmul_dot = {.name = "dot",
                                         .accepts = has_dot,
                                         .groups = matmul_groups,
                                         .spirv = &kiln_spirv_matmul_bytes_dot,
                                         .lanes = 128};
-static const kiln_variant matmul_tiled = {
-    .name = "tiled_64", .groups = matmul_groups, .spirv = &kiln_spirv_matmul_bytes, .lanes = 128};
+static const kiln_variant matmul_tiled = {.name = "tiled_64",
+                                          .accepts = has_none,
+                                          .groups = matmul_groups,
+                                          .spirv = &kiln_spirv_matmul_bytes,
+                                          .lanes = 128};
 
 const kiln_kernel kiln_kernel_matmul_bytes = {
     .name = "matmul_bytes",
     .block_size = sizeof(struct kiln_params_matmul_bytes),
-    .bindings = 5,
-    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .bindings = 5 + KILN_FINISH_OPERANDS,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .bytes = 1 << 4,
     .units = matmul_units,
     .reference = kiln_reference_matmul_bytes_f32,
     .reference_f64 = kiln_reference_matmul_bytes_f64,
@@ -248,7 +283,7 @@ static void images_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     struct kiln_params_conv_bytes *p = (struct kiln_params_conv_bytes *)d->block.words;
     p->images = (uint32_t)count;
     narrow(d, 0, first * p->x_image, count * p->x_image);
-    narrow(d, 4, first * p->y_image, count * p->y_image);
+    narrow_flat(d, first * p->y_image, count * p->y_image);
 }
 
 static uint64_t filters_extent(const kiln_dispatch *d)
@@ -263,7 +298,8 @@ static void filters_take(kiln_dispatch *d, uint64_t first, uint64_t count)
     narrow(d, 1, first * filter_of(p), count * filter_of(p));
     if (p->w_step)
         narrow(d, 3, first, count);
-    narrow(d, 4, first * volume_of(p), (uint64_t)(p->images - 1) * p->y_image + count * volume_of(p));
+    narrow_flat(d, first * volume_of(p), (uint64_t)(p->images - 1) * p->y_image + count * volume_of(p));
+    narrow_columns(d, first, count);
 }
 
 static uint64_t conv_groups(const kiln_caps *caps, const kiln_dispatch *d)
@@ -278,14 +314,18 @@ static const kiln_variant conv_dot = {.name = "dot",
                                       .groups = conv_groups,
                                       .spirv = &kiln_spirv_conv_bytes_dot,
                                       .lanes = 128};
-static const kiln_variant conv_tiled = {
-    .name = "tiled_64", .groups = conv_groups, .spirv = &kiln_spirv_conv_bytes, .lanes = 128};
+static const kiln_variant conv_tiled = {.name = "tiled_64",
+                                        .accepts = has_none,
+                                        .groups = conv_groups,
+                                        .spirv = &kiln_spirv_conv_bytes,
+                                        .lanes = 128};
 
 const kiln_kernel kiln_kernel_conv_bytes = {
     .name = "conv_bytes",
     .block_size = sizeof(struct kiln_params_conv_bytes),
-    .bindings = 5,
-    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE},
+    .bindings = 5 + KILN_FINISH_OPERANDS,
+    .access = {KILN_READ, KILN_READ, KILN_READ, KILN_READ, KILN_WRITE, KILN_READ, KILN_READ},
+    .bytes = 1 << 4,
     .units = conv_units,
     .reference = kiln_reference_conv_bytes_f32,
     .reference_f64 = kiln_reference_conv_bytes_f64,

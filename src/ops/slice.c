@@ -304,7 +304,7 @@ static struct kiln_walk pad_walk(const kiln_plan *plan, const struct pad *p, kil
     return w;
 }
 
-/* The value as a device stores it: an element of one word, of two in float64 programs, two halves in one. */
+/* The value as a device stores it: an element of one word, of two in float64 programs, two halves or four bytes in one. */
 static size_t stored_words(const kiln_plan *plan, kiln_tensor t, double value, uint32_t words[2])
 {
     const size_t element = kiln_plan_element(plan, t);
@@ -312,6 +312,8 @@ static size_t stored_words(const kiln_plan *plan, kiln_tensor t, double value, u
     if (!kiln_type_is_real(kiln_plan_spec(plan, t).type)) {
         const int32_t whole = (int32_t)fmin(fmax(value, INT32_MIN), INT32_MAX);
         memcpy(words, &whole, sizeof whole);
+        if (element == 1)
+            words[0] = (words[0] & 255) * UINT32_C(0x01010101);
     } else if (element == sizeof value) {
         memcpy(words, &value, sizeof value);
     } else if (element == sizeof(uint16_t)) {

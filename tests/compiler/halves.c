@@ -29,7 +29,8 @@ Test(halves, take_half_the_memory_where_the_device_stores_them)
     } cases[] = {
         {"null", "", KILN_F16, 2},      {"null", "", KILN_F32, 4},  {"null", "", KILN_BF16, 4},
         {"null", "floor", KILN_F16, 4}, {"cpu", "", KILN_F16, 4},   {"null", "tiny", KILN_F16, 4},
-        {"null", "", KILN_I8, 4},       {"null", "", KILN_BOOL, 4},
+        {"null", "", KILN_I8, 4},       {"null", "", KILN_BOOL, 4}, {"cpu", "", KILN_I8, 1},
+        {"cpu", "", KILN_U8, 1},        {"cpu", "", KILN_I16, 4},   {"cpu", "", KILN_BOOL, 4},
     };
     for (size_t i = 0; i < KILN_COUNT(cases); i++) {
         setenv("KILN_LIMITS", cases[i].limits, 1);

@@ -76,16 +76,24 @@ static void compare_reals(const struct check_operands *o, int i, double rounding
     }
 }
 
-static void compare_words(const struct check_operands *o, int i, struct check_distance *out)
+static int stored_integer(const struct check_operands *o, int i, size_t k)
 {
-    const uint32_t *got = o->device.data[i], *want = o->single.at[i];
+    const void *data = o->device.data[i];
+    return o->stored[i] == KILN_U8   ? ((const uint8_t *)data)[k]
+           : o->stored[i] == KILN_I8 ? ((const int8_t *)data)[k]
+                                     : ((const int32_t *)data)[k];
+}
+
+static void compare_integers(const struct check_operands *o, int i, struct check_distance *out)
+{
+    const int32_t *want = o->single.at[i];
     const size_t count = o->elements[i];
 
     for (size_t k = 0; k < count && !out->what[0]; k++)
-        if (got[k] != want[k]) {
+        if (stored_integer(o, i, k) != want[k]) {
             out->share = out->error = out->ulp = INFINITY;
             snprintf(out->what, sizeof out->what, "binding %d, element %zu of %zu is %d, wanted %d", i, k,
-                     count, (int)got[k], (int)want[k]);
+                     count, stored_integer(o, i, k), (int)want[k]);
         }
 }
 
@@ -114,7 +122,7 @@ void check_compare(const struct check_operands *o, double roundings, struct chec
         if (o->real[i])
             compare_reals(o, i, roundings, out);
         else
-            compare_words(o, i, out);
+            compare_integers(o, i, out);
         compare_runs(o, i, out);
         compare_ends(o, i, out);
     }

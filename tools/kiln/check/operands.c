@@ -86,7 +86,10 @@ kiln_status check_operands_take(struct check_operands *o, const kiln_graph *g, c
             continue;
         bytes += s->touch[i].bytes;
         o->real[i] = value.id && kiln_type_is_real(kiln_tensor_spec(g, value).type);
-        o->stored[i] = d->halves >> i & 1 ? KILN_F16 : single_type(o, i);
+        o->stored[i] = d->halves >> i & 1    ? KILN_F16
+                       : d->natural >> i & 1 ? KILN_U8
+                       : d->bytes >> i & 1   ? KILN_I8
+                                             : single_type(o, i);
         o->elements[i] = (size_t)s->touch[i].bytes / kiln_type_size(o->stored[i]);
         const void *from = memory(user, &s->touch[i]);
         if (!take_stored(o, i, from) || (compared && !take_meant(o, i, from)))

@@ -1,0 +1,21 @@
+/* byte_rows.h - rows of integers stored as bytes become words, and words bytes. */
+#ifndef KILN_CPU_BYTE_ROWS_H
+#define KILN_CPU_BYTE_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Bytes as words, `natural` (unsigned) or with their signs. */
+void kiln_words_from_bytes(uint32_t *to, const uint8_t *from, bool natural, size_t count);
+
+/** The lowest bytes of words. */
+void kiln_bytes_from_words(uint8_t *to, const uint32_t *from, size_t count);
+
+/** One byte as a word. */
+static inline uint32_t kiln_word_from_byte(uint8_t byte, bool natural)
+{
+    return natural ? byte : (uint32_t)(int32_t)(int8_t)byte;
+}
+
+#endif
