@@ -141,26 +141,29 @@
 #define KILN_STEP_SILU_GRAD_F 99u
 #define KILN_STEP_MISH_GRAD_F 100u
 #define KILN_STEP_ELU_SLOPE_F 101u        /* a > 0 ? 1 : b a + c, a = y: a factor of dy */
+/* two steps of quantizing and three of the way back, each rounded as by itself: what fusing makes of these */
+#define KILN_STEP_ROUNDED_F 102u          /* a / b, halves to even */
+#define KILN_STEP_SCALED_I 103u           /* (a - b) c, a and b integers */
 /* a, bits and all */
-#define KILN_STEP_COPY 102u
+#define KILN_STEP_COPY 104u
 /* Too long to stand in each of a chain's places: KILN_STEP_IS_LONG from here on. They run by themselves. */
-#define KILN_STEP_POW_F 103u
-#define KILN_STEP_SIN_F 104u
-#define KILN_STEP_COS_F 105u
-#define KILN_STEP_TAN_F 106u
-#define KILN_STEP_ASIN_F 107u
-#define KILN_STEP_ACOS_F 108u
-#define KILN_STEP_ATAN_F 109u
-#define KILN_STEP_ATAN2_F 110u
-#define KILN_STEP_SINH_F 111u
-#define KILN_STEP_COSH_F 112u
-#define KILN_STEP_ASINH_F 113u
-#define KILN_STEP_ACOSH_F 114u
-#define KILN_STEP_ATANH_F 115u
-#define KILN_STEP_MOD_F 116u              /* as the integers', exact */
-#define KILN_STEP_REST_F 117u
-#define KILN_STEP_POW_I 118u
-#define KILN_STEP_COUNT 119u
+#define KILN_STEP_POW_F 105u
+#define KILN_STEP_SIN_F 106u
+#define KILN_STEP_COS_F 107u
+#define KILN_STEP_TAN_F 108u
+#define KILN_STEP_ASIN_F 109u
+#define KILN_STEP_ACOS_F 110u
+#define KILN_STEP_ATAN_F 111u
+#define KILN_STEP_ATAN2_F 112u
+#define KILN_STEP_SINH_F 113u
+#define KILN_STEP_COSH_F 114u
+#define KILN_STEP_ASINH_F 115u
+#define KILN_STEP_ACOSH_F 116u
+#define KILN_STEP_ATANH_F 117u
+#define KILN_STEP_MOD_F 118u              /* as the integers', exact */
+#define KILN_STEP_REST_F 119u
+#define KILN_STEP_POW_I 120u
+#define KILN_STEP_COUNT 121u
 
 #define KILN_STEP_IS_TRUTH(code) ((code) >= KILN_STEP_EQUAL_F && (code) <= KILN_STEP_INFINITE_F)
 #define KILN_STEP_IS_LONG(code) ((code) > KILN_STEP_COPY)

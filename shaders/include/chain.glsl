@@ -190,6 +190,8 @@ uint kiln_step_run(uint code, uint a, uint b, uint c)
     case KILN_STEP_SILU_GRAD_F: return kiln_bits(y * kiln_silu_slope(x, z));
     case KILN_STEP_MISH_GRAD_F: return kiln_bits(y * kiln_mish_slope(x));
     case KILN_STEP_ELU_SLOPE_F: return kiln_bits(x > 0.0 ? 1.0 : x * y + z);
+    case KILN_STEP_ROUNDED_F: return kiln_bits(roundEven(x / y));
+    case KILN_STEP_SCALED_I: return kiln_bits(float(int(a - b)) * z);
 
 #ifdef KILN_LONG_STEPS
     case KILN_STEP_POW_F: return kiln_bits(kiln_pow(x, y));

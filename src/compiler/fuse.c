@@ -115,9 +115,80 @@ static struct splice splice(const struct link *into, int at, const struct link *
     return s;
 }
 
+/* Shorter chains ------------------------------------------------------------------------------------------ */
+
+/* The step whose result a register is, if that is what it does and nothing but step `by` reads it; -1: it is not so. */
+static int step_behind(const kiln_chain *c, uint32_t reg, uint32_t code, int by)
+{
+    const int at = (int)reg - KILN_REGISTER_STEP;
+    if (at < 0 || at >= c->steps || (c->step[at] & 255) != code || c->result[0] == reg)
+        return -1;
+    for (int i = at + 1; i < c->steps; i++)
+        for (int shift = 8; shift < 32 && i != by; shift += 8)
+            if ((c->step[i] >> shift & 255) == reg)
+                return -1;
+    return at;
+}
+
+/* Take out a step that nothing reads. */
+static void drop_step(kiln_chain *c, int at)
+{
+    const uint32_t gone = KILN_REGISTER_STEP + (uint32_t)at;
+    c->steps--;
+    for (int i = at; i < c->steps; i++) {
+        const uint32_t w = c->step[i + 1];
+        c->step[i] = w & 255;
+        for (int shift = 8; shift < 32; shift += 8) {
+            const uint32_t reg = w >> shift & 255;
+            c->step[i] |= (reg - (reg > gone && reg < KILN_REGISTER_IMMEDIATE)) << shift;
+        }
+    }
+    c->result[0] -= c->result[0] > gone && c->result[0] < KILN_REGISTER_IMMEDIATE;
+}
+
+/* A division that is rounded, round(a / b), by one step. */
+static bool join_rounding(kiln_chain *c, int i)
+{
+    const int division = (c->step[i] & 255) == KILN_STEP_ROUND_F
+                             ? step_behind(c, c->step[i] >> 8 & 255, KILN_STEP_DIV_F, i)
+                             : -1;
+    if (division < 0)
+        return false;
+    c->step[i] = (c->step[division] & ~UINT32_C(255)) | KILN_STEP_ROUNDED_F;
+    drop_step(c, division);
+    return true;
+}
+
+/* real(a - b) * s by one step; `side` is the shift of the product's operand that is not s. */
+static bool join_scaling(kiln_chain *c, int i, int side)
+{
+    const uint32_t w = c->step[i], scale = w >> (side == 8 ? 16 : 8) & 255;
+    const int real =
+        (w & 255) == KILN_STEP_MUL_F ? step_behind(c, w >> side & 255, KILN_STEP_F_FROM_I, i) : -1;
+    const int less = real < 0 ? -1 : step_behind(c, c->step[real] >> 8 & 255, KILN_STEP_SUB_I, real);
+    if (less < 0 || scale == (w >> side & 255))
+        return false;
+    const uint32_t from = c->step[less];
+    c->step[i] = KILN_STEP(KILN_STEP_SCALED_I, from >> 8 & 255, from >> 16 & 255, scale);
+    drop_step(c, real);
+    drop_step(c, less);
+    return true;
+}
+
+/* Integers are quantized and dequantized by fewer steps that do the same: residual sums of them fit into one chain then. */
+static void join_steps(kiln_chain *c)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int i = 0; i < c->steps && !changed; i++)
+            changed = join_rounding(c, i) || join_scaling(c, i, 8) || join_scaling(c, i, 16);
+    }
+}
+
 static void accept(struct link *into, const struct splice *s, int members)
 {
     into->chain = s->chain;
+    join_steps(&into->chain);
     memcpy(into->operand, s->operand, sizeof into->operand);
     into->members += members;
 }

@@ -76,10 +76,8 @@ static bool find_usual(struct kiln_bytes_finish *f, const uint32_t *immediate)
     takes(&r, KILN_STEP_MUL_F, true, &f->by);
     takes(&r, KILN_STEP_ADD_F, true, &f->plus);
     f->least = takes_one(&r, KILN_STEP_RELU_F) ? 0 : -INFINITY;
-    f->rounds = takes(&r, KILN_STEP_DIV_F, false, &f->scale);
+    f->rounds = takes(&r, KILN_STEP_ROUNDED_F, false, &f->scale);
     if (f->rounds) {
-        if (!takes_one(&r, KILN_STEP_ROUND_F))
-            return false;
         takes(&r, KILN_STEP_ADD_F, true, &f->zero);
         if (!takes_saturation(&r, f))
             return false;

@@ -261,6 +261,8 @@ static double hard_swish_slope(double x)
     X(SILU_GRAD_F, f, b.f *silu_slope(a.f, c.f))                  \
     X(MISH_GRAD_F, f, b.f *mish_slope(a.f))                       \
     X(ELU_SLOPE_F, f, a.f > 0 ? 1 : a.f * b.f + c.f)              \
+    X(ROUNDED_F, f, nearbyint(a.f / b.f))                         \
+    X(SCALED_I, f, (real)(int32_t)(a.u - b.u) * c.f)              \
     X(TAN_F, f, tan(a.f))                                         \
     X(ASIN_F, f, asin(a.f))                                       \
     X(ACOS_F, f, acos(a.f))                                       \

@@ -177,6 +177,8 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(ERF_GRAD_F, f, y *erf_slope(x))                             \
     X(MISH_GRAD_F, f, y *mish_slope(x))                           \
     X(ELU_SLOPE_F, f, x > 0 ? 1 : x * y + z)                      \
+    X(ROUNDED_F, f, nearbyintf(x / y))                            \
+    X(SCALED_I, f, ((float)(int32_t)(u - v) * z))                 \
     X(COPY, u, u)                                                 \
     X(ASIN_F, f, fast_asin(x))                                    \
     X(ACOS_F, f, fast_acos(x))                                    \

@@ -33,6 +33,40 @@ Test(fuse, elementwise_work_becomes_one_kernel)
     kiln_graph_destroy(&g);
 }
 
+Test(fuse, a_residual_sum_of_bytes_is_one_chain)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_tensor x = kiln_input(g, "x", KILN_U8, rows_of_4), y = kiln_input(g, "y", KILN_U8, rows_of_4);
+    const kiln_tensor scale = kiln_scalar(g, KILN_F32, 0.1),
+                      zero = kiln_cast(g, kiln_scalar(g, KILN_I32, 3), KILN_U8);
+    const kiln_tensor sum =
+        kiln_add(g, kiln_dequantize(g, x, scale, zero, NULL), kiln_dequantize(g, y, scale, zero, NULL));
+    const kiln_tensor q = kiln_quantize(g, kiln_relu(g, sum), scale, zero, KILN_U8, NULL);
+    struct planned d = plan_of(g, KILN_RUN(q), false);
+    expect_limits(d.plan);
+    cr_expect_eq(count_dispatches(d.plan, NULL), 1);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
+Test(fuse, a_step_that_is_read_twice_stays)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, rows_of_4);
+    const kiln_tensor ratio = kiln_div(g, x, kiln_scalar(g, KILN_F32, 0.3));
+    const kiln_tensor rest = kiln_sub(g, ratio, kiln_round(g, ratio));
+    struct planned d = plan_on(kiln_test_open("cpu"), g, KILN_RUN(rest), false);
+    float got[32], largest = 0;
+    write_input(d.p, x, KILN_SHAPE(8, 4));
+    cr_assert_eq(kiln_program_run(d.p), KILN_OK);
+    cr_assert_eq(kiln_program_read(d.p, rest, &(kiln_array){.data = got, .bytes = sizeof got}), KILN_OK);
+    for (int i = 0; i < 32; i++)
+        largest = fmaxf(largest, fabsf(got[i]));
+    cr_expect(largest > 0.3f && largest <= 0.5f, "%g from a whole number", largest);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
 Test(fuse, a_chain_has_at_most_eight_steps)
 {
     for (int length = 7; length <= 20; length++) {

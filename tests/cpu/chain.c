@@ -199,6 +199,30 @@ Test(chain, reals_become_integers_towards_zero_and_saturate)
     cr_expect_arr_eq(got, want, sizeof want);
 }
 
+Test(chain, steps_of_quantizing_are_those_that_they_stand_for)
+{
+    float x[COUNT], y[COUNT], a[COUNT], b[COUNT], want[COUNT], got[COUNT];
+    struct kiln_rng rng;
+    kiln_rng_init(&rng, 5, 6);
+    for (int k = 0; k < COUNT; k++) {
+        const int32_t whole[] = {(int32_t)kiln_rng_next(&rng), (int32_t)kiln_rng_next(&rng)};
+        x[k] = 0.5f * (float)(k - COUNT / 2); /* ties, too */
+        y[k] = k % 3 ? (float)kiln_rng_normal(&rng) : 1;
+        memcpy(&a[k], &whole[0], sizeof *whole);
+        memcpy(&b[k], &whole[1], sizeof *whole);
+    }
+    run(KILN_STEP_DIV_F, x, y, y, want, COUNT);
+    run(KILN_STEP_ROUND_F, want, y, y, want, COUNT);
+    run(KILN_STEP_ROUNDED_F, x, y, y, got, COUNT);
+    cr_expect_arr_eq(got, want, sizeof want);
+
+    run(KILN_STEP_SUB_I, a, b, b, want, COUNT);
+    run(KILN_STEP_F_FROM_I, want, b, b, want, COUNT);
+    run(KILN_STEP_MUL_F, want, y, y, want, COUNT);
+    run(KILN_STEP_SCALED_I, a, b, y, got, COUNT);
+    cr_expect_arr_eq(got, want, sizeof want);
+}
+
 Test(chain, a_result_does_not_depend_on_its_place_in_the_block)
 {
     float x[COUNT], y[COUNT];
