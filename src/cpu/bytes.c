@@ -193,26 +193,25 @@ void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row,
     }
 }
 
-KILN_INLINE void take_off_body(int32_t *restrict to, const int32_t *sum, const int32_t *b_sum,
-                               const int32_t *zb, uint32_t of_row, uint32_t of_each, uint32_t za)
+KILN_INLINE void take_off_body(int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t of_row,
+                               uint32_t of_each, uint32_t za)
 {
     for (size_t j = 0; j < COLUMNS; j++)
-        to[j] = (int32_t)((uint32_t)sum[j] - of_row - of_each * (uint32_t)zb[j] - za * (uint32_t)b_sum[j]);
+        sum[j] = (int32_t)((uint32_t)sum[j] - of_row - of_each * (uint32_t)zb[j] - za * (uint32_t)b_sum[j]);
 }
 
-static void take_off(int32_t *to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb,
-                     uint32_t of_row, uint32_t of_each, uint32_t za);
+static void take_off(int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t of_row, uint32_t of_each,
+                     uint32_t za);
 KILN_CLONES(take_off,
-            (int32_t * to, const int32_t *sum, const int32_t *b_sum, const int32_t *zb, uint32_t of_row,
-             uint32_t of_each, uint32_t za),
-            (to, sum, b_sum, zb, of_row, of_each, za))
+            (int32_t * sum, const int32_t *b_sum, const int32_t *zb, uint32_t of_row, uint32_t of_each,
+             uint32_t za),
+            (sum, b_sum, zb, of_row, of_each, za))
 
-void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, size_t depth, int32_t *to)
+void kiln_bytes_end(struct kiln_bytes_block *t, size_t depth)
 {
-    const uint32_t a_sum = (uint32_t)t->a_sum[i], za = (uint32_t)t->za[i];
-    if (t->row_sums || t->column_sums)
-        take_off(to, t->sum[i], t->b_sum, t->zb, (uint32_t)lifted(t->tiles) * a_sum,
-                 a_sum - (uint32_t)depth * za, za);
-    else
-        memcpy(to, t->sum[i], sizeof t->sum[i]);
+    for (size_t i = 0; i < t->rows && (t->row_sums || t->column_sums); i++) {
+        const uint32_t a_sum = (uint32_t)t->a_sum[i], za = (uint32_t)t->za[i];
+        take_off(t->sum[i], t->b_sum, t->zb, (uint32_t)lifted(t->tiles) * a_sum, a_sum - (uint32_t)depth * za,
+                 za);
+    }
 }

@@ -66,7 +66,7 @@ void kiln_bytes_begin(struct kiln_bytes_block *t, const struct kiln_bytes_tiles 
 /** Add the products of so many words of each of a's rows, a_row words apart, with those in t->b. */
 void kiln_bytes_add(struct kiln_bytes_block *t, const uint32_t *a, size_t a_row, size_t quads);
 
-/** Row i of the results, less what the zero points take off; `depth` terms have them. `to` is COLUMNS. */
-void kiln_bytes_row(const struct kiln_bytes_block *t, size_t i, size_t depth, int32_t *to);
+/** End: t->sum holds the results, less what the zero points of `depth` terms take off. */
+void kiln_bytes_end(struct kiln_bytes_block *t, size_t depth);
 
 #endif

@@ -51,8 +51,8 @@ static bool takes_saturation(struct reading *r, struct kiln_bytes_finish *f)
         return false;
     const int32_t least = (int32_t)r->immediate[low - KILN_REGISTER_IMMEDIATE],
                   most = (int32_t)r->immediate[high - KILN_REGISTER_IMMEDIATE];
-    f->low = (float)least;
-    f->high = (float)most;
+    f->rounding.low = (float)least;
+    f->rounding.high = (float)most;
     return least >= -(1 << 23) && most <= 1 << 23; /* which floats hold */
 }
 
@@ -75,7 +75,7 @@ static bool find_usual(struct kiln_bytes_finish *f, const uint32_t *immediate)
         return false;
     takes(&r, KILN_STEP_MUL_F, true, &f->by);
     takes(&r, KILN_STEP_ADD_F, true, &f->plus);
-    f->least = takes_one(&r, KILN_STEP_RELU_F) ? 0 : -INFINITY;
+    f->rounding.least = takes_one(&r, KILN_STEP_RELU_F) ? 0 : -INFINITY;
     f->rounds = takes(&r, KILN_STEP_ROUNDED_F, false, &f->scale);
     if (f->rounds) {
         takes(&r, KILN_STEP_ADD_F, true, &f->zero);
@@ -109,8 +109,10 @@ void kiln_bytes_finish_init(struct kiln_bytes_finish *f, const kiln_dispatch *d,
         f->walk[i] = constants[KILN_FINISH_KINDS] >> 4 * i & 15;
         f->operand[i] = i + 1 < (int)(head & 255) ? m->at[5 + i] : NULL;
     }
-    f->usual = f->steps && find_usual(f, immediate) && set_number(f, &f->scale, &f->divisor) &&
-               set_number(f, &f->zero, &f->origin);
+    f->usual = f->steps && find_usual(f, immediate) && set_number(f, &f->scale, &f->rounding.scale) &&
+               set_number(f, &f->zero, &f->rounding.zero);
+    f->saturates = f->usual && f->rounds && f->bytes && channels && f->walk[0] != KILN_WALK_FLAT &&
+                   f->walk[1] != KILN_WALK_FLAT;
     if (f->usual || !f->steps)
         return;
     for (int i = 0; i < KILN_CHAIN_REGISTERS; i++)
@@ -119,6 +121,8 @@ void kiln_bytes_finish_init(struct kiln_bytes_finish *f, const kiln_dispatch *d,
         for (int j = 0; j < KILN_FINISH_MOST; j++)
             f->room[KILN_REGISTER_IMMEDIATE + i][j] = immediate[i];
 }
+
+enum { SOME = 16 }; /* results at a time */
 
 /* Running them -------------------------------------------------------------------------------------------- */
 
@@ -152,25 +156,34 @@ struct numbers {
     const float *by, *plus;
 };
 
+/* The usual chain's real result, and the integer that it becomes. */
+KILN_INLINE float scaled(struct kiln_finish_rounding r, int32_t sum, int32_t more, float by, float plus)
+{
+    float x = (float)(int32_t)((uint32_t)sum + (uint32_t)more) * by;
+    x += plus;
+    return x <= r.least ? r.least : x; /* NaN passes */
+}
+
+KILN_INLINE int32_t rounded(struct kiln_finish_rounding r, float x)
+{
+    const float y = nearbyintf(x / r.scale) + r.zero;
+    const float above = y > r.low ? y : r.low, inside = above < r.high ? above : r.high;
+    return y == y ? (int32_t)inside : 0;
+}
+
 KILN_INLINE void scale_body(int32_t *restrict to, const int32_t *restrict sums,
                             const struct kiln_bytes_finish *f, const struct numbers *n, bool wide,
                             bool rounds, size_t count)
 {
     const int32_t *restrict more = n->more;
     const float *restrict by = n->by, *restrict plus = n->plus;
-    const float least = f->least, scale = f->divisor, zero = f->origin, low = f->low, high = f->high;
+    const struct kiln_finish_rounding r = f->rounding;
     for (size_t j = 0; j < count; j++) {
-        const int32_t sum = (int32_t)((uint32_t)sums[j] + (uint32_t)more[wide ? j : 0]);
-        float x = (float)sum * by[wide ? j : 0];
-        x += plus[wide ? j : 0];
-        x = x <= least ? least : x; /* NaN passes */
-        if (rounds) {
-            x = nearbyintf(x / scale) + zero;
-            const float above = x > low ? x : low, inside = above < high ? above : high;
-            to[j] = x == x ? (int32_t)inside : 0;
-        } else {
+        const float x = scaled(r, sums[j], more[wide ? j : 0], by[wide ? j : 0], plus[wide ? j : 0]);
+        if (rounds)
+            to[j] = rounded(r, x);
+        else
             memcpy(&to[j], &x, sizeof x);
-        }
     }
 }
 
@@ -224,14 +237,58 @@ static void run_usual(struct kiln_bytes_finish *f, int32_t *to, const int32_t *s
     const bool wide = !ones[0] || !ones[1] || !ones[2];
     for (int i = 0; i < 3 && wide; i++)
         at[i] = widened(at[i], ones[i], f->room[i], count);
-    const size_t whole = wide ? count : (count + KILN_FINISH_MORE - 1) / KILN_FINISH_MORE * KILN_FINISH_MORE;
-    scale_all(to, sums, f, &(struct numbers){.more = at[0], .by = at[1], .plus = at[2]}, wide, whole);
+    scale_all(to, sums, f, &(struct numbers){.more = at[0], .by = at[1], .plus = at[2]}, wide, count);
 }
 
-void kiln_bytes_finish_store(struct kiln_bytes_finish *f, void *y, const int32_t *sums, size_t flat,
-                             size_t column, size_t count)
+/* One vector of results. */
+KILN_INLINE void saturate_some(uint8_t *restrict to, const int32_t *restrict sums,
+                               struct kiln_finish_rounding r, int32_t more, float by, float plus, int count)
 {
-    _Alignas(64) int32_t row[KILN_FINISH_MOST + KILN_FINISH_MORE];
+    int32_t some[SOME];
+    for (int i = 0; i < count; i++)
+        some[i] = rounded(r, scaled(r, sums[i], more, by, plus));
+    for (int i = 0; i < count; i++)
+        to[i] = (uint8_t)some[i];
+}
+
+/* Rows as bytes, by vectors of which the last two may overlap. */
+KILN_INLINE void saturate_rows_body(uint8_t *to, size_t y_row, const int32_t *sums,
+                                    struct kiln_finish_rounding r, const struct numbers *n,
+                                    const size_t *step, size_t rows, size_t count)
+{
+    for (size_t i = 0; i < rows; i++, to += y_row, sums += KILN_FINISH_MOST) {
+        const int32_t more = n->more[i * step[0]];
+        const float by = n->by[i * step[1]], plus = n->plus[i * step[2]];
+        size_t j = 0;
+        for (; j + SOME <= count; j += SOME)
+            saturate_some(to + j, sums + j, r, more, by, plus, SOME);
+        if (j < count && count >= SOME)
+            saturate_some(to + count - SOME, sums + count - SOME, r, more, by, plus, SOME);
+        else if (j < count)
+            saturate_some(to, sums, r, more, by, plus, (int)count);
+    }
+}
+
+static void saturate_rows(uint8_t *to, size_t y_row, const int32_t *sums, struct kiln_finish_rounding r,
+                          const struct numbers *n, const size_t *step, size_t rows, size_t count);
+KILN_WIDE_CLONES(saturate_rows,
+                 (uint8_t * to, size_t y_row, const int32_t *sums, struct kiln_finish_rounding r,
+                  const struct numbers *n, const size_t *step, size_t rows, size_t count),
+                 (to, y_row, sums, r, n, step, rows, count))
+
+/* Where a number of the first row lies, and how far it is to that of the next. */
+static const void *first_of(const struct kiln_bytes_finish *f, const struct kiln_finish_number *number,
+                            size_t column, size_t *step)
+{
+    bool one;
+    *step = number->operand >= 0 && f->walk[number->operand] == KILN_WALK_COLUMN;
+    return number_at(f, number, 0, column, &one);
+}
+
+static void store_row(struct kiln_bytes_finish *f, void *y, const int32_t *sums, size_t flat, size_t column,
+                      size_t count)
+{
+    int32_t row[KILN_FINISH_MOST];
     const int32_t *from = f->steps ? row : sums;
     if (f->usual)
         run_usual(f, row, sums, flat, column, count);
@@ -241,4 +298,19 @@ void kiln_bytes_finish_store(struct kiln_bytes_finish *f, void *y, const int32_t
         kiln_bytes_from_words((uint8_t *)y + flat, (const uint32_t *)from, count);
     else
         memcpy((int32_t *)y + flat, from, count * sizeof *from);
+}
+
+void kiln_bytes_finish_store(struct kiln_bytes_finish *f, void *y, size_t flat, size_t y_row,
+                             const int32_t *sums, size_t rows, size_t column, size_t count)
+{
+    size_t step[3];
+    if (f->saturates) {
+        const struct numbers n = {.more = first_of(f, &f->more, column, &step[0]),
+                                  .by = first_of(f, &f->by, column, &step[1]),
+                                  .plus = first_of(f, &f->plus, column, &step[2])};
+        saturate_rows((uint8_t *)y + flat, y_row, sums, f->rounding, &n, step, rows, count);
+        return;
+    }
+    for (size_t i = 0; i < rows; i++)
+        store_row(f, y, sums + i * KILN_FINISH_MOST, flat + i * y_row, column + (f->channels ? i : 0), count);
 }

@@ -13,13 +13,18 @@
 #include "cpu/chain.h"
 #include "quantize/finish.h"
 
-/** Results of a row that are finished at a time, and words behind sums that may be read. */
-enum { KILN_FINISH_MOST = 64, KILN_FINISH_MORE = 16 };
+/** Results of a row, and words from one row of sums to the next. */
+enum { KILN_FINISH_MOST = 64 };
 
 /** A number of the usual chain: an operand's, walked, or the same for all. */
 struct kiln_finish_number {
     int operand; /* -1: none */
     uint32_t word;
+};
+
+/** How its reals become integers; the least that its relu leaves. */
+struct kiln_finish_rounding {
+    float scale, zero, low, high, least;
 };
 
 struct kiln_bytes_finish {
@@ -31,8 +36,9 @@ struct kiln_bytes_finish {
     uint32_t walk[KILN_FINISH_OPERANDS];
     const uint32_t *operand[KILN_FINISH_OPERANDS]; /* NULL: not there */
     bool usual, rounds;
+    bool saturates; /* the usual chain, to bytes, by numbers that are the same for all of a row */
     struct kiln_finish_number more, by, plus, scale, zero;
-    float divisor, origin, least, low, high; /* scale and zero; bounds of the relu and of the results */
+    struct kiln_finish_rounding rounding;
     float *registers[KILN_CHAIN_REGISTERS];
     _Alignas(64) uint32_t room[KILN_CHAIN_REGISTERS][KILN_FINISH_MOST];
 };
@@ -42,10 +48,10 @@ void kiln_bytes_finish_init(struct kiln_bytes_finish *f, const kiln_dispatch *d,
                             bool channels);
 
 /**
- * Finish `count` sums, KILN_FINISH_MOST at the most, and store them as elements of y from `flat` on, which lie in that column and those
- * behind it. Behind the sums are KILN_FINISH_MORE words that mean nothing.
+ * Finish rows of `count` sums, KILN_FINISH_MOST at the most, and store them in y: from element `flat` on, rows y_row apart. They
+ * lie in columns from `column` on: of a convolution one each row, else those are the same in every row.
  */
-void kiln_bytes_finish_store(struct kiln_bytes_finish *f, void *y, const int32_t *sums, size_t flat,
-                             size_t column, size_t count);
+void kiln_bytes_finish_store(struct kiln_bytes_finish *f, void *y, size_t flat, size_t y_row,
+                             const int32_t *sums, size_t rows, size_t column, size_t count);
 
 #endif

@@ -167,9 +167,12 @@ static void gather_row(const struct unit *u, const struct runs *runs, size_t qua
     for (const struct run *r = runs->run; r < runs->run + runs->count; r++) {
         if (r->inside && r->step == 1)
             copy_run(to + r->first, x + r->at, r->count);
+        else if (r->inside)
+            for (size_t c = 0; c < r->count; c++)
+                to[r->first + c] = (int32_t)x[r->at + c * r->step];
         else
             for (size_t c = 0; c < r->count; c++)
-                to[r->first + c] = r->inside ? (int32_t)x[r->at + c * r->step] : outside;
+                to[r->first + c] = outside;
     }
 }
 
@@ -190,20 +193,18 @@ static void gather(struct unit *u, size_t first, size_t count)
 }
 
 /* Columns of neighbouring images, whose results lie apart. */
-static void store(const struct kiln_params_conv_bytes *p, const struct kiln_bytes_block *t,
+static void store(const struct kiln_params_conv_bytes *p, struct kiln_bytes_block *t,
                   struct kiln_bytes_finish *finish, void *y, size_t filter, size_t position)
 {
-    const size_t volume = volume_of(p), depth = p->depth * (size_t)p->t * p->u * p->v;
-    int32_t row[COLUMNS + KILN_FINISH_MORE] = {0};
-    for (size_t i = 0; i < t->rows; i++) {
-        kiln_bytes_row(t, i, depth, row);
-        for (size_t j = 0; j < t->columns;) {
-            const size_t image = (position + j) / volume, at = (position + j) % volume;
-            const size_t count = smaller(volume - at, t->columns - j);
-            const size_t flat = image * p->y_image + (filter + i) * volume + at;
-            kiln_bytes_finish_store(finish, y, row + j, flat, filter + i, count);
-            j += count;
-        }
+    const size_t volume = volume_of(p);
+    _Static_assert(COLUMNS == KILN_FINISH_MOST, "rows are finished at once");
+    kiln_bytes_end(t, p->depth * taps_of(p));
+    for (size_t j = 0; j < t->columns;) {
+        const size_t image = (position + j) / volume, at = (position + j) % volume;
+        const size_t count = smaller(volume - at, t->columns - j);
+        kiln_bytes_finish_store(finish, y, image * p->y_image + filter * volume + at, volume, &t->sum[0][j],
+                                t->rows, filter, count);
+        j += count;
     }
 }
 

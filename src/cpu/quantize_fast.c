@@ -17,7 +17,7 @@
 
 /* pack_bytes ---------------------------------------------------------------------------------------------- */
 
-enum { PACK = 4096, TURNED = 32 }; /* words of a unit; rows that are turned together */
+enum { PACK = 4096, TURNED = 64 }; /* words of a unit; rows that are turned together */
 
 static const struct kiln_params_pack_bytes *pack_of(const kiln_dispatch *d)
 {
@@ -104,9 +104,9 @@ KILN_INLINE void pack_turned_body(uint32_t *y, size_t y_row, struct source from,
 
 static void pack_turned(uint32_t *y, size_t y_row, struct source from, size_t step, size_t rows,
                         uint32_t flip);
-KILN_CLONES(pack_turned,
-            (uint32_t * y, size_t y_row, struct source from, size_t step, size_t rows, uint32_t flip),
-            (y, y_row, from, step, rows, flip))
+KILN_WIDE_CLONES(pack_turned,
+                 (uint32_t * y, size_t y_row, struct source from, size_t step, size_t rows, uint32_t flip),
+                 (y, y_row, from, step, rows, flip))
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -200,18 +200,6 @@ static uint64_t tiles(const kiln_caps *caps, const kiln_dispatch *d)
     return (uint64_t)p->batch * parts(p->m, ROWS) * parts(p->n, COLUMNS);
 }
 
-/* The results from element `flat` on, in columns from n0 on. */
-static void store(const struct kiln_params_matmul_bytes *p, const struct kiln_bytes_block *t,
-                  struct kiln_bytes_finish *finish, void *c, size_t flat, size_t n0)
-{
-    _Static_assert(COLUMNS <= KILN_FINISH_MOST, "a row is finished at once");
-    int32_t row[COLUMNS + KILN_FINISH_MORE] = {0};
-    for (size_t i = 0; i < t->rows; i++, flat += p->c_m) {
-        kiln_bytes_row(t, i, p->depth, row);
-        kiln_bytes_finish_store(finish, c, row, flat, n0, t->columns);
-    }
-}
-
 typedef float loose __attribute__((vector_size(32), aligned(4), may_alias)); /* in memory */
 
 /* Words of `columns` of b's rows, which become columns: by eights, and what is left one by one. */
@@ -254,7 +242,10 @@ static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memor
         turn(t.b, b + n0 * p->quads + q, p->quads, t.columns, quads);
         kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
     }
-    store(p, &t, finish, m->at[4], batch * p->c_batch + m0 * p->c_m + n0, n0);
+    _Static_assert(COLUMNS == KILN_FINISH_MOST, "rows are finished at once");
+    kiln_bytes_end(&t, p->depth);
+    kiln_bytes_finish_store(finish, m->at[4], batch * p->c_batch + m0 * p->c_m + n0, p->c_m, t.sum[0], t.rows,
+                            n0, t.columns);
 }
 
 static void matmul_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
