@@ -439,8 +439,25 @@ static bool moderate(int64_t pad)
     return pad >= -INT32_MAX && pad <= INT32_MAX;
 }
 
-/* The pads of each axis of x: before and after, negative where x is cut. */
-static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, int64_t *after)
+/* What becomes of each axis of x: pads before and after, negative where it is cut; and whether, and to what size, it is filled first. */
+struct pads {
+    int64_t before[KILN_MAX_RANK], after[KILN_MAX_RANK], to[KILN_MAX_RANK];
+    bool fills[KILN_MAX_RANK];
+};
+
+/* Whether the pad behind is what a counted axis lacks of a size, as kiln_whole is written: a number, or all that there is room for. */
+static bool take_filled(kiln_graph *g, int64_t size, const struct kiln_onnx_item *behind, int64_t *to)
+{
+    kiln_dim_parts parts;
+    if (!behind->symbol || !kiln_dim_is_counted(g, size) || !kiln_dim_read(g, behind->i, &parts) ||
+        parts.op != KILN_DIM_SUB || parts.b != size)
+        return false;
+    const int64_t room = kiln_dim_most(g, size);
+    *to = parts.a;
+    return parts.a == room || (parts.a >= 0 && room >= 0 && moderate(parts.a));
+}
+
+static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, bool fills, struct pads *out)
 {
     struct kiln_onnx_list pads, axes = {0};
     const char *name = n->opset < 2 ? "paddings" : "pads";
@@ -454,17 +471,22 @@ static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, int64_t *before, i
     }
     for (int i = 0; i < count; i++) {
         const int axis = axes.given ? kiln_onnx_axis(n, axes.item[i].i, x->rank) : i;
-        if (n->refused || pads.item[i].symbol || pads.item[count + i].symbol) {
+        struct kiln_onnx_item before = pads.item[i], after = pads.item[count + i];
+        if (n->refused)
+            return false;
+        out->fills[axis] = fills && take_filled(n->g, x->size[axis], &after, &out->to[axis]);
+        if (out->fills[axis])
+            after = (struct kiln_onnx_item){0};
+        if (before.symbol || after.symbol) {
             kiln_onnx_refuse(n, "pads that are not known");
             return false;
         }
-        if (!moderate(pads.item[i].i) || !moderate(pads.item[count + i].i)) {
-            kiln_onnx_refuse(n, "pads of %lld and %lld", (long long)pads.item[i].i,
-                             (long long)pads.item[count + i].i);
+        if (!moderate(before.i) || !moderate(after.i)) {
+            kiln_onnx_refuse(n, "pads of %lld and %lld", (long long)before.i, (long long)after.i);
             return false;
         }
-        before[axis] = pads.item[i].i;
-        after[axis] = pads.item[count + i].i;
+        out->before[axis] = before.i;
+        out->after[axis] = after.i;
     }
     return true;
 }
@@ -489,69 +511,71 @@ static kiln_tensor pad_computed(kiln_onnx_node *n, kiln_tensor x, const int64_t 
     return kiln_where(n->g, kiln_cast(n->g, inside, KILN_BOOL), kiln_pad(n->g, x, before, after, 0), value);
 }
 
-/* The most that a counted axis may have; 0 where the axis is none. */
-static int64_t room_of(const kiln_graph *g, int64_t size)
+/* A counted axis with all that it has room for, which may be more or less than what it is filled to. */
+static kiln_tensor whole_axis(kiln_graph *g, kiln_tensor x, int axis, double value, int64_t *room)
 {
-    kiln_dim_parts parts;
-    return kiln_dim_read(g, size, &parts) && parts.op == KILN_DIM_BOUNDED ? parts.a : 0;
+    while (x.id && kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[axis]))
+        x = kiln_whole(g, x, axis, value);
+    *room = kiln_tensor_shape(g, x).size[axis];
+    return x;
 }
 
-/* The axis whose pad behind is all that a counted axis lacks of its bound, as kiln_whole is written; -1 where that is not all of it. */
-static int filled_axis(kiln_onnx_node *n, const kiln_shape *x)
+/* x with its counted axes filled, and cut where pads are negative. */
+static kiln_tensor fill_and_cut(kiln_onnx_node *n, const kiln_shape *x, struct pads *p, double value)
 {
-    struct kiln_onnx_list pads;
-    int axis = -1;
-    if (n->opset < 11 || kiln_onnx_has(n, 3) || !kiln_onnx_has(n, 1) || !kiln_onnx_items(n->m, n->in[1]) ||
-        !kiln_onnx_list(n, "pads", 11, 1, &pads) || pads.count != 2 * x->rank)
-        return -1;
-    for (int i = 0; i < pads.count; i++) {
-        const int64_t room = i < x->rank ? 0 : room_of(n->g, x->size[i - x->rank]);
-        if (!pads.item[i].symbol && pads.item[i].i == 0)
-            continue;
-        if (axis >= 0 || !room || pads.item[i].i != kiln_dim_sub(n->g, room, x->size[i - x->rank]))
-            return -1;
-        axis = i - x->rank;
+    kiln_tensor y = kiln_onnx_in(n, 0);
+    for (int i = 0; i < x->rank; i++) {
+        int64_t size = x->size[i];
+        if (p->fills[i]) {
+            y = whole_axis(n->g, y, i, value, &size);
+            p->after[i] = p->to[i] - size;
+        }
+        const int64_t front = p->before[i] < 0 ? -p->before[i] : 0, back = p->after[i] < 0 ? -p->after[i] : 0;
+        if ((front || back) && (size < 0 || front > size || back > size - front)) {
+            kiln_onnx_refuse(n, "negative pads that take more than axis %d has", i);
+            return KILN_NONE;
+        }
+        if (front || back)
+            y = kiln_slice(n->g, y, i, front, size - back, 1);
+        p->before[i] += front;
+        p->after[i] += back;
     }
-    return axis;
+    return y;
+}
+
+/* Whether an axis was filled, and there is nothing else to do. */
+static bool is_filled(const kiln_shape *x, const struct pads *p)
+{
+    bool filled = false, more = false;
+    for (int i = 0; i < x->rank; i++) {
+        filled |= p->fills[i];
+        more |= p->before[i] || p->after[i];
+    }
+    return filled && !more;
 }
 
 void kiln_onnx_build_pad(kiln_onnx_node *n)
 {
     const kiln_spec x = kiln_onnx_spec(n, 0);
     const char *mode = kiln_onnx_text(n, "mode", "constant");
-    int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0};
     double value = n->opset < 11 ? kiln_onnx_real(n, "value", 0) : 0;
     kiln_border border = KILN_BORDER_EDGE;
+    struct pads pads = {{0}};
     const bool constant = !strcmp(mode, "constant");
     if (!constant && !border_of(mode, &border)) {
         kiln_onnx_refuse(n, "mode %s is not supported", mode);
         return;
     }
     const bool computed = n->opset >= 11 && kiln_onnx_has(n, 2) && !kiln_onnx_number(n, 2, &value);
-    const int filled = constant && !computed ? filled_axis(n, &x.shape) : -1;
-    if (filled >= 0) {
-        kiln_onnx_out(n, 0, kiln_whole(n->g, kiln_onnx_in(n, 0), filled, value));
+    if (!take_pads(n, &x.shape, constant && !computed, &pads))
         return;
-    }
-    if (!take_pads(n, &x.shape, before, after))
-        return;
-    kiln_tensor y = kiln_onnx_in(n, 0);
-    for (int i = 0; i < x.shape.rank; i++) {
-        const int64_t size = x.shape.size[i], front = before[i] < 0 ? -before[i] : 0,
-                      back = after[i] < 0 ? -after[i] : 0;
-        if ((front || back) && (size < 0 || front > size || back > size - front)) {
-            kiln_onnx_refuse(n, "negative pads that take more than axis %d has", i);
-            return;
-        }
-        if (front || back)
-            y = kiln_slice(n->g, y, i, front, size - back, 1);
-        before[i] = before[i] < 0 ? 0 : before[i];
-        after[i] = after[i] < 0 ? 0 : after[i];
-    }
-    kiln_onnx_out(n, 0,
-                  !constant  ? kiln_pad_border(n->g, y, before, after, border)
-                  : computed ? pad_computed(n, y, before, after)
-                             : kiln_pad(n->g, y, before, after, value));
+    const kiln_tensor y = fill_and_cut(n, &x.shape, &pads, value);
+    if (!n->refused)
+        kiln_onnx_out(n, 0,
+                      is_filled(&x.shape, &pads) ? y
+                      : !constant                ? kiln_pad_border(n->g, y, pads.before, pads.after, border)
+                      : computed                 ? pad_computed(n, y, pads.before, pads.after)
+                                                 : kiln_pad(n->g, y, pads.before, pads.after, value));
 }
 
 /* The axis cut, or with zeros around it, to that size: an odd element is cut, or added, behind. */

@@ -70,6 +70,36 @@ static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool cou
     }
 }
 
+/* What counts a size, where one of n's outputs has it and no input, of which it could be taken. */
+static void need_counts(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size, bool count)
+{
+    kiln_dim_parts e;
+    for (int i = 0; i < n->inputs; i++) {
+        const kiln_shape x = kiln_tensor_shape(w->g, n->in[i]);
+        for (int axis = 0; n->in[i].id && axis < x.rank; axis++)
+            if (x.size[axis] == size)
+                return;
+    }
+    if (!kiln_dim_is_counted(w->g, size) || !kiln_dim_read(w->g, size, &e))
+        return;
+    if (e.op == KILN_DIM_BOUNDED && kiln_node_of(w->g, e.count) != n) {
+        need(w, e.count);
+        w->uses[e.count.id] += count;
+    } else if (e.op != KILN_DIM_BOUNDED) {
+        need_counts(w, n, e.a, count);
+        need_counts(w, n, e.b, count);
+    }
+}
+
+static void need_sizes(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
+{
+    for (int i = 0; i < n->outputs; i++) {
+        const kiln_shape shape = kiln_tensor_shape(w->g, n->out[i]);
+        for (int axis = 0; axis < shape.rank; axis++)
+            need_counts(w, n, shape.size[axis], count);
+    }
+}
+
 static void need_group(struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const struct kiln_onnx_match m = kiln_onnx_match(w, n);
@@ -92,6 +122,8 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
             need_group(w, n);
         else if (node_needed(w, n))
             need_inputs(w, n, true);
+        if (node_needed(w, n))
+            need_sizes(w, n, !groups);
     }
 }
 

@@ -155,6 +155,50 @@ Test(onnx_save, what_fills_up_counted_rows_comes_back)
     kiln_graph_destroy(&again);
 }
 
+/* 10, 10.5, .. as often as n says, at most 5 times, and behind them -1. */
+static void count_up(kiln_graph *g)
+{
+    const kiln_tensor n = kiln_input(g, "n", KILN_F32, KILN_SCALAR), half = kiln_scalar(g, KILN_F32, 0.5);
+    const kiln_tensor zero = kiln_scalar(g, KILN_F32, 0);
+    const int64_t count = kiln_dim_bounded(g, kiln_range_count(g, zero, kiln_mul(g, n, half), half), 5);
+    const kiln_tensor steps = kiln_mul(g, kiln_sequence(g, KILN_F32, 0, 1, count), half);
+    kiln_output(g, "y", kiln_whole(g, kiln_shift(g, steps, 10), 0, -1));
+}
+
+Test(onnx_save, what_is_filled_up_keeps_its_size_wherever_there_is_room_for_more_or_less)
+{
+    static const float want[5] = {10, 10.5, 11, -1, -1}, n = 3;
+    const char *path = scratch_file();
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    ok(kiln_graph_create(&g, NULL));
+    count_up(g);
+    ok(kiln_weights_create(&w, g, NULL));
+    ok(kiln_onnx_save(g, w, path, NULL));
+    for (int most = 3; most < 8; most += 2) {
+        kiln_graph *again = NULL;
+        kiln_weights *read = NULL;
+        kiln_program *p = NULL;
+        kiln_device *dev = kiln_test_open("cpu");
+        float got[5] = {0};
+        ok(kiln_onnx_load(&again, &read, path, &(kiln_onnx_params){.most_size = most}));
+        const kiln_tensor y = kiln_graph_output(again, 0);
+        cr_assert_eq(kiln_tensor_shape(again, y).size[0], 5, "room for %d", most);
+        ok(kiln_program_create(&p, dev, again, read, NULL));
+        ok(kiln_program_write(p, kiln_graph_input(again, 0), &(kiln_array){.data = (void *)(uintptr_t)&n}));
+        ok(kiln_program_run(p));
+        ok(kiln_program_read(p, y, &(kiln_array){.data = got, .bytes = sizeof got}));
+        cr_expect_arr_eq(got, want, sizeof want, "room for %d", most);
+        kiln_program_destroy(&p);
+        kiln_test_close(&dev);
+        kiln_weights_destroy(&read);
+        kiln_graph_destroy(&again);
+    }
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
 /* A loss of the network with another last layer, by which its new layer learns fast, its normalization slowly, and its
    convolution not at all. */
 static kiln_tensor learns_again(kiln_graph *g, kiln_tensor *scores, kiln_tensor *loss)
