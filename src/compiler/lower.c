@@ -143,15 +143,18 @@ bool kiln_plan_lean(const kiln_plan *plan)
     return plan->lean;
 }
 
-kiln_status kiln_plan_affords(const kiln_plan *plan, kiln_tensor t)
+static kiln_status affords(const struct kiln_plan *plan, uint64_t need, const kiln_node *n)
 {
-    const kiln_spec spec = kiln_plan_spec(plan, t);
-    const uint64_t need = kiln_storage_bytes(&spec, plan->storage);
     if (!plan->budget || need <= plan->budget)
         return KILN_OK;
     return kiln_fail(KILN_ERROR_MEMORY, "program: needs %llu bytes for %s alone, the budget is %llu",
-                     (unsigned long long)need, kiln_graph_node(plan->graph, t)->op->name,
-                     (unsigned long long)plan->budget);
+                     (unsigned long long)need, n->op->name, (unsigned long long)plan->budget);
+}
+
+kiln_status kiln_plan_affords(const kiln_plan *plan, kiln_tensor t)
+{
+    const kiln_spec spec = kiln_plan_spec(plan, t);
+    return affords(plan, kiln_storage_bytes(&spec, plan->storage), kiln_graph_node(plan->graph, t));
 }
 
 bool kiln_plan_in_place(const kiln_plan *plan, kiln_tensor x, kiln_tensor y)
@@ -232,8 +235,16 @@ struct kiln_step kiln_new_step(const struct kiln_plan *plan, enum kiln_command_k
     return (struct kiln_step){.kind = kind, .node = plan->lowering, .scratch_object = -1, .indirect = -1};
 }
 
+/* What is beyond the budget by itself ends here: it might be walked in a million pieces. */
 kiln_status kiln_add_step(struct kiln_plan *plan, const struct kiln_step *s)
 {
+    for (int i = 0; i < s->touches && s->node; i++) {
+        const int object = s->touch[i].access == KILN_UNUSED ? -1 : s->touch[i].object;
+        const kiln_status status =
+            object < 0 ? KILN_OK : affords(plan, plan->object.data[object].bytes, s->node);
+        if (status)
+            return status;
+    }
     return kiln_vec_push(&plan->step, *s) ? KILN_OK : out_of_memory();
 }
 
@@ -417,7 +428,7 @@ static kiln_status add_dispatch(struct kiln_plan *plan, const kiln_dispatch *d)
     if (plan->dev && (s.scratch = kiln_bound_scratch(plan->dev, copy)))
         s.scratch_object =
             kiln_add_object(plan, (struct kiln_object){.kind = KILN_OBJECT_SCRATCH, .bytes = s.scratch});
-    return kiln_vec_push(&plan->step, s) ? KILN_OK : out_of_memory();
+    return kiln_add_step(plan, &s);
 }
 
 kiln_status kiln_plan_dispatch(kiln_plan *plan, const kiln_dispatch *d)

@@ -1,6 +1,7 @@
 /* program.c - inputs, sizes, plans and their memory; what is refused, and how that is said. */
 #include "program/program.h"
 #include "program/rig.h"
+#include <kiln/arrange.h>
 
 /* y = sum of x over its rows, and z = x + s. */
 struct net {
@@ -245,6 +246,26 @@ Test(program, a_budget_is_refused_before_tables_are_made)
     keep_lines();
     EXPECT_REFUSED(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.budget = 1 << 20}),
                    KILN_ERROR_MEMORY, "needs 2199023255552 bytes for resize", "1048576");
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_device_close(&dev);
+}
+
+/* 6 TB in pieces that a binding may cover are some hundred thousand dispatches, which were put in order first. */
+Test(program, a_budget_is_refused_before_pieces_are_made)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    kiln_device *dev = kiln_test_open("null");
+    TRY(kiln_graph_create(&g, NULL));
+    const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(3, 4));
+    kiln_output(g, "y", kiln_tile(g, x, (const int64_t[]){2, INT64_C(1) << 37}));
+    TRY(kiln_graph_status(g));
+    TRY(kiln_weights_create(&w, g, NULL));
+    keep_lines();
+    EXPECT_REFUSED(kiln_program_create(&p, dev, g, w, &(kiln_program_params){.budget = 1 << 20}),
+                   KILN_ERROR_MEMORY, "needs 6597069766656 bytes for expand", "1048576");
     kiln_weights_destroy(&w);
     kiln_graph_destroy(&g);
     kiln_device_close(&dev);
