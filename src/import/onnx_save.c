@@ -1,5 +1,5 @@
 /*
- * onnx_save.c - a graph and its weights as an ONNX file, as inference computes it.
+ * onnx_save.c - a graph and its weights as an ONNX file, as inference computes it, or training.
  *
  *   mark what the outputs need, from the last node to the first; find the groups that are one operator in ONNX; mark again
  *   without what lies inside of them; name the values; write leaves and nodes; pack.
@@ -61,8 +61,9 @@ static void need(struct kiln_onnx_writer *w, kiln_tensor t)
 static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    const uint32_t reads = is(n, "by_mode") ? 1u << kiln_onnx_mode_input(w) : row ? row->reads : 0;
     for (int i = 0; i < n->inputs; i++) {
-        if (row && row->reads && !(i < 32 && row->reads >> i & 1))
+        if (reads && !(i < 32 && reads >> i & 1))
             continue;
         need(w, n->in[i]);
         if (count)
@@ -127,13 +128,16 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
     }
 }
 
-/* Names: a value's own, that of the value that it is in inference, or its number ----------------------- */
+/* Names: a value's own, that of the value that it is in the mode that is written, or its number ----------------------- */
 
 /* What a node without a name of its own hands on; KILN_NONE where it makes something. */
 static kiln_tensor handed_on(const struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const bool named = !w->within && kiln_tensor_name(w->g, n->out[0])[0];
-    return named ? KILN_NONE : is(n, "by_mode") ? n->in[1] : is(n, "stop_gradient") ? n->in[0] : KILN_NONE;
+    return named                    ? KILN_NONE
+           : is(n, "by_mode")       ? n->in[kiln_onnx_mode_input(w)]
+           : is(n, "stop_gradient") ? n->in[0]
+                                    : KILN_NONE;
 }
 
 /* Of a graph within another all names are made up, but for those that are given. */
@@ -508,6 +512,7 @@ static kiln_status save(struct kiln_onnx_writer *w, const kiln_onnx_save_params 
                                    .g = w->g,
                                    .outermost = w->g,
                                    .weights = w->weights,
+                                   .train = w->train,
                                    .opset = w->wanted,
                                    .wanted = w->wanted};
     return save(w, p, outputs, names, count);
@@ -521,6 +526,7 @@ kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const
                                  .g = graph,
                                  .outermost = graph,
                                  .weights = weights,
+                                 .train = p.train,
                                  .opset = p.opset ? p.opset : FIRST_OPSET};
     kiln_status status = check(graph, path, &p);
     if (status)

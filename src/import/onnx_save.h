@@ -14,7 +14,8 @@
  *   onnx_save_resize.c  resizing and grids
  *   onnx_save_attention.c  attention and its kin
  *   onnx_save_indexing.c  what names places
- *   onnx_save_gradient.c  and gradients that are operators
+ *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._indexing.c, .._norm.c and
+ *                      .._pool.c
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed
@@ -42,6 +43,7 @@ struct kiln_onnx_writer {
     int opset, wanted; /* the one that is written, and the least that has all that was met */
     bool widens;       /* values of type narrow are written as values of type wide */
     kiln_type narrow, wide;
+    bool train;              /* by_mode is what training computes */
     bool within;             /* of another graph: its names are made up */
     struct kiln_arena arena; /* of everything that is written */
     uint32_t values;         /* ids run from 1 to it */
@@ -58,6 +60,12 @@ struct kiln_onnx_writer {
     int refused;
     bool full; /* memory ran out */
 };
+
+/** Which input of by_mode is written. */
+static inline int kiln_onnx_mode_input(const struct kiln_onnx_writer *w)
+{
+    return w->train ? 0 : 1;
+}
 
 /** Builds what node n computes, of inputs of its inputs' types and shapes, and stores its outputs; those not needed may be none. */
 typedef void kiln_onnx_compose_fn(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out);

@@ -253,6 +253,8 @@ static void write_whole(writer *w, const kiln_node *n)
 static void write_attention(writer *w, const kiln_node *n, const row *r)
 {
     (void)r;
+    if (w->train && number(n, "dropout") != 0)
+        kiln_onnx_writer_refuse(w, n, "ONNX drops no probabilities");
     if (w->needed[n->out[1].id])
         kiln_onnx_writer_refuse(w, n, "ONNX gives no sums of exponentials");
     else if (w->opset >= 23)

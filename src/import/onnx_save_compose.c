@@ -85,6 +85,32 @@ static void compose_sum_to(kiln_graph *g, const kiln_node *n, const kiln_tensor 
 
 /* Places ------------------------------------------------------------------------------------------------- */
 
+/* Where an extreme over several axes is: they are joined as the last. */
+void kiln_onnx_compose_find(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    const kiln_shape x = kiln_tensor_shape(g, in[0]);
+    const int64_t axes = integer(n, "axes");
+    kiln_shape joined = {.rank = 0};
+    int order[KILN_MAX_RANK], behind = 0;
+    for (int i = 0; i < x.rank; i++)
+        if (!(axes >> i & 1)) {
+            order[joined.rank] = i;
+            joined.size[joined.rank++] = x.size[i];
+        }
+    for (int i = 0; i < x.rank; i++)
+        if (axes >> i & 1)
+            order[joined.rank + behind++] = i;
+    joined.size[joined.rank++] = KILN_REST;
+    const bool last = !strncmp(n->op->name, "find_last", strlen("find_last")),
+               most = strstr(n->op->name, "max") != NULL;
+    const kiln_tensor rows = kiln_reshape(g, kiln_transpose(g, in[0], order), joined);
+    out[0] = last ? (most ? kiln_argmax_last : kiln_argmin_last)(g, rows, -1, false)
+                  : (most ? kiln_argmax : kiln_argmin)(g, rows, -1, false);
+    for (int i = 0; i < x.rank && integer(n, "keep"); i++)
+        if (axes >> i & 1)
+            out[0] = kiln_unsqueeze(g, out[0], i);
+}
+
 /* How many of a sorted list come before each x: a comparison of all with all. */
 static void compose_search(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
@@ -407,24 +433,13 @@ static void compose_weight_norm(kiln_graph *g, const kiln_node *n, const kiln_te
 
 /* Pools whose windows differ in size --------------------------------------------------------------------- */
 
-/* Window o of y windows over x elements. */
-static int64_t window_begin(int64_t o, int64_t x, int64_t y)
-{
-    return o * x / y;
-}
-
-static int64_t window_end(int64_t o, int64_t x, int64_t y)
-{
-    return ((o + 1) * x + y - 1) / y;
-}
-
 /* The elements of each window, as many as the longest has: the last stands in for those that are missing. */
 static kiln_tensor window_places(kiln_graph *g, int64_t x, int64_t y, int64_t longest)
 {
     int32_t *at = malloc((size_t)(y * longest) * sizeof *at);
     for (int64_t i = 0; at && i < y * longest; i++) {
-        const int64_t place = window_begin(i / longest, x, y) + i % longest,
-                      last = window_end(i / longest, x, y) - 1;
+        const int64_t place = kiln_onnx_window_begin(i / longest, x, y) + i % longest,
+                      last = kiln_onnx_window_end(i / longest, x, y) - 1;
         at[i] = (int32_t)(place < last ? place : last);
     }
     const kiln_tensor places =
@@ -442,7 +457,7 @@ static kiln_tensor windows_of(kiln_graph *g, kiln_tensor x, int axis, int64_t co
     const int64_t size = kiln_tensor_shape(g, x).size[axis];
     int64_t longest = 1;
     for (int64_t o = 0; o < count; o++) {
-        const int64_t length = window_end(o, size, count) - window_begin(o, size, count);
+        const int64_t length = kiln_onnx_window_end(o, size, count) - kiln_onnx_window_begin(o, size, count);
         longest = length > longest ? length : longest;
     }
     *places = window_places(g, size, count, longest);
@@ -454,7 +469,8 @@ static kiln_tensor shares_of(kiln_graph *g, int64_t x, int64_t y, int64_t longes
 {
     float *share = malloc((size_t)(y * longest) * sizeof *share);
     for (int64_t i = 0; share && i < y * longest; i++) {
-        const int64_t length = window_end(i / longest, x, y) - window_begin(i / longest, x, y);
+        const int64_t length =
+            kiln_onnx_window_end(i / longest, x, y) - kiln_onnx_window_begin(i / longest, x, y);
         share[i] = i % longest < length ? 1 / (float)length : 0;
     }
     const kiln_tensor shares =

@@ -1,6 +1,6 @@
 /*
- * onnx_save_gradient.c - gradients that are operators of their own, built of those that ONNX has: what a model with the gradients of its
- * inputs or filters holds. Those by pooling, lookups, normalization, attention and recurrent layers are refused by name.
+ * onnx_save_gradient.c - gradients that are operators of their own, built of those that ONNX has: what a model that learns holds. Here are
+ * those of activations, filters and parts; those of families have files of their own (onnx_save_gradient_*.c).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -195,6 +195,59 @@ static void pads_of(const kiln_node *n, kiln_conv_params *p, int i, int64_t size
     }
 }
 
+/* [N, groups C, ..] as [groups, C, N ..]. */
+static kiln_tensor as_columns(kiln_graph *g, kiln_tensor x, int64_t groups)
+{
+    const int64_t channels = kiln_tensor_shape(g, x).size[1];
+    const kiln_tensor apart = kiln_reshape(g, x, KILN_SHAPE(0, groups, channels / groups, KILN_REST));
+    return kiln_reshape(g, kiln_transpose(g, apart, (const int[]){1, 2, 0, 3}),
+                        KILN_SHAPE(groups, channels / groups, KILN_REST));
+}
+
+/* What tap t of the filters meets: as many places as dy has. Strides of p are the filter's dilations, and its dilations strides. */
+static kiln_tensor under_tap(kiln_graph *g, kiln_tensor wide, const kiln_shape *dy, const kiln_shape *w,
+                             const kiln_conv_params *p, int64_t t)
+{
+    for (int i = w->rank - 3; i >= 0; i--) {
+        const int64_t first = t % w->size[i + 2] * p->stride[i];
+        wide = kiln_slice(g, wide, i + 2, first, first + (dy->size[i + 2] - 1) * p->dilation[i] + 1,
+                          p->dilation[i]);
+        t /= w->size[i + 2];
+    }
+    return wide;
+}
+
+/* Of a batch of symbolic size, which no convolution has as its channels: a product of matrices for each tap. */
+static kiln_tensor by_taps(kiln_graph *g, kiln_tensor x, kiln_tensor dy, kiln_tensor like,
+                           const kiln_conv_params *p, int64_t groups)
+{
+    enum { MOST_TAPS = 256 };
+    const kiln_shape from = kiln_tensor_shape(g, x), to = kiln_tensor_shape(g, dy),
+                     w = kiln_tensor_shape(g, like);
+    int64_t before[KILN_MAX_RANK] = {0}, after[KILN_MAX_RANK] = {0}, taps = 1;
+    kiln_tensor part[MOST_TAPS];
+    for (int i = 0; i < w.rank - 2; i++) {
+        const int64_t reach = (to.size[i + 2] - 1) * p->dilation[i] + (w.size[i + 2] - 1) * p->stride[i] + 1,
+                      short_of = reach - from.size[i + 2] - p->pad[i][0];
+        before[i + 2] = p->pad[i][0];
+        after[i + 2] = short_of > 0 ? short_of : 0;
+        taps *= w.size[i + 2];
+        if (p->pad[i][0] < 0 || p->pad[i][1] < 0 || taps > MOST_TAPS) {
+            kiln_graph_fail(
+                g, KILN_ERROR_UNSUPPORTED,
+                "a gradient of filters of more than 256 taps, or of cropped maps, over a symbolic batch");
+            return KILN_NONE;
+        }
+    }
+    const kiln_tensor wide = kiln_pad(g, x, before, after, 0), rows = as_columns(g, dy, groups);
+    for (int64_t t = 0; t < taps; t++) {
+        const kiln_tensor met = as_columns(g, under_tap(g, wide, &to, &w, p, t), groups);
+        const kiln_tensor y = kiln_matmul(g, rows, met, &(kiln_matmul_params){.transpose_b = true});
+        part[t] = kiln_reshape(g, y, KILN_SHAPE(w.size[0], w.size[1], 1));
+    }
+    return kiln_reshape(g, kiln_concat(g, part, (int)taps, 2), w);
+}
+
 /*
  * A convolution of x, whose channels are its batch, by dy, whose places are the taps: strides and dilations change their parts. There
  * may be places behind the filter's own where the last window does not end with x.
@@ -210,8 +263,8 @@ static void compose_filters(kiln_graph *g, const kiln_node *n, const kiln_tensor
     kiln_node_integers(n, "dilation", dilation, 3);
     kiln_node_integers(n, "pad", pad[0], 6);
     for (int i = 0; i < x.rank - 2; i++) {
-        if (x.size[0] < 0 || x.size[i + 2] < 0 || dy.size[i + 2] < 0) {
-            kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "a gradient of filters over symbolic sizes");
+        if (x.size[i + 2] < 0 || dy.size[i + 2] < 0) {
+            kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "a gradient of filters over maps of symbolic sizes");
             return;
         }
         p.stride[i] = (int)(dilation[i] ? dilation[i] : 1);
@@ -219,6 +272,10 @@ static void compose_filters(kiln_graph *g, const kiln_node *n, const kiln_tensor
         p.pad[i][0] = (int)pad[i][0];
         p.pad[i][1] = (int)pad[i][1];
         pads_of(n, &p, i, x.size[i + 2], dy.size[i + 2], w.size[i + 2]);
+    }
+    if (x.size[0] < 1) {
+        out[0] = by_taps(g, in[1], in[0], in[2], &p, groups);
+        return;
     }
     kiln_tensor y =
         kiln_conv(g, turned(g, in[1], groups, false), turned(g, in[0], groups, true), KILN_NONE, &p);

@@ -1,4 +1,5 @@
 /* onnx_save_indexing.c - what reads and writes at places that data names, orders, accumulates and selects. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -324,11 +325,48 @@ static void write_random(writer *w, const kiln_node *n, const row *r)
          spec(w, n->out[0]).type);
 }
 
+/* The first node that is written of those that draw from n's stream: the others, gradients, take what it keeps. */
+static const kiln_node *drawer(writer *w, const kiln_node *n)
+{
+    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
+        const kiln_node *other = kiln_graph_node_at(w->g, i);
+        if (!strcmp(other->op->name, "dropout") && w->needed[other->out[0].id] &&
+            integer(other, "stream") == integer(n, "stream"))
+            return other;
+    }
+    return n;
+}
+
+static const char *mask_name(writer *w, const kiln_node *n)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s.kept", out(w, n));
+    const char *name = kiln_arena_text(&w->arena, text);
+    w->full = w->full || !name;
+    return name;
+}
+
+static void write_dropout(writer *w, const kiln_node *n, const row *r)
+{
+    const kiln_node *first = drawer(w, n);
+    const char *mask = mask_name(w, first);
+    const double rate = number(n, "rate");
+    if (first != n) {
+        const char *scaled = kiln_onnx_step(w, "Mul", IN(in(w, n, 0), scalar(w, n, 1 / (1 - rate))));
+        kiln_onnx_write(w, "Where", out(w, n), IN(mask, scaled, scalar(w, n, 0)));
+        return;
+    }
+    const char *inputs[] = {in(w, n, 0), kiln_onnx_new_scalar(w, KILN_F32, rate),
+                            kiln_onnx_new_scalar(w, KILN_BOOL, 1)};
+    kiln_onnx_put_output(w, kiln_onnx_write(w, r->onnx, out(w, n), 3, inputs), mask);
+}
+
 /* The table ---------------------------------------------------------------------------------------------- */
 
 const row kiln_onnx_writer_indexing[] = {
     {"count_of", NULL, write_count_of, 0},
     {"cumsum", "CumSum", write_cumsum, 0},
+    {"dropout", "Dropout", write_dropout, 1},
     {"first", "Slice", write_first, 0},
     {"gather", "Gather", write_gather, 0},
     {"gather_elements", "GatherElements", write_gather_elements, 0},

@@ -217,6 +217,7 @@ const row kiln_onnx_writer_layout[] = {
     {"expand", "Expand", write_expand, 0},
     {"expand_to", "Expand", write_expand, 1},
     {"flatten", "Reshape", write_reshape, 0},
+    {"no_gradient", NULL, write_filled, 0},
     {"ones_like", NULL, write_filled, 0},
     {"pad", "Pad", write_pad, 0},
     {"reshape", "Reshape", write_reshape, 0},

@@ -52,7 +52,7 @@ static void write_find(writer *w, const kiln_node *n, const row *r)
     int64_t axes[KILN_MAX_RANK];
     const char *wide = kiln_onnx_new_name(w);
     if (axes_of(n, axes) != 1) {
-        kiln_onnx_writer_refuse(w, n, "the place of the largest over several axes");
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_find);
         return;
     }
     Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, wide, IN(in(w, n, 0)));

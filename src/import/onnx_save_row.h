@@ -107,6 +107,17 @@ static inline void put_padding(writer *w, Onnx__NodeProto *o, const kiln_node *n
         put_pads(w, o, n);
 }
 
+/** Window o of y adaptive ones over x elements: its first, and the one behind its last. */
+static inline int64_t kiln_onnx_window_begin(int64_t o, int64_t x, int64_t y)
+{
+    return o * x / y;
+}
+
+static inline int64_t kiln_onnx_window_end(int64_t o, int64_t x, int64_t y)
+{
+    return ((o + 1) * x + y - 1) / y;
+}
+
 /** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
 /** The same of sizes, some of which may be symbols. */
@@ -121,12 +132,14 @@ kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape sh
 
 /** What kiln_onnx_write_composed takes, for rows that compose at times. */
 kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy, kiln_onnx_compose_ctc,
-    kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved, kiln_onnx_compose_shift;
+    kiln_onnx_compose_find, kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved, kiln_onnx_compose_shift;
 
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
-    kiln_onnx_writer_control[], kiln_onnx_writer_gradient[], kiln_onnx_writer_indexing[],
-    kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[],
-    kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
+    kiln_onnx_writer_control[], kiln_onnx_writer_gradient[], kiln_onnx_writer_gradient_attention[],
+    kiln_onnx_writer_gradient_indexing[], kiln_onnx_writer_gradient_norm[], kiln_onnx_writer_gradient_pool[],
+    kiln_onnx_writer_indexing[], kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[],
+    kiln_onnx_writer_matrix[], kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[],
+    kiln_onnx_writer_resize[];
 
 #endif

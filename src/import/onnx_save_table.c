@@ -4,14 +4,15 @@
 #include "import/onnx.h"
 #include "import/onnx_save_row.h"
 
-/* What is another value in inference: the second of by_mode, the first of the others. */
+/* What is another value: of by_mode that of a mode. */
 static void write_alias(writer *w, const kiln_node *n, const row *r)
 {
-    kiln_onnx_write(w, "Identity", out(w, n), IN(in(w, n, r->reads == 2 ? 1 : 0)));
+    kiln_onnx_write(w, "Identity", out(w, n), IN(in(w, n, r->reads ? 0 : kiln_onnx_mode_input(w))));
 }
 
 static const row aliases[] = {
-    {"by_mode", NULL, write_alias, 2},
+    {"batch_norm", NULL, write_alias, 1},
+    {"by_mode", NULL, write_alias, 0},
     {"stop_gradient", NULL, write_alias, 1},
     {0},
 };
@@ -23,6 +24,10 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_composed,
                                           kiln_onnx_writer_control,
                                           kiln_onnx_writer_gradient,
+                                          kiln_onnx_writer_gradient_attention,
+                                          kiln_onnx_writer_gradient_indexing,
+                                          kiln_onnx_writer_gradient_norm,
+                                          kiln_onnx_writer_gradient_pool,
                                           kiln_onnx_writer_indexing,
                                           kiln_onnx_writer_layout,
                                           kiln_onnx_writer_loss,

@@ -445,6 +445,7 @@ const kiln_op kiln_op_attention = {
 
 const kiln_op kiln_op_attention_grad = {
     .name = "attention_grad",
+    .fields = fields,
     .inputs = GRAD_INPUTS,
     .output_count = grad_outputs,
     .infer = grad_infer,
@@ -454,6 +455,7 @@ const kiln_op kiln_op_attention_grad = {
 
 const kiln_op kiln_op_attention_grad_scores = {
     .name = "attention_grad_scores",
+    .fields = fields,
     .inputs = GRAD_INPUTS,
     .outputs = 1,
     .infer = scores_infer,

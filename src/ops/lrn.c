@@ -107,6 +107,7 @@ const kiln_op kiln_op_lrn = {
 
 const kiln_op kiln_op_lrn_grad = {
     .name = "lrn_grad",
+    .fields = fields,
     .inputs = 4,
     .outputs = 1,
     .infer = grad_infer,

@@ -40,6 +40,7 @@ struct params {
 };
 
 static const kiln_field fields[] = {
+    {"form", KILN_FIELD_INT, offsetof(struct params, form), 1},
     {"axis", KILN_FIELD_INT, offsetof(struct params, axis), 1},
     {"groups", KILN_FIELD_INT, offsetof(struct params, groups), 1},
     {"epsilon", KILN_FIELD_REAL, offsetof(struct params, epsilon), 1},
@@ -365,6 +366,7 @@ OP(weight_norm);
 
 const kiln_op kiln_op_normalize_grad = {
     .name = "normalize_grad",
+    .fields = fields,
     .inputs = 5,
     .outputs = 1,
     .infer = grad_infer,
@@ -374,6 +376,7 @@ const kiln_op kiln_op_normalize_grad = {
 
 const kiln_op kiln_op_normalize_sums = {
     .name = "normalize_sums",
+    .fields = fields,
     .inputs = 5,
     .outputs = 2,
     .shape_inputs = 1u << GRAD_SCALE,

@@ -8,6 +8,7 @@
  *
  * Kernels: shaders/random/, src/cpu/random.c, src/cpu/random_fast.c.   Tests: tests/ops/random.c.
  */
+#include <stddef.h>
 
 #include <kiln/ops.h>
 
@@ -63,8 +64,15 @@ static kiln_status lower(kiln_plan *plan, const kiln_node *n)
     return kiln_plan_dispatch(plan, &d);
 }
 
+static const kiln_field fields[] = {
+    {"rate", KILN_FIELD_REAL, offsetof(struct dropout_params, rate), 1},
+    {"stream", KILN_FIELD_I64, offsetof(struct dropout_params, stream), 1},
+    {0},
+};
+
 const kiln_op kiln_op_dropout = {
     .name = "dropout",
+    .fields = fields,
     .inputs = 2,
     .outputs = 1,
     .infer = infer,

@@ -375,6 +375,7 @@ OP(find_last_min, NULL, NUMBERS, CODES_OF(ARGMIN), FINISH(LAST), .place = true);
 
 const kiln_op kiln_op_place = {
     .name = "place",
+    .fields = fields,
     .inputs = 3,
     .outputs = 1,
     .shape_inputs = 1 << 2,

@@ -41,13 +41,13 @@ static bool is_slope(const struct check_graph *c, kiln_tensor t)
     return false;
 }
 
-/* The case's values, neither gradients nor effects; returns how many. */
-static int results_of(const struct check_graph *c, kiln_tensor *out)
+/* The case's values, without effects; returns how many. */
+static int results_of(const struct check_graph *c, bool slopes, kiln_tensor *out)
 {
     int count = 0;
 
     for (int i = 0; i < c->count; i++)
-        if (!kiln_is_effect(c->g, c->run[i]) && !is_slope(c, c->run[i]))
+        if (!kiln_is_effect(c->g, c->run[i]) && (slopes || !is_slope(c, c->run[i])))
             out[count++] = c->run[i];
     out[count] = KILN_NONE;
     return count;
@@ -111,12 +111,31 @@ static void folder_of(const struct export *e, const struct check_case *one, char
             *c = ';';
 }
 
-/* A case that cannot be written leaves no folder. */
-static kiln_status write_case(struct export *e, const struct check_graph *c, const kiln_tensor *results)
+/* Results with their gradients, else without: whether they could be written. */
+static bool write_model(struct export *e, const struct check_graph *c, kiln_weights *weights,
+                        const char *path, kiln_tensor *results)
 {
+    const bool slopes[] = {true, false};
+    const int all = results_of(c, true, results);
+
+    for (int i = 0; i < 2; i++) {
+        const int count = results_of(c, slopes[i], results);
+        const kiln_onnx_save_params how = {.outputs = results, .name = c->one->name};
+        if (i && count == all)
+            break;
+        if (!kiln_onnx_save(c->g, weights, path, &how))
+            return true;
+        refuse(e, c->one);
+    }
+    return false;
+}
+
+/* A case that cannot be written leaves no folder. */
+static kiln_status write_case(struct export *e, const struct check_graph *c)
+{
+    kiln_tensor results[CHECK_VALUES + 1];
     char folder[512], path[1024];
     const uint64_t seed = check_seed_of(c->one, e->seed);
-    const kiln_onnx_save_params how = {.outputs = results, .name = c->one->name};
     kiln_weights *weights = NULL;
     kiln_program *p = NULL;
     kiln_status status = kiln_weights_create(&weights, c->g, &(kiln_weights_params){.seed = seed});
@@ -125,8 +144,7 @@ static kiln_status write_case(struct export *e, const struct check_graph *c, con
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     if (!status)
         status = make_folder(folder);
-    if (!status && kiln_onnx_save(c->g, weights, path, &how)) {
-        refuse(e, c->one);
+    if (!status && !write_model(e, c, weights, path, results)) {
         remove(folder);
     } else if (!status) {
         e->written++;
@@ -146,9 +164,9 @@ static kiln_status export_case(struct export *e, const struct check_case *one)
     kiln_tensor results[CHECK_VALUES + 1];
     kiln_status status = check_build(&c, one);
 
-    if (!status && results_of(&c, results)) {
+    if (!status && results_of(&c, true, results)) {
         e->cases++;
-        status = write_case(e, &c, results);
+        status = write_case(e, &c);
     }
     kiln_graph_destroy(&c.g);
     return status;

@@ -1,0 +1,237 @@
+/* onnx_step.c - a step of training through an ONNX file: a loss and its gradients by all parameters are what they were. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <kiln/attention.h>
+#include <kiln/import.h>
+#include <kiln/nn.h>
+#include <kiln/norm.h>
+#include <kiln/pool.h>
+#include <kiln/train.h>
+
+#include "support/support.h"
+
+enum { ROWS = 3, CLASSES = 4, MOST_RESULTS = 64 };
+
+static void ok(kiln_status status)
+{
+    cr_assert(status == KILN_OK, "%s", kiln_status_text(status));
+}
+
+/* Networks: scores [batch, CLASSES] of pictures or tokens --------------------------------------------------- */
+
+static kiln_tensor pictures(kiln_graph *g, int64_t batch)
+{
+    return kiln_input(g, "x", KILN_F32, KILN_SHAPE(batch, 2, 10, 10));
+}
+
+static kiln_tensor lenet(kiln_graph *g, int64_t batch)
+{
+    kiln_tensor x = pictures(g, batch);
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 4, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
+    x = kiln_max_pool(g, kiln_relu(g, x), &(kiln_pool_params){.size = {2, 2}});
+    x = kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 6, .size = {2, 2}});
+    x = kiln_average_pool(g, kiln_tanh(g, x),
+                          &(kiln_pool_params){.size = {3, 3}, .stride = {1, 1}, .pad = {{1, 1}, {1, 1}}});
+    x = kiln_relu(g, kiln_nn_dense(g, kiln_flatten(g, x, 1), &(kiln_nn_dense_params){.units = 8}));
+    return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = CLASSES});
+}
+
+static kiln_tensor normalized(kiln_graph *g, kiln_tensor x, int filters, int stride, int groups)
+{
+    const kiln_nn_conv_params p = {.filters = filters,
+                                   .size = {3, 3},
+                                   .stride = {stride, stride},
+                                   .pad = {{1, 1}, {1, 1}},
+                                   .groups = groups,
+                                   .no_bias = true};
+    return kiln_nn_batch_norm(g, kiln_nn_conv(g, x, &p), NULL);
+}
+
+static kiln_tensor resnet(kiln_graph *g, int64_t batch)
+{
+    kiln_tensor x = kiln_relu(g, normalized(g, pictures(g, batch), 4, 1, 1));
+    x = kiln_max_pool(g, x, &(kiln_pool_params){.size = {3, 3}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}});
+    kiln_tensor y = kiln_relu(g, normalized(g, x, 4, 1, 2));
+    x = kiln_relu(g, kiln_add(g, x, normalized(g, y, 4, 1, 1)));
+    y = kiln_relu(g, normalized(g, x, 8, 2, 1));
+    const kiln_nn_conv_params across = {.filters = 8, .size = {1, 1}, .stride = {2, 2}, .no_bias = true};
+    x = kiln_relu(g, kiln_add(g, kiln_nn_conv(g, x, &across), y));
+    x = kiln_flatten(g, kiln_global_average_pool(g, x), 1);
+    return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = CLASSES});
+}
+
+static kiln_tensor transformer(kiln_graph *g, int64_t batch)
+{
+    const kiln_tensor token = kiln_input(g, "x", KILN_I32, KILN_SHAPE(batch, 6));
+    kiln_tensor x = kiln_nn_embedding(g, token, &(kiln_nn_embedding_params){.count = 9, .width = 8});
+    const kiln_nn_transformer_params p = {.attention = {.heads = 2, .causal = true}, .hidden = 12};
+    for (int i = 0; i < 2; i++)
+        x = kiln_nn_encoder_layer(g, x, &p);
+    x = kiln_nn_layer_norm(g, x, NULL);
+    return kiln_nn_dense(g, kiln_mean(g, x, &(kiln_reduce_params){.axes = KILN_AXES(1)}),
+                         &(kiln_nn_dense_params){.units = CLASSES});
+}
+
+/* Grouped heads, squashed scores, and the other normalizations. */
+static kiln_tensor decoder(kiln_graph *g, int64_t batch)
+{
+    const kiln_tensor token = kiln_input(g, "x", KILN_I32, KILN_SHAPE(batch, 6));
+    kiln_tensor x = kiln_nn_embedding(g, token, &(kiln_nn_embedding_params){.count = 9, .width = 16});
+    kiln_tensor y = kiln_nn_rms_norm(g, x, NULL);
+    const kiln_tensor q = kiln_nn_dense(g, y, &(kiln_nn_dense_params){.units = 16}),
+                      k = kiln_nn_dense(g, y, &(kiln_nn_dense_params){.units = 8}),
+                      v = kiln_nn_dense(g, y, &(kiln_nn_dense_params){.units = 8});
+    const kiln_attention_params p = {.heads = 4, .kv_heads = 2, .causal = true, .softcap = 2};
+    x = kiln_add(g, x, kiln_attention(g, q, k, v, &p));
+    x = kiln_reshape(g, x, KILN_SHAPE(0, 6, 4, 4));
+    x = kiln_nn_group_norm(g, x, &(kiln_nn_group_norm_params){.groups = 2});
+    x = kiln_l2_normalize(g, kiln_flatten(g, x, 1), 1, 0);
+    return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = CLASSES});
+}
+
+/* A step ------------------------------------------------------------------------------------------------------ */
+
+typedef kiln_tensor network(kiln_graph *g, int64_t batch);
+
+struct step {
+    kiln_graph *g;
+    kiln_weights *w;
+    kiln_tensor result[MOST_RESULTS + 1]; /* the loss, and gradients; ended by KILN_NONE */
+    int count;
+};
+
+static struct step build(network *net, int64_t batch)
+{
+    struct step s = {.g = NULL};
+    ok(kiln_graph_create(&s.g, NULL));
+    const kiln_tensor scores = net(s.g, batch);
+    const kiln_tensor wanted = kiln_input(s.g, "wanted", KILN_I32, KILN_SHAPE(batch));
+    kiln_tensor parameter[MOST_RESULTS];
+    const int parameters = kiln_graph_parameter_count(s.g);
+    cr_assert(parameters < MOST_RESULTS);
+    s.result[0] = kiln_cross_entropy(s.g, scores, wanted);
+    for (int i = 0; i < parameters; i++)
+        parameter[i] = kiln_graph_parameter(s.g, i);
+    kiln_gradient(s.g, s.result[0], KILN_NONE, parameter, parameters, &s.result[1]);
+    s.count = 1 + parameters;
+    ok(kiln_graph_status(s.g));
+    ok(kiln_weights_create(&s.w, s.g, &(kiln_weights_params){.seed = 3}));
+    return s;
+}
+
+static struct step read_back(const char *path, int count)
+{
+    struct step s = {.count = count};
+    ok(kiln_onnx_load(&s.g, &s.w, path, NULL));
+    cr_assert_eq(kiln_graph_output_count(s.g), count);
+    for (int i = 0; i < count; i++)
+        s.result[i] = kiln_graph_output(s.g, i);
+    return s;
+}
+
+static void finish(struct step *s)
+{
+    kiln_weights_destroy(&s->w);
+    kiln_graph_destroy(&s->g);
+}
+
+static void write_inputs(const struct step *s, kiln_program *p)
+{
+    float pixels[ROWS * 200];
+    int32_t tokens[ROWS * 6], wanted[ROWS] = {2, 0, 3};
+    const kiln_tensor x = kiln_find(s->g, "x");
+    const bool real = kiln_type_is_real(kiln_tensor_type(s->g, x));
+    for (int i = 0; i < ROWS * 200; i++)
+        pixels[i] = (float)(i * 37 % 101) / 50 - 1;
+    for (int i = 0; i < ROWS * 6; i++)
+        tokens[i] = i * 7 % 9;
+    ok(kiln_program_write(
+        p, x,
+        real ? &(kiln_array){.data = pixels, .shape = KILN_SHAPE(ROWS, 2, 10, 10)}
+             : &(kiln_array){.data = tokens, .type = KILN_I32, .shape = KILN_SHAPE(ROWS, 6)}));
+    ok(kiln_program_write(p, kiln_find(s->g, "wanted"),
+                          &(kiln_array){.data = wanted, .type = KILN_I32, .shape = KILN_SHAPE(ROWS)}));
+}
+
+static void run(const struct step *s, const char *device, kiln_array *out)
+{
+    kiln_device *dev = kiln_test_open(device);
+    kiln_program *p = NULL;
+    ok(kiln_program_create(&p, dev, s->g, s->w, &(kiln_program_params){.run = s->result, .train = true}));
+    write_inputs(s, p);
+    ok(kiln_program_run(p));
+    for (int i = 0; i < s->count; i++) {
+        out[i] = (kiln_array){.type = KILN_F32};
+        ok(kiln_program_shape(p, s->result[i], &out[i].shape));
+        out[i].bytes = (size_t)kiln_shape_count(&out[i].shape) * sizeof(float);
+        out[i].data = malloc(out[i].bytes);
+        ok(kiln_program_read(p, s->result[i], &out[i]));
+    }
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+}
+
+/* Sums are taken in another order: off by roundings of the largest element. */
+static void compare(const char *name, const kiln_array *a, const kiln_array *b)
+{
+    const float *x = a->data, *y = b->data;
+    double largest = 1e-3, apart = 0;
+    cr_assert(kiln_shape_equal(&a->shape, &b->shape), "%s has another shape", name);
+    for (int64_t i = 0; i < kiln_shape_count(&a->shape); i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+        apart = fmax(apart, fabs((double)x[i] - (double)y[i]));
+        cr_assert(isfinite(y[i]), "%s is not finite", name);
+    }
+    cr_expect(apart <= 2e-5 * largest, "%s is off by %g of %g", name, apart, largest);
+}
+
+static void comes_back(network *net, int64_t batch, int opset)
+{
+    struct step s = build(net, batch);
+    kiln_array want[MOST_RESULTS], got[MOST_RESULTS];
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
+    ok(kiln_onnx_save(s.g, s.w, path,
+                      &(kiln_onnx_save_params){.outputs = s.result, .opset = opset, .train = true}));
+    struct step again = read_back(path, s.count);
+    run(&s, "cpu", want);
+    run(&again, "cpu", got);
+    for (int i = 0; i < s.count; i++) {
+        compare(i ? kiln_tensor_name(s.g, kiln_graph_parameter(s.g, i - 1)) : "loss", &want[i], &got[i]);
+        kiln_array_free(&want[i]);
+        kiln_array_free(&got[i]);
+    }
+    finish(&s);
+    finish(&again);
+    unlink(path);
+}
+
+static void comes_back_in_all_ways(network *net)
+{
+    comes_back(net, ROWS, 0);
+    comes_back(net, KILN_BATCH, 0);
+    comes_back(net, KILN_BATCH, 25);
+}
+
+Test(onnx_step, of_lenet_comes_back)
+{
+    comes_back_in_all_ways(lenet);
+}
+
+Test(onnx_step, of_a_residual_network_comes_back_by_the_statistics_of_its_batch)
+{
+    comes_back_in_all_ways(resnet);
+}
+
+Test(onnx_step, of_a_transformer_comes_back)
+{
+    comes_back_in_all_ways(transformer);
+}
+
+Test(onnx_step, of_grouped_heads_and_other_normalizations_comes_back)
+{
+    comes_back_in_all_ways(decoder);
+}
