@@ -572,17 +572,18 @@ static kiln_tensor intersection_of(kiln_graph *g, const struct boxes *a, const s
                    kiln_relu(g, kiln_sub(g, kiln_min(g, a->last, b->last), kiln_max(g, a->first, b->first))));
 }
 
-/* v = 4 / pi^2 (difference of the angles)^2, and alpha v. */
+/* v = 4 / pi^2 (difference of the angles)^2, and alpha v, of which gradients take alpha as a constant. */
 static kiln_tensor unlike(kiln_graph *g, const struct boxes *a, const struct boxes *b, kiln_tensor iou)
 {
     const kiln_tensor angle_a = kiln_atan2(g, column(g, a->size, 0), column(g, a->size, 1)),
                       angle_b = kiln_atan2(g, column(g, b->size, 0), column(g, b->size, 1));
     const kiln_tensor v = kiln_scale(g, kiln_square(g, kiln_sub(g, angle_a, angle_b)), 0.40528473456935109);
-    return kiln_mul(g, quotient(g, v, kiln_shift(g, kiln_sub(g, v, iou), 1)), v);
+    const kiln_tensor alpha = quotient(g, v, kiln_shift(g, kiln_sub(g, v, iou), 1));
+    return kiln_mul(g, kiln_stop_gradient(g, alpha), v);
 }
 
 /* shaders/overlap/overlap.h says what each kind is. */
-static void compose_overlap(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+void kiln_onnx_compose_overlap(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
     const kiln_overlap kind = (kiln_overlap)integer(n, "kind");
     const int rank_a = rank_of(g, in[0]), rank_b = rank_of(g, in[1]);
@@ -695,7 +696,7 @@ const row kiln_onnx_writer_composed[] = {
     {"inside", .compose = compose_inside},
     {"linear_scan", .compose = compose_linear_scan},
     {"nms", .compose = compose_nms},
-    {"overlap", .compose = compose_overlap},
+    {"overlap", .compose = kiln_onnx_compose_overlap},
     {"put_at", .compose = compose_put_at},
     {"scatter", .compose = compose_scatter},
     {"search", .compose = compose_search},

@@ -2,6 +2,7 @@
  * onnx_save_control.c - loops and branches.
  *
  *   scan   Scan: carries stand before slices, what every step gets is seen around the body. Without slices the steps' numbers are one.
+ *          The carries that each step gets, which its gradient reads, are stacked behind the others.
  *   loop   Loop, with one more carry that counts the steps
  *   if     If
  *
@@ -82,17 +83,24 @@ static void put_directions(writer *w, Onnx__NodeProto *o, int slices, int stacke
         kiln_onnx_put_ints(w, o, "scan_output_directions", back, stacked);
 }
 
+/* The output that stacks what each step gets of carry i; NULL: nobody reads it. */
+static const kiln_tensor *kept_carry(const writer *w, const kiln_node *n, int i)
+{
+    const kiln_tensor *t = &n->out[n->outputs - integer(n, "carry") + i];
+    return w->needed[t->id] ? t : NULL;
+}
+
 /* ONNX's bodies list carries before slices, and new carries before what is stacked. */
 static void write_scan_body(writer *w, const kiln_node *n, Onnx__NodeProto *o)
 {
     const kiln_graph *g = n->op->body(n->params, 0);
     const int each = (int)integer(n, "each"), carry = (int)integer(n, "carry");
-    const char *names[MOST];
+    const char *names[MOST], *given[MOST];
     const kiln_spec step = {KILN_I64, KILN_SCALAR};
     writer body;
     if (kiln_onnx_open_inner(&body, w, g, true)) {
         for (int i = 0; i < carry; i++)
-            declare(&body, each + i);
+            given[i] = declare(&body, each + i);
         for (int i = 0; i < each; i++)
             declare(&body, i);
         if (!each)
@@ -101,6 +109,11 @@ static void write_scan_body(writer *w, const kiln_node *n, Onnx__NodeProto *o)
         const int count = write_results(&body, names);
         put_results(&body, names, count - carry, count);
         put_results(&body, names, 0, count - carry);
+        for (int i = 0; i < carry; i++)
+            if (kept_carry(w, n, i)) {
+                const kiln_spec own = input_spec(g, each + i);
+                kiln_onnx_put_result(&body, kiln_onnx_step(&body, "Identity", IN(given[i])), &own);
+            }
     }
     kiln_onnx_finish_body(&body, w, o, "body");
 }
@@ -118,22 +131,25 @@ static void write_scan(writer *w, const kiln_node *n, const row *r)
     const int each = (int)integer(n, "each"), carry = (int)integer(n, "carry");
     const int slices = each ? each : 1, stacked = kiln_graph_output_count(n->op->body(n->params, 0)) - carry;
     const char *given[MOST];
+    int kept = 0;
     for (int i = 0; i < carry; i++)
         given[i] = kiln_onnx_name(w, n->in[each + i]);
     for (int i = 0; i < each; i++)
         given[carry + i] = kiln_onnx_name(w, n->in[i]);
     if (!each)
         given[carry] = steps_of(w, n);
-    for (int i = stacked + carry; i < n->outputs; i++)
-        if (w->needed[n->out[i].id])
-            kiln_onnx_writer_refuse(w, n, "the carries of each step are for its gradient alone");
     Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, carry ? kiln_onnx_name(w, n->out[stacked]) : out(w, n),
                                          carry + slices, given);
     with_outputs(w, o, n, stacked + 1, stacked + carry);
     with_outputs(w, o, n, carry ? 0 : 1, stacked);
+    for (int i = 0; i < carry; i++)
+        if (kept_carry(w, n, i)) {
+            kiln_onnx_put_output(w, o, kiln_onnx_name(w, *kept_carry(w, n, i)));
+            kept++;
+        }
     kiln_onnx_put_int(w, o, "num_scan_inputs", slices);
     if (integer(n, "reverse"))
-        put_directions(w, o, slices, stacked);
+        put_directions(w, o, slices, stacked + kept);
     write_scan_body(w, n, o);
 }
 

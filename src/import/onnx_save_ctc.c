@@ -19,14 +19,16 @@ static kiln_tensor whole(kiln_graph *g, int64_t value)
     return kiln_scalar(g, KILN_I32, (double)value);
 }
 
-/* log(exp a + exp b + exp c) */
+/* log(exp a + exp b + exp c); that of nothing has no slope. */
 static kiln_tensor log_sum(kiln_graph *g, kiln_tensor a, kiln_tensor b, kiln_tensor c)
 {
     const kiln_tensor none = kiln_scalar(g, KILN_F32, -INFINITY), peak = kiln_max(g, kiln_max(g, a, b), c);
-    const kiln_tensor base = kiln_where(g, kiln_equal(g, peak, none), kiln_scalar(g, KILN_F32, 0), peak);
+    const kiln_tensor nothing = kiln_equal(g, peak, none);
+    const kiln_tensor base = kiln_stop_gradient(g, kiln_where(g, nothing, kiln_scalar(g, KILN_F32, 0), peak));
     const kiln_tensor all[] = {kiln_exp(g, kiln_sub(g, a, base)), kiln_exp(g, kiln_sub(g, b, base)),
                                kiln_exp(g, kiln_sub(g, c, base))};
-    return kiln_add(g, base, kiln_log(g, kiln_add_all(g, all, 3)));
+    const kiln_tensor sum = kiln_where(g, nothing, kiln_scalar(g, KILN_F32, 1), kiln_add_all(g, all, 3));
+    return kiln_where(g, nothing, none, kiln_add(g, base, kiln_log(g, sum)));
 }
 
 /* What a step reads besides a frame: of each state, [N, S]. */

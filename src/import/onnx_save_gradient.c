@@ -22,8 +22,8 @@ static kiln_tensor one_less(kiln_graph *g, kiln_tensor x)
 
 static kiln_tensor is_above(kiln_graph *g, kiln_tensor a, double limit)
 {
-    return kiln_cast(g, kiln_less(g, kiln_scalar(g, kiln_tensor_type(g, a), limit), a),
-                     kiln_tensor_type(g, a));
+    const kiln_tensor above = kiln_less(g, kiln_scalar(g, KILN_F32, limit), kiln_cast(g, a, KILN_F32));
+    return kiln_cast(g, above, kiln_tensor_type(g, a));
 }
 
 typedef kiln_tensor slope_fn(kiln_graph *g, kiln_tensor a, double c);

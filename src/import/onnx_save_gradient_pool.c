@@ -1,13 +1,15 @@
 /*
- * onnx_save_gradient_pool.c - gradients of pooling.
+ * onnx_save_gradient_pool.c - gradients of pooling, and of resizing.
  *
  * Of the largest, dy goes where the largest is found again. Of a mean or a sum, what an element gets is a product along each axis, by a
  * matrix [windows, elements] that says what a window hands to an element of the axis: what it divides by is a product of the axes' own.
+ * Of a resize such a matrix is what becomes of the axis of an identity.
  */
 #include <stdlib.h>
 
 #include <kiln/indexing.h>
 #include <kiln/pool.h>
+#include <kiln/resize.h>
 
 #include "import/onnx_save_row.h"
 
@@ -165,8 +167,64 @@ static void compose_pool_index(kiln_graph *g, const kiln_node *n, const kiln_ten
     out[0] = kiln_cast(g, turned ? kiln_transpose(g, dx, order) : dx, kiln_tensor_type(g, in[0]));
 }
 
+static kiln_tensor identity(kiln_graph *g, int64_t size)
+{
+    float *one = calloc((size_t)(size * size) + 1, sizeof *one);
+    for (int64_t i = 0; one && i < size; i++)
+        one[i * size + i] = 1;
+    const kiln_tensor t =
+        one ? kiln_constant(g, &(kiln_array){.data = one, .shape = KILN_SHAPE(size, size)}) : KILN_NONE;
+    if (!one)
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "no memory for an identity");
+    free(one);
+    return t;
+}
+
+/* What axis i of x, of `from` elements, is made of: [to, from]. What lies outside of x is no part of it. */
+static kiln_tensor resizing_of(kiln_graph *g, const kiln_node *n, int i, int64_t from, int64_t to)
+{
+    int64_t size[KILN_MAX_RANK], up[KILN_MAX_RANK], down[KILN_MAX_RANK];
+    double crop[KILN_MAX_RANK][2];
+    kiln_node_integers(n, "size", size, KILN_MAX_RANK);
+    kiln_node_integers(n, "up", up, KILN_MAX_RANK);
+    kiln_node_integers(n, "down", down, KILN_MAX_RANK);
+    kiln_node_reals(n, "crop", crop[0], 2 * KILN_MAX_RANK);
+    return kiln_resize(g, identity(g, from),
+                       &(kiln_resize_params){
+                           .axes = KILN_AXES(0),
+                           .size = {size[i] ? to : 0},
+                           .scale = {size[i] ? 0 : (double)up[i] / (double)down[i]},
+                           .mode = (kiln_resize_mode)integer(n, "mode"),
+                           .places = (kiln_resize_places)integer(n, "places"),
+                           .rounding = (kiln_resize_rounding)integer(n, "rounding"),
+                           .cubic = number(n, "cubic"),
+                           .exclude_outside = integer(n, "exclude_outside"),
+                           .antialias = integer(n, "antialias"),
+                           .crop = {{crop[i][0], crop[i][1]}},
+                       });
+}
+
+static void compose_resize(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    enum { MOST_ELEMENTS = 4096 };
+    const kiln_shape x = kiln_tensor_shape(g, in[1]), y = kiln_tensor_shape(g, in[0]);
+    kiln_tensor dx = kiln_cast(g, in[0], KILN_F32);
+    for (int i = 0; i < x.rank; i++) {
+        if (!(integer(n, "axes") >> i & 1))
+            continue;
+        if (x.size[i] < 0 || y.size[i] < 0 || x.size[i] > MOST_ELEMENTS || integer(n, "aspect")) {
+            kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED,
+                            "a gradient of symbolic sizes, of more than 4096 elements, or by an aspect");
+            return;
+        }
+        dx = spread(g, dx, resizing_of(g, n, i, x.size[i], y.size[i]), i);
+    }
+    out[0] = kiln_cast(g, dx, kiln_tensor_type(g, in[0]));
+}
+
 const row kiln_onnx_writer_gradient_pool[] = {
     {"pool_grad", .compose = compose_pool},
     {"pool_grad_index", .compose = compose_pool_index},
+    {"resize_grad", .compose = compose_resize},
     {0},
 };

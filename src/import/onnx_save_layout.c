@@ -169,22 +169,23 @@ static void write_pad(writer *w, const kiln_node *n, const row *r)
                     IN(in(w, n, 0), kiln_onnx_new_list(w, pads, 2 * rank), scalar(w, n, number(n, "value"))));
 }
 
+int64_t kiln_onnx_border_place(int64_t kind, int64_t size, int64_t i)
+{
+    enum { EDGE, REFLECT, SYMMETRIC, WRAP };
+    const int64_t period = kind == WRAP ? size : kind == SYMMETRIC ? 2 * size : size > 1 ? 2 * size - 2 : 1;
+    const int64_t place = (i % period + period) % period;
+    if (kind == EDGE)
+        return i < 0 ? 0 : i < size ? i : size - 1;
+    return place < size ? place : period - place - (kind == SYMMETRIC);
+}
+
 /* The border as a list of places, one an element of the axis: what ONNX lacks, or ONNX Runtime refuses. */
 static const char *border_places(writer *w, int64_t kind, int64_t size, int64_t before, int64_t total)
 {
-    enum { EDGE, REFLECT, SYMMETRIC, WRAP };
     const char *name = kiln_onnx_new_name(w);
     int64_t *at = kiln_onnx_new_tensor(w, name, KILN_I64, &KILN_SHAPE(total));
-    const int64_t period = kind == WRAP ? size : kind == SYMMETRIC ? 2 * size : size > 1 ? 2 * size - 2 : 1;
-    for (int64_t i = 0; at && i < total; i++) {
-        int64_t place = (i - before) % period;
-        place += place < 0 ? period : 0;
-        at[i] = kind == EDGE   ? (i < before          ? 0
-                                  : i - before < size ? i - before
-                                                      : size - 1)
-                : place < size ? place
-                               : period - place - (kind == SYMMETRIC);
-    }
+    for (int64_t i = 0; at && i < total; i++)
+        at[i] = kiln_onnx_border_place(kind, size, i - before);
     return name;
 }
 

@@ -79,11 +79,14 @@ static const char *table(writer *w, const kiln_node *n, int i)
     return kiln_onnx_step(w, "Expand", IN(in(w, n, i), kiln_onnx_new_list(w, all, 3)));
 }
 
+/* A gradient turns the other way. */
 static void write_rotary(writer *w, const kiln_node *n, const row *r)
 {
-    Onnx__NodeProto *o =
-        kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), table(w, n, 1), table(w, n, 2)));
-    kiln_onnx_put_int(w, o, "interleaved", integer(n, "flags") & 1);
+    enum { INTERLEAVED = 1, INVERSE = 2 };
+    const int64_t flags = integer(n, "flags");
+    const char *sine = flags & INVERSE ? kiln_onnx_step(w, "Neg", IN(table(w, n, 2))) : table(w, n, 2);
+    Onnx__NodeProto *o = kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), table(w, n, 1), sine));
+    kiln_onnx_put_int(w, o, "interleaved", flags & INTERLEAVED);
     kiln_onnx_put_int(w, o, "rotary_embedding_dim", integer(n, "size"));
     if (spec(w, n->in[0]).shape.rank == 3)
         kiln_onnx_put_int(w, o, "num_heads", integer(n, "heads"));
@@ -94,7 +97,7 @@ const row kiln_onnx_writer_norm[] = {
     {"l2_normalize", "LpNormalization", write_length, 0, .lacks = HALVES},
     {"layer_norm", "LayerNormalization", write_rows, 0, .lacks = HALVES},
     {"lrn", "LRN", write_responses, 0, .lacks = HALVES},
-    {"log_softmax", "LogSoftmax", kiln_onnx_write_axis, 0},
+    {"log_softmax", "LogSoftmax", kiln_onnx_write_axis, 0, .lacks = HALVES},
     {"rms_norm", "RMSNormalization", write_rows, 0, 23, .lacks = HALVES},
     {"rotary", "RotaryEmbedding", write_rotary, 0, 23, .lacks = HALVES},
     {"softmax", "Softmax", kiln_onnx_write_axis, 0},

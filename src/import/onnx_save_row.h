@@ -118,6 +118,9 @@ static inline int64_t kiln_onnx_window_end(int64_t o, int64_t x, int64_t y)
     return ((o + 1) * x + y - 1) / y;
 }
 
+/** The element of an axis of `size` at place i of the axis with a border, whose places before it are negative. */
+int64_t kiln_onnx_border_place(int64_t kind, int64_t size, int64_t i);
+
 /** The name of a list [size]: a constant, or taken from the shape of the input that has the symbol. */
 const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size);
 /** The same of sizes, some of which may be symbols. */
@@ -132,7 +135,8 @@ kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape sh
 
 /** What kiln_onnx_write_composed takes, for rows that compose at times. */
 kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy, kiln_onnx_compose_ctc,
-    kiln_onnx_compose_find, kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved, kiln_onnx_compose_shift;
+    kiln_onnx_compose_find, kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved,
+    kiln_onnx_compose_overlap, kiln_onnx_compose_shift;
 
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],

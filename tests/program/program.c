@@ -1,7 +1,9 @@
 /* program.c - inputs, sizes, plans and their memory; what is refused, and how that is said. */
 #include "program/program.h"
-#include "program/rig.h"
+
 #include <kiln/arrange.h>
+
+#include "program/rig.h"
 
 /* y = sum of x over its rows, and z = x + s. */
 struct net {

@@ -6,10 +6,10 @@
     tools/peers/onnx_export.py --op softmax       one operator's
     tools/peers/onnx_export.py --models DIR       models that lie there (kiln check --export wrote them)
 
-`kiln check --export` writes a model, its operands and its results for each case. Each model goes through onnx.checker with
-full shape inference, and then through ONNX Runtime, whose outputs must be kiln's. Where ONNX Runtime lacks something (it has no kernels for
-many operators on narrow integers), onnx's own reference evaluator runs the model instead, and the last line counts these. Random draws
-are compared by type and shape.
+`kiln check --export` writes a model, its operands, its results and, where all can be written, their gradients for each case.
+Each model goes through onnx.checker with full shape inference, and then through ONNX Runtime, whose outputs must be kiln's. Where ONNX
+Runtime lacks something (it has no kernels for many operators on narrow integers), onnx's own reference evaluator runs the model instead,
+and the last line counts these. Random draws are compared by type and shape.
 
 The packages come from PyPI into a virtual environment in the build folder (BUILD/venv-onnx). Ends with 1 if a model is
 wrong, and with 77 if the packages cannot be had.
@@ -54,6 +54,9 @@ KNOWN = {
     # ONNX Runtime has, the reference is as far off as of volumes: by 1 to 21 % of the largest element.
     "grid_sample;*;*x*x*x*x*,*x*x*;cubic,border": "the reference clamps a place between two elements before it interpolates",
     "grid_sample;*;*x*x1x*x*,*x*x*;cubic,reflection,corners": "the reference divides by zero where an axis has one element",
+    # Gradients of rows of two values are 0 but for epsilon: what is left of them are roundings.
+    "layer_norm;f32;1x1x2;*": "nothing is left but roundings",
+    "instance_norm;*;1x6x1x2;*": "nothing is left but roundings",
     "*lengths,states": "where a length is 0 ONNX Runtime's last state is 0, not the one before",
     "rnn;*;softplus": "its Softplus overflows",
     "conv_*zeros=vectors": "neither takes a zero point for each filter",
@@ -63,7 +66,7 @@ KNOWN = {
 DIFFERS = {
     "resize;*;linear,larger,corners": "where a scale leaves a rest of a size it takes the whole number of elements",
     "resize;*,larger,behind": "likewise",
-    "resize;*;linear,crop": "it takes places beyond the part that is asked for as within",
+    "resize;*,crop": "it takes places beyond the part that is asked for as within",
 }
 RANDOM = {"RandomUniform", "RandomUniformLike", "RandomNormal", "RandomNormalLike", "Bernoulli", "Multinomial"}
 
