@@ -60,6 +60,9 @@ typedef struct kiln_onnx_params {
  * convolution, matrix products and normalization are parameters, running statistics are states, all others are constants, and
  * within the bodies of If, Loop and Scan (control.h) all are.
  *
+ * What a ZipMap would make lists of maps of, as classifiers of scikit-learn end with it, is given as it is: [N, classes], the columns in
+ * the order of its labels.
+ *
  * Functions of the model's own are opened where they are called. Data in other files is read where it lies, within the model's
  * folder alone; sparse tensors become dense. Sequences are lists that the reading keeps: places in them must be known, a loop may append
  * to one that begins empty, and none is an input or an output.

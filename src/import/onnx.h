@@ -674,6 +674,7 @@ void kiln_onnx_build_linear_classifier(kiln_onnx_node *n);
 void kiln_onnx_build_linear_regressor(kiln_onnx_node *n);
 void kiln_onnx_build_normalizer(kiln_onnx_node *n);
 void kiln_onnx_build_scaler(kiln_onnx_node *n);
+void kiln_onnx_build_zip_map(kiln_onnx_node *n);
 
 /* onnx_range.c */
 void kiln_onnx_build_range(kiln_onnx_node *n);

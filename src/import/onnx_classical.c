@@ -1,7 +1,7 @@
 /*
  * onnx_classical.c - what stands around networks of classical machine learning, and its linear models: of the domain ai.onnx.ml.
  *
- * Their numbers are attributes, which are constants here. Labels are whole numbers; those that are texts are refused.
+ * Their numbers are attributes, which are constants here. Labels are whole numbers; those that are texts are refused, but for names of columns.
  */
 #include <string.h>
 
@@ -71,6 +71,26 @@ void kiln_onnx_build_feature_extractor(kiln_onnx_node *n)
         return;
     const kiln_tensor y = kiln_gather(n->g, x, at, rank - 1);
     kiln_onnx_out(n, 0, rank == 1 ? kiln_unsqueeze(n->g, y, 0) : y);
+}
+
+/*
+ * Rows as lists of maps from labels to probabilities, which kiln has not: the rows themselves, as they were before. Column i is that of
+ * label i of the node, in its order.
+ */
+void kiln_onnx_build_zip_map(kiln_onnx_node *n)
+{
+    const kiln_spec x = kiln_onnx_spec(n, 0);
+    const int64_t columns = x.shape.rank ? x.shape.size[x.shape.rank - 1] : 0;
+    int numbers = 0, texts = 0;
+    kiln_onnx_ints(n, "classlabels_int64s", &numbers);
+    kiln_onnx_texts(n, "classlabels_strings", &texts);
+    const int labels = numbers ? numbers : texts;
+    if (x.shape.rank < 1 || x.shape.rank > 2 || !kiln_type_is_real(x.type))
+        kiln_onnx_refuse(n, "its rows are no probabilities [N, C]");
+    else if (!labels || (numbers && texts) || (columns >= 0 && labels != columns))
+        kiln_onnx_refuse(n, "%d labels of %lld columns", labels, (long long)columns);
+    else
+        kiln_onnx_out(n, 0, kiln_onnx_in(n, 0));
 }
 
 /* x coefficients^T + intercepts, [N, rows], before what post_transform makes of it. */

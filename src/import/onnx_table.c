@@ -458,6 +458,11 @@ static const struct kiln_onnx_row rows[] = {
      .attributes = "offset scale",
      .inputs = 1,
      .build = kiln_onnx_build_scaler},
+    {.name = "ZipMap",
+     .domain = CLASSICAL,
+     .attributes = "classlabels_int64s classlabels_strings",
+     .inputs = 1,
+     .build = kiln_onnx_build_zip_map},
 
     /* Training */
     {.name = "Adagrad",
