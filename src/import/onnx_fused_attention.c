@@ -159,8 +159,10 @@ static bool fits(kiln_onnx_node *n, int64_t *width)
 {
     if (kiln_onnx_spec(n, 0).shape.rank != 3)
         kiln_onnx_refuse(n, "x has rank %d, wanted 3", kiln_onnx_spec(n, 0).shape.rank);
-    if (kiln_onnx_int(n, "do_rotary", 0) || kiln_onnx_int(n, "past_present_share_buffer", 0))
-        kiln_onnx_refuse(n, "do_rotary and past_present_share_buffer are not supported");
+    if (kiln_onnx_int(n, "do_rotary", 0))
+        kiln_onnx_refuse(n, "do_rotary says no angles: RotaryEmbedding before MultiHeadAttention does");
+    if (kiln_onnx_int(n, "past_present_share_buffer", 0))
+        kiln_onnx_refuse(n, "past_present_share_buffer is not supported");
     return !n->refused && take_widths(n, width);
 }
 

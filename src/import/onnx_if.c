@@ -94,9 +94,12 @@ static bool join(kiln_onnx_node *n, struct kiln_onnx_body *branch, int i, struct
         spec[k] = kiln_tensor_spec(branch[k].m.g, out->of[k]);
     }
     if (spec[0].shape.rank != spec[1].shape.rank || spec[0].type != spec[1].type) {
-        kiln_onnx_refuse(n, "output %d of its branches is %s of rank %d, and %s of rank %d", i,
-                         kiln_type_name(spec[0].type), spec[0].shape.rank, kiln_type_name(spec[1].type),
-                         spec[1].shape.rank);
+        kiln_onnx_refuse(
+            n,
+            "output %d of its branches is %s of rank %d, and %s of rank %d: one branch is taken where the sizes or "
+            "values that its condition is computed from are said (kiln's --size; kiln_onnx_params.sizes, fixed)",
+            i, kiln_type_name(spec[0].type), spec[0].shape.rank, kiln_type_name(spec[1].type),
+            spec[1].shape.rank);
         return false;
     }
     for (int axis = 0; axis < spec[0].shape.rank; axis++) {
