@@ -656,12 +656,32 @@ static kiln_status put_effects_last(kiln_graph *g)
     return status;
 }
 
+/* Of so many elements nothing overflows that is made of a value's sizes, bytes or a sum of some. */
+static kiln_status check_counts(const struct kiln_plan *plan)
+{
+    for (int i = 0; i < plan->graph->node.count; i++) {
+        const kiln_node *n = plan->graph->node.data[i];
+        for (int k = 0; k < n->outputs; k++) {
+            const kiln_spec spec = kiln_plan_spec(plan, n->out[k]);
+            const int64_t count = kiln_shape_count(&spec.shape);
+            char text[96];
+            if (count < 0 || count > INT64_MAX / 64)
+                return kiln_fail(KILN_ERROR_MEMORY, "program: %s has more elements than can be counted: %s",
+                                 n->op->name,
+                                 kiln_graph_shape_text(plan->graph, &spec.shape, text, sizeof text));
+        }
+    }
+    return KILN_OK;
+}
+
 kiln_status kiln_lower(struct kiln_plan *plan)
 {
     if (!grow_places(plan))
         return out_of_memory();
     const int nodes = plan->graph->node.count; /* lowering appends temporaries behind them */
-    kiln_status status = put_effects_last(plan->graph);
+    kiln_status status = check_counts(plan);
+    if (!status)
+        status = put_effects_last(plan->graph);
     if (!status)
         status = kiln_place_values(plan);
     if (!status)

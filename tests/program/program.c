@@ -273,6 +273,26 @@ Test(program, a_budget_is_refused_before_pieces_are_made)
     kiln_device_close(&dev);
 }
 
+Test(program, more_elements_than_can_be_counted_are_refused)
+{
+    const int64_t large = INT64_C(1) << 31;
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_program *p = NULL;
+    kiln_device *dev = kiln_test_open("cpu");
+    TRY(kiln_graph_create(&g, NULL));
+    const kiln_tensor x = kiln_input(g, "x", KILN_U8, KILN_SHAPE(large, 2, large, 4));
+    kiln_output(g, "y", kiln_argmin_last(g, x, 0, true));
+    TRY(kiln_graph_status(g));
+    TRY(kiln_weights_create(&w, g, NULL));
+    keep_lines();
+    EXPECT_REFUSED(kiln_program_create(&p, dev, g, w, NULL), KILN_ERROR_MEMORY,
+                   "more elements than can be counted", "[2147483648, 2, 2147483648, 4]");
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+    kiln_device_close(&dev);
+}
+
 Test(program, a_budget_is_refused_beforehand_and_the_need_is_stated)
 {
     struct net n = make();
