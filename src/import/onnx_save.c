@@ -15,7 +15,7 @@
 #include "import/onnx.h"
 #include "import/onnx_save.h"
 
-enum { MOST_TOLD = 20, FIRST_OPSET = 17 };
+enum { MOST_TOLD = 20, FIRST_OPSET = 17, MOST_READ = 16 };
 
 _Static_assert(KILN_ONNX_NEWEST_OPSET == 27,
                "rows write what opsets up to 27 changed: look at what came since");
@@ -61,6 +61,14 @@ static void need(struct kiln_onnx_writer *w, kiln_tensor t)
 static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    kiln_tensor other[MOST_READ];
+    const int others = row && row->read ? row->read(w, n, other) : 0;
+    for (int i = 0; i < others; i++) {
+        need(w, other[i]);
+        w->uses[other[i].id] += count;
+    }
+    if (others)
+        return;
     const uint32_t reads = is(n, "by_mode") ? 1u << kiln_onnx_mode_input(w) : row ? row->reads : 0;
     for (int i = 0; i < n->inputs; i++) {
         if (reads && !(i < 32 && reads >> i & 1))

@@ -14,8 +14,8 @@
  *   onnx_save_resize.c  resizing and grids
  *   onnx_save_attention.c  attention and its kin
  *   onnx_save_indexing.c  what names places
- *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._indexing.c, .._norm.c and
- *                      .._pool.c
+ *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._indexing.c, .._norm.c,
+ *                      .._pool.c and .._recurrent.c
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed
@@ -79,6 +79,9 @@ struct kiln_onnx_writer_row {
     int since;      /* the first opset that has it, where that is beyond the least one written */
     uint32_t lacks; /* types that ONNX's or ONNX Runtime's operator lacks: 1 << KILN_F16 | ... */
     kiln_onnx_compose_fn *compose; /* in place of `write` */
+    int (*read)(
+        const struct kiln_onnx_writer *w, const kiln_node *n,
+        kiln_tensor *out); /* what is read in place of the inputs, at most 16 values; returns how many */
 };
 
 /** Let a node be written with its values of that type cast to a wider one, and what it gives cast back. */

@@ -10,22 +10,16 @@
 
 static const kiln_scatter_params added = {.kind = KILN_SCATTER_ADD};
 
-/* Halves are added up as floats. */
-static kiln_tensor real(kiln_graph *g, kiln_tensor t)
-{
-    return kiln_cast(g, t, KILN_F32);
-}
-
 static kiln_tensor zeros(kiln_graph *g, kiln_tensor like)
 {
-    return real(g, kiln_zeros_like(g, like));
+    return as_float(g, kiln_zeros_like(g, like));
 }
 
 /* Inputs of what was gathered: dy, the index, and x for its shape. */
 static void compose_gather(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
     const kiln_scatter_params p = {.kind = KILN_SCATTER_ADD, .batch = (int)integer(n, "batch")};
-    out[0] = kiln_scatter(g, zeros(g, in[2]), in[1], real(g, in[0]), (int)integer(n, "axis"), &p);
+    out[0] = kiln_scatter(g, zeros(g, in[2]), in[1], as_float(g, in[0]), (int)integer(n, "axis"), &p);
     out[0] = kiln_cast(g, out[0], kiln_tensor_type(g, in[0]));
 }
 
@@ -33,7 +27,7 @@ static void compose_gather_elements(kiln_graph *g, const kiln_node *n, const kil
                                     kiln_tensor *out)
 {
     out[0] =
-        kiln_scatter_elements(g, zeros(g, in[2]), in[1], real(g, in[0]), (int)integer(n, "axis"), &added);
+        kiln_scatter_elements(g, zeros(g, in[2]), in[1], as_float(g, in[0]), (int)integer(n, "axis"), &added);
     out[0] = kiln_cast(g, out[0], kiln_tensor_type(g, in[0]));
 }
 
@@ -52,7 +46,7 @@ static void compose_gather_nd(kiln_graph *g, const kiln_node *n, const kiln_tens
     tuple[batch] = index;
     if (batch)
         index = kiln_concat(g, tuple, batch + 1, last);
-    out[0] = kiln_scatter_nd(g, zeros(g, in[2]), index, real(g, in[0]), &added);
+    out[0] = kiln_scatter_nd(g, zeros(g, in[2]), index, as_float(g, in[0]), &added);
     out[0] = kiln_cast(g, out[0], kiln_tensor_type(g, in[0]));
 }
 
@@ -66,7 +60,8 @@ static void compose_border(kiln_graph *g, const kiln_node *n, const kiln_tensor 
         at[i] = (int32_t)kiln_onnx_border_place(integer(n, "kind"), size, i - integer(n, "before"));
     const kiln_array places = {.data = at, .type = KILN_I32, .shape = KILN_SHAPE(all)};
     if (at)
-        out[0] = kiln_scatter(g, zeros(g, in[1]), kiln_constant(g, &places), real(g, in[0]), axis, &added);
+        out[0] =
+            kiln_scatter(g, zeros(g, in[1]), kiln_constant(g, &places), as_float(g, in[0]), axis, &added);
     else
         kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "a border of a symbolic size, or of nothing");
     out[0] = kiln_cast(g, out[0], kiln_tensor_type(g, in[0]));

@@ -22,11 +22,6 @@ struct rows {
     kiln_tensor dy, h, inverse, longer; /* longer: where a length is more than the least; KILN_NONE: always */
 };
 
-static kiln_tensor real(kiln_graph *g, kiln_tensor t)
-{
-    return kiln_cast(g, t, KILN_F32);
-}
-
 static kiln_shape with_groups(const kiln_node *n, const kiln_shape *x)
 {
     const int64_t given = integer(n, "groups");
@@ -71,15 +66,15 @@ static struct rows rows_of(kiln_graph *g, const kiln_node *n, const kiln_tensor 
               end = r.form == AXIS ? first + 1 : r.shape.rank;
     for (int i = first; i < end; i++)
         r.axes.axis[r.axes.count++] = i;
-    r.dy = kiln_reshape(g, real(g, in[DY]), r.shape);
-    measure(g, n, kiln_reshape(g, real(g, in[X]), r.shape), &r);
+    r.dy = kiln_reshape(g, as_float(g, in[DY]), r.shape);
+    measure(g, n, kiln_reshape(g, as_float(g, in[X]), r.shape), &r);
     return r;
 }
 
 /* A scale as what broadcasts to rows: it has a number for each value of a row, each channel or each row. */
 static kiln_tensor beside(kiln_graph *g, const struct rows *r, kiln_tensor scale)
 {
-    kiln_tensor s = real(g, scale);
+    kiln_tensor s = as_float(g, scale);
     int behind = r->form == WHOLE ? r->shape.rank - 1 : 0;
     if (r->form == GROUPS) {
         s = kiln_reshape(g, s, KILN_SHAPE(r->shape.size[1], r->shape.size[2]));
@@ -134,8 +129,8 @@ static void compose_channel_sums(kiln_graph *g, const kiln_node *n, const kiln_t
     (void)n;
     for (int i = 2; i < kiln_tensor_shape(g, in[X]).rank; i++)
         p.axes.axis[p.axes.count++] = i;
-    const kiln_tensor dy = real(g, in[DY]);
-    const kiln_tensor h = kiln_mul(g, kiln_sub(g, real(g, in[X]), in[MEAN]), in[INVERSE]);
+    const kiln_tensor dy = as_float(g, in[DY]);
+    const kiln_tensor h = kiln_mul(g, kiln_sub(g, as_float(g, in[X]), in[MEAN]), in[INVERSE]);
     out[0] = kiln_sum(g, kiln_mul(g, dy, h), &p);
     out[1] = kiln_sum(g, dy, &p);
 }
@@ -160,7 +155,7 @@ static void compose_responses(kiln_graph *g, const kiln_node *n, const kiln_tens
     enum { MOST_NEAR = 64 };
     const int64_t size = integer(n, "size");
     const double beta = number(n, "beta"), share = number(n, "alpha") / (double)size;
-    const kiln_tensor x = real(g, in[0]), dy = real(g, in[1]);
+    const kiln_tensor x = as_float(g, in[0]), dy = as_float(g, in[1]);
     if (size > MOST_NEAR) {
         kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "sums over more than 64 channels");
         return;

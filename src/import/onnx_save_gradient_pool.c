@@ -137,7 +137,7 @@ static kiln_pool_params params_of(const kiln_node *n)
 
 static void compose_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
-    const kiln_tensor x = kiln_cast(g, in[0], KILN_F32), dy = kiln_cast(g, in[1], KILN_F32);
+    const kiln_tensor x = as_float(g, in[0]), dy = as_float(g, in[1]);
     const kiln_pool_params p = params_of(n);
     int64_t size[3] = {0};
     kiln_tensor index;
@@ -156,7 +156,7 @@ static void compose_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *i
 /* Where columns are counted first, the map is put back with its axes in reverse. */
 static void compose_pool_index(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
-    const kiln_tensor dy = kiln_cast(g, in[0], KILN_F32), index = in[1], like = in[2];
+    const kiln_tensor dy = as_float(g, in[0]), index = in[1], like = in[2];
     const int rank = kiln_tensor_shape(g, like).rank;
     int order[KILN_MAX_RANK] = {0, 1};
     for (int i = 2; i < rank; i++)
@@ -208,7 +208,7 @@ static void compose_resize(kiln_graph *g, const kiln_node *n, const kiln_tensor 
 {
     enum { MOST_ELEMENTS = 4096 };
     const kiln_shape x = kiln_tensor_shape(g, in[1]), y = kiln_tensor_shape(g, in[0]);
-    kiln_tensor dx = kiln_cast(g, in[0], KILN_F32);
+    kiln_tensor dx = as_float(g, in[0]);
     for (int i = 0; i < x.rank; i++) {
         if (!(integer(n, "axes") >> i & 1))
             continue;

@@ -53,19 +53,22 @@ struct cell {
     int squashings;
     int64_t flags, directions, hidden;
     bool batch_first;
+    bool
+        shares; /* its leaves with what else reads the product and the biases before it, which are written as well */
 };
 
-static struct cell cell_of(const kiln_node *n)
+static struct cell cell_of(const writer *w, const kiln_node *n)
 {
-    struct cell c = {"RNN", 1, {0}, 1, 0, 0, 0, false};
+    struct cell c = {"RNN", 1, {0}, 1, 0, 0, 0, false, false};
     if (integer(n, "cell") == LSTM)
-        c = (struct cell){"LSTM", 4, {0, 3, 1, 2}, 3, 0, 0, 0, false};
+        c = (struct cell){"LSTM", 4, {0, 3, 1, 2}, 3, 0, 0, 0, false, false};
     if (integer(n, "cell") == GRU)
-        c = (struct cell){"GRU", 3, {1, 0, 2}, 2, 0, 0, 0, false};
+        c = (struct cell){"GRU", 3, {1, 0, 2}, 2, 0, 0, 0, false, false};
     c.flags = integer(n, "flags");
     c.directions = integer(n, "directions");
     c.hidden = integer(n, "hidden");
     c.batch_first = integer(n, "batch_first");
+    c.shares = w->needed[n->in[IN_X].id];
     return c;
 }
 
@@ -90,7 +93,7 @@ static Onnx__TensorProto *initializer_of(const writer *w, kiln_tensor t)
 static bool reorder_values(writer *w, const struct cell *c, kiln_tensor t, int64_t parts,
                            const int64_t *order, int rank, int64_t width)
 {
-    Onnx__TensorProto *leaf = initializer_of(w, t);
+    Onnx__TensorProto *leaf = c->shares ? NULL : initializer_of(w, t);
     const size_t part = leaf ? leaf->raw_data.len / (size_t)(c->directions * parts) : 0;
     uint8_t *turned = leaf ? kiln_arena_alloc(&w->arena, leaf->raw_data.len + 1) : NULL;
     if (!turned)
@@ -241,7 +244,7 @@ static void write_results(writer *w, Onnx__NodeProto *o, const kiln_node *n, con
 void kiln_onnx_write_recurrent(writer *w, const kiln_node *n, const struct kiln_onnx_match *m)
 {
     static const int64_t turn[] = {1, 0, 2}, peepholes[] = {0, 2, 1}; /* ONNX: i o f */
-    const struct cell c = cell_of(n);
+    const struct cell c = cell_of(w, n);
     const bool lstm = !strcmp(c.onnx, "LSTM");
     const char *x = kiln_onnx_name(w, m->in[X]), *initial = kiln_onnx_name(w, m->in[STATES]);
     const char *y = kiln_onnx_new_name(w), *p = kiln_onnx_name(w, m->in[VECTORS]);

@@ -71,6 +71,12 @@ static inline const char *cast(writer *w, const char *from, const char *to, kiln
     return to;
 }
 
+/** Of what is composed: halves are added up as floats. */
+static inline kiln_tensor as_float(kiln_graph *g, kiln_tensor t)
+{
+    return t.id ? kiln_cast(g, t, KILN_F32) : t;
+}
+
 /** Axes behind the channels. */
 static inline int axes_behind(writer *w, const kiln_node *n)
 {
@@ -142,8 +148,8 @@ kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_en
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
     kiln_onnx_writer_control[], kiln_onnx_writer_gradient[], kiln_onnx_writer_gradient_attention[],
     kiln_onnx_writer_gradient_indexing[], kiln_onnx_writer_gradient_norm[], kiln_onnx_writer_gradient_pool[],
-    kiln_onnx_writer_indexing[], kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[],
-    kiln_onnx_writer_matrix[], kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[],
-    kiln_onnx_writer_resize[];
+    kiln_onnx_writer_gradient_recurrent[], kiln_onnx_writer_indexing[], kiln_onnx_writer_layout[],
+    kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[], kiln_onnx_writer_norm[],
+    kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
 
 #endif

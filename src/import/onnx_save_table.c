@@ -28,6 +28,7 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_gradient_indexing,
                                           kiln_onnx_writer_gradient_norm,
                                           kiln_onnx_writer_gradient_pool,
+                                          kiln_onnx_writer_gradient_recurrent,
                                           kiln_onnx_writer_indexing,
                                           kiln_onnx_writer_layout,
                                           kiln_onnx_writer_loss,

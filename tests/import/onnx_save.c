@@ -339,8 +339,6 @@ static const struct {
     {"count_infinite", "of a loss that is scaled"},
     {"grid_sample_grad", "not written yet"},
     {"grid_taps", "of a gradient"},
-    {"recurrent_grad", "not written yet"},
-    {"recurrent_grad_weight", "not written yet"},
     {"roi_grad", "not written yet"},
     {"pack", "of an optimizer"},
     {"recurrent", "written as a group (onnx_save_recurrent.c)"},

@@ -92,6 +92,22 @@ static kiln_tensor decoder(kiln_graph *g, int64_t batch)
     return kiln_nn_dense(g, x, &(kiln_nn_dense_params){.units = CLASSES});
 }
 
+/* Gates of both directions, and a state that comes before. */
+static kiln_tensor recurrent(kiln_graph *g, int64_t batch)
+{
+    const kiln_tensor token = kiln_input(g, "x", KILN_I32, KILN_SHAPE(batch, 6));
+    kiln_tensor x = kiln_nn_embedding(g, token, &(kiln_nn_embedding_params){.count = 9, .width = 8});
+    kiln_recurrent_states last;
+    x = kiln_move_axis(g, x, 0, 1);
+    x = kiln_nn_lstm(g, x, &(kiln_nn_recurrent_params){.units = 5, .cell = {.direction = KILN_BIDIRECTIONAL}},
+                     &last);
+    x = kiln_nn_gru(g, x, &(kiln_nn_recurrent_params){.units = 6}, &last);
+    x = kiln_nn_rnn(g, x, &(kiln_nn_recurrent_params){.units = 4}, NULL);
+    const kiln_tensor both[] = {kiln_mean(g, x, &(kiln_reduce_params){.axes = KILN_AXES(0)}),
+                                kiln_squeeze(g, last.h, 0)};
+    return kiln_nn_dense(g, kiln_concat(g, both, 2, 1), &(kiln_nn_dense_params){.units = CLASSES});
+}
+
 /* A step ------------------------------------------------------------------------------------------------------ */
 
 typedef kiln_tensor network(kiln_graph *g, int64_t batch);
@@ -229,6 +245,11 @@ Test(onnx_step, of_a_residual_network_comes_back_by_the_statistics_of_its_batch)
 Test(onnx_step, of_a_transformer_comes_back)
 {
     comes_back_in_all_ways(transformer);
+}
+
+Test(onnx_step, of_recurrent_cells_comes_back)
+{
+    comes_back_in_all_ways(recurrent);
 }
 
 Test(onnx_step, of_grouped_heads_and_other_normalizations_comes_back)
