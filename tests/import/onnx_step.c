@@ -256,3 +256,43 @@ Test(onnx_step, of_grouped_heads_and_other_normalizations_comes_back)
 {
     comes_back_in_all_ways(decoder);
 }
+
+/* What is dropped is drawn anew, once for the values and their gradient. */
+Test(onnx_step, drops_the_gradients_of_what_it_drops)
+{
+    enum { COUNT = 400 };
+    float x[COUNT], y[COUNT], dx[COUNT];
+    char path[64];
+    struct step s = {.count = 2}, again;
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_program *p = NULL;
+    int kept = 0;
+    ok(kiln_graph_create(&s.g, NULL));
+    const kiln_tensor in = kiln_input(s.g, "x", KILN_F32, KILN_SHAPE(COUNT));
+    s.result[0] = kiln_dropout(s.g, in, 0.25);
+    kiln_gradient(s.g, kiln_sum(s.g, s.result[0], NULL), KILN_NONE, &in, 1, &s.result[1]);
+    ok(kiln_weights_create(&s.w, s.g, NULL));
+    snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
+    ok(kiln_onnx_save(s.g, s.w, path, &(kiln_onnx_save_params){.outputs = s.result, .train = true}));
+    again = (struct step){.count = 2};
+    ok(kiln_onnx_load(&again.g, &again.w, path, &(kiln_onnx_params){.train = true}));
+    for (int i = 0; i < COUNT; i++)
+        x[i] = (float)(i + 1);
+    ok(kiln_program_create(&p, dev, again.g, again.w, &(kiln_program_params){.train = true}));
+    ok(kiln_program_write(p, kiln_graph_input(again.g, 0),
+                          &(kiln_array){.data = x, .shape = KILN_SHAPE(COUNT)}));
+    ok(kiln_program_run(p));
+    ok(kiln_program_read(p, kiln_graph_output(again.g, 0), &(kiln_array){.data = y, .bytes = sizeof y}));
+    ok(kiln_program_read(p, kiln_graph_output(again.g, 1), &(kiln_array){.data = dx, .bytes = sizeof dx}));
+    for (int i = 0; i < COUNT; i++) {
+        kept += y[i] != 0;
+        cr_expect(fabsf(y[i] - x[i] * dx[i]) < 1e-4f * x[i], "%d: %g, and a gradient of %g", i, (double)y[i],
+                  (double)dx[i]);
+    }
+    cr_expect(kept > COUNT / 2 && kept < COUNT, "%d of %d are kept", kept, COUNT);
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+    finish(&s);
+    finish(&again);
+    unlink(path);
+}
