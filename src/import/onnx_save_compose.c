@@ -350,15 +350,22 @@ static void compose_cumprod(kiln_graph *g, const kiln_node *n, const kiln_tensor
     out[0] = kiln_cast(g, out[0], type);
 }
 
+/* The factors a step later than they are; nothing comes to the first. */
+static kiln_tensor lagged(kiln_graph *g, kiln_tensor a, int axis, bool reverse)
+{
+    int64_t none[KILN_MAX_RANK] = {0}, one[KILN_MAX_RANK] = {0};
+    one[axis] = 1;
+    const kiln_tensor wide = reverse ? kiln_pad(g, a, none, one, 0) : kiln_pad(g, a, one, none, 0);
+    return kiln_slice(g, wide, axis, reverse, reverse ? KILN_END : -1, 1);
+}
+
 /* y[t] = a[t] y[t - 1] + x[t]; LAGGED: with the factor of the step before. */
 static void compose_linear_scan(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
     struct recurrence r;
     if (!begin(&r, g, n, in[0]))
         return;
-    if (r.how & LAGGED)
-        kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "a recurrence of a gradient");
-    take_sequence(&r, in[1]);
+    take_sequence(&r, r.how & LAGGED ? lagged(g, in[1], (int)integer(n, "axis"), r.how & REVERSE) : in[1]);
     take_state(&r, row_with(g, r.sequence[0], 0));
     const kiln_tensor next = kiln_add(r.step, kiln_mul(r.step, r.each[1], r.state[0]), r.each[0]);
     run(&r, &next, out);
