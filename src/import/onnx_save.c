@@ -61,8 +61,8 @@ static void need(struct kiln_onnx_writer *w, kiln_tensor t)
 static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
-    kiln_tensor other[MOST_READ];
-    const int others = row && row->read ? row->read(w, n, other) : 0;
+    kiln_tensor other[MOST_READ] = {kiln_onnx_handed_on(w, n)};
+    const int others = other[0].id ? 1 : row && row->read ? row->read(w, n, other) : 0;
     for (int i = 0; i < others; i++) {
         need(w, other[i]);
         w->uses[other[i].id] += count;
@@ -112,9 +112,9 @@ static void need_sizes(struct kiln_onnx_writer *w, const kiln_node *n, bool coun
 static void need_group(struct kiln_onnx_writer *w, const kiln_node *n)
 {
     const struct kiln_onnx_match m = kiln_onnx_match(w, n);
-    for (int i = 0; i < m.inputs; i++)
+    for (int i = 0; i < m.inputs && !kiln_onnx_handed_on(w, n).id; i++)
         need(w, m.in[i]);
-    if (m.kind == KILN_ONNX_ALONE)
+    if (m.kind == KILN_ONNX_ALONE || kiln_onnx_handed_on(w, n).id)
         need_inputs(w, n, false);
 }
 
@@ -138,16 +138,6 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
 
 /* Names: a value's own, that of the value that it is in the mode that is written, or its number ----------------------- */
 
-/* What a node without a name of its own hands on; KILN_NONE where it makes something. */
-static kiln_tensor handed_on(const struct kiln_onnx_writer *w, const kiln_node *n)
-{
-    const bool named = !w->within && kiln_tensor_name(w->g, n->out[0])[0];
-    return named                    ? KILN_NONE
-           : is(n, "by_mode")       ? n->in[kiln_onnx_mode_input(w)]
-           : is(n, "stop_gradient") ? n->in[0]
-                                    : KILN_NONE;
-}
-
 /* Of a graph within another all names are made up, but for those that are given. */
 static const char *name_of(struct kiln_onnx_writer *w, kiln_tensor t)
 {
@@ -165,7 +155,7 @@ static void name_values(struct kiln_onnx_writer *w)
 {
     for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
         const kiln_node *n = kiln_graph_node_at(w->g, i);
-        const kiln_tensor same = handed_on(w, n);
+        const kiln_tensor same = kiln_onnx_handed_on(w, n);
         for (int k = 0; k < n->outputs; k++)
             if (!w->name[n->out[k].id])
                 w->name[n->out[k].id] = same.id ? w->name[same.id] : name_of(w, n->out[k]);
@@ -300,9 +290,9 @@ static kiln_status write_node(struct kiln_onnx_writer *w, const kiln_node *n)
         return KILN_OK;
     else if (is(n, "constant") || is(n, "parameter") || is(n, "state"))
         return write_values(w, n);
-    else if (!handed_on(w, n).id && m.kind != KILN_ONNX_ALONE)
+    else if (!kiln_onnx_handed_on(w, n).id && m.kind != KILN_ONNX_ALONE)
         kiln_onnx_write_match(w, n, &m);
-    else if (!handed_on(w, n).id)
+    else if (!kiln_onnx_handed_on(w, n).id)
         write_alone(w, n);
     return KILN_OK;
 }
@@ -312,7 +302,7 @@ static bool is_made(const struct kiln_onnx_writer *w, kiln_tensor t)
 {
     const kiln_node *n = kiln_node_of(w->g, t);
     const bool leaf = is(n, "input") || is(n, "constant") || is(n, "parameter") || is(n, "state");
-    return !leaf && !handed_on(w, n).id;
+    return !leaf && !kiln_onnx_handed_on(w, n).id;
 }
 
 static bool comes_before(const kiln_tensor *outputs, int i)
@@ -339,6 +329,7 @@ static void name_output(struct kiln_onnx_writer *w, const kiln_tensor *outputs, 
 void kiln_onnx_write_graph(struct kiln_onnx_writer *w, const kiln_tensor *outputs, const char **names,
                            int count)
 {
+    kiln_onnx_find_nothing(w);
     for (int i = 0; i < count; i++)
         if (names[i] && is_made(w, outputs[i]) && !comes_before(outputs, i))
             w->name[outputs[i].id] = names[i];
@@ -444,15 +435,17 @@ bool kiln_onnx_begin_graph(struct kiln_onnx_writer *w, const kiln_graph *g)
             w->values = n->out[k].id > w->values ? n->out[k].id : w->values;
     }
     w->needed = calloc(w->values + 1, sizeof *w->needed);
+    w->nothing = calloc(w->values + 1, sizeof *w->nothing);
     w->uses = calloc(w->values + 1, sizeof *w->uses);
     w->name = calloc(w->values + 1, sizeof *w->name);
-    w->full = w->full || !w->needed || !w->uses || !w->name;
+    w->full = w->full || !w->needed || !w->nothing || !w->uses || !w->name;
     return !w->full;
 }
 
 void kiln_onnx_finish_graph(struct kiln_onnx_writer *w)
 {
     free(w->needed);
+    free(w->nothing);
     free(w->uses);
     free(w->name);
 }

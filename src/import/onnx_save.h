@@ -2,6 +2,7 @@
  * onnx_save.h - the exporter's own: a model while it is being written.
  *
  *   onnx_save.c        kiln_onnx_save: what is needed, leaves, values' names, the file
+ *   onnx_save_mode.c   what is another value, or nothing, in the mode that is written
  *   onnx_save_node.c   making ONNX nodes, attributes and constants
  *   onnx_save_table.c  kiln operator -> the row that writes it; families are named as where they are read:
  *   onnx_save_math.c   elementwise operators
@@ -48,6 +49,7 @@ struct kiln_onnx_writer {
     struct kiln_arena arena; /* of everything that is written */
     uint32_t values;         /* ids run from 1 to it */
     bool *needed;            /* by id */
+    bool *nothing;           /* by id: no gradient comes to it, or what is linear in such a one */
     int *uses;               /* by id: how many needed nodes read it */
     const char **name;       /* by id */
     KILN_VEC(Onnx__NodeProto *) node;
@@ -60,12 +62,6 @@ struct kiln_onnx_writer {
     int refused;
     bool full; /* memory ran out */
 };
-
-/** Which input of by_mode is written. */
-static inline int kiln_onnx_mode_input(const struct kiln_onnx_writer *w)
-{
-    return w->train ? 0 : 1;
-}
 
 /** Builds what node n computes, of inputs of its inputs' types and shapes, and stores its outputs; those not needed may be none. */
 typedef void kiln_onnx_compose_fn(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out);
@@ -105,6 +101,15 @@ bool kiln_onnx_writer_needs(struct kiln_onnx_writer *w, const kiln_node *n, int 
 const char *kiln_onnx_name(const struct kiln_onnx_writer *w, kiln_tensor t);
 /** A name that no value has. */
 const char *kiln_onnx_new_name(struct kiln_onnx_writer *w);
+
+/* Modes -------------------------------------------------------------------------------------------------- */
+
+/** Which input of by_mode is written. */
+int kiln_onnx_mode_input(const struct kiln_onnx_writer *w);
+/** Note which values are nothing. */
+void kiln_onnx_find_nothing(struct kiln_onnx_writer *w);
+/** What a node without a name of its own hands on; KILN_NONE where it makes something. */
+kiln_tensor kiln_onnx_handed_on(const struct kiln_onnx_writer *w, const kiln_node *n);
 
 /* Nodes -------------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <kiln/attention.h>
@@ -11,6 +12,7 @@
 #include <kiln/pool.h>
 #include <kiln/train.h>
 
+#include "base/file.h"
 #include "support/support.h"
 
 enum { ROWS = 3, CLASSES = 4, MOST_RESULTS = 64 };
@@ -294,5 +296,41 @@ Test(onnx_step, drops_the_gradients_of_what_it_drops)
     kiln_test_close(&dev);
     finish(&s);
     finish(&again);
+    unlink(path);
+}
+
+/* Whether a file has these letters somewhere. */
+static bool holds(const char *path, const char *name)
+{
+    struct kiln_file file;
+    bool found = false;
+    ok(kiln_file_map(&file, path));
+    for (size_t i = 0; i + strlen(name) <= file.size && !found; i++)
+        found = !memcmp((const char *)file.data + i, name, strlen(name));
+    kiln_file_unmap(&file);
+    return found;
+}
+
+/* By the batch's statistics none of those that run are read, nor is what inference would make of them; and the other way around. */
+Test(onnx_step, leaves_out_what_the_other_mode_computes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
+    for (int train = 0; train < 2; train++) {
+        struct step s = {.count = 1};
+        ok(kiln_graph_create(&s.g, NULL));
+        const kiln_tensor x = kiln_input(s.g, "x", KILN_F32, KILN_SHAPE(4, 2, 3, 3));
+        const kiln_tensor mean = kiln_state(s.g, "mean", KILN_F32, KILN_SHAPE(2), KILN_STORE_WEIGHTS),
+                          variance = kiln_state(s.g, "variance", KILN_F32, KILN_SHAPE(2), KILN_STORE_WEIGHTS);
+        const kiln_tensor y = kiln_batch_norm(s.g, x, KILN_NONE, KILN_NONE, mean, variance, NULL);
+        kiln_gradient(s.g, kiln_sum(s.g, kiln_square(s.g, y), NULL), KILN_NONE, &x, 1, s.result);
+        ok(kiln_weights_create(&s.w, s.g, NULL));
+        ok(kiln_onnx_save(s.g, s.w, path, &(kiln_onnx_save_params){.outputs = s.result, .train = train}));
+        cr_expect(holds(path, "variance") != train, "running statistics, while it %s",
+                  train ? "learns" : "does not learn");
+        cr_expect(holds(path, "ReduceMean") == train, "the batch's, while it %s",
+                  train ? "learns" : "does not learn");
+        finish(&s);
+    }
     unlink(path);
 }
