@@ -15,8 +15,8 @@
  *   onnx_save_resize.c  resizing and grids
  *   onnx_save_attention.c  attention and its kin
  *   onnx_save_indexing.c  what names places
- *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._indexing.c, .._norm.c,
- *                      .._pool.c and .._recurrent.c
+ *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._grid.c, .._indexing.c,
+ *                      .._norm.c, .._pool.c and .._recurrent.c
  *   onnx_save_row.h    what rows are made of
  *   onnx_save_inner.c  graphs within: bodies of nodes, and operators that are composed of others
  *   onnx_save_compose.c  of what those operators are composed

@@ -147,9 +147,9 @@ kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_en
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
     kiln_onnx_writer_control[], kiln_onnx_writer_gradient[], kiln_onnx_writer_gradient_attention[],
-    kiln_onnx_writer_gradient_indexing[], kiln_onnx_writer_gradient_norm[], kiln_onnx_writer_gradient_pool[],
-    kiln_onnx_writer_gradient_recurrent[], kiln_onnx_writer_indexing[], kiln_onnx_writer_layout[],
-    kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[], kiln_onnx_writer_norm[],
-    kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
+    kiln_onnx_writer_gradient_grid[], kiln_onnx_writer_gradient_indexing[], kiln_onnx_writer_gradient_norm[],
+    kiln_onnx_writer_gradient_pool[], kiln_onnx_writer_gradient_recurrent[], kiln_onnx_writer_indexing[],
+    kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[],
+    kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
 
 #endif

@@ -25,6 +25,7 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_control,
                                           kiln_onnx_writer_gradient,
                                           kiln_onnx_writer_gradient_attention,
+                                          kiln_onnx_writer_gradient_grid,
                                           kiln_onnx_writer_gradient_indexing,
                                           kiln_onnx_writer_gradient_norm,
                                           kiln_onnx_writer_gradient_pool,

@@ -337,8 +337,6 @@ static const struct {
     {"chain", "made while a program is compiled"},
     {"claim", "what a detector is taught: which box is which object's"},
     {"count_infinite", "of a loss that is scaled"},
-    {"grid_sample_grad", "not written yet"},
-    {"grid_taps", "of a gradient"},
     {"roi_grad", "not written yet"},
     {"pack", "of an optimizer"},
     {"recurrent", "written as a group (onnx_save_recurrent.c)"},
