@@ -6,6 +6,7 @@
  * Heads that share k and v lie one after another as its queries, so that the products add them up.
  */
 #include <math.h>
+#include <string.h>
 
 #include <kiln/indexing.h>
 
@@ -215,8 +216,17 @@ static void compose_by_operands(kiln_graph *g, const kiln_node *n, const kiln_te
 
 enum { READS = 1 << Q | 1 << K | 1 << V | 1 << MASK | 1 << LENGTHS | 1 << OFFSET | 1 << DY };
 
+static void write_gradient(writer *w, const kiln_node *n, const row *r)
+{
+    const bool scores = !strcmp(r->op, "attention_grad_scores");
+    if (w->train && number(n, "dropout") != 0)
+        kiln_onnx_writer_refuse(w, n, "ONNX drops no probabilities");
+    else
+        kiln_onnx_write_composed(w, n, scores ? compose_by_scores : compose_by_operands);
+}
+
 const row kiln_onnx_writer_gradient_attention[] = {
-    {"attention_grad", .compose = compose_by_operands, .reads = READS},
-    {"attention_grad_scores", .compose = compose_by_scores, .reads = READS},
+    {"attention_grad", NULL, write_gradient, READS},
+    {"attention_grad_scores", NULL, write_gradient, READS},
     {0},
 };

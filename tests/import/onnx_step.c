@@ -334,3 +334,28 @@ Test(onnx_step, leaves_out_what_the_other_mode_computes)
     }
     unlink(path);
 }
+
+/* ONNX has no node that drops probabilities: neither attention nor its gradient alone is written as if it did not. */
+Test(onnx_step, of_attention_that_drops_is_refused)
+{
+    kiln_graph *g = NULL;
+    kiln_weights *w = NULL;
+    kiln_tensor dq;
+    ok(kiln_graph_create(&g, NULL));
+    const kiln_tensor q = kiln_input(g, "q", KILN_F32, KILN_SHAPE(1, 2, 3, 4));
+    const kiln_tensor y = kiln_attention(g, q, q, q, &(kiln_attention_params){.dropout = 0.5});
+    kiln_gradient(g, y, KILN_NONE, &q, 1, &dq);
+    ok(kiln_weights_create(&w, g, NULL));
+    const kiln_tensor one[] = {y, dq};
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
+    for (int i = 0; i < 2; i++) {
+        kiln_onnx_save_params p = {.outputs = KILN_RUN(one[i]), .train = true};
+        cr_expect_eq(kiln_onnx_save(g, w, path, &p), KILN_ERROR_UNSUPPORTED, "%d", i);
+        p.train = false;
+        ok(kiln_onnx_save(g, w, path, &p));
+    }
+    unlink(path);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
