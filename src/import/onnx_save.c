@@ -58,6 +58,14 @@ static void need(struct kiln_onnx_writer *w, kiln_tensor t)
         w->needed[t.id] = true;
 }
 
+static bool is_read(const struct kiln_onnx_writer *w, const kiln_node *n, int i)
+{
+    const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
+    if (is(n, "by_mode"))
+        return i == kiln_onnx_mode_input(w);
+    return !row || !row->reads || (i < 32 && row->reads >> i & 1);
+}
+
 static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool count)
 {
     const struct kiln_onnx_writer_row *row = kiln_onnx_writer_row_of(n->op->name);
@@ -69,9 +77,8 @@ static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool cou
     }
     if (others)
         return;
-    const uint32_t reads = is(n, "by_mode") ? 1u << kiln_onnx_mode_input(w) : row ? row->reads : 0;
     for (int i = 0; i < n->inputs; i++) {
-        if (reads && !(i < 32 && reads >> i & 1))
+        if (!is_read(w, n, i))
             continue;
         need(w, n->in[i]);
         if (count)
@@ -79,13 +86,13 @@ static void need_inputs(struct kiln_onnx_writer *w, const kiln_node *n, bool cou
     }
 }
 
-/* What counts a size, where one of n's outputs has it and no input, of which it could be taken. */
+/* What counts a size, where one of n's outputs has it and no input that is read, of which it could be taken. */
 static void need_counts(struct kiln_onnx_writer *w, const kiln_node *n, int64_t size, bool count)
 {
     kiln_dim_parts e;
     for (int i = 0; i < n->inputs; i++) {
         const kiln_shape x = kiln_tensor_shape(w->g, n->in[i]);
-        for (int axis = 0; n->in[i].id && axis < x.rank; axis++)
+        for (int axis = 0; n->in[i].id && is_read(w, n, i) && axis < x.rank; axis++)
             if (x.size[axis] == size)
                 return;
     }
