@@ -58,6 +58,7 @@ struct kiln_onnx_writer {
     KILN_VEC(Onnx__ValueInfoProto *) result; /* of a body */
     kiln_status status;                      /* of what was read or built; sticks */
     int made_up;                             /* names so far */
+    const char *besides; /* what an input is called that a composition declares behind those of its node */
     struct kiln_text refusals;
     int refused;
     bool full; /* memory ran out */

@@ -4,7 +4,7 @@
  *   y = softmax(softcap(scale q k^T) + bias) v
  *
  * The bias is -infinity where a query does not see a key. A query that sees none gets 0, which the standard says, too;
- * a Softmax gives it NaN, so its row is taken out before, and made zeros behind.
+ * a Softmax gives it NaN, so its row is taken out before, and made zeros behind. What drops probabilities is written step by step.
  */
 #include <math.h>
 
@@ -212,6 +212,15 @@ static void write_joined(writer *w, const kiln_node *n, const struct operands *o
                         IN(transposed(w, y, order), kiln_onnx_new_list(w, joined, 3)));
 }
 
+static const char *dropped(writer *w, const kiln_node *n, const char *p)
+{
+    const char *kept = kiln_onnx_new_name(w), *rate = kiln_onnx_new_scalar(w, KILN_F32, number(n, "dropout"));
+    kiln_onnx_put_output(
+        w, kiln_onnx_write(w, "Dropout", kept, IN(p, rate, kiln_onnx_new_scalar(w, KILN_BOOL, 1))),
+        kiln_onnx_kept_name(w, n));
+    return kept;
+}
+
 static void write_steps(writer *w, const kiln_node *n)
 {
     const struct operands o = operands_of(w, n, false);
@@ -222,6 +231,7 @@ static void write_steps(writer *w, const kiln_node *n)
     const char *p = softmax(w, scores);
     if (bias)
         p = kiln_onnx_step(w, "Where", IN(any, p, zero));
+    p = w->train && number(n, "dropout") != 0 ? dropped(w, n, p) : p;
     const char *y = result_name(w, n, &o);
     kiln_onnx_write(w, "MatMul", y, IN(p, shared(w, &o, o.v, o.width)));
     write_joined(w, n, &o, y);
@@ -253,11 +263,9 @@ static void write_whole(writer *w, const kiln_node *n)
 static void write_attention(writer *w, const kiln_node *n, const row *r)
 {
     (void)r;
-    if (w->train && number(n, "dropout") != 0)
-        kiln_onnx_writer_refuse(w, n, "ONNX drops no probabilities");
     if (w->needed[n->out[1].id])
         kiln_onnx_writer_refuse(w, n, "ONNX gives no sums of exponentials");
-    else if (w->opset >= 23)
+    else if (w->opset >= 23 && !(w->train && number(n, "dropout") != 0))
         write_whole(w, n);
     else
         write_steps(w, n);

@@ -19,6 +19,7 @@ struct attention {
     bool rows;               /* heads lie within rows */
     kiln_tensor q, k, v, dy; /* [N, G, H / G L, D] and [N, G, S, D] */
     kiln_tensor p, slope;    /* slope: softcap' of the scores; KILN_NONE: 1 */
+    kiln_tensor factor;      /* of each p, where some are dropped: 0 or 1 / (1 - rate); KILN_NONE: 1 */
     kiln_shape scores;       /* [N, H, L, S] */
     double scale;
 };
@@ -157,30 +158,19 @@ static void find_probabilities(kiln_graph *g, const kiln_node *n, const kiln_ten
     a->p = bias.id ? kiln_where(g, any, a->p, zero) : a->p;
 }
 
+static kiln_tensor factored(kiln_graph *g, const struct attention *a, kiln_tensor t)
+{
+    return a->factor.id ? kiln_mul(g, t, a->factor) : t;
+}
+
 /* By the scores. */
 static kiln_tensor by_scores(kiln_graph *g, const struct attention *a)
 {
     kiln_tensor dp = times(g, a->dy, a->v, false, true);
-    dp = a->heads == a->groups ? dp : kiln_reshape(g, dp, a->scores);
+    dp = factored(g, a, a->heads == a->groups ? dp : kiln_reshape(g, dp, a->scores));
     const kiln_tensor pull = kiln_mul(g, a->p, dp);
     const kiln_tensor all = kiln_sum(g, pull, &(kiln_reduce_params){.axes = KILN_AXES(-1), .keep = true});
     return kiln_sub(g, pull, kiln_mul(g, a->p, all));
-}
-
-static bool begin(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, struct attention *a)
-{
-    *a = (struct attention){0};
-    take_operands(g, n, in, a);
-    if (!kiln_graph_status(g))
-        find_probabilities(g, n, in, a);
-    return !kiln_graph_status(g);
-}
-
-static void compose_by_scores(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
-{
-    struct attention a;
-    if (begin(g, n, in, &a))
-        out[0] = by_scores(g, &a);
 }
 
 /* As the operands lie: those within one are joined by their heads. */
@@ -195,35 +185,68 @@ static void lay(kiln_graph *g, const struct attention *a, const kiln_tensor d[3]
     }
 }
 
-static void compose_by_operands(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+static void by_operands(kiln_graph *g, const struct attention *a, kiln_tensor *out)
 {
-    struct attention a;
-    if (!begin(g, n, in, &a))
-        return;
-    kiln_tensor ds = by_scores(g, &a), p = a.p;
-    ds = kiln_scale(g, a.slope.id ? kiln_mul(g, ds, a.slope) : ds, a.scale);
-    if (a.heads != a.groups) {
-        const kiln_shape joined = KILN_SHAPE(0, a.groups, KILN_REST, a.scores.size[3]);
+    kiln_tensor ds = by_scores(g, a), p = factored(g, a, a->p);
+    ds = kiln_scale(g, a->slope.id ? kiln_mul(g, ds, a->slope) : ds, a->scale);
+    if (a->heads != a->groups) {
+        const kiln_shape joined = KILN_SHAPE(0, a->groups, KILN_REST, a->scores.size[3]);
         ds = kiln_reshape(g, ds, joined);
         p = kiln_reshape(g, p, joined);
     }
-    kiln_tensor d[3] = {times(g, ds, a.k, false, false), times(g, ds, a.q, true, false),
-                        times(g, p, a.dy, true, false)};
-    if (a.heads != a.groups)
-        d[Q] = kiln_reshape(g, d[Q], KILN_SHAPE(0, a.heads, KILN_REST, a.depth));
-    lay(g, &a, d, out);
+    kiln_tensor d[3] = {times(g, ds, a->k, false, false), times(g, ds, a->q, true, false),
+                        times(g, p, a->dy, true, false)};
+    if (a->heads != a->groups)
+        d[Q] = kiln_reshape(g, d[Q], KILN_SHAPE(0, a->heads, KILN_REST, a->depth));
+    lay(g, a, d, out);
 }
 
-enum { READS = 1 << Q | 1 << K | 1 << V | 1 << MASK | 1 << LENGTHS | 1 << OFFSET | 1 << DY };
+/* drops: which probabilities the node kept is an input besides its own. */
+static bool begin(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, bool drops, struct attention *a)
+{
+    *a = (struct attention){0};
+    take_operands(g, n, in, a);
+    if (!kiln_graph_status(g))
+        find_probabilities(g, n, in, a);
+    if (!kiln_graph_status(g) && drops) {
+        const kiln_tensor kept = kiln_input(g, "kept", KILN_BOOL, a->scores);
+        a->factor =
+            kiln_scale(g, kiln_cast(g, kept, kiln_tensor_type(g, a->p)), 1 / (1 - number(n, "dropout")));
+    }
+    return !kiln_graph_status(g);
+}
+
+static void by_all(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, bool drops, kiln_tensor *out)
+{
+    struct attention a;
+    if (!begin(g, n, in, drops, &a))
+        return;
+    if (!strcmp(n->op->name, "attention_grad_scores"))
+        out[0] = by_scores(g, &a);
+    else
+        by_operands(g, &a, out);
+}
+
+static void compose(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    by_all(g, n, in, false, out);
+}
+
+static void compose_dropped(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    by_all(g, n, in, true, out);
+}
 
 static void write_gradient(writer *w, const kiln_node *n, const row *r)
 {
-    const bool scores = !strcmp(r->op, "attention_grad_scores");
-    if (w->train && number(n, "dropout") != 0)
-        kiln_onnx_writer_refuse(w, n, "ONNX drops no probabilities");
-    else
-        kiln_onnx_write_composed(w, n, scores ? compose_by_scores : compose_by_operands);
+    const bool drops = w->train && number(n, "dropout") != 0;
+    (void)r;
+    w->besides = drops ? kiln_onnx_kept_name(w, kiln_node_of(w->g, n->in[Y])) : NULL;
+    kiln_onnx_write_composed(w, n, drops ? compose_dropped : compose);
 }
+
+/* The forward node is needed for what it keeps of what it drops. */
+enum { READS = 1 << Q | 1 << K | 1 << V | 1 << MASK | 1 << LENGTHS | 1 << OFFSET | 1 << Y | 1 << DY };
 
 const row kiln_onnx_writer_gradient_attention[] = {
     {"attention_grad", NULL, write_gradient, READS},

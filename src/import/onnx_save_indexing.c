@@ -337,7 +337,7 @@ static const kiln_node *drawer(writer *w, const kiln_node *n)
     return n;
 }
 
-static const char *mask_name(writer *w, const kiln_node *n)
+const char *kiln_onnx_kept_name(writer *w, const kiln_node *n)
 {
     char text[256];
     snprintf(text, sizeof text, "%s.kept", out(w, n));
@@ -349,7 +349,7 @@ static const char *mask_name(writer *w, const kiln_node *n)
 static void write_dropout(writer *w, const kiln_node *n, const row *r)
 {
     const kiln_node *first = drawer(w, n);
-    const char *mask = mask_name(w, first);
+    const char *mask = kiln_onnx_kept_name(w, first);
     const double rate = number(n, "rate");
     if (first != n) {
         const char *scaled = kiln_onnx_step(w, "Mul", IN(in(w, n, 0), scalar(w, n, 1 / (1 - rate))));

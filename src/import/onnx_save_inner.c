@@ -164,9 +164,12 @@ static void write_built(writer *w, const kiln_node *n, const kiln_graph *g, cons
     writer inner;
     const int count = wanted_of(w, n, built, outputs, names);
     if (kiln_onnx_open_inner(&inner, w, g, false)) {
-        for (int i = 0, at = 0; i < n->inputs; i++)
+        int at = 0;
+        for (int i = 0; i < n->inputs; i++)
             if (n->in[i].id)
                 kiln_onnx_call_input(&inner, at++, kiln_onnx_name(w, n->in[i]));
+        if (at < kiln_graph_input_count(g))
+            kiln_onnx_call_input(&inner, at, w->besides);
         kiln_onnx_write_graph(&inner, outputs, names, count);
     }
     kiln_onnx_close_inner(&inner, w);

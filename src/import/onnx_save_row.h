@@ -132,6 +132,9 @@ const char *kiln_onnx_size_name(struct kiln_onnx_writer *w, const kiln_node *n, 
 /** The same of sizes, some of which may be symbols. */
 const char *kiln_onnx_sizes_name(struct kiln_onnx_writer *w, const kiln_node *n, const kiln_shape *shape);
 
+/** What a node keeps of what it drops, as its gradient reads it: a name that follows from that of its output. */
+const char *kiln_onnx_kept_name(struct kiln_onnx_writer *w, const kiln_node *n);
+
 /** A node of all inputs whose one attribute is the axis. */
 void kiln_onnx_write_axis(struct kiln_onnx_writer *w, const kiln_node *n,
                           const struct kiln_onnx_writer_row *row);

@@ -335,27 +335,45 @@ Test(onnx_step, leaves_out_what_the_other_mode_computes)
     unlink(path);
 }
 
-/* ONNX has no node that drops probabilities: neither attention nor its gradient alone is written as if it did not. */
-Test(onnx_step, of_attention_that_drops_is_refused)
+/* Attention and its gradient drop the same probabilities: values of ones say what share of each row is kept, whose slope by them is dv. */
+Test(onnx_step, drops_the_gradients_of_the_probabilities_that_it_drops)
 {
-    kiln_graph *g = NULL;
-    kiln_weights *w = NULL;
-    kiln_tensor dq;
-    ok(kiln_graph_create(&g, NULL));
-    const kiln_tensor q = kiln_input(g, "q", KILN_F32, KILN_SHAPE(1, 2, 3, 4));
-    const kiln_tensor y = kiln_attention(g, q, q, q, &(kiln_attention_params){.dropout = 0.5});
-    kiln_gradient(g, y, KILN_NONE, &q, 1, &dq);
-    ok(kiln_weights_create(&w, g, NULL));
-    const kiln_tensor one[] = {y, dq};
+    enum { L = 6, HEADS = 4, WIDTH = 8, COUNT = HEADS * L * WIDTH };
+    float q[COUNT], v[COUNT], y[COUNT], dv[COUNT];
     char path[64];
+    struct step s = {.count = 2}, again = {.count = 2};
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_program *p = NULL;
+    double rows = 0, columns = 0;
+    ok(kiln_graph_create(&s.g, NULL));
+    const kiln_tensor x = kiln_input(s.g, "q", KILN_F32, KILN_SHAPE(1, HEADS, L, WIDTH)),
+                      values = kiln_input(s.g, "v", KILN_F32, KILN_SHAPE(1, HEADS, L, WIDTH));
+    s.result[0] = kiln_attention(s.g, x, x, values, &(kiln_attention_params){.dropout = 0.5});
+    kiln_gradient(s.g, s.result[0], KILN_NONE, &values, 1, &s.result[1]);
+    ok(kiln_weights_create(&s.w, s.g, NULL));
     snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
-    for (int i = 0; i < 2; i++) {
-        kiln_onnx_save_params p = {.outputs = KILN_RUN(one[i]), .train = true};
-        cr_expect_eq(kiln_onnx_save(g, w, path, &p), KILN_ERROR_UNSUPPORTED, "%d", i);
-        p.train = false;
-        ok(kiln_onnx_save(g, w, path, &p));
+    ok(kiln_onnx_save(s.g, s.w, path, &(kiln_onnx_save_params){.outputs = s.result, .train = true}));
+    ok(kiln_onnx_load(&again.g, &again.w, path, &(kiln_onnx_params){.train = true}));
+    for (int i = 0; i < COUNT; i++) {
+        q[i] = (float)(i * 37 % 101) / 50 - 1;
+        v[i] = 1;
     }
+    const kiln_shape shape = KILN_SHAPE(1, HEADS, L, WIDTH);
+    ok(kiln_program_create(&p, dev, again.g, again.w, &(kiln_program_params){.train = true}));
+    ok(kiln_program_write(p, kiln_find(again.g, "q"), &(kiln_array){.data = q, .shape = shape}));
+    ok(kiln_program_write(p, kiln_find(again.g, "v"), &(kiln_array){.data = v, .shape = shape}));
+    ok(kiln_program_run(p));
+    ok(kiln_program_read(p, kiln_graph_output(again.g, 0), &(kiln_array){.data = y, .bytes = sizeof y}));
+    ok(kiln_program_read(p, kiln_graph_output(again.g, 1), &(kiln_array){.data = dv, .bytes = sizeof dv}));
+    for (int i = 0; i < COUNT; i++) {
+        rows += (double)y[i];
+        columns += (double)dv[i];
+    }
+    cr_expect(fabs(rows - columns) < 1e-4 * rows, "%g is kept, with a slope of %g", rows, columns);
+    cr_expect(fabs(rows - COUNT) > 1, "nothing is dropped");
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+    finish(&s);
+    finish(&again);
     unlink(path);
-    kiln_weights_destroy(&w);
-    kiln_graph_destroy(&g);
 }
