@@ -1,4 +1,7 @@
-/* onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of optimizers, and of what only a kernel needs, there is none. */
+/*
+ * onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of optimizers, and of what only a kernel needs, there
+ * is none.
+ */
 #include <string.h>
 
 #include "import/onnx.h"
