@@ -213,8 +213,9 @@ enum {
     KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
     KILN_OP_LATE =
         32, /* reads what the effects built before it leave behind; others see the weights as they were */
-    KILN_OP_FINISH =
-        64, /* on the CPU its lowerings apply a chain of any length and type; behind `inputs` and two more, which may be NONE */
+    /* on the CPU its lowerings apply a whole chain that the compiler attaches; it has two inputs beside those it must have, which may
+     * be KILN_NONE */
+    KILN_OP_FINISH = 64,
 };
 
 /** What an operator makes of the elements beyond the count of an axis whose size depends on data (kiln_dim_bounded). */
