@@ -118,12 +118,22 @@ static bool searching_accepts(kiln_plan *plan, const kiln_node *n)
     return p->mode != KILN_POOL_MAX || caps->backend == KILN_BACKEND_CPU || taps <= LARGE;
 }
 
-/* Vulkan devices take a quarter to half the time where places were looked up before: kiln tune found it on drivers that run on the CPU and on
- * an NVIDIA H200. */
+static bool windows_overlap(const struct kiln_pool *p, int axes)
+{
+    for (int i = 0; i < axes && !p->adaptive; i++)
+        if (p->size[i] > p->stride[i])
+            return true;
+    return false;
+}
+
+/* Drivers that run on the CPU take half the time where places were looked up before, and an NVIDIA H200 a quarter of it for ResNet's windows,
+ * each of which would be searched for all of its pixels: kiln tune found both. */
 static bool searching_pays(kiln_plan *plan, const kiln_node *n)
 {
-    return kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU ||
-           ((const struct kiln_pool *)n->params)->mode != KILN_POOL_MAX;
+    const struct kiln_pool *p = n->params;
+    const kiln_caps *caps = kiln_plan_caps(plan);
+    return p->mode != KILN_POOL_MAX || caps->backend == KILN_BACKEND_CPU ||
+           !(caps->software || windows_overlap(p, kiln_plan_spec(plan, n->out[0]).shape.rank - 2));
 }
 
 /* Only the largest looks at x. */
