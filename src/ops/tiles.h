@@ -98,7 +98,7 @@ uint64_t kiln_tile_splits(const kiln_caps *caps, struct kiln_products x, struct 
     KILN_TILED(kernel, usual, "tiled_64", spirv, KILN_TILE_LANES_USUAL)
 
 /* Rounds that played units take for a term, at the most. */
-enum { KILN_COOP_ROUNDS = 100 };
+enum { KILN_COOP_ROUNDS = 160 };
 
 /* The variant KERNEL_ID of a kernel, given KERNEL_products(d), KERNEL_terms(d), whether its operands, 0 and 1, lie as the shader reads
  * them, and the pair of tuning constants that says how. */
