@@ -6,6 +6,12 @@
 
 /* Sizes -------------------------------------------------------------------------------------------------- */
 
+static const char *size_along(writer *w, kiln_tensor t, int64_t axis)
+{
+    const char *shape = kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, t)));
+    return kiln_onnx_step(w, "Gather", IN(shape, kiln_onnx_new_list(w, &axis, 1)));
+}
+
 /* Taken from the shape of an input that is written, or of one that only then is. */
 static const char *size_of_input(writer *w, int64_t size, bool written)
 {
@@ -21,9 +27,24 @@ static const char *size_of_input(writer *w, int64_t size, bool written)
         if (!written)
             kiln_onnx_put_input(w, kiln_onnx_name(w, input), &own);
         w->needed[input.id] = true;
-        return kiln_onnx_step(w, "Gather",
-                              IN(kiln_onnx_step(w, "Shape", IN(kiln_onnx_name(w, input))),
-                                 kiln_onnx_new_list(w, &axis, 1)));
+        return size_along(w, input, axis);
+    }
+    return NULL;
+}
+
+/* Taken from the shape of a value that is written before n: a reader sees sizes in shapes, and values that count something in values alone. */
+static const char *size_of_value(writer *w, const kiln_node *n, int64_t size)
+{
+    for (int i = 0; i < kiln_graph_node_count(w->g); i++) {
+        const kiln_node *before = kiln_graph_node_at(w->g, i);
+        if (before == n)
+            return NULL;
+        for (int k = 0; k < before->outputs; k++) {
+            const kiln_shape shape = kiln_tensor_shape(w->g, before->out[k]);
+            for (int64_t axis = 0; axis < shape.rank && w->needed[before->out[k].id]; axis++)
+                if (shape.size[axis] == size)
+                    return size_along(w, before->out[k], axis);
+        }
     }
     return NULL;
 }
@@ -69,7 +90,10 @@ const char *kiln_onnx_size_name(writer *w, const kiln_node *n, int64_t size)
         kiln_onnx_writer_refuse(w, n, "no input that is written has its size");
         return "";
     }
-    return e.op == KILN_DIM_BOUNDED ? size_counted(w, n, e.count) : size_computed(w, n, &e);
+    if (e.op != KILN_DIM_BOUNDED)
+        return size_computed(w, n, &e);
+    const char *of_value = size_of_value(w, n, size);
+    return of_value ? of_value : size_counted(w, n, e.count);
 }
 
 const char *kiln_onnx_sizes_name(writer *w, const kiln_node *n, const kiln_shape *shape)
