@@ -78,11 +78,11 @@ static kiln_status walk(struct tuner *t, kiln_status (*visit)(struct tuner *t, i
     for (int i = 0, end; plan && i < plan->step.count && !status && !t->stop && !is_over(t); i = end) {
         bool ran = false;
         end = kiln_steps_behind(plan, i);
-        if (plan->step.data[i].prologue || kiln_steps_last(plan, i, end))
+        if (plan->step.data[i].prologue)
             continue;
         if (end == i + 1)
             status = visit(t, i, &ran);
-        if (!status && !ran)
+        if (!status && !ran && !kiln_steps_last(plan, i, end))
             status = kiln_steps_run(&t->walk, i, end, NULL);
     }
     return status;
@@ -214,7 +214,7 @@ static kiln_status visit_node(struct tuner *t, int step, bool *ran)
     for (int i = 0; i < t->node.count && !c; i++)
         if (plan->graph->node.data[t->node.data[i].node] == s->node && (t->only < 0 || t->only == i))
             c = &t->node.data[i];
-    if (!c)
+    if (!c || kiln_steps_last(plan, step, step + 1)) /* what it leaves could not be compared */
         return KILN_OK;
     struct kiln_try one = {.variant = s->dispatch ? s->dispatch->variant : NULL};
     *ran = true;
@@ -367,7 +367,6 @@ static bool is_open(const struct tuner *t, const struct kiln_step *s)
 static kiln_status weigh(struct tuner *t, int step, bool *ran)
 {
     const struct kiln_step *s = &t->walk.ready->plan->step.data[step];
-    double seconds = 0;
     if (!is_open(t, s))
         return KILN_OK;
     struct dispatches *c = class_of(t, s->dispatch);
@@ -382,7 +381,11 @@ static kiln_status weigh(struct tuner *t, int step, bool *ran)
         t->report->known += c->decided;
     }
     *ran = true;
-    const kiln_status status = kiln_steps_run(&t->walk, step, step + 1, &seconds);
+    struct kiln_try one = {.variant = s->dispatch->variant};
+    const bool lasts = kiln_steps_last(t->walk.ready->plan, step, step + 1);
+    const kiln_status status = lasts ? kiln_step_try(&t->walk, step, &one, 1, 0)
+                                     : kiln_steps_run(&t->walk, step, step + 1, &one.seconds);
+    const double seconds = isfinite(one.seconds) ? one.seconds : 0;
     c->count++;
     c->weight += seconds;
     t->weight_left += c->decided ? 0 : seconds;

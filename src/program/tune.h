@@ -37,7 +37,8 @@ kiln_status kiln_steps_run(struct kiln_walk_steps *w, int first, int end, double
 
 /**
  * Run one dispatch in each of these ways, of which the first is the usual one, for at most `slice` seconds apart from two runs of
- * each. What it wrote is afterwards what the first way wrote. A way for which no time is left has an infinite time.
+ * each. What it wrote is afterwards what the first way wrote, or, where that outlives a run, as it was. A way for which no time is left has an
+ * infinite time.
  */
 kiln_status kiln_step_try(struct kiln_walk_steps *w, int step, struct kiln_try *tries, int count,
                           double slice);

@@ -373,7 +373,7 @@ kiln_status kiln_step_try(struct kiln_walk_steps *w, int step, struct kiln_try *
     if (!status)
         status = run_rounds(&t, tries, count, slice);
     if (!status)
-        status = put_all(&t, t.want);
+        status = put_all(&t, kiln_steps_last(w->ready->plan, step, step + 1) ? t.found : t.want);
     for (int i = 0; i < count; i++) {
         kiln_unbake(w->p->dev, &tries[i].work);
         if (w->clock && isfinite(tries[i].seconds))

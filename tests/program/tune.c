@@ -92,6 +92,34 @@ Test(tune, the_way_that_a_clock_says_is_fast_is_taken)
     kiln_test_close(&dev);
 }
 
+/* A product that is kept as a state: it is tried, too, and the state stays what the last run left. */
+Test(tune, what_outlives_a_run_is_tried_and_stays)
+{
+    float x[8 * 16], before[8 * 24], behind[8 * 24];
+    kiln_graph *g = new_graph();
+    const kiln_tensor in = kiln_input(g, "x", KILN_F32, KILN_SHAPE(8, 16));
+    const kiln_tensor kept = kiln_state(g, "kept", KILN_F32, KILN_SHAPE(8, 24), KILN_STORE_WEIGHTS);
+    const kiln_tensor y = kiln_nn_dense(g, in, &(kiln_nn_dense_params){.units = 24, .no_bias = true});
+    const kiln_tensor keep = kiln_assign(g, kept, y);
+    kiln_weights *w = new_weights(g, 4);
+    for (int i = 0; i < 8 * 16; i++)
+        x[i] = (float)(i * 37 % 101) / 50 - 1;
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_tune_report report;
+    kiln_program *p = new_program(dev, g, w, KILN_RUN(keep), false);
+    TRY(kiln_program_write(p, in, FLOATS(x, 8, 16)));
+    TRY(kiln_program_run(p));
+    TRY(kiln_weights_read(w, "kept", INTO(before)));
+    TRY(kiln_program_tune(p, &(kiln_tune_params){.again = true, .forget = true}, &report));
+    TRY(kiln_weights_read(w, "kept", INTO(behind)));
+    cr_expect(report.tried > 0 && report.wrong == 0, "%d tried, %d wrong", report.tried, report.wrong);
+    cr_expect_arr_eq(behind, before, sizeof before);
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+    kiln_weights_destroy(&w);
+    kiln_graph_destroy(&g);
+}
+
 Test(tune, what_is_known_is_not_tried_again)
 {
     struct rig r;
