@@ -362,8 +362,8 @@ const char *kiln_onnx_kind_refusal(const char *kind, char *text, size_t bytes);
 
 /** The name of a node; of one without it, that of its first output. */
 const char *kiln_onnx_node_name(const kiln_onnx_node *n);
-/** Whether what is known of indices, input i, lies on that axis of input 0, from its end where negative; refuses n where it does not. */
-bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int axis);
+/** Whether what is known of indices, input i, lies on that axis of input `of`, from its end where negative; refuses n where it does not. */
+bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int of, int axis);
 
 /** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */
 void kiln_onnx_refuse(kiln_onnx_node *n, const char *format, ...) KILN_FORMAT(2, 3);

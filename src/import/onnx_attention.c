@@ -33,8 +33,10 @@ void kiln_onnx_build_rotary(kiln_onnx_node *n)
     const kiln_rotary_params params = {.heads = (int)kiln_onnx_int(n, "num_heads", 0),
                                        .size = (int)kiln_onnx_int(n, "rotary_embedding_dim", 0),
                                        .interleaved = kiln_onnx_int(n, "interleaved", 0) != 0};
+    const bool lie = !kiln_onnx_has(n, POSITIONS) ||
+                     (kiln_onnx_lie_on(n, POSITIONS, COSINE, 0) && kiln_onnx_lie_on(n, POSITIONS, SINE, 0));
     const kiln_tensor cosine = angles(n, COSINE), sine = angles(n, SINE);
-    if (!n->refused)
+    if (lie && !n->refused)
         kiln_onnx_out(n, 0, kiln_rotary(n->g, kiln_onnx_in(n, X), cosine, sine, &params));
 }
 

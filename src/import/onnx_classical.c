@@ -67,7 +67,7 @@ void kiln_onnx_build_feature_extractor(kiln_onnx_node *n)
         kiln_onnx_refuse(n, "elements of a scalar");
         return;
     }
-    if (!kiln_onnx_lie_on(n, 1, rank - 1))
+    if (!kiln_onnx_lie_on(n, 1, 0, rank - 1))
         return;
     const kiln_tensor y = kiln_gather(n->g, x, at, rank - 1);
     kiln_onnx_out(n, 0, rank == 1 ? kiln_unsqueeze(n->g, y, 0) : y);

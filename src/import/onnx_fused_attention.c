@@ -316,7 +316,7 @@ void kiln_onnx_build_fused_rotary(kiln_onnx_node *n)
     const kiln_rotary_params p = {.heads = (int)heads,
                                   .size = (int)size,
                                   .interleaved = kiln_onnx_int(n, "interleaved", 0) != 0};
-    if (!n->refused)
+    if (kiln_onnx_lie_on(n, POSITIONS, COSINE, 0) && kiln_onnx_lie_on(n, POSITIONS, SINE, 0) && !n->refused)
         kiln_onnx_out(n, 0,
                       kiln_rotary(n->g, kiln_onnx_in(n, X), kiln_gather(n->g, kiln_onnx_in(n, COSINE), at, 0),
                                   kiln_gather(n->g, kiln_onnx_in(n, SINE), at, 0), &p));

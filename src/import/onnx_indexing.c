@@ -33,10 +33,11 @@ static void out_places(kiln_onnx_node *n, int i, kiln_tensor t)
 
 /* Gather and scatter ------------------------------------------------------------------------------------- */
 
-bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int axis)
+bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int of, int axis)
 {
     const kiln_spec index = kiln_onnx_spec(n, i);
-    const int64_t size = kiln_onnx_spec(n, 0).shape.size[axis];
+    const kiln_shape x = kiln_onnx_spec(n, of).shape;
+    const int64_t size = axis < x.rank ? x.size[axis] : -1;
     const struct kiln_onnx_item *at =
         size >= 0 && !kiln_type_is_real(index.type) ? kiln_onnx_items(n->m, n->in[i]) : NULL;
     for (int64_t k = 0; at && k < kiln_shape_count(&index.shape); k++)
@@ -50,7 +51,7 @@ bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int axis)
 void kiln_onnx_build_gather(kiln_onnx_node *n)
 {
     const int axis = axis_of(n, 0);
-    if (!n->refused && kiln_onnx_lie_on(n, 1, axis))
+    if (!n->refused && kiln_onnx_lie_on(n, 1, 0, axis))
         kiln_onnx_out(n, 0, kiln_gather(n->g, kiln_onnx_in(n, 0), kiln_onnx_in(n, 1), axis));
 }
 
