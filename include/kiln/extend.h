@@ -315,9 +315,8 @@ struct kiln_node {
     int outputs;
     const void *params;
     size_t params_size;
-    const char *name; /* scope and counter, or the user's; for messages */
-    const struct kiln_chain
-        *epilogue; /* set by the compiler on KILN_OP_EPILOGUE and _FINISH operators; else NULL */
+    const char *name;                  /* scope and counter, or the user's; for messages */
+    const struct kiln_chain *epilogue; /* the compiler's, of _EPILOGUE and _FINISH operators; else NULL */
     kiln_node_pass pass;
 };
 

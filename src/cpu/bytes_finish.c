@@ -122,8 +122,6 @@ void kiln_bytes_finish_init(struct kiln_bytes_finish *f, const kiln_dispatch *d,
             f->room[KILN_REGISTER_IMMEDIATE + i][j] = immediate[i];
 }
 
-enum { SOME = 16 }; /* results at a time */
-
 /* Running them -------------------------------------------------------------------------------------------- */
 
 /* Operand i for the results from `flat` on; *one: it is the same for all of them. */
@@ -240,7 +238,8 @@ static void run_usual(struct kiln_bytes_finish *f, int32_t *to, const int32_t *s
     scale_all(to, sums, f, &(struct numbers){.more = at[0], .by = at[1], .plus = at[2]}, wide, count);
 }
 
-/* One vector of results. */
+enum { SOME = 16 }; /* results of a vector */
+
 KILN_INLINE void saturate_some(uint8_t *restrict to, const int32_t *restrict sums,
                                struct kiln_finish_rounding r, int32_t more, float by, float plus, int count)
 {

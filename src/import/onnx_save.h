@@ -76,9 +76,8 @@ struct kiln_onnx_writer_row {
     int since;      /* the first opset that has it, where that is beyond the least one written */
     uint32_t lacks; /* types that ONNX's or ONNX Runtime's operator lacks: 1 << KILN_F16 | ... */
     kiln_onnx_compose_fn *compose; /* in place of `write` */
-    int (*read)(
-        const struct kiln_onnx_writer *w, const kiln_node *n,
-        kiln_tensor *out); /* what is read in place of the inputs, at most 16 values; returns how many */
+    /* what is read in place of the inputs, at most 16 values; returns how many */
+    int (*read)(const struct kiln_onnx_writer *w, const kiln_node *n, kiln_tensor *out);
 };
 
 /** Let a node be written with its values of that type cast to a wider one, and what it gives cast back. */

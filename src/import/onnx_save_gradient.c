@@ -14,12 +14,6 @@
 
 /* Activations: dx = dy f'(a), a the activation's x, or its y where that says enough ---------------------- */
 
-/* 1 - x */
-static kiln_tensor one_less(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_shift(g, kiln_neg(g, x), 1);
-}
-
 static kiln_tensor is_above(kiln_graph *g, kiln_tensor a, double limit)
 {
     const kiln_tensor above = kiln_less(g, kiln_scalar(g, KILN_F32, limit), kiln_cast(g, a, KILN_F32));

@@ -145,7 +145,7 @@ static void find_probabilities(kiln_graph *g, const kiln_node *n, const kiln_ten
     s = a->heads == a->groups ? s : kiln_reshape(g, s, a->scores);
     if (cap != 0) {
         const kiln_tensor t = kiln_tanh(g, kiln_scale(g, s, 1 / cap));
-        a->slope = kiln_shift(g, kiln_neg(g, kiln_square(g, t)), 1);
+        a->slope = one_less(g, kiln_square(g, t));
         s = kiln_scale(g, t, cap);
     }
     if (bias.id) {

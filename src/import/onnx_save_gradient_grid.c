@@ -21,11 +21,6 @@ static kiln_tensor number_of(kiln_graph *g, double value)
     return kiln_scalar(g, KILN_F32, value);
 }
 
-static kiln_tensor less(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_shift(g, kiln_neg(g, x), 1);
-}
-
 /* u within an axis of n elements, by its border, or mirrored. */
 static kiln_tensor inside(kiln_graph *g, const kiln_node *n, kiln_tensor u, double size)
 {
@@ -89,7 +84,7 @@ static struct taps taps_of(kiln_graph *g, const kiln_node *n, kiln_tensor v, dou
         at[i] = element(g, n, place, size);
         weight[i] = kiln_unsqueeze(g,
                                    count == 1   ? kiln_ones_like(g, t)
-                                   : count == 2 ? less(g, t)
+                                   : count == 2 ? one_less(g, t)
                                                 : curve(g, t, near),
                                    2);
     }

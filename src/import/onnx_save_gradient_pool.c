@@ -21,20 +21,39 @@ struct windows {
     bool adaptive;
 };
 
-static struct windows windows_of(const kiln_node *n, int axis, int64_t size, int64_t count)
+static kiln_pool_params params_of(const kiln_node *n)
 {
-    int64_t taps[3] = {0}, stride[3] = {0}, dilation[3] = {0}, pad[6] = {0};
-    kiln_node_integers(n, "size", taps, 3);
+    int64_t size[3] = {0}, stride[3] = {0}, dilation[3] = {0}, pad[6] = {0};
+    kiln_pool_params p = {.same = (kiln_same)integer(n, "same"), .ceil = integer(n, "ceil")};
+    kiln_node_integers(n, "size", size, 3);
     kiln_node_integers(n, "stride", stride, 3);
     kiln_node_integers(n, "dilation", dilation, 3);
     kiln_node_integers(n, "pad", pad, 6);
-    struct windows w = {count,          size,          taps[axis],        stride[axis],
-                        dilation[axis], pad[2 * axis], pad[2 * axis + 1], integer(n, "adaptive") != 0};
-    const int64_t same = integer(n, "same"),
-                  all = (count - 1) * w.stride + w.dilation * (w.taps - 1) + 1 - size,
+    for (int i = 0; i < 3; i++) {
+        p.size[i] = (int)size[i];
+        p.stride[i] = (int)stride[i];
+        p.dilation[i] = (int)dilation[i];
+        p.pad[i][0] = (int)pad[2 * i];
+        p.pad[i][1] = (int)pad[2 * i + 1];
+    }
+    return p;
+}
+
+static struct windows windows_of(const kiln_node *n, const kiln_pool_params *p, int axis, int64_t size,
+                                 int64_t count)
+{
+    struct windows w = {.count = count,
+                        .size = size,
+                        .taps = p->size[axis],
+                        .stride = p->stride[axis],
+                        .dilation = p->dilation[axis],
+                        .before = p->pad[axis][0],
+                        .after = p->pad[axis][1],
+                        .adaptive = integer(n, "adaptive") != 0};
+    const int64_t all = (count - 1) * w.stride + w.dilation * (w.taps - 1) + 1 - size,
                   zeros = all > 0 ? all : 0;
-    if (same) {
-        w.before = same == KILN_SAME_UPPER ? zeros / 2 : zeros - zeros / 2;
+    if (p->same) {
+        w.before = p->same == KILN_SAME_UPPER ? zeros / 2 : zeros - zeros / 2;
         w.after = zeros - w.before;
     }
     return w;
@@ -94,7 +113,8 @@ static kiln_tensor spread(kiln_graph *g, kiln_tensor dy, kiln_tensor matrix, int
     return kiln_reshape(g, y, s);
 }
 
-static kiln_tensor of_means(kiln_graph *g, const kiln_node *n, kiln_tensor x, kiln_tensor dy)
+static kiln_tensor of_means(kiln_graph *g, const kiln_node *n, const kiln_pool_params *p, kiln_tensor x,
+                            kiln_tensor dy)
 {
     const kiln_shape from = kiln_tensor_shape(g, x), to = kiln_tensor_shape(g, dy);
     for (int i = 2; i < from.rank; i++) {
@@ -102,7 +122,7 @@ static kiln_tensor of_means(kiln_graph *g, const kiln_node *n, kiln_tensor x, ki
             kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED, "a gradient of windows over symbolic sizes");
             return KILN_NONE;
         }
-        const struct windows w = windows_of(n, i - 2, from.size[i], to.size[i]);
+        const struct windows w = windows_of(n, p, i - 2, from.size[i], to.size[i]);
         dy = spread(g, dy, matrix_of(g, &w, integer(n, "mode")), i);
     }
     return dy;
@@ -117,24 +137,6 @@ static kiln_tensor put_back(kiln_graph *g, kiln_tensor dy, kiln_tensor index, ki
     return kiln_scatter_elements(g, zeros, kiln_flatten(g, index, 2), kiln_flatten(g, dy, 2), 1, &add);
 }
 
-static kiln_pool_params params_of(const kiln_node *n)
-{
-    int64_t size[3] = {0}, stride[3] = {0}, dilation[3] = {0}, pad[6] = {0};
-    kiln_pool_params p = {.same = (kiln_same)integer(n, "same"), .ceil = integer(n, "ceil")};
-    kiln_node_integers(n, "size", size, 3);
-    kiln_node_integers(n, "stride", stride, 3);
-    kiln_node_integers(n, "dilation", dilation, 3);
-    kiln_node_integers(n, "pad", pad, 6);
-    for (int i = 0; i < 3; i++) {
-        p.size[i] = (int)size[i];
-        p.stride[i] = (int)stride[i];
-        p.dilation[i] = (int)dilation[i];
-        p.pad[i][0] = (int)pad[2 * i];
-        p.pad[i][1] = (int)pad[2 * i + 1];
-    }
-    return p;
-}
-
 static void compose_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
     const kiln_tensor x = as_float(g, in[0]), dy = as_float(g, in[1]);
@@ -142,7 +144,7 @@ static void compose_pool(kiln_graph *g, const kiln_node *n, const kiln_tensor *i
     int64_t size[3] = {0};
     kiln_tensor index;
     if (integer(n, "mode") != MAX) {
-        out[0] = kiln_cast(g, of_means(g, n, x, dy), kiln_tensor_type(g, in[0]));
+        out[0] = kiln_cast(g, of_means(g, n, &p, x, dy), kiln_tensor_type(g, in[0]));
         return;
     }
     kiln_node_integers(n, "size", size, 3);

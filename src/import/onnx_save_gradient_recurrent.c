@@ -32,17 +32,12 @@ struct cell {
 
 static struct cell cell_of(const kiln_node *n)
 {
-    struct cell c = {integer(n, "cell"),
-                     integer(n, "flags"),
-                     integer(n, "hidden"),
-                     1,
-                     integer(n, "directions"),
-                     integer(n, "batch_first") != 0,
-                     false,
-                     {0},
-                     number(n, "clip"),
-                     {0},
-                     {0}};
+    struct cell c = {.kind = integer(n, "cell"),
+                     .flags = integer(n, "flags"),
+                     .hidden = integer(n, "hidden"),
+                     .directions = integer(n, "directions"),
+                     .batch_first = integer(n, "batch_first") != 0,
+                     .clip = number(n, "clip")};
     c.gates = c.kind == RNN ? 1 : c.kind == LSTM ? 4 : 3;
     c.after = c.kind == GRU && !(c.flags & RESET_BEFORE);
     kiln_node_integers(n, "squash", c.squash, 3);
@@ -102,18 +97,13 @@ static kiln_tensor with(kiln_graph *g, kiln_tensor a, kiln_tensor vector, kiln_t
     return !vector.id ? a : kiln_add(g, a, times.id ? kiln_mul(g, vector, times) : vector);
 }
 
-static kiln_tensor less(kiln_graph *g, kiln_tensor x)
-{
-    return kiln_shift(g, kiln_neg(g, x), 1);
-}
-
 /* Gates i, f, g, o. */
 static void advance_lstm(kiln_graph *g, const struct cell *p, const struct step *s, kiln_tensor *h,
                          kiln_tensor *c)
 {
     const kiln_tensor i = squashed(g, p, 0, with(g, given(g, s, 0), s->vectors[0], s->c));
     const kiln_tensor f =
-        p->flags & COUPLED ? less(g, i) : squashed(g, p, 0, with(g, given(g, s, 1), s->vectors[1], s->c));
+        p->flags & COUPLED ? one_less(g, i) : squashed(g, p, 0, with(g, given(g, s, 1), s->vectors[1], s->c));
     *c = kiln_add(g, kiln_mul(g, f, s->c), kiln_mul(g, i, squashed(g, p, 1, given(g, s, 2))));
     const kiln_tensor o = squashed(g, p, 0, with(g, given(g, s, 3), s->vectors[2], *c));
     *h = kiln_mul(g, o, squashed(g, p, 2, *c));
@@ -130,7 +120,7 @@ static void advance_gru(kiln_graph *g, const struct cell *p, const struct step *
     if (p->after)
         inner = kiln_mul(g, r, kiln_add(g, inner, s->extra));
     const kiln_tensor n = squashed(g, p, 1, kiln_add(g, s->x[2], inner));
-    *h = kiln_add(g, kiln_mul(g, less(g, z), n), kiln_mul(g, z, s->h));
+    *h = kiln_add(g, kiln_mul(g, one_less(g, z), n), kiln_mul(g, z, s->h));
 }
 
 /* A direction --------------------------------------------------------------------------------------------- */

@@ -53,8 +53,7 @@ struct cell {
     int squashings;
     int64_t flags, directions, hidden;
     bool batch_first;
-    bool
-        shares; /* its leaves with what else reads the product and the biases before it, which are written as well */
+    bool shares; /* leaves with the product and the biases before it, which are written as well */
 };
 
 static struct cell cell_of(const writer *w, const kiln_node *n)

@@ -77,6 +77,12 @@ static inline kiln_tensor as_float(kiln_graph *g, kiln_tensor t)
     return t.id ? kiln_cast(g, t, KILN_F32) : t;
 }
 
+/** 1 - x */
+static inline kiln_tensor one_less(kiln_graph *g, kiln_tensor x)
+{
+    return kiln_shift(g, kiln_neg(g, x), 1);
+}
+
 /** Axes behind the channels. */
 static inline int axes_behind(writer *w, const kiln_node *n)
 {

@@ -133,7 +133,6 @@ enum {
     TEAM_ROWS = 32,
     TEAM_KEYS = 32,
     TEAM_CHUNK = 64,
-    TEAM_LANES = 8,
     TEAM_GAIN = 8, /* of a team over the direct way, where nothing sticks out */
 };
 
@@ -181,8 +180,7 @@ static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d)
     for (int i = 0; i < 3; i++)
         if (pair_of(d, i) * p->count > caps->max_texels)
             return false;
-    return caps->subgroup == TEAM_LANES && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
-           p->depth % 4 == 0 && p->width % 4 == 0 && p->depth && p->width &&
+    return kiln_has_teams(caps) && p->depth % 4 == 0 && p->width % 4 == 0 && p->depth && p->width &&
            !(d->constants[0] & KILN_ATTENTION_DROPPED);
 }
 
@@ -219,7 +217,7 @@ static const kiln_variant team = {.name = "team",
                                   .rounds = team_rounds,
                                   .spirv = &kiln_spirv_attention_team,
                                   .half = &kiln_spirv_attention_team_half,
-                                  .lanes = TEAM_LANES,
+                                  .lanes = KILN_TEAM_LANES,
                                   .texels = 1 << 0 | 1 << 1 | 1 << 2,
                                   .fours = 1 << 0 | 1 << 1 | 1 << 2};
 static const kiln_variant direct = {.name = "direct",

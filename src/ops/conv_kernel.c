@@ -440,17 +440,12 @@ static const kiln_variant grad_filter_direct = {
 KILN_TILED_VARIANTS(conv, conv_tiled);
 KILN_TILED_VARIANTS(grad_filter, conv_grad_filter_tiled);
 
-static bool whole_fours(uint64_t a, uint64_t b, uint64_t c)
-{
-    return ((a | b | c) & 3) == 0;
-}
-
 /* How matrix units read both operands: a in fours along terms, which begin at fours, and four neighbours of b that lie in a row (terms.glsl). */
 static bool conv_lies(const kiln_dispatch *d, bool a_fours, bool b_rows)
 {
     const struct kiln_params_conv *p = block_of(d);
     const uint64_t row = is_transposed(d) ? kiln_parts(p->w, p->stride_j) : p->ow;
-    return (!is_transposed(d) && whole_fours(p->w_filter, p->w_first, conv_terms(d))) == a_fours &&
+    return (!is_transposed(d) && (p->w_filter | p->w_first | conv_terms(d)) % 4 == 0) == a_fours &&
            (row % 4 == 0) == b_rows;
 }
 
@@ -458,7 +453,7 @@ static bool conv_lies(const kiln_dispatch *d, bool a_fours, bool b_rows)
 static bool grad_filter_lies(const kiln_dispatch *d, bool a_fours, bool b_rows)
 {
     const struct kiln_params_conv *p = block_of(d);
-    const bool fours = whole_fours(p->y_first | p->y_image, y_volume(p), y_volume(p) / p->pieces);
+    const bool fours = (p->y_first | p->y_image | y_volume(p) | y_volume(p) / p->pieces) % 4 == 0;
     return fours == a_fours && (fours && p->ow % 4 == 0) == b_rows;
 }
 

@@ -23,4 +23,12 @@ static inline bool kiln_on_software(const kiln_caps *caps, const kiln_dispatch *
     return caps->software;
 }
 
+/* Lanes of a team (shaders/include/team.glsl), a workgroup that is one subgroup; whether a device has such, and what they store by. */
+enum { KILN_TEAM_LANES = 8 };
+
+static inline bool kiln_has_teams(const kiln_caps *caps)
+{
+    return caps->subgroup == KILN_TEAM_LANES && caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE && caps->int64;
+}
+
 #endif

@@ -198,7 +198,7 @@ static bool c_fours(const struct kiln_params_matmul *p)
  * Tiles of fours: the larger, the less is loaded for each product; but of what a tile sticks out the rest is lost, and few tiles leave
  * threads without any.
  */
-enum { FOURS_LANES = 8, TALL_GROUPS = 16 };
+enum { FOURS_LANES = KILN_TEAM_LANES, TALL_GROUPS = 16 };
 
 #define FOURS_TILE(name, rows, columns)                                          \
     static uint64_t name##_results(const kiln_dispatch *d)                       \
@@ -272,8 +272,7 @@ static bool team_stores(const kiln_dispatch *d, int team)
 
 static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d, int team)
 {
-    return caps->subgroup == FOURS_LANES && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
-           team_stores(d, team);
+    return kiln_has_teams(caps) && team_stores(d, team);
 }
 
 static uint64_t team_groups(const kiln_dispatch *d, int team)

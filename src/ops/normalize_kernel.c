@@ -82,28 +82,26 @@ static uint64_t lane_groups(const kiln_caps *caps, const kiln_dispatch *d)
         .lanes = KILN_ROW_LANES                                                             \
     }
 
-enum { TEAM = 8 };
-
 /* Whether a team of lanes reads rows in fours, and what scales and shifts their elements. */
 static bool team_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_normalize *p = block_of(d);
     const bool each = p->groups == 1 && p->inner == 1;
-    return caps->subgroup == TEAM && (caps->subgroup_ops & KILN_SUBGROUP_SHUFFLE) && caps->int64 &&
-           p->step == 1 && p->cols % 4 == 0 && (uint64_t)p->rows * p->cols <= caps->max_texels &&
+    return kiln_has_teams(caps) && p->step == 1 && p->cols % 4 == 0 &&
+           (uint64_t)p->rows * p->cols <= caps->max_texels &&
            (each || !(d->constants[0] & (KILN_NORMALIZE_SCALED | KILN_NORMALIZE_SHIFTED)));
 }
 
 static uint64_t team_rounds(const kiln_dispatch *d)
 {
-    return 3 * (uint64_t)kiln_parts(block_of(d)->cols, 4 * TEAM);
+    return 3 * (uint64_t)kiln_parts(block_of(d)->cols, 4 * KILN_TEAM_LANES);
 }
 
-#define FOURS(spirv_, texels_)                                                                     \
-    {                                                                                              \
-        .name = "fours", .accepts = team_accepts, .pays = kiln_on_software, .rounds = team_rounds, \
-        .spirv = &kiln_spirv_##spirv_, .half = &kiln_spirv_##spirv_##_half, .lanes = TEAM,         \
-        .texels = texels_, .fours = texels_,                                                       \
+#define FOURS(spirv_, texels_)                                                                        \
+    {                                                                                                 \
+        .name = "fours", .accepts = team_accepts, .pays = kiln_on_software, .rounds = team_rounds,    \
+        .spirv = &kiln_spirv_##spirv_, .half = &kiln_spirv_##spirv_##_half, .lanes = KILN_TEAM_LANES, \
+        .texels = texels_, .fours = texels_,                                                          \
     }
 
 static const kiln_variant fours = FOURS(normalize_fours, 1 << 0 | 1 << 1 | 1 << 2),

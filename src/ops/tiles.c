@@ -65,10 +65,16 @@ bool kiln_tile_flat_pays(const kiln_caps *caps, struct kiln_products x)
     return area(&kiln_tile_flat, x) <= 0.75 * area(&kiln_tile_usual, x);
 }
 
+/* Whether there is work for a whole device in large tiles, of which little sticks out. */
+static bool fills_large(struct kiln_products x)
+{
+    return kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
+           area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
+}
+
 bool kiln_tile_large_pays(const kiln_caps *caps, struct kiln_products x)
 {
-    return !avoids_large(caps) && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
-           area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
+    return !avoids_large(caps) && fills_large(x);
 }
 
 /* Of the shader: elements between lines of a slab, its terms, strips of a tile, and bytes of what convolution works out ahead
@@ -90,18 +96,13 @@ bool kiln_coop_suits(const struct kiln_coop *c)
     return there && c->caps->max_invocations >= KILN_COOP_LANES && c->caps->max_shared >= coop_shared(c);
 }
 
-enum {
-    COOP_LEAST = 16, /* rows and columns that pay */
-    COOP_LARGE_TERMS =
-        512, /* fewer leave the large tile's stores, which nothing else hides, too large a part of its time */
-};
+/* Rows and columns that pay; terms of the large tile, whose stores nothing hides where there are fewer. */
+enum { COOP_LEAST = 16, COOP_LARGE_TERMS = 512 };
 
 bool kiln_coop_pays(const struct kiln_coop *c, struct kiln_products x, uint64_t terms)
 {
-    const bool large = terms >= COOP_LARGE_TERMS && kiln_tile_groups(&kiln_tile_large, x) >= BUSY &&
-                       area(&kiln_tile_large, x) <= 1.15 * area(&kiln_tile_usual, x);
-    return !c->caps->software && c->halves && x.rows >= COOP_LEAST && x.columns >= COOP_LEAST &&
-           (large || c->tile == &kiln_tile_usual);
+    const bool fits = c->tile == &kiln_tile_usual || (terms >= COOP_LARGE_TERMS && fills_large(x));
+    return !c->caps->software && c->halves && x.rows >= COOP_LEAST && x.columns >= COOP_LEAST && fits;
 }
 
 /* As many as fill a device, whatever divides the terms. */
