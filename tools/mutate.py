@@ -33,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LAVAPIPE = f"/usr/share/vulkan/icd.d/lvp_icd.{os.uname().machine}.json"
 SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json"
 NO_KERNELS = {"backend", "cpu"}             # of src/cpu
+NO_RESULTS = {"peak", "truth"}              # of shaders: what computes for its time alone, tables
 MOST_OBJECTS = 6                            # of those that a mutant in a header changes
 FEW, MANY, ALL = 24, 250, 1 << 30           # cases
 OPERATORS = 5                               # whose cases all run, of those that are about a kernel
@@ -116,7 +117,7 @@ def family_of(path):
 def sources():
     shaders = [*ROOT.glob("shaders/*/*.comp"), *ROOT.glob("shaders/*/*.glsl")]
     kernels = [file for file in ROOT.glob("src/cpu/*.[ch]") if file.stem not in NO_KERNELS]
-    return [str(file.relative_to(ROOT)) for file in sorted(shaders + kernels) if file.parent.name != "truth"]
+    return [str(file.relative_to(ROOT)) for file in sorted(shaders + kernels) if file.parent.name not in NO_RESULTS]
 
 
 def code_of(text):

@@ -108,6 +108,30 @@ Test(random_draw, uniform_and_whole_numbers_are_the_words_of_philox)
     }
 }
 
+static kiln_tensor standard(kiln_graph *g, int64_t count, const kiln_random_params *p)
+{
+    return kiln_random_normal(g, KILN_SHAPE(count), 0, 1, p);
+}
+
+/* Two words are a pair of Box and Muller: a radius of the first one's leading 24 bits, an angle of the other's two
+   bits, which are quarters of a turn, and 24 bits. What kernels are compared with computes that in double. */
+Test(random_draw, normal_numbers_are_those_of_box_and_muller)
+{
+    kiln_shape shape;
+    double *y = kiln_test_eval(drawn, &(struct draw_case){standard, 4099, ""}, NULL, &shape);
+    for (uint32_t i = 0; i < 4099; i++) {
+        const uint32_t first = word(i & ~1u), second = word(i | 1);
+        int exponent;
+        const double leading = floor(ldexp(frexp(first, &exponent), 24));
+        const double radius = sqrt(-2 * (log(leading) + (exponent - 56) * log(2)));
+        const double part = (second % (1u << 30) >> 6) / 16777216.0 - 0.5;
+        const double angle = (second / (1u << 30) + part) * acos(0);
+        const double want = radius * (i & 1 ? sin(angle) : cos(angle));
+        cr_assert_float_eq(y[i], want, 1e-13, "%u: %.15g, not %.15g", i, y[i], want);
+    }
+    free(y);
+}
+
 Test(random_draw, every_device_draws_the_same)
 {
     static const struct draw_case exact[] = {
