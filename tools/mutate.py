@@ -415,7 +415,8 @@ def stages_of(mutant, outputs):
         return [("lavapipe", FEW), ("lavapipe", MANY), ("swiftshader", FEW), ("floor", FEW), ("swiftshader", MANY),
                 ("floor", MANY)]
     meaning = any("reference" in output for output in outputs)
-    return [("cpu", FEW), ("cpu", MANY), *([("lavapipe", FEW), ("lavapipe", MANY)] if meaning else []), ("cpu", ALL)]
+    return [("cpu", FEW), *([("lavapipe", FEW)] if meaning else []), ("cpu", MANY), ("cpu", ALL),
+            *([("lavapipe", MANY)] if meaning else [])]
 
 
 def stems_of(kernels):

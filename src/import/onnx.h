@@ -362,7 +362,10 @@ const char *kiln_onnx_kind_refusal(const char *kind, char *text, size_t bytes);
 
 /** The name of a node; of one without it, that of its first output. */
 const char *kiln_onnx_node_name(const kiln_onnx_node *n);
-/** Whether what is known of indices, input i, lies on that axis of input `of`, from its end where negative; refuses n where it does not. */
+/** Whether what is known of indices, input i, lies in [low, size) or is *but, if there is one; refuses n where it does not. A size
+ * below 0 is not known. */
+bool kiln_onnx_lie_between(kiln_onnx_node *n, int i, int64_t low, int64_t size, const int64_t *but);
+/** The same of an axis of input `of`, from its end where negative. */
 bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int of, int axis);
 
 /** This node cannot be built: say why; the others go on, so that all refusals are reported at once. */

@@ -33,19 +33,24 @@ static void out_places(kiln_onnx_node *n, int i, kiln_tensor t)
 
 /* Gather and scatter ------------------------------------------------------------------------------------- */
 
-bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int of, int axis)
+bool kiln_onnx_lie_between(kiln_onnx_node *n, int i, int64_t low, int64_t size, const int64_t *but)
 {
     const kiln_spec index = kiln_onnx_spec(n, i);
-    const kiln_shape x = kiln_onnx_spec(n, of).shape;
-    const int64_t size = axis < x.rank ? x.size[axis] : -1;
     const struct kiln_onnx_item *at =
         size >= 0 && !kiln_type_is_real(index.type) ? kiln_onnx_items(n->m, n->in[i]) : NULL;
     for (int64_t k = 0; at && k < kiln_shape_count(&index.shape); k++)
-        if (!at[k].symbol && (at[k].i < -size || at[k].i >= size)) {
+        if (!at[k].symbol && (at[k].i < low || at[k].i >= size) && !(but && at[k].i == *but)) {
             kiln_onnx_refuse(n, "index %lld of %lld", (long long)at[k].i, (long long)size);
             return false;
         }
     return true;
+}
+
+bool kiln_onnx_lie_on(kiln_onnx_node *n, int i, int of, int axis)
+{
+    const kiln_shape x = kiln_onnx_spec(n, of).shape;
+    const int64_t size = axis < x.rank ? x.size[axis] : -1;
+    return kiln_onnx_lie_between(n, i, -size, size, NULL);
 }
 
 void kiln_onnx_build_gather(kiln_onnx_node *n)

@@ -24,7 +24,9 @@ static bool params_of(kiln_onnx_node *n, kiln_class_loss_params *out)
                                     .reduction = reduction_of(n)};
     if (kiln_onnx_has(n, 2))
         out->weights = kiln_onnx_in(n, 2);
-    return !n->refused;
+    const kiln_shape scores = kiln_onnx_spec(n, 0).shape;
+    return !n->refused && kiln_onnx_lie_between(n, 1, 0, scores.rank > 1 ? scores.size[1] : -1,
+                                                out->ignores ? &out->ignored : NULL);
 }
 
 void kiln_onnx_build_cross_entropy(kiln_onnx_node *n)

@@ -165,6 +165,21 @@ struct classes {
     kiln_type type;     /* of the loss */
 };
 
+/* Whether there is a weight a class. */
+static bool weights_fit(kiln_graph *g, kiln_tensor weights, kiln_tensor scores, int axis, const char *what)
+{
+    if (!weights.id)
+        return true;
+    char text[2][96];
+    const kiln_shape w = kiln_tensor_shape(g, weights), s = kiln_tensor_shape(g, scores);
+    const bool fit = w.rank == 1 && (w.size[0] == s.size[axis] || w.size[0] < 0 || s.size[axis] < 0);
+    if (!fit)
+        kiln_graph_fail(g, KILN_ERROR_SHAPE, "%s: weights are %s, wanted one for each class of %s, axis %d",
+                        what, kiln_graph_shape_text(g, &w, text[0], sizeof text[0]),
+                        kiln_graph_shape_text(g, &s, text[1], sizeof text[1]), axis);
+    return fit;
+}
+
 static bool begin(kiln_graph *g, struct classes *c, kiln_tensor scores, kiln_tensor target,
                   const kiln_class_loss_params *params, const char *what)
 {
@@ -178,7 +193,7 @@ static bool begin(kiln_graph *g, struct classes *c, kiln_tensor scores, kiln_ten
     if (c->axis < 0)
         kiln_graph_fail(g, KILN_ERROR_SHAPE, "%s: axis %d of scores of rank %d", what,
                         c->p.axis ? c->p.axis : 1, rank);
-    return c->axis >= 0;
+    return c->axis >= 0 && weights_fit(g, c->p.weights, scores, c->axis, what);
 }
 
 /* Rows that do not count get class 0, so that nothing is NaN. */
@@ -337,8 +352,10 @@ kiln_tensor kiln_softmax_focal_loss(kiln_graph *g, kiln_tensor scores, kiln_tens
                                     kiln_tensor weights, double gamma, kiln_loss_reduction reduction)
 {
     const kiln_tensor loss = kiln_cross_entropy_each(g, scores, target);
+    if (!loss.id || !weights_fit(g, weights, scores, 1, "softmax_focal_loss"))
+        return KILN_NONE;
     const kiln_tensor off = kiln_neg(g, kiln_expm1(g, kiln_neg(g, loss)));
-    const kiln_tensor power = kiln_scalar(g, loss.id ? kiln_tensor_type(g, loss) : KILN_F32, gamma);
+    const kiln_tensor power = kiln_scalar(g, kiln_tensor_type(g, loss), gamma);
     kiln_tensor each = kiln_mul(g, kiln_pow(g, off, power), loss);
     if (weights.id)
         each = kiln_mul(g, each, kiln_gather(g, weights, target, 0));

@@ -328,10 +328,13 @@ static void save(const kiln_graph *g, kiln_weights *w, int opset)
     kiln_weights *weights;
     if (kiln_onnx_save(g, w, written, &(kiln_onnx_save_params){.opset = opset}))
         return;
-    const kiln_status status =
-        kiln_onnx_load(&again, &weights, written, &(kiln_onnx_params){.most_steps = 4, .most_size = 8});
-    if (status == KILN_ERROR_FILE || status == KILN_ERROR_UNSUPPORTED)
+    const kiln_onnx_params params = {.most_steps = 4, .most_size = 8};
+    const kiln_status status = kiln_onnx_load(&again, &weights, written, &params);
+    if (status == KILN_ERROR_FILE || status == KILN_ERROR_UNSUPPORTED) {
+        kiln_log_to(NULL, NULL, KILN_LOG_ERROR); /* again, to say why */
+        kiln_onnx_load(&again, &weights, written, &params);
         abort();
+    }
     kiln_weights_destroy(&weights);
     kiln_graph_destroy(&again);
 }

@@ -117,24 +117,68 @@ Test(loss, tokens_beyond_a_sequence_take_no_part)
     }
 }
 
+struct misfit_operands {
+    kiln_tensor scores, target, row; /* [4, 3], [4], [4] */
+};
+
+static kiln_tensor no_such_axis(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_cross_entropy_with(g, o->scores, o->target, &(kiln_class_loss_params){.axis = 3});
+}
+
+static kiln_tensor no_sequence(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_sequence_cross_entropy(g, o->scores, o->target, o->target, NULL);
+}
+
+static kiln_tensor smoothed_away(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_cross_entropy_with(g, o->scores, o->target, &(kiln_class_loss_params){.smoothing = 2});
+}
+
+static kiln_tensor no_rows(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_dice_loss(g, o->row, o->row, 1, KILN_LOSS_MEAN);
+}
+
+static kiln_tensor weights_of_others(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_negative_log_likelihood(g, o->scores, o->target,
+                                        &(kiln_class_loss_params){.weights = o->row});
+}
+
+static kiln_tensor weights_in_rows(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_cross_entropy_with(g, o->scores, o->target, &(kiln_class_loss_params){.weights = o->scores});
+}
+
+static kiln_tensor focal_weights_of_others(kiln_graph *g, const struct misfit_operands *o)
+{
+    return kiln_softmax_focal_loss(g, o->scores, o->target, o->row, 2, KILN_LOSS_MEAN);
+}
+
 Test(loss, misfits_of_losses_are_named)
 {
     static const struct {
+        kiln_tensor (*build)(kiln_graph *g, const struct misfit_operands *o);
         const char *says;
-        int which;
-    } misfits[] = {{"axis 3", 0}, {"wanted [N, T]", 1}, {"smoothing is 2", 2}, {"wanted [N, ..]", 3}};
+    } misfits[] = {
+        {no_such_axis, "axis 3"},
+        {no_sequence, "wanted [N, T]"},
+        {smoothed_away, "smoothing is 2"},
+        {no_rows, "wanted [N, ..]"},
+        {weights_of_others, "weights are [4], wanted one for each class of [4, 3], axis 1"},
+        {weights_in_rows, "weights are [4, 3], wanted one for each class"},
+        {focal_weights_of_others, "softmax_focal_loss: weights are [4]"},
+    };
     kiln_log_to(NULL, NULL, KILN_LOG_SILENT);
     for (size_t i = 0; i < KILN_COUNT(misfits); i++) {
         kiln_graph *g = NULL;
         cr_assert_eq(kiln_graph_create(&g, NULL), KILN_OK);
-        const kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(4, 3)),
-                          t = kiln_input(g, "t", KILN_I32, KILN_SHAPE(4)),
-                          one = kiln_input(g, "one", KILN_F32, KILN_SHAPE(4));
-        const kiln_class_loss_params far = {.axis = 3}, much = {.smoothing = 2};
-        const kiln_tensor y = misfits[i].which == 0   ? kiln_cross_entropy_with(g, x, t, &far)
-                              : misfits[i].which == 1 ? kiln_sequence_cross_entropy(g, x, t, t, NULL)
-                              : misfits[i].which == 2 ? kiln_cross_entropy_with(g, x, t, &much)
-                                                      : kiln_dice_loss(g, one, one, 1, KILN_LOSS_MEAN);
+        const kiln_tensor y =
+            misfits[i].build(g, &(struct misfit_operands){kiln_input(g, "x", KILN_F32, KILN_SHAPE(4, 3)),
+                                                          kiln_input(g, "t", KILN_I32, KILN_SHAPE(4)),
+                                                          kiln_input(g, "one", KILN_F32, KILN_SHAPE(4))});
         cr_expect(y.id == 0 && strstr(kiln_graph_error(g), misfits[i].says), "%s: %s", misfits[i].says,
                   kiln_graph_error(g));
         kiln_graph_destroy(&g);
