@@ -195,3 +195,23 @@ Test(onnx_losses, know_three_reductions)
     const kiln_spec specs[] = {{KILN_F32, KILN_SHAPE(2, CLASSES)}, {KILN_I64, KILN_SHAPE(2)}};
     cr_expect(kiln_test_onnx_refused(&model, specs));
 }
+
+/* Whether a loss of two rows whose labels the model itself has is refused. */
+static bool refuses_labels(const char *labels, const char *attributes)
+{
+    char nodes[160];
+    snprintf(nodes, sizeof nodes,
+             "t = Constant <value_ints=%s> ()\nloss = NegativeLogLikelihoodLoss <%s> (x, t)", labels,
+             attributes);
+    const struct kiln_test_onnx model = {.opset = 13, .inputs = "x", .outputs = "loss", .nodes = nodes};
+    return kiln_test_onnx_refused(&model, &(kiln_spec){KILN_F32, KILN_SHAPE(2, CLASSES)});
+}
+
+Test(onnx_losses, labels_that_are_known_are_classes)
+{
+    cr_expect(refuses_labels("[0, 3]", "reduction=\"sum\"") == false);
+    cr_expect(refuses_labels("[0, 4]", "reduction=\"sum\""));
+    cr_expect(refuses_labels("[-1, 3]", "reduction=\"sum\""));
+    cr_expect(refuses_labels("[-1, 3]", "ignore_index=-1") == false);
+    cr_expect(refuses_labels("[-2, 3]", "ignore_index=-1"));
+}
