@@ -1,7 +1,8 @@
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 /*
- * conv_winograd_in - transform the tiles of x (conv_winograd_in.h); an invocation a tile of a channel, tiles side by side.
+ * conv_winograd_in - transform the tiles of x (conv_winograd_in.h) of -DTILE results a side; an invocation a tile of a channel,
+ * tiles side by side.
  *
  * bindings   0: x    1: v
  * dispatch   an invocation a column of a channel
@@ -33,21 +34,21 @@ void main()
     const uint tile = column - image * tiles, row = tile / p.across;
     const uint first = (image * p.channels + channel) * p.h * p.w;
     there = tile < tiles;
-    const int top = int(4u * row) - p.pad_i, left = int(4u * (tile - row * p.across)) - p.pad_j;
+    const int top = int(TILE * row) - p.pad_i, left = int(TILE * (tile - row * p.across)) - p.pad_j;
 
-    float rows[6][6];                   /* x B, turned */
-    [[unroll]] for (int i = 0; i < 6; i++) {
-        float d[6], t[6];
-        [[unroll]] for (int j = 0; j < 6; j++)
+    float rows[IN][IN];                  /* x B, turned */
+    [[unroll]] for (int i = 0; i < IN; i++) {
+        float d[IN], t[IN];
+        [[unroll]] for (int j = 0; j < IN; j++)
             d[j] = element(first, top + i, left + j);
         kiln_to_tile(d, t);
-        [[unroll]] for (int j = 0; j < 6; j++)
+        [[unroll]] for (int j = 0; j < IN; j++)
             rows[j][i] = t[j];
     }
-    [[unroll]] for (uint j = 0; j < 6; j++) {
-        float t[6];
+    [[unroll]] for (uint j = 0; j < IN; j++) {
+        float t[IN];
         kiln_to_tile(rows[j], t);
-        [[unroll]] for (uint i = 0; i < 6; i++)
-            v[((i * 6u + j) * p.channels + channel) * p.columns + column] = t[i];
+        [[unroll]] for (uint i = 0; i < IN; i++)
+            v[((i * IN + j) * p.channels + channel) * p.columns + column] = t[i];
     }
 }

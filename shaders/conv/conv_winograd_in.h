@@ -4,8 +4,8 @@
  *
  *   v[k, c, t] = (B^T x[n, c, tile] B)[k]
  *
- * where t counts the down * across tiles of all images, one image after the other, and v is [36, channels, columns], as many columns
- * as there are tiles, rounded up; those beyond the last tile are zeros.
+ * where t counts the down * across tiles of all images, one image after the other, and v is [places, channels, columns], as many
+ * columns as there are tiles, rounded up; those beyond the last tile are zeros.
  *
  * bindings   0: x    1: v
  */
@@ -13,6 +13,7 @@
 
 KILN_PARAMS(conv_winograd_in)
 {
+    uint tile; /* 4 or 2 */
     uint images, channels;
     uint h, w;
     int pad_i, pad_j; /* before; a negative one crops */

@@ -1,7 +1,8 @@
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 /*
- * conv_winograd_out - what transformed tiles give (conv_winograd_out.h); an invocation a tile of a filter, tiles side by side.
+ * conv_winograd_out - what transformed tiles give (conv_winograd_out.h), tiles of -DTILE results a side; an invocation a tile of a
+ * filter, tiles side by side.
  *
  * bindings   0: m    1: y    2, 3: operands of the epilogue
  * dispatch   an invocation a tile of a filter
@@ -37,20 +38,20 @@ void main()
         return;
     image = column / tiles;
     const uint tile = column - image * tiles, row = tile / p.across;
-    top = 4u * row;
-    left = 4u * (tile - row * p.across);
+    top = TILE * row;
+    left = TILE * (tile - row * p.across);
 
-    float columns[4][6];                /* A^T m */
-    [[unroll]] for (uint j = 0; j < 6; j++) {
-        float place[6], t[4];
-        [[unroll]] for (uint i = 0; i < 6; i++)
-            place[i] = m[((i * 6u + j) * p.rows + filter_index) * p.columns + column];
+    float columns[TILE][IN];               /* A^T m */
+    [[unroll]] for (uint j = 0; j < IN; j++) {
+        float place[IN], t[TILE];
+        [[unroll]] for (uint i = 0; i < IN; i++)
+            place[i] = m[((i * IN + j) * p.rows + filter_index) * p.columns + column];
         kiln_from_tile(place, t);
-        [[unroll]] for (uint i = 0; i < 4; i++)
+        [[unroll]] for (uint i = 0; i < TILE; i++)
             columns[i][j] = t[i];
     }
-    float result[4][4];
-    [[unroll]] for (uint i = 0; i < 4; i++)
+    float result[TILE][TILE];
+    [[unroll]] for (uint i = 0; i < TILE; i++)
         kiln_from_tile(columns[i], result[i]);
-    KILN_STORE_ALL(4, 4, result[i][j]);
+    KILN_STORE_ALL(TILE, TILE, result[i][j]);
 }

@@ -4,7 +4,7 @@
  *
  *   y[n, o, tile t] = A^T m[., o, t] A
  *
- * m is [36, rows, columns]; its first `filters` rows and images * down * across columns count.
+ * m is [places, rows, columns]; its first `filters` rows and images * down * across columns count.
  *
  * bindings   0: m    1: y    2, 3: operands of the epilogue
  * constants  0 to 4: the epilogue's
@@ -14,6 +14,7 @@
 
 KILN_PARAMS(conv_winograd_out)
 {
+    uint tile; /* 4 or 2 */
     uint images, filters, rows;
     uint oh, ow;
     uint down, across, columns;

@@ -1,9 +1,18 @@
-/* winograd.glsl - the matrices of F(4x4, 3x3), applied to six numbers (conv_winograd.h), or fours of them: REAL. */
+/*
+ * winograd.glsl - the matrices of F(TILE x TILE, 3x3) (conv_winograd.h), applied to the IN numbers of a line, or to fours of them:
+ * REAL. TILE is 4 unless -DTILE=2 says otherwise.
+ */
 #ifndef REAL
 #define REAL float
 #endif
+#ifndef TILE
+#define TILE 4
+#endif
+#define IN (TILE + 2)
 
-void kiln_to_tile(REAL d[6], out REAL v[6])
+#if TILE == 4
+
+void kiln_to_tile(REAL d[IN], out REAL v[IN])
 {
     v[0] = 4.0 * d[0] - 5.0 * d[2] + d[4];
     v[1] = d[4] - 4.0 * d[2] + (d[3] - 4.0 * d[1]);
@@ -13,7 +22,7 @@ void kiln_to_tile(REAL d[6], out REAL v[6])
     v[5] = 4.0 * d[1] - 5.0 * d[3] + d[5];
 }
 
-void kiln_from_tile(REAL m[6], out REAL y[4])
+void kiln_from_tile(REAL m[IN], out REAL y[TILE])
 {
     const REAL sum = m[1] + m[2], difference = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
     y[0] = m[0] + sum + sum2;
@@ -21,3 +30,21 @@ void kiln_from_tile(REAL m[6], out REAL y[4])
     y[2] = sum + 4.0 * sum2;
     y[3] = difference + 8.0 * difference2 + m[5];
 }
+
+#else
+
+void kiln_to_tile(REAL d[IN], out REAL v[IN])
+{
+    v[0] = d[0] - d[2];
+    v[1] = d[2] + d[1];
+    v[2] = d[2] - d[1];
+    v[3] = d[3] - d[1];
+}
+
+void kiln_from_tile(REAL m[IN], out REAL y[TILE])
+{
+    y[0] = m[0] + m[1] + m[2];
+    y[1] = m[1] - m[2] + m[3];
+}
+
+#endif

@@ -13,7 +13,7 @@
 #include "cpu/epilogue.h"
 #include "cpu/reference.h"
 
-enum { IN = 6, OUT = 4, TAPS = 3 };
+enum { IN = 6, OUT = 4, TAPS = 3, PLACES = IN * IN }; /* IN, OUT, PLACES: of the larger tile */
 
 /* A matrix of rows x columns, row by row; turned, its transpose's elements are at `at`. */
 struct matrix {
@@ -22,7 +22,13 @@ struct matrix {
     bool turned;
 };
 
-static const double g_elements[IN][TAPS] = {
+/* A^T, B^T and G of a tile, in both directions, and its sizes: results of a side, what they meet of x, places. */
+struct tiling {
+    int out, in, places;
+    struct matrix g, gt, bt, at, a;
+};
+
+static const double g4[IN][TAPS] = {
     {1 / 4.0, 0, 0},
     {-1 / 6.0, -1 / 6.0, -1 / 6.0},
     {-1 / 6.0, 1 / 6.0, -1 / 6.0},
@@ -30,21 +36,33 @@ static const double g_elements[IN][TAPS] = {
     {1 / 24.0, -1 / 12.0, 1 / 6.0},
     {0, 0, 1},
 };
-static const double bt_elements[IN][IN] = {
+static const double bt4[IN][IN] = {
     {4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
     {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
 };
-static const double at_elements[OUT][IN] = {
+static const double at4[OUT][IN] = {
     {1, 1, 1, 1, 1, 0},
     {0, 1, -1, 2, -2, 0},
     {0, 1, 1, 4, 4, 0},
     {0, 1, -1, 8, -8, 1},
 };
-static const struct matrix matrix_g = {IN, TAPS, &g_elements[0][0], false},
-                           matrix_gt = {TAPS, IN, &g_elements[0][0], true},
-                           matrix_bt = {IN, IN, &bt_elements[0][0], false},
-                           matrix_at = {OUT, IN, &at_elements[0][0], false},
-                           matrix_a = {IN, OUT, &at_elements[0][0], true};
+static const double g2[4][TAPS] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+static const double bt2[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}};
+static const double at2[2][4] = {{1, 1, 1, 0}, {0, 1, -1, 1}};
+
+#define TILING(out, g, bt, at)                                                               \
+    {                                                                                        \
+        out, (out) + 2, KILN_WINOGRAD_PLACES(out), {(out) + 2, TAPS, &(g)[0][0], false},     \
+            {TAPS, (out) + 2, &(g)[0][0], true}, {(out) + 2, (out) + 2, &(bt)[0][0], false}, \
+            {out, (out) + 2, &(at)[0][0], false}, {(out) + 2, out, &(at)[0][0], true},       \
+    }
+
+static const struct tiling by_four = TILING(4, g4, bt4, at4), by_two = TILING(2, g2, bt2, at2);
+
+static const struct tiling *tiling_of(uint32_t tile)
+{
+    return tile == 2 ? &by_two : &by_four;
+}
 
 static double element(const struct matrix *m, int i, int j)
 {
@@ -54,7 +72,7 @@ static double element(const struct matrix *m, int i, int j)
 /* to = m from m^T */
 static void transform(double *to, const struct matrix *m, const double *from)
 {
-    double half[IN * IN];
+    double half[PLACES];
     for (int i = 0; i < m->rows; i++)
         for (int j = 0; j < m->columns; j++) {
             half[i * m->columns + j] = 0;
@@ -73,17 +91,18 @@ void KILN_REFERENCE(conv_winograd_filters)(const void *block, const uint32_t *co
                                            size_t first, size_t count)
 {
     const struct kiln_params_conv_winograd_filters *p = block;
+    const struct tiling *t = tiling_of(p->tile);
     const size_t row = KILN_WINOGRAD_BLOCK, blocks = (p->filters + row - 1) / row;
     (void)constants;
     for (size_t b = first; b < first + count; b++)
         for (size_t c = 0; c < p->channels; c++)
             for (size_t o = b * row; o < (b + 1) * row; o++) {
                 const real *w = (const real *)m->at[0] + o * p->filter_step + c * p->channel_step;
-                double taps[TAPS * TAPS] = {0}, u[IN * IN];
+                double taps[TAPS * TAPS] = {0}, u[PLACES];
                 for (size_t i = 0; i < TAPS * TAPS && o < p->filters; i++)
                     taps[i] = (double)w[p->turned ? TAPS * TAPS - 1 - i : i];
-                transform(u, &matrix_g, taps);
-                for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+                transform(u, &t->g, taps);
+                for (size_t k = 0; k < (size_t)t->places; k++)
                     ((real *)m->at[1])[((k * blocks + b) * p->channels + c) * row + o % row] = (real)u[k];
             }
 }
@@ -99,43 +118,45 @@ static void read_tile(const real *x, ptrdiff_t height, ptrdiff_t width, ptrdiff_
 
 /* The transformed filter o of channel c. */
 static void read_filter(const struct kiln_params_conv_winograd *p, const kiln_memory *m, size_t o, size_t c,
-                        double u[IN * IN])
+                        double u[PLACES])
 {
+    const struct tiling *t = tiling_of(p->tile);
     const size_t row = KILN_WINOGRAD_BLOCK, blocks = (p->filters + row - 1) / row, block = o / row;
     const real *from = (const real *)m->at[1] + o % row;
     double taps[TAPS * TAPS];
-    for (size_t k = 0; k < KILN_WINOGRAD_PLACES && !p->taps; k++)
+    for (size_t k = 0; k < (size_t)t->places && !p->taps; k++)
         u[k] = (double)from[((k * blocks + block) * p->channels + c) * row];
     for (size_t i = 0; i < TAPS * TAPS && p->taps; i++)
         taps[i] = (double)from[((block * p->channels + c) * TAPS * TAPS + i) * row];
     if (p->taps)
-        transform(u, &matrix_g, taps);
+        transform(u, &t->g, taps);
 }
 
-/* The 4 x 4 results of filter o at tile (i, j) of image n. */
+/* The results of filter o at tile (i, j) of image n. */
 static void make_tile(const struct kiln_params_conv_winograd *p, const kiln_memory *m, size_t n, size_t o,
                       size_t i, size_t j, double *y)
 {
+    const struct tiling *t = tiling_of(p->tile);
     const size_t area = (size_t)p->h * p->w;
-    double sum[IN * IN] = {0};
+    double sum[PLACES] = {0};
     for (size_t c = 0; c < p->channels; c++) {
-        double d[IN * IN], v[IN * IN], u[IN * IN];
+        double d[PLACES], v[PLACES], u[PLACES];
         read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
-                  (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
-        transform(v, &matrix_bt, d);
+                  (ptrdiff_t)(p->tile * i) - p->pad_i, (ptrdiff_t)(p->tile * j) - p->pad_j, t->in, d);
+        transform(v, &t->bt, d);
         read_filter(p, m, o, c, u);
-        for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+        for (size_t k = 0; k < (size_t)t->places; k++)
             sum[k] += v[k] * u[k];
     }
-    transform(y, &matrix_at, sum);
+    transform(y, &t->at, sum);
 }
 
 /* Store the results of a tile of that unit. */
 static void store_tile(const struct kiln_params_conv_winograd *p, const struct epilogue *e, real *to,
                        size_t unit, size_t i, size_t j, const double *y)
 {
-    for (size_t k = 0; k < OUT * OUT; k++) {
-        const size_t row = i * OUT + k / OUT, column = j * OUT + k % OUT;
+    for (size_t k = 0; k < (size_t)p->tile * p->tile; k++) {
+        const size_t row = i * p->tile + k / p->tile, column = j * p->tile + k % p->tile;
         const size_t flat = (unit * p->oh + row) * p->ow + column;
         if (row < p->oh && column < p->ow)
             to[flat] = epilogue_apply(e, (real)y[k], flat, 0, unit % p->filters);
@@ -148,11 +169,11 @@ void KILN_REFERENCE(conv_winograd)(const void *block, const uint32_t *constants,
     const struct kiln_params_conv_winograd *p = block;
     const struct epilogue e = epilogue_of(constants, p->immediate, m, 3);
     for (size_t unit = first; unit < first + count; unit++)
-        for (size_t i = 0; i < p->oh; i += OUT)
-            for (size_t j = 0; j < p->ow; j += OUT) {
+        for (size_t i = 0; i * p->tile < p->oh; i++)
+            for (size_t j = 0; j * p->tile < p->ow; j++) {
                 double y[OUT * OUT];
-                make_tile(p, m, unit / p->filters, unit % p->filters, i / OUT, j / OUT, y);
-                store_tile(p, &e, m->at[2], unit, i / OUT, j / OUT, y);
+                make_tile(p, m, unit / p->filters, unit % p->filters, i, j, y);
+                store_tile(p, &e, m->at[2], unit, i, j, y);
             }
 }
 
@@ -160,18 +181,19 @@ void KILN_REFERENCE(conv_winograd_in)(const void *block, const uint32_t *constan
                                       size_t first, size_t count)
 {
     const struct kiln_params_conv_winograd_in *p = block;
+    const struct tiling *t = tiling_of(p->tile);
     const size_t tiles = (size_t)p->down * p->across, area = (size_t)p->h * p->w;
     (void)constants;
     for (size_t c = first; c < first + count; c++)
-        for (size_t t = 0; t < p->columns; t++) {
-            const size_t n = t / tiles, i = t % tiles / p->across, j = t % p->across;
-            double d[IN * IN] = {0}, v[IN * IN];
+        for (size_t column = 0; column < p->columns; column++) {
+            const size_t n = column / tiles, i = column % tiles / p->across, j = column % p->across;
+            double d[PLACES] = {0}, v[PLACES];
             if (n < p->images)
                 read_tile((const real *)m->at[0] + (n * p->channels + c) * area, p->h, p->w,
-                          (ptrdiff_t)(OUT * i) - p->pad_i, (ptrdiff_t)(OUT * j) - p->pad_j, IN, d);
-            transform(v, &matrix_bt, d);
-            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
-                ((real *)m->at[1])[(k * p->channels + c) * p->columns + t] = (real)v[k];
+                          (ptrdiff_t)(p->tile * i) - p->pad_i, (ptrdiff_t)(p->tile * j) - p->pad_j, t->in, d);
+            transform(v, &t->bt, d);
+            for (size_t k = 0; k < (size_t)t->places; k++)
+                ((real *)m->at[1])[(k * p->channels + c) * p->columns + column] = (real)v[k];
         }
 }
 
@@ -179,35 +201,37 @@ void KILN_REFERENCE(conv_winograd_out)(const void *block, const uint32_t *consta
                                        size_t first, size_t count)
 {
     const struct kiln_params_conv_winograd_out *p = block;
-    const struct kiln_params_conv_winograd whole = {.filters = p->filters, .oh = p->oh, .ow = p->ow};
+    const struct tiling *t = tiling_of(p->tile);
+    const struct kiln_params_conv_winograd whole = {
+        .tile = p->tile, .filters = p->filters, .oh = p->oh, .ow = p->ow};
     const struct epilogue e = epilogue_of(constants, p->immediate, m, 2);
     const size_t tiles = (size_t)p->down * p->across;
     for (size_t unit = first; unit < first + count; unit++)
-        for (size_t t = 0; t < tiles; t++) {
-            const size_t column = unit / p->filters * tiles + t;
-            double sum[IN * IN], y[OUT * OUT];
-            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t column = unit / p->filters * tiles + i;
+            double sum[PLACES], y[OUT * OUT];
+            for (size_t k = 0; k < (size_t)t->places; k++)
                 sum[k] =
                     (double)((const real *)m->at[0])[(k * p->rows + unit % p->filters) * p->columns + column];
-            transform(y, &matrix_at, sum);
-            store_tile(&whole, &e, m->at[1], unit, t / p->across, t % p->across, y);
+            transform(y, &t->at, sum);
+            store_tile(&whole, &e, m->at[1], unit, i / p->across, i % p->across, y);
         }
 }
 
 /* Add what image n gives to the sums of filter o and channel c. */
 static void add_image(const struct kiln_params_conv_grad_winograd *p, const kiln_memory *m, size_t n,
-                      size_t o, size_t c, double sum[IN * IN])
+                      size_t o, size_t c, double sum[PLACES])
 {
     const real *y = (const real *)m->at[0] + (n * p->filters + o) * p->oh * p->ow;
     const real *x = (const real *)m->at[1] + (n * p->channels + c) * p->h * p->w;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)p->oh; i += OUT)
         for (ptrdiff_t j = 0; j < (ptrdiff_t)p->ow; j += OUT) {
-            double d[IN * IN], of_y[IN * IN], of_x[IN * IN];
+            double d[PLACES], of_y[PLACES], of_x[PLACES];
             read_tile(y, p->oh, p->ow, i, j, OUT, d);
-            transform(of_y, &matrix_a, d);
+            transform(of_y, &by_four.a, d);
             read_tile(x, p->h, p->w, i - p->pad_i, j - p->pad_j, IN, d);
-            transform(of_x, &matrix_bt, d);
-            for (size_t k = 0; k < KILN_WINOGRAD_PLACES; k++)
+            transform(of_x, &by_four.bt, d);
+            for (size_t k = 0; k < PLACES; k++)
                 sum[k] += of_y[k] * of_x[k];
         }
 }
@@ -220,10 +244,10 @@ void KILN_REFERENCE(conv_grad_winograd)(const void *block, const uint32_t *const
     for (size_t unit = first; unit < first + count; unit++)
         for (size_t c = 0; c < p->channels; c++) {
             const size_t split = unit / p->filters, o = unit % p->filters, begin = split * p->per_split;
-            double sum[IN * IN] = {0}, w[TAPS * TAPS];
+            double sum[PLACES] = {0}, w[TAPS * TAPS];
             for (size_t n = begin; n < begin + p->per_split && n < p->images; n++)
                 add_image(p, m, n, o, c, sum);
-            transform(w, &matrix_gt, sum);
+            transform(w, &by_four.gt, sum);
             for (size_t i = 0; i < TAPS * TAPS; i++)
                 ((real *)m->at[2])[split * p->part + (o * p->channels + c) * TAPS * TAPS + i] = (real)w[i];
         }

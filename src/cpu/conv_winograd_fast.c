@@ -452,8 +452,15 @@ static void bands_run(const kiln_dispatch *d, const kiln_memory *m, size_t first
     }
 }
 
+static bool bands_accept(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return ((const struct kiln_params_conv_winograd *)d->block.words)->tile == OUT;
+}
+
 const kiln_variant kiln_cpu_conv_winograd_bands = {
     .name = "bands",
+    .accepts = bands_accept,
     .groups = bands_units,
     .scratch = bands_scratch,
     .run = bands_run,
@@ -522,7 +529,14 @@ static void blocks_run(const kiln_dispatch *d, const kiln_memory *m, size_t firs
                         p->filters - b * BLOCK < BLOCK ? p->filters - b * BLOCK : BLOCK);
 }
 
+static bool blocks_accept(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return ((const struct kiln_params_conv_winograd_filters *)d->block.words)->tile == OUT;
+}
+
 const kiln_variant kiln_cpu_conv_winograd_filters_blocks = {
     .name = "blocks",
+    .accepts = blocks_accept,
     .run = blocks_run,
 };

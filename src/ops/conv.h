@@ -53,6 +53,11 @@ bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n);
 kiln_form kiln_conv_winograd_form(const kiln_plan *plan, const kiln_node *n);
+/** Likewise, in smaller tiles. */
+bool kiln_conv_winograd_small_accepts(kiln_plan *plan, const kiln_node *n);
+bool kiln_conv_winograd_small_pays(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_conv_winograd_small_lower(kiln_plan *plan, const kiln_node *n);
+kiln_form kiln_conv_winograd_small_form(const kiln_plan *plan, const kiln_node *n);
 /** The same by packed filters that are transformed on the way, on the CPU. */
 bool kiln_conv_winograd_packed_accepts(kiln_plan *plan, const kiln_node *n);
 bool kiln_conv_winograd_packed_pays(kiln_plan *plan, const kiln_node *n);
@@ -91,6 +96,6 @@ uint64_t kiln_conv_bound(const kiln_plan *plan, kiln_tensor t);
 bool kiln_conv_needs_bands(kiln_plan *plan, const kiln_dispatch *d);
 kiln_status kiln_conv_bands(kiln_plan *plan, const kiln_dispatch *d);
 
-extern const kiln_lowering kiln_conv_lowerings[7], kiln_conv_grad_filter_lowerings[2];
+extern const kiln_lowering kiln_conv_lowerings[8], kiln_conv_grad_filter_lowerings[2];
 
 #endif

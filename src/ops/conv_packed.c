@@ -18,9 +18,9 @@
 #include "ops/splits.h"
 
 enum {
-    FEW = 8,  /* filters, that nearly fill a tile's rows */
-    MANY = 4, /* times as many positions as channels */
-    RUN = 4,  /* positions that lie behind one another, at the least: fewer do not fill a tile */
+    FEW = 8,   /* filters, that nearly fill a tile's rows */
+    MANY = 4,  /* times as many positions as channels */
+    SHORT = 7, /* positions of a row: fewer fill no vector */
 };
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
@@ -81,13 +81,13 @@ static bool has_columns(const struct kiln_conv_sizes *s)
     return kiln_conv_is_plain(i) && kiln_conv_is_plain(j) && i->y * j->y >= MANY * s->channels;
 }
 
-/* Filters that nearly fill their blocks, and rows of positions that fill tiles. */
+/* Filters that nearly fill their blocks, or rows so short that only filters fill vectors. */
 bool kiln_conv_packed_pays(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_params_conv_packed p = block_of(&s);
     return (p.filters >= FEW && has_columns(&s)) ||
-           (p.ow >= RUN && 4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS));
+           4 * p.filters >= 3 * kiln_round_up(p.filters, KILN_PACKED_COLUMNS) || p.ow < SHORT;
 }
 
 kiln_form kiln_conv_packed_form(const kiln_plan *plan, const kiln_node *n)

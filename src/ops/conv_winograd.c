@@ -4,8 +4,9 @@
  *
  * The filters are transformed by a dispatch of their own: of weights that stay it goes to the prologue. On the CPU one kernel does the
  * rest of a convolution, and where a plan has no room for transformed filters it transforms packed ones, a quarter as large, on the way.
- * Vulkan devices transform x, multiply matrices (matmul), 36 for each block of filters, and transform back: drivers on the CPU wherever
- * it pays, GPUs where there is much to multiply. The gradient by the filters is the CPU's alone. The contracts have no cuts, since
+ * Vulkan devices transform x, multiply matrices (matmul), one a place for each block of filters, and transform back: drivers on the CPU
+ * wherever it pays, GPUs where there is much to multiply. They have tiles of 2 x 2 as well, for pictures that ones of 4 x 4 fill badly.
+ * The gradient by the filters is the CPU's alone. The contracts have no cuts, since
  * operands are bound whole.
  */
 #include "conv/conv_winograd.h"
@@ -31,13 +32,16 @@
 #include "shaders.h"
 
 enum {
-    TILE = 4, /* results of a side */
+    LARGE = 4, /* tiles: results of a side */
+    SMALL = 2,
     SOURCES =
         16, /* channels and filters at the least: with fewer the transforms take what the products save, */
     TILES = 12, /* and with fewer tiles reading the transformed filters does */
     FEW_TILES =
         24, /* for so many packed filters are transformed on the way: reading transformed ones takes as long */
     DRIVER_TILES = 4, /* of Vulkan drivers on the CPU */
+    REST = 2,         /* times as many results as wanted lie in tiles, at the most */
+    DRIVER_REST = 3,  /* where columns, which there is instead, take longer */
     GPU_SOURCES = 64, /* on a GPU: not measured, so where a large part of the time is multiplication */
     GPU_TILES = 2048,
     MOST_ELEMENTS = 1 << 24, /* of transformed x, and of the products */
@@ -48,11 +52,13 @@ enum {
 /* Sizes -------------------------------------------------------------------------------------------------- */
 
 /* The convolution that computes the node's output from its first input; its transpose reads y and turns the filters. */
-static struct kiln_params_conv_winograd block_of(const struct kiln_conv_sizes *s, bool transposed)
+static struct kiln_params_conv_winograd block_of(const struct kiln_conv_sizes *s, bool transposed,
+                                                 uint32_t tile)
 {
     const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
     if (transposed)
-        return (struct kiln_params_conv_winograd){.images = (uint32_t)s->images,
+        return (struct kiln_params_conv_winograd){.tile = tile,
+                                                  .images = (uint32_t)s->images,
                                                   .channels = (uint32_t)s->filters,
                                                   .filters = (uint32_t)s->channels,
                                                   .h = (uint32_t)i->y,
@@ -61,7 +67,8 @@ static struct kiln_params_conv_winograd block_of(const struct kiln_conv_sizes *s
                                                   .ow = (uint32_t)j->x,
                                                   .pad_i = (int32_t)(i->taps - 1 - i->pad),
                                                   .pad_j = (int32_t)(j->taps - 1 - j->pad)};
-    return (struct kiln_params_conv_winograd){.images = (uint32_t)s->images,
+    return (struct kiln_params_conv_winograd){.tile = tile,
+                                              .images = (uint32_t)s->images,
                                               .channels = (uint32_t)s->channels,
                                               .filters = (uint32_t)s->filters,
                                               .h = (uint32_t)i->x,
@@ -80,12 +87,13 @@ static bool is_three(const struct kiln_conv_axis *a)
 /* Elements of the transformed filters. */
 static uint64_t filters_size(const struct kiln_params_conv_winograd *p)
 {
-    return (uint64_t)KILN_WINOGRAD_PLACES * p->channels * kiln_round_up(p->filters, KILN_WINOGRAD_BLOCK);
+    return (uint64_t)KILN_WINOGRAD_PLACES(p->tile) * p->channels *
+           kiln_round_up(p->filters, KILN_WINOGRAD_BLOCK);
 }
 
 static uint64_t tiles_of(const struct kiln_params_conv_winograd *p)
 {
-    return p->images * kiln_parts(p->oh, TILE) * kiln_parts(p->ow, TILE);
+    return p->images * kiln_parts(p->oh, p->tile) * kiln_parts(p->ow, p->tile);
 }
 
 /* Lowering ----------------------------------------------------------------------------------------------- */
@@ -114,14 +122,21 @@ static uint64_t rows_of(const struct kiln_params_conv_winograd *p)
 static bool fits_between(const kiln_caps *caps, const struct kiln_params_conv_winograd *p)
 {
     const uint64_t deepest = p->channels > rows_of(p) ? p->channels : rows_of(p);
-    const uint64_t elements = KILN_WINOGRAD_PLACES * deepest * columns_of(p);
+    const uint64_t elements = KILN_WINOGRAD_PLACES(p->tile) * deepest * columns_of(p);
     return elements <= MOST_ELEMENTS && elements * sizeof(float) <= caps->max_binding && elements > 0;
 }
 
-bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
+static struct kiln_params_conv_winograd block_of_node(const kiln_plan *plan, const kiln_node *n,
+                                                      uint32_t tile)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose);
+    return block_of(&s, n->op == &kiln_op_conv_transpose, tile);
+}
+
+static bool accepts(kiln_plan *plan, const kiln_node *n, uint32_t tile)
+{
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n, tile);
     const kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_winograd,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
@@ -131,35 +146,54 @@ bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
            kiln_plan_binds_whole(plan, &d, filters_size(&p));
 }
 
-static struct kiln_params_conv_winograd block_of_node(const kiln_plan *plan, const kiln_node *n)
+bool kiln_conv_winograd_accepts(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    return block_of(&s, n->op == &kiln_op_conv_transpose);
+    return accepts(plan, n, LARGE);
+}
+
+bool kiln_conv_winograd_small_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    return !on_cpu(plan) && accepts(plan, n, SMALL);
 }
 
 /* Of tiles that stick out far the rest is lost. */
-static bool tiles_pay(kiln_plan *plan, const kiln_node *n)
+static bool tiles_pay(kiln_plan *plan, const kiln_node *n, uint32_t tile)
 {
-    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n, tile);
     const kiln_caps *caps = kiln_plan_caps(plan);
-    const bool gpu = !on_cpu(plan) && !caps->software;
-    const uint64_t tiles = on_cpu(plan) ? TILES : gpu ? GPU_TILES : DRIVER_TILES;
-    const uint32_t sources = gpu ? GPU_SOURCES : SOURCES;
+    const bool driver = !on_cpu(plan) && caps->software, gpu = !on_cpu(plan) && !driver;
+    const uint64_t tiles = driver ? DRIVER_TILES : gpu ? GPU_TILES : TILES;
+    const uint64_t sources = gpu ? GPU_SOURCES : SOURCES, rest = driver ? DRIVER_REST : REST;
     return p.channels >= sources && p.filters >= sources && tiles_of(&p) >= tiles &&
-           tiles_of(&p) * TILE * TILE <= 2 * (uint64_t)p.images * p.oh * p.ow;
+           tiles_of(&p) * tile * tile <= rest * p.images * p.oh * p.ow;
 }
 
 bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n, LARGE);
     const bool few = n->op == &kiln_op_conv && on_cpu(plan) && tiles_of(&p) <= FEW_TILES;
-    return tiles_pay(plan, n) && !few;
+    return tiles_pay(plan, n, LARGE) && !few;
+}
+
+bool kiln_conv_winograd_small_pays(kiln_plan *plan, const kiln_node *n)
+{
+    return tiles_pay(plan, n, SMALL);
+}
+
+static kiln_form form(const kiln_plan *plan, const kiln_node *n, uint32_t tile)
+{
+    const struct kiln_params_conv_winograd p = block_of_node(plan, n, tile);
+    return (kiln_form){filters_size(&p) * sizeof(float), (uint64_t)p.images * p.oh * p.ow};
 }
 
 kiln_form kiln_conv_winograd_form(const kiln_plan *plan, const kiln_node *n)
 {
-    const struct kiln_params_conv_winograd p = block_of_node(plan, n);
-    return (kiln_form){filters_size(&p) * sizeof(float), (uint64_t)p.images * p.oh * p.ow};
+    return form(plan, n, LARGE);
+}
+
+kiln_form kiln_conv_winograd_small_form(const kiln_plan *plan, const kiln_node *n)
+{
+    return form(plan, n, SMALL);
 }
 
 static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
@@ -169,7 +203,8 @@ static kiln_tensor plan_filters(kiln_plan *plan, const kiln_node *n,
     const bool transposed = n->op == &kiln_op_conv_transpose;
     const uint32_t filter = (uint32_t)(9 * s->channels);
     const kiln_tensor u = kiln_plan_temporary(plan, KILN_F32, (int64_t)filters_size(p));
-    const struct kiln_params_conv_winograd_filters block = {.filters = p->filters,
+    const struct kiln_params_conv_winograd_filters block = {.tile = p->tile,
+                                                            .filters = p->filters,
                                                             .channels = p->channels,
                                                             .filter_step = transposed ? 9 : filter,
                                                             .channel_step = transposed ? filter : 9,
@@ -201,14 +236,15 @@ static kiln_status lower_whole(kiln_plan *plan, const kiln_node *n, struct kiln_
 static kiln_status plan_in(kiln_plan *plan, kiln_tensor x, kiln_tensor v,
                            const struct kiln_params_conv_winograd *p)
 {
-    const struct kiln_params_conv_winograd_in block = {.images = p->images,
+    const struct kiln_params_conv_winograd_in block = {.tile = p->tile,
+                                                       .images = p->images,
                                                        .channels = p->channels,
                                                        .h = p->h,
                                                        .w = p->w,
                                                        .pad_i = p->pad_i,
                                                        .pad_j = p->pad_j,
-                                                       .down = (uint32_t)kiln_parts(p->oh, TILE),
-                                                       .across = (uint32_t)kiln_parts(p->ow, TILE),
+                                                       .down = (uint32_t)kiln_parts(p->oh, p->tile),
+                                                       .across = (uint32_t)kiln_parts(p->ow, p->tile),
                                                        .columns = (uint32_t)columns_of(p)};
     kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_winograd_in,
@@ -224,11 +260,12 @@ static kiln_status plan_products(kiln_plan *plan, kiln_tensor u, kiln_tensor v, 
                                  const struct kiln_params_conv_winograd *p)
 {
     const uint32_t columns = (uint32_t)columns_of(p), blocks = (uint32_t)rows_of(p) / KILN_WINOGRAD_BLOCK;
+    const uint32_t places = KILN_WINOGRAD_PLACES(p->tile);
     const struct kiln_params_matmul block = {.m = KILN_WINOGRAD_BLOCK,
                                              .n = columns,
                                              .k = p->channels,
-                                             .batch = KILN_WINOGRAD_PLACES * blocks,
-                                             .batch1 = KILN_WINOGRAD_PLACES,
+                                             .batch = places * blocks,
+                                             .batch1 = places,
                                              .batch2 = blocks,
                                              .a_m = 1,
                                              .a_k = KILN_WINOGRAD_BLOCK,
@@ -252,13 +289,14 @@ static kiln_status plan_products(kiln_plan *plan, kiln_tensor u, kiln_tensor v, 
 static kiln_status plan_out(kiln_plan *plan, const kiln_node *n, kiln_tensor m,
                             const struct kiln_params_conv_winograd *p)
 {
-    struct kiln_params_conv_winograd_out block = {.images = p->images,
+    struct kiln_params_conv_winograd_out block = {.tile = p->tile,
+                                                  .images = p->images,
                                                   .filters = p->filters,
                                                   .rows = (uint32_t)rows_of(p),
                                                   .oh = p->oh,
                                                   .ow = p->ow,
-                                                  .down = (uint32_t)kiln_parts(p->oh, TILE),
-                                                  .across = (uint32_t)kiln_parts(p->ow, TILE),
+                                                  .down = (uint32_t)kiln_parts(p->oh, p->tile),
+                                                  .across = (uint32_t)kiln_parts(p->ow, p->tile),
                                                   .columns = (uint32_t)columns_of(p)};
     kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_winograd_out,
@@ -273,7 +311,7 @@ static kiln_status plan_out(kiln_plan *plan, const kiln_node *n, kiln_tensor m,
 static kiln_status lower_in_steps(kiln_plan *plan, const kiln_node *n,
                                   const struct kiln_params_conv_winograd *p, kiln_tensor u)
 {
-    const int64_t column = KILN_WINOGRAD_PLACES * (int64_t)columns_of(p);
+    const int64_t column = KILN_WINOGRAD_PLACES(p->tile) * (int64_t)columns_of(p);
     const kiln_tensor v = kiln_plan_temporary(plan, KILN_F32, column * p->channels);
     const kiln_tensor m = kiln_plan_temporary(plan, KILN_F32, column * (int64_t)rows_of(p));
     kiln_status status = plan_in(plan, n->in[0], v, p);
@@ -282,15 +320,25 @@ static kiln_status lower_in_steps(kiln_plan *plan, const kiln_node *n,
     return status ? status : plan_out(plan, n, m, p);
 }
 
-kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
+static kiln_status lower(kiln_plan *plan, const kiln_node *n, uint32_t tile)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    struct kiln_params_conv_winograd block = block_of(&s, n->op == &kiln_op_conv_transpose);
+    struct kiln_params_conv_winograd block = block_of_node(plan, n, tile);
     kiln_status status;
     const kiln_tensor u = plan_filters(plan, n, &block, &s, &status);
     if (status)
         return status;
     return on_cpu(plan) ? lower_whole(plan, n, &block, u) : lower_in_steps(plan, n, &block, u);
+}
+
+kiln_status kiln_conv_winograd_lower(kiln_plan *plan, const kiln_node *n)
+{
+    return lower(plan, n, LARGE);
+}
+
+kiln_status kiln_conv_winograd_small_lower(kiln_plan *plan, const kiln_node *n)
+{
+    return lower(plan, n, SMALL);
 }
 
 bool kiln_conv_winograd_packed_accepts(kiln_plan *plan, const kiln_node *n)
@@ -301,12 +349,12 @@ bool kiln_conv_winograd_packed_accepts(kiln_plan *plan, const kiln_node *n)
 
 bool kiln_conv_winograd_packed_pays(kiln_plan *plan, const kiln_node *n)
 {
-    return tiles_pay(plan, n);
+    return tiles_pay(plan, n, LARGE);
 }
 
 kiln_status kiln_conv_winograd_packed_lower(kiln_plan *plan, const kiln_node *n)
 {
-    struct kiln_params_conv_winograd block = block_of_node(plan, n);
+    struct kiln_params_conv_winograd block = block_of_node(plan, n, LARGE);
     const uint32_t filter = 9 * block.channels;
     kiln_tensor packed;
     const kiln_status status =
@@ -325,7 +373,7 @@ kiln_status kiln_conv_winograd_packed_lower(kiln_plan *plan, const kiln_node *n)
 /* As many splits as make some work for all threads: by sizes alone. */
 static struct kiln_params_conv_grad_winograd gradient_block(const struct kiln_conv_sizes *s)
 {
-    const struct kiln_params_conv_winograd p = block_of(s, false);
+    const struct kiln_params_conv_winograd p = block_of(s, false, LARGE);
     const uint64_t blocks = kiln_parts(p.filters, GRADIENT_BLOCK) * kiln_parts(p.channels, GRADIENT_BLOCK);
     const uint64_t splits = kiln_parts(UNITS, blocks);
     const uint32_t count = 9 * p.filters * p.channels;
@@ -449,7 +497,7 @@ static bool in_lines_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv_winograd_in *p = in_block(d);
     const uint64_t elements = (uint64_t)p->images * p->channels * p->h * p->w;
-    return kiln_parts(elements, 4) <= caps->max_texels && p->columns % 4 == 0 &&
+    return p->tile == LARGE && kiln_parts(elements, 4) <= caps->max_texels && p->columns % 4 == 0 &&
            (d->bind[0].bytes == 0 || elements % 4 == 0);
 }
 
@@ -484,7 +532,8 @@ static uint64_t out_fours_groups(const kiln_caps *caps, const kiln_dispatch *d)
 static bool out_ones_accepts(const kiln_caps *caps, const kiln_dispatch *d)
 {
     const struct kiln_params_conv_winograd_out *p = out_block(d);
-    return (uint64_t)KILN_WINOGRAD_PLACES * p->rows * p->columns / 4 <= caps->max_texels &&
+    return p->tile == LARGE &&
+           (uint64_t)KILN_WINOGRAD_PLACES(LARGE) * p->rows * p->columns / 4 <= caps->max_texels &&
            p->columns % 4 == 0;
 }
 
@@ -493,25 +542,38 @@ static bool out_fours_accepts(const kiln_caps *caps, const kiln_dispatch *d)
     return out_ones_accepts(caps, d) && out_block(d)->ow % 4 == 0;
 }
 
-static const kiln_variant filters_plain = {
-    .name = "plain",
-    .groups = filters_groups,
-    .spirv = &kiln_spirv_conv_winograd_filters,
-};
+/* A shader for each size of tiles. */
+#define TILE_VARIANTS(stem)                                                                      \
+    static bool stem##_is_large(const kiln_caps *caps, const kiln_dispatch *d)                   \
+    {                                                                                            \
+        (void)caps;                                                                              \
+        return ((const struct kiln_params_conv_winograd_##stem *)d->block.words)->tile == LARGE; \
+    }                                                                                            \
+    static bool stem##_is_small(const kiln_caps *caps, const kiln_dispatch *d)                   \
+    {                                                                                            \
+        (void)caps;                                                                              \
+        return ((const struct kiln_params_conv_winograd_##stem *)d->block.words)->tile == SMALL; \
+    }                                                                                            \
+    static const kiln_variant stem##_plain = {                                                   \
+        .name = "plain",                                                                         \
+        .accepts = stem##_is_large,                                                              \
+        .groups = stem##_groups,                                                                 \
+        .spirv = &kiln_spirv_conv_winograd_##stem,                                               \
+    };                                                                                           \
+    static const kiln_variant stem##_small = {                                                   \
+        .name = "small",                                                                         \
+        .accepts = stem##_is_small,                                                              \
+        .groups = stem##_groups,                                                                 \
+        .spirv = &kiln_spirv_conv_winograd_##stem##_2,                                           \
+    }
+
+TILE_VARIANTS(filters);
+TILE_VARIANTS(in);
+TILE_VARIANTS(out);
 LINES_VARIANT(in_even, kiln_spirv_conv_winograd_in_lines, NULL, in_lines_groups, 1 << 0, 3);
 LINES_VARIANT(in_lines, kiln_spirv_conv_winograd_in_lines, NULL, in_lines_groups, 1 << 0, 4);
 LINES_VARIANT(out_fours, kiln_spirv_conv_winograd_out_fours, NULL, out_fours_groups, 1 << 0, 0);
 LINES_VARIANT(out_ones, kiln_spirv_conv_winograd_out_fours, NULL, out_fours_groups, 1 << 0, 1);
-static const kiln_variant in_plain = {
-    .name = "plain",
-    .groups = in_groups,
-    .spirv = &kiln_spirv_conv_winograd_in,
-};
-static const kiln_variant out_plain = {
-    .name = "plain",
-    .groups = out_groups,
-    .spirv = &kiln_spirv_conv_winograd_out,
-};
 
 const kiln_kernel kiln_kernel_conv_winograd_in = {
     .name = "conv_winograd_in",
@@ -521,7 +583,7 @@ const kiln_kernel kiln_kernel_conv_winograd_in = {
     .units = in_units,
     .reference = kiln_reference_conv_winograd_in_f32,
     .reference_f64 = kiln_reference_conv_winograd_in_f64,
-    .gpu = (const kiln_variant *const[]){&in_even, &in_lines, &in_plain, NULL},
+    .gpu = (const kiln_variant *const[]){&in_even, &in_lines, &in_plain, &in_small, NULL},
 };
 
 const kiln_kernel kiln_kernel_conv_winograd_out = {
@@ -532,7 +594,7 @@ const kiln_kernel kiln_kernel_conv_winograd_out = {
     .units = out_units,
     .reference = kiln_reference_conv_winograd_out_f32,
     .reference_f64 = kiln_reference_conv_winograd_out_f64,
-    .gpu = (const kiln_variant *const[]){&out_fours, &out_ones, &out_plain, NULL},
+    .gpu = (const kiln_variant *const[]){&out_fours, &out_ones, &out_plain, &out_small, NULL},
 };
 
 const kiln_kernel kiln_kernel_conv_winograd_filters = {
@@ -543,7 +605,7 @@ const kiln_kernel kiln_kernel_conv_winograd_filters = {
     .units = blocks_units,
     .reference = kiln_reference_conv_winograd_filters_f32,
     .reference_f64 = kiln_reference_conv_winograd_filters_f64,
-    .gpu = (const kiln_variant *const[]){&filters_plain, NULL},
+    .gpu = (const kiln_variant *const[]){&filters_plain, &filters_small, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_winograd_filters_blocks, NULL},
 };
 

@@ -65,6 +65,17 @@ Test(forms, a_small_network_keeps_what_is_fastest)
     kiln_graph_destroy(&g);
 }
 
+Test(forms, pictures_of_few_positions_meet_packed_filters)
+{
+    const struct stage last[] = {{3, 64, 2}};
+    kiln_tensor y;
+    kiln_graph *g = network(last, KILN_COUNT(last), &y);
+    struct planned d = plan_on(kiln_test_open("cpu"), g, KILN_RUN(y), false);
+    cr_expect_eq(count(d.plan, "conv_packed", false), 3);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
 Test(forms, those_that_are_used_least_give_way_until_all_take_as_much_as_the_weights)
 {
     const struct stage large[] = {{3, 64, 56}, {8, 256, 28}};

@@ -177,7 +177,8 @@ Test(conv, of_planes_reads_nothing_beyond_a_row)
                        "an infinity in the next row and the next plane");
 }
 
-/* Filters of 3 x 3 are transformed where that pays, on the CPU: tiles of 4 x 4, blocks of 32 filters, bands of tiles. */
+/* Filters of 3 x 3 are transformed where that pays: tiles of 4 x 4, blocks of 32 filters, bands of tiles; and on Vulkan devices, where
+ * these would be mostly empty, tiles of 2 x 2. */
 static const struct conv_case transformed[] = {
     {{4, {1, 16, 12, 16}}, {4, {16, 16, 3, 3}}, false, {.pad = {{1, 1}, {1, 1}}}, "whole tiles"},
     {{4, {2, 17, 9, 14}}, {4, {35, 17, 3, 3}}, true, {.groups = 1}, "no padding, tiles cut off both ways"},
@@ -199,6 +200,12 @@ static const struct conv_case transformed[] = {
      true,
      {.same = KILN_SAME_UPPER},
      "few tiles: filters of some channels at a time are transformed on the way"},
+    {{4, {5, 17, 2, 2}}, {4, {33, 17, 3, 3}}, true, {.pad = {{1, 1}, {1, 1}}}, "tiles of 2 x 2"},
+    {{4, {4, 16, 1, 3}},
+     {4, {17, 16, 3, 3}},
+     true,
+     {.pad = {{1, 1}, {1, 1}}},
+     "tiles of 2 x 2, cut off both ways"},
 };
 
 /* Filters that nearly fill blocks of 32 are packed, on the CPU: rows of positions in tiles, bands of rows, several blocks. */
@@ -233,6 +240,12 @@ static const struct conv_case packed[] = {
      {.stride = {3, 2}, .pad = {{2, 0}, {0, 1}}, .dilation = {2, 3}},
      "phases, in several bands"},
     {{3, {2, 9, 33}}, {3, {63, 9, 5}}, true, {.stride = {2}, .pad = {{1, 2}}}, "one axis"},
+    {{4, {3, 70, 4, 5}},
+     {4, {62, 70, 3, 3}},
+     true,
+     {.stride = {2, 2}, .pad = {{1, 1}, {1, 1}}},
+     "rows of few positions"},
+    {{4, {2, 33, 1, 1}}, {4, {64, 33, 3, 3}}, true, {.pad = {{1, 1}, {1, 1}}}, "single positions"},
 };
 
 static kiln_tensor build_turned(kiln_graph *g, const void *one_case)

@@ -20,6 +20,7 @@ static const struct check_shape shapes[] = {
     {"1x16x12x16,17x3x3", "transformed tiles of whole fours"},
     {"1x18x21x22,17x3x3", "transformed tiles, more than few"},
     {"34x17x8x7,33x3x3", "transformed tiles of several small pictures"},
+    {"9x17x3x4,33x3x3", "smaller transformed tiles"},
     {"5x12x1x1,6x1x1", "pictures of one point"},
     {"3x4x131,6x5", "one axis"},
     {"1x6x1,4x1", "one axis of one point"},
