@@ -6,7 +6,7 @@
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
  *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
  *   recompute  where memory of training matters more than time: what the backward pass reads is computed again
- *   halves     for KILN_PRECISION_F16: which values are stored so
+ *   precision  for KILN_PRECISION_F16: which values are stored as halves
  *   scale      factors of channels behind convolutions become the filters', where epilogues have no room
  *   fuse       elementwise chains, epilogues
  *   forms      what is kept of weights in a second form has a bound: larger forms give way

@@ -12,6 +12,7 @@
  *   onnx_table.c      ONNX operator -> builder, a row each; ONNX Runtime's own in onnx_table_runtime.c
  *   onnx_FAMILY.c     the builders
  *   onnx_body.c       bodies: graphs within nodes
+ *   onnx_agree.c      sizes that a file says are equal
  *   onnx_counted.c    sizes that a run computes
  *   onnx_interval.c   between which numbers values lie, to bound them
  *   onnx_sequence.c   sequences, which are known while reading
