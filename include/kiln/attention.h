@@ -22,10 +22,10 @@ typedef struct kiln_attention_params {
     bool last;           /* the queries are the last L of the S positions: offset is S - L */
     kiln_tensor offset;  /* else, where it is given: an integer for all, [], or for each batch, [N]; else 0 */
     kiln_tensor lengths; /* [N], integers: keys from lengths[n] on are left out */
-    kiln_tensor
-        mask; /* [N, H, L, S] or what broadcasts to it: BOOL, true is seen; or real, added to the scores */
-    double
-        dropout; /* in training, the share of probabilities that become 0 (the others grow by 1 / (1 - dropout)) */
+    /* [N, H, L, S] or what broadcasts to it: BOOL, true is seen; or real, added to the scores */
+    kiln_tensor mask;
+    /* in training, the share of probabilities that become 0 (the others grow by 1 / (1 - dropout)) */
+    double dropout;
 } kiln_attention_params;
 
 /**

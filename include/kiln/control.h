@@ -15,7 +15,7 @@
  * Effects     in bodies are assignments alone: an optimizer belongs outside.
  *
  * A program makes one of two things of a loop, by its length and size: its steps one behind the other, which fuse and share
- * what they compute alike, or one recorded body that the device repeats without the host (docs/BENCHMARKS.md has both).
+ * what they compute alike, or one recorded body that the device repeats without the host (kiln_loop_form).
  */
 #ifndef KILN_CONTROL_H
 #define KILN_CONTROL_H
@@ -39,8 +39,8 @@ typedef enum kiln_loop_form {
 /** Lists end at the first KILN_NONE. */
 typedef struct kiln_scan_params {
     kiln_tensor each[KILN_BODY_VALUES]; /* a step gets one slice of each, along axis */
-    kiln_tensor
-        carry[KILN_BODY_VALUES]; /* what the first step gets; later ones get what the one before gave */
+    /* what the first step gets; later ones get what the one before gave */
+    kiln_tensor carry[KILN_BODY_VALUES];
     kiln_tensor with[KILN_BODY_VALUES]; /* every step gets the whole */
     int axis;                           /* of the steps, in `each` and in what is stacked */
     bool reverse;   /* from the last slice to the first; what is stacked stays in the slices' order */
@@ -67,8 +67,8 @@ KILN_API void kiln_scan(kiln_graph *g, const kiln_graph *body, const kiln_scan_p
 
 /** Lists end at the first KILN_NONE. */
 typedef struct kiln_loop_params {
-    kiln_tensor
-        trips; /* I32 or I64 scalar: no more steps than that; KILN_NONE: as long as the body says so */
+    /* I32 or I64 scalar: no more steps than that; KILN_NONE: as long as the body says so */
+    kiln_tensor trips;
     kiln_tensor condition; /* BOOL scalar: whether to begin; KILN_NONE: yes */
     kiln_tensor carry[KILN_BODY_VALUES];
     kiln_tensor with[KILN_BODY_VALUES];

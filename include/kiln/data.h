@@ -291,8 +291,8 @@ typedef struct kiln_sequences_params {
     int32_t fill; /* what short rows of a batch are filled up with; 0 is <pad> of kiln's own tokenizers */
     /* batches are as long as the next multiple of it, so that programs meet few sizes to plan for; 0 means 1 */
     int64_t multiple;
-    bool
-        borrow; /* use the sequences where they are: they stay, unchanged, as long as the dataset and its views */
+    /* use the sequences where they are: they stay, unchanged, as long as the dataset and its views */
+    bool borrow;
 } kiln_sequences_params;
 
 /**

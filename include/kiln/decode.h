@@ -15,8 +15,8 @@ extern "C" {
 /** What a step of a beam search chose: for each of N sequences the W best continuations, the best first. */
 typedef struct kiln_beam {
     kiln_tensor token; /* [N W] I32: what comes next */
-    kiln_tensor
-        parent; /* [N W] I32: the row whose continuation it is: states go on as kiln_gather(g, state, parent, 0) */
+    /* [N W] I32: the row whose continuation it is: states go on as kiln_gather(g, state, parent, 0) */
+    kiln_tensor parent;
     kiln_tensor score; /* [N, W]: sums of log-probabilities */
 } kiln_beam;
 
@@ -41,13 +41,13 @@ KILN_API kiln_beam kiln_beam_step(kiln_graph *g, kiln_tensor scores, kiln_tensor
 /** What a step of sampling chose for each of N sequences. */
 typedef struct kiln_sample {
     kiln_tensor token; /* [N] I32: what comes next */
-    kiln_tensor
-        score; /* [N]: sums of log-probabilities, as the model says, whatever was kept and at which temperature */
+    /* [N]: sums of log-probabilities, as the model says, whatever was kept and at which temperature */
+    kiln_tensor score;
 } kiln_sample;
 
 typedef struct kiln_sample_params {
-    kiln_choice_params
-        choice; /* temperature, top_k, top_p, and the source of draws: in a session, one of the session */
+    /* temperature, top_k, top_p, and the source of draws: in a session, one of the session */
+    kiln_choice_params choice;
     kiln_tensor last; /* as kiln_beam_params */
     int end;
 } kiln_sample_params;

@@ -37,9 +37,8 @@ KILN_API kiln_tensor kiln_box_clip_to(kiln_graph *g, kiln_tensor boxes, kiln_ten
 /* Differences from anchors --------------------------------------------------------------------------------- */
 
 typedef struct kiln_box_code {
-    double weights
-        [4]; /* of the differences in x, y, width and height; each 0 means 1. SSD's variances are their inverses:
-                          10, 10, 5, 5 */
+    /* of the differences in x, y, width and height; each 0 means 1. SSD's variances are their inverses: 10, 10, 5, 5 */
+    double weights[4];
     double most; /* to decode: the logarithm of a size's ratio is at most this; 0 means log(1000 / 16) */
     kiln_box_format boxes, anchors;
 } kiln_box_code;
@@ -73,12 +72,12 @@ KILN_API kiln_tensor kiln_yolo_decode(kiln_graph *g, kiln_tensor x, kiln_tensor 
 #define KILN_ANCHORS 32 /* of a cell, at the most */
 
 typedef struct kiln_anchor_params {
-    double
-        stride[2]; /* from a row of cells to the next, and from a column; 0 means 1, and as along the rows */
-    double
-        offset; /* of the first cell's centre, in cells: 0, or 0.5 where the map's border is the picture's */
-    bool whole; /* round halves of sizes to whole numbers, as Faster R-CNN does */
-    int count;  /* anchors of a cell: */
+    /* from a row of cells to the next, and from a column; 0 means 1, and as along the rows */
+    double stride[2];
+    /* of the first cell's centre, in cells: 0, or 0.5 where the map's border is the picture's */
+    double offset;
+    bool whole;                   /* round halves of sizes to whole numbers, as Faster R-CNN does */
+    int count;                    /* anchors of a cell: */
     double size[KILN_ANCHORS][2]; /* width and height */
 } kiln_anchor_params;
 
@@ -186,11 +185,11 @@ KILN_API kiln_tensor kiln_nms_by_class(kiln_graph *g, kiln_tensor boxes, kiln_te
 
 typedef struct kiln_proposal_params {
     kiln_box_code code; /* how deltas tell a box of an anchor; boxes are corners */
-    kiln_tensor
-        sizes; /* of the pictures, [B, 2] or [2]: width and height, to clip to; KILN_NONE: no clipping */
+    /* of the pictures, [B, 2] or [2]: width and height, to clip to; KILN_NONE: no clipping */
+    kiln_tensor sizes;
     int level_count; /* 0: one level */
-    int64_t level
-        [KILN_LEVELS]; /* anchors of each level, which may be symbols; boxes of different levels do not compete */
+    /* anchors of each level, which may be symbols; boxes of different levels do not compete */
+    int64_t level[KILN_LEVELS];
     int64_t candidates; /* of a level and picture, before suppression; 0: all */
     int64_t most;       /* of a picture, after it; 0: all */
     double least;       /* boxes with a shorter side are dropped */

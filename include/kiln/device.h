@@ -28,8 +28,8 @@ typedef struct kiln_device_info {
     uint32_t max_shared;      /* bytes of shared memory of one workgroup */
     uint32_t subgroup;        /* lanes that run together; 0 if unknown */
     bool half;                /* F16 is kept in 2 bytes an element; else, as all other types, in 4 */
-    char matrices
-        [96]; /* what matrix units multiply, "16x16x16 of halves", or "none: " and why; "" on the CPU */
+    /* what matrix units multiply, "16x16x16 of halves", or "none: " and why; "" on the CPU */
+    char matrices[96];
 } kiln_device_info;
 
 /** A VkDevice that the application owns and lends. Handles are passed as they are, so no Vulkan header is needed. */

@@ -40,8 +40,8 @@ typedef struct kiln_memory {
     void *at[KILN_MAX_BINDINGS];
     size_t bytes[KILN_MAX_BINDINGS];
     void *scratch; /* the variant's, of the thread that runs, or NULL */
-    uint64_t
-        run; /* of the dispatch: no other run of any has the same, so a thread can tell that its scratch is of this one */
+    /* of the dispatch: no other run of any has the same, so a thread can tell that its scratch is of this one */
+    uint64_t run;
 } kiln_memory;
 
 /**
@@ -80,11 +80,11 @@ typedef struct kiln_variant {
     uint64_t (*rounds)(const kiln_dispatch *d);
     /* GPU */
     const kiln_spirv *spirv;
-    const kiln_spirv
-        *half;       /* the same, compiled with -DHALF: runs where bindings hold halves; NULL: takes none */
-    uint32_t lanes;  /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
-    uint32_t texels; /* bit i: binding i is read through a texel buffer of floats or halves, */
-    uint32_t fours;  /* bit i: four of them an element, else one */
+    /* the same, compiled with -DHALF: runs where bindings hold halves; NULL: takes none */
+    const kiln_spirv *half;
+    uint32_t lanes;         /* invocations of a workgroup: sets specialization constant 0; 0 means 64 */
+    uint32_t texels;        /* bit i: binding i is read through a texel buffer of floats or halves */
+    uint32_t fours;         /* bit i: that one has four of them an element, else one */
     bool scratch_fours;     /* the scratch is an image of four floats an element, else a buffer */
     const uint32_t *tuning; /* specialization constants 32, 33, ...: tile sizes and the like */
     int tuning_count;
@@ -175,8 +175,8 @@ typedef struct kiln_spec {
 /** What a lowering makes of weights ahead, to read in each run in their place. */
 typedef struct kiln_form {
     uint64_t bytes;
-    uint64_t
-        uses; /* multiplications of one weight in a run: what a form of more bytes saves grows with them */
+    /* multiplications of one weight in a run: what a form of more bytes saves grows with them */
+    uint64_t uses;
 } kiln_form;
 
 /** One way to turn a node into dispatches; of an operator's list one is taken as of a kernel's variants. */
@@ -211,8 +211,8 @@ enum {
     KILN_OP_EPILOGUE = 4, /* its lowerings apply an epilogue that the compiler attaches (plan.h) */
     KILN_OP_ALIAS = 8,    /* output 0 is input 0 under another shape: no code */
     KILN_OP_FOLLOWS = 16, /* output 0 is input 0 where their shapes are equal, as sum_to's; no code then */
-    KILN_OP_LATE =
-        32, /* reads what the effects built before it leave behind; others see the weights as they were */
+    /* reads what the effects built before it leave behind; others see the weights as they were */
+    KILN_OP_LATE = 32,
     /* on the CPU its lowerings apply a whole chain that the compiler attaches; it has two inputs beside those it must have, which may
      * be KILN_NONE */
     KILN_OP_FINISH = 64,
@@ -299,7 +299,6 @@ typedef struct kiln_op {
     const void *extra; /* the family's own */
 } kiln_op;
 
-/** A node as operators see it; a loan from the graph. */
 /** Which pass a node belongs to. */
 typedef enum kiln_node_pass {
     KILN_PASS_FORWARD,
@@ -307,6 +306,7 @@ typedef enum kiln_node_pass {
     KILN_PASS_AGAIN,    /* a copy of a forward node for the backward pass (kiln_program_params.recompute) */
 } kiln_node_pass;
 
+/** A node as operators see it; a loan from the graph. */
 struct kiln_node {
     const kiln_op *op;
     const kiln_tensor *in;
@@ -420,7 +420,7 @@ KILN_API kiln_status kiln_node_fail(kiln_graph *g, const kiln_node *n, kiln_stat
 /** Type and shape with sizes known; the type is the logical one. */
 KILN_API kiln_spec kiln_plan_spec(const kiln_plan *plan, kiln_tensor t);
 
-/** Bytes of one element of t in storage: 2, 4 or 8. */
+/** Bytes of one element of t in storage: 1, 2, 4 or 8. */
 KILN_API size_t kiln_plan_element(const kiln_plan *plan, kiln_tensor t);
 
 /** Words of one element of t as references see it: 2 where reals are doubles, else 1. For kernels that only move elements. */
@@ -436,7 +436,7 @@ KILN_API bool kiln_plan_lean(const kiln_plan *plan);
  *  ERROR_MEMORY, with the need stated. */
 KILN_API kiln_status kiln_plan_affords(const kiln_plan *plan, kiln_tensor t);
 
-/** A value that lives between the dispatches of this lowering, of `bytes` bytes. */
+/** A value of `count` elements that lives between the dispatches of this lowering. */
 KILN_API kiln_tensor kiln_plan_temporary(kiln_plan *plan, kiln_type type, int64_t count);
 
 /** Whether input i of n already lies at its place in output 0 (see kiln_op.place). */

@@ -24,8 +24,8 @@ extern "C" {
 typedef struct kiln_onnx_fixed {
     const char *input; /* NULL: by its place, `index`, among the inputs that are no initializers */
     int index;
-    kiln_array
-        value; /* of the input's type; data NULL: it stays an input, of which only the shape is given */
+    /* of the input's type; data NULL: it stays an input, of which only the shape is given */
+    kiln_array value;
 } kiln_onnx_fixed;
 
 /** A size that the file names, or leaves out ("INPUT.AXIS"), given while the model is read. */
@@ -42,8 +42,8 @@ typedef struct kiln_onnx_params {
     int fixed_count;
     const kiln_onnx_size *sizes;
     int size_count;
-    int64_t
-        most_steps; /* of a Loop that data ends, other than by counting, which is refused where this is 0 */
+    /* of a Loop that data ends, other than by counting, which is refused where this is 0 */
+    int64_t most_steps;
     /* how large a size is at the most that data gives, as that of a Resize to a box. 0: as large as the model shows that it can be,
      * as where boxes are cut at a picture, and refused where it does not. All real outputs of a run that has a larger one are NaN
      * (kiln_onnx_beyond) */
@@ -154,8 +154,8 @@ typedef struct kiln_safetensors_entry {
     kiln_type type;
     kiln_shape shape;
     const void *data; /* NULL: read is asked when its turn comes, so that one tensor is in memory at a time */
-    kiln_status (*read)(void *user, const char *name,
-                        kiln_array *dst); /* fills dst->data, of type and shape */
+    /* fills dst->data, of type and shape */
+    kiln_status (*read)(void *user, const char *name, kiln_array *dst);
     void *user;
 } kiln_safetensors_entry;
 

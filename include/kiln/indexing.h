@@ -238,8 +238,8 @@ KILN_API kiln_tensor kiln_masked_select(kiln_graph *g, kiln_tensor x, kiln_tenso
 typedef struct kiln_unique_params {
     bool along; /* slices along `axis`, at most 64 elements each; else x's elements, as one row */
     int axis;
-    bool
-        by_appearance; /* in the order in which they first stand; else ascending, slices as in a dictionary */
+    /* in the order in which they first stand; else ascending, slices as in a dictionary */
+    bool by_appearance;
 } kiln_unique_params;
 
 typedef struct kiln_unique_parts {

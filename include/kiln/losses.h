@@ -24,8 +24,8 @@ typedef enum kiln_loss_reduction {
 
 typedef struct kiln_class_loss_params {
     int axis; /* of the classes; 0 means 1, negative counts from the last */
-    kiln_tensor
-        weights;  /* [C]: a factor of each class; the mean is then over the weights; KILN_NONE means 1 */
+    /* [C]: a factor of each class; the mean is then over the weights; KILN_NONE means 1 */
+    kiln_tensor weights;
     bool ignores; /* rows whose target is `ignored` count for nothing */
     int64_t ignored;
     double smoothing; /* this share of each target goes to all classes alike (Szegedy 2016) */

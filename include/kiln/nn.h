@@ -209,8 +209,8 @@ typedef struct kiln_nn_transformer_params {
     int hidden;           /* units between the two dense layers; must be given */
     kiln_tensor (*activation)(kiln_graph *g, kiln_tensor x); /* between them; NULL means kiln_relu */
     bool norm_first;                                         /* normalize before each part, not behind */
-    double
-        dropout; /* of probabilities (where attention does not say otherwise), hidden units, and what each part adds */
+    /* of probabilities (where attention does not say otherwise), hidden units, and what each part adds */
+    double dropout;
     double epsilon; /* of the norms; 0 means 1e-5 */
     const char *name;
 } kiln_nn_transformer_params;

@@ -19,8 +19,8 @@ typedef struct kiln_pool_params {
     int pad[3][2];   /* before and after, per axis; each less than the window */
     kiln_same same;  /* padding by the sizes; overrides pad */
     int dilation[3]; /* 0 means 1 */
-    bool
-        ceil; /* a last window that reaches beyond the padded x counts too, if it begins before the padding behind */
+    /* a last window that reaches beyond the padded x counts too, if it begins before the padding behind */
+    bool ceil;
     bool count_pad; /* average: divide by the whole window, padding included, but not what lies beyond it */
     bool column_major; /* an index counts the first axis fastest, not the last */
 } kiln_pool_params;

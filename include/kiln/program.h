@@ -96,8 +96,9 @@ typedef struct kiln_program_params {
  *          more, those whose weights are used least often in a run give way to smaller ones. The same list, sizes and kind of
  *          processor give the same forms.
  * Owns:    the program keeps device, weights and session alive, and a copy of what it needs of the graph.
- * Errors:  the graph's failure; ERROR_ARGUMENT for a parameter that the weights lack, by name; ERROR_MEMORY where the
- *          budget is too small, with the need stated; ERROR_UNSUPPORTED for float64 off the CPU.
+ * Errors:  the graph's failure; ERROR_ARGUMENT for a parameter or state that weights or session lack, by name, or a program that
+ *          trains and gives up its weights; ERROR_SHAPE where a parameter has another shape there; ERROR_MEMORY where the budget is
+ *          too small, with the need stated; ERROR_UNSUPPORTED for float64 off the CPU.
  */
 KILN_API kiln_status kiln_program_create(kiln_program **out, kiln_device *dev, const kiln_graph *g,
                                          kiln_weights *w, const kiln_program_params *params);
@@ -108,6 +109,8 @@ KILN_API void kiln_program_destroy(kiln_program **p);
  * slots, so that the next batch can be written while a run is under way.
  * Shape:   the input's, where a symbol takes any size of 0 or more. Types must be equal (F64 goes into F32, I32 into I64
  *          and back where the values fit).
+ * Errors:  ERROR_ARGUMENT for what is no input of the list, too few bytes, or an integer that the type or 32 bits cannot hold;
+ *          ERROR_SHAPE for another shape or type; ERROR_MEMORY. The input keeps its values then.
  */
 KILN_API kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, const kiln_array *src);
 
@@ -118,7 +121,7 @@ KILN_API kiln_status kiln_program_write(kiln_program *p, kiln_tensor input, cons
  */
 KILN_API kiln_status kiln_program_run(kiln_program *p);
 
-/** Wait for the last run. */
+/** Wait for the last run. Errors: ERROR_DEVICE where it was lost. */
 KILN_API kiln_status kiln_program_wait(kiln_program *p);
 
 /**
@@ -130,7 +133,7 @@ KILN_API kiln_status kiln_program_read(kiln_program *p, kiln_tensor t, kiln_arra
 
 /**
  * Shape of a value of the list in the last run. Where a size depends on data (kiln_dim_bounded) it is that of the elements that
- * are there, and this waits for the run; kiln_program_read gives those and no others.
+ * are there, and this waits for the run; kiln_program_read gives those and no others. Errors: as of kiln_program_read.
  */
 KILN_API kiln_status kiln_program_shape(const kiln_program *p, kiln_tensor t, kiln_shape *shape);
 
@@ -158,6 +161,7 @@ typedef struct kiln_program_memory {
     uint64_t threads; /* scratch of the CPU's threads, which all programs of a device share */
 } kiln_program_memory;
 
+/** Errors: ERROR_ARGUMENT before anything was planned. */
 KILN_API kiln_status kiln_program_memory_used(const kiln_program *p, kiln_program_memory *out);
 
 /** Print the newest plan's commands, a line each: the prologue's, if it has one, and the body's. The same program prints the

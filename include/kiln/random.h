@@ -31,8 +31,8 @@ KILN_API kiln_tensor kiln_random_advance(kiln_graph *g, kiln_tensor source);
 
 typedef struct kiln_random_params {
     kiln_tensor source; /* KILN_NONE: the weights' own */
-    const char
-        *stream;    /* nodes of one name draw alike; NULL: each draws for itself, by its scope and number */
+    /* nodes of one name draw alike; NULL: each draws for itself, by its scope and number */
+    const char *stream;
     kiln_type type; /* of reals; 0 is F32 */
 } kiln_random_params;
 

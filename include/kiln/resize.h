@@ -54,8 +54,8 @@ typedef enum kiln_resize_aspect {
 typedef struct kiln_resize_params {
     kiln_axes axes; /* {0}: all behind the first two; what follows lists these axes in this order */
     double scale[KILN_MAX_RANK]; /* y's size over x's; 0 means 1 */
-    int64_t size
-        [KILN_MAX_RANK]; /* y's size: a number, a symbol, or what data counts (kiln_dim_bounded); 0: by the scale */
+    /* y's size: a number, a symbol, or what data counts (kiln_dim_bounded); 0: by the scale */
+    int64_t size[KILN_MAX_RANK];
     kiln_resize_aspect aspect; /* needs numbers */
     kiln_resize_mode mode;
     kiln_resize_places places;

@@ -25,9 +25,9 @@ typedef struct kiln_roi_params {
     double scale; /* cells of the map to a unit of the boxes, as 1.0 / 16; 0 means 1 */
     /* kiln_roi_align only */
     int samples; /* of a bin along each axis; 0: as many as it has cells, rounded up */
-    bool
-        half_pixel; /* a box's coordinates count from pixels' corners, not their centres: half a cell is taken off, and a
-                        box may be less than a cell wide ("aligned") */
+    /* a box's coordinates count from pixels' corners, not their centres: half a cell is taken off, and a box may be less than a cell
+     * wide ("aligned") */
+    bool half_pixel;
     bool largest; /* not the mean of a bin's samples but the largest of their parts */
 } kiln_roi_params;
 

@@ -1,5 +1,5 @@
 /*
- * train.h - learning: optimizers as effects of a graph, schedules, gradient checking; the ready-made loop.
+ * train.h - learning: optimizers as effects of a graph, schedules, and the ready-made loop.
  */
 #ifndef KILN_TRAIN_H
 #define KILN_TRAIN_H

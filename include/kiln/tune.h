@@ -28,12 +28,12 @@ typedef struct kiln_tune_result {
 } kiln_tune_result;
 
 typedef struct kiln_tune_params {
-    double
-        budget; /* seconds in all, compiling and running; the try that is under way then ends first. 0 means 60 */
+    /* seconds in all, compiling and running; the try that is under way then ends first. 0 means 60 */
+    double budget;
     bool again;  /* try what is remembered already, too */
     bool forget; /* keep what is found in the device alone: no file is written */
-    void (*call)(void *user,
-                 const kiln_tune_result *found); /* for each class, as soon as it is decided; may be NULL */
+    /* for each class, as soon as it is decided; may be NULL */
+    void (*call)(void *user, const kiln_tune_result *found);
     void *user;
 } kiln_tune_params;
 

@@ -50,13 +50,15 @@ KILN_API bool kiln_weights_is_parameter(const kiln_weights *w, const char *name)
 
 /**
  * Copy a tensor out, newest values; dst as in kiln_program_read: a dst type of F32 or F64 converts between the two.
- * Threads: waits for the programs that write it. Errors: ERROR_ARGUMENT for an unknown name; ERROR_SHAPE if dst is small.
+ * Threads: waits for the programs that write it. Errors: ERROR_ARGUMENT for an unknown name, or weights that a program was told to
+ *          give up; ERROR_SHAPE if dst is small; ERROR_DEVICE.
  */
 KILN_API kiln_status kiln_weights_read(kiln_weights *w, const char *name, kiln_array *dst);
 
 /**
  * Copy a tensor in. Shapes must be equal; real types convert. A name "ARENA/parameter" that does not exist yet creates the
  * arena, so that a checkpoint's optimizer state can come before the optimizer.
+ * Threads: as kiln_weights_read. Errors: ERROR_ARGUMENT as there; ERROR_SHAPE for another shape or kind of type; ERROR_MEMORY.
  */
 KILN_API kiln_status kiln_weights_write(kiln_weights *w, const char *name, const kiln_array *src);
 
@@ -88,20 +90,26 @@ KILN_API kiln_status kiln_weights_copy(kiln_weights *to, kiln_weights *from, con
 /**
  * The gathered gradients as flat memory, for an all-reduce between kiln_backward and kiln_update: chunks of F32, the same
  * layout in every process that made the same weights. read copies chunk `index` out, write copies it in.
+ * Errors: ERROR_ARGUMENT for a chunk that there is not.
  */
 KILN_API int kiln_weights_gradient_chunks(const kiln_weights *w);
 KILN_API size_t kiln_weights_gradient_count(const kiln_weights *w, int index); /* floats in a chunk */
 KILN_API kiln_status kiln_weights_gradient_read(kiln_weights *w, int index, float *to);
 KILN_API kiln_status kiln_weights_gradient_write(kiln_weights *w, int index, const float *from);
 
-/** Write all tensors to a safetensors file, beside it first and then renamed: the old file stays whole until the end. */
+/** Write all tensors to a safetensors file, beside it first and then renamed: the old file stays whole until the end.
+ *  Errors: ERROR_FILE; those of kiln_weights_read. */
 KILN_API kiln_status kiln_weights_save(kiln_weights *w, const char *path);
 
 typedef struct kiln_load_params {
     bool partial; /* tensors that the file lacks or has besides are no error */
 } kiln_load_params;
 
-/** Read tensors from a safetensors file; nothing changes if one does not fit. */
+/**
+ * Read tensors from a safetensors file; nothing changes if one does not fit.
+ * Errors: those of kiln_safetensors_open (import.h); ERROR_ARGUMENT for a tensor that file or weights lack, ERROR_SHAPE and ERROR_TYPE for
+ *         one that differs, each by name.
+ */
 KILN_API kiln_status kiln_weights_load(kiln_weights *w, const char *path, const kiln_load_params *params);
 
 /* Sessions ----------------------------------------------------------------------------------------------- */
@@ -109,7 +117,7 @@ KILN_API kiln_status kiln_weights_load(kiln_weights *w, const char *path, const 
 /** The states of one conversation (KILN_STORE_SESSION): a second store, named when a program is created. */
 typedef struct kiln_session kiln_session;
 
-/** Make the session states that the graph declares, at their initial values. */
+/** Make the session states that the graph declares, at their initial values. Errors: the graph's failure; ERROR_MEMORY. */
 KILN_API kiln_status kiln_session_create(kiln_session **out, const kiln_graph *g);
 KILN_API void kiln_session_destroy(kiln_session **s);
 /** Back to the initial values. */

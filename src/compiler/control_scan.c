@@ -16,7 +16,7 @@
 #include "ops/control.h"
 #include "ops/kernels.h"
 
-/* Nodes that the steps of one scan, or of a turn, may take: docs/BENCHMARKS.md has the measurement. */
+/* Nodes that the steps of one scan, or of a turn, may take: planning and baking grow with them. */
 enum { MOST_WORK = 1024 };
 
 typedef KILN_VEC(kiln_tensor) values;

@@ -84,8 +84,8 @@ struct kiln_plan {
     bool train, lean;                           /* lean: memory matters more than time */
     uint64_t budget;                            /* bytes that all may take; 0: no limit */
     const struct kiln_choices *choices, *trial; /* a tuner's, and such as it tries; NULL: none (choose.h) */
-    const kiln_lowering *
-        *instead; /* by value id - 1 of a node's output, `instead_count`: forms.c's choice; NULL: none */
+    /* by value id - 1 of a node's output, `instead_count`: forms.c's choice; NULL: none */
+    const kiln_lowering **instead;
     int instead_count;
     const kiln_node *lowering; /* the node that is being lowered */
     /* the regions that it lies in, outermost first */

@@ -14,8 +14,8 @@
 
 struct kiln_repeat {
     int64_t count; /* of turns, at the most */
-    int64_t
-        flag; /* the carry that says, before each turn, whether there is one: a BOOL scalar; -1: there always is */
+    /* the carry that says, before each turn, whether there is one: a BOOL scalar; -1: there always is */
+    int64_t flag;
 };
 
 extern const kiln_op kiln_op_repeat, kiln_op_until;

@@ -31,8 +31,8 @@ static bool read_step(uint32_t word, uint32_t value, const uint32_t *immediate, 
         to->operand = (int)other - 1;
     else if (other >= KILN_REGISTER_IMMEDIATE)
         memcpy(&to->number, &immediate[2 * (other - KILN_REGISTER_IMMEDIATE)], sizeof to->number);
-    else
-        return false; /* the value itself, or one before it */
+    else /* the value itself, or one before it */
+        return false;
     return true;
 }
 

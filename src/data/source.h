@@ -48,8 +48,8 @@ struct kiln_source {
     int64_t rows;
     int columns, classes;
     kiln_column column[KILN_MAX_COLUMNS];
-    int32_t
-        fill[KILN_MAX_COLUMNS]; /* of a ragged column, which is I32: what short items are filled up with */
+    /* of a ragged column, which is I32: what short items are filled up with */
+    int32_t fill[KILN_MAX_COLUMNS];
     int64_t multiple[KILN_MAX_COLUMNS]; /* of a ragged column: that its batches' lengths are of; 0: any */
     const char *const *class_name;      /* NULL, or `classes` of them */
 };

@@ -35,8 +35,8 @@ struct kiln_caps {
     uint32_t max_bindings;    /* storage buffers a stage */
     uint64_t max_rounds; /* of all loops of an invocation together: llvmpipe leaves them there for good */
     uint32_t subgroup;   /* lanes; 0: unknown or untrusted */
-    uint32_t
-        subgroup_ops; /* what lanes of a subgroup do together in a compute shader: KILN_SUBGROUP_VOTE | ... */
+    /* what lanes of a subgroup do together in a compute shader: KILN_SUBGROUP_VOTE | ... */
+    uint32_t subgroup_ops;
     uint32_t threads; /* of the CPU device */
     double slice;     /* seconds one submission may take by estimate */
 
@@ -45,12 +45,12 @@ struct kiln_caps {
     bool half;      /* 16-bit arithmetic */
     bool int64;     /* integers of 64 bits */
     bool dot;       /* dot products of four packed bytes in one instruction */
-    bool
-        nan; /* shaders may ask that NaN, infinity and -0 be kept: a compiler may else assume there are none */
+    /* shaders may ask that NaN, infinity and -0 be kept: a compiler may else assume there are none */
+    bool nan;
     bool timestamps;
     bool coop; /* matrix units: products of halves that a subgroup holds together, summed in floats */
-    bool
-        coop_emulated; /* a driver on the CPU: shaders that play such units run there, so that what is built on them is checked */
+    /* a driver on the CPU: shaders that play such units run there, so that what is built on them is checked */
+    bool coop_emulated;
     uint32_t coop_size[3]; /* rows, columns and terms of one such product */
 };
 

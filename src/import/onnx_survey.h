@@ -8,8 +8,8 @@
 
 /** Zero-initialise; kiln_onnx_survey_finish. */
 struct kiln_onnx_survey {
-    struct kiln_text
-        left_out;            /* "input \"x\": texts; ...": each thing of such a kind, as a message says it */
+    /* "input \"x\": texts; ...": each thing of such a kind, as a message says it */
+    struct kiln_text left_out;
     struct kiln_text random; /* the nodes whose results nobody can foretell */
 };
 

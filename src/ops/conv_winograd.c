@@ -34,11 +34,11 @@
 enum {
     LARGE = 4, /* tiles: results of a side */
     SMALL = 2,
-    SOURCES =
-        16, /* channels and filters at the least: with fewer the transforms take what the products save, */
-    TILES = 12, /* and with fewer tiles reading the transformed filters does */
-    FEW_TILES =
-        24, /* for so many packed filters are transformed on the way: reading transformed ones takes as long */
+    /* channels and filters at the least: with fewer the transforms take what the products save */
+    SOURCES = 16,
+    TILES = 12, /* at the least: with fewer, reading the transformed filters takes it */
+    /* up to so many, packed filters are transformed on the way: reading transformed ones takes as long */
+    FEW_TILES = 24,
     DRIVER_TILES = 4, /* of Vulkan drivers on the CPU */
     REST = 2,         /* times as many results as wanted lie in tiles, at the most */
     DRIVER_REST = 3,  /* where columns, which there is instead, take longer */

@@ -85,8 +85,8 @@ static void parts_take(kiln_dispatch *d, uint64_t first, uint64_t count)
 /* Variants ----------------------------------------------------------------------------------------------- */
 
 enum {
-    SHORT =
-        512, /* values that a lane alone adds up before a driver on the CPU has taken 64 of them through barriers */
+    /* a lane alone adds up so many values while a driver on the CPU takes 64 lanes through barriers */
+    SHORT = 512,
     BUSY = 8, /* lanes that such a driver runs as one */
 };
 

@@ -20,8 +20,8 @@ enum {
     MOST_SIZES = 16,       /* that are given, and inputs with a shape or a value */
     MOST_VALUES = 1 << 14, /* of an input */
     MOST_BYTES = 1 << 25,  /* of a program's memory */
-    MOST_WORK =
-        1 << 22, /* of a run: operations or bytes, whichever are more, by the kernels' own estimates */
+    /* of a run: operations or bytes, whichever are more, by the kernels' own estimates */
+    MOST_WORK = 1 << 22,
     WORK_OF_A_COMMAND = 1000, /* besides */
 };
 

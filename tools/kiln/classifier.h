@@ -26,8 +26,8 @@ struct classifier_params {
     double loss_scale; /* this and the next two as in kiln_minimize_params */
     bool dynamic_scale;
     int scale_interval;
-    const kiln_param_group
-        *groups; /* of parameters that keep their values, or learn at other rates; not of a new head */
+    /* of parameters that keep their values, or learn at other rates; not of a new head */
+    const kiln_param_group *groups;
     int group_count;
 };
 

@@ -56,8 +56,8 @@ struct check_options {
     bool bench;
     bool probe;     /* the device as a whole, too */
     bool fail_fast; /* end with the first case that fails */
-    const volatile sig_atomic_t
-        *interrupted; /* not 0: end with the case under way; NULL: nobody interrupts */
+    /* not 0: end with the case under way; NULL: nobody interrupts */
+    const volatile sig_atomic_t *interrupted;
     /** Called as each case ends; may be NULL. */
     void (*tell)(void *user, const struct check_entry *entry);
     void *user;
