@@ -36,9 +36,8 @@ void main()
     if (batch >= p.batch)
         return;
 
-    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
-    const uint a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
-    const uint b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
+    const uint a_first = p.a_first + KILN_MATRIX_AT(p, a, batch);
+    const uint b_first = p.b_first + KILN_MATRIX_AT(p, b, batch);
 
     uint a_at[SIDE], b_at[SIDE];        /* beyond the edge the last row and column again */
     [[unroll]] for (uint i = 0; i < SIDE; i++) {

@@ -38,9 +38,8 @@ vec4 b_four(uint four) { return FOUR(b, min(four, b_last)); }
 
 void find_matrices()
 {
-    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
-    a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2;
-    b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2;
+    a_first = p.a_first + KILN_MATRIX_AT(p, a, batch);
+    b_first = p.b_first + KILN_MATRIX_AT(p, b, batch);
     b_last = (b_first + (p.k - 1u) * p.b_k + p.n - 1u) / 4u;
 }
 

@@ -3,10 +3,11 @@
  *
  *   c[b, m, n] = epilogue(sum over k of a[b, m, k] * b[b, k, n])
  *
- * An operand is walked by strides, in elements; a stride of 0 repeats it. The batch index b counts
- * (b0 * batch1 + b1) * batch2 + b2; c's matrices follow each other c_batch apart, its rows c_m, its columns are dense.
+ * An operand is walked by strides, in elements; a stride of 0 repeats it. The batch index b counts up to three axes (batch.h);
+ * c's matrices follow each other c_batch apart, its rows c_m, its columns are dense.
  */
 #include "interface.h"
+#include "batch.h"
 #include "epilogue.h"
 
 KILN_PARAMS(matmul) {

@@ -75,9 +75,8 @@ void main()
     first_row = tile / across % down * TILE_ROWS;
     const uint batch = tile / across / down;
 
-    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
-    a_first = p.a_first + batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2 + first_row * p.a_m;
-    b_first = p.b_first + batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2 + first_column * p.b_n;
+    a_first = p.a_first + KILN_MATRIX_AT(p, a, batch) + first_row * p.a_m;
+    b_first = p.b_first + KILN_MATRIX_AT(p, b, batch) + first_column * p.b_n;
     c_first = p.c_first + batch * p.c_batch + first_row * p.c_m + first_column;
     kiln_tile(p.m - first_row, p.n - first_column, p.k);
 }

@@ -54,9 +54,8 @@ void main()
     first_row = tile / across % down * TILE;
     const uint batch = tile / across / down;
 
-    const uint batch2 = batch % p.batch2, batch1 = batch / p.batch2 % p.batch1, batch0 = batch / p.batch2 / p.batch1;
-    a_first = batch0 * p.a_batch0 + batch1 * p.a_batch1 + batch2 * p.a_batch2 + first_row * p.quads;
-    b_first = batch0 * p.b_batch0 + batch1 * p.b_batch1 + batch2 * p.b_batch2 + first_column * p.quads;
+    a_first = KILN_MATRIX_AT(p, a, batch) + first_row * p.quads;
+    b_first = KILN_MATRIX_AT(p, b, batch) + first_column * p.quads;
     c_first = batch * p.c_batch + first_row * p.c_m + first_column;
     kiln_tile(p.m - first_row, p.n - first_column, p.quads, p.depth);
 }

@@ -92,12 +92,8 @@ static void multiply_block(const struct kiln_params_matmul *p, const struct kiln
                            const struct blocks *blocks, const struct panels *panels, const kiln_memory *m,
                            struct kiln_row_epilogue *epilogue, size_t batch, size_t row, size_t column)
 {
-    const size_t b0 = batch / p->batch2 / p->batch1, b1 = batch / p->batch2 % p->batch1,
-                 b2 = batch % p->batch2;
-    const float *a = (const float *)m->at[0] + p->a_first + b0 * p->a_batch0 + b1 * p->a_batch1 +
-                     b2 * p->a_batch2 + row * p->a_m;
-    const float *b = (const float *)m->at[1] + p->b_first + b0 * p->b_batch0 + b1 * p->b_batch1 +
-                     b2 * p->b_batch2 + column * p->b_n;
+    const float *a = (const float *)m->at[0] + p->a_first + KILN_MATRIX_AT(*p, a, batch) + row * p->a_m;
+    const float *b = (const float *)m->at[1] + p->b_first + KILN_MATRIX_AT(*p, b, batch) + column * p->b_n;
     const size_t c_at = p->c_first + batch * p->c_batch + row * p->c_m + column;
     float *c = (float *)m->at[2] + c_at;
     const size_t rows = p->m - row < blocks->rows ? p->m - row : blocks->rows;

@@ -17,12 +17,8 @@ void KILN_REFERENCE(matmul)(const void *block, const uint32_t *constants, const 
     const struct epilogue e = epilogue_of(constants, p->immediate, m, 3);
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t batch = unit / p->m, row = unit % p->m;
-        const size_t b0 = batch / p->batch2 / p->batch1, b1 = batch / p->batch2 % p->batch1,
-                     b2 = batch % p->batch2;
-        const real *a = (const real *)m->at[0] + p->a_first + b0 * p->a_batch0 + b1 * p->a_batch1 +
-                        b2 * p->a_batch2 + row * p->a_m;
-        const real *b =
-            (const real *)m->at[1] + p->b_first + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
+        const real *a = (const real *)m->at[0] + p->a_first + KILN_MATRIX_AT(*p, a, batch) + row * p->a_m;
+        const real *b = (const real *)m->at[1] + p->b_first + KILN_MATRIX_AT(*p, b, batch);
         const size_t c = p->c_first + batch * p->c_batch + row * p->c_m;
 
         for (size_t n = 0; n < p->n; n++) {

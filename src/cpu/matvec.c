@@ -238,12 +238,9 @@ static void few_run(const kiln_dispatch *d, const kiln_memory *m, size_t first, 
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t column = unit % across * wide, batch = unit / across;
         const size_t columns = p->n - column < wide ? p->n - column : wide;
-        const size_t b0 = batch / p->batch2 / p->batch1, b1 = batch / p->batch2 % p->batch1,
-                     b2 = batch % p->batch2;
-        const float *a =
-            (const float *)m->at[0] + p->a_first + b0 * p->a_batch0 + b1 * p->a_batch1 + b2 * p->a_batch2;
-        const float *b = (const float *)m->at[1] + p->b_first + b0 * p->b_batch0 + b1 * p->b_batch1 +
-                         b2 * p->b_batch2 + column * p->b_n;
+        const float *a = (const float *)m->at[0] + p->a_first + KILN_MATRIX_AT(*p, a, batch);
+        const float *b =
+            (const float *)m->at[1] + p->b_first + KILN_MATRIX_AT(*p, b, batch) + column * p->b_n;
         const size_t at = p->c_first + batch * p->c_batch + column;
         float *c = (float *)m->at[2] + at;
         way_of(p)(p, a, b, columns, c);
