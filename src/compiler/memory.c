@@ -11,11 +11,6 @@
 #include "base/log.h"
 #include "compiler/plan.h"
 
-static uint64_t aligned(uint64_t bytes)
-{
-    return (bytes + 255) / 256 * 256;
-}
-
 /* Orders -------------------------------------------------------------------------------------------------- */
 
 static int sign(double x)
@@ -102,9 +97,9 @@ static void place_object(struct kiln_object **placed, int *count, struct kiln_ob
         const struct kiln_object *p = placed[i];
         if (!meet(p, o))
             continue;
-        if (p->offset >= at + aligned(o->bytes))
+        if (p->offset >= at + kiln_aligned(o->bytes))
             break;
-        const uint64_t end = p->offset + aligned(p->bytes);
+        const uint64_t end = p->offset + kiln_aligned(p->bytes);
         at = end > at ? end : at;
     }
     o->offset = at;
@@ -122,7 +117,7 @@ static uint64_t lower_bound_of(const struct kiln_plan *plan, struct kiln_object 
     uint64_t *sum = calloc((size_t)waves + 2, sizeof *sum);
     for (int i = 0; sum && i < count; i++)
         for (int w = live[i]->first; w <= live[i]->last; w++) {
-            sum[w] += aligned(live[i]->bytes);
+            sum[w] += kiln_aligned(live[i]->bytes);
             most = sum[w] > most ? sum[w] : most;
         }
     free(sum);
@@ -138,7 +133,7 @@ static uint64_t place_all(struct kiln_object **live, int count, struct kiln_obje
     for (int i = 0; i < count; i++)
         place_object(placed, &done, live[i]);
     for (int i = 0; i < count; i++) {
-        const uint64_t end = live[i]->offset + aligned(live[i]->bytes);
+        const uint64_t end = live[i]->offset + kiln_aligned(live[i]->bytes);
         bytes = end > bytes ? end : bytes;
     }
     return bytes;
@@ -166,7 +161,7 @@ kiln_status kiln_place_memory(struct kiln_plan *plan)
         struct kiln_object *o = &plan->object.data[i];
         if (o->kind == KILN_OBJECT_KEPT) {
             o->offset = plan->kept_bytes;
-            plan->kept_bytes += aligned(o->bytes);
+            plan->kept_bytes += kiln_aligned(o->bytes);
         } else if (o->kind == KILN_OBJECT_SCRATCH && o->last >= 0) {
             o->first = o->first == INT32_MAX ? 0 : o->first;
             live[count++] = o;

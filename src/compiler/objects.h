@@ -1,4 +1,4 @@
-/* objects.h - objects and places while lowering: what lower.c, place.c and region.c share. */
+/* objects.h - objects, places and steps while lowering: what lower.c, steps.c, place.c and region.c share. */
 #ifndef KILN_COMPILER_OBJECTS_H
 #define KILN_COMPILER_OBJECTS_H
 
@@ -6,14 +6,23 @@
 
 /** A new object; -1 out of memory (logged). */
 int kiln_add_object(struct kiln_plan *plan, struct kiln_object object);
+/** The object of this kind, index and chunk; made if it is new. */
+int kiln_find_object(struct kiln_plan *plan, struct kiln_object object);
+/** An object for constants, which lie one after another in one buffer; -1 out of memory. The bytes are copied. */
+int kiln_add_constant(struct kiln_plan *plan, const void *data, uint64_t bytes);
 /** A new object for a value of that spec, in scratch memory. */
 int kiln_add_scratch(struct kiln_plan *plan, const kiln_spec *spec);
 /** Where t lies. */
 struct kiln_place *kiln_place_of(const struct kiln_plan *plan, kiln_tensor t);
+/** Room for the places of all values, of those too that are appended while lowering; false out of memory. */
+bool kiln_grow_places(struct kiln_plan *plan);
+/** A value that has no node of the user's, in an object: a temporary, a table, an arena. KILN_NONE out of memory, or for object -1. */
+kiln_tensor kiln_add_value(struct kiln_plan *plan, kiln_type type, int64_t count, int object,
+                           uint64_t offset);
 /** Give a state its place in the weights or the session. */
 kiln_status kiln_place_state(struct kiln_plan *plan, const kiln_node *n);
 
-/** An empty step of the node that is being lowered. */
+/** steps.c: an empty step of the node that is being lowered. */
 struct kiln_step kiln_new_step(const struct kiln_plan *plan, enum kiln_command_kind kind);
 /** Put it behind the others. */
 kiln_status kiln_add_step(struct kiln_plan *plan, const struct kiln_step *s);

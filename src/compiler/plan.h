@@ -33,6 +33,12 @@ struct kiln_object {
     bool result;     /* holds a value of the run list: lives to the end */
 };
 
+/** Bytes up to where the next object of a buffer may begin: at a multiple of what every device can bind at. */
+static inline uint64_t kiln_aligned(uint64_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
 /** Where a value lies. object -1: nowhere yet. */
 struct kiln_place {
     int object;
@@ -195,7 +201,7 @@ bool kiln_has_control(const kiln_graph *g);
 kiln_status kiln_bound_forms(struct kiln_plan *plan);
 /** lower.c: nodes -> steps. */
 kiln_status kiln_lower(struct kiln_plan *plan);
-/** halves.c, for lower.c: note what each binding of d holds; where no variant takes halves or bytes so, copy those to words before it
+/** halves.c, for steps.c: note what each binding of d holds; where no variant takes halves or bytes so, copy those to words before it
  *  and mark in `back` which bindings to copy back behind it, from where. */
 kiln_status kiln_take_narrow(struct kiln_plan *plan, kiln_dispatch *d, kiln_binding *back);
 kiln_status kiln_give_narrow(struct kiln_plan *plan, const kiln_dispatch *d, const kiln_binding *back);
