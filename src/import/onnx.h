@@ -19,7 +19,7 @@
  *   onnx_fused.c      operators that ONNX Runtime's optimizers write, and attention among them (onnx_fused_attention.c,
  *                     onnx_grouped_attention.c)
  *   onnx_patterns.c   what is written in pieces -> the one operator that it is
- *   onnx_fold.c       shape arithmetic, computed while reading
+ *   onnx_fold.c       shape arithmetic, computed while reading; of one element in onnx_fold_element.c
  *   onnx_function.c   functions of the model's own
  *   onnx_roles.c      which initializers are learned
  *   onnx_survey.c     what kiln leaves out by its kind
@@ -726,6 +726,15 @@ void kiln_onnx_build_scan_batched(kiln_onnx_node *n);
 
 /* onnx_loop.c */
 void kiln_onnx_build_loop(kiln_onnx_node *n);
+
+/* onnx_fold_element.c */
+/** What the row's operation makes of elements of that type, b where it takes two; false where the graph has to. */
+bool kiln_onnx_fold_element(kiln_onnx_node *n, kiln_type type, struct kiln_onnx_item a,
+                            struct kiln_onnx_item b, struct kiln_onnx_item *y);
+/** What an element of that type can hold. */
+struct kiln_onnx_item kiln_onnx_fold_rounded(kiln_type type, struct kiln_onnx_item item);
+/** Whether the type is one that elements hold exactly: what is computed while reading is then what the graph would compute. */
+bool kiln_onnx_fold_takes(kiln_type type);
 
 /* onnx_fold.c */
 bool kiln_onnx_fold_unary(kiln_onnx_node *n);
