@@ -1,7 +1,6 @@
 /* file.c - mapping files, and replacing them such that nothing is ever half-written. */
 #include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,43 +13,15 @@
 
 #include <criterion/criterion.h>
 
-#include "lines.h"
+#include "folder.h"
 
-/* A folder for the test, and the file in it that everything here is about. */
-static char folder[64], path[128];
+/* The file that everything here is about. */
+static char path[128];
 
-static void enter_folder(void)
+static void enter(void)
 {
-    catch_lines();
-    strcpy(folder, "/tmp/kiln-file-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
+    enter_folder();
     snprintf(path, sizeof path, "%s/weights", folder);
-}
-
-static int count_files(void)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    int count = 0;
-
-    while ((entry = readdir(dir)))
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
-static void leave_folder(void)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    char name[512];
-
-    while ((entry = readdir(dir))) {
-        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
-        unlink(name);
-    }
-    closedir(dir);
-    rmdir(folder);
 }
 
 static kiln_status write_text(const char *to, const char *text)
@@ -83,7 +54,7 @@ static void expect_refused(const char *what, const char *reason)
     cr_expect(strstr(lines.newest, what) && strstr(lines.newest, reason), "%s", lines.newest);
 }
 
-TestSuite(file, .init = enter_folder, .fini = leave_folder);
+TestSuite(file, .init = enter, .fini = leave_folder);
 
 /* Reading ----------------------------------------------------------------------------------------------- */
 
@@ -246,17 +217,6 @@ Test(file, a_closed_writer_takes_nothing)
     cr_assert_eq(kiln_writer_commit(&w), KILN_OK);
     cr_expect_eq(kiln_writer_add(&w, "x", 1), KILN_ERROR_ARGUMENT);
     expect_text("");
-}
-
-/* As a full disk: a write comes back short, the next one fails. */
-static void limit_file_size(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = bytes == RLIM_INFINITY ? limit.rlim_max : bytes;
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 static void expect_full(size_t bytes, rlim_t limit)

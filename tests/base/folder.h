@@ -1,64 +1,23 @@
-/* folder.h - a folder of its own for each test that writes files, gone when the test ends. */
+/* folder.h - a folder of its own for each test that writes files, files by their paths, and the log lines that come. */
 #ifndef KILN_TESTS_BASE_FOLDER_H
 #define KILN_TESTS_BASE_FOLDER_H
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <criterion/criterion.h>
 
 #include "base/lines.h"
-
-static char folder[64];
+#include "base/own_folder.h"
 
 /* For .init of a TestSuite: make the folder, and catch log lines. */
 static inline void enter_folder(void)
 {
     catch_lines();
-    strcpy(folder, "/tmp/kiln-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-}
-
-/* For .fini. */
-static inline void leave_folder(void)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    char name[512];
-
-    while ((entry = readdir(dir))) {
-        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
-        unlink(name);
-    }
-    closedir(dir);
-    rmdir(folder);
-}
-
-/* The path of a file in the folder; good until the next four calls. */
-static inline const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
-static inline int count_files(void)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    int count = 0;
-
-    while ((entry = readdir(dir)))
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
+    open_folder();
 }
 
 static inline void put_file(const char *path, const void *data, size_t bytes)

@@ -1,49 +1,23 @@
-/* files.h - a folder for each test, files with given bytes in it, and what a refused one must look like. */
+/* files.h - a folder for each test, files with given bytes in it by their names, and what a refused one must look like. */
 #ifndef KILN_TESTS_DATA_FILES_H
 #define KILN_TESTS_DATA_FILES_H
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <criterion/criterion.h>
 
 #include <kiln/data.h>
 
 #include "base/lines.h"
-
-static char folder[64];
+#include "base/own_folder.h"
 
 static inline void enter_folder(void)
 {
     catch_lines();
-    strcpy(folder, "/tmp/kiln-data-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-}
-
-static inline int remove_one(const char *path, const struct stat *facts, int type, struct FTW *walk)
-{
-    (void)facts, (void)type, (void)walk;
-    return remove(path);
-}
-
-static inline void leave_folder(void)
-{
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* The path of a name in the folder; good until the fourth call after this one. */
-static inline const char *in_folder(const char *name)
-{
-    static char path[4][256];
-    static int next;
-
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
+    open_folder();
 }
 
 static inline void make_folder(const char *name)

@@ -1,6 +1,7 @@
 /* image.c - pictures: decoding, resizing, layouts and scales, saving, and files that are none. */
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <jpeglib.h>
 #include <png.h>

@@ -1,5 +1,6 @@
 /* results.c - COCO's format of results: what is written reads back, and what is refused. */
 #include <math.h>
+#include <unistd.h>
 
 #include <kiln/scenes.h>
 

@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/own_folder.h"
 #include "base/text.h"
 #include "device/choices.h"
 #include "support/support.h"
 
 static const kiln_device_info here = {.title = "A card", .driver = "driver 7"};
 
-static char folder[64], line[512];
+static char line[512];
 static int lines;
 
 static void keep_line(void *user, kiln_log_level level, const char *text)
@@ -25,19 +26,11 @@ static void keep_line(void *user, kiln_log_level level, const char *text)
 
 static void begin(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/kiln-choices-XXXXXX");
-    cr_assert(mkdtemp(folder) != NULL);
+    open_folder();
     kiln_log_to(keep_line, NULL, KILN_LOG_WARNING);
 }
 
-static void end(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(choices, .init = begin, .fini = end);
+TestSuite(choices, .init = begin, .fini = leave_folder);
 
 static void put(struct kiln_choices *c, const char *of, uint64_t class, const char *name)
 {

@@ -2,6 +2,7 @@
 #include <kiln/import.h>
 
 #include <stdint.h>
+#include <unistd.h>
 
 #include "base/folder.h"
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/own_folder.h"
 #include "import/onnx.h"
 #include "support/support.h"
 
@@ -494,11 +495,9 @@ Test(onnx_bad, what_is_given_must_have_its_place)
 
 /* Data in other files --------------------------------------------------------------------------------------------- */
 
-static void put_file(const char *folder, const char *name, size_t bytes)
+static void put_zeros(const char *name, size_t bytes)
 {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
+    FILE *file = fopen(in_folder(name), "wb");
     cr_assert(file != NULL);
     for (size_t i = 0; i < bytes; i++)
         fputc(0, file);
@@ -552,17 +551,14 @@ static void place_weight(struct model *m, Onnx__StringStringEntryProto entry[3],
 
 Test(onnx_bad, data_in_other_files_is_read_within_the_model_s_folder_alone)
 {
-    char folder[] = "/tmp/kiln_external_XXXXXX", inner[64], path[96], file[96];
-    cr_assert(mkdtemp(folder) != NULL);
-    snprintf(inner, sizeof inner, "%s/m", folder);
-    snprintf(path, sizeof path, "%s/m/model.onnx", folder);
-    cr_assert(mkdir(inner, 0700) == 0);
-    put_file(folder, "w.bin", 20);
-    put_file(inner, "w.bin", 20);
-    snprintf(file, sizeof file, "%s/a", inner);
-    cr_assert(mkdir(file, 0700) == 0);
-    snprintf(file, sizeof file, "%s/link", inner);
-    cr_assert(symlink("../w.bin", file) == 0);
+    char path[256];
+    open_folder();
+    snprintf(path, sizeof path, "%s", in_folder("m/model.onnx"));
+    cr_assert(mkdir(in_folder("m"), 0700) == 0);
+    put_zeros("w.bin", 20);
+    put_zeros("m/w.bin", 20);
+    cr_assert(mkdir(in_folder("m/a"), 0700) == 0);
+    cr_assert(symlink("../w.bin", in_folder("m/link")) == 0);
     for (size_t i = 0; i < KILN_COUNT(places); i++) {
         Onnx__StringStringEntryProto entry[3], *entries[3];
         struct model m;
@@ -575,12 +571,7 @@ Test(onnx_bad, data_in_other_files_is_read_within_the_model_s_folder_alone)
         cr_expect(strstr(lines.last, places[i].said) != NULL, "wanted \"%s\", got \"%s\"", places[i].said,
                   lines.last);
     }
-    static const char *const made[] = {"m/a", "m/link", "m/w.bin", "m", "w.bin"};
-    for (size_t i = 0; i < KILN_COUNT(made); i++) {
-        snprintf(file, sizeof file, "%s/%s", folder, made[i]);
-        remove(file);
-    }
-    remove(folder);
+    leave_folder();
 }
 
 /* Functions -------------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <malloc.h>
 #endif
 
+#include "base/own_folder.h"
 #include "import/onnx.h"
 #include "support/sanitized.h"
 #include "support/support.h"
@@ -174,7 +175,7 @@ static void expect_lean(const char *device, const char *path, const void *bytes,
 /* One device in a process of its own: what another took before would be counted, too. */
 static void load_on(int index)
 {
-    char folder[] = "/tmp/kiln_memory_XXXXXX", path[64], data[64];
+    char path[256];
     static struct model m;
     static uint8_t bytes[1 << 14];
     const char *device = kiln_test_device(index);
@@ -182,16 +183,14 @@ static void load_on(int index)
     mallopt(M_PERTURB,
             0); /* meson's tests fill what malloc gives, and so take memory that nobody asked for */
 #endif
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-    snprintf(data, sizeof data, "%s/model.data", folder);
-    FILE *file = fopen(data, "wb");
+    open_folder();
+    snprintf(path, sizeof path, "%s", in_folder("model.onnx"));
+    FILE *file = fopen(in_folder("model.data"), "wb");
     cr_assert(file && !ftruncate(fileno(file), FILE_BYTES) && !fclose(file));
     build(&m);
     cr_assert_lt(onnx__model_proto__get_packed_size(&m.model), sizeof bytes);
     expect_lean(device, path, bytes, onnx__model_proto__pack(&m.model, bytes));
-    remove(data);
-    remove(folder);
+    leave_folder();
 }
 
 ParameterizedTestParameters(onnx_memory, weights_of_another_file_are_held_once)

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/folder.h"
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/own_folder.h"
 #include "compiler/choose.h"
 #include "program/rig.h"
 #include "support/nets.h"
@@ -237,11 +238,10 @@ Test(tune, training_keeps_its_bits_with_any_number_of_threads)
 
 Test(tune, choices_are_kept_for_the_next_device_and_refused_where_there_is_no_room)
 {
-    char folder[] = "/tmp/kiln-tune-XXXXXX", command[64];
     struct rig r;
     kiln_device *dev = NULL, *later = NULL;
     kiln_tune_report report;
-    cr_assert(mkdtemp(folder) != NULL);
+    open_folder();
     rig_open(&r);
     TRY(kiln_device_open(&dev, &(kiln_device_params){.name = "cpu", .cache = folder}));
     kiln_program *p = rig_program(&r, dev);
@@ -258,8 +258,7 @@ Test(tune, choices_are_kept_for_the_next_device_and_refused_where_there_is_no_ro
     rig_close(&r);
     kiln_test_close(&dev);
     kiln_test_close(&later);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    cr_expect_eq(system(command), 0);
+    leave_folder();
 }
 
 Test(tune, choices_travel_as_text)

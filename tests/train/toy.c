@@ -1,11 +1,10 @@
 /* toy.c - see toy.h. */
 #include "train/toy.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+
+#include "base/own_folder.h"
 
 float toy_feature(int r, int c)
 {
@@ -99,28 +98,21 @@ void toy_close(struct toy *t)
     kiln_test_close(&t->dev);
 }
 
-static char folder[] = "/tmp/kiln-train-XXXXXX";
 static int paths_given;
 
 const char *toy_path(const char *name)
 {
-    static char paths[8][64];
+    static char paths[8][128];
 
     if (!paths_given)
-        cr_assert_not_null(mkdtemp(folder), "no folder for files");
+        open_folder();
     cr_assert_lt(paths_given, 8);
     snprintf(paths[paths_given], sizeof *paths, "%s/%s", folder, name);
     return paths[paths_given++];
 }
 
-static int remove_one(const char *path, const struct stat *facts, int type, struct FTW *walk)
-{
-    (void)facts, (void)type, (void)walk;
-    return remove(path);
-}
-
 void toy_clean(void)
 {
     if (paths_given)
-        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        leave_folder();
 }

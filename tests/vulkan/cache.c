@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/own_folder.h"
 #include "vulkan/probes.h"
 
-static char folder[256], path[1024];
+static char path[1024];
 
 /* Open with the folder as cache, build one pipeline, close; returns the hash of the data that was read. */
 static uint64_t use(const char *cache, int index)
@@ -43,17 +44,10 @@ static void overwrite(size_t offset, size_t keep)
 static void begin(void)
 {
     catch_lines();
-    snprintf(folder, sizeof folder, "%s/kiln-cache-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    cr_assert_not_null(mkdtemp(folder));
+    open_folder();
 }
 
-static void end(void)
-{
-    (void)unlink(path);
-    (void)rmdir(folder);
-}
-
-TestSuite(vulkan_cache, .init = begin, .fini = end);
+TestSuite(vulkan_cache, .init = begin, .fini = leave_folder);
 
 Test(vulkan_cache, damaged_and_foreign_files_are_ignored_and_replaced)
 {

@@ -4,9 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/own_folder.h"
 #include "vulkan/probes.h"
 
-static char folder[256], path[1024], warning[2048];
+static char path[1024], warning[2048];
 
 static void hear(void *user, kiln_log_level level, const char *line)
 {
@@ -29,18 +30,10 @@ static kiln_device *open_device(int index)
 static void begin(void)
 {
     kiln_log_to(hear, NULL, KILN_LOG_WARNING);
-    snprintf(folder, sizeof folder, "%s/kiln-mask-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    cr_assert_not_null(mkdtemp(folder));
+    open_folder();
 }
 
-static void end(void)
-{
-    char command[300];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    (void)!system(command);
-}
-
-TestSuite(mask, .init = begin, .fini = end);
+TestSuite(mask, .init = begin, .fini = leave_folder);
 
 Test(mask, what_failed_is_gone_without_when_the_device_is_opened_again)
 {
