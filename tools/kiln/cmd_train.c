@@ -473,10 +473,8 @@ static bool fits_together(const struct training *t)
     return false;
 }
 
-int cmd_train(int argc, char **argv)
+static bool parse(struct options *o, int argc, char **argv, int *code)
 {
-    struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .decay = 1e-2}};
-    struct options *o = &t.o;
     const struct args args = {
         .command = "train",
         .operands = "lenet | MODEL.onnx",
@@ -528,10 +526,17 @@ int cmd_train(int argc, char **argv)
                 {"json", NULL, ARGS_FLAG, &o->json, "print the results as one JSON document"},
                 {0}},
     };
+    return args_parse(&args, argc, argv, code);
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct training t = {.o = {.out = "out", .epochs = 4, .batch = 64, .decay = 1e-2}};
+    struct options *o = &t.o;
     kiln_status status;
     int code;
 
-    if (!args_parse(&args, argc, argv, &code))
+    if (!parse(o, argc, argv, &code))
         return code;
     if (!fits_together(&t) || !take_groups(&t))
         return ARGS_WRONG;
