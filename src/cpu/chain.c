@@ -251,15 +251,15 @@ static double hard_swish_slope(double x)
     X(THRESHOLD_GRAD_F, f, a.f > c.f ? b.f : 0)                   \
     X(TANH_GRAD_F, f, b.f *(1 - a.f) * (1 + a.f))                 \
     X(SIGMOID_GRAD_F, f, b.f *a.f *(1 - a.f))                     \
-    X(SOFTPLUS_GRAD_F, f, -b.f *expm1(-a.f))                      \
+    X(SOFTPLUS_GRAD_F, f, expm1(-a.f) * -b.f)                     \
     X(SOFTSIGN_GRAD_F, f, b.f *(1 - fabs(a.f)) * (1 - fabs(a.f))) \
     X(HARD_SIGMOID_GRAD_F, f, a.f > 0 && a.f < 1 ? b.f * c.f : 0) \
-    X(HARD_SWISH_GRAD_F, f, b.f *hard_swish_slope(a.f))           \
-    X(ERF_GRAD_F, f, b.f *erf_slope(a.f))                         \
+    X(HARD_SWISH_GRAD_F, f, hard_swish_slope(a.f) * b.f)          \
+    X(ERF_GRAD_F, f, erf_slope(a.f) * b.f)                        \
     X(GELU_GRAD_F, f, b.f *(above(-a.f) + a.f * bell(a.f)))       \
-    X(GELU_TANH_GRAD_F, f, b.f *gelu_tanh_slope(a.f))             \
-    X(SILU_GRAD_F, f, b.f *silu_slope(a.f, c.f))                  \
-    X(MISH_GRAD_F, f, b.f *mish_slope(a.f))                       \
+    X(GELU_TANH_GRAD_F, f, gelu_tanh_slope(a.f) * b.f)            \
+    X(SILU_GRAD_F, f, silu_slope(a.f, c.f) * b.f)                 \
+    X(MISH_GRAD_F, f, mish_slope(a.f) * b.f)                      \
     X(ELU_SLOPE_F, f, a.f > 0 ? 1 : a.f * b.f + c.f)              \
     X(ROUNDED_F, f, nearbyint(a.f / b.f))                         \
     X(SCALED_I, f, (real)(int32_t)(a.u - b.u) * c.f)              \

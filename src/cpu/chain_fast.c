@@ -170,12 +170,12 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(THRESHOLD_GRAD_F, u, x > z ? v : 0)                         \
     X(TANH_GRAD_F, f, y *(1 - x) * (1 + x))                       \
     X(SIGMOID_GRAD_F, f, y *x *(1 - x))                           \
-    X(SOFTPLUS_GRAD_F, f, -y *fast_expm1(-x))                     \
-    X(SOFTSIGN_GRAD_F, f, y *softsign_slope(x))                   \
+    X(SOFTPLUS_GRAD_F, f, fast_expm1(-x) * -y)                    \
+    X(SOFTSIGN_GRAD_F, f, softsign_slope(x) * y)                  \
     X(HARD_SIGMOID_GRAD_F, f, ((x > 0) & (x < 1)) ? y *z : 0)     \
-    X(HARD_SWISH_GRAD_F, f, y *hard_swish_slope(x))               \
-    X(ERF_GRAD_F, f, y *erf_slope(x))                             \
-    X(MISH_GRAD_F, f, y *mish_slope(x))                           \
+    X(HARD_SWISH_GRAD_F, f, hard_swish_slope(x) * y)              \
+    X(ERF_GRAD_F, f, erf_slope(x) * y)                            \
+    X(MISH_GRAD_F, f, mish_slope(x) * y)                          \
     X(ELU_SLOPE_F, f, x > 0 ? 1 : x * y + z)                      \
     X(ROUNDED_F, f, nearbyintf(x / y))                            \
     X(SCALED_I, f, ((float)(int32_t)(u - v) * z))                 \
@@ -199,9 +199,9 @@ KILN_INLINE uint32_t to_bfloat(uint32_t bits)
     X(GELU_F, f, fast_gelu(x))                                    \
     X(GELU_TANH_F, f, gelu_tanh(x))                               \
     X(SILU_F, f, silu(x, y))                                      \
-    X(GELU_GRAD_F, f, y *gelu_slope(x))                           \
-    X(GELU_TANH_GRAD_F, f, y *gelu_tanh_slope(x))                 \
-    X(SILU_GRAD_F, f, y *silu_slope(x, z))
+    X(GELU_GRAD_F, f, gelu_slope(x) * y)                          \
+    X(GELU_TANH_GRAD_F, f, gelu_tanh_slope(x) * y)                \
+    X(SILU_GRAD_F, f, silu_slope(x, z) * y)
 
 /* sin, cos and tan take two: by polynomials where the argument is near zero, by the C library where it is not */
 #define PARTS(X)                                         \

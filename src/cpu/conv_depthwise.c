@@ -119,7 +119,7 @@ KILN_INLINE void sum_rows(const struct depthwise *t, float *y, const float *x, c
         }
 }
 
-#define EACH(i) _Pragma("GCC unroll 3") for (size_t i = 0; i < 3; i++)
+#define EACH_TAP(i) _Pragma("GCC unroll 3") for (size_t i = 0; i < 3; i++)
 
 /* The same for filters of 3 x 3, which stay in registers; each of their rows has a sum of its own, so that none waits for another. */
 KILN_INLINE void sum_rows_by_three(const struct depthwise *t, float *y, const float *x, const float *w,
@@ -127,16 +127,16 @@ KILN_INLINE void sum_rows_by_three(const struct depthwise *t, float *y, const fl
 {
     const size_t width = t->p->ow, right[3] = {t->at[0], t->at[1], t->at[2]};
     lanes filter[3][3] = {0};
-    EACH(u)
-    EACH(v)
-    filter[u][v] += w[3 * u + v];
+    EACH_TAP(u)
+        EACH_TAP(v)
+            filter[u][v] += w[3 * u + v];
     for (size_t i = 0; i < rows; i++, y += width, left -= width, x += t->i.stride * t->pitch) {
         const float *row[3] = {x + t->at[0], x + t->at[3], x + t->at[6]};
         for (size_t j = 0; j < width; j += LANES) {
             lanes sum[3] = {0};
-            EACH(u)
-            EACH(v)
-            sum[u] += filter[u][v] * *(const loose *)(row[u] + right[v] + j);
+            EACH_TAP(u)
+                EACH_TAP(v)
+                    sum[u] += filter[u][v] * *(const loose *)(row[u] + right[v] + j);
             const lanes all = sum[0] + sum[1] + sum[2];
             store(y + j, &all, left - j);
         }

@@ -84,8 +84,8 @@ struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finis
     return rest;
 }
 
-#define LANES      8
-#define EACH_EIGHT _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
+#define LANES         8
+#define EACH_EIGHT(i) _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
 
 typedef kiln_eight lanes;
 typedef int32_t lane_masks __attribute__((vector_size(4 * LANES)));
@@ -98,12 +98,20 @@ KILN_INLINE void take_step(lanes *row, const struct kiln_tile_step *step, size_t
 {
     const float *at = step->at + o * step->row + (step->wide ? place : 0);
     if (step->code == KILN_TILE_RELU)
-        EACH_EIGHT
-    row[i] = (lanes)(~(row[i] <= 0) & (lane_masks)row[i]); /* NaN passes */
-    else if (step->wide && step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += LOAD(at + (size_t)i * step->row);
-    else if (step->wide) EACH_EIGHT row[i] *= LOAD(at + (size_t)i * step->row);
-    else if (step->code == KILN_TILE_ADD) EACH_EIGHT row[i] += at[(size_t)i * step->row];
-    else EACH_EIGHT row[i] *= at[(size_t)i * step->row];
+        EACH_EIGHT(i)
+            row[i] = (lanes)(~(row[i] <= 0) & (lane_masks)row[i]); /* NaN passes */
+    else if (step->wide && step->code == KILN_TILE_ADD)
+        EACH_EIGHT(i)
+            row[i] += LOAD(at + (size_t)i * step->row);
+    else if (step->wide)
+        EACH_EIGHT(i)
+            row[i] *= LOAD(at + (size_t)i * step->row);
+    else if (step->code == KILN_TILE_ADD)
+        EACH_EIGHT(i)
+            row[i] += at[(size_t)i * step->row];
+    else
+        EACH_EIGHT(i)
+            row[i] *= at[(size_t)i * step->row];
 }
 
 /* Eight filters' results at `count` positions, eight at the least, become rows, `plane` apart, finished. */
@@ -113,13 +121,13 @@ KILN_INLINE void turn_body(float *y, size_t plane, const float *out, size_t coun
     for (size_t t = 0; t < count; t += LANES) {
         const size_t at = t + LANES > count ? count - LANES : t; /* the last ones are done twice */
         lanes row[LANES];
-        EACH_EIGHT
-        row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
+        EACH_EIGHT(i)
+            row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
         kiln_turn_eight(row);
         for (int s = 0; s < finish->steps; s++)
             take_step(row, &finish->step[s], o, place + at);
-        EACH_EIGHT
-        *(loose *)(y + (size_t)i * plane + at) = row[i];
+        EACH_EIGHT(i)
+            *(loose *)(y + (size_t)i * plane + at) = row[i];
     }
 }
 

@@ -182,13 +182,13 @@ KILN_INLINE void transform_tiles(const struct work *w, float *v, const float *x)
     lanes half[IN * IN], d[IN];
     for (size_t j = 0; j < IN; j++) {
         EACH_IN(i)
-        d[i] = LOAD(x + (i * OUT + j % OUT) * w->phase + j / OUT);
+            d[i] = LOAD(x + (i * OUT + j % OUT) * w->phase + j / OUT);
         transform_in(half + j, IN, d);
     }
     for (size_t i = 0; i < IN; i++, v += IN * w->v_place) {
         transform_in(d, 1, half + i * IN);
         EACH_IN(j)
-        STORE(v + j * w->v_place, d[j]);
+            STORE(v + j * w->v_place, d[j]);
     }
 }
 
@@ -272,11 +272,10 @@ KILN_INLINE void transform_slab_body(float *u, size_t place, const float *w, siz
                 const sixteen column[3] = {taps[j], taps[3 + j], taps[6 + j]};
                 transform_taps(half + j, 3, column);
             }
-            EACH_IN(i)
-            {
+            EACH_IN(i) {
                 transform_taps(d, 1, half + 3 * i);
                 EACH_IN(j)
-                *(taps_loose *)(u + (i * IN + j) * place + o) = d[j];
+                    *(taps_loose *)(u + (i * IN + j) * place + o) = d[j];
             }
         }
 }
@@ -356,7 +355,7 @@ KILN_INLINE void write_tile(const struct work *w, bool taps, float *y, const flo
     lanes half[OUT * IN], d[IN];
     for (size_t k = 0; k < IN; k++) {
         EACH_IN(r)
-        d[r] = LOAD(s + (r * IN + k) * w->s_place) * (taps ? scales[r] * scales[k] : 1);
+            d[r] = LOAD(s + (r * IN + k) * w->s_place) * (taps ? scales[r] * scales[k] : 1);
         transform_out(half + k, IN, d);
     }
     y += i * OUT * w->p->ow + j * OUT;
@@ -496,7 +495,7 @@ KILN_INLINE void transform_eight(const struct kiln_params_conv_winograd_filters 
     for (size_t i = 0; i < IN; i++, u += IN * place) {
         transform_filter(d, 1, half + 3 * i);
         EACH_IN(j)
-        STORE(u + j * place, __builtin_convertvector(d[j], lanes));
+            STORE(u + j * place, __builtin_convertvector(d[j], lanes));
     }
 }
 

@@ -190,7 +190,7 @@ KILN_INLINE void transform_y_tile(float *f, size_t place, const float *y, size_t
     for (size_t i = 0; i < IN; i++, f += IN * place) {
         transform_y(d, 1, half + i * OUT);
         EACH_IN(j)
-        STORE(f + j * place, d[j]);
+            STORE(f + j * place, d[j]);
     }
 }
 
@@ -199,13 +199,13 @@ KILN_INLINE void transform_x_tile(float *c, size_t place, const float *x, size_t
     lanes half[IN * IN], d[IN];
     for (size_t j = 0; j < IN; j++) {
         EACH_IN(i)
-        d[i] = LOAD(x + i * row + j * LANES);
+            d[i] = LOAD(x + i * row + j * LANES);
         transform_in(half + j, IN, d);
     }
     for (size_t i = 0; i < IN; i++, c += IN * place) {
         transform_in(d, 1, half + i * IN);
         EACH_IN(j)
-        STORE(c + j * place, d[j]);
+            STORE(c + j * place, d[j]);
     }
 }
 
@@ -275,7 +275,7 @@ KILN_INLINE void write_sums_body(const struct work *t, const struct room *room, 
             lanes half[TAPS * IN], d[IN], taps[TAPS * TAPS];
             for (size_t j = 0; j < IN; j++) {
                 EACH_IN(i)
-                d[i] = LOAD(room->sum + (i * IN + j) * place + o * CHANNELS + c);
+                    d[i] = LOAD(room->sum + (i * IN + j) * place + o * CHANNELS + c);
                 transform_back(half + j, IN, d);
             }
             for (size_t i = 0; i < TAPS; i++)

@@ -38,7 +38,7 @@ static void draw_plain(const uint32_t *four, const uint32_t *row, uint32_t step,
 
 enum { LANES = 4, VECTORS = 4 };
 
-#define EACH _Pragma("GCC unroll 4") for (int v = 0; v < VECTORS; v++)
+#define EACH_VECTOR(v) _Pragma("GCC unroll 4") for (int v = 0; v < VECTORS; v++)
 
 /* Words in the lower halves of lanes of 64 bits, where products need no shuffles; what the upper halves hold does not matter. */
 KILN_TARGET_AVX2 static void draw_lanes(const uint32_t *four, const uint32_t *row, uint32_t step,
@@ -46,8 +46,7 @@ KILN_TARGET_AVX2 static void draw_lanes(const uint32_t *four, const uint32_t *ro
 {
     const __m256i by_left = _mm256_set1_epi64x(left_factor), by_right = _mm256_set1_epi64x(right_factor);
     __m256i c0[VECTORS], c1[VECTORS], c2[VECTORS], c3[VECTORS];
-    EACH
-    {
+    EACH_VECTOR(v) {
         c0[v] = _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)(four + LANES * v)));
         c1[v] = _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)(row + LANES * v)));
         c2[v] = _mm256_set1_epi64x(step);
@@ -56,8 +55,7 @@ KILN_TARGET_AVX2 static void draw_lanes(const uint32_t *four, const uint32_t *ro
     for (uint32_t round = 0; round < ROUNDS; round++) {
         const __m256i k0 = _mm256_set1_epi64x(seed + round * key_step[0]),
                       k1 = _mm256_set1_epi64x(round * key_step[1]);
-        EACH
-        {
+        EACH_VECTOR(v) {
             const __m256i left = _mm256_mul_epu32(c0[v], by_left), right = _mm256_mul_epu32(c2[v], by_right);
             c0[v] = _mm256_xor_si256(_mm256_srli_epi64(right, 32), _mm256_xor_si256(c1[v], k0));
             c2[v] = _mm256_xor_si256(_mm256_srli_epi64(left, 32), _mm256_xor_si256(c3[v], k1));
@@ -65,8 +63,7 @@ KILN_TARGET_AVX2 static void draw_lanes(const uint32_t *four, const uint32_t *ro
             c3[v] = left;
         }
     }
-    EACH
-    {
+    EACH_VECTOR(v) {
         const __m256i a = _mm256_blend_epi32(c0[v], _mm256_slli_epi64(c1[v], 32), 0xaa),
                       b = _mm256_blend_epi32(c2[v], _mm256_slli_epi64(c3[v], 32), 0xaa);
         const __m256i even = _mm256_unpacklo_epi64(a, b), odd = _mm256_unpackhi_epi64(a, b);

@@ -10,7 +10,7 @@
 
 #include "cpu/functions.h"
 
-#define EACH(u, count) for (size_t u = 0; u < (count); u++)
+#define EACH_UNIT(u, count) for (size_t u = 0; u < (count); u++)
 
 /* Passes ------------------------------------------------------------------------------------------------- */
 
@@ -19,53 +19,53 @@ KILN_INLINE void squash_body(const struct view *v, int which, float *y, size_t c
     const float alpha = (float)v->alpha[which], beta = (float)v->beta[which];
     if (v->flags & KILN_RECURRENT_CLIPPED) {
         const float most = (float)v->clip;
-        EACH(u, count)
-        y[u] = clamp(y[u], -most, most);
+        EACH_UNIT(u, count)
+            y[u] = clamp(y[u], -most, most);
     }
     switch (v->squash[which]) {
     case KILN_CODE_SIGMOID:
-        EACH(u, count)
-        y[u] = fast_sigmoid(y[u]);
+        EACH_UNIT(u, count)
+            y[u] = fast_sigmoid(y[u]);
         break;
     case KILN_CODE_TANH:
-        EACH(u, count)
-        y[u] = fast_tanh(y[u]);
+        EACH_UNIT(u, count)
+            y[u] = fast_tanh(y[u]);
         break;
     case KILN_CODE_RELU:
-        EACH(u, count)
-        y[u] = y[u] < 0 ? 0 : y[u];
+        EACH_UNIT(u, count)
+            y[u] = y[u] < 0 ? 0 : y[u];
         break;
     case KILN_CODE_LEAKY_RELU:
-        EACH(u, count)
-        y[u] = y[u] < 0 ? alpha * y[u] : y[u];
+        EACH_UNIT(u, count)
+            y[u] = y[u] < 0 ? alpha * y[u] : y[u];
         break;
     case KILN_CODE_THRESHOLDED_RELU:
-        EACH(u, count)
-        y[u] = y[u] <= alpha ? 0 : y[u];
+        EACH_UNIT(u, count)
+            y[u] = y[u] <= alpha ? 0 : y[u];
         break;
     case KILN_CODE_ELU:
-        EACH(u, count)
-        y[u] = y[u] < 0 ? alpha * fast_expm1(y[u]) : y[u];
+        EACH_UNIT(u, count)
+            y[u] = y[u] < 0 ? alpha * fast_expm1(y[u]) : y[u];
         break;
     case KILN_CODE_HARD_SIGMOID:
-        EACH(u, count)
-        y[u] = clamp(alpha * y[u] + beta, 0, 1);
+        EACH_UNIT(u, count)
+            y[u] = clamp(alpha * y[u] + beta, 0, 1);
         break;
     case KILN_CODE_SCALED_TANH:
-        EACH(u, count)
-        y[u] = alpha * fast_tanh(beta * y[u]);
+        EACH_UNIT(u, count)
+            y[u] = alpha * fast_tanh(beta * y[u]);
         break;
     case KILN_CODE_SOFTSIGN:
-        EACH(u, count)
-        y[u] = y[u] / (1 + fabsf(y[u]));
+        EACH_UNIT(u, count)
+            y[u] = y[u] / (1 + fabsf(y[u]));
         break;
     case KILN_CODE_SOFTPLUS:
-        EACH(u, count)
-        y[u] = fast_softplus(y[u]);
+        EACH_UNIT(u, count)
+            y[u] = fast_softplus(y[u]);
         break;
     default:
-        EACH(u, count)
-        y[u] = alpha * y[u] + beta;
+        EACH_UNIT(u, count)
+            y[u] = alpha * y[u] + beta;
     }
 }
 
@@ -77,48 +77,48 @@ KILN_INLINE void slopes_body(const struct view *v, int which, const float *y, fl
     const float over_alpha = alpha != 0 ? 1 / alpha : 0;
     switch (v->squash[which]) {
     case KILN_CODE_SIGMOID:
-        EACH(u, count)
-        slope[u] = y[u] * (1 - y[u]);
+        EACH_UNIT(u, count)
+            slope[u] = y[u] * (1 - y[u]);
         break;
     case KILN_CODE_TANH:
-        EACH(u, count)
-        slope[u] = 1 - y[u] * y[u];
+        EACH_UNIT(u, count)
+            slope[u] = 1 - y[u] * y[u];
         break;
     case KILN_CODE_RELU:
-        EACH(u, count)
-        slope[u] = y[u] > 0 ? 1 : 0;
+        EACH_UNIT(u, count)
+            slope[u] = y[u] > 0 ? 1 : 0;
         break;
     case KILN_CODE_LEAKY_RELU:
-        EACH(u, count)
-        slope[u] = y[u] > 0 ? 1 : alpha;
+        EACH_UNIT(u, count)
+            slope[u] = y[u] > 0 ? 1 : alpha;
         break;
     case KILN_CODE_THRESHOLDED_RELU:
-        EACH(u, count)
-        slope[u] = y[u] != 0 ? 1 : 0;
+        EACH_UNIT(u, count)
+            slope[u] = y[u] != 0 ? 1 : 0;
         break;
     case KILN_CODE_ELU:
-        EACH(u, count)
-        slope[u] = y[u] > 0 ? 1 : y[u] + alpha;
+        EACH_UNIT(u, count)
+            slope[u] = y[u] > 0 ? 1 : y[u] + alpha;
         break;
     case KILN_CODE_HARD_SIGMOID:
-        EACH(u, count)
-        slope[u] = y[u] > 0 && y[u] < 1 ? alpha : 0;
+        EACH_UNIT(u, count)
+            slope[u] = y[u] > 0 && y[u] < 1 ? alpha : 0;
         break;
     case KILN_CODE_SCALED_TANH:
-        EACH(u, count)
-        slope[u] = beta * (alpha - y[u] * y[u] * over_alpha);
+        EACH_UNIT(u, count)
+            slope[u] = beta * (alpha - y[u] * y[u] * over_alpha);
         break;
     case KILN_CODE_SOFTSIGN:
-        EACH(u, count)
-        slope[u] = (1 - fabsf(y[u])) * (1 - fabsf(y[u]));
+        EACH_UNIT(u, count)
+            slope[u] = (1 - fabsf(y[u])) * (1 - fabsf(y[u]));
         break;
     case KILN_CODE_SOFTPLUS:
-        EACH(u, count)
-        slope[u] = 1 - fast_exp(-y[u]);
+        EACH_UNIT(u, count)
+            slope[u] = 1 - fast_exp(-y[u]);
         break;
     default:
-        EACH(u, count)
-        slope[u] = alpha;
+        EACH_UNIT(u, count)
+            slope[u] = alpha;
     }
 }
 
@@ -132,27 +132,27 @@ KILN_CLONES(slopes, (const struct view *v, int which, const float *y, float *res
 KILN_INLINE void limit_slopes(const struct view *v, const float *x, float *restrict slope, size_t count)
 {
     const float most = (float)v->clip;
-    EACH(u, count)
-    slope[u] = fabsf(x[u]) > most ? 0 : slope[u];
+    EACH_UNIT(u, count)
+        slope[u] = fabsf(x[u]) > most ? 0 : slope[u];
 }
 
 KILN_INLINE void add(float *restrict to, const float *a, const float *b, size_t count)
 {
-    EACH(u, count)
-    to[u] = a[u] + b[u];
+    EACH_UNIT(u, count)
+        to[u] = a[u] + b[u];
 }
 
 KILN_INLINE void add_to(float *restrict to, const float *a, size_t count)
 {
-    EACH(u, count)
-    to[u] += a[u];
+    EACH_UNIT(u, count)
+        to[u] += a[u];
 }
 
 /* to += a b */
 KILN_INLINE void add_product(float *restrict to, const float *a, const float *b, size_t count)
 {
-    EACH(u, count)
-    to[u] += a[u] * b[u];
+    EACH_UNIT(u, count)
+        to[u] += a[u] * b[u];
 }
 
 /* Forward ------------------------------------------------------------------------------------------------ */
@@ -197,20 +197,20 @@ KILN_INLINE void rnn_body(const struct kiln_recurrent_row *r)
 KILN_INLINE void next_cell(const float *i, const float *f, const float *g, const float *c, float *restrict to,
                            size_t hidden)
 {
-    EACH(u, hidden)
-    to[u] = f[u] * c[u] + i[u] * g[u];
+    EACH_UNIT(u, hidden)
+        to[u] = f[u] * c[u] + i[u] * g[u];
 }
 
 KILN_INLINE void coupled(const float *i, float *restrict f, size_t hidden)
 {
-    EACH(u, hidden)
-    f[u] = 1 - i[u];
+    EACH_UNIT(u, hidden)
+        f[u] = 1 - i[u];
 }
 
 KILN_INLINE void multiply(float *restrict to, const float *a, const float *b, size_t count)
 {
-    EACH(u, count)
-    to[u] = a[u] * b[u];
+    EACH_UNIT(u, count)
+        to[u] = a[u] * b[u];
 }
 
 KILN_INLINE void lstm_body(const struct kiln_recurrent_row *r)
@@ -263,8 +263,8 @@ KILN_INLINE void reset_body(const struct kiln_recurrent_row *r)
 
 KILN_INLINE void mix(const float *z, const float *n, const float *h, float *restrict to, size_t hidden)
 {
-    EACH(u, hidden)
-    to[u] = (1 - z[u]) * n[u] + z[u] * h[u];
+    EACH_UNIT(u, hidden)
+        to[u] = (1 - z[u]) * n[u] + z[u] * h[u];
 }
 
 KILN_INLINE void gru_body(const struct kiln_recurrent_row *r)
@@ -368,16 +368,14 @@ KILN_INLINE void lstm_gradients(const struct lstm_gates *s, const float *dc, flo
                                 bool couples, size_t hidden)
 {
     if (couples)
-        EACH(u, hidden)
-        {
+        EACH_UNIT(u, hidden) {
             di[u] = dc[u] * (s->g[u] - s->before[u]) * s->i_slope[u];
             df[u] = 0;
             dg[u] = dc[u] * s->i[u] * s->g_slope[u];
             dc_before[u] = dc[u] * s->f[u];
         }
     else
-        EACH(u, hidden)
-        {
+        EACH_UNIT(u, hidden) {
             di[u] = dc[u] * s->g[u] * s->i_slope[u];
             df[u] = dc[u] * s->before[u] * s->f_slope[u];
             dg[u] = dc[u] * s->i[u] * s->g_slope[u];
@@ -389,8 +387,7 @@ KILN_INLINE void lstm_gradients(const struct lstm_gates *s, const float *dc, flo
 KILN_INLINE void lstm_output(const float *dh, const float *cell, const float *o, const float *o_slope,
                              const float *h_slope, float *restrict d_o, float *restrict dc, size_t hidden)
 {
-    EACH(u, hidden)
-    {
+    EACH_UNIT(u, hidden) {
         d_o[u] = dh[u] * cell[u] * o_slope[u];
         dc[u] += dh[u] * o[u] * h_slope[u];
     }
@@ -459,8 +456,7 @@ KILN_INLINE void gru_gradients(const float *dh, const float *z, const float *n, 
                                const float *z_slope, const float *n_slope, float *restrict dz,
                                float *restrict dn, float *restrict dh_before, size_t hidden)
 {
-    EACH(u, hidden)
-    {
+    EACH_UNIT(u, hidden) {
         dn[u] = dh[u] * (1 - z[u]) * n_slope[u];
         dz[u] = dh[u] * (h[u] - n[u]) * z_slope[u];
         dh_before[u] = dh[u] * z[u];
@@ -471,8 +467,7 @@ KILN_INLINE void gru_gradients(const float *dh, const float *z, const float *n, 
 KILN_INLINE void reset_gradients(const float *dn, const float *inner, const float *r, const float *r_slope,
                                  float *restrict dr, float *restrict dinner, size_t hidden)
 {
-    EACH(u, hidden)
-    {
+    EACH_UNIT(u, hidden) {
         dr[u] = dn[u] * inner[u] * r_slope[u];
         dinner[u] = dn[u] * r[u];
     }

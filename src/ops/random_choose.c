@@ -65,7 +65,8 @@ static kiln_tensor nucleus(kiln_graph *g, kiln_tensor sorted, double top_p)
 static struct kept keep(kiln_graph *g, kiln_tensor scores, const kiln_choice_params *p)
 {
     const int64_t classes = kiln_tensor_shape(g, scores).size[1];
-    const bool few = p->top_k > 0 && p->top_k<classes, sums = p->top_p> 0 && p->top_p < 1;
+    const bool few = p->top_k > 0 && p->top_k < classes;
+    const bool sums = p->top_p > 0 && p->top_p < 1;
     struct kept kept = {scores, KILN_NONE};
     if (few)
         kept.score = kiln_top_k(g, scores, p->top_k, 1, NULL, &kept.class);

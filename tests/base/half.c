@@ -22,12 +22,12 @@ static const struct format {
 Test(half, all_65536_values_return_from_float_as_they_were)
 {
     FOR_EACH_FORMAT(f)
-    for (uint32_t bits = 0; bits < 65536; bits++) {
-        const bool nan = (bits & 0x7fff) > f->infinity;
-        const float x = f->to((uint16_t)bits);
-        cr_assert_eq(!!isnan(x), nan, "%s %04x", f->name, bits);
-        cr_assert_eq(f->from(x), nan ? bits | f->quiet : bits, "%s %04x", f->name, bits);
-    }
+        for (uint32_t bits = 0; bits < 65536; bits++) {
+            const bool nan = (bits & 0x7fff) > f->infinity;
+            const float x = f->to((uint16_t)bits);
+            cr_assert_eq(!!isnan(x), nan, "%s %04x", f->name, bits);
+            cr_assert_eq(f->from(x), nan ? bits | f->quiet : bits, "%s %04x", f->name, bits);
+        }
 }
 
 Test(half, has_the_values_of_the_standard)
@@ -50,15 +50,15 @@ Test(half, has_the_values_of_the_standard)
 Test(half, rounds_to_nearest_and_ties_to_even)
 {
     FOR_EACH_FORMAT(f)
-    for (uint16_t low = 0; low + 1 < f->infinity; low++)
-        for (int sign = 0; sign < 2; sign++) {
-            const uint16_t top = (uint16_t)(sign << 15), high = (uint16_t)(low + 1);
-            const float a = f->to(low), b = f->to(high), s = sign ? -1.0f : 1.0f;
-            const float middle = a + (b - a) / 2;
-            cr_assert_eq(f->from(s * middle), top | (low & 1 ? high : low), "%s %04x", f->name, low);
-            cr_assert_eq(f->from(s * nextafterf(middle, a)), top | low, "%s below %04x", f->name, low);
-            cr_assert_eq(f->from(s * nextafterf(middle, b)), top | high, "%s above %04x", f->name, low);
-        }
+        for (uint16_t low = 0; low + 1 < f->infinity; low++)
+            for (int sign = 0; sign < 2; sign++) {
+                const uint16_t top = (uint16_t)(sign << 15), high = (uint16_t)(low + 1);
+                const float a = f->to(low), b = f->to(high), s = sign ? -1.0f : 1.0f;
+                const float middle = a + (b - a) / 2;
+                cr_assert_eq(f->from(s * middle), top | (low & 1 ? high : low), "%s %04x", f->name, low);
+                cr_assert_eq(f->from(s * nextafterf(middle, a)), top | low, "%s below %04x", f->name, low);
+                cr_assert_eq(f->from(s * nextafterf(middle, b)), top | high, "%s above %04x", f->name, low);
+            }
 }
 
 Test(half, overflows_to_infinity_halfway_past_the_largest)
@@ -87,9 +87,9 @@ Test(half, keeps_a_nan_one_whatever_its_payload)
     static const uint32_t nans[] = {0x7f800001, 0x7fffffff, 0xff800001, 0xffffffff, 0x7fc00000};
 
     FOR_EACH_FORMAT(f)
-    for (size_t i = 0; i < sizeof nans / sizeof *nans; i++) {
-        const uint16_t bits = f->from(kiln_float_of(nans[i]));
-        cr_expect((bits & 0x7fff) > f->infinity, "%s of %08x", f->name, nans[i]);
-        cr_expect_eq(bits >> 15, nans[i] >> 31, "%s of %08x", f->name, nans[i]);
-    }
+        for (size_t i = 0; i < sizeof nans / sizeof *nans; i++) {
+            const uint16_t bits = f->from(kiln_float_of(nans[i]));
+            cr_expect((bits & 0x7fff) > f->infinity, "%s of %08x", f->name, nans[i]);
+            cr_expect_eq(bits >> 15, nans[i] >> 31, "%s of %08x", f->name, nans[i]);
+        }
 }
