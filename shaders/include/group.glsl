@@ -19,4 +19,3 @@ float kiln_plus(float a, float b) { return a + b; }
 
 float kiln_group_sum(float value) { KILN_GROUP_TREE(kiln_plus); }
 float kiln_group_max(float value) { KILN_GROUP_TREE(kiln_max); }
-float kiln_group_min(float value) { KILN_GROUP_TREE(kiln_min); }
