@@ -34,15 +34,12 @@ typedef struct kiln_device_info {
 
 /** A VkDevice that the application owns and lends. Handles are passed as they are, so no Vulkan header is needed. */
 typedef struct kiln_vulkan_borrow {
-    void *instance;                /* VkInstance */
-    void *physical;                /* VkPhysicalDevice */
-    void *device;                  /* VkDevice */
-    void *queue;                   /* VkQueue with compute */
-    uint32_t family;               /* its queue family */
-    void *get_instance_proc;       /* PFN_vkGetInstanceProcAddr; NULL: the system's loader */
-    uint32_t version;              /* the API version the instance was created for; 0 means 1.1 */
-    const char *const *extensions; /* the device extensions enabled at creation */
-    int extension_count;
+    void *instance;           /* VkInstance */
+    void *physical;           /* VkPhysicalDevice */
+    void *device;             /* VkDevice */
+    void *queue;              /* VkQueue with compute */
+    uint32_t family;          /* its queue family */
+    void *get_instance_proc;  /* PFN_vkGetInstanceProcAddr; NULL: the system's loader */
     const void *features;     /* VkPhysicalDeviceFeatures2 chain enabled at creation, or NULL for none */
     void (*lock)(void *user); /* called around every use of the queue; NULL if it is kiln's alone */
     void (*unlock)(void *user);
@@ -69,7 +66,7 @@ typedef struct kiln_device_params {
  * Owns:    programs and weights keep the device alive; close it whenever you like.
  * Threads: any number may use one device.
  * Errors:  ERROR_ARGUMENT for a name that fits no device (the line lists those there are), ERROR_UNSUPPORTED for a GPU
- *          below the floor (DEVICES in the manual of `kiln devices` names each limit), ERROR_DEVICE.
+ *          below the floor (the line names the limit), ERROR_DEVICE.
  */
 KILN_API kiln_status kiln_device_open(kiln_device **out, const kiln_device_params *params);
 

@@ -359,7 +359,7 @@ KILN_INLINE void back_rnn_body(const struct kiln_recurrent_back_row *r)
 
 /* What the LSTM's last loop reads: gates' values, slopes, and what arrives. */
 struct lstm_gates {
-    const float *i, *f, *g, *o, *i_slope, *f_slope, *g_slope, *h_slope, *before;
+    const float *i, *f, *g, *i_slope, *f_slope, *g_slope, *before;
 };
 
 /* dc: what arrives at the cell; do is there already. */
