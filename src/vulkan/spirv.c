@@ -26,7 +26,6 @@ enum {
     MODE_LOCAL_SIZE = 17,
     MODE_LOCAL_SIZE_ID = 38,
     MODE_KEEP_NAN = 4461, /* SignedZeroInfNanPreserve */
-    CAPABILITY_INT64 = 11,
     CAPABILITY_KEEP_NAN = 4466,
 };
 
@@ -74,13 +73,14 @@ static void read_global(struct spirv_module *m, uint32_t at, const struct spirv_
     if (op == SPIRV_TYPE_BOOL)
         type->scalar = type->boolean = true;
     else if (op == SPIRV_TYPE_INT || op == SPIRV_TYPE_FLOAT)
-        type->scalar = w[2] == 32;
+        type->scalar = w[2] == 32, type->wide = w[2] > 32;
     if (op < SPIRV_CONSTANT_TRUE || op > SPIRV_SPEC_CONSTANT_OP)
         return;
 
     struct spirv_id *id = &m->id[w[2]];
     uint32_t value = length > 3 ? w[3] : 0;
     id->at = at;
+    id->wide = type->wide;
     if (op == SPIRV_CONSTANT_TRUE || op == SPIRV_SPEC_CONSTANT_TRUE)
         value = 1;
     if (op >= SPIRV_SPEC_CONSTANT_TRUE && op <= SPIRV_SPEC_CONSTANT && id->constant && type->scalar)
@@ -124,7 +124,7 @@ static bool well_formed(const struct spirv_module *m, uint32_t at)
 }
 
 /* Count the blocks, find where the functions begin, and check what later passes rely on. */
-static bool survey(struct spirv_module *m, bool *wide)
+static bool survey(struct spirv_module *m)
 {
     m->body = m->count;
     for (uint32_t at = HEADER; at < m->count; at += SPIRV_LENGTH(m, at)) {
@@ -134,7 +134,6 @@ static bool survey(struct spirv_module *m, bool *wide)
         if (op == SPIRV_FUNCTION && m->body == m->count)
             m->body = at;
         m->block_count += op == SPIRV_LABEL;
-        *wide |= op == SPIRV_CAPABILITY && m->words[at + 1] == CAPABILITY_INT64;
     }
     return true;
 }
@@ -165,6 +164,21 @@ static bool read_blocks(struct spirv_module *m)
         if (!m->block[i].last)
             return false;
     return true;
+}
+
+/* Whether a switch chooses by a value of 64 bits: its literals are two words each. Whose first word is a type gives the second. */
+static bool has_wide_switch(struct spirv_module *m)
+{
+    for (uint32_t at = m->body; at < m->count; at += SPIRV_LENGTH(m, at)) {
+        const uint32_t *w = m->words + at;
+        if (SPIRV_LENGTH(m, at) < 3 || w[1] >= m->bound || !m->id[w[1]].wide)
+            continue;
+        if (SPIRV_OP(m, at) == SPIRV_SWITCH)
+            return true;
+        if (w[2] < m->bound)
+            m->id[w[2]].wide = true;
+    }
+    return false;
 }
 
 /* Writing ------------------------------------------------------------------------------------------------ */
@@ -304,13 +318,13 @@ bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants 
                            size_t *count)
 {
     struct spirv_module m = {.words = code->words, .count = (uint32_t)code->count};
-    bool wide = false, done = false;
+    bool done = false;
     uint32_t size = 0;
     *out = NULL;
     if (code->count <= HEADER || code->count > UINT32_MAX / 8 || code->words[0] != MAGIC)
         return false;
     m.bound = code->words[3];
-    if (m.bound == 0 || m.bound > MAX_BOUND || !survey(&m, &wide))
+    if (m.bound == 0 || m.bound > MAX_BOUND || !survey(&m))
         return false;
 
     m.id = calloc(m.bound, sizeof *m.id);
@@ -330,7 +344,7 @@ bool kiln_spirv_specialize(const kiln_spirv *code, const struct spirv_constants 
     if (!read_blocks(&m))
         goto cleanup;
 
-    if (!wide) /* a switch over 64 bits has wider literals */
+    if (!has_wide_switch(&m))
         kiln_spirv_fold(&m);
     *count = write_module(&m, size, c->nan, *out);
     done = true;

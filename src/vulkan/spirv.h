@@ -130,6 +130,7 @@ struct spirv_id {
     uint32_t value; /* of a known value: 32 bits, or 0 and 1 */
     bool scalar;    /* a type whose values are known here: bool and 32-bit numbers */
     bool boolean;   /* the type bool */
+    bool wide;      /* a type of 64 bits, or a value of one */
     bool known;
     bool folded;       /* defined in a function, now a constant of the module */
     bool gone;         /* defined in code that was dropped */

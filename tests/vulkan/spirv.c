@@ -11,8 +11,12 @@ static const uint32_t steps_words[] =
 static const uint32_t plain_words[] =
 #include "vulkan/steps_plain.inc"
     ;
+static const uint32_t pairs_words[] =
+#include "vulkan/steps_pairs.inc"
+    ;
 static const kiln_spirv steps_spirv = {steps_words, sizeof steps_words / 4};
 static const kiln_spirv plain_spirv = {plain_words, sizeof plain_words / 4};
+static const kiln_spirv pairs_spirv = {pairs_words, sizeof pairs_words / 4};
 
 enum { CODES = 23, LAST = 22 }; /* steps 0 to 22: all there are, and others */
 
@@ -167,6 +171,8 @@ Test(vulkan_spirv, folded_words_pass_the_validator, .timeout = 120)
         expect_valid(&steps_spirv, &c);
         if (code % 5 == 0)
             expect_valid(&plain_spirv, &c);
+        if (code % 5 == 1)
+            expect_valid(&pairs_spirv, &c);
     }
 }
 
@@ -179,18 +185,70 @@ static int count_of(const uint32_t *words, size_t count, uint32_t op)
     return found;
 }
 
-Test(vulkan_spirv, branches_on_constants_are_gone)
+static void expect_few_branches(const kiln_spirv *code)
 {
     const uint32_t constants[] = {1, 5, 1, 0}, times = 3;
     const struct spirv_constants c = {
         .lanes = 64, .meaning = constants, .meaning_count = 4, .tuning = &times, .tuning_count = 1};
     uint32_t *words;
     size_t count;
-    cr_assert(kiln_spirv_specialize(&steps_spirv, &c, &words, &count));
-    cr_expect_lt(count, steps_spirv.count / 2);
+    cr_assert(kiln_spirv_specialize(code, &c, &words, &count));
+    cr_expect_lt(count, code->count / 2);
     cr_expect_leq(count_of(words, count, SPIRV_SWITCH), 1, "but for main's own early return");
     cr_expect_leq(count_of(words, count, SPIRV_LOOP_MERGE), 1);
     cr_expect_leq(count_of(words, count, SPIRV_BRANCH_CONDITIONAL), 5);
+    free(words);
+}
+
+Test(vulkan_spirv, branches_on_constants_are_gone)
+{
+    expect_few_branches(&steps_spirv);
+}
+
+Test(vulkan_spirv, branches_on_constants_are_gone_beside_integers_of_64_bits)
+{
+    expect_few_branches(&pairs_spirv);
+}
+
+/*
+ * switch (7 + 7) { case 6 + (10 << 32): ...; case 10 + (1 << 32): default: }
+ *
+ * Case literals of two words each: read as one word each, all labels are block 10, and block 11 is not reached.
+ */
+static const uint32_t wide_words[] = {
+    0x07230203, 0x00010300, 0,  12,         0,     /* header: ids below 12 */
+    0x00020011, 1,                                 /* OpCapability Shader */
+    0x00020011, 11,                                /* OpCapability Int64 */
+    0x0003000e, 0,          1,                     /* OpMemoryModel Logical GLSL450 */
+    0x0005000f, 5,          1,  0x6e69616d, 0,     /* OpEntryPoint GLCompute %1 "main" */
+    0x00060010, 1,          17, 1,          1,  1, /* OpExecutionMode %1 LocalSize 1 1 1 */
+    0x00020013, 2,                                 /* %2 = OpTypeVoid */
+    0x00030021, 3,          2,                     /* %3 = OpTypeFunction %2 */
+    0x00040015, 4,          64, 0,                 /* %4 = OpTypeInt 64 0 */
+    0x0005002b, 4,          5,  7,          0,     /* %5 = OpConstant %4 7 */
+    0x00050036, 2,          1,  0,          3,     /* %1 = OpFunction %2 None %3 */
+    0x000200f8, 8,                                 /* %8 = OpLabel */
+    0x00050080, 4,          9,  5,          5,     /* %9 = OpIAdd %4 %5 %5 */
+    0x000300f7, 10,         0,                     /* OpSelectionMerge %10 None */
+    0x000900fb, 9,          10, 6,          10, 11,
+    10,         1,          10, /* OpSwitch %9 %10 (two words) %11 (two words) %10 */
+    0x000200f8, 11,             /* %11 = OpLabel */
+    0x000200f9, 10,             /* OpBranch %10 */
+    0x000200f8, 10,             /* %10 = OpLabel */
+    0x000100fd,                 /* OpReturn */
+    0x00010038,                 /* OpFunctionEnd */
+};
+
+Test(vulkan_spirv, a_switch_over_64_bits_stays_as_it_is)
+{
+    const uint32_t constants[4] = {0};
+    const struct spirv_constants c = {.lanes = 64, .meaning = constants, .meaning_count = 4};
+    const kiln_spirv code = {wide_words, sizeof wide_words / 4};
+    uint32_t *words;
+    size_t count;
+    cr_assert(kiln_spirv_specialize(&code, &c, &words, &count));
+    cr_expect_eq(count, code.count);
+    cr_expect_eq(memcmp(words, wide_words, sizeof wide_words), 0);
     free(words);
 }
 

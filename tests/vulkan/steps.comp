@@ -4,7 +4,7 @@
  * spirv.c.
  *
  * Branches, switches that are left early and in the middle, loops with known and unknown bounds, loops that
- * never run, and a shared array and a workgroup whose sizes are constants.
+ * never run, and a shared array and a workgroup whose sizes are constants. With -DPAIRS a value goes through an integer of 64 bits.
  */
 #include "kiln.glsl"
 
@@ -86,6 +86,10 @@ void main()
     KILN_GROUP(group);
     const uint i = group * LANES + LANE;
     uint v = i < p.count ? x[i] : 0u;
+#ifdef PAIRS
+    const uint64_t pair = packUint2x32(uvec2(v, i));
+    v = unpackUint2x32(pair << 32).y;
+#endif
     v = step_of(A, v);
     v = step_of(B, v);
     if (A == B || (C > 3u && D != A % 5u))
