@@ -193,7 +193,7 @@ static void accept(struct link *into, const struct splice *s, int members)
     into->members += members;
 }
 
-/* Growing chains ----------------------------------------------------------------------------------------- */
+/* Neighbours --------------------------------------------------------------------------------------------- */
 
 /* A long step runs by itself: it takes numbers, but no neighbour. */
 static bool alone(const struct link *l)
@@ -237,41 +237,6 @@ static bool same_shape(const kiln_graph *g, kiln_tensor a, kiln_tensor b)
 static bool same_region(const struct fusion *f, kiln_tensor t, const kiln_node *n)
 {
     return f->region[f->node_of[t.id]] == f->region[f->node_of[n->out[0].id]];
-}
-
-/* Try to take operand `at` of the chain of node n in; true if the chain changed. */
-static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, int at)
-{
-    const kiln_graph *g = f->r->from;
-    const kiln_tensor t = l->operand[at];
-    struct link *p = &f->link[f->node_of[t.id]];
-    double number = 0;
-    bool integer = false;
-    /* a number keeps at least one operand in the chain, so that it has something to walk */
-    if (l->chain.operands > 1 && constant_number(kiln_graph_node(g, t), &number, &integer)) {
-        const struct splice s = splice(l, at, NULL, number, integer);
-        if (s.fits)
-            accept(l, &s, 0);
-        return s.fits;
-    }
-    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) ||
-        !same_region(f, t, n) || alone(l) || alone(p) || (f->bytes && kiln_is_byte(kiln_tensor_type(g, t))))
-        return false;
-    const struct splice s = splice(l, at, p, 0, false);
-    if (!s.fits)
-        return false;
-    p->absorbed = true;
-    accept(l, &s, p->members);
-    return true;
-}
-
-static void grow(struct fusion *f, const kiln_node *n, struct link *l)
-{
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (int at = 0; at < l->chain.operands && !changed; at++)
-            changed = take_operand(f, n, l, at);
-    }
 }
 
 /* Epilogues ---------------------------------------------------------------------------------------------- */
@@ -327,22 +292,78 @@ static bool takes_chain(const struct fusion *f, const kiln_node *head, const kil
            c->immediates <= KILN_EPILOGUE_IMMEDIATES;
 }
 
-static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
+/* The operand whose node, a matmul or convolution, takes the chain of node n as its epilogue; -1: none does. */
+static int head_of(const struct fusion *f, const kiln_node *n, const struct link *l)
 {
     const kiln_graph *g = f->r->from;
-    if (alone(l))
-        return;
-    for (int at = 0; at < l->chain.operands; at++) {
+    for (int at = 0; at < l->chain.operands && !alone(l); at++) {
         const kiln_tensor t = l->operand[at];
-        kiln_node *head = kiln_graph_node(g, t);
-        struct link *p = &f->link[f->node_of[t.id]];
-        if (!takes_chain(f, head, &l->chain) || p->absorbed || f->users[t.id] != 1 ||
-            !same_shape(g, t, n->out[0]) || !same_region(f, t, n) || !walks_fit(g, head, n, l, at))
-            continue;
-        p->absorbed = true;
-        l->head = head;
-        put_first(l, at);
+        const kiln_node *head = kiln_graph_node(g, t);
+        if (takes_chain(f, head, &l->chain) && !f->link[f->node_of[t.id]].absorbed && f->users[t.id] == 1 &&
+            same_shape(g, t, n->out[0]) && same_region(f, t, n) && walks_fit(g, head, n, l, at))
+            return at;
+    }
+    return -1;
+}
+
+static void find_head(struct fusion *f, const kiln_node *n, struct link *l)
+{
+    const int at = head_of(f, n, l);
+    if (at < 0)
         return;
+    l->head = kiln_graph_node(f->r->from, l->operand[at]);
+    f->link[f->node_of[l->operand[at].id]].absorbed = true;
+    put_first(l, at);
+}
+
+/* Growing chains ----------------------------------------------------------------------------------------- */
+
+/*
+ * Whether two products meet that would have an epilogue each, and one has no room for both chains: then the sum goes with one of them
+ * and reads what the other has finished, instead of being a pass over both.
+ */
+static bool has_room_apart(const struct fusion *f, const kiln_node *n, const struct link *l, kiln_tensor t,
+                           const struct splice *joined)
+{
+    struct link both = *l;
+    if (head_of(f, n, l) < 0 || head_of(f, kiln_graph_node(f->r->from, t), &f->link[f->node_of[t.id]]) < 0)
+        return false;
+    accept(&both, joined, 0);
+    return head_of(f, n, &both) < 0;
+}
+
+/* Try to take operand `at` of the chain of node n in; true if the chain changed. */
+static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, int at)
+{
+    const kiln_graph *g = f->r->from;
+    const kiln_tensor t = l->operand[at];
+    struct link *p = &f->link[f->node_of[t.id]];
+    double number = 0;
+    bool integer = false;
+    /* a number keeps at least one operand in the chain, so that it has something to walk */
+    if (l->chain.operands > 1 && constant_number(kiln_graph_node(g, t), &number, &integer)) {
+        const struct splice s = splice(l, at, NULL, number, integer);
+        if (s.fits)
+            accept(l, &s, 0);
+        return s.fits;
+    }
+    if (!p->elementwise || p->absorbed || f->users[t.id] != 1 || !same_shape(g, t, n->out[0]) ||
+        !same_region(f, t, n) || alone(l) || alone(p) || (f->bytes && kiln_is_byte(kiln_tensor_type(g, t))))
+        return false;
+    const struct splice s = splice(l, at, p, 0, false);
+    if (!s.fits || has_room_apart(f, n, l, t, &s))
+        return false;
+    p->absorbed = true;
+    accept(l, &s, p->members);
+    return true;
+}
+
+static void grow(struct fusion *f, const kiln_node *n, struct link *l)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int at = 0; at < l->chain.operands && !changed; at++)
+            changed = take_operand(f, n, l, at);
     }
 }
 

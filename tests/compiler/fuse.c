@@ -166,6 +166,21 @@ Test(fuse, bias_residual_and_activation_become_the_epilogue_of_a_convolution)
     kiln_graph_destroy(&g);
 }
 
+Test(fuse, of_two_convolutions_that_meet_each_has_an_epilogue)
+{
+    kiln_graph *g = plan_graph();
+    kiln_tensor x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(KILN_BATCH, 3, 6, 6)), part[2];
+    for (int i = 0; i < 2; i++)
+        part[i] =
+            kiln_nn_conv(g, x, &(kiln_nn_conv_params){.filters = 5, .size = {3, 3}, .pad = {{1, 1}, {1, 1}}});
+    const kiln_tensor y = kiln_relu(g, kiln_add(g, part[0], part[1]));
+    struct planned d = plan_of(g, KILN_RUN(y), false);
+    cr_expect_eq(count_dispatches(d.plan, NULL), 2, "no pass over both");
+    cr_expect_eq(count_nodes(d.plan, "chain"), 0);
+    planned_finish(&d);
+    kiln_graph_destroy(&g);
+}
+
 Test(fuse, a_product_that_two_use_has_no_epilogue)
 {
     kiln_graph *g = plan_graph();
