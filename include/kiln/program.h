@@ -90,11 +90,11 @@ typedef struct kiln_program_params {
 /**
  * Compile. What the list does not need is not compiled, and its inputs need not be written.
  *
- * Memory:  on the CPU a program that predicts keeps weights in a second form, packed or transformed, where kernels are faster by it.
- *          All second forms together take at most as many bytes as the parameters of the list, or 16 MiB where these are fewer; but
- *          for what packing rounds up, to 32 columns of a matrix. Where forms that are larger than what they are made of wanted
- *          more, those whose weights are used least often in a run give way to smaller ones. The same list, sizes and kind of
- *          processor give the same forms.
+ * Memory:  a program that predicts keeps weights in a second form, packed or transformed, where kernels are faster by it. All
+ *          second forms together take at most as many bytes as the parameters of the list, or 16 MiB where these are fewer, on
+ *          Vulkan devices 112 MiB; but for what packing rounds up, to 32 columns of a matrix. Where forms that are larger than what
+ *          they are made of wanted more, those whose weights are used least often in a run give way to smaller ones. The same list,
+ *          sizes and kind of processor give the same forms.
  * Owns:    the program keeps device, weights and session alive, and a copy of what it needs of the graph.
  * Errors:  the graph's failure; ERROR_ARGUMENT for a parameter or state that weights or session lack, by name, or a program that
  *          trains and gives up its weights; ERROR_SHAPE where a parameter has another shape there; ERROR_MEMORY where the budget is

@@ -1,13 +1,14 @@
 /*
- * forms.c - a bound on what a plan that predicts keeps of weights in second forms: as much as the weights take themselves, and SMALL
- * at the least.
+ * forms.c - a bound on what a plan that predicts keeps of weights in second forms: as much as the weights take themselves, and at the
+ * least what is little on such a device.
  *
  * Lowerings pack or transform weights, and the prologue keeps what they make. Packed ones take as much as the plain, transformed ones
  * four times that. Where all forms together are beyond the bound, those larger than what they are made of give way to the node's next
  * lowering whose form takes less, a node at a time: that first whose weights are used least often in a run, since what a form saves
  * grows with that. A tuner's choices give way too; its trials do not, nor does a program without room for forms have any.
  *
- * On Vulkan devices there is no bound: transformed filters have no way beside them there that takes less and is nearly as fast.
+ * On Vulkan devices what gives way is read as it lies, by columns of what it meets or by tiles, which takes longer: twice as long for 512
+ * filters at 7 x 7 on lavapipe. A process takes more there before it has any program, so more is little.
  */
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@
 #include "compiler/objects.h"
 #include "device/caps.h"
 
-#define SMALL (16u << 20) /* bytes: no program is large by so much */
+#define LITTLE        (16u << 20)  /* bytes: no program is large by so much */
+#define DRIVER_LITTLE (112u << 20) /* likewise, beside a Vulkan driver and what it makes of shaders */
 
 struct form {
     const kiln_node *node;
@@ -44,9 +46,11 @@ static uint64_t bytes_of(const struct kiln_plan *plan, kiln_tensor t)
     return kiln_storage_bytes(&spec, plan->storage);
 }
 
+/* Where a lowering reads weights as they lie, they are no form, but what other nodes made of them is. */
 static kiln_form form_of(const struct kiln_plan *plan, const kiln_lowering *l, const kiln_node *n)
 {
-    return l->form ? l->form(plan, n) : (kiln_form){0};
+    const bool made = kiln_graph_node(plan->graph, n->in[1])->inputs > 0;
+    return l->form ? l->form(plan, n) : (kiln_form){made ? bytes_of(plan, n->in[1]) : 0, 0};
 }
 
 static void note_settled(struct forms *f, const bool *by_node)
@@ -105,14 +109,26 @@ static const kiln_lowering *less_than(const struct forms *f, const struct form *
     return NULL;
 }
 
-/* The form that is used least of those that can give way; NULL: none can. */
+/* What giving way would free; 0 where it cannot. */
+static uint64_t freed_by(const struct forms *f, const struct form *one)
+{
+    const kiln_lowering *less = one->now.bytes > one->plain ? less_than(f, one) : NULL;
+    return less ? one->now.bytes - form_of(f->plan, less, one->node).bytes : 0;
+}
+
+/* The form that is used least of those that can give way, of equals the one that frees most; NULL: none can. */
 static struct form *least_used(const struct forms *f)
 {
     struct form *least = NULL;
+    uint64_t most = 0;
     for (int i = 0; i < f->form.count; i++) {
         struct form *one = &f->form.data[i];
-        if (one->now.bytes > one->plain && (!least || one->now.uses < least->now.uses) && less_than(f, one))
+        const uint64_t freed = freed_by(f, one);
+        if (freed > 0 && (!least || one->now.uses < least->now.uses ||
+                          (one->now.uses == least->now.uses && freed > most))) {
             least = one;
+            most = freed;
+        }
     }
     return least;
 }
@@ -141,8 +157,9 @@ static kiln_status bound(struct forms *f, const bool *by_node)
     const kiln_status status = add_nodes(f, by_node);
     if (status)
         return status;
+    const uint64_t little = kiln_plan_caps(plan)->backend == KILN_BACKEND_CPU ? LITTLE : DRIVER_LITTLE;
     plan->instead_count = (int)values;
-    f->bound = f->bound > SMALL ? f->bound : SMALL;
+    f->bound = f->bound > little ? f->bound : little;
     give_way(f);
     return KILN_OK;
 }
@@ -150,7 +167,7 @@ static kiln_status bound(struct forms *f, const bool *by_node)
 kiln_status kiln_bound_forms(struct kiln_plan *plan)
 {
     struct forms f = {.plan = plan};
-    if (plan->train || plan->trial || kiln_plan_caps(plan)->backend != KILN_BACKEND_CPU)
+    if (plan->train || plan->trial)
         return KILN_OK;
     bool *by_node = kiln_settled(plan->graph);
     const kiln_status status = bound(&f, by_node);
