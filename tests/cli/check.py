@@ -121,6 +121,13 @@ def test_check_exports_operands_of_its_seed(folder):
     assert len(operands) >= 8 and max(operands, key=sizes.get) in other, (operands, other)
 
 
+def test_check_exports_what_random_sizes_fit(folder):
+    done = kiln("check", "--export", folder, "--op", "deform_conv", "--seed", 5)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    sizes = {path.name.split(";")[2] for path in folder.glob("*;*;*;*")}
+    assert "2x3x5x7x2x3" in sizes and "1x2x5x7x14x2" not in sizes, sizes
+
+
 def test_check_replays_a_model(folder):
     done = kiln("check", "--model", NETWORK, "--size", "batch=3")
     assert done.returncode == 0 and " 0 differ" in done.stdout.splitlines()[-1], done.stderr

@@ -127,6 +127,11 @@ static bool add_drawn(const struct listing *l)
     return room;
 }
 
+bool check_is_misfit(const struct check_case *one, kiln_status status)
+{
+    return one->drawn && (status == KILN_ERROR_SHAPE || status == KILN_ERROR_ARGUMENT);
+}
+
 /* Parts ---------------------------------------------------------------------------------------------------- */
 
 /* Where a case stands among those of its operator and type; what is kept does not depend on the others' order. */

@@ -215,4 +215,7 @@ bool check_list(const struct check_filter *filter, struct check_cases *out);
 /** Build a case's graph into *c. Errors: the graph's. Owns: kiln_graph_destroy(&c->g). */
 kiln_status check_build(struct check_graph *c, const struct check_case *one);
 
+/** Whether that says that random sizes are no case of the operator. */
+bool check_is_misfit(const struct check_case *one, kiln_status status);
+
 #endif

@@ -175,11 +175,6 @@ static void judge_oracle(struct run *run, bool expected)
         run->now.status = CHECK_UNCOUNTED;
 }
 
-static bool is_misfit(kiln_status status)
-{
-    return status == KILN_ERROR_SHAPE || status == KILN_ERROR_ARGUMENT;
-}
-
 static kiln_status run_case(struct run *run, const struct check_case *one)
 {
     struct check_params params = {.seed = run->options->filter.seed,
@@ -200,7 +195,7 @@ static kiln_status run_case(struct run *run, const struct check_case *one)
     if (status == KILN_ERROR_UNSUPPORTED) {
         now->status = CHECK_INAPPLICABLE;
         snprintf(now->what, sizeof now->what, "%s", last_line);
-    } else if (status && one->drawn && is_misfit(status)) {
+    } else if (check_is_misfit(one, status)) {
         return KILN_OK;
     } else if (status || (status = check_gradients(run))) {
         fail(now, last_line);
