@@ -13,6 +13,7 @@
  *   onnx_save_loss.c   losses
  *   onnx_save_layout.c  shapes, and sizes
  *   onnx_save_resize.c  resizing and grids
+ *   onnx_save_roi.c    where the largest of a region stands, and regions' gradients
  *   onnx_save_attention.c  attention and its kin
  *   onnx_save_indexing.c  what names places
  *   onnx_save_gradient.c  and gradients that are operators, those of families in onnx_save_gradient_attention.c, .._grid.c, .._indexing.c,

@@ -131,12 +131,6 @@ static kiln_tensor in_range(kiln_graph *g, kiln_tensor index, kiln_tensor rows)
     return kiln_where(g, none, rows, kiln_min(g, kiln_max(g, positive, zero), last));
 }
 
-/* The size of an axis, an I32 scalar. */
-static kiln_tensor rows_of(kiln_graph *g, kiln_tensor x, int axis)
-{
-    return kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
-}
-
 /*
  * y[.., index[j], ..] meets u[.., j, ..]. The axes of j become one, the index an element of each slice; what names no place goes
  * to a row behind the last, which is cut off.
@@ -157,7 +151,7 @@ static void compose_scatter(kiln_graph *g, const kiln_node *n, const kiln_tensor
         lined.size[axis] = updates.size[axis] = 1;
     const kiln_tensor u = kiln_reshape(g, in[2], updates);
     const kiln_tensor places =
-        kiln_expand_to(g, kiln_reshape(g, in_range(g, in[1], rows_of(g, in[0], axis)), lined), u);
+        kiln_expand_to(g, kiln_reshape(g, in_range(g, in[1], size_of_axis(g, in[0], axis)), lined), u);
     const kiln_tensor longer = kiln_pad(g, in[0], none, one, 0);
     out[0] = kiln_slice(g, kiln_scatter_elements(g, longer, places, u, axis, &p), axis, 0, -1, 1);
 }
@@ -181,7 +175,7 @@ static void compose_slice_at(kiln_graph *g, const kiln_node *n, const kiln_tenso
     }
     const kiln_tensor steps =
         n->inputs > 2 ? kiln_positions(g, in[2], axis) : kiln_sequence(g, KILN_I32, 0, 1, count);
-    const kiln_tensor first = position_of(g, in[1], rows_of(g, in[0], axis), rows_of(g, steps, 0));
+    const kiln_tensor first = position_of(g, in[1], size_of_axis(g, in[0], axis), size_of_axis(g, steps, 0));
     out[0] = kiln_gather(g, in[0], kiln_add(g, steps, first), axis);
 }
 
@@ -189,8 +183,8 @@ static void compose_slice_at(kiln_graph *g, const kiln_node *n, const kiln_tenso
 static void compose_put_at(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
 {
     const int axis = (int)integer(n, "axis"), rank = rank_of(g, in[0]);
-    const kiln_tensor count = rows_of(g, in[1], axis), zero = kiln_scalar(g, KILN_I32, 0);
-    const kiln_tensor first = position_of(g, in[2], rows_of(g, in[0], axis), count);
+    const kiln_tensor count = size_of_axis(g, in[1], axis), zero = kiln_scalar(g, KILN_I32, 0);
+    const kiln_tensor first = position_of(g, in[2], size_of_axis(g, in[0], axis), count);
     const kiln_tensor at_row = kiln_sub(g, kiln_positions(g, in[0], axis), first);
     const kiln_tensor last = kiln_sub(g, count, kiln_scalar(g, KILN_I32, 1));
     kiln_tensor inside = kiln_and(g, kiln_less_equal(g, zero, at_row), kiln_less(g, at_row, count));
@@ -244,25 +238,6 @@ void kiln_onnx_compose_gather_moved(kiln_graph *g, const kiln_node *n, const kil
 
 enum { EXCLUSIVE = 1, REVERSE = 2, LAGGED = 4 };
 
-static kiln_graph *step_graph(kiln_graph *g)
-{
-    kiln_graph *step = NULL;
-    if (kiln_graph_create(&step, NULL))
-        kiln_graph_fail(g, KILN_ERROR_MEMORY, "no memory for the step of a scan");
-    return step;
-}
-
-kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name)
-{
-    char size[32];
-    for (int i = 0; i < shape.rank; i++)
-        if (shape.size[i] < 0) {
-            snprintf(size, sizeof size, "size%lld", (long long)-shape.size[i]);
-            shape.size[i] = kiln_dim(body, size);
-        }
-    return kiln_input(body, name, type, shape);
-}
-
 /* An input of a step, of that type, like a row of x, the steps being x's axis 0. */
 static kiln_tensor step_input(kiln_graph *step, const kiln_graph *g, kiln_tensor x, kiln_type type,
                               const char *name)
@@ -305,7 +280,7 @@ static void take_state(struct recurrence *r, kiln_tensor first)
 static bool begin(struct recurrence *r, kiln_graph *g, const kiln_node *n, kiln_tensor x)
 {
     *r = (struct recurrence){
-        .g = g, .step = step_graph(g), .axis = (int)integer(n, "axis"), .how = integer(n, "how")};
+        .g = g, .step = kiln_onnx_body_graph(g), .axis = (int)integer(n, "axis"), .how = integer(n, "how")};
     if (r->step)
         take_sequence(r, x);
     return r->step;
@@ -394,7 +369,7 @@ static void compose_extreme(kiln_graph *g, const kiln_node *n, const kiln_tensor
     const kiln_tensor nothing = row_with(g, r.sequence[0], end_of(type, largest));
     const kiln_tensor at = kiln_positions(g, r.sequence[0], 0), zero = kiln_scalar(g, KILN_I32, 0);
     const kiln_tensor first =
-        r.how & REVERSE ? kiln_sub(g, rows_of(g, r.sequence[0], 0), kiln_scalar(g, KILN_I32, 1)) : zero;
+        r.how & REVERSE ? kiln_sub(g, size_of_axis(g, r.sequence[0], 0), kiln_scalar(g, KILN_I32, 1)) : zero;
     take_state(&r, nothing);
     take_state(&r, kiln_add(g, kiln_cast(g, kiln_zeros_like(g, nothing), KILN_I32), first));
     r.sequence[r.sequences++] = at;
@@ -670,7 +645,7 @@ static void compose_nms(kiln_graph *g, const kiln_node *n, const kiln_tensor *in
                       classes = n->inputs > 3 ? kiln_cast(g, in[3], KILN_I32) : KILN_NONE;
     const int last = rank_of(g, scores) - 1;
     const int64_t most = integer(n, "most");
-    kiln_graph *step = step_graph(g);
+    kiln_graph *step = kiln_onnx_body_graph(g);
     kiln_tensor results[3], given[4] = {boxes, order, classes}, inner[4] = {{0, 0}};
     if (!step)
         return;
@@ -692,10 +667,50 @@ static void compose_nms(kiln_graph *g, const kiln_node *n, const kiln_tensor *in
     kiln_graph_destroy(&step);
 }
 
+/* A value but 0 where it is one of those. */
+static kiln_tensor without(kiln_graph *g, kiln_tensor x, kiln_tensor those)
+{
+    return kiln_where(g, those, number_like(g, x, 0), x);
+}
+
+/* The largest overlap of boxes and anchors that are left, [N, T, A], joins them: shaders/assign/claim.h. owner: [N, A]. */
+static void join(kiln_graph *g, kiln_tensor left, kiln_tensor owner)
+{
+    const kiln_tensor all = kiln_flatten(g, left, 1), best = kiln_argmax(g, all, 1, true),
+                      anchors = size_of_axis(g, left, 2);
+    const kiln_tensor joined = kiln_less(g, number_like(g, all, 0), kiln_gather_elements(g, all, best, 1));
+    const kiln_tensor box = kiln_div(g, best, anchors), anchor = kiln_mod(g, best, anchors);
+    const kiln_tensor own = kiln_and(g, joined, kiln_equal(g, kiln_positions(g, owner, 1), anchor)),
+                      its = kiln_and(g, joined, kiln_equal(g, kiln_positions(g, left, 1), box));
+    kiln_output(g, "left",
+                without(g, without(g, left, kiln_unsqueeze(g, own, 1)), kiln_unsqueeze(g, its, 2)));
+    kiln_output(g, "owner", kiln_where(g, own, box, owner));
+}
+
+static void compose_claim(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    const kiln_shape shape = kiln_tensor_shape(g, in[0]);
+    const kiln_tensor overlap = without(g, in[0], kiln_is_nan(g, in[0])),
+                      none = kiln_expand(g, kiln_scalar(g, KILN_I32, -1),
+                                         KILN_SHAPE(shape.size[0], shape.size[2]));
+    kiln_graph *step = kiln_onnx_body_graph(g);
+    kiln_tensor results[2];
+    (void)n;
+    if (!step)
+        return;
+    const kiln_tensor left = kiln_onnx_body_like(step, g, overlap, "left_before"),
+                      owner = kiln_onnx_body_like(step, g, none, "owner_before");
+    join(step, left, owner);
+    kiln_scan(g, step, &(kiln_scan_params){.carry = {overlap, none}, .length = shape.size[1]}, results);
+    out[0] = results[1];
+    kiln_graph_destroy(&step);
+}
+
 /* The table ---------------------------------------------------------------------------------------------- */
 
 const row kiln_onnx_writer_composed[] = {
     {"atan2", .compose = compose_atan2},
+    {"claim", .compose = compose_claim},
     {"ctc", .compose = kiln_onnx_compose_ctc},
     {"cummax", .compose = compose_extreme},
     {"cummin", .compose = compose_extreme},

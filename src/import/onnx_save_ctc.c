@@ -54,13 +54,6 @@ static struct states states_of(kiln_graph *g, kiln_tensor labels, int64_t blank,
     };
 }
 
-/* An input like a value of the graph around. */
-static kiln_tensor like(kiln_graph *step, const kiln_graph *g, kiln_tensor t, const char *name)
-{
-    const kiln_spec spec = kiln_tensor_spec(g, t);
-    return kiln_onnx_body_input(step, spec.type, spec.shape, name);
-}
-
 /* The row of states after a frame x [N, C]; `goes_on` [N, 1] where the sequence has it. */
 static kiln_tensor advance(kiln_graph *g, kiln_tensor x, kiln_tensor sums, const struct states *s,
                            kiln_tensor goes_on)
@@ -83,17 +76,18 @@ static kiln_tensor last_row(kiln_graph *g, kiln_tensor x, const struct states *s
                       none = kiln_scalar(g, KILN_F32, -INFINITY);
     const kiln_tensor first =
         kiln_where(g, kiln_equal(g, kiln_positions(g, s->class, 1), whole(g, 0)), zero, none);
-    kiln_graph *step = NULL;
+    kiln_graph *step = kiln_onnx_body_graph(g);
     kiln_tensor out = KILN_NONE;
-    if (kiln_graph_create(&step, NULL)) {
-        kiln_graph_fail(g, KILN_ERROR_MEMORY, "no memory for the step of a scan");
+    if (!step)
         return KILN_NONE;
-    }
-    const kiln_tensor frame = like(step, g, kiln_squeeze(g, kiln_slice(g, x, 0, 0, 1, 1), 0), "x"),
-                      t = kiln_input(step, "t", KILN_I32, KILN_SCALAR), sums = like(step, g, first, "row");
-    const struct states inner = {like(step, g, s->class, "class"), like(step, g, s->known, "known"),
-                                 like(step, g, s->skips, "skips")};
-    const kiln_tensor length = like(step, g, frames, "frames");
+    const kiln_tensor frame =
+                          kiln_onnx_body_like(step, g, kiln_squeeze(g, kiln_slice(g, x, 0, 0, 1, 1), 0), "x"),
+                      t = kiln_input(step, "t", KILN_I32, KILN_SCALAR),
+                      sums = kiln_onnx_body_like(step, g, first, "row");
+    const struct states inner = {kiln_onnx_body_like(step, g, s->class, "class"),
+                                 kiln_onnx_body_like(step, g, s->known, "known"),
+                                 kiln_onnx_body_like(step, g, s->skips, "skips")};
+    const kiln_tensor length = kiln_onnx_body_like(step, g, frames, "frames");
     kiln_output(step, "next", advance(step, frame, sums, &inner, kiln_less(step, t, length)));
     kiln_scan(g, step,
               &(kiln_scan_params){
@@ -101,11 +95,6 @@ static kiln_tensor last_row(kiln_graph *g, kiln_tensor x, const struct states *s
               &out);
     kiln_graph_destroy(&step);
     return out;
-}
-
-static kiln_tensor size_of(kiln_graph *g, kiln_tensor x, int axis)
-{
-    return kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
 }
 
 /* 0 <= count <= most */
@@ -125,8 +114,8 @@ void kiln_onnx_compose_ctc(kiln_graph *g, const kiln_node *n, const kiln_tensor 
     const kiln_tensor x = kiln_cast(g, in[0], KILN_F32), target = kiln_cast(g, in[1], KILN_I32),
                       lengths = kiln_cast(g, in[2], KILN_I32), none = kiln_scalar(g, KILN_F32, -INFINITY);
     const kiln_tensor frames = lengths_of(g, lengths, 0), labels = lengths_of(g, lengths, 1),
-                      most = size_of(g, target, 1);
-    const struct states s = states_of(g, target, integer(n, "blank"), size_of(g, x, 2));
+                      most = size_of_axis(g, target, 1);
+    const struct states s = states_of(g, target, integer(n, "blank"), size_of_axis(g, x, 2));
     const kiln_tensor sums = last_row(g, x, &s, frames);
     const kiln_tensor count = kiln_max(g, kiln_min(g, labels, most), whole(g, 0)),
                       end = kiln_mul(g, count, whole(g, 2)),
@@ -137,7 +126,7 @@ void kiln_onnx_compose_ctc(kiln_graph *g, const kiln_node *n, const kiln_tensor 
     const kiln_tensor loss =
         kiln_where(g, kiln_equal(g, total, none),
                    kiln_scalar(g, KILN_F32, integer(n, "forgives") ? 0 : INFINITY), kiln_neg(g, total));
-    const kiln_tensor good = kiln_and(g, fits(g, frames, size_of(g, x, 0)), fits(g, labels, most));
+    const kiln_tensor good = kiln_and(g, fits(g, frames, size_of_axis(g, x, 0)), fits(g, labels, most));
     out[0] = kiln_cast(g, kiln_squeeze(g, kiln_where(g, good, loss, kiln_scalar(g, KILN_F32, NAN)), 1),
                        kiln_tensor_type(g, in[0]));
 }

@@ -188,13 +188,11 @@ static void build_step(kiln_graph *b, const kiln_graph *g, const struct cell *p,
 /* y [T, N, H], and the states behind. */
 static void run_line(kiln_graph *g, const struct cell *p, const struct line *l, kiln_tensor out[3])
 {
-    kiln_graph *step = NULL;
+    kiln_graph *step = kiln_onnx_body_graph(g);
     kiln_scan_params how = {.each = {l->x}, .carry = {l->h, l->c}, .with = {l->w}, .reverse = l->back};
     int each = 1, with_count = 1;
-    if (kiln_graph_create(&step, NULL)) {
-        kiln_graph_fail(g, KILN_ERROR_MEMORY, "no memory for the step of a scan");
+    if (!step)
         return;
-    }
     if (l->extra.id)
         how.each[each++] = l->extra;
     if (l->time.id)

@@ -87,6 +87,31 @@ void kiln_onnx_finish_body(writer *body, writer *w, Onnx__NodeProto *n, const ch
     kiln_onnx_finish_graph(body);
 }
 
+kiln_graph *kiln_onnx_body_graph(kiln_graph *g)
+{
+    kiln_graph *body = NULL;
+    if (kiln_graph_create(&body, NULL))
+        kiln_graph_fail(g, KILN_ERROR_MEMORY, "no memory for a body");
+    return body;
+}
+
+kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name)
+{
+    char size[32];
+    for (int i = 0; i < shape.rank; i++)
+        if (shape.size[i] < 0) {
+            snprintf(size, sizeof size, "size%lld", (long long)-shape.size[i]);
+            shape.size[i] = kiln_dim(body, size);
+        }
+    return kiln_input(body, name, type, shape);
+}
+
+kiln_tensor kiln_onnx_body_like(kiln_graph *body, const kiln_graph *g, kiln_tensor t, const char *name)
+{
+    const kiln_spec spec = kiln_tensor_spec(g, t);
+    return kiln_onnx_body_input(body, spec.type, spec.shape, name);
+}
+
 /* Types -------------------------------------------------------------------------------------------------- */
 
 static kiln_type wider(kiln_type type)
@@ -137,10 +162,9 @@ void kiln_onnx_write_widened(writer *w, const kiln_node *n, kiln_type type, cons
 /* An input of g like one of the node. */
 static kiln_tensor like(kiln_graph *g, const writer *w, kiln_tensor t, int i)
 {
-    const kiln_spec s = kiln_tensor_spec(w->g, t);
     char name[32];
     snprintf(name, sizeof name, "in%d", i);
-    return kiln_onnx_body_input(g, s.type, s.shape, name);
+    return kiln_onnx_body_like(g, w->g, t, name);
 }
 
 /* The outputs that are needed and built, and what they are called. */

@@ -100,15 +100,27 @@ static void write_conv_integer(writer *w, const kiln_node *n, const row *r)
              n);
 }
 
+/* A zero point, with axes of size 1 beside it where it is a vector of the rows or columns of stacked matrices. */
+static const char *zero_of(writer *w, const kiln_node *n, int matrix, int along)
+{
+    const int i = matrix + 2, rank = spec(w, n->in[matrix]).shape.rank;
+    const kiln_shape zero = i < n->inputs && n->in[i].id ? spec(w, n->in[i]).shape : KILN_SCALAR;
+    int64_t axes[KILN_MAX_RANK];
+    if (rank < 3 || kiln_shape_count(&zero) == 1)
+        return in(w, n, i);
+    for (int k = 0; k < rank - 1; k++)
+        axes[k] = k < along ? k : k + 1;
+    return kiln_onnx_step(w, "Unsqueeze", IN(in(w, n, i), kiln_onnx_new_list(w, axes, rank - 1)));
+}
+
 static void write_matmul_integer(writer *w, const kiln_node *n, const row *r)
 {
     const bool turn_a = integer(n, "transpose_a"), turn_b = integer(n, "transpose_b");
-    const kiln_shape zero = n->inputs > 2 && n->in[2].id ? spec(w, n->in[2]).shape : KILN_SCALAR;
-    if (spec(w, n->in[0]).shape.rank > 2 && kiln_shape_count(&zero) != 1)
-        kiln_onnx_writer_refuse(w, n, "a zero point for each row of stacked matrices");
+    const char *a_zero = zero_of(w, n, 0, spec(w, n->in[0]).shape.rank - 2),
+               *b_zero = zero_of(w, n, 1, spec(w, n->in[1]).shape.rank - 1);
     kiln_onnx_write(w, r->onnx, out(w, n),
                     IN(turn_a ? swapped(w, n, 0) : in(w, n, 0), turn_b ? swapped(w, n, 1) : in(w, n, 1),
-                       in(w, n, 2), in(w, n, 3)));
+                       a_zero, b_zero));
 }
 
 const row kiln_onnx_writer_matrix[] = {

@@ -97,28 +97,46 @@ static void write_pool(writer *w, const kiln_node *n, const row *r)
 
 /* Regions ------------------------------------------------------------------------------------------------ */
 
-/* The maps' numbers in another type. */
-static const char *maps_as(writer *w, const kiln_node *n, kiln_type type)
+/* The maps' numbers as ONNX takes them, in that type, 0 where there is no such map; *there: where there is. */
+static const char *maps_as(writer *w, const kiln_node *n, kiln_type type, const char **there)
 {
-    return cast(w, in(w, n, 2), NULL, type);
+    const char *maps = kiln_onnx_size_name(w, n, spec(w, n->in[0]).shape.size[0]),
+               *image = cast(w, in(w, n, 2), NULL, KILN_I64), *zero = kiln_onnx_new_scalar(w, KILN_I64, 0);
+    const char *above = kiln_onnx_step(w, "GreaterOrEqual", IN(image, zero)),
+               *below = kiln_onnx_step(w, "Less", IN(image, maps));
+    *there = kiln_onnx_step(w, "And", IN(above, below));
+    const char *known = kiln_onnx_step(w, "Where", IN(*there, image, zero));
+    return type == KILN_I64 ? known : cast(w, known, NULL, type);
 }
 
-static Onnx__NodeProto *write_roi_pool(writer *w, const kiln_node *n, const int64_t *size)
+/* Boxes of the maps' type. */
+static const char *boxes_as(writer *w, const kiln_node *n)
 {
-    const char *column = kiln_onnx_step(w, "Unsqueeze",
-                                        IN(maps_as(w, n, spec(w, n->in[1]).type),
-                                           kiln_onnx_new_list(w, (const int64_t[]){1}, 1)));
-    const char *boxes = kiln_onnx_new_name(w);
-    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", boxes, IN(column, in(w, n, 1))), "axis", 1);
-    Onnx__NodeProto *o = kiln_onnx_write(w, "MaxRoiPool", out(w, n), IN(in(w, n, 0), boxes));
+    const kiln_type type = spec(w, n->in[0]).type;
+    return spec(w, n->in[1]).type == type ? in(w, n, 1) : cast(w, in(w, n, 1), NULL, type);
+}
+
+static Onnx__NodeProto *write_roi_pool(writer *w, const kiln_node *n, const char *y, const char **there)
+{
+    const char *boxes = kiln_onnx_new_name(w),
+               *maps = kiln_onnx_step(w, "Unsqueeze",
+                                      IN(maps_as(w, n, spec(w, n->in[0]).type, there),
+                                         kiln_onnx_new_list(w, (const int64_t[]){1}, 1)));
+    kiln_onnx_put_int(w, kiln_onnx_write(w, "Concat", boxes, IN(maps, boxes_as(w, n))), "axis", 1);
+    Onnx__NodeProto *o = kiln_onnx_write(w, "MaxRoiPool", y, IN(in(w, n, 0), boxes));
+    int64_t size[2] = {0};
+    kiln_node_integers(n, "size", size, 2);
     kiln_onnx_put_ints(w, o, "pooled_shape", size, 2);
     return o;
 }
 
-static Onnx__NodeProto *write_roi_align(writer *w, const kiln_node *n, const int64_t *size, bool largest)
+static Onnx__NodeProto *write_roi_align(writer *w, const kiln_node *n, const char *y, bool largest,
+                                        const char **there)
 {
+    int64_t size[2] = {0};
+    kiln_node_integers(n, "size", size, 2);
     Onnx__NodeProto *o =
-        kiln_onnx_write(w, "RoiAlign", out(w, n), IN(in(w, n, 0), in(w, n, 1), maps_as(w, n, KILN_I64)));
+        kiln_onnx_write(w, "RoiAlign", y, IN(in(w, n, 0), boxes_as(w, n), maps_as(w, n, KILN_I64, there)));
     kiln_onnx_put_int(w, o, "output_height", size[0]);
     kiln_onnx_put_int(w, o, "output_width", size[1]);
     kiln_onnx_put_int(w, o, "sampling_ratio", integer(n, "samples"));
@@ -128,19 +146,31 @@ static Onnx__NodeProto *write_roi_align(writer *w, const kiln_node *n, const int
     return o;
 }
 
+static bool are_places_needed(const writer *w, const kiln_node *n)
+{
+    for (int i = 1; i < n->outputs; i++)
+        if (w->needed[n->out[i].id])
+            return true;
+    return false;
+}
+
+/* A region of no map is 0. */
 static void write_roi(writer *w, const kiln_node *n, const row *r)
 {
     enum { AVERAGE, LARGEST, CELLS };
     const int64_t mode = integer(n, "mode");
-    int64_t size[2] = {0};
+    const char *y = kiln_onnx_new_name(w), *there;
     (void)r;
-    kiln_node_integers(n, "size", size, 2);
-    for (int i = 1; i < n->outputs; i++)
-        if (w->needed[n->out[i].id])
-            kiln_onnx_writer_refuse(w, n, "the places of the largest are for its gradient alone");
+    if (are_places_needed(w, n)) {
+        kiln_onnx_write_composed(w, n, kiln_onnx_compose_roi_places);
+        return;
+    }
     Onnx__NodeProto *o =
-        mode == CELLS ? write_roi_pool(w, n, size) : write_roi_align(w, n, size, mode == LARGEST);
+        mode == CELLS ? write_roi_pool(w, n, y, &there) : write_roi_align(w, n, y, mode == LARGEST, &there);
     kiln_onnx_put_real(w, o, "spatial_scale", number(n, "scale"));
+    const char *bins =
+        kiln_onnx_step(w, "Unsqueeze", IN(there, kiln_onnx_new_list(w, (const int64_t[]){1, 2, 3}, 3)));
+    kiln_onnx_write(w, "Where", out(w, n), IN(bins, y, scalar(w, n, 0)));
 }
 
 const row kiln_onnx_writer_pool[] = {

@@ -103,13 +103,40 @@ static void put_places(writer *w, Onnx__NodeProto *o, const kiln_node *n)
                   {"tf_crop_and_resize", 0}};
     const int64_t place = integer(n, "places");
     const bool late = integer(n, "antialias") || integer(n, "aspect");
-    if (!places[place].name[0])
-        kiln_onnx_writer_refuse(w, n, "ONNX has no such places any more");
-    else
-        kiln_onnx_writer_needs(w, n, places[place].since > 18 || !late ? places[place].since : 18);
+    kiln_onnx_writer_needs(w, n, places[place].since > 18 || !late ? places[place].since : 18);
     kiln_onnx_put_text(w, o, "coordinate_transformation_mode", places[place].name);
     if (integer(n, "antialias"))
         kiln_onnx_put_int(w, o, "antialias", 1);
+}
+
+/*
+ * ONNX has no places (i + 1/2) / scale any more: they are those of (2 i + 1) / (2 scale), every second one of a map twice as large. What
+ * is averaged before it is made smaller would be so by the wrong scale.
+ */
+static void compose_twice(kiln_graph *g, const kiln_node *n, const kiln_tensor *in, kiln_tensor *out)
+{
+    const struct resized p = resized_of(n);
+    kiln_resize_params twice = {.mode = (kiln_resize_mode)integer(n, "mode"),
+                                .places = KILN_RESIZE_ASYMMETRIC,
+                                .rounding = (kiln_resize_rounding)integer(n, "rounding"),
+                                .cubic = number(n, "cubic"),
+                                .exclude_outside = integer(n, "exclude_outside")};
+    if (integer(n, "antialias") || integer(n, "aspect"))
+        kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED,
+                        "places that ONNX has no more, antialiased or by an aspect");
+    for (int i = 0; i < KILN_MAX_RANK; i++)
+        if (p.axes >> i & 1) {
+            const int at = twice.axes.count++;
+            if (p.size[i] < 0)
+                kiln_graph_fail(g, KILN_ERROR_UNSUPPORTED,
+                                "places that ONNX has no more, by a symbolic size");
+            twice.axes.axis[at] = i;
+            twice.size[at] = 2 * p.size[i];
+            twice.scale[at] = p.size[i] ? 0 : 2 * (double)p.up[i] / (double)p.down[i];
+        }
+    out[0] = kiln_resize(g, in[0], &twice);
+    for (int i = 0; i < twice.axes.count; i++)
+        out[0] = kiln_slice(g, out[0], twice.axes.axis[i], 1, KILN_END, 2);
 }
 
 static void write_resize(writer *w, const kiln_node *n, const row *r)
@@ -117,6 +144,10 @@ static void write_resize(writer *w, const kiln_node *n, const row *r)
     static const char *const modes[] = {"nearest", "linear", "cubic"};
     static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     const struct resized p = resized_of(n);
+    if (integer(n, "places") == KILN_RESIZE_TF_HALF_PIXEL) {
+        kiln_onnx_write_composed(w, n, compose_twice);
+        return;
+    }
     Onnx__NodeProto *o = integer(n, "aspect") ? write_by_aspect(w, n, &p) : write_by_numbers(w, n, &p);
     (void)r;
     kiln_onnx_put_text(w, o, "mode", modes[integer(n, "mode")]);

@@ -83,6 +83,12 @@ static inline kiln_tensor one_less(kiln_graph *g, kiln_tensor x)
     return kiln_shift(g, kiln_neg(g, x), 1);
 }
 
+/** The size of an axis, an I32 scalar. */
+static inline kiln_tensor size_of_axis(kiln_graph *g, kiln_tensor x, int axis)
+{
+    return kiln_cast(g, kiln_count_of(g, x, KILN_AXES(axis)), KILN_I32);
+}
+
 /** Axes behind the channels. */
 static inline int axes_behind(writer *w, const kiln_node *n)
 {
@@ -145,13 +151,17 @@ const char *kiln_onnx_kept_name(struct kiln_onnx_writer *w, const kiln_node *n);
 void kiln_onnx_write_axis(struct kiln_onnx_writer *w, const kiln_node *n,
                           const struct kiln_onnx_writer_row *row);
 
-/** An input of a body that is composed, of a shape of the graph around: its symbols become symbols of the body. */
+/** A graph for a body that is composed; NULL, and g fails, without memory. */
+kiln_graph *kiln_onnx_body_graph(kiln_graph *g);
+/** An input of it, of a shape of the graph around: its symbols become symbols of the body. */
 kiln_tensor kiln_onnx_body_input(kiln_graph *body, kiln_type type, kiln_shape shape, const char *name);
+/** An input like a value of the graph around. */
+kiln_tensor kiln_onnx_body_like(kiln_graph *body, const kiln_graph *g, kiln_tensor t, const char *name);
 
 /** What kiln_onnx_write_composed takes, for rows that compose at times. */
 kiln_onnx_compose_fn kiln_onnx_compose_adaptive_pool, kiln_onnx_compose_cross_entropy, kiln_onnx_compose_ctc,
     kiln_onnx_compose_find, kiln_onnx_compose_gather, kiln_onnx_compose_gather_moved,
-    kiln_onnx_compose_overlap, kiln_onnx_compose_shift;
+    kiln_onnx_compose_overlap, kiln_onnx_compose_roi_places, kiln_onnx_compose_shift;
 
 /** Rows ended by {0}. */
 extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx_writer_composed[],
@@ -159,6 +169,7 @@ extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx
     kiln_onnx_writer_gradient_grid[], kiln_onnx_writer_gradient_indexing[], kiln_onnx_writer_gradient_norm[],
     kiln_onnx_writer_gradient_pool[], kiln_onnx_writer_gradient_recurrent[], kiln_onnx_writer_indexing[],
     kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[],
-    kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[];
+    kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[],
+    kiln_onnx_writer_roi[];
 
 #endif

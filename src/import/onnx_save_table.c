@@ -41,7 +41,8 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_norm,
                                           kiln_onnx_writer_pool,
                                           kiln_onnx_writer_reduce,
-                                          kiln_onnx_writer_resize};
+                                          kiln_onnx_writer_resize,
+                                          kiln_onnx_writer_roi};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const row *r = families[i]; r->op; r++)
             if (!strcmp(r->op, op))
