@@ -348,6 +348,13 @@ KILN_API const kiln_node *kiln_node_of(const kiln_graph *g, kiln_tensor t);
 KILN_API int kiln_node_integers(const kiln_node *n, const char *field, int64_t *out, int room);
 KILN_API int kiln_node_reals(const kiln_node *n, const char *field, double *out, int room);
 
+struct kiln_update_rule;
+/** How an optimizer's node makes a step (kiln_update_parameters, ops.h), as long as the node lasts; false for any other node. */
+KILN_API bool kiln_update_rule_of(const kiln_node *n, struct kiln_update_rule *rule);
+
+/** What training programs that compute `with` do by themselves (kiln_assign_with), by index; false from the last on. */
+KILN_API bool kiln_graph_attached(const kiln_graph *g, int index, kiln_tensor *effect, kiln_tensor *with);
+
 /** Copy a constant out, in its logical type. Errors: ERROR_ARGUMENT where t is none; ERROR_SHAPE if dst is small. */
 KILN_API kiln_status kiln_constant_read(const kiln_graph *g, kiln_tensor t, kiln_array *dst);
 

@@ -97,7 +97,7 @@ typedef struct kiln_note {
 } kiln_note;
 
 typedef struct kiln_onnx_save_params {
-    const kiln_tensor *outputs; /* ended by KILN_NONE; NULL: every kiln_output */
+    const kiln_tensor *outputs; /* values and effects, ended by KILN_NONE; NULL: every kiln_output */
     int opset;                  /* 17 to 27; 0 means 17, or the first that has what the network needs */
     bool train;       /* as a step of training computes it: by the batch's statistics, and dropout drops */
     const char *name; /* of the graph; NULL: "kiln" */
@@ -108,8 +108,10 @@ typedef struct kiln_onnx_save_params {
 
 /**
  * Write what the outputs need as an ONNX file, as inference computes it: dropout is gone, batch normalization uses the running
- * statistics. Outputs may be gradients (kiln_gradient), so that loss and gradients are a step of training; what a step assigns is not
- * written. Loops and branches keep their bodies. Names are kept, symbols become named sizes; what no node after it needs is
+ * statistics. Outputs may be gradients (kiln_gradient), so that loss and gradients are a step of training. Of an output that is an effect
+ * (kiln_minimize, kiln_assign) all that it stores is written: each parameter, state and tensor of an optimizer is an input NAME with what
+ * it holds as default, and an output NAME.next behind the others. With `train` what is assigned by itself (running statistics) is, too.
+ * Loops and branches keep their bodies. Names are kept, symbols become named sizes; what no node after it needs is
  * left out. At `path` lies the old file or the whole new one.
  *
  * Errors:  ERROR_UNSUPPORTED naming, in one line, every node that ONNX has nothing for, or for more than 2 GiB; ERROR_FILE.

@@ -72,6 +72,15 @@ int kiln_node_reals(const kiln_node *n, const char *field, double *out, int room
     return f->count;
 }
 
+bool kiln_graph_attached(const kiln_graph *g, int index, kiln_tensor *effect, kiln_tensor *with)
+{
+    if (index < 0 || index >= g->attachment.count)
+        return false;
+    *effect = g->attachment.data[index].effect;
+    *with = g->attachment.data[index].with;
+    return true;
+}
+
 /* Constants ---------------------------------------------------------------------------------------------- */
 
 /* One element of the logical type from the wide one that stands for it: F64 for reals, I64 for integers. */

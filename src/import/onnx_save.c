@@ -125,13 +125,24 @@ static void need_group(struct kiln_onnx_writer *w, const kiln_node *n)
         need_inputs(w, n, false);
 }
 
-static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int count, bool groups)
+static bool is_effect(const struct kiln_onnx_writer *w, kiln_tensor t)
 {
-    memset(w->needed, 0, (w->values + 1) * sizeof *w->needed);
-    for (int i = 0; i < count; i++) {
-        need(w, outputs[i]);
-        w->uses[outputs[i].id] += !groups; /* the file's reader is one, too */
-    }
+    return kiln_node_of(w->g, t)->op->flags & KILN_OP_EFFECT;
+}
+
+/* Behind what is marked: whether a step of training stores more by itself than was known. */
+static bool attach_more(struct kiln_onnx_writer *w)
+{
+    kiln_tensor effect, with;
+    bool more = false;
+    for (int i = 0; w->steps && !w->within && kiln_graph_attached(w->g, i, &effect, &with); i++)
+        if (w->needed[with.id] && !w->needed[effect.id] && kiln_vec_push(&w->attached, effect))
+            more = true;
+    return more;
+}
+
+static void reach(struct kiln_onnx_writer *w, bool groups)
+{
     for (int i = kiln_graph_node_count(w->g); i-- > 0;) {
         const kiln_node *n = kiln_graph_node_at(w->g, i);
         if (node_needed(w, n) && groups)
@@ -141,6 +152,22 @@ static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int cou
         if (node_needed(w, n))
             need_sizes(w, n, !groups);
     }
+}
+
+static void mark(struct kiln_onnx_writer *w, const kiln_tensor *outputs, int count, bool groups)
+{
+    do {
+        memset(w->needed, 0, (w->values + 1) * sizeof *w->needed);
+        if (!groups)
+            memset(w->uses, 0, (w->values + 1) * sizeof *w->uses);
+        for (int i = 0; i < count; i++) {
+            need(w, outputs[i]);
+            w->uses[outputs[i].id] += !groups; /* the file's reader is one, too */
+        }
+        for (int i = 0; i < w->attached.count && !w->within; i++)
+            need(w, w->attached.data[i]);
+        reach(w, groups);
+    } while (attach_more(w));
 }
 
 /* Names: a value's own, that of the value that it is in the mode that is written, or its number ----------------------- */
@@ -347,7 +374,8 @@ void kiln_onnx_write_graph(struct kiln_onnx_writer *w, const kiln_tensor *output
         if (node_needed(w, kiln_graph_node_at(w->g, i)))
             w->status = write_node(w, kiln_graph_node_at(w->g, i));
     for (int i = 0; i < count; i++)
-        name_output(w, outputs, names, i);
+        if (!is_effect(w, outputs[i]))
+            name_output(w, outputs, names, i);
 }
 
 /* The file ----------------------------------------------------------------------------------------------- */
@@ -406,8 +434,10 @@ static kiln_status write_model(struct kiln_onnx_writer *w, const kiln_onnx_save_
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     for (int i = 0; i < count; i++) {
         const kiln_spec spec = kiln_tensor_spec(w->g, outputs[i]);
-        kiln_onnx_put_result(w, names[i], &spec);
+        if (!is_effect(w, outputs[i]))
+            kiln_onnx_put_result(w, names[i], &spec);
     }
+    kiln_onnx_put_stored(w);
 
     graph.name = (char *)(uintptr_t)(p->name ? p->name : "kiln");
     graph.n_node = (size_t)w->node.count;
@@ -510,6 +540,8 @@ static kiln_status save(struct kiln_onnx_writer *w, const kiln_onnx_save_params 
     kiln_vec_finish(&w->initializer);
     kiln_vec_finish(&w->input);
     kiln_vec_finish(&w->result);
+    kiln_vec_finish(&w->stored);
+    kiln_vec_finish(&w->attached);
     kiln_text_finish(&w->refusals);
     kiln_arena_finish(&w->arena);
     if (!again)
@@ -521,6 +553,7 @@ static kiln_status save(struct kiln_onnx_writer *w, const kiln_onnx_save_params 
                                    .outermost = w->g,
                                    .weights = w->weights,
                                    .train = w->train,
+                                   .steps = w->steps,
                                    .opset = w->wanted,
                                    .wanted = w->wanted};
     return save(w, p, outputs, names, count);
@@ -543,8 +576,10 @@ kiln_status kiln_onnx_save(const kiln_graph *graph, kiln_weights *weights, const
     kiln_tensor *outputs = calloc((size_t)count, sizeof *outputs);
     const char **names = calloc((size_t)count, sizeof *names);
     status = outputs && names ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", path);
-    for (int i = 0; !status && i < count; i++)
+    for (int i = 0; !status && i < count; i++) {
         outputs[i] = p.outputs ? p.outputs[i] : kiln_graph_output(graph, i);
+        w.steps = w.steps || (p.train && is_effect(&w, outputs[i]));
+    }
     if (!status)
         status = save(&w, &p, outputs, names, count);
     free(outputs);

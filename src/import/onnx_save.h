@@ -23,6 +23,7 @@
  *   onnx_save_compose.c  of what those operators are composed
  *   onnx_save_ctc.c    and one of them, connectionist temporal classification
  *   onnx_save_control.c  loops and branches
+ *   onnx_save_step.c   what a step stores: optimizers, and states
  *   onnx_save_match.c  groups of nodes that ONNX has one operator for: biases, batch normalization, suppression
  *   onnx_save_recurrent.c  and recurrent cells
  */
@@ -38,6 +39,12 @@
 #include "base/vec.h"
 #include "import/onnx.pb-c.h"
 
+/** A parameter or state that an effect changes, an input, and what it holds behind those that are written so far. */
+struct kiln_onnx_stored {
+    const char *name, *next, *value; /* next: what an output is called */
+    kiln_spec spec;
+};
+
 struct kiln_onnx_writer {
     const char *path; /* for messages */
     const kiln_graph *g, *outermost;
@@ -46,6 +53,7 @@ struct kiln_onnx_writer {
     bool widens;       /* values of type narrow are written as values of type wide */
     kiln_type narrow, wide;
     bool train;              /* by_mode is what training computes */
+    bool steps;              /* and what it stores by itself is stored */
     bool within;             /* of another graph: its names are made up */
     struct kiln_arena arena; /* of everything that is written */
     uint32_t values;         /* ids run from 1 to it */
@@ -57,8 +65,10 @@ struct kiln_onnx_writer {
     KILN_VEC(Onnx__TensorProto *) initializer;
     KILN_VEC(Onnx__ValueInfoProto *) input;
     KILN_VEC(Onnx__ValueInfoProto *) result; /* of a body */
-    kiln_status status;                      /* of what was read or built; sticks */
-    int made_up;                             /* names so far */
+    KILN_VEC(struct kiln_onnx_stored) stored;
+    KILN_VEC(kiln_tensor) attached; /* effects that are needed beside the outputs */
+    kiln_status status;             /* of what was read or built; sticks */
+    int made_up;                    /* names so far */
     const char *besides; /* what an input is called that a composition declares behind those of its node */
     struct kiln_text refusals;
     int refused;
@@ -172,6 +182,9 @@ void kiln_onnx_finish_body(struct kiln_onnx_writer *body, struct kiln_onnx_write
 
 /** Write a node as what `compose` builds of other operators. Symbols among the node's sizes are others in g. */
 void kiln_onnx_write_composed(struct kiln_onnx_writer *w, const kiln_node *n, kiln_onnx_compose_fn *compose);
+
+/** Write what is stored, as outputs. */
+void kiln_onnx_put_stored(struct kiln_onnx_writer *w);
 
 /* Groups ------------------------------------------------------------------------------------------------- */
 

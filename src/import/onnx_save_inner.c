@@ -29,6 +29,7 @@ static void take_back(writer *w, const writer *inner)
 {
     w->arena = inner->arena;
     w->made_up = inner->made_up;
+    w->stored = inner->stored;
     w->refusals = inner->refusals;
     w->refused = inner->refused;
     w->wanted = inner->wanted;

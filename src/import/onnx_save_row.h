@@ -170,6 +170,6 @@ extern const struct kiln_onnx_writer_row kiln_onnx_writer_attention[], kiln_onnx
     kiln_onnx_writer_gradient_pool[], kiln_onnx_writer_gradient_recurrent[], kiln_onnx_writer_indexing[],
     kiln_onnx_writer_layout[], kiln_onnx_writer_loss[], kiln_onnx_writer_math[], kiln_onnx_writer_matrix[],
     kiln_onnx_writer_norm[], kiln_onnx_writer_pool[], kiln_onnx_writer_reduce[], kiln_onnx_writer_resize[],
-    kiln_onnx_writer_roi[];
+    kiln_onnx_writer_roi[], kiln_onnx_writer_step[];
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of optimizers, and of what only a kernel needs, there
- * is none.
+ * onnx_save_table.c - kiln operator -> the row that writes it, in its family's file. Of what only a kernel needs there is none.
  */
 #include <string.h>
 
@@ -42,7 +41,8 @@ const struct kiln_onnx_writer_row *kiln_onnx_writer_row_of(const char *op)
                                           kiln_onnx_writer_pool,
                                           kiln_onnx_writer_reduce,
                                           kiln_onnx_writer_resize,
-                                          kiln_onnx_writer_roi};
+                                          kiln_onnx_writer_roi,
+                                          kiln_onnx_writer_step};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const row *r = families[i]; r->op; r++)
             if (!strcmp(r->op, op))

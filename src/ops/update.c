@@ -106,7 +106,7 @@ struct node {
     kiln_plan *plan;
     const kiln_node *n;
     int parameters;             /* input of the first one */
-    const double (*setting)[2]; /* by parameter: factor of the rate, decay; NULL: 1 and 0 */
+    const double *rate, *decay; /* by parameter: factor of the rate, decay; NULL: 1 and 0 */
     kiln_tensor sums, factor;   /* of clipping by norm; KILN_NONE without */
 };
 
@@ -139,8 +139,8 @@ static kiln_status add_parameter(const struct node *o, int index, uint64_t packe
             .parameter = element + at,
             .gradient = (is_packed(o->n) ? packed : element) + at,
             .count = (uint32_t)(count - at < KILN_UPDATE_BLOCK ? count - at : KILN_UPDATE_BLOCK),
-            .rate = o->setting ? o->setting[index][0] : 1,
-            .decay = o->setting ? o->setting[index][1] : 0,
+            .rate = o->rate ? o->rate[index] : 1,
+            .decay = o->decay ? o->decay[index] : 0,
         };
         if (!kiln_vec_push(rows, row))
             return kiln_fail(KILN_ERROR_MEMORY, "%s: out of memory", o->n->op->name);
@@ -433,7 +433,7 @@ struct update {
     int64_t optimizer;
     double beta1, rest1, beta2, rest2, epsilon, clip, clip_norm;
     char name[NAME_BYTES];
-    double setting[][2]; /* by parameter: factor of the rate, decay */
+    double setting[]; /* by parameter: factors of the rate, then decays */
 };
 
 /* The endings of the arenas that an optimizer keeps its state in. */
@@ -555,10 +555,32 @@ static kiln_status lower_update(struct node *o, const row_vec *rows)
     return !status && !is_packed(o->n) ? clear(o->plan, rows) : status;
 }
 
+bool kiln_update_rule_of(const kiln_node *n, kiln_update_rule *rule)
+{
+    if (n->op != &kiln_op_update)
+        return false;
+    const struct update *p = n->params;
+    *rule = (kiln_update_rule){
+        .by = (kiln_optimizer)p->optimizer,
+        .beta1 = p->beta1,
+        .rest1 = p->rest1,
+        .beta2 = p->beta2,
+        .rest2 = p->rest2,
+        .epsilon = p->epsilon,
+        .clip = p->clip,
+        .clip_norm = p->clip_norm,
+        .name = p->name,
+        .rate = p->setting,
+        .decay = p->setting + n->inputs - 2,
+    };
+    return true;
+}
+
 static kiln_status update_lower(kiln_plan *plan, const kiln_node *n)
 {
-    const struct update *p = n->params;
-    struct node o = {.plan = plan, .n = n, .parameters = 2, .setting = p->setting};
+    kiln_update_rule rule;
+    kiln_update_rule_of(n, &rule);
+    struct node o = {.plan = plan, .n = n, .parameters = 2, .rate = rule.rate, .decay = rule.decay};
     row_vec rows = {0};
     kiln_status status = collect(&o, &rows);
     if (!status && rows.count)
@@ -580,7 +602,8 @@ const kiln_op kiln_op_update = {
 kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tensor scalars,
                                    const kiln_tensor *parameters, int count, const kiln_update_rule *rule)
 {
-    const size_t bytes = sizeof(struct update) + (size_t)count * sizeof((struct update *)NULL)->setting[0];
+    const size_t bytes =
+        sizeof(struct update) + 2 * (size_t)count * sizeof((struct update *)NULL)->setting[0];
     if (kiln_graph_status(g))
         return KILN_NONE;
     if (strlen(rule->name) >= NAME_BYTES || (unsigned)rule->by > KILN_ADAMW) {
@@ -602,8 +625,8 @@ kiln_tensor kiln_update_parameters(kiln_graph *g, kiln_tensor packed, kiln_tenso
     p->clip_norm = rule->clip_norm;
     strcpy(p->name, rule->name);
     for (int i = 0; i < count; i++) {
-        p->setting[i][0] = rule->rate ? rule->rate[i] : 1;
-        p->setting[i][1] = rule->decay ? rule->decay[i] : 0;
+        p->setting[i] = rule->rate ? rule->rate[i] : 1;
+        p->setting[count + i] = rule->decay ? rule->decay[i] : 0;
     }
     const kiln_tensor t = append_on_parameters(g, &kiln_op_update, (const kiln_tensor[]){packed, scalars}, 2,
                                                parameters, count, p, bytes);

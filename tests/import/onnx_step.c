@@ -259,6 +259,109 @@ Test(onnx_step, of_grouped_heads_and_other_normalizations_comes_back)
     comes_back_in_all_ways(decoder);
 }
 
+/* Optimizers -------------------------------------------------------------------------------------------------- */
+
+/* The network's program of that effect, for so many steps. */
+static void make_steps(const struct step *s, kiln_tensor effect, int steps)
+{
+    kiln_device *dev = kiln_test_open("cpu");
+    kiln_program *p = NULL;
+    ok(kiln_program_create(&p, dev, s->g, s->w,
+                           &(kiln_program_params){.run = KILN_RUN(effect), .train = true}));
+    write_inputs(s, p);
+    for (int i = 0; i < steps; i++)
+        ok(kiln_program_run(p));
+    kiln_program_destroy(&p);
+    kiln_test_close(&dev);
+}
+
+/* What the weights hold under the name of an output without ".next"; false where it is none. */
+static bool read_stored(kiln_weights *w, const char *output, char *name, kiln_array *out)
+{
+    snprintf(name, 200, "%s", output);
+    char *end = strstr(name, ".next");
+    *out = (kiln_array){.type = KILN_F32};
+    if (!end)
+        return false;
+    *end = 0;
+    kiln_type type;
+    cr_assert(kiln_weights_find(w, name, &type, &out->shape), "\"%s\" is nothing that is stored", name);
+    out->bytes = (size_t)kiln_shape_count(&out->shape) * sizeof(float);
+    out->data = calloc(1, out->bytes + 1);
+    out->type = type;
+    ok(kiln_weights_read(w, name, out));
+    return true;
+}
+
+/* Behind two steps: what the third one stores, by the program and by the file: `each` tensors a parameter, and others. */
+static void third_step_comes_back(network *net, const kiln_minimize_params *how, bool gathers, int each,
+                                  int others)
+{
+    struct step s = build(net, ROWS);
+    const int stored = each * kiln_graph_parameter_count(s.g) + others;
+    kiln_array got[MOST_RESULTS], want;
+    char path[64], name[200];
+    int found = 0;
+    const kiln_tensor parts[] = {gathers ? kiln_backward(s.g, s.result[0], how)
+                                         : kiln_minimize(s.g, s.result[0], how),
+                                 gathers ? kiln_update(s.g, how) : KILN_NONE};
+    const kiln_tensor effect = kiln_group(s.g, parts, 2);
+    ok(kiln_weights_add(s.w, s.g));
+    make_steps(&s, effect, 2);
+    snprintf(path, sizeof path, "/tmp/kiln_step_%ld.onnx", (long)getpid());
+    ok(kiln_onnx_save(s.g, s.w, path,
+                      &(kiln_onnx_save_params){.outputs = KILN_RUN(s.result[0], effect), .train = true}));
+    make_steps(&s, effect, 1);
+
+    struct step again = {.count = 1 + stored};
+    ok(kiln_onnx_load(&again.g, &again.w, path, NULL));
+    cr_assert_eq(kiln_graph_output_count(again.g), again.count, "%d outputs, wanted %d",
+                 kiln_graph_output_count(again.g), again.count);
+    for (int i = 0; i < again.count; i++)
+        again.result[i] = kiln_cast(again.g, kiln_graph_output(again.g, i), KILN_F32);
+    run(&again, "cpu", got);
+    for (int i = 0; i < again.count; i++) {
+        if (read_stored(s.w, kiln_tensor_name(again.g, kiln_graph_output(again.g, i)), name, &want)) {
+            if (want.type == KILN_I32)
+                *(float *)want.data = (float)*(const int32_t *)want.data;
+            compare(name, &want, &got[i]);
+            found++;
+        }
+        kiln_array_free(&want);
+        kiln_array_free(&got[i]);
+    }
+    cr_expect_eq(found, stored);
+    finish(&s);
+    finish(&again);
+    unlink(path);
+}
+
+Test(onnx_step, of_each_optimizer_stores_what_the_file_makes)
+{
+    const kiln_param_group group = {.match = "*bias", .rate = 0.5, .decay = 0.1};
+    for (int by = KILN_SGD; by <= KILN_ADAMW; by++) {
+        const int states[] = {0, 1, 1, 1, 2, 2};
+        const kiln_minimize_params how = {.by = (kiln_optimizer)by,
+                                          .decay = 0.01,
+                                          .groups = &group,
+                                          .group_count = 1},
+                                   cut = {.by = (kiln_optimizer)by, .clip_norm = 0.1, .clip_value = 0.01},
+                                   scaled = {.by = (kiln_optimizer)by,
+                                             .dynamic_scale = true,
+                                             .clip_norm = 0.1};
+        third_step_comes_back(lenet, &how, false, 1 + states[by], 1);
+        third_step_comes_back(lenet, &cut, false, 1 + states[by], 1);
+        third_step_comes_back(lenet, &scaled, false, 1 + states[by], 3);
+        third_step_comes_back(lenet, &cut, true, 2 + states[by], 1);
+    }
+}
+
+/* Means and variances of four normalizations are stored by themselves. */
+Test(onnx_step, of_a_residual_network_stores_its_running_statistics)
+{
+    third_step_comes_back(resnet, &(kiln_minimize_params){.by = KILN_SGD}, false, 1, 1 + 2 * 4);
+}
+
 /* What is dropped is drawn anew, once for the values and their gradient. */
 Test(onnx_step, drops_the_gradients_of_what_it_drops)
 {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,13 +42,13 @@ static bool is_slope(const struct check_graph *c, kiln_tensor t)
     return false;
 }
 
-/* The case's values, without effects; returns how many. */
+/* The case's values and effects; returns how many. */
 static int results_of(const struct check_graph *c, bool slopes, kiln_tensor *out)
 {
     int count = 0;
 
     for (int i = 0; i < c->count; i++)
-        if (!kiln_is_effect(c->g, c->run[i]) && (slopes || !is_slope(c, c->run[i])))
+        if (slopes || !is_slope(c, c->run[i]))
             out[count++] = c->run[i];
     out[count] = KILN_NONE;
     return count;
@@ -73,16 +74,55 @@ static kiln_status write_result(kiln_program *p, kiln_tensor t, const char *path
     return status;
 }
 
-static kiln_status write_arrays(const struct check_graph *c, kiln_program *p, const kiln_tensor *results,
-                                uint64_t seed, const char *folder)
+/* In a file's name a slash is a semicolon. */
+static void without_slashes(char *name)
+{
+    for (; *name; name++)
+        if (*name == '/')
+            *name = ';';
+}
+
+/* What parameters, states and the optimizer's own have become. */
+static kiln_status write_stored(kiln_weights *w, const char *folder)
 {
     char path[1024];
     kiln_status status = KILN_OK;
 
-    for (int i = 0; results[i].id && !status; i++) {
-        snprintf(path, sizeof path, "%s/out_%d.npy", folder, i);
-        status = write_result(p, results[i], path);
+    for (int i = 0; i < kiln_weights_count(w) && !status; i++) {
+        kiln_array values = {0};
+        const char *name = kiln_weights_name(w, i);
+        const int at = snprintf(path, sizeof path, "%s/next_", folder);
+        snprintf(path + at, sizeof path - (size_t)at, "%s.npy", name);
+        without_slashes(path + at);
+        kiln_weights_find(w, name, &values.type, &values.shape);
+        values.bytes = (size_t)kiln_shape_count(&values.shape) * kiln_type_size(values.type);
+        values.data = malloc(values.bytes + 1);
+        if (!values.data)
+            status = kiln_fail(KILN_ERROR_MEMORY, "check: no memory for \"%s\"", name);
+        else if (!(status = kiln_weights_read(w, name, &values)))
+            status = kiln_npy_save(path, &values);
+        free(values.data);
     }
+    return status;
+}
+
+static kiln_status write_arrays(const struct check_graph *c, kiln_program *p, const kiln_tensor *results,
+                                kiln_weights *weights, uint64_t seed, const char *folder)
+{
+    char path[1024];
+    kiln_status status = KILN_OK;
+    int count = 0;
+    bool stores = false;
+
+    for (int i = 0; results[i].id && !status; i++)
+        if (kiln_is_effect(c->g, results[i])) {
+            stores = true;
+        } else {
+            snprintf(path, sizeof path, "%s/out_%d.npy", folder, count++);
+            status = write_result(p, results[i], path);
+        }
+    if (stores && !status)
+        status = write_stored(weights, folder);
     for (int i = 0; i < c->inputs && !status; i++) {
         kiln_array values;
         snprintf(path, sizeof path, "%s/in_%s.npy", folder, kiln_tensor_name(c->g, c->input[i].tensor));
@@ -106,9 +146,7 @@ static void folder_of(const struct export *e, const struct check_case *one, char
     const size_t at = strlen(e->dir) + 1;
 
     snprintf(path, bytes, "%s/%s", e->dir, one->name);
-    for (char *c = path + at; *c; c++)
-        if (*c == '/')
-            *c = ';';
+    without_slashes(path + at);
 }
 
 /* Results with their gradients, else without: whether they could be written. */
@@ -150,14 +188,13 @@ static kiln_status write_case(struct export *e, const struct check_graph *c)
         e->written++;
         status = kiln_program_create(&p, e->dev, c->g, weights, &(kiln_program_params){.run = results});
         if (!status && !(status = check_write_inputs(p, c, seed)) && !(status = kiln_program_run(p)))
-            status = write_arrays(c, p, results, seed, folder);
+            status = write_arrays(c, p, results, weights, seed, folder);
     }
     kiln_program_destroy(&p);
     kiln_weights_destroy(&weights);
     return status;
 }
 
-/* What only has effects, an optimizer, is no model. */
 static kiln_status export_case(struct export *e, const struct check_case *one)
 {
     struct check_graph c;
