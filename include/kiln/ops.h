@@ -163,6 +163,9 @@ typedef struct kiln_update_rule {
     const double *rate, *decay; /* by parameter: factor of the rate, and weight decay; NULL means 1, and 0 */
 } kiln_update_rule;
 
+/** The ending of the arena that an optimizer keeps its index-th state in, ".m" or ".v"; NULL behind the last. */
+KILN_API const char *kiln_optimizer_state(kiln_optimizer by, int index);
+
 /**
  * An effect: one step for the parameters. `packed` is kiln_pack of one gradient a parameter, or KILN_NONE for the gradient
  * arena, which is cleared where it was used. `scalars` is kiln_pack of three F32 scalars: the rate, and the bias corrections

@@ -7,7 +7,6 @@
  *   update             a parameter, and the optimizer's own "OPTIMIZER.m/NAME" and "OPTIMIZER.v/NAME": shaders/update/update.h
  *   pack, count_infinite   what lies between a gradient and the optimizer
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "import/onnx.h"
@@ -279,12 +278,6 @@ static void write_count_infinite(writer *w, const kiln_node *n, const row *r)
 
 /* The optimizer ------------------------------------------------------------------------------------------ */
 
-/* The endings of what each keeps. */
-static const char *const states[][2] = {
-    [KILN_SGD] = {NULL},     [KILN_MOMENTUM] = {".m"},   [KILN_NESTEROV] = {".m"},
-    [KILN_RMSPROP] = {".v"}, [KILN_ADAM] = {".m", ".v"}, [KILN_ADAMW] = {".m", ".v"},
-};
-
 static kiln_tensor scalar_at(kiln_graph *g, kiln_tensor scalars, int i)
 {
     return kiln_reshape(g, kiln_slice(g, scalars, 0, i * STEP, i * STEP + 1, 1), KILN_SCALAR);
@@ -384,8 +377,9 @@ static void write_step(writer *w, const kiln_node *n, const kiln_update_rule *ru
     int count = 1;
     if (!stored(w, n, held[0], &spec) || !begin(&p, w))
         return;
-    for (int k = 0; k < 2 && states[rule->by][k] && !w->full; k++) {
-        const char *arena = joined(w, rule->name, states[rule->by][k], "");
+    const char *ending;
+    for (int k = 0; (ending = kiln_optimizer_state(rule->by, k)) && !w->full; k++) {
+        const char *arena = joined(w, rule->name, ending, "");
         const struct kiln_onnx_stored *s = arena ? in_arena(w, n, arena, parameter) : NULL;
         held[count++] = s ? s->name : "";
     }

@@ -436,11 +436,14 @@ struct update {
     double setting[]; /* by parameter: factors of the rate, then decays */
 };
 
-/* The endings of the arenas that an optimizer keeps its state in. */
-static const char *const states[][2] = {
-    [KILN_SGD] = {NULL},     [KILN_MOMENTUM] = {".m"},   [KILN_NESTEROV] = {".m"},
-    [KILN_RMSPROP] = {".v"}, [KILN_ADAM] = {".m", ".v"}, [KILN_ADAMW] = {".m", ".v"},
-};
+const char *kiln_optimizer_state(kiln_optimizer by, int index)
+{
+    static const char *const states[][2] = {
+        [KILN_SGD] = {NULL},     [KILN_MOMENTUM] = {".m"},   [KILN_NESTEROV] = {".m"},
+        [KILN_RMSPROP] = {".v"}, [KILN_ADAM] = {".m", ".v"}, [KILN_ADAMW] = {".m", ".v"},
+    };
+    return index < 2 ? states[by][index] : NULL;
+}
 
 /* The public order of the optimizers is the kernel's. */
 _Static_assert(KILN_SGD == KILN_UPDATE_SGD && KILN_MOMENTUM == KILN_UPDATE_MOMENTUM &&
@@ -471,10 +474,11 @@ static void fill_update(const struct node *o, const struct window *w, kiln_dispa
     d->bind[2] = gradient_part(o, w);
     d->bind[3] = arena_part(o->plan, "parameter", w);
     d->bind[4].value = o->factor.id ? o->factor : o->n->in[1];
-    for (int i = 0; i < 2 && states[p->optimizer][i]; i++) {
+    const char *ending;
+    for (int i = 0; (ending = kiln_optimizer_state((kiln_optimizer)p->optimizer, i)); i++) {
         char arena[ARENA_BYTES];
         strcpy(arena, p->name);
-        d->bind[5 + i] = arena_part(o->plan, strcat(arena, states[p->optimizer][i]), w);
+        d->bind[5 + i] = arena_part(o->plan, strcat(arena, ending), w);
     }
 }
 
