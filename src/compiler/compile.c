@@ -5,6 +5,7 @@
  *   integers   where the device multiplies bytes fast: what was dequantized to be multiplied is multiplied first
  *   simplify   twice: what the list needs, with every size a number; then again without what only shapes were asked of
  *   control    the bodies of loops and branches in their place; and simplify again, since steps have much in common
+ *   channels   convolutions of bytes have their channels last, as far as what stands between them can
  *   recompute  where memory of training matters more than time: what the backward pass reads is computed again
  *   precision  for KILN_PRECISION_F16: which values are stored as halves
  *   scale      factors of channels behind convolutions become the filters', where epilogues have no room
@@ -101,10 +102,28 @@ static kiln_status fill_beyond_counts(struct pass *p, struct kiln_rewrite *r)
     return kiln_fill_beyond_counts(r, p->run, p->run_count);
 }
 
+/* On GPUs floats go through tiles that bytes do not have yet. */
+static bool multiplies_bytes(const struct kiln_compile_params *params)
+{
+    const struct kiln_caps *caps = &params->dev->caps;
+    return !params->train && !params->halves && params->storage != KILN_STORAGE_DOUBLE &&
+           caps->backend == KILN_BACKEND_CPU && caps->dot && kiln_has_bytes(params->graph);
+}
+
+static bool turns_channels(const struct kiln_compile_params *params)
+{
+    return multiplies_bytes(params) && params->storage == KILN_STORAGE_BYTES;
+}
+
 static kiln_status multiply_integers(struct pass *p, struct kiln_rewrite *r)
 {
     r->size = NULL; /* what is looked at for its shape alone stays until sizes are numbers */
-    return kiln_multiply_integers(r, p->run, p->run_count);
+    return kiln_multiply_integers(r, p->run, p->run_count, turns_channels(p->params));
+}
+
+static kiln_status turn_channels(struct pass *p, struct kiln_rewrite *r)
+{
+    return kiln_turn_channels(r, p->run, p->run_count);
 }
 
 static kiln_status control(struct pass *p, struct kiln_rewrite *r)
@@ -141,19 +160,12 @@ static kiln_status rewrite_all(struct pass *p, rewrite_fn *const *list)
     return status;
 }
 
-/* On GPUs floats go through tiles that bytes do not have yet. */
-static bool multiplies_bytes(const struct kiln_compile_params *params)
-{
-    const struct kiln_caps *caps = &params->dev->caps;
-    return !params->train && !params->halves && params->storage != KILN_STORAGE_DOUBLE &&
-           caps->backend == KILN_BACKEND_CPU && caps->dot && kiln_has_bytes(params->graph);
-}
-
 static kiln_status run_passes(struct pass *p)
 {
     static rewrite_fn *const counted[] = {simplify_first, replace_counted, fill_beyond_counts, NULL};
     static rewrite_fn *const usual[] = {simplify, simplify, NULL};
     static rewrite_fn *const loops[] = {control, simplify, simplify, NULL};
+    static rewrite_fn *const turned[] = {turn_channels, simplify, NULL};
     struct kiln_plan *plan = p->plan;
     kiln_status status = KILN_OK;
     if (kiln_graph_is_counted(p->params->graph))
@@ -164,6 +176,8 @@ static kiln_status run_passes(struct pass *p)
         status = rewrite_all(p, usual);
     if (!status && kiln_has_control(plan->graph))
         status = rewrite_all(p, loops);
+    if (!status && turns_channels(p->params))
+        status = rewrite_all(p, turned);
     if (!status && p->params->recompute)
         status = rewrite(p, recompute);
     if (!status && p->params->halves)

@@ -201,8 +201,7 @@ static bool alone(const struct link *l)
     return KILN_STEP_IS_LONG(l->chain.step[0] & 255);
 }
 
-/* A constant of one element that an immediate can hold: any real, an integer of 32 bits. */
-static bool constant_number(const kiln_node *n, double *value, bool *integer)
+bool kiln_constant_number(const kiln_node *n, double *value, bool *integer)
 {
     const struct kiln_constant_params *p = n->params;
     if (n->op != &kiln_op_constant || kiln_shape_count(&p->spec.shape) != 1)
@@ -341,7 +340,7 @@ static bool take_operand(struct fusion *f, const kiln_node *n, struct link *l, i
     double number = 0;
     bool integer = false;
     /* a number keeps at least one operand in the chain, so that it has something to walk */
-    if (l->chain.operands > 1 && constant_number(kiln_graph_node(g, t), &number, &integer)) {
+    if (l->chain.operands > 1 && kiln_constant_number(kiln_graph_node(g, t), &number, &integer)) {
         const struct splice s = splice(l, at, NULL, number, integer);
         if (s.fits)
             accept(l, &s, 0);

@@ -17,7 +17,8 @@
 #include "ops/kernels.h"
 #include "ops/quantize.h"
 
-/* Channels of a filter below which words of four are half empty, or tiles too thin; terms of up to 255 x 255 whose sum 32 bits hold. */
+/* Terms of a sum that words of four hold, channels of one tap or, where channels are last, of all, below which tiles are too thin; terms of
+ * up to 255 x 255 whose sum 32 bits hold. */
 enum { LEAST_DEPTH = 16, MOST_DEPTH = 1 << 15 };
 
 /* The bytes that t shows as words, maybe in another shape; KILN_NONE: none. */
@@ -64,8 +65,9 @@ struct product {
     int axis; /* of w, that of the result's channels */
 };
 
-/* Channels of x that a result adds up are axis 1 of the filters, with all axes behind it; and where the results' lie. */
-static bool has_sums(const kiln_graph *g, const kiln_node *n, int *axis)
+/* Channels of x that a result adds up are axis 1 of the filters, with all axes behind it; and where the results' lie. `last`: channels of
+ * planes will be last. */
+static bool has_sums(const kiln_graph *g, const kiln_node *n, bool last, int *axis)
 {
     const kiln_shape w = kiln_tensor_shape(g, n->in[1]);
     int64_t depth = 1;
@@ -73,7 +75,8 @@ static bool has_sums(const kiln_graph *g, const kiln_node *n, int *axis)
         *axis = 0;
         for (int i = 1; i < w.rank; i++)
             depth *= w.size[i];
-        return w.size[1] >= LEAST_DEPTH && depth <= MOST_DEPTH;
+        last &= w.rank == 4 && ((const kiln_conv_params *)n->params)->groups == 1;
+        return (last ? depth : w.size[1]) >= LEAST_DEPTH && depth <= MOST_DEPTH;
     }
     if (n->op != &kiln_op_matmul || w.rank != 2 || kiln_tensor_shape(g, n->in[0]).rank < 2)
         return false;
@@ -83,9 +86,9 @@ static bool has_sums(const kiln_graph *g, const kiln_node *n, int *axis)
 }
 
 static bool find_product(const kiln_graph *g, const bool *settled, const int *node_of, const kiln_node *n,
-                         struct product *p)
+                         bool last, struct product *p)
 {
-    if ((n->op != &kiln_op_conv && n->op != &kiln_op_matmul) || !has_sums(g, n, &p->axis) ||
+    if ((n->op != &kiln_op_conv && n->op != &kiln_op_matmul) || !has_sums(g, n, last, &p->axis) ||
         !find_quantized(g, n->in[0], &p->x) || !find_quantized(g, n->in[1], &p->w))
         return false;
     const kiln_shape zero = p->w.zero.id ? kiln_tensor_shape(g, p->w.zero) : KILN_SCALAR;
@@ -141,7 +144,7 @@ bool kiln_has_bytes(const kiln_graph *g)
     return false;
 }
 
-kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count)
+kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count, bool last)
 {
     const kiln_graph *g = r->from;
     bool *settled = kiln_settled(g);
@@ -154,7 +157,7 @@ kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int
         struct product p;
         for (int k = 0; k < n->outputs; k++)
             node_of[n->out[k].id] = i;
-        if (find_product(g, settled, node_of, n, &p))
+        if (find_product(g, settled, node_of, n, last, &p))
             status = emit(r, n, &p);
         else if (!kiln_rewrite_copy(r, n))
             status = r->to->status;

@@ -181,8 +181,10 @@ kiln_status kiln_replace_counted(struct kiln_rewrite *r, kiln_tensor *run, int r
 kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** integers.c: whether any value of a graph is of type I8 or U8. */
 bool kiln_has_bytes(const kiln_graph *g);
-/** integers.c: products of dequantized bytes become products of integers, for devices that multiply these faster. */
-kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** integers.c: products of dequantized bytes become products of integers, for devices that multiply these faster; `last`: channels.c follows. */
+kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count, bool last);
+/** channels.c: convolutions of bytes, and what stands between them, with their channels last. */
+kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** recompute.c: what the backward pass reads of the forward pass is computed again in front of it, from a few values that are kept. */
 kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** precision.c: floats between operators become halves, where these can be trusted to hold them. */
@@ -193,6 +195,8 @@ kiln_status kiln_scale_filters(struct kiln_rewrite *r, kiln_tensor *run, int run
  *  behind products of integers, too, and I8 and U8 are stored as such. */
 kiln_status kiln_fuse(struct kiln_rewrite *r, kiln_tensor *run, int run_count, const struct kiln_caps *caps,
                       bool bytes);
+/** fuse.c: whether n is a constant of one element that an immediate can hold: any real, an integer of 32 bits. */
+bool kiln_constant_number(const kiln_node *n, double *value, bool *integer);
 /** control.c: the bodies of scans, loops and branches in their place, as steps one behind the other or as regions. */
 kiln_status kiln_expand_control(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** Whether there are any. */

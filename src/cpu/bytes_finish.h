@@ -36,7 +36,8 @@ struct kiln_bytes_finish {
     uint32_t walk[KILN_FINISH_OPERANDS];
     const uint32_t *operand[KILN_FINISH_OPERANDS]; /* NULL: not there */
     bool usual, rounds;
-    bool saturates; /* the usual chain, to bytes, by numbers that are the same for all of a row */
+    bool
+        saturates; /* the usual chain, to bytes, by numbers that are the same for all of a row or of a column */
     struct kiln_finish_number more, by, plus, scale, zero;
     struct kiln_finish_rounding rounding;
     float *registers[KILN_CHAIN_REGISTERS];

@@ -5,6 +5,7 @@
 
 #include "cpu/reference.h"
 #include "layout/copy.h"
+#include "layout/turn_bytes.h"
 
 void KILN_REFERENCE(copy)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
                           size_t count)
@@ -23,5 +24,21 @@ void KILN_REFERENCE(copy)(const void *block, const uint32_t *constants, const ki
             to += i * (int32_t)p->y_step[a];
         }
         memcpy(y + to * (int64_t)element, x + from * (int64_t)element, element);
+    }
+}
+
+/* Units are matrices. */
+void KILN_REFERENCE(turn_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_turn_bytes *p = block;
+    const size_t rows = p->rows, columns = p->columns;
+    for (size_t batch = first; batch < first + count; batch++) {
+        const uint32_t *x = (const uint32_t *)m->at[0] + batch * rows * columns;
+        uint32_t *y = (uint32_t *)m->at[1] + batch * rows * columns;
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < columns; j++)
+                y[j * rows + i] = x[i * columns + j];
     }
 }

@@ -2,6 +2,7 @@
  * pool.c - the meaning of pool, whose units are elements of y, and of pool_grad, whose units are elements of dx.
  */
 #include "pool/pool.h"
+#include "pool/pool_last.h"
 
 #include <math.h>
 
@@ -174,5 +175,37 @@ void KILN_REFERENCE(pool_grad)(const void *block, const uint32_t *constants, con
         ((real *)m->at[2])[p->dx_first + e] =
             (real)gather(p, &x, m, from, p->y_first + plane * p->od * p->oh * p->ow, e / p->w / p->h % p->d,
                          e / p->w % p->h, e % p->w);
+    }
+}
+
+/* The largest element of channel c in a window. */
+static int32_t peak_of(const struct kiln_params_pool_last *p, const int32_t *x, int64_t i, int64_t j,
+                       size_t c)
+{
+    int32_t peak = INT32_MIN;
+    for (int64_t u = 0; u < p->size_i; u++)
+        for (int64_t v = 0; v < p->size_j; v++) {
+            const int64_t a = i * p->stride_i + u * p->dilation_i - p->pad_i,
+                          b = j * p->stride_j + v * p->dilation_j - p->pad_j;
+            if (a < 0 || a >= p->h || b < 0 || b >= p->w)
+                continue;
+            const int32_t value = x[(size_t)(a * p->w + b) * p->channels + c];
+            peak = value > peak ? value : peak;
+        }
+    return peak;
+}
+
+/* Units are rows of y: n, i. */
+void KILN_REFERENCE(pool_last)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                               size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_pool_last *p = block;
+    for (size_t unit = first; unit < first + count; unit++) {
+        const int32_t *x = (const int32_t *)m->at[0] + unit / p->oh * ((size_t)p->h * p->w * p->channels);
+        for (size_t j = 0; j < p->ow; j++)
+            for (size_t c = 0; c < p->channels; c++)
+                ((int32_t *)m->at[1])[(unit * p->ow + j) * p->channels + c] =
+                    peak_of(p, x, (int64_t)(unit % p->oh), (int64_t)j, c);
     }
 }

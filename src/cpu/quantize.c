@@ -4,9 +4,11 @@
 #include "chain/codes.h"
 #include "cpu/reference.h"
 #include "quantize/conv_bytes.h"
+#include "quantize/conv_panels.h"
 #include "quantize/finish.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
+#include "quantize/pack_panels.h"
 
 /* Units are words of y. */
 void KILN_REFERENCE(pack_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
@@ -163,5 +165,66 @@ void KILN_REFERENCE(conv_bytes)(const void *block, const uint32_t *constants, co
         const int32_t zx = zero_at(m, 2, 0, p->x_flip), zw = zero_at(m, 3, o * p->w_step, p->w_flip);
         for (size_t at = 0; at < volume; at++)
             finish(constants, m, convolve(p, x, w, at, zx, zw), y + at, o);
+    }
+}
+
+/* Units are panels. */
+void KILN_REFERENCE(pack_panels)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_pack_panels *p = block;
+    const uint32_t *x = m->at[0];
+    const size_t words = (size_t)(p->quads + 1) * KILN_PANEL;
+
+    for (size_t panel = first; panel < first + count; panel++) {
+        uint32_t *y = (uint32_t *)m->at[1] + panel * words, *sums = y + words - KILN_PANEL;
+        memset(y, 0, words * sizeof *y);
+        for (size_t c = 0; c < KILN_PANEL && panel * KILN_PANEL + c < p->columns; c++)
+            for (size_t k = 0; k < p->depth; k++) {
+                const size_t at = (panel * KILN_PANEL + c) * p->x_column + k / p->channels * p->x_tap +
+                                  k % p->channels * p->x_channel;
+                const uint32_t byte = (x[at] ^ p->flip) & 0xff;
+                y[k / 4 * KILN_PANEL + c] |= byte << 8 * (k % 4);
+                sums[c] += byte < 128 ? byte : byte - 256;
+            }
+    }
+}
+
+/* One result: the filter's words, which lie KILN_PANEL apart, x from the image on. */
+static int64_t convolve_last(const struct kiln_params_conv_panels *p, const int32_t *x, const uint32_t *w,
+                             size_t i, size_t j, int32_t zx, int32_t zw)
+{
+    int64_t sum = 0;
+    for (size_t tap = 0; tap < (size_t)p->u * p->v; tap++) {
+        const ptrdiff_t a =
+            meet((ptrdiff_t)i, (ptrdiff_t)(tap / p->v), p->h, p->stride_i, p->pad_i, p->dilation_i);
+        const ptrdiff_t b =
+            meet((ptrdiff_t)j, (ptrdiff_t)(tap % p->v), p->w, p->stride_j, p->pad_j, p->dilation_j);
+        const int32_t *pixel = x + ((size_t)a * p->w + (size_t)b) * p->channels;
+        for (size_t c = 0; c < p->channels && a >= 0 && b >= 0; c++) {
+            const size_t k = tap * p->channels + c;
+            sum += (int64_t)(pixel[c] - zx) * (byte_at(w + k / 4 * KILN_PANEL, k % 4) - zw);
+        }
+    }
+    return sum;
+}
+
+/* Units are positions of y: n, i, j. */
+void KILN_REFERENCE(conv_panels)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                 size_t first, size_t count)
+{
+    const struct kiln_params_conv_panels *p = block;
+    const int32_t zx = zero_at(m, 2, 0, 0);
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t n = unit / p->ow / p->oh, i = unit / p->ow % p->oh, j = unit % p->ow;
+        const int32_t *x = (const int32_t *)m->at[0] + n * p->h * p->w * p->channels;
+        for (size_t o = 0; o < p->filters; o++) {
+            const uint32_t *w =
+                (const uint32_t *)m->at[1] + o / KILN_PANEL * (p->quads + 1) * KILN_PANEL + o % KILN_PANEL;
+            const int32_t zw = zero_at(m, 3, o * p->w_step, p->w_flip);
+            finish(constants, m, convolve_last(p, x, w, i, j, zx, zw), unit * p->filters + o, o);
+        }
     }
 }

@@ -26,6 +26,13 @@ kiln_tensor kiln_slice_of_joined(const kiln_graph *g, const kiln_node *n, kiln_t
 /** Make n a slice [first, end) along an axis: of the same outputs, and of its first input. */
 kiln_status kiln_make_slice(kiln_graph *g, kiln_node *n, int axis, int64_t first, int64_t end);
 
+/** The axes of x in the order in which a node of kiln_transpose gives them. */
+void kiln_transpose_order(const kiln_node *n, int rank, int *order);
+
+/** The lowering of a transpose of bytes whose axes change places as two groups (turn_bytes.c), on the CPU. */
+bool kiln_turn_bytes_accepts(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_turn_bytes_lower(kiln_plan *plan, const kiln_node *n);
+
 /** Plan the move of elements of x's and y's common type. What is dense on both sides becomes a plain copy. */
 kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *walk);
 

@@ -19,7 +19,7 @@ static const struct axes {
 } table[] = {
     {&kiln_op_matmul, -1, -2, true},        {&kiln_op_conv, 1, 0, false},
     {&kiln_op_conv_transpose, 1, 0, false}, {&kiln_op_matmul_integer, -1, 0, false},
-    {&kiln_op_conv_integer, 1, 0, false},
+    {&kiln_op_conv_integer, 1, 0, false},   {&kiln_op_conv_integer_last, -1, 0, false},
 };
 
 static const struct axes *axes_of(const kiln_op *op)

@@ -277,17 +277,25 @@ static kiln_tensor transpose_cases(kiln_graph *g, const kiln_node *n, const kiln
     return rank < KILN_MAX_RANK ? kiln_cases_append(g, n, c, c->in, &all) : KILN_NONE;
 }
 
-static kiln_status transpose_lower(kiln_plan *plan, const kiln_node *n)
+void kiln_transpose_order(const kiln_node *n, int rank, int *order)
 {
     const struct order *p = n->params;
+    for (int i = 0; i < rank; i++)
+        order[i] = kiln_axis_of(p->axis[i], rank);
+}
+
+static kiln_status transpose_lower(kiln_plan *plan, const kiln_node *n)
+{
     const kiln_shape x = kiln_plan_spec(plan, n->in[0]).shape, y = kiln_plan_spec(plan, n->out[0]).shape;
     struct kiln_walk w = {.rank = y.rank};
     int64_t step[KILN_MAX_RANK];
+    int order[KILN_MAX_RANK];
+    kiln_transpose_order(n, y.rank, order);
     kiln_dense_steps(&x, step);
     kiln_dense_steps(&y, w.y_step);
     for (int i = 0; i < y.rank; i++) {
         w.size[i] = y.size[i];
-        w.x_step[i] = step[kiln_axis_of(p->axis[i], y.rank)];
+        w.x_step[i] = step[order[i]];
     }
     return kiln_plan_walk(plan, n->in[0], n->out[0], &w);
 }
@@ -300,8 +308,11 @@ const kiln_op kiln_op_transpose = {
     .infer = transpose_infer,
     .beyond = kiln_beyond_ignored,
     .grad = transpose_grad,
-    .lowerings = (const kiln_lowering[]){{.name = "copy", .lower = transpose_lower}},
-    .lowering_count = 1,
+    .lowerings = (const kiln_lowering[]){{.name = "bytes",
+                                          .accepts = kiln_turn_bytes_accepts,
+                                          .lower = kiln_turn_bytes_lower},
+                                         {.name = "copy", .lower = transpose_lower}},
+    .lowering_count = 2,
     .cases = transpose_cases,
 };
 

@@ -80,7 +80,7 @@ static kiln_status check(kiln_graph *g, const kiln_node *n, const struct kiln_po
 }
 
 /* Windows along an axis. With ceil the last one may reach beyond the padding, but begins before x ends. */
-static int64_t windows(kiln_graph *g, const struct kiln_pool *p, int i, int64_t size)
+int64_t kiln_pool_windows(kiln_graph *g, const struct kiln_pool *p, int i, int64_t size)
 {
     const int64_t reach = kiln_pool_reach(p, i), stride = p->stride[i];
     if (p->adaptive)
@@ -104,7 +104,7 @@ static kiln_status pool_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     if (check(g, n, p, out))
         return kiln_graph_status(g);
     for (int i = 0; i < out->shape.rank - 2; i++)
-        out->shape.size[2 + i] = windows(g, p, i, out->shape.size[2 + i]);
+        out->shape.size[2 + i] = kiln_pool_windows(g, p, i, out->shape.size[2 + i]);
     if (n->outputs > 1)
         out[1] = (kiln_spec){KILN_I32, out->shape};
     return KILN_OK;
@@ -173,7 +173,7 @@ static void grad_index_grad(kiln_graph *g, const kiln_node *n, const kiln_tensor
     dx[0] = pick(g, dz[0], n->in[1], ((const struct kiln_pool *)n->params)->column_major);
 }
 
-static const kiln_field fields[] = {
+const kiln_field kiln_pool_fields[] = {
     {"mode", KILN_FIELD_INT, offsetof(struct kiln_pool, mode), 1},
     {"size", KILN_FIELD_INT, offsetof(struct kiln_pool, size), 3},
     {"stride", KILN_FIELD_INT, offsetof(struct kiln_pool, stride), 3},
@@ -188,7 +188,7 @@ static const kiln_field fields[] = {
 
 const kiln_op kiln_op_pool = {
     .name = "pool",
-    .fields = fields,
+    .fields = kiln_pool_fields,
     .inputs = 1,
     .outputs = 1,
     .infer = pool_infer,
@@ -200,7 +200,7 @@ const kiln_op kiln_op_pool = {
 
 const kiln_op kiln_op_pool_index = {
     .name = "pool_index",
-    .fields = fields,
+    .fields = kiln_pool_fields,
     .inputs = 1,
     .outputs = 2,
     .infer = pool_infer,
@@ -212,7 +212,7 @@ const kiln_op kiln_op_pool_index = {
 
 const kiln_op kiln_op_pool_grad = {
     .name = "pool_grad",
-    .fields = fields,
+    .fields = kiln_pool_fields,
     .inputs = 2,
     .outputs = 1,
     .infer = grad_infer,
@@ -224,7 +224,7 @@ const kiln_op kiln_op_pool_grad = {
 
 const kiln_op kiln_op_pool_grad_index = {
     .name = "pool_grad_index",
-    .fields = fields,
+    .fields = kiln_pool_fields,
     .inputs = 3,
     .outputs = 1,
     .shape_inputs = 1u << 2,

@@ -25,6 +25,15 @@ static inline int64_t kiln_pool_reach(const struct kiln_pool *p, int axis)
     return (int64_t)p->dilation[axis] * (p->size[axis] - 1) + 1;
 }
 
+/** How many windows there are along an axis of that size. */
+int64_t kiln_pool_windows(kiln_graph *g, const struct kiln_pool *p, int axis, int64_t size);
+
+/** Padding before an axis: as given, or what `same` means at these sizes. */
+int64_t kiln_pool_pad(const struct kiln_pool *p, int axis, int64_t x, int64_t y);
+
+/** What pooling is described by, ended by {0}. */
+extern const kiln_field kiln_pool_fields[];
+
 extern const kiln_lowering kiln_pool_lowerings[1], kiln_pool_grad_lowerings[2];
 
 #endif

@@ -22,7 +22,7 @@ struct axis {
 };
 
 /* Padding before an axis: as given, or what `same` means at these sizes. */
-static int64_t pad_of(const struct kiln_pool *p, int i, int64_t x, int64_t y)
+int64_t kiln_pool_pad(const struct kiln_pool *p, int i, int64_t x, int64_t y)
 {
     const int64_t all = (y - 1) * p->stride[i] + kiln_pool_reach(p, i) - x;
     if (!p->same)
@@ -34,7 +34,7 @@ static struct axis axis_of(const struct kiln_pool *p, int i, int64_t x, int64_t 
 {
     if (p->adaptive)
         return (struct axis){x, y, even ? x / y : 1, even ? x / y : 1, 0, x, 1};
-    const int64_t pad = pad_of(p, i, x, y), padded = (y - 1) * p->stride[i] + kiln_pool_reach(p, i);
+    const int64_t pad = kiln_pool_pad(p, i, x, y), padded = (y - 1) * p->stride[i] + kiln_pool_reach(p, i);
     const int64_t after = !p->same ? p->pad[i][1] : padded > x + pad ? padded - x - pad : 0;
     return (struct axis){x, y, p->size[i], p->stride[i], pad, x + after, p->dilation[i]};
 }

@@ -338,8 +338,11 @@ const kiln_op kiln_op_matmul_integer = {
     .flags = KILN_OP_FINISH,
     .infer = integer_infer,
     .beyond = matmul_beyond,
-    .lowerings = (const kiln_lowering[]){{.name = "bytes", .lower = integer_lower}},
-    .lowering_count = 1,
+    .lowerings = (const kiln_lowering[]){{.name = "panels",
+                                          .accepts = kiln_matmul_panels_accepts,
+                                          .lower = kiln_matmul_panels_lower},
+                                         {.name = "bytes", .lower = integer_lower}},
+    .lowering_count = 2,
 };
 
 kiln_tensor kiln_matmul_integer(kiln_graph *g, kiln_tensor a, kiln_tensor b, kiln_tensor a_zero,

@@ -10,6 +10,10 @@
 kiln_status kiln_lower_pack_bytes(kiln_plan *plan, kiln_tensor x, const struct kiln_params_pack_bytes *block,
                                   bool quads_last, kiln_tensor *y);
 
+/** The lowering of matmul_integer by one matrix for all rows, packed as tiles read it (quantize_panels.c), on the CPU. */
+bool kiln_matmul_panels_accepts(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_matmul_panels_lower(kiln_plan *plan, const kiln_node *n);
+
 /** I8 or U8. */
 bool kiln_is_byte(kiln_type type);
 

@@ -1,0 +1,249 @@
+/*
+ * chain_bytes.c - chains that take one or two values of bytes for what they stand for and quantize them or their sum again, as residual
+ * sums of quantized networks are, in registers, for AVX-512:
+ *
+ *   y = clip(round(relu((a - za) sa + (b - zb) sb) / scale) + zero)     parts but the first and the quotient may be missing
+ *
+ * All others run through the chain's blocks. No product is contracted with a sum here: chains round both.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "chain/chain.h"
+#include "chain/codes.h"
+#include "cpu/simd.h"
+#include "device/variants.h"
+
+#if defined(__x86_64__)
+#include "cpu/byte_vectors.h"
+#endif
+
+enum { BLOCK = 4096, RESULT = KILN_CHAIN_OPERANDS - 1, REGISTERS = 24 };
+
+/* Reading the steps --------------------------------------------------------------------------------------- */
+
+struct term {
+    int operand;
+    int32_t zero;
+    float by;
+};
+
+struct sum {
+    struct term term[2];
+    int terms;
+    float least, scale, zero, low, high;
+};
+
+/* What a register holds on the way. */
+enum stage { NOTHING, REAL, TERM, SUM, QUOTIENT, SHIFTED, INTEGER, DONE };
+
+struct reading {
+    const kiln_dispatch *d;
+    struct sum sum;
+    enum stage stage[REGISTERS];
+    int term[REGISTERS]; /* of REAL and TERM: which */
+};
+
+static bool is_number(uint32_t reg)
+{
+    return reg >= KILN_REGISTER_IMMEDIATE && reg < REGISTERS;
+}
+
+static uint32_t word_at(const struct reading *r, uint32_t reg)
+{
+    return ((const struct kiln_params_chain *)(const void *)r->d->block.words)
+        ->immediate[2 * (reg - KILN_REGISTER_IMMEDIATE)];
+}
+
+static float real_at(const struct reading *r, uint32_t reg)
+{
+    const uint32_t word = word_at(r, reg);
+    float x;
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+/* An operand of bytes that lie as the results. */
+static bool is_bytes(const struct reading *r, uint32_t reg)
+{
+    return reg < (r->d->constants[0] & 255) && r->d->bytes >> reg & 1 &&
+           (r->d->constants[9] >> 4 * reg & 15) == KILN_WALK_FLAT;
+}
+
+static enum stage begin_term(struct reading *r, uint32_t to, uint32_t operand, int32_t zero, float by,
+                             enum stage stage)
+{
+    if (!is_bytes(r, operand) || r->sum.terms == 2)
+        return NOTHING;
+    r->term[to] = r->sum.terms;
+    r->sum.term[r->sum.terms++] = (struct term){(int)operand, zero, by};
+    return stage;
+}
+
+static enum stage scale_term(struct reading *r, uint32_t to, uint32_t a, uint32_t by)
+{
+    if (r->stage[a] != REAL || !is_number(by))
+        return NOTHING;
+    r->term[to] = r->term[a];
+    r->sum.term[r->term[a]].by = real_at(r, by);
+    return TERM;
+}
+
+static enum stage add(struct reading *r, uint32_t a, uint32_t b)
+{
+    if (r->stage[a] == TERM && r->stage[b] == TERM && r->term[a] != r->term[b])
+        return SUM;
+    if (r->stage[a] != QUOTIENT || !is_number(b))
+        return NOTHING;
+    r->sum.zero = real_at(r, b);
+    return SHIFTED;
+}
+
+/* Whether a register holds the sum of all terms. */
+static bool is_sum(const struct reading *r, uint32_t reg)
+{
+    return r->stage[reg] == SUM || (r->stage[reg] == TERM && r->sum.terms == 1);
+}
+
+static enum stage cut(struct reading *r, uint32_t a)
+{
+    r->sum.least = 0;
+    return is_sum(r, a) ? SUM : NOTHING;
+}
+
+static enum stage divide(struct reading *r, uint32_t a, uint32_t by)
+{
+    if (!is_sum(r, a) || !is_number(by))
+        return NOTHING;
+    r->sum.scale = real_at(r, by);
+    return QUOTIENT;
+}
+
+/* Reals within bounds that are whole numbers are clipped alike before they become integers and behind that. */
+static enum stage clip(struct reading *r, uint32_t a, uint32_t low, uint32_t high)
+{
+    if (r->stage[a] != INTEGER || !is_number(low) || !is_number(high))
+        return NOTHING;
+    const int32_t least = (int32_t)word_at(r, low), most = (int32_t)word_at(r, high);
+    r->sum.low = (float)least;
+    r->sum.high = (float)most;
+    return least >= -(1 << 23) && most <= 1 << 23 ? DONE : NOTHING; /* which floats hold */
+}
+
+static enum stage take(struct reading *r, uint32_t to, uint32_t word)
+{
+    const uint32_t a = word >> 8 & 255, b = word >> 16 & 255, c = word >> 24;
+    switch (word & 255) {
+    case KILN_STEP_SCALED_I:
+        return is_number(b) && is_number(c)
+                   ? begin_term(r, to, a, (int32_t)word_at(r, b), real_at(r, c), TERM)
+                   : NOTHING;
+    case KILN_STEP_F_FROM_I:
+        return begin_term(r, to, a, 0, 1, REAL);
+    case KILN_STEP_MUL_F:
+        return is_number(a) ? scale_term(r, to, b, a) : scale_term(r, to, a, b);
+    case KILN_STEP_ADD_F:
+        return is_number(a) ? add(r, b, a) : add(r, a, b);
+    case KILN_STEP_RELU_F:
+        return cut(r, a);
+    case KILN_STEP_ROUNDED_F:
+        return divide(r, a, b);
+    case KILN_STEP_I_FROM_F:
+        return r->stage[a] == QUOTIENT || r->stage[a] == SHIFTED ? INTEGER : NOTHING;
+    case KILN_STEP_CLIP_I:
+        return clip(r, a, b, c);
+    default:
+        return NOTHING;
+    }
+}
+
+/* Whether a dispatch is such a chain and nothing else. */
+static bool find_sum(const kiln_dispatch *d, struct sum *sum)
+{
+    const int steps = (int)(d->constants[0] >> 8 & 255);
+    const uint32_t result = d->constants[0] >> 16 & 255;
+    struct reading r = {.d = d, .sum = {.least = -INFINITY, .zero = -0.0f}};
+    if (!(d->bytes >> RESULT & 1))
+        return false;
+    for (int s = 0; s < steps; s++) {
+        const uint32_t to = KILN_REGISTER_STEP + (uint32_t)s;
+        if ((r.stage[to] = take(&r, to, d->constants[1 + s])) == NOTHING)
+            return false;
+    }
+    *sum = r.sum;
+    return steps && r.stage[result] == DONE;
+}
+
+/* Running them -------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+/* What sixteen bytes stand for. */
+static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals(const uint8_t *at,
+                                                                             __mmask16 mask, bool natural,
+                                                                             __m512i zero, __m512 by)
+{
+    const __m128i bytes = _mm_maskz_loadu_epi8(mask, at);
+    const __m512i words = natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(words, zero)), by);
+}
+
+KILN_TARGET_AVX512 static void run_some(const struct sum *s, const uint8_t *const at[2],
+                                        const bool natural[2], uint8_t *y, size_t count)
+{
+    const struct term *a = &s->term[0], *b = &s->term[s->terms - 1];
+    const __m512i a_zero = _mm512_set1_epi32(a->zero), b_zero = _mm512_set1_epi32(b->zero);
+    const __m512 a_by = _mm512_set1_ps(a->by), b_by = _mm512_set1_ps(b->by);
+    const struct kiln_rounding_vectors r = {_mm512_set1_ps(s->scale), _mm512_set1_ps(s->zero),
+                                            _mm512_set1_ps(s->low), _mm512_set1_ps(s->high),
+                                            _mm512_set1_ps(s->least)};
+    for (size_t i = 0; i < count; i += 16) {
+        const __mmask16 mask = kiln_lanes(count - i);
+        __m512 x = reals(at[0] + i, mask, natural[0], a_zero, a_by);
+        if (s->terms == 2)
+            x = _mm512_add_ps(x, reals(at[1] + i, mask, natural[1], b_zero, b_by));
+        kiln_store_lanes(y + i, mask, kiln_round_to_bytes(&r, x));
+    }
+}
+
+static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    struct sum s;
+    (void)caps;
+    return kiln_has_avx512() && find_sum(d, &s);
+}
+#else
+static void run_some(const struct sum *s, const uint8_t *const at[2], const bool natural[2], uint8_t *y,
+                     size_t count)
+{
+    (void)s, (void)at, (void)natural, (void)y, (void)count; /* never called */
+}
+
+static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps, (void)d;
+    return false;
+}
+#endif
+
+static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
+{
+    (void)worker;
+    const size_t elements = ((const struct kiln_params_chain *)(const void *)d->block.words)->elements;
+    const size_t from = first * BLOCK,
+                 end = (first + count) * BLOCK < elements ? (first + count) * BLOCK : elements;
+    struct sum s;
+    find_sum(d, &s);
+    const int a = s.term[0].operand, b = s.term[s.terms - 1].operand;
+    const uint8_t *const at[2] = {(const uint8_t *)m->at[a] + from, (const uint8_t *)m->at[b] + from};
+    run_some(&s, at, (const bool[]){d->natural >> a & 1, d->natural >> b & 1},
+             (uint8_t *)m->at[RESULT] + from, end - from);
+}
+
+static uint64_t blocks(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return (d->kernel->units(d) + BLOCK - 1) / BLOCK;
+}
+
+const kiln_variant kiln_cpu_chain_bytes = {
+    .name = "bytes", .accepts = accepts, .groups = blocks, .run = run, .bytes = true};
