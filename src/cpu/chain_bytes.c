@@ -1,8 +1,8 @@
 /*
- * chain_bytes.c - chains that take one or two values of bytes for what they stand for and quantize them or their sum again, as residual
- * sums of quantized networks are, in registers, for AVX-512:
+ * chain_bytes.c - chains that quantize reals, or what one or two values of bytes stand for, as residual sums of quantized networks are,
+ * in registers, for AVX-512:
  *
- *   y = clip(round(relu((a - za) sa + (b - zb) sb) / scale) + zero)     parts but the first and the quotient may be missing
+ *   y = clip(round(relu(x) / scale) + zero)     x: a value of reals, or (a - za) sa + (b - zb) sb; the quotient is always there
  *
  * All others run through the chain's blocks. No product is contracted with a sum here: chains round both.
  */
@@ -29,8 +29,9 @@ struct term {
 };
 
 struct sum {
-    struct term term[2];
+    struct term term[2]; /* the first one's operand is x where that is real */
     int terms;
+    bool is_real;
     float least, scale, zero, low, high;
 };
 
@@ -99,9 +100,21 @@ static enum stage add(struct reading *r, uint32_t a, uint32_t b)
     return SHIFTED;
 }
 
-/* Whether a register holds the sum of all terms. */
-static bool is_sum(const struct reading *r, uint32_t reg)
+/* An operand of reals that lie as the results. */
+static bool is_real(const struct reading *r, uint32_t reg)
 {
+    return reg < (r->d->constants[0] & 255) && r->d->constants[10] >> reg & 1 && !(r->d->halves >> reg & 1) &&
+           (r->d->constants[9] >> 4 * reg & 15) == KILN_WALK_FLAT;
+}
+
+/* Whether a register holds the sum of all terms, or reals in its place. */
+static bool is_sum(struct reading *r, uint32_t reg)
+{
+    if (r->sum.terms == 0 && is_real(r, reg)) {
+        r->sum.term[r->sum.terms++].operand = (int)reg;
+        r->sum.is_real = true;
+        r->stage[reg] = SUM;
+    }
     return r->stage[reg] == SUM || (r->stage[reg] == TERM && r->sum.terms == 1);
 }
 
@@ -177,31 +190,57 @@ static bool find_sum(const kiln_dispatch *d, struct sum *sum)
 /* Running them -------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
-/* What sixteen bytes stand for. */
-static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals(const uint8_t *at,
-                                                                             __mmask16 mask, bool natural,
-                                                                             __m512i zero, __m512 by)
+KILN_TARGET_AVX512 static struct kiln_rounding_vectors rounding_of(const struct sum *s)
 {
-    const __m128i bytes = _mm_maskz_loadu_epi8(mask, at);
-    const __m512i words = natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(words, zero)), by);
+    return (struct kiln_rounding_vectors){_mm512_set1_ps(s->scale), _mm512_set1_ps(s->zero),
+                                          _mm512_set1_ps(s->low), _mm512_set1_ps(s->high),
+                                          _mm512_set1_ps(s->least)};
 }
 
-KILN_TARGET_AVX512 static void run_some(const struct sum *s, const uint8_t *const at[2],
-                                        const bool natural[2], uint8_t *y, size_t count)
+KILN_TARGET_AVX512 static void run_reals(const struct sum *s, const float *x, uint8_t *y, size_t count)
 {
-    const struct term *a = &s->term[0], *b = &s->term[s->terms - 1];
-    const __m512i a_zero = _mm512_set1_epi32(a->zero), b_zero = _mm512_set1_epi32(b->zero);
-    const __m512 a_by = _mm512_set1_ps(a->by), b_by = _mm512_set1_ps(b->by);
-    const struct kiln_rounding_vectors r = {_mm512_set1_ps(s->scale), _mm512_set1_ps(s->zero),
-                                            _mm512_set1_ps(s->low), _mm512_set1_ps(s->high),
-                                            _mm512_set1_ps(s->least)};
+    const struct kiln_rounding_vectors r = rounding_of(s);
     for (size_t i = 0; i < count; i += 16) {
         const __mmask16 mask = kiln_lanes(count - i);
-        __m512 x = reals(at[0] + i, mask, natural[0], a_zero, a_by);
-        if (s->terms == 2)
-            x = _mm512_add_ps(x, reals(at[1] + i, mask, natural[1], b_zero, b_by));
-        kiln_store_lanes(y + i, mask, kiln_round_to_bytes(&r, x));
+        kiln_store_lanes(y + i, mask, kiln_round_to_bytes(&r, _mm512_maskz_loadu_ps(mask, x + i)));
+    }
+}
+
+/* A value of bytes, and what they stand for. */
+struct bytes {
+    const uint8_t *at;
+    bool natural;
+    __m512i zero;
+    __m512 by;
+};
+
+KILN_TARGET_AVX512 static struct bytes bytes_of(const struct term *t, const kiln_dispatch *d,
+                                                const kiln_memory *m, size_t from)
+{
+    return (struct bytes){(const uint8_t *)m->at[t->operand] + from, d->natural >> t->operand & 1,
+                          _mm512_set1_epi32(t->zero), _mm512_set1_ps(t->by)};
+}
+
+static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals_at(const struct bytes *b,
+                                                                                size_t i, __mmask16 mask)
+{
+    const __m128i bytes = _mm_maskz_loadu_epi8(mask, b->at + i);
+    const __m512i words = b->natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(words, b->zero)), b->by);
+}
+
+KILN_TARGET_AVX512 static void run_bytes(const struct sum *s, const kiln_dispatch *d, const kiln_memory *m,
+                                         size_t from, uint8_t *y, size_t count)
+{
+    const struct kiln_rounding_vectors r = rounding_of(s);
+    const struct bytes a = bytes_of(&s->term[0], d, m, from),
+                       b = bytes_of(&s->term[s->terms - 1], d, m, from);
+    for (size_t i = 0; i < count; i += 16) {
+        const __mmask16 mask = kiln_lanes(count - i);
+        const __m512 x = reals_at(&a, i, mask);
+        kiln_store_lanes(y + i, mask,
+                         kiln_round_to_bytes(&r,
+                                             s->terms == 2 ? _mm512_add_ps(x, reals_at(&b, i, mask)) : x));
     }
 }
 
@@ -212,10 +251,15 @@ static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
     return kiln_has_avx512() && find_sum(d, &s);
 }
 #else
-static void run_some(const struct sum *s, const uint8_t *const at[2], const bool natural[2], uint8_t *y,
-                     size_t count)
+static void run_reals(const struct sum *s, const float *x, uint8_t *y, size_t count) /* never called */
 {
-    (void)s, (void)at, (void)natural, (void)y, (void)count; /* never called */
+    (void)s, (void)x, (void)y, (void)count;
+}
+
+static void run_bytes(const struct sum *s, const kiln_dispatch *d, const kiln_memory *m, size_t from,
+                      uint8_t *y, size_t count) /* never called */
+{
+    (void)s, (void)d, (void)m, (void)from, (void)y, (void)count;
 }
 
 static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
@@ -229,14 +273,15 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
 {
     (void)worker;
     const size_t elements = ((const struct kiln_params_chain *)(const void *)d->block.words)->elements;
-    const size_t from = first * BLOCK,
-                 end = (first + count) * BLOCK < elements ? (first + count) * BLOCK : elements;
+    const size_t from = first * BLOCK, left = elements - from,
+                 length = count * BLOCK < left ? count * BLOCK : left;
+    uint8_t *y = (uint8_t *)m->at[RESULT] + from;
     struct sum s;
     find_sum(d, &s);
-    const int a = s.term[0].operand, b = s.term[s.terms - 1].operand;
-    const uint8_t *const at[2] = {(const uint8_t *)m->at[a] + from, (const uint8_t *)m->at[b] + from};
-    run_some(&s, at, (const bool[]){d->natural >> a & 1, d->natural >> b & 1},
-             (uint8_t *)m->at[RESULT] + from, end - from);
+    if (s.is_real)
+        run_reals(&s, (const float *)m->at[s.term[0].operand] + from, y, length);
+    else
+        run_bytes(&s, d, m, from, y, length);
 }
 
 static uint64_t blocks(const kiln_caps *caps, const kiln_dispatch *d)

@@ -174,8 +174,14 @@ static size_t rows_of(const kiln_dispatch *d)
 /* Neighbouring bytes, which are often few: pieces of sizes that are known, of which the last two may overlap. */
 static inline void copy(uint8_t *restrict to, const uint8_t *restrict from, size_t count)
 {
-    if (count < 16 || count > 256) {
+    if (count < 4 || count > 256) {
         memcpy(to, from, count);
+    } else if (count < 8) {
+        memcpy(to, from, 4);
+        memcpy(to + count - 4, from + count - 4, 4);
+    } else if (count < 16) {
+        memcpy(to, from, 8);
+        memcpy(to + count - 8, from + count - 8, 8);
     } else if (count <= 32) {
         memcpy(to, from, 16);
         memcpy(to + count - 16, from + count - 16, 16);

@@ -1,4 +1,5 @@
 /* bytes.c - kernels of bytes on the CPU: the fast variants against the references, and chains of bytes against their blocks. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,6 +202,7 @@ static const struct chain {
     bool fits;
     int operands, steps;
     uint32_t step[KILN_CHAIN_STEPS];
+    bool reals; /* that is what operand 0 holds */
 } chains[] = {
     {"a residual sum",
      true,
@@ -230,6 +232,21 @@ static const struct chain {
      {S(SCALED_I, OPERAND(0), NUMBER(0), NUMBER(2)), S(SCALED_I, OPERAND(0), NUMBER(1), NUMBER(3)),
       S(ADD_F, STEP(0), STEP(1), 0), S(ROUNDED_F, STEP(2), NUMBER(4), 0), S(I_FROM_F, STEP(3), 0, 0),
       S(CLIP_I, STEP(4), NUMBER(6), NUMBER(7))}},
+    {"reals",
+     true,
+     1,
+     5,
+     {S(RELU_F, OPERAND(0), 0, 0), S(ROUNDED_F, STEP(0), NUMBER(4), 0), S(ADD_F, STEP(1), NUMBER(5), 0),
+      S(I_FROM_F, STEP(2), 0, 0), S(CLIP_I, STEP(3), NUMBER(6), NUMBER(7))},
+     true},
+    {"reals and bytes",
+     false,
+     2,
+     6,
+     {S(SCALED_I, OPERAND(1), NUMBER(0), NUMBER(2)), S(ADD_F, STEP(0), OPERAND(0), 0),
+      S(ROUNDED_F, STEP(1), NUMBER(4), 0), S(ADD_F, STEP(2), NUMBER(5), 0), S(I_FROM_F, STEP(3), 0, 0),
+      S(CLIP_I, STEP(4), NUMBER(6), NUMBER(7))},
+     true},
     {"a term left over",
      false,
      2,
@@ -272,12 +289,13 @@ static kiln_dispatch chain_dispatch(const struct chain *c, uint32_t natural, uin
                                y_natural ? 255 : 127};
     kiln_dispatch d = {
         .constants = {(uint32_t)c->operands | (uint32_t)c->steps << 8 | STEP((uint32_t)c->steps - 1) << 16},
-        .bytes = ((1u << c->operands) - 1) | 1u << (KILN_CHAIN_OPERANDS - 1),
+        .bytes = (((1u << c->operands) - 1) & ~(uint32_t)c->reals) | 1u << (KILN_CHAIN_OPERANDS - 1),
         .natural = natural,
         .kernel = &kiln_kernel_chain,
     };
     struct kiln_params_chain *p = (struct kiln_params_chain *)(void *)d.block.words;
     memcpy(d.constants + 1, c->step, sizeof c->step);
+    d.constants[10] = c->reals;
     p->elements = elements;
     KILN_DIVISOR_SET(p, row, 1);
     for (int i = 0; i < 8; i++)
@@ -290,6 +308,7 @@ Test(bytes, chains_of_them_are_what_their_steps_say)
     struct kiln_rng rng;
     kiln_rng_init(&rng, 1, 9);
     static uint8_t want[ROOM];
+    static float reals[ROOM];
     if (!kiln_cpu_detect()->avx512)
         return;
     for (size_t k = 0; k < 4 * sizeof chains / sizeof *chains; k++) {
@@ -301,7 +320,12 @@ Test(bytes, chains_of_them_are_what_their_steps_say)
         cr_assert_eq(kiln_cpu_chain_bytes.accepts(NULL, &d), c->fits, "%s", c->what);
         if (!c->fits)
             continue;
-        kiln_memory m = {.at = {[0] = x, [1] = w, [KILN_CHAIN_OPERANDS - 1] = fast}};
+        for (int i = 0; i < ROOM; i++)
+            reals[i] = i % 100 == 99   ? NAN
+                       : i % 100 == 98 ? -INFINITY
+                                       : 0.013f * (float)((int)x[i] * 16 - 2000);
+        kiln_memory m = {
+            .at = {[0] = c->reals ? (void *)reals : x, [1] = w, [KILN_CHAIN_OPERANDS - 1] = fast}};
         run_fast(&kiln_cpu_chain_bytes, &d, &m);
         m.at[KILN_CHAIN_OPERANDS - 1] = want;
         run_fast(&kiln_cpu_chain_blocks, &d, &m);

@@ -341,6 +341,8 @@ static const struct {
     const char *name, *why;
 } unwritten[] = {
     {"chain", "made while a program is compiled"},
+    {"conv_integer_last", "made while a program is compiled"},
+    {"pool_last", "made while a program is compiled"},
     {"recurrent", "written as a group (onnx_save_recurrent.c)"},
 };
 
