@@ -309,7 +309,7 @@ KILN_TARGET_AVX512 static void saturate_columns(uint8_t *to, size_t y_row, const
         const __m512 by = _mm512_maskz_loadu_ps(mask, n->by + j),
                      plus = _mm512_maskz_loadu_ps(mask, n->plus + j);
         for (size_t i = 0; i < rows; i++) {
-            const __m512i sum = _mm512_maskz_loadu_epi32(mask, sums + i * KILN_FINISH_MOST + j);
+            const __m512i sum = _mm512_loadu_si512(sums + i * KILN_FINISH_MOST + j); /* rows are whole */
             const __m512 real = _mm512_cvtepi32_ps(_mm512_add_epi32(sum, more));
             const __m512 x = _mm512_add_ps(_mm512_mul_ps(real, by), plus);
             kiln_store_lanes(to + i * y_row + j, mask, kiln_round_to_bytes(&rounding, x));

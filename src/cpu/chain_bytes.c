@@ -200,9 +200,12 @@ KILN_TARGET_AVX512 static struct kiln_rounding_vectors rounding_of(const struct 
 KILN_TARGET_AVX512 static void run_reals(const struct sum *s, const float *x, uint8_t *y, size_t count)
 {
     const struct kiln_rounding_vectors r = rounding_of(s);
-    for (size_t i = 0; i < count; i += 16) {
-        const __mmask16 mask = kiln_lanes(count - i);
-        kiln_store_lanes(y + i, mask, kiln_round_to_bytes(&r, _mm512_maskz_loadu_ps(mask, x + i)));
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm_storeu_si128((__m128i *)(void *)(y + i), kiln_round_to_bytes(&r, _mm512_loadu_ps(x + i)));
+    if (i < count) {
+        const __mmask16 rest = kiln_lanes(count - i);
+        _mm_mask_storeu_epi8(y + i, rest, kiln_round_to_bytes(&r, _mm512_maskz_loadu_ps(rest, x + i)));
     }
 }
 
@@ -221,11 +224,10 @@ KILN_TARGET_AVX512 static struct bytes bytes_of(const struct term *t, const kiln
                           _mm512_set1_epi32(t->zero), _mm512_set1_ps(t->by)};
 }
 
-static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals_at(const struct bytes *b,
-                                                                                size_t i, __mmask16 mask)
+static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals_of(const struct bytes *b,
+                                                                                __m128i x)
 {
-    const __m128i bytes = _mm_maskz_loadu_epi8(mask, b->at + i);
-    const __m512i words = b->natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
+    const __m512i words = b->natural ? _mm512_cvtepu8_epi32(x) : _mm512_cvtepi8_epi32(x);
     return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(words, b->zero)), b->by);
 }
 
@@ -235,12 +237,20 @@ KILN_TARGET_AVX512 static void run_bytes(const struct sum *s, const kiln_dispatc
     const struct kiln_rounding_vectors r = rounding_of(s);
     const struct bytes a = bytes_of(&s->term[0], d, m, from),
                        b = bytes_of(&s->term[s->terms - 1], d, m, from);
-    for (size_t i = 0; i < count; i += 16) {
-        const __mmask16 mask = kiln_lanes(count - i);
-        const __m512 x = reals_at(&a, i, mask);
-        kiln_store_lanes(y + i, mask,
-                         kiln_round_to_bytes(&r,
-                                             s->terms == 2 ? _mm512_add_ps(x, reals_at(&b, i, mask)) : x));
+    const bool two = s->terms == 2;
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        const __m512 x = reals_of(&a, _mm_loadu_si128((const __m128i *)(const void *)(a.at + i)));
+        const __m128i other = _mm_loadu_si128((const __m128i *)(const void *)(b.at + i));
+        _mm_storeu_si128((__m128i *)(void *)(y + i),
+                         kiln_round_to_bytes(&r, two ? _mm512_add_ps(x, reals_of(&b, other)) : x));
+    }
+    if (i < count) {
+        const __mmask16 rest = kiln_lanes(count - i);
+        const __m512 x = reals_of(&a, _mm_maskz_loadu_epi8(rest, a.at + i));
+        const __m128i other = _mm_maskz_loadu_epi8(rest, b.at + i);
+        _mm_mask_storeu_epi8(y + i, rest,
+                             kiln_round_to_bytes(&r, two ? _mm512_add_ps(x, reals_of(&b, other)) : x));
     }
 }
 
