@@ -238,7 +238,12 @@ static void gather(const struct kiln_params_conv_panels *p, const uint8_t *x, co
                  rest = 4 * (size_t)p->quads - depth_of(p);
     const ptrdiff_t i0 = (ptrdiff_t)(at->i * p->stride_i) - p->pad_i,
                     j0 = (ptrdiff_t)(at->j * p->stride_j) - p->pad_j;
-    for (size_t u = 0; u < p->u; u++) {
+    const bool whole = taps == p->v && i0 >= 0 && j0 >= 0 && j0 + (ptrdiff_t)p->v <= (ptrdiff_t)p->w &&
+                       i0 + (ptrdiff_t)((p->u - 1) * p->dilation_i) < (ptrdiff_t)p->h;
+    for (size_t u = 0; u < p->u && whole; u++, to += taps * p->channels)
+        copy(to, x + (at->image * p->h + (size_t)i0 + u * p->dilation_i) * row + (size_t)j0 * p->channels,
+             taps * p->channels);
+    for (size_t u = 0; u < p->u && !whole; u++) {
         const ptrdiff_t i = i0 + (ptrdiff_t)(u * p->dilation_i);
         const bool inside = i >= 0 && i < (ptrdiff_t)p->h;
         const uint8_t *from = x + (at->image * p->h + (inside ? (size_t)i : 0)) * row;
