@@ -296,13 +296,10 @@ KILN_WIDE_CLONES(saturate_rows,
  * vectors long took three times as long.
  */
 #if defined(__x86_64__)
-KILN_TARGET_AVX512 static void saturate_columns(uint8_t *to, size_t y_row, const int32_t *sums,
-                                                struct kiln_finish_rounding r, const struct numbers *n,
-                                                size_t rows, size_t count)
+KILN_TARGET_AVX512 static inline __attribute__((always_inline)) void saturate_vectors(
+    uint8_t *to, size_t y_row, const int32_t *sums, const struct kiln_rounding_vectors *r, bool plain,
+    const struct numbers *n, size_t rows, size_t count)
 {
-    const struct kiln_rounding_vectors rounding = {_mm512_set1_ps(r.scale), _mm512_set1_ps(r.zero),
-                                                   _mm512_set1_ps(r.low), _mm512_set1_ps(r.high),
-                                                   _mm512_set1_ps(r.least)};
     for (size_t j = 0; j < count; j += SOME) {
         const __mmask16 mask = kiln_lanes(count - j);
         const __m512i more = _mm512_maskz_loadu_epi32(mask, n->more + j);
@@ -312,9 +309,20 @@ KILN_TARGET_AVX512 static void saturate_columns(uint8_t *to, size_t y_row, const
             const __m512i sum = _mm512_loadu_si512(sums + i * KILN_FINISH_MOST + j); /* rows are whole */
             const __m512 real = _mm512_cvtepi32_ps(_mm512_add_epi32(sum, more));
             const __m512 x = _mm512_add_ps(_mm512_mul_ps(real, by), plus);
-            kiln_store_lanes(to + i * y_row + j, mask, kiln_round_to_bytes(&rounding, x));
+            kiln_store_lanes(to + i * y_row + j, mask, kiln_round_to_bytes(r, x, plain));
         }
     }
+}
+
+KILN_TARGET_AVX512 static void saturate_columns(uint8_t *to, size_t y_row, const int32_t *sums,
+                                                struct kiln_finish_rounding f, const struct numbers *n,
+                                                size_t rows, size_t count)
+{
+    const struct kiln_rounding_vectors r = kiln_rounding_of(f.scale, f.zero, f.low, f.high, f.least);
+    if (r.plain)
+        saturate_vectors(to, y_row, sums, &r, true, n, rows, count);
+    else
+        saturate_vectors(to, y_row, sums, &r, false, n, rows, count);
 }
 
 static bool saturates_columns(void)

@@ -192,21 +192,28 @@ static bool find_sum(const kiln_dispatch *d, struct sum *sum)
 #if defined(__x86_64__)
 KILN_TARGET_AVX512 static struct kiln_rounding_vectors rounding_of(const struct sum *s)
 {
-    return (struct kiln_rounding_vectors){_mm512_set1_ps(s->scale), _mm512_set1_ps(s->zero),
-                                          _mm512_set1_ps(s->low), _mm512_set1_ps(s->high),
-                                          _mm512_set1_ps(s->least)};
+    return kiln_rounding_of(s->scale, s->zero, s->low, s->high, s->least);
+}
+
+KILN_TARGET_AVX512 static inline __attribute__((always_inline)) void quantize_reals(
+    const struct kiln_rounding_vectors *r, bool plain, const float *x, uint8_t *y, size_t count)
+{
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm_storeu_si128((__m128i *)(void *)(y + i), kiln_round_to_bytes(r, _mm512_loadu_ps(x + i), plain));
+    if (i < count) {
+        const __mmask16 rest = kiln_lanes(count - i);
+        _mm_mask_storeu_epi8(y + i, rest, kiln_round_to_bytes(r, _mm512_maskz_loadu_ps(rest, x + i), plain));
+    }
 }
 
 KILN_TARGET_AVX512 static void run_reals(const struct sum *s, const float *x, uint8_t *y, size_t count)
 {
     const struct kiln_rounding_vectors r = rounding_of(s);
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        _mm_storeu_si128((__m128i *)(void *)(y + i), kiln_round_to_bytes(&r, _mm512_loadu_ps(x + i)));
-    if (i < count) {
-        const __mmask16 rest = kiln_lanes(count - i);
-        _mm_mask_storeu_epi8(y + i, rest, kiln_round_to_bytes(&r, _mm512_maskz_loadu_ps(rest, x + i)));
-    }
+    if (r.plain)
+        quantize_reals(&r, true, x, y, count);
+    else
+        quantize_reals(&r, false, x, y, count);
 }
 
 /* A value of bytes, and what they stand for. */
@@ -231,27 +238,36 @@ static inline __attribute__((always_inline)) KILN_TARGET_AVX512 __m512 reals_of(
     return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(words, b->zero)), b->by);
 }
 
+KILN_TARGET_AVX512 static inline __attribute__((always_inline)) void quantize_bytes(
+    const struct kiln_rounding_vectors *r, bool plain, const struct bytes *a, const struct bytes *b, bool two,
+    uint8_t *y, size_t count)
+{
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        const __m512 x = reals_of(a, _mm_loadu_si128((const __m128i *)(const void *)(a->at + i)));
+        const __m128i other = _mm_loadu_si128((const __m128i *)(const void *)(b->at + i));
+        _mm_storeu_si128((__m128i *)(void *)(y + i),
+                         kiln_round_to_bytes(r, two ? _mm512_add_ps(x, reals_of(b, other)) : x, plain));
+    }
+    if (i < count) {
+        const __mmask16 rest = kiln_lanes(count - i);
+        const __m512 x = reals_of(a, _mm_maskz_loadu_epi8(rest, a->at + i));
+        const __m128i other = _mm_maskz_loadu_epi8(rest, b->at + i);
+        _mm_mask_storeu_epi8(y + i, rest,
+                             kiln_round_to_bytes(r, two ? _mm512_add_ps(x, reals_of(b, other)) : x, plain));
+    }
+}
+
 KILN_TARGET_AVX512 static void run_bytes(const struct sum *s, const kiln_dispatch *d, const kiln_memory *m,
                                          size_t from, uint8_t *y, size_t count)
 {
     const struct kiln_rounding_vectors r = rounding_of(s);
     const struct bytes a = bytes_of(&s->term[0], d, m, from),
                        b = bytes_of(&s->term[s->terms - 1], d, m, from);
-    const bool two = s->terms == 2;
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        const __m512 x = reals_of(&a, _mm_loadu_si128((const __m128i *)(const void *)(a.at + i)));
-        const __m128i other = _mm_loadu_si128((const __m128i *)(const void *)(b.at + i));
-        _mm_storeu_si128((__m128i *)(void *)(y + i),
-                         kiln_round_to_bytes(&r, two ? _mm512_add_ps(x, reals_of(&b, other)) : x));
-    }
-    if (i < count) {
-        const __mmask16 rest = kiln_lanes(count - i);
-        const __m512 x = reals_of(&a, _mm_maskz_loadu_epi8(rest, a.at + i));
-        const __m128i other = _mm_maskz_loadu_epi8(rest, b.at + i);
-        _mm_mask_storeu_epi8(y + i, rest,
-                             kiln_round_to_bytes(&r, two ? _mm512_add_ps(x, reals_of(&b, other)) : x));
-    }
+    if (r.plain)
+        quantize_bytes(&r, true, &a, &b, s->terms == 2, y, count);
+    else
+        quantize_bytes(&r, false, &a, &b, s->terms == 2, y, count);
 }
 
 static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
