@@ -225,7 +225,7 @@ def test_inspect(folder):
         assert part in text, part
     model = json.loads(kiln("inspect", NETWORK, "--json").stdout)
     assert [tensor["name"] for tensor in model["outputs"]] == ["y", "z"]
-    assert "conv" in [command["kernel"] for command in model["commands"]]
+    assert "conv_packed" in [command["kernel"] for command in model["commands"]]
     assert all(command["node"] for command in model["commands"]) and model["states"], model
     assert model["ready_seconds"] > 0 and model["memory"]["process_peak_mb"] >= model["memory"]["process_mb"] > 0, model
     assert json.loads(kiln("inspect", NETWORK, "--precision", "f16", "--json").stdout)["commands"]
