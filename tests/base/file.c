@@ -13,7 +13,7 @@
 
 #include <criterion/criterion.h>
 
-#include "folder.h"
+#include "own_files.h"
 
 /* The file that everything here is about. */
 static char path[128];

@@ -4,7 +4,7 @@
 
 #include <cairo.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 
 static inline cairo_surface_t *open_png(const char *path)
 {

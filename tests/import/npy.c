@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 
 TestSuite(npy, .init = enter_folder, .fini = leave_folder);
 

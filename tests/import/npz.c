@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 #include "config.h"
 
 #if KILN_HAVE_ZLIB

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 
 TestSuite(safetensors, .init = enter_folder, .fini = leave_folder);
 

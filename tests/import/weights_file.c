@@ -1,7 +1,7 @@
 /* weights_file.c - weights saved and loaded: all or nothing. */
 #include <kiln/import.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 
 TestSuite(weights_file, .init = enter_folder, .fini = leave_folder);
 

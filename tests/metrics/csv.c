@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "base/folder.h"
+#include "base/own_files.h"
 
 TestSuite(csv, .init = enter_folder, .fini = leave_folder);
 

@@ -1,6 +1,6 @@
-/* folder.h - a folder of its own for each test that writes files, files by their paths, and the log lines that come. */
-#ifndef KILN_TESTS_BASE_FOLDER_H
-#define KILN_TESTS_BASE_FOLDER_H
+/* own_files.h - a folder of its own for each test that writes files, files by their paths, and the log lines that come. */
+#ifndef KILN_TESTS_BASE_OWN_FILES_H
+#define KILN_TESTS_BASE_OWN_FILES_H
 
 #include <signal.h>
 #include <stdio.h>
