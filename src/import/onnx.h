@@ -697,11 +697,15 @@ void kiln_onnx_build_unsqueeze(kiln_onnx_node *n);
 void kiln_onnx_build_concat(kiln_onnx_node *n);
 void kiln_onnx_build_split(kiln_onnx_node *n);
 void kiln_onnx_build_slice(kiln_onnx_node *n);
-void kiln_onnx_build_pad(kiln_onnx_node *n);
-void kiln_onnx_build_center_crop_pad(kiln_onnx_node *n);
 void kiln_onnx_build_expand(kiln_onnx_node *n);
 void kiln_onnx_build_depth_to_space(kiln_onnx_node *n);
 void kiln_onnx_build_space_to_depth(kiln_onnx_node *n);
+
+/* onnx_pad.c */
+void kiln_onnx_build_pad(kiln_onnx_node *n);
+void kiln_onnx_build_center_crop_pad(kiln_onnx_node *n);
+
+/* onnx_constant.c */
 void kiln_onnx_build_shape(kiln_onnx_node *n);
 void kiln_onnx_build_size(kiln_onnx_node *n);
 void kiln_onnx_build_constant(kiln_onnx_node *n);
@@ -719,8 +723,10 @@ void kiln_onnx_build_dft(kiln_onnx_node *n);
 void kiln_onnx_build_stft(kiln_onnx_node *n);
 void kiln_onnx_build_mel(kiln_onnx_node *n);
 
-/* onnx_control.c */
+/* onnx_if.c */
 void kiln_onnx_build_if(kiln_onnx_node *n);
+
+/* onnx_control.c */
 void kiln_onnx_build_scan(kiln_onnx_node *n);
 void kiln_onnx_build_scan_batched(kiln_onnx_node *n);
 
