@@ -73,6 +73,7 @@ layout(constant_id = 25) const uint KILN_HALVES = 0;
     else                                                                                                             \
         name##_fours[i] = kiln_four(bits)
 #else
+#define KILN_IS_HALF(slot) false
 #define KILN_OUT_FOURS(slot, name) KILN_OUT(slot, KILN_FOUR, name##_fours)
 #define KILN_SAVE_FOUR(slot, name, i, bits) name##_fours[i] = kiln_four(bits)
 #define KILN_IN_ANY(slot, name) KILN_IN(slot, uint, name)

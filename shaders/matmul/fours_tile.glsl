@@ -73,11 +73,32 @@ void read_columns_operands()
     }
 }
 
+/* An operand that is walked as the results are, where these begin at a multiple of four: in pairs, since llvmpipe loads lane by lane. */
+#ifdef PAIRS
+KILN_IN(KILN_EPILOGUE_SLOT0, uint64_t, first_pairs);
+KILN_IN(KILN_EPILOGUE_SLOT1, uint64_t, second_pairs);
+vec4 of_pairs(uint64_t a, uint64_t b) { return uintBitsToFloat(uvec4(unpackUint2x32(a), unpackUint2x32(b))); }
+#define FLAT(which, slot, walk)                                                             \
+    vec4 flat_##which(uint at, uint i, uint j, uint count)                                  \
+    {                                                                                       \
+        if (STORE_ONES != 0u || (walk) != KILN_WALK_FLAT)                                   \
+            return kiln_light_##which(at, i, j, count);                                     \
+        if (KILN_IS_HALF(slot))                                                             \
+            return kiln_light_##which(at, i, j, count);                                     \
+        return of_pairs(which##_pairs[at / 2u], which##_pairs[at / 2u + 1u]);               \
+    }
+FLAT(first, KILN_EPILOGUE_SLOT0, EPILOGUE_WALK1)
+FLAT(second, KILN_EPILOGUE_SLOT1, EPILOGUE_WALK2)
+#else
+#define flat_first kiln_light_first
+#define flat_second kiln_light_second
+#endif
+
 /* Operand `which` of the epilogue, first or second, at count results of row i from column `at` on. */
 #define OPERAND(which, walk, known, q, flat_index, i, at, count)                        \
     ((walk) == KILN_WALK_COLUMN                         ? which##_of[q]                 \
      : kiln_epilogue_is_common(walk, KILN_WALK_ROW)     ? KILN_LIGHT_OF(known)          \
-                                                        : kiln_light_##which(flat_index, row + (i), at, count))
+                                                        : flat_##which(flat_index, row + (i), at, count))
 
 /* Row i of the tile. An epilogue that is not light is long: it stands in a loop. */
 void store(uint i, vec4 fours[QUADS])
