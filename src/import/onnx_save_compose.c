@@ -317,7 +317,8 @@ static void compose_cumprod(kiln_graph *g, const kiln_node *n, const kiln_tensor
 {
     const kiln_type type = kiln_tensor_type(g, in[0]);
     struct recurrence r;
-    if (!begin(&r, g, n, kiln_cast(g, in[0], wide_of(type))))
+    const bool half = kiln_type_is_real(type) && kiln_type_size(type) == 2; /* are multiplied as floats */
+    if (!begin(&r, g, n, kiln_cast(g, in[0], half ? KILN_F32 : wide_of(type))))
         return;
     take_state(&r, row_with(g, r.sequence[0], 1));
     const kiln_tensor next = kiln_mul(r.step, r.state[0], r.each[0]);

@@ -12,7 +12,6 @@ static void put_conv(writer *w, Onnx__NodeProto *o, const kiln_node *n)
     put_field(w, o, n, "stride", "strides");
     put_field(w, o, n, "dilation", "dilations");
     kiln_onnx_put_int(w, o, "group", integer(n, "groups"));
-    put_padding(w, o, n);
 }
 
 /* Of a shape that follows another value's: what is missing behind it. */
@@ -39,13 +38,45 @@ static void put_following(writer *w, Onnx__NodeProto *o, const kiln_node *n)
     kiln_onnx_put_ints(w, o, "output_padding", behind, x.rank - 2);
 }
 
+/*
+ * Zeros of a transposed convolution by `same`, as numbers, where a window is shorter than its stride: what lies behind the last window is 0,
+ * and ONNX's rules of shapes would leave it out. False: none is.
+ */
+static bool put_short(writer *w, Onnx__NodeProto *o, const kiln_node *n)
+{
+    const kiln_shape filter = spec(w, n->in[1]).shape;
+    const int axes = filter.rank - 2;
+    int64_t stride[3], dilation[3], behind[3] = {0}, pads[6];
+    bool is_short = false;
+    kiln_node_integers(n, "stride", stride, 3);
+    kiln_node_integers(n, "dilation", dilation, 3);
+    kiln_node_integers(n, "output_pad", behind, 3);
+    for (int i = 0; i < axes; i++) {
+        const int64_t more = (filter.size[2 + i] - 1) * dilation[i] + 1 - stride[i],
+                      zeros = more > 0 ? more : 0;
+        is_short = is_short || more < 0;
+        behind[i] += zeros - more;
+        pads[i] = integer(n, "same") == KILN_SAME_UPPER ? zeros / 2 : zeros - zeros / 2;
+        pads[axes + i] = zeros - pads[i];
+    }
+    if (!integer(n, "same") || !is_short)
+        return false;
+    kiln_onnx_put_ints(w, o, "pads", pads, 2 * axes);
+    kiln_onnx_put_ints(w, o, "output_padding", behind, axes);
+    return true;
+}
+
 void kiln_onnx_write_conv(writer *w, const kiln_node *n, const char *bias, const char *name)
 {
     const bool transposed = !strcmp(n->op->name, "conv_transpose");
     Onnx__NodeProto *o = kiln_onnx_write(w, transposed ? "ConvTranspose" : "Conv", name, bias[0] ? 3 : 2,
                                          (const char *[]){in(w, n, 0), in(w, n, 1), bias});
+    const bool follows = n->inputs > 2 && n->in[2].id;
     put_conv(w, o, n);
-    if (transposed && n->inputs > 2 && n->in[2].id)
+    if (transposed && !follows && put_short(w, o, n))
+        return;
+    put_padding(w, o, n);
+    if (transposed && follows)
         put_following(w, o, n);
     else if (transposed)
         put_field(w, o, n, "output_pad", "output_padding");
@@ -95,9 +126,10 @@ static void write_matmul(writer *w, const kiln_node *n, const row *r)
 
 static void write_conv_integer(writer *w, const kiln_node *n, const row *r)
 {
-    put_conv(w,
-             kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1), in(w, n, 2), in(w, n, 3))),
-             n);
+    Onnx__NodeProto *o =
+        kiln_onnx_write(w, r->onnx, out(w, n), IN(in(w, n, 0), in(w, n, 1), in(w, n, 2), in(w, n, 3)));
+    put_conv(w, o, n);
+    put_padding(w, o, n);
 }
 
 /* A zero point, with axes of size 1 beside it where it is a vector of the rows or columns of stacked matrices. */

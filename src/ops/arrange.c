@@ -171,6 +171,8 @@ kiln_tensor kiln_histogram(kiln_graph *g, kiln_tensor x, double low, double high
     if (!g->status && !(low < high && bins > 0))
         kiln_graph_fail(g, KILN_ERROR_ARGUMENT, "histogram: %lld bins from %g to %g", (long long)bins, low,
                         high);
+    if (kiln_type_size(kiln_tensor_type(g, x)) == 2) /* a bin's number may be beyond what halves count */
+        x = kiln_cast(g, x, KILN_F32);
     const kiln_type type = kiln_tensor_type(g, x);
     const kiln_tensor place =
         kiln_floor(g, kiln_scale(g, kiln_shift(g, x, -low), (double)bins / (high - low)));

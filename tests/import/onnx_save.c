@@ -604,7 +604,13 @@ Test(onnx_save, regions_come_back)
     expect_back(regions_pull, 1e-5f);
 }
 
-/* Resizing to places that ONNX has no more, a vector of zero points for the rows of stacked matrices, anchors claimed by boxes. */
+/* The first elements of each row of the batch. */
+static kiln_tensor first(kiln_graph *g, kiln_tensor x)
+{
+    return kiln_slice(g, kiln_flatten(g, x, 1), 1, 0, 18, 1);
+}
+
+/* A transposed convolution whose windows leave places between, resizing to places that ONNX has no more, a vector of zero points for the rows of stacked matrices, anchors claimed by boxes. */
 static kiln_tensor rewritten(kiln_graph *g, kiln_tensor x)
 {
     const uint8_t zeros[] = {7, 130, 255, 0, 90, 1};
@@ -621,10 +627,15 @@ static kiln_tensor rewritten(kiln_graph *g, kiln_tensor x)
     const kiln_tensor owner =
         kiln_assign_truths(g, overlap, kiln_expand(g, count, KILN_SHAPE(kiln_tensor_shape(g, x).size[0])),
                            &(kiln_assign_params){.claim = KILN_CLAIM_OWN});
-    const kiln_tensor all[] = {kiln_slice(g, kiln_flatten(g, twice, 1), 1, 0, 24, 1),
-                               kiln_scale(g, kiln_slice(g, kiln_flatten(g, product, 1), 1, 0, 24, 1), 1e-4),
-                               kiln_slice(g, kiln_cast(g, owner, KILN_F32), 1, 0, 24, 1)};
-    return weighed(g, kiln_concat(g, all, 3, 1));
+    const float filters[] = {1, -2, 0.5f, 3};
+    const kiln_tensor w =
+        kiln_constant(g, &(kiln_array){.data = (void *)filters, .shape = KILN_SHAPE(2, 2, 1, 1)});
+    const kiln_tensor sparse =
+        kiln_conv_transpose(g, x, w, KILN_NONE,
+                            &(kiln_conv_params){.stride = {2, 2}, .same = KILN_SAME_UPPER});
+    const kiln_tensor all[] = {first(g, sparse), first(g, twice), kiln_scale(g, first(g, product), 1e-4),
+                               first(g, kiln_cast(g, owner, KILN_F32))};
+    return weighed(g, kiln_concat(g, all, 4, 1));
 }
 
 Test(onnx_save, what_onnx_says_otherwise_comes_back)

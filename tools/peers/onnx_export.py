@@ -59,6 +59,11 @@ KNOWN = {
     # Gradients of rows of two values are 0 but for epsilon: what is left of them are roundings.
     "layer_norm;f32;1x1x2;*": "nothing is left but roundings",
     "instance_norm;*;1x6x1x2;*": "nothing is left but roundings",
+    "rms_norm;*x1;axis=-1": "likewise, of rows of one value",
+    "attention;f32;*x*x*x*x1x*x*;*": "likewise, of one key, which has all of the weight",
+    "grid_sample;*;1x1x1x1,1x1;cubic,border": "likewise, of a picture of one element",
+    "cumprod;f16;*x[1-9][0-9][0-9]*x*;*": "its gradient sums hundreds of halves, which it rounds one by one",
+    "scatter_elements;f16;*;mul": "the reference multiplies halves one by one, and of 64 rows at the most",
     **dict.fromkeys((f"resize;*;{sizes};nearest,crop" for sizes in ("1x2x5x33", "2x3x131", "2x2x5x6x7")),
                     "a place lies halfway between two elements, but for roundings, and ONNX Runtime takes others as within"),
     # Gradients: ONNX Runtime 1.32 ends while it optimizes the casts and transpositions of these, and is right where it does not.
