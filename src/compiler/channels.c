@@ -73,8 +73,11 @@ static void give(struct turning *t, const kiln_node *n, kiln_tensor y)
 static bool turns_convolution(const kiln_graph *g, const kiln_node *n)
 {
     const kiln_shape y = kiln_tensor_shape(g, n->out[0]);
-    return n->op == &kiln_op_conv_integer && y.rank == 4 && kiln_shape_count(&y) > 0 &&
-           ((const kiln_conv_params *)n->params)->groups == 1;
+    if (n->op != &kiln_op_conv_integer || y.rank != 4 || kiln_shape_count(&y) == 0)
+        return false;
+    const kiln_shape w = kiln_tensor_shape(g, n->in[1]);
+    const int groups = ((const kiln_conv_params *)n->params)->groups;
+    return groups == 1 || (groups == w.size[0] && w.size[1] == 1); /* as conv_integer_last takes them */
 }
 
 static void emit_convolution(struct turning *t, const kiln_node *n)

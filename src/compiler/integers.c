@@ -17,8 +17,8 @@
 #include "ops/kernels.h"
 #include "ops/quantize.h"
 
-/* Terms of a sum that words of four hold, channels of one tap or, where channels are last, of all, below which tiles are too thin; terms of
- * up to 255 x 255 whose sum 32 bits hold. */
+/* Terms of a sum that words of four hold, channels of one tap or, where channels are last, of all, below which tiles are too thin, but for
+ * filters of one channel each; terms of up to 255 x 255 whose sum 32 bits hold. */
 enum { LEAST_DEPTH = 16, MOST_DEPTH = 1 << 15 };
 
 /* The bytes that t shows as words, maybe in another shape; KILN_NONE: none. */
@@ -75,8 +75,10 @@ static bool has_sums(const kiln_graph *g, const kiln_node *n, bool last, int *ax
         *axis = 0;
         for (int i = 1; i < w.rank; i++)
             depth *= w.size[i];
-        last &= w.rank == 4 && ((const kiln_conv_params *)n->params)->groups == 1;
-        return (last ? depth : w.size[1]) >= LEAST_DEPTH && depth <= MOST_DEPTH;
+        const int groups = ((const kiln_conv_params *)n->params)->groups;
+        const bool each = last && w.rank == 4 && w.size[1] == 1 && groups == w.size[0];
+        last &= w.rank == 4 && groups == 1;
+        return ((last ? depth : w.size[1]) >= LEAST_DEPTH || each) && depth <= MOST_DEPTH;
     }
     if (n->op != &kiln_op_matmul || w.rank != 2 || kiln_tensor_shape(g, n->in[0]).rank < 2)
         return false;

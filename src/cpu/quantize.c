@@ -4,10 +4,12 @@
 #include "chain/codes.h"
 #include "cpu/reference.h"
 #include "quantize/conv_bytes.h"
+#include "quantize/conv_each.h"
 #include "quantize/conv_panels.h"
 #include "quantize/finish.h"
 #include "quantize/matmul_bytes.h"
 #include "quantize/pack_bytes.h"
+#include "quantize/pack_each.h"
 #include "quantize/pack_panels.h"
 
 /* Units are words of y. */
@@ -226,5 +228,58 @@ void KILN_REFERENCE(conv_panels)(const void *block, const uint32_t *constants, c
             const int32_t zw = zero_at(m, 3, o * p->w_step, p->w_flip);
             finish(constants, m, convolve_last(p, x, w, i, j, zx, zw), unit * p->filters + o, o);
         }
+    }
+}
+
+/* Units are channels. */
+void KILN_REFERENCE(pack_each)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                               size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_pack_each *p = block;
+    const int32_t *w = m->at[0];
+    int32_t *y = m->at[2];
+
+    for (size_t c = first; c < first + count; c++) {
+        const int32_t zero = zero_at(m, 1, c * p->w_step, 0);
+        int32_t sum = 0;
+        for (size_t tap = 0; tap < p->taps; tap++) {
+            const int32_t number = w[c * p->taps + tap] - zero;
+            y[tap * p->channels + c] = number & 0xffff;
+            sum += number;
+        }
+        y[(size_t)p->taps * p->channels + c] = sum;
+    }
+}
+
+/* One result of channel c: x from the image on. */
+static int64_t convolve_each(const struct kiln_params_conv_each *p, const int32_t *x, const uint32_t *w,
+                             size_t i, size_t j, size_t c, int32_t zx)
+{
+    int64_t sum = 0;
+    for (size_t tap = 0; tap < (size_t)p->u * p->v; tap++) {
+        const ptrdiff_t a =
+            meet((ptrdiff_t)i, (ptrdiff_t)(tap / p->v), p->h, p->stride_i, p->pad_i, p->dilation_i);
+        const ptrdiff_t b =
+            meet((ptrdiff_t)j, (ptrdiff_t)(tap % p->v), p->w, p->stride_j, p->pad_j, p->dilation_j);
+        if (a >= 0 && b >= 0)
+            sum += (int64_t)(x[((size_t)a * p->w + (size_t)b) * p->channels + c] - zx) *
+                   (int16_t)w[tap * p->channels + c];
+    }
+    return sum;
+}
+
+/* Units are positions of y: n, i, j. */
+void KILN_REFERENCE(conv_each)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                               size_t first, size_t count)
+{
+    const struct kiln_params_conv_each *p = block;
+    const int32_t zx = zero_at(m, 2, 0, 0);
+
+    for (size_t unit = first; unit < first + count; unit++) {
+        const size_t n = unit / p->ow / p->oh, i = unit / p->ow % p->oh, j = unit % p->ow;
+        const int32_t *x = (const int32_t *)m->at[0] + n * p->h * p->w * p->channels;
+        for (size_t c = 0; c < p->channels; c++)
+            finish(constants, m, convolve_each(p, x, m->at[1], i, j, c, zx), unit * p->channels + c, c);
     }
 }

@@ -4,6 +4,7 @@
 
 #include <kiln/extend.h>
 
+#include "ops/conv.h"
 #include "quantize/pack_bytes.h"
 
 /** Plan the packing of x, I8 or U8, as the block says (its flip is set here), into a temporary. */
@@ -13,6 +14,13 @@ kiln_status kiln_lower_pack_bytes(kiln_plan *plan, kiln_tensor x, const struct k
 /** The lowering of matmul_integer by one matrix for all rows, packed as tiles read it (quantize_panels.c), on the CPU. */
 bool kiln_matmul_panels_accepts(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_matmul_panels_lower(kiln_plan *plan, const kiln_node *n);
+
+/** The lowering of conv_integer_last by a filter for each channel alone (quantize_each.c). */
+bool kiln_conv_each_accepts(kiln_plan *plan, const kiln_node *n);
+kiln_status kiln_conv_each_lower(kiln_plan *plan, const kiln_node *n);
+
+/** The sizes of a node of conv_integer_last (quantize_panels.c). */
+struct kiln_conv_sizes kiln_conv_last_sizes(const kiln_plan *plan, const kiln_node *n);
 
 /** I8 or U8. */
 bool kiln_is_byte(kiln_type type);

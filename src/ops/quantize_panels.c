@@ -2,7 +2,8 @@
  * quantize_panels.c - products of bytes by filters or matrices that are packed as a CPU's tiles read them: convolution with channels last,
  * and matmul, which is one by points.
  *
- *   conv_integer_last     conv_integer over two axes, of x [N, H, W, C], to y [N, H', W', O]; w as it is there, [O, C, U, V]
+ *   conv_integer_last     conv_integer over two axes, of x [N, H, W, C], to y [N, H', W', O]; w as it is there, [O, C, U, V]; of one group,
+ *                         or with a filter for each channel alone (quantize_each.c)
  *
  * The compiler makes conv_integer_last where the CPU multiplies four bytes at once (compiler/channels.c): a position's channels are then
  * the terms of a sum as they lie, and results side by side are one vector. The contracts have no code for GPUs, and no cuts, since
@@ -104,12 +105,17 @@ static kiln_status last_infer(kiln_graph *g, const kiln_node *n, kiln_spec *out)
     return status ? status : kiln_check_zero(g, n, 3, w_type, w.shape.size[0], "w");
 }
 
-static struct kiln_params_conv_panels last_block(const kiln_plan *plan, const kiln_node *n)
+struct kiln_conv_sizes kiln_conv_last_sizes(const kiln_plan *plan, const kiln_node *n)
 {
     const kiln_shape x = kiln_plan_spec(plan, n->in[0]).shape, w = kiln_plan_spec(plan, n->in[1]).shape,
                      y = kiln_plan_spec(plan, n->out[0]).shape;
     const kiln_shape of_x = channels_second(&x), of_y = channels_second(&y);
-    const struct kiln_conv_sizes s = kiln_conv_sizes_of(n->params, &of_x, &w, &of_y);
+    return kiln_conv_sizes_of(n->params, &of_x, &w, &of_y);
+}
+
+static struct kiln_params_conv_panels last_block(const kiln_plan *plan, const kiln_node *n)
+{
+    const struct kiln_conv_sizes s = kiln_conv_last_sizes(plan, n);
     const struct kiln_conv_axis *i = &s.axis[1], *j = &s.axis[2];
     return (struct kiln_params_conv_panels){
         .images = (uint32_t)s.images,
@@ -159,8 +165,11 @@ const kiln_op kiln_op_conv_integer_last = {
     .flags = KILN_OP_FINISH,
     .infer = last_infer,
     .beyond = kiln_beyond_in_batch,
-    .lowerings = (const kiln_lowering[]){{.name = "panels", .lower = last_lower}},
-    .lowering_count = 1,
+    .lowerings = (const kiln_lowering[]){{.name = "each",
+                                          .accepts = kiln_conv_each_accepts,
+                                          .lower = kiln_conv_each_lower},
+                                         {.name = "panels", .lower = last_lower}},
+    .lowering_count = 2,
 };
 
 /* matmul_integer ----------------------------------------------------------------------------------------- */

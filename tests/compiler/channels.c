@@ -100,6 +100,19 @@ Test(channels, stay_last_through_a_network)
     kiln_graph_destroy(&g);
 }
 
+/* Filters of one channel each. */
+Test(channels, stay_last_through_filters_of_one_channel)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_tensor x = picture(g);
+    kiln_tensor y = coarse(g, kiln_relu(g, convolved(g, coarse(g, x, 1.0 / 64, 128), 24, 3, 3, 1)), 4, 0);
+    y = kiln_conv(g, y, filters(g, 24, 1, 3), KILN_NONE,
+                  &(kiln_conv_params){.stride = {2, 1}, .pad = {{1, 1}, {0, 1}}, .groups = 24});
+    y = coarse(g, convolved(g, coarse(g, y, 8, 99), 20, 24, 1, 1), 64, 120);
+    expect_same(g, x, y, (struct wanted){.last = 3, .transposes = 2});
+    kiln_graph_destroy(&g);
+}
+
 /* Reals whose channels are scaled, and what else is read with channels second: bytes change places before they are dequantized. */
 Test(channels, go_back_where_something_else_reads_them)
 {

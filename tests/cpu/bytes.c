@@ -14,7 +14,9 @@
 #include "ops/chain.h"
 #include "ops/kernels.h"
 #include "pool/pool_last.h"
+#include "quantize/conv_each.h"
 #include "quantize/conv_panels.h"
+#include "quantize/pack_each.h"
 #include "quantize/pack_panels.h"
 
 enum { ROOM = 1 << 16, PACKED = 1 << 17 };
@@ -129,6 +131,64 @@ Test(bytes, convolve_by_panels)
         m.at[0] = x_words;
         m.at[4] = y_words;
         kiln_reference_conv_panels_f32(&p, d.constants, &m, 0, (size_t)p.images * p.oh * p.ow);
+        for (size_t i = 0; i < results; i++)
+            cr_assert_eq(sums[i], y_words[i], "round %d: element %zu is %d, wanted %d", round, i,
+                         (int)sums[i], (int)y_words[i]);
+    }
+}
+
+/* Convolution of each channel by itself -------------------------------------------------------------------- */
+
+static void pack_each(const struct kiln_params_conv_panels *p, void *zeros)
+{
+    const struct kiln_params_pack_each block = {p->channels, p->u * p->v, p->w_step};
+    kiln_reference_pack_each_f32(&block, NULL, &(kiln_memory){.at = {w_words, zeros, packed}}, 0,
+                                 p->channels);
+}
+
+Test(bytes, convolve_each_channel)
+{
+    struct kiln_rng rng;
+    kiln_rng_init(&rng, 1, 4);
+    if (!kiln_cpu_detect()->vnni)
+        return;
+    for (int round = 0; round < 200; round++) {
+        const bool natural = round & 1, w_natural = round & 2;
+        struct kiln_params_conv_panels window = draw_window(&rng, false);
+        window.channels = between(&rng, 1, 150);
+        window.w_step = round & 4 ? 1 : 0;
+        const struct kiln_params_conv_each p = {
+            .images = window.images,
+            .channels = window.channels,
+            .h = window.h,
+            .w = window.w,
+            .oh = window.oh,
+            .ow = window.ow,
+            .u = window.u,
+            .v = window.v,
+            .stride_i = window.stride_i,
+            .stride_j = window.stride_j,
+            .pad_i = window.pad_i,
+            .pad_j = window.pad_j,
+            .dilation_i = window.dilation_i,
+            .dilation_j = window.dilation_j,
+        };
+        const size_t results = (size_t)p.images * p.oh * p.ow * p.channels;
+        int32_t x_zero = (int32_t)between(&rng, 0, 255) - (natural ? 0 : 128), w_zeros[150];
+        for (int i = 0; i < 150; i++)
+            w_zeros[i] = (int32_t)between(&rng, 0, 255) - (w_natural ? 0 : 128);
+        if ((size_t)p.images * p.h * p.w * p.channels > ROOM || results > ROOM)
+            continue;
+        draw(x, x_words, natural, &rng);
+        draw(w, w_words, w_natural, &rng);
+        pack_each(&window, round & 8 ? w_zeros : NULL);
+        kiln_dispatch d = {.bytes = 1, .natural = natural};
+        memcpy(d.block.bytes, &p, sizeof p);
+        kiln_memory m = {.at = {x, packed, round & 16 ? &x_zero : NULL, NULL, sums}};
+        run_fast(&kiln_cpu_conv_each_rows, &d, &m);
+        m.at[0] = x_words;
+        m.at[4] = y_words;
+        kiln_reference_conv_each_f32(&p, d.constants, &m, 0, (size_t)p.images * p.oh * p.ow);
         for (size_t i = 0; i < results; i++)
             cr_assert_eq(sums[i], y_words[i], "round %d: element %zu is %d, wanted %d", round, i,
                          (int)sums[i], (int)y_words[i]);
