@@ -25,9 +25,9 @@ KILN_INLINE void pool_window(const params *p, const uint8_t *x, size_t i, size_t
         for (uint32_t v = 0; v < p->size_j; v++) {
             const size_t a = i * p->stride_i + u * p->dilation_i - p->pad_i,
                          b = j * p->stride_j + v * p->dilation_j - p->pad_j;
-            const uint8_t *from = x + (a * p->w + b) * p->channels;
             if (a >= p->h || b >= p->w) /* before x, too: sizes wrap */
                 continue;
+            const uint8_t *from = x + (a * p->w + b) * p->channels;
             if (any)
                 take_larger(y, from, p->channels, natural);
             else

@@ -203,10 +203,9 @@ static int64_t convolve_last(const struct kiln_params_conv_panels *p, const int3
             meet((ptrdiff_t)i, (ptrdiff_t)(tap / p->v), p->h, p->stride_i, p->pad_i, p->dilation_i);
         const ptrdiff_t b =
             meet((ptrdiff_t)j, (ptrdiff_t)(tap % p->v), p->w, p->stride_j, p->pad_j, p->dilation_j);
-        const int32_t *pixel = x + ((size_t)a * p->w + (size_t)b) * p->channels;
         for (size_t c = 0; c < p->channels && a >= 0 && b >= 0; c++) {
-            const size_t k = tap * p->channels + c;
-            sum += (int64_t)(pixel[c] - zx) * (byte_at(w + k / 4 * KILN_PANEL, k % 4) - zw);
+            const size_t k = tap * p->channels + c, at = ((size_t)a * p->w + (size_t)b) * p->channels + c;
+            sum += (int64_t)(x[at] - zx) * (byte_at(w + k / 4 * KILN_PANEL, k % 4) - zw);
         }
     }
     return sum;

@@ -43,54 +43,58 @@ static size_t taps_of(const struct kiln_params_conv_each *p)
     return (size_t)p->u * p->v;
 }
 
+/* A position of y. */
+struct place {
+    size_t image, i, j;
+};
+
 /* Where the taps at a position meet x, channels of which lie from there on; outside of it at `none`. */
 static void find_taps(const struct kiln_params_conv_each *p, const uint8_t *x, const uint8_t *none,
-                      size_t position, const uint8_t **to)
+                      const struct place *at, const uint8_t **to)
 {
-    const size_t image = position / p->ow / p->oh, i = position / p->ow % p->oh, j = position % p->ow;
-    for (size_t u = 0; u < p->u; u++)
-        for (size_t v = 0; v < p->v; v++) {
-            const ptrdiff_t a = (ptrdiff_t)(i * p->stride_i + u * p->dilation_i) - p->pad_i,
-                            b = (ptrdiff_t)(j * p->stride_j + v * p->dilation_j) - p->pad_j;
-            const bool inside = a >= 0 && a < (ptrdiff_t)p->h && b >= 0 && b < (ptrdiff_t)p->w;
-            *to++ = inside ? x + ((image * p->h + (size_t)a) * p->w + (size_t)b) * p->channels : none;
+    const ptrdiff_t i = (ptrdiff_t)(at->i * p->stride_i) - p->pad_i,
+                    j = (ptrdiff_t)(at->j * p->stride_j) - p->pad_j,
+                    row = (ptrdiff_t)p->w * (ptrdiff_t)p->channels,
+                    high = (ptrdiff_t)((p->u - 1) * p->dilation_i),
+                    wide = (ptrdiff_t)((p->v - 1) * p->dilation_j);
+    const bool whole = i >= 0 && j >= 0 && i + high < (ptrdiff_t)p->h && j + wide < (ptrdiff_t)p->w;
+    const uint8_t *image = x + at->image * p->h * p->w * p->channels;
+    for (ptrdiff_t a = i; a <= i + high; a += p->dilation_i)
+        for (ptrdiff_t b = j; b <= j + wide; b += p->dilation_j) {
+            const bool inside = whole || (a >= 0 && a < (ptrdiff_t)p->h && b >= 0 && b < (ptrdiff_t)p->w);
+            *to++ = inside ? image + a * row + b * (ptrdiff_t)p->channels : none;
         }
 }
 
 #if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
+#define TARGET      __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
+#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < vectors; v++)
 
 static inline __attribute__((always_inline)) TARGET __m512i widened(bool natural, __m128i bytes)
 {
     return natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
 }
 
-/* Sums of a line of channels from c on, whose filters' words are w_row apart. */
-static inline __attribute__((always_inline)) TARGET void sum_line(bool natural, size_t taps,
-                                                                  const uint8_t *const *x, size_t c,
-                                                                  const int32_t *w, size_t w_row,
-                                                                  const int32_t *first, int32_t *sum)
+/* Sums of some vectors of channels from c on, whose filters' words are w_row apart. */
+static inline __attribute__((always_inline)) TARGET void sum_vectors(bool natural, int vectors, size_t taps,
+                                                                     const uint8_t *const *x, size_t c,
+                                                                     const int32_t *w, size_t w_row,
+                                                                     const int32_t *first, int32_t *sum)
 {
-    __m512i s0 = _mm512_loadu_si512(first), s1 = _mm512_loadu_si512(first + LANES),
-            s2 = _mm512_loadu_si512(first + 2 * LANES), s3 = _mm512_loadu_si512(first + 3 * LANES);
-    for (size_t tap = 0; tap < taps; tap++, w += w_row) {
-        const __m128i *at = (const __m128i *)(const void *)(x[tap] + c);
-        s0 = _mm512_dpwssd_epi32(s0, widened(natural, _mm_loadu_si128(at)), _mm512_loadu_si512(w));
-        s1 =
-            _mm512_dpwssd_epi32(s1, widened(natural, _mm_loadu_si128(at + 1)), _mm512_loadu_si512(w + LANES));
-        s2 = _mm512_dpwssd_epi32(s2, widened(natural, _mm_loadu_si128(at + 2)),
-                                 _mm512_loadu_si512(w + 2 * LANES));
-        s3 = _mm512_dpwssd_epi32(s3, widened(natural, _mm_loadu_si128(at + 3)),
-                                 _mm512_loadu_si512(w + 3 * LANES));
-    }
-    _mm512_storeu_si512(sum, s0);
-    _mm512_storeu_si512(sum + LANES, s1);
-    _mm512_storeu_si512(sum + 2 * LANES, s2);
-    _mm512_storeu_si512(sum + 3 * LANES, s3);
+    __m512i s[COLUMNS / LANES];
+    EACH_VECTOR
+        s[v] = _mm512_loadu_si512(first + v * LANES);
+    for (size_t tap = 0; tap < taps; tap++, w += w_row)
+        EACH_VECTOR
+            s[v] = _mm512_dpwssd_epi32(
+                s[v], widened(natural, _mm_loadu_si128((const __m128i *)(const void *)(x[tap] + c) + v)),
+                _mm512_loadu_si512(w + v * LANES));
+    EACH_VECTOR
+        _mm512_storeu_si512(sum + v * LANES, s[v]);
 }
 
-/* Sums of fewer channels, LANES at the most. */
-static inline __attribute__((always_inline)) TARGET void sum_some(bool natural, size_t taps,
+/* Sums of fewer channels than a vector has. */
+static inline __attribute__((always_inline)) TARGET void sum_rest(bool natural, size_t taps,
                                                                   const uint8_t *const *x, size_t c,
                                                                   const int32_t *w, size_t w_row,
                                                                   const int32_t *first, int32_t *sum,
@@ -110,11 +114,15 @@ static inline __attribute__((always_inline)) TARGET void sum_channels(bool natur
                                                                       const int32_t *first, int32_t *sum,
                                                                       size_t count)
 {
+    size_t j = count / (2 * LANES) * (2 * LANES);
     if (count == COLUMNS)
-        sum_line(natural, taps, x, c, w, w_row, first, sum);
-    else
-        for (size_t j = 0; j < count; j += LANES)
-            sum_some(natural, taps, x, c + j, w + j, w_row, first + j, sum + j, smaller(LANES, count - j));
+        sum_vectors(natural, 4, taps, x, c, w, w_row, first, sum);
+    else if (j)
+        sum_vectors(natural, 2, taps, x, c, w, w_row, first, sum);
+    for (; j + LANES <= count; j += LANES)
+        sum_vectors(natural, 1, taps, x, c + j, w + j, w_row, first + j, sum + j);
+    if (j < count)
+        sum_rest(natural, taps, x, c + j, w + j, w_row, first + j, sum + j, count - j);
 }
 
 static TARGET void sum_rows(bool natural, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w,
@@ -127,6 +135,8 @@ static TARGET void sum_rows(bool natural, size_t taps, const uint8_t *const *x, 
         else
             sum_channels(false, taps, x, c, w, w_row, first, sum[i], count);
 }
+#undef EACH_VECTOR
+#undef TARGET
 #else
 static void sum_rows(bool natural, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w,
                      size_t w_row, const int32_t *first, int32_t (*sum)[COLUMNS], size_t rows, size_t count)
@@ -164,8 +174,15 @@ static void run_unit(const kiln_dispatch *d, const kiln_memory *m, struct kiln_b
     const uint8_t **x = (const uint8_t **)(void *)((uint8_t *)m->scratch + row_room(p));
     const int32_t *w = m->at[1], *w_sum = w + taps * p->channels;
     _Alignas(64) int32_t first[COLUMNS], sum[ROWS][COLUMNS];
-    for (size_t i = 0; i < rows; i++)
-        find_taps(p, m->at[0], m->scratch, position + i, x + i * taps);
+    struct place at = {position / p->ow / p->oh, position / p->ow % p->oh, position % p->ow};
+    for (size_t i = 0; i < rows; i++) {
+        find_taps(p, m->at[0], m->scratch, &at, x + i * taps);
+        if (++at.j == p->ow) {
+            at.j = 0;
+            at.image += ++at.i == p->oh;
+            at.i = at.i == p->oh ? 0 : at.i;
+        }
+    }
     for (size_t c = 0; c < p->channels; c += COLUMNS) {
         const size_t count = smaller(COLUMNS, p->channels - c);
         for (size_t j = 0; j < count; j++)
