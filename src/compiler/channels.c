@@ -21,9 +21,18 @@
 #include "ops/pool.h"
 #include "ops/quantize.h"
 
+enum { MOST_PARTS = 8 };
+
+/* Values with channels last that are one when they are joined along these. */
+struct parts {
+    kiln_tensor at[MOST_PARTS];
+    int count;
+};
+
 struct turning {
     struct kiln_rewrite *r; /* its map: values as they were; KILN_NONE: not made yet */
     kiln_tensor *last;      /* by the id in `from`: with channels last; KILN_NONE: not made yet */
+    struct parts *parts;    /* likewise; of none: not in parts */
 };
 
 /* Values in both orders ----------------------------------------------------------------------------------- */
@@ -45,19 +54,26 @@ static bool is_made(const struct turning *t, kiln_tensor x)
     return t->r->map[x.id].id;
 }
 
-/* A value as it was. */
-static kiln_tensor plain(struct turning *t, kiln_tensor x)
+static kiln_tensor join(kiln_graph *g, const struct parts *parts)
 {
-    if (x.id && !is_made(t, x))
-        t->r->map[x.id] = turn(t->r->to, t->last[x.id], false);
-    return x.id ? t->r->map[x.id] : KILN_NONE;
+    const int axis = 3;
+    return kiln_append(g, &kiln_op_concat, parts->at, parts->count, &axis, sizeof axis);
 }
 
 static kiln_tensor last(struct turning *t, kiln_tensor x)
 {
     if (!t->last[x.id].id)
-        t->last[x.id] = turn(t->r->to, t->r->map[x.id], true);
+        t->last[x.id] =
+            t->parts[x.id].count ? join(t->r->to, &t->parts[x.id]) : turn(t->r->to, t->r->map[x.id], true);
     return t->last[x.id];
+}
+
+/* A value as it was. */
+static kiln_tensor plain(struct turning *t, kiln_tensor x)
+{
+    if (x.id && !is_made(t, x))
+        t->r->map[x.id] = turn(t->r->to, last(t, x), false);
+    return x.id ? t->r->map[x.id] : KILN_NONE;
 }
 
 /* n's result with channels last; bytes change places here, which are the least. */
@@ -121,20 +137,79 @@ static kiln_tensor of_points(struct turning *t, kiln_tensor x)
     return kiln_reshape(t->r->to, p, KILN_SHAPE(s.rank == 4 ? s.size[0] : 1, 1, 1, s.size[s.rank - 3]));
 }
 
+/* Whether all that n reads is made with channels second; then so is its result, which nothing may want. */
+static kiln_status emit_second(struct turning *t, const kiln_node *n)
+{
+    bool all = true;
+    for (int k = 0; k < n->inputs; k++)
+        all &= is_made(t, n->in[k]);
+    return !all || kiln_rewrite_copy(t->r, n) ? KILN_OK : t->r->to->status;
+}
+
 static kiln_status emit_elementwise(struct turning *t, const kiln_node *n)
 {
     const kiln_shape y = kiln_tensor_shape(t->r->from, n->out[0]);
     kiln_tensor in[KILN_CHAIN_OPERANDS];
-    bool all = true;
     for (int k = 0; k < n->inputs; k++) {
         const kiln_shape x = kiln_tensor_shape(t->r->from, n->in[k]);
         in[k] = kiln_shape_equal(&x, &y) ? t->last[n->in[k].id] : of_points(t, n->in[k]);
-        all &= is_made(t, n->in[k]);
     }
-    if (all && !kiln_rewrite_copy(t->r, n))
-        return t->r->to->status;
+    const kiln_status status = emit_second(t, n);
     give(t, n, kiln_append(t->r->to, n->op, in, n->inputs, n->params, n->params_size));
-    return KILN_OK;
+    return status;
+}
+
+static bool turns_concat(const struct turning *t, const kiln_node *n)
+{
+    if (n->op != &kiln_op_concat || n->inputs > MOST_PARTS ||
+        kiln_tensor_shape(t->r->from, n->out[0]).rank != 4 || kiln_axis_of(*(const int *)n->params, 4) != 1)
+        return false;
+    for (int k = 0; k < n->inputs; k++)
+        if (!t->last[n->in[k].id].id)
+            return false;
+    return true;
+}
+
+static kiln_status emit_concat(struct turning *t, const kiln_node *n)
+{
+    struct parts *parts = &t->parts[n->out[0].id];
+    for (int k = 0; k < n->inputs; k++)
+        parts->at[parts->count++] = t->last[n->in[k].id];
+    return emit_second(t, n);
+}
+
+/* What is computed of a value in parts and of numbers is computed of each part: bytes are joined, not the reals that become these. */
+static const struct parts *parts_of(const struct turning *t, const kiln_node *n)
+{
+    const kiln_graph *g = t->r->from;
+    const kiln_shape y = kiln_tensor_shape(g, n->out[0]);
+    const struct parts *parts = NULL;
+    for (int k = 0; k < n->inputs; k++) {
+        const kiln_shape x = kiln_tensor_shape(g, n->in[k]);
+        if (!n->in[k].id || kiln_is_one_element(g, n->in[k]))
+            continue;
+        if (parts || !kiln_shape_equal(&x, &y) || !t->parts[n->in[k].id].count)
+            return NULL;
+        parts = &t->parts[n->in[k].id];
+    }
+    return kiln_op_elementwise(n->op) ? parts : NULL;
+}
+
+static kiln_status emit_parts(struct turning *t, const kiln_node *n, const struct parts *of)
+{
+    kiln_tensor in[KILN_CHAIN_OPERANDS];
+    struct parts parts = {.count = of->count};
+    const kiln_status status = emit_second(t, n);
+    for (int i = 0; i < of->count && !status; i++) {
+        for (int k = 0; k < n->inputs; k++)
+            in[k] = t->parts[n->in[k].id].count ? of->at[i] : plain(t, n->in[k]);
+        parts.at[i] = kiln_append(t->r->to, n->op, in, n->inputs, n->params, n->params_size);
+    }
+    if (kiln_is_byte(kiln_tensor_type(t->r->from, n->out[0])))
+        give(t, n, join(t->r->to, &parts));
+    else
+        t->parts[n->out[0].id] = parts;
+    return status;
 }
 
 /* A constant of one element that is above 0. */
@@ -215,6 +290,7 @@ static kiln_status emit_plain(struct turning *t, const kiln_node *n)
 static kiln_status emit(struct turning *t, const kiln_node *n)
 {
     const bool convolution = turns_convolution(t->r->from, n);
+    const struct parts *parts = parts_of(t, n);
     kiln_status status = KILN_OK;
     t->r->to->pass = n->pass;
     if (n->name)
@@ -225,8 +301,12 @@ static kiln_status emit(struct turning *t, const kiln_node *n)
         emit_pool(t, n);
     else if (turns_mean(t, n))
         emit_mean(t, n);
+    else if (turns_concat(t, n))
+        status = emit_concat(t, n);
     else if (turns_elementwise(t, n))
         status = emit_elementwise(t, n);
+    else if (parts)
+        status = emit_parts(t, n, parts);
     else
         status = emit_plain(t, n);
     if (n->name)
@@ -251,15 +331,20 @@ static bool pays(const kiln_graph *g, const int *region)
 
 kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count)
 {
-    struct turning t = {.r = r, .last = calloc((size_t)r->from->value.count + 1, sizeof *t.last)};
+    const size_t values = (size_t)r->from->value.count + 1;
+    struct turning t = {.r = r,
+                        .last = calloc(values, sizeof *t.last),
+                        .parts = calloc(values, sizeof *t.parts)};
     int *region = kiln_regions(r->from);
-    kiln_status status = t.last && region ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    kiln_status status =
+        t.last && t.parts && region ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
     const bool any = !status && pays(r->from, region);
     for (int i = 0; i < r->from->node.count && !status; i++)
         status = any ? emit(&t, r->from->node.data[i]) : emit_plain(&t, r->from->node.data[i]);
     for (int i = 0; i < run_count && !status; i++)
         run[i] = plain(&t, run[i]);
     free(t.last);
+    free(t.parts);
     free(region);
     return status;
 }

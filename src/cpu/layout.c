@@ -5,6 +5,7 @@
 
 #include "cpu/reference.h"
 #include "layout/copy.h"
+#include "layout/join_bytes.h"
 #include "layout/turn_bytes.h"
 
 void KILN_REFERENCE(copy)(const void *block, const uint32_t *constants, const kiln_memory *m, size_t first,
@@ -41,4 +42,15 @@ void KILN_REFERENCE(turn_bytes)(const void *block, const uint32_t *constants, co
             for (size_t j = 0; j < columns; j++)
                 y[j * rows + i] = x[i * columns + j];
     }
+}
+
+/* Units are rows. */
+void KILN_REFERENCE(join_bytes)(const void *block, const uint32_t *constants, const kiln_memory *m,
+                                size_t first, size_t count)
+{
+    (void)constants;
+    const struct kiln_params_join_bytes *p = block;
+    for (size_t row = first; row < first + count; row++)
+        memcpy((uint32_t *)m->at[1] + row * p->y_row + p->first, (const uint32_t *)m->at[0] + row * p->x_row,
+               p->x_row * sizeof(uint32_t));
 }

@@ -13,7 +13,8 @@ extern const kiln_variant kiln_cpu_moments_lanes, kiln_cpu_softmax_rows, kiln_cp
     kiln_cpu_random_blocks;
 extern const kiln_variant kiln_cpu_cross_entropy_rows, kiln_cpu_cross_entropy_grad_rows;
 extern const kiln_variant kiln_cpu_ctc_rows, kiln_cpu_ctc_grad_frames;
-extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_cumulate_rows, kiln_cpu_turn_bytes_squares;
+extern const kiln_variant kiln_cpu_copy_tiles, kiln_cpu_cumulate_rows, kiln_cpu_join_bytes_rows,
+    kiln_cpu_turn_bytes_squares;
 extern const kiln_variant kiln_cpu_grid_sample_blocks;
 extern const kiln_variant kiln_cpu_gather_rows, kiln_cpu_scatter_ranges;
 extern const kiln_variant kiln_cpu_order_rows, kiln_cpu_order_keys_blocks;

@@ -103,13 +103,18 @@ static kiln_status concat_lower(kiln_plan *plan, const kiln_node *n)
     for (int i = 0; i < n->inputs && !status; i++) {
         if (kiln_plan_placed(plan, n, i))
             continue;
+        const int64_t begin = begin_of(plan, n->in, i, axis);
+        if (kiln_join_bytes_accepts(plan, n->in[i], n->out[0])) {
+            status = kiln_join_bytes_lower(plan, n->in[i], n->out[0], axis, begin);
+            continue;
+        }
         const kiln_shape x = kiln_plan_spec(plan, n->in[i]).shape;
         struct kiln_walk w = {.rank = y.rank};
         kiln_dense_steps(&x, w.x_step);
         kiln_dense_steps(&y, w.y_step);
         for (int k = 0; k < y.rank; k++)
             w.size[k] = x.size[k];
-        w.y_start = begin_of(plan, n->in, i, axis) * w.y_step[axis];
+        w.y_start = begin * w.y_step[axis];
         status = kiln_plan_walk(plan, n->in[i], n->out[0], &w);
     }
     return status;

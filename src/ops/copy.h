@@ -33,6 +33,10 @@ void kiln_transpose_order(const kiln_node *n, int rank, int *order);
 bool kiln_turn_bytes_accepts(kiln_plan *plan, const kiln_node *n);
 kiln_status kiln_turn_bytes_lower(kiln_plan *plan, const kiln_node *n);
 
+/** Whether bytes may be moved to their place in a concatenation y as such (join_bytes.c), and that: along an axis, from `begin` on. */
+bool kiln_join_bytes_accepts(const kiln_plan *plan, kiln_tensor x, kiln_tensor y);
+kiln_status kiln_join_bytes_lower(kiln_plan *plan, kiln_tensor x, kiln_tensor y, int axis, int64_t begin);
+
 /** Plan the move of elements of x's and y's common type. What is dense on both sides becomes a plain copy. */
 kiln_status kiln_plan_walk(kiln_plan *plan, kiln_tensor x, kiln_tensor y, const struct kiln_walk *walk);
 

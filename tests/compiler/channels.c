@@ -54,7 +54,8 @@ static void run(const kiln_graph *g, kiln_tensor x, kiln_tensor y, bool dot, con
     kiln_device *dev = kiln_test_open("cpu");
     dev->caps.dot = dot;
     struct planned d = plan_on(dev, g, KILN_RUN(y), false);
-    cr_expect_eq(count_nodes(d.plan, "conv_integer_last"), dot ? wanted->last : 0);
+    cr_expect_eq(count_nodes(d.plan, "conv_integer_last"), dot ? wanted->last : 0, "%d convolutions of bytes",
+                 count_nodes(d.plan, "conv_integer_last"));
     cr_expect_eq(count_nodes(d.plan, "conv_integer"), 0);
     cr_expect_eq(count_nodes(d.plan, "pool_last"), dot ? wanted->pools : 0);
     cr_expect_eq(count_nodes(d.plan, "transpose"), dot ? wanted->transposes : 0, "%d transposes",
@@ -110,6 +111,28 @@ Test(channels, stay_last_through_filters_of_one_channel)
                   &(kiln_conv_params){.stride = {2, 1}, .pad = {{1, 1}, {0, 1}}, .groups = 24});
     y = coarse(g, convolved(g, coarse(g, y, 8, 99), 20, 24, 1, 1), 64, 120);
     expect_same(g, x, y, (struct wanted){.last = 3, .transposes = 2});
+    kiln_graph_destroy(&g);
+}
+
+/* Each part of a concatenation has scales of its own: it is quantized by those of the whole, and joined as bytes. */
+Test(channels, stay_last_through_a_concatenation)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_pool_params window = {.size = {2, 2}, .stride = {2, 2}};
+    const kiln_tensor x = picture(g);
+    const kiln_tensor y =
+        coarse(g, kiln_relu(g, convolved(g, coarse(g, x, 1.0 / 64, 128), 24, 3, 3, 1)), 4, 0);
+    const kiln_tensor both[] = {coarse(g, kiln_relu(g, convolved(g, y, 9, 24, 1, 1)), 16, 0),
+                                coarse(g, convolved(g, y, 11, 24, 3, 1), 32, 120)};
+    const kiln_tensor all = kiln_concat(g, both, 2, 1),
+                      pooled = coarse(g, kiln_max_pool(g, coarse(g, all, 32, 100), &window), 32, 100);
+    expect_same(g, x, coarse(g, convolved(g, pooled, 20, 20, 1, 1), 1024, 120),
+                (struct wanted){.last = 4, .pools = 1, .transposes = 2});
+    /* as reals that something else reads, and joined as such for a product with what is not a number */
+    expect_same(g, x, kiln_softmax(g, kiln_scale(g, all, 1.0 / 65536), 2),
+                (struct wanted){.last = 3, .transposes = 3});
+    expect_same(g, x, kiln_average_pool(g, kiln_mul(g, all, all), &window),
+                (struct wanted){.last = 3, .transposes = 3});
     kiln_graph_destroy(&g);
 }
 

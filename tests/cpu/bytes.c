@@ -10,6 +10,7 @@
 #include "chain/codes.h"
 #include "cpu/cpu.h"
 #include "device/variants.h"
+#include "layout/join_bytes.h"
 #include "layout/turn_bytes.h"
 #include "ops/chain.h"
 #include "ops/kernels.h"
@@ -246,6 +247,26 @@ Test(bytes, turn_matrices)
         kiln_reference_turn_bytes_f32(&rows[k], NULL, &(kiln_memory){.at = {x_words, y_words}}, 0,
                                       rows[k].batch);
         expect_bytes((size_t)rows[k].batch * rows[k].rows * rows[k].columns, "turned", (int)k);
+    }
+}
+
+Test(bytes, join_rows)
+{
+    static const struct kiln_params_join_bytes parts[] = {
+        {5, 3, 10, 0}, {5, 7, 10, 3}, {1, 40, 90, 50}, {40, 64, 128, 64}};
+    struct kiln_rng rng;
+    kiln_rng_init(&rng, 1, 8);
+    memset(fast, 0, sizeof fast);
+    memset(y_words, 0, sizeof y_words);
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        kiln_dispatch d = {.bytes = 3};
+        memcpy(d.block.bytes, &parts[k], sizeof parts[k]);
+        draw(x, x_words, false, &rng);
+        cr_assert(kiln_cpu_join_bytes_rows.accepts(NULL, &d));
+        kiln_cpu_join_bytes_rows.run(&d, &(kiln_memory){.at = {x, fast}}, 0, parts[k].rows, 0);
+        kiln_reference_join_bytes_f32(&parts[k], NULL, &(kiln_memory){.at = {x_words, y_words}}, 0,
+                                      parts[k].rows);
+        expect_bytes((size_t)parts[k].rows * parts[k].y_row, "joined", (int)k);
     }
 }
 
