@@ -20,4 +20,5 @@ static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
     return (d->bytes & 3) == 3;
 }
 
-const kiln_variant kiln_cpu_join_bytes_rows = {.name = "rows", .accepts = accepts, .run = run, .grain = 64, .bytes = true};
+const kiln_variant kiln_cpu_join_bytes_rows = {
+    .name = "rows", .accepts = accepts, .run = run, .grain = 64, .bytes = true};
