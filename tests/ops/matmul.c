@@ -119,6 +119,24 @@ Test(matmul, of_few_rows_applies_what_follows)
     kiln_expect_devices_agree(followed, &c, true, 0, c.why);
 }
 
+/* Results in whole fours, to which values that lie like them are added: as an epilogue's first operand and as its second. */
+static kiln_tensor summed(kiln_graph *g, const void *one_case)
+{
+    const kiln_tensor all = kiln_test_input(g, KILN_SHAPE(32, 64)),
+                      column = kiln_test_input(g, KILN_SHAPE(64));
+    const kiln_tensor with_column = kiln_add(g, build(g, one_case), column);
+    return kiln_concat(g,
+                       (const kiln_tensor[]){kiln_relu(g, kiln_add(g, build(g, one_case), all)),
+                                             kiln_relu(g, kiln_add(g, with_column, all))},
+                       2, 0);
+}
+
+Test(matmul, by_teams_adds_what_lies_like_results)
+{
+    const struct matmul_case c = {{2, {32, 16}}, {2, {16, 64}}, {0}, "sums"};
+    kiln_expect_devices_agree(summed, &c, false, 0, c.why);
+}
+
 Test(matmul, names_both_shapes_that_do_not_fit)
 {
     kiln_graph *g = NULL;
