@@ -88,10 +88,11 @@ static void give(struct turning *t, const kiln_node *n, kiln_tensor y)
 
 static bool turns_convolution(const kiln_graph *g, const kiln_node *n)
 {
-    const kiln_shape y = kiln_tensor_shape(g, n->out[0]);
-    if (n->op != &kiln_op_conv_integer || y.rank != 4 || kiln_shape_count(&y) == 0)
+    if (n->op != &kiln_op_conv_integer || kiln_tensor_shape(g, n->out[0]).rank != 4)
         return false;
-    const kiln_shape w = kiln_tensor_shape(g, n->in[1]);
+    const kiln_shape x = kiln_tensor_shape(g, n->in[0]), w = kiln_tensor_shape(g, n->in[1]);
+    if (kiln_shape_count(&x) == 0 || kiln_shape_count(&w) == 0)
+        return false;
     const int groups = ((const kiln_conv_params *)n->params)->groups;
     return groups == 1 || (groups == w.size[0] && w.size[1] == 1); /* as conv_integer_last takes them */
 }

@@ -137,6 +137,12 @@ static struct kiln_params_conv_panels last_block(const kiln_plan *plan, const ki
     };
 }
 
+static bool last_accepts(kiln_plan *plan, const kiln_node *n)
+{
+    (void)plan;
+    return ((const kiln_conv_params *)n->params)->groups == 1;
+}
+
 static kiln_status last_lower(kiln_plan *plan, const kiln_node *n)
 {
     const struct kiln_params_conv_panels block = last_block(plan, n);
@@ -168,7 +174,7 @@ const kiln_op kiln_op_conv_integer_last = {
     .lowerings = (const kiln_lowering[]){{.name = "each",
                                           .accepts = kiln_conv_each_accepts,
                                           .lower = kiln_conv_each_lower},
-                                         {.name = "panels", .lower = last_lower}},
+                                         {.name = "panels", .accepts = last_accepts, .lower = last_lower}},
     .lowering_count = 2,
 };
 
