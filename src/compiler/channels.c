@@ -4,7 +4,8 @@
  * There a position's channels are the terms of a sum as they lie, and no operand is packed but the filters. conv_integer over two axes
  * becomes conv_integer_last; what is computed element by element from such values, the largest byte of windows and means over whole
  * pictures keep that order. Bytes are what changes places where anything else reads a value: reals that are dequantized are so in
- * either order, and whichever nothing wants is dropped by simplification.
+ * either order, and whichever nothing wants is dropped by simplification. Graphs with loops or branches stay as they are: a value turned
+ * there is not there elsewhere.
  */
 #include <stdlib.h>
 
@@ -14,7 +15,6 @@
 
 #include "base/log.h"
 #include "compiler/plan.h"
-#include "compiler/region.h"
 #include "ops/chain.h"
 #include "ops/conv.h"
 #include "ops/kernels.h"
@@ -30,6 +30,7 @@ struct parts {
 };
 
 struct turning {
+    uint64_t most;          /* bytes that may be bound whole: there are no cuts */
     struct kiln_rewrite *r; /* its map: values as they were; KILN_NONE: not made yet */
     kiln_tensor *last;      /* by the id in `from`: with channels last; KILN_NONE: not made yet */
     struct parts *parts;    /* likewise; of none: not in parts */
@@ -86,12 +87,23 @@ static void give(struct turning *t, const kiln_node *n, kiln_tensor y)
 
 /* Nodes --------------------------------------------------------------------------------------------------- */
 
-static bool turns_convolution(const kiln_graph *g, const kiln_node *n)
+/* Whether a convolution's operands can be bound whole: results may be words, filters fill panels. */
+static bool binds_whole(const kiln_shape *x, const kiln_shape *w, const kiln_shape *y, uint64_t most)
 {
+    const uint64_t filters = (uint64_t)w->size[0],
+                   packed = (filters + 32) * ((uint64_t)kiln_shape_count(w) / filters + 8);
+    return (uint64_t)kiln_shape_count(x) <= most && sizeof(int32_t) * packed <= most &&
+           sizeof(int32_t) * (uint64_t)kiln_shape_count(y) <= most;
+}
+
+static bool turns_convolution(const struct turning *t, const kiln_node *n)
+{
+    const kiln_graph *g = t->r->from;
     if (n->op != &kiln_op_conv_integer || kiln_tensor_shape(g, n->out[0]).rank != 4)
         return false;
-    const kiln_shape x = kiln_tensor_shape(g, n->in[0]), w = kiln_tensor_shape(g, n->in[1]);
-    if (kiln_shape_count(&x) == 0 || kiln_shape_count(&w) == 0)
+    const kiln_shape x = kiln_tensor_shape(g, n->in[0]), w = kiln_tensor_shape(g, n->in[1]),
+                     y = kiln_tensor_shape(g, n->out[0]);
+    if (kiln_shape_count(&x) == 0 || kiln_shape_count(&w) == 0 || !binds_whole(&x, &w, &y, t->most))
         return false;
     const int groups = ((const kiln_conv_params *)n->params)->groups;
     return groups == 1 || (groups == w.size[0] && w.size[1] == 1); /* as conv_integer_last takes them */
@@ -290,7 +302,7 @@ static kiln_status emit_plain(struct turning *t, const kiln_node *n)
 
 static kiln_status emit(struct turning *t, const kiln_node *n)
 {
-    const bool convolution = turns_convolution(t->r->from, n);
+    const bool convolution = turns_convolution(t, n);
     const struct parts *parts = parts_of(t, n);
     kiln_status status = KILN_OK;
     t->r->to->pass = n->pass;
@@ -318,34 +330,31 @@ static kiln_status emit(struct turning *t, const kiln_node *n)
 
 /* The pass ------------------------------------------------------------------------------------------------ */
 
-/* Whether there is anything to do; what is repeated or left out is left alone, since a value turned there is not there elsewhere. */
-static bool pays(const kiln_graph *g, const int *region)
+static bool pays(const struct turning *t)
 {
+    const kiln_graph *g = t->r->from;
     bool any = false;
-    for (int i = 0; i < g->node.count; i++) {
-        if (region[i] >= 0)
-            return false;
-        any |= turns_convolution(g, g->node.data[i]);
-    }
+    for (int i = 0; i < g->node.count; i++)
+        any |= turns_convolution(t, g->node.data[i]);
     return any;
 }
 
-kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count)
+kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count,
+                               const struct kiln_caps *caps)
 {
     const size_t values = (size_t)r->from->value.count + 1;
-    struct turning t = {.r = r,
+    struct turning t = {.most = caps->max_binding,
+                        .r = r,
                         .last = calloc(values, sizeof *t.last),
                         .parts = calloc(values, sizeof *t.parts)};
-    int *region = kiln_regions(r->from);
     kiln_status status =
-        t.last && t.parts && region ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
-    const bool any = !status && pays(r->from, region);
+        t.last && t.parts ? KILN_OK : kiln_fail(KILN_ERROR_MEMORY, "compiler: out of memory");
+    const bool any = !status && pays(&t);
     for (int i = 0; i < r->from->node.count && !status; i++)
         status = any ? emit(&t, r->from->node.data[i]) : emit_plain(&t, r->from->node.data[i]);
     for (int i = 0; i < run_count && !status; i++)
         run[i] = plain(&t, run[i]);
     free(t.last);
     free(t.parts);
-    free(region);
     return status;
 }

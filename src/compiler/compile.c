@@ -112,7 +112,8 @@ static bool multiplies_bytes(const struct kiln_compile_params *params)
 
 static bool turns_channels(const struct kiln_compile_params *params)
 {
-    return multiplies_bytes(params) && params->storage == KILN_STORAGE_BYTES;
+    return multiplies_bytes(params) && params->storage == KILN_STORAGE_BYTES &&
+           !kiln_has_control(params->graph);
 }
 
 static kiln_status multiply_integers(struct pass *p, struct kiln_rewrite *r)
@@ -123,7 +124,7 @@ static kiln_status multiply_integers(struct pass *p, struct kiln_rewrite *r)
 
 static kiln_status turn_channels(struct pass *p, struct kiln_rewrite *r)
 {
-    return kiln_turn_channels(r, p->run, p->run_count);
+    return kiln_turn_channels(r, p->run, p->run_count, &p->params->dev->caps);
 }
 
 static kiln_status control(struct pass *p, struct kiln_rewrite *r)

@@ -183,8 +183,9 @@ kiln_status kiln_fill_beyond_counts(struct kiln_rewrite *r, kiln_tensor *run, in
 bool kiln_has_bytes(const kiln_graph *g);
 /** integers.c: products of dequantized bytes become products of integers, for devices that multiply these faster; `last`: channels.c follows. */
 kiln_status kiln_multiply_integers(struct kiln_rewrite *r, kiln_tensor *run, int run_count, bool last);
-/** channels.c: convolutions of bytes, and what stands between them, with their channels last. */
-kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
+/** channels.c: convolutions of bytes, and what stands between them, with their channels last, where operands can be bound whole. */
+kiln_status kiln_turn_channels(struct kiln_rewrite *r, kiln_tensor *run, int run_count,
+                               const struct kiln_caps *caps);
 /** recompute.c: what the backward pass reads of the forward pass is computed again in front of it, from a few values that are kept. */
 kiln_status kiln_recompute(struct kiln_rewrite *r, kiln_tensor *run, int run_count);
 /** precision.c: floats between operators become halves, where these can be trusted to hold them. */

@@ -101,6 +101,24 @@ Test(channels, stay_last_through_a_network)
     kiln_graph_destroy(&g);
 }
 
+/* There are no cuts of what lies channels last. */
+Test(channels, stay_second_where_operands_would_be_cut)
+{
+    kiln_graph *g = plan_graph();
+    const kiln_tensor x = picture(g), y = convolved(g, coarse(g, x, 1.0 / 64, 128), 24, 3, 3, 1);
+    for (int small = 0; small < 2; small++) {
+        kiln_device *dev = kiln_test_open("cpu");
+        dev->caps.dot = true;
+        if (small)
+            dev->caps.max_binding = 1 << 15;
+        struct planned d = plan_on(dev, g, KILN_RUN(y), false);
+        cr_expect_eq(count_nodes(d.plan, "conv_integer_last"), !small);
+        cr_expect_eq(count_nodes(d.plan, "conv_integer"), small);
+        planned_finish(&d);
+    }
+    kiln_graph_destroy(&g);
+}
+
 /* Filters of one channel each. */
 Test(channels, stay_last_through_filters_of_one_channel)
 {
