@@ -3,7 +3,9 @@
  *
  *   pool_last     x [N, H, W, C] -> y [N, H', W', C]
  *
- * The contract has no code for GPUs, and no cuts. The kernels: src/cpu/pool.c, src/cpu/pool_last_fast.c.   Tests: tests/cpu/pool_last.c.
+ * The contract has no code for GPUs, and no cuts.
+ *
+ * The kernels: src/cpu/pool.c, src/cpu/pool_last_fast.c.   Tests: tests/cpu/bytes.c, tests/compiler/channels.c.
  */
 #include "pool/pool_last.h"
 

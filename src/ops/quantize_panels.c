@@ -9,7 +9,7 @@
  * the terms of a sum as they lie, and results side by side are one vector. The contracts have no code for GPUs, and no cuts, since
  * operands are bound whole. Packing a constant is prologue.
  *
- * The kernels: src/cpu/quantize.c, src/cpu/quantize_panels_fast.c.   Tests: tests/cpu/panels.c, tests/compiler/channels.c.
+ * The kernels: src/cpu/quantize.c, src/cpu/quantize_panels_fast.c.   Tests: tests/cpu/bytes.c, tests/compiler/channels.c.
  */
 #include "quantize/conv_panels.h"
 

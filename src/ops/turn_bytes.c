@@ -2,7 +2,7 @@
  * turn_bytes.c - transposes of bytes whose axes change places as two groups, as channels and what lies behind them do, on the CPU: when
  * that is so, the dispatch, the contract.
  *
- * The kernels: src/cpu/layout.c, src/cpu/turn_bytes_fast.c.   Tests: tests/cpu/turn_bytes.c.
+ * The kernels: src/cpu/layout.c, src/cpu/turn_bytes_fast.c.   Tests: tests/cpu/bytes.c.
  */
 #include "layout/turn_bytes.h"
 
