@@ -391,7 +391,8 @@ kiln_status kiln_lower_chain(kiln_plan *plan, const kiln_chain *chain, const kil
         return KILN_OK;
     for (int k = 0; k < chain->operands; k++) {
         const kiln_spec spec = kiln_plan_spec(plan, operands[k]);
-        operand[k] = (struct operand){operands[k], spec.type, spec.shape};
+        const bool as_result = kiln_shape_count(&spec.shape) == count; /* whatever axes a temporary lacks */
+        operand[k] = (struct operand){operands[k], spec.type, as_result ? shape : spec.shape};
     }
     kiln_status status = make_room(plan, operand, chain->operands, &shape);
     for (int i = 0; i < chain->results && !status; i++) {

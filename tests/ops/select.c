@@ -30,6 +30,13 @@ static kiln_tensor how_many(kiln_graph *g, const void *bound)
     return count;
 }
 
+/* [12, 1], and [3, 4, 1] */
+static kiln_tensor standing(kiln_graph *g, const void *rank)
+{
+    const kiln_shape shape = *(const int *)rank == 2 ? KILN_SHAPE(12, 1) : KILN_SHAPE(3, 4, 1);
+    return kiln_non_zero(g, kiln_reshape(g, values(g), shape), 0, NULL);
+}
+
 static kiln_tensor chosen(kiln_graph *g, const void *one_case)
 {
     (void)one_case;
@@ -52,6 +59,10 @@ Test(select, known_values)
     kiln_expect_values(coordinates, &all, where, 10, 0, "all");
     kiln_expect_values(coordinates, &three, where, 6, 0, "the first three");
     kiln_expect_values(how_many, &all, (const double[]){5}, 1, 0, "all");
+    const double column[] = {1, 0, 3, 0, 6, 0, 8, 0, 11, 0},
+                 last[] = {0, 1, 0, 0, 3, 0, 1, 2, 0, 2, 0, 0, 2, 3, 0};
+    kiln_expect_values(standing, &(int){2}, column, 10, 0, "of a column");
+    kiln_expect_values(standing, &(int){3}, last, 15, 0, "with a last axis of one");
     kiln_expect_values(how_many, &three, (const double[]){3}, 1, 0, "the first three");
     kiln_expect_values(chosen, NULL, (const double[]){9, 4, 49, 16}, 4, 0, "above zero");
     kiln_expect_values(kept_columns, NULL, (const double[]){3, 0, -1, 0, 2, 0, 0, 0, 4}, 9, 0, "columns");
