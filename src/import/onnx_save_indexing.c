@@ -222,11 +222,14 @@ static void write_unique(writer *w, const kiln_node *n, const row *r)
         write_as(w, n, PARTS, element(w, kiln_onnx_step(w, "Shape", IN(part[1]))));
 }
 
+/* Less than none is none: ONNX would count a negative end from behind. */
 static void write_first(writer *w, const kiln_node *n, const row *r)
 {
     const int64_t zero = 0, one = 1, axis = integer(n, "axis");
+    const char *none = kiln_onnx_new_scalar(w, spec(w, n->in[1]).type, 0);
     const char *begin = kiln_onnx_new_list(w, &zero, 1), *along = kiln_onnx_new_list(w, &axis, 1);
-    const char *end = kiln_onnx_step(w, "Reshape", IN(in(w, n, 1), kiln_onnx_new_list(w, &one, 1)));
+    const char *count = kiln_onnx_step(w, "Max", IN(in(w, n, 1), none)),
+               *end = kiln_onnx_step(w, "Reshape", IN(count, kiln_onnx_new_list(w, &one, 1)));
     kiln_onnx_write(w, r->onnx, out(w, n),
                     IN(in(w, n, 0), cast(w, begin, NULL, KILN_I32), end, cast(w, along, NULL, KILN_I32)));
 }
