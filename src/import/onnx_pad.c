@@ -16,16 +16,28 @@ struct pads {
     bool fills[KILN_MAX_RANK];
 };
 
-/* Whether the pad behind is what a counted axis lacks of a size, as kiln_whole is written: a number, or all that there is room for. */
+/* Whether it is the bound of a counted size, or the bound of that, which may be counted, too. */
+static bool is_bound_of(kiln_graph *g, int64_t size, int64_t bound)
+{
+    kiln_dim_parts parts;
+    while (kiln_dim_read(g, size, &parts) && parts.op == KILN_DIM_BOUNDED) {
+        if (parts.a == bound)
+            return true;
+        size = parts.a;
+    }
+    return bound == kiln_dim_most(g, size);
+}
+
+/* Whether the pad behind is what a counted axis lacks of a size, as kiln_whole is written: a number, or a bound. */
 static bool take_filled(kiln_graph *g, int64_t size, const struct kiln_onnx_item *behind, int64_t *to)
 {
     kiln_dim_parts parts;
     if (!behind->symbol || !kiln_dim_is_counted(g, size) || !kiln_dim_read(g, behind->i, &parts) ||
         parts.op != KILN_DIM_SUB || parts.b != size)
         return false;
-    const int64_t room = kiln_dim_most(g, size);
     *to = parts.a;
-    return parts.a == room || (parts.a >= 0 && room >= 0 && moderate(parts.a));
+    return is_bound_of(g, size, parts.a) ||
+           (parts.a >= 0 && kiln_dim_most(g, size) >= 0 && moderate(parts.a));
 }
 
 static bool take_pads(kiln_onnx_node *n, const kiln_shape *x, bool fills, struct pads *out)
@@ -82,12 +94,11 @@ static kiln_tensor pad_computed(kiln_onnx_node *n, kiln_tensor x, const int64_t 
     return kiln_where(n->g, kiln_cast(n->g, inside, KILN_BOOL), kiln_pad(n->g, x, before, after, 0), value);
 }
 
-/* A counted axis with all that it has room for, which may be more or less than what it is filled to. */
-static kiln_tensor whole_axis(kiln_graph *g, kiln_tensor x, int axis, double value, int64_t *room)
+/* A counted axis of that size, or with all that it has room for, which may be more or less. */
+static kiln_tensor whole_axis(kiln_graph *g, kiln_tensor x, int axis, double value, int64_t to, int64_t *size)
 {
-    while (x.id && kiln_dim_is_counted(g, kiln_tensor_shape(g, x).size[axis]))
+    while (x.id && (*size = kiln_tensor_shape(g, x).size[axis]) != to && kiln_dim_is_counted(g, *size))
         x = kiln_whole(g, x, axis, value);
-    *room = kiln_tensor_shape(g, x).size[axis];
     return x;
 }
 
@@ -98,7 +109,7 @@ static kiln_tensor fill_and_cut(kiln_onnx_node *n, const kiln_shape *x, struct p
     for (int i = 0; i < x->rank; i++) {
         int64_t size = x->size[i];
         if (p->fills[i]) {
-            y = whole_axis(n->g, y, i, value, &size);
+            y = whole_axis(n->g, y, i, value, p->to[i], &size);
             p->after[i] = p->to[i] - size;
         }
         const int64_t front = p->before[i] < 0 ? -p->before[i] : 0, back = p->after[i] < 0 ? -p->after[i] : 0;
