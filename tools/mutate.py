@@ -9,9 +9,9 @@ accumulator narrowed. They are drawn by a seed, evenly over families (a folder o
 compiled beside the build folder's objects and linked before them, so that nothing else is built and no file of the tree is touched.
 What compiles to the same code is no mutant, nor what does not compile: others are drawn in their place.
 
-Then cases of `kiln check` that reach the family's kernels run, few before many, until one fails: on the CPU, on lavapipe, on
-SwiftShader and at the floor's limits; then all cases of the operators that it is most about; at last the family's tests. What passes
-all of that has survived.
+Then cases of `kiln check` that reach the family's kernels run, few before many, until one fails: on the CPU, on lavapipe, there by
+what GPUs are given, on SwiftShader and at the floor's limits; then all cases of the operators that it is most about; at last the
+family's tests. What passes all of that has survived.
 """
 import argparse
 import collections
@@ -343,6 +343,7 @@ DEVICES = {
     "lavapipe": ("vulkan", {"VK_DRIVER_FILES": LAVAPIPE}),
     "swiftshader": ("vulkan", {"VK_DRIVER_FILES": SWIFTSHADER}),
     "floor": ("vulkan", {"VK_DRIVER_FILES": LAVAPIPE, "KILN_LIMITS": "floor"}),
+    "gpu": ("vulkan", {"VK_DRIVER_FILES": LAVAPIPE, "KILN_LIMITS": "gpu"}),
 }
 
 
@@ -412,8 +413,8 @@ class Cases:
 def stages_of(mutant, outputs):
     """Where it may be found, the cheapest first. What only the CPU runs shows nowhere else."""
     if mutant.path.startswith("shaders"):
-        return [("lavapipe", FEW), ("lavapipe", MANY), ("swiftshader", FEW), ("floor", FEW), ("swiftshader", MANY),
-                ("floor", MANY)]
+        return [("lavapipe", FEW), ("gpu", FEW), ("lavapipe", MANY), ("gpu", MANY), ("swiftshader", FEW), ("floor", FEW),
+                ("swiftshader", MANY), ("floor", MANY)]
     meaning = any("reference" in output for output in outputs)
     return [("cpu", FEW), *([("lavapipe", FEW)] if meaning else []), ("cpu", MANY), ("cpu", ALL),
             *([("lavapipe", MANY)] if meaning else [])]

@@ -17,11 +17,6 @@
 
 enum { MOST_READY = 16, MOST_BUFFERS = 256 };
 
-static uint64_t aligned(uint64_t bytes)
-{
-    return (bytes + 255) / 256 * 256;
-}
-
 /* Buffers ----------------------------------------------------------------------------------------------------------------- */
 
 static kiln_status make_buffer(kiln_program *p, const char *name, enum kiln_heap heap, uint64_t bytes,
@@ -105,7 +100,7 @@ static kiln_status make_outputs(kiln_program *p, struct kiln_ready *r)
         const kiln_spec spec = result_spec(p, r, i);
         r->output_offset[i] = bytes;
         if (!p->result.data[i].own)
-            bytes += aligned(kiln_storage_bytes(&spec, p->storage));
+            bytes += kiln_aligned(kiln_storage_bytes(&spec, p->storage));
     }
     for (int s = 0; s < KILN_SLOTS && !status; s++)
         status = make_buffer(p, "outputs", KILN_HEAP_READBACK, bytes, &r->outputs[s]);
@@ -366,7 +361,7 @@ static kiln_status check_budget(const kiln_program *p, const struct kiln_plan *p
     uint64_t staging = 2 * plan->input_bytes;
     for (int i = 0; i < p->result.count; i++) {
         const kiln_spec spec = kiln_tensor_spec(plan->graph, plan->result[p->result.data[i].index]);
-        staging += 2 * aligned(kiln_storage_bytes(&spec, p->storage));
+        staging += 2 * kiln_aligned(kiln_storage_bytes(&spec, p->storage));
     }
     const uint64_t weights = kiln_store_bytes(p->weights->store, p->storage);
     const uint64_t between =

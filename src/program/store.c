@@ -92,12 +92,11 @@ static kiln_status add_entry(struct kiln_store_data *s, const char *name, const 
     return !parameter || kiln_vec_push(&s->parameter, s->entry.count - 1) ? KILN_OK : out_of_memory();
 }
 
-static kiln_status check_graph(const struct kiln_store_data *s, const kiln_graph *g)
+static kiln_status check_graph(const kiln_graph *g)
 {
-    if (g->status)
-        return kiln_fail(g->status, "weights: the graph \"%s\" has failed: %s", g->name, kiln_graph_error(g));
-    (void)s;
-    return KILN_OK;
+    return g->status ? kiln_fail(g->status, "weights: the graph \"%s\" has failed: %s", g->name,
+                                 kiln_graph_error(g))
+                     : KILN_OK;
 }
 
 /* Whether a graph has a tensor for this store that is not here yet. */
@@ -590,7 +589,7 @@ kiln_status kiln_store_add(struct kiln_store_data *s, const kiln_graph *g)
 {
     pthread_mutex_lock(&s->lock);
     const int before = s->entry.count;
-    kiln_status status = check_graph(s, g);
+    kiln_status status = check_graph(g);
     if (!status && brings_new(s, g))
         status = check_there(s);
     if (!status)
