@@ -136,7 +136,7 @@ static struct kiln_params_conv_winograd block_of_node(const kiln_plan *plan, con
 static bool accepts(kiln_plan *plan, const kiln_node *n, uint32_t tile)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    const struct kiln_params_conv_winograd p = block_of_node(plan, n, tile);
+    const struct kiln_params_conv_winograd p = block_of(&s, n->op == &kiln_op_conv_transpose, tile);
     const kiln_dispatch d = {
         .kernel = &kiln_kernel_conv_winograd,
         .bind = {{.value = n->in[0]}, {.value = n->in[1]}, {.value = n->out[0]}},
@@ -177,7 +177,7 @@ bool kiln_conv_winograd_pays(kiln_plan *plan, const kiln_node *n)
 
 bool kiln_conv_winograd_small_pays(kiln_plan *plan, const kiln_node *n)
 {
-    return tiles_pay(plan, n, SMALL);
+    return tiles_pay(plan, n, SMALL) && !tiles_pay(plan, n, LARGE);
 }
 
 static kiln_form form(const kiln_plan *plan, const kiln_node *n, uint32_t tile)
@@ -323,7 +323,7 @@ static kiln_status lower_in_steps(kiln_plan *plan, const kiln_node *n,
 static kiln_status lower(kiln_plan *plan, const kiln_node *n, uint32_t tile)
 {
     const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
-    struct kiln_params_conv_winograd block = block_of_node(plan, n, tile);
+    struct kiln_params_conv_winograd block = block_of(&s, n->op == &kiln_op_conv_transpose, tile);
     kiln_status status;
     const kiln_tensor u = plan_filters(plan, n, &block, &s, &status);
     if (status)
