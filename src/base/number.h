@@ -32,6 +32,12 @@ static inline size_t kiln_round_up(size_t x, size_t to)
     return (x + to - 1) / to * to;
 }
 
+/** The smaller of two sizes. */
+static inline size_t kiln_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /** How many parts of at most `size`, at least 1, `count` makes. */
 static inline uint64_t kiln_parts(uint64_t count, uint64_t size)
 {

@@ -41,7 +41,7 @@
 #include "cpu/bytes_body.h"
 
 #define BYTES(name)   bytes_##name##_vnni
-#define BYTES_TARGET  __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
+#define BYTES_TARGET  KILN_TARGET_VNNI
 #define BYTES_LANES   16
 #define BYTES_VECTORS 2
 #define BYTES_MOST    12

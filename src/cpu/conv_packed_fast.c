@@ -40,11 +40,6 @@ struct work {
     size_t pitch, rows, plane;  /* of planes; rows that a band meets; floats of a plane */
 };
 
-static size_t least_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters, and of them an
  * even number, which two processors share. */
 static size_t band_in_place(const struct work *w, size_t room)
@@ -52,7 +47,7 @@ static size_t band_in_place(const struct work *w, size_t room)
     const size_t others = w->p->images * (w->columns ? 1 : w->blocks),
                  wanted = kiln_parts(UNITS, others ? others : 1), even = wanted + others * wanted % 2;
     const size_t fair = kiln_parts(w->places, even), high = fair > HIGH ? fair : HIGH;
-    const size_t most = least_of(least_of(room ? room : 1, w->columns ? WIDE : MOST), high);
+    const size_t most = kiln_least(kiln_least(room ? room : 1, w->columns ? WIDE : MOST), high);
     return kiln_even(w->places, most, w->columns ? KILN_TILE_COLUMNS : 1);
 }
 
@@ -64,7 +59,7 @@ static size_t band_of(const struct work *w)
         return band_in_place(w, room);
     const size_t fit = room / w->pitch, reach = axis_reach(&w->i),
                  many = w->columns ? kiln_parts(w->p->oh, UNITS) : MOST / w->p->ow;
-    const size_t rows = least_of(fit > reach ? fit - reach : 1, many ? many : 1);
+    const size_t rows = kiln_least(fit > reach ? fit - reach : 1, many ? many : 1);
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
 }
 
@@ -102,8 +97,8 @@ static struct work work_of(const kiln_dispatch *d)
     w.rows = w.band / p->ow + axis_reach(&w.i);
     w.plane = w.rows * w.pitch;
     const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
-    w.part = w.in_place ? w.blocks / least_of(parts, w.blocks)
-                        : kiln_parts(w.blocks, least_of(parts, kiln_parts(w.blocks, PART)));
+    w.part = w.in_place ? w.blocks / kiln_least(parts, w.blocks)
+                        : kiln_parts(w.blocks, kiln_least(parts, kiln_parts(w.blocks, PART)));
     w.parts = kiln_parts(w.blocks, w.part);
     return w;
 }
@@ -153,7 +148,7 @@ static struct unit unit_of(const struct work *w, size_t index)
         .first = first,
         .count = band + 1 < w->bands ? w->band : w->places - first,
         .block = block,
-        .end = least_of(block + w->part, w->blocks),
+        .end = kiln_least(block + w->part, w->blocks),
     };
 }
 
@@ -253,7 +248,7 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
             .x_run = w.pitch,
             .packed = m->at[1],
             .first = u.block * BLOCK,
-            .end = least_of(u.end * BLOCK, w.p->filters),
+            .end = kiln_least(u.end * BLOCK, w.p->filters),
             .y = (float *)m->at[2] + flat + u.block * BLOCK * w.places + u.first,
             .plane = w.places,
             .place = u.first,

@@ -32,11 +32,6 @@ struct unit {
     size_t image, first, end, z_first, filter, filters;
 };
 
-static size_t least_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The first row of z that row i of y meets; the end of those. */
 static size_t rows_begin(const struct kiln_params_conv_pair *p, size_t i)
 {
@@ -46,7 +41,7 @@ static size_t rows_begin(const struct kiln_params_conv_pair *p, size_t i)
 
 static size_t rows_end(const struct kiln_params_conv_pair *p, size_t i)
 {
-    return least_of(i * p->stride + TAPS - (size_t)p->pad_i, p->h);
+    return kiln_least(i * p->stride + TAPS - (size_t)p->pad_i, p->h);
 }
 
 static struct pair pair_of(const kiln_dispatch *d)
@@ -58,7 +53,7 @@ static struct pair pair_of(const kiln_dispatch *d)
     t.bands = kiln_parts(p->oh, t.band);
     const size_t step = MOST / (p->stride * p->w);
     t.step = kiln_even(t.band, step ? step : 1, 1);
-    t.rows = least_of((t.band - 1) * p->stride + TAPS, p->h);
+    t.rows = kiln_least((t.band - 1) * p->stride + TAPS, p->h);
     return t;
 }
 
@@ -68,10 +63,10 @@ static struct unit unit_of(const struct pair *t, size_t index)
     return (struct unit){
         .image = index / t->parts / t->bands,
         .first = first,
-        .end = least_of(first + t->band, t->p->oh),
+        .end = kiln_least(first + t->band, t->p->oh),
         .z_first = rows_begin(t->p, first),
         .filter = filter,
-        .filters = least_of(BLOCK, t->p->filters - filter),
+        .filters = kiln_least(BLOCK, t->p->filters - filter),
     };
 }
 
@@ -196,7 +191,7 @@ static void run_unit(struct work *w, const kiln_memory *m)
     float *y = (float *)m->at[2] + (u->image * p->filters + u->filter) * p->oh * p->ow;
     start_unit(w, m);
     for (size_t i = u->first, made = u->z_first, next; i < u->end; i = next) {
-        next = least_of(i + w->t->step, u->end);
+        next = kiln_least(i + w->t->step, u->end);
         make_rows(w, x, made, rows_end(p, next - 1));
         made = rows_end(p, next - 1);
         for (size_t row = i; row < next; row++)

@@ -18,11 +18,6 @@ bool kiln_positions_suit_columns(size_t run, size_t depth)
     return run >= KILN_TILE_COLUMNS && lost * depth <= TURN * run;
 }
 
-static size_t least_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Positions as rows -------------------------------------------------------------------------------------- */
 
 /* Filters come from memory. While a block is multiplied, the tiles together ask for the next one, each for its share. */
@@ -39,14 +34,14 @@ static void multiply_run(const struct kiln_positions *p, const struct kiln_tiles
     const size_t high = kiln_parts(p->run, kiln_parts(p->run, (size_t)tiles->rows));
     for (size_t t = 0; t < p->run; t += high)
         for (size_t j = 0; j < columns; j += (size_t)tiles->columns, ahead->at += p->depth * ahead->row)
-            tiles->runs[least_of(p->run - t, high)](p->depth, x + t, p->at, filters + j, BLOCK,
-                                                    out + t * BLOCK + j, BLOCK, ahead->at, ahead->row, steps,
-                                                    j);
+            tiles->runs[kiln_least(p->run - t, high)](p->depth, x + t, p->at, filters + j, BLOCK,
+                                                      out + t * BLOCK + j, BLOCK, ahead->at, ahead->row,
+                                                      steps, j);
 }
 
 void kiln_positions_multiply(const struct kiln_positions *p, size_t o, const struct kiln_column_steps *steps)
 {
-    const size_t columns = least_of(p->end - o, BLOCK);
+    const size_t columns = kiln_least(p->end - o, BLOCK);
     const struct kiln_tiles *tiles = kiln_tiles_across(p->tiles, columns);
     const size_t calls = p->count / p->run * kiln_parts(p->run, (size_t)tiles->rows) *
                          kiln_parts(columns, (size_t)tiles->columns);
@@ -162,11 +157,11 @@ static void turn_few(float *y, size_t plane, const float *out, size_t count,
 
 void kiln_positions_turn(const struct kiln_positions *p, size_t o, const struct kiln_tile_finish *rest)
 {
-    const size_t end = least_of(o + BLOCK, p->end);
+    const size_t end = kiln_least(o + BLOCK, p->end);
     const float *out = p->out;
     for (; o < end; o += LANES, out += LANES) {
         float *y = p->y + (o - p->first) * p->plane;
-        const size_t filters = least_of(end - o, LANES), flat = p->flat + o * p->plane + p->place;
+        const size_t filters = kiln_least(end - o, LANES), flat = p->flat + o * p->plane + p->place;
         if (filters == LANES && p->count >= LANES)
             turn(y, p->plane, out, p->count, rest, o, p->place);
         else
@@ -181,7 +176,7 @@ void kiln_positions_as_rows(const struct kiln_positions *p)
     for (size_t o = p->first; o < p->end; o += BLOCK) {
         struct kiln_column_steps lead;
         const struct kiln_tile_finish rest =
-            kiln_positions_lead(p->finish, o, least_of(p->end - o, BLOCK), &lead);
+            kiln_positions_lead(p->finish, o, kiln_least(p->end - o, BLOCK), &lead);
         kiln_positions_multiply(p, o, &lead);
         kiln_positions_turn(p, o, &rest);
     }
@@ -194,14 +189,14 @@ static void write_tile(const struct kiln_positions *p, const struct kiln_tiles *
                        size_t at)
 {
     for (size_t o = p->first, next; o < p->end; o = next) {
-        next = least_of((o / BLOCK + 1) * BLOCK, p->end);
+        next = kiln_least((o / BLOCK + 1) * BLOCK, p->end);
         const float *packed = p->packed + o / BLOCK * BLOCK * p->depth + o % BLOCK;
         float *y = p->y + (o - p->first) * p->plane + at;
         const size_t filters = next - o, high = kiln_parts(filters, kiln_parts(filters, (size_t)tiles->rows));
         for (size_t i = 0; i < filters; i += high)
-            tiles->finished[least_of(filters - i, high)](p->depth, packed + i, BLOCK, x, p->at,
-                                                         y + i * p->plane, p->plane, p->finish, o + i,
-                                                         p->place + at);
+            tiles->finished[kiln_least(filters - i, high)](p->depth, packed + i, BLOCK, x, p->at,
+                                                           y + i * p->plane, p->plane, p->finish, o + i,
+                                                           p->place + at);
     }
 }
 

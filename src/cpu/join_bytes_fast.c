@@ -1,6 +1,7 @@
 /* join_bytes_fast.c - rows of bytes as parts of longer rows. */
 #include <string.h>
 
+#include "cpu/byte_rows.h"
 #include "device/variants.h"
 #include "layout/join_bytes.h"
 
@@ -14,11 +15,5 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
         memcpy(y, x, p->x_row);
 }
 
-static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return (d->bytes & 3) == 3;
-}
-
 const kiln_variant kiln_cpu_join_bytes_rows = {
-    .name = "rows", .accepts = accepts, .run = run, .grain = 64, .bytes = true};
+    .name = "rows", .accepts = kiln_takes_bytes_alone, .run = run, .grain = 64, .bytes = true};

@@ -1,6 +1,7 @@
 /* pool_last_fast.c - the largest byte of windows, channels last: the channels at each tap are a row of bytes. */
 #include <string.h>
 
+#include "cpu/byte_rows.h"
 #include "cpu/simd.h"
 #include "device/variants.h"
 #include "pool/pool_last.h"
@@ -56,10 +57,5 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
                  (uint8_t *)m->at[1] + unit * row);
 }
 
-static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return (d->bytes & 3) == 3;
-}
-
-const kiln_variant kiln_cpu_pool_last_rows = {.name = "rows", .accepts = accepts, .run = run, .bytes = true};
+const kiln_variant kiln_cpu_pool_last_rows = {
+    .name = "rows", .accepts = kiln_takes_bytes_alone, .run = run, .bytes = true};

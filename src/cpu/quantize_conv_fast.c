@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/number.h"
 #include "cpu/bytes.h"
 #include "cpu/bytes_finish.h"
 #include "cpu/simd.h"
@@ -17,16 +18,6 @@
 static const struct kiln_params_conv_bytes *block_of(const kiln_dispatch *d)
 {
     return (const struct kiln_params_conv_bytes *)d->block.words;
-}
-
-static size_t parts(size_t size, size_t of)
-{
-    return (size + of - 1) / of;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 static size_t volume_of(const struct kiln_params_conv_bytes *p)
@@ -44,7 +35,7 @@ static uint64_t units(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
     const struct kiln_params_conv_bytes *p = block_of(d);
-    return (uint64_t)p->groups * parts(p->filters, ROWS) * parts(p->images * volume_of(p), COLUMNS);
+    return (uint64_t)p->groups * kiln_parts(p->filters, ROWS) * kiln_parts(p->images * volume_of(p), COLUMNS);
 }
 
 /* Where a position's filter begins: its image's first quad of the group, and places along the axes. */
@@ -216,7 +207,7 @@ static void store(const struct kiln_params_conv_bytes *p, struct kiln_bytes_bloc
     kiln_bytes_end(t, p->depth * taps_of(p));
     for (size_t j = 0; j < t->columns;) {
         const size_t image = (position + j) / volume, at = (position + j) % volume;
-        const size_t count = smaller(volume - at, t->columns - j);
+        const size_t count = kiln_least(volume - at, t->columns - j);
         kiln_bytes_finish_store(finish, y, image * p->y_image + filter * volume + at, volume, &t->sum[0][j],
                                 t->rows, filter, count);
         j += count;
@@ -227,22 +218,23 @@ static void run_unit(const struct kiln_params_conv_bytes *p, const kiln_memory *
                      const struct kiln_bytes_tiles *tiles, struct kiln_bytes_finish *finish, size_t unit)
 {
     const size_t positions = p->images * volume_of(p), words = filter_of(p);
-    const size_t across = parts(positions, COLUMNS), down = parts(p->filters, ROWS);
+    const size_t across = kiln_parts(positions, COLUMNS), down = kiln_parts(p->filters, ROWS);
     const size_t position = unit % across * COLUMNS, row = unit / across % down * ROWS,
                  group = unit / across / down, filter = group * p->filters + row;
     const uint32_t *w = (const uint32_t *)m->at[1] + filter * words;
     struct unit u; /* large: only what is needed is set */
     u.p = p;
     u.x = m->at[0];
-    kiln_bytes_begin(&u.block, tiles, smaller(ROWS, p->filters - row), smaller(COLUMNS, positions - position),
+    kiln_bytes_begin(&u.block, tiles, kiln_least(ROWS, p->filters - row),
+                     kiln_least(COLUMNS, positions - position),
                      kiln_bytes_zeros_from(m->at[3], filter, p->w_step, p->w_flip),
                      kiln_bytes_zeros_from(m->at[2], 0, 0, p->x_flip));
     find_corners(&u, group, position);
     for (size_t tap = 0; taps_of(p) <= KEPT && tap < taps_of(p); tap++)
         find_runs(&u, tap, &u.runs[tap]);
     for (size_t k = 0; k < words; k += QUADS) {
-        gather(&u, k, smaller(QUADS, words - k));
-        kiln_bytes_add(&u.block, w + k, words, smaller(QUADS, words - k));
+        gather(&u, k, kiln_least(QUADS, words - k));
+        kiln_bytes_add(&u.block, w + k, words, kiln_least(QUADS, words - k));
     }
     store(p, &u.block, finish, m->at[4], filter, position);
 }

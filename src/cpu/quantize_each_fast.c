@@ -8,8 +8,11 @@
  */
 #include <string.h>
 
+#include "base/number.h"
 #include "cpu/bytes_finish.h"
+#include "cpu/conv_places.h"
 #include "cpu/cpu.h"
+#include "cpu/simd.h"
 #include "device/variants.h"
 #include "quantize/conv_each.h"
 
@@ -28,11 +31,6 @@ static const struct kiln_params_conv_each *block_of(const kiln_dispatch *d)
     return (const struct kiln_params_conv_each *)d->block.words;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static size_t positions_of(const struct kiln_params_conv_each *p)
 {
     return (size_t)p->images * p->oh * p->ow;
@@ -43,14 +41,9 @@ static size_t taps_of(const struct kiln_params_conv_each *p)
     return (size_t)p->u * p->v;
 }
 
-/* A position of y. */
-struct place {
-    size_t image, i, j;
-};
-
 /* Where the taps at a position meet x, channels of which lie from there on; outside of it at `none`. */
 static void find_taps(const struct kiln_params_conv_each *p, const uint8_t *x, const uint8_t *none,
-                      const struct place *at, const uint8_t **to)
+                      const struct kiln_conv_place *at, const uint8_t **to)
 {
     const ptrdiff_t i = (ptrdiff_t)(at->i * p->stride_i) - p->pad_i,
                     j = (ptrdiff_t)(at->j * p->stride_j) - p->pad_j,
@@ -67,19 +60,17 @@ static void find_taps(const struct kiln_params_conv_each *p, const uint8_t *x, c
 }
 
 #if defined(__x86_64__)
-#define TARGET      __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
 #define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < vectors; v++)
 
-static inline __attribute__((always_inline)) TARGET __m512i widened(bool natural, __m128i bytes)
+static inline __attribute__((always_inline)) KILN_TARGET_VNNI __m512i widened(bool natural, __m128i bytes)
 {
     return natural ? _mm512_cvtepu8_epi32(bytes) : _mm512_cvtepi8_epi32(bytes);
 }
 
 /* Sums of some vectors of channels from c on, whose filters' words are w_row apart. */
-static inline __attribute__((always_inline)) TARGET void sum_vectors(bool natural, int vectors, size_t taps,
-                                                                     const uint8_t *const *x, size_t c,
-                                                                     const int32_t *w, size_t w_row,
-                                                                     const int32_t *first, int32_t *sum)
+static inline __attribute__((always_inline)) KILN_TARGET_VNNI void sum_vectors(
+    bool natural, int vectors, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w, size_t w_row,
+    const int32_t *first, int32_t *sum)
 {
     __m512i s[COLUMNS / LANES];
     EACH_VECTOR
@@ -94,11 +85,11 @@ static inline __attribute__((always_inline)) TARGET void sum_vectors(bool natura
 }
 
 /* Sums of fewer channels than a vector has. */
-static inline __attribute__((always_inline)) TARGET void sum_rest(bool natural, size_t taps,
-                                                                  const uint8_t *const *x, size_t c,
-                                                                  const int32_t *w, size_t w_row,
-                                                                  const int32_t *first, int32_t *sum,
-                                                                  size_t count)
+static inline __attribute__((always_inline)) KILN_TARGET_VNNI void sum_rest(bool natural, size_t taps,
+                                                                            const uint8_t *const *x, size_t c,
+                                                                            const int32_t *w, size_t w_row,
+                                                                            const int32_t *first,
+                                                                            int32_t *sum, size_t count)
 {
     const __mmask16 mask = (__mmask16)((1u << count) - 1);
     __m512i s = _mm512_maskz_loadu_epi32(mask, first);
@@ -108,11 +99,9 @@ static inline __attribute__((always_inline)) TARGET void sum_rest(bool natural, 
     _mm512_storeu_si512(sum, s);
 }
 
-static inline __attribute__((always_inline)) TARGET void sum_channels(bool natural, size_t taps,
-                                                                      const uint8_t *const *x, size_t c,
-                                                                      const int32_t *w, size_t w_row,
-                                                                      const int32_t *first, int32_t *sum,
-                                                                      size_t count)
+static inline __attribute__((always_inline)) KILN_TARGET_VNNI void sum_channels(
+    bool natural, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w, size_t w_row,
+    const int32_t *first, int32_t *sum, size_t count)
 {
     size_t j = count / (2 * LANES) * (2 * LANES);
     if (count == COLUMNS)
@@ -125,9 +114,9 @@ static inline __attribute__((always_inline)) TARGET void sum_channels(bool natur
         sum_rest(natural, taps, x, c + j, w + j, w_row, first + j, sum + j, count - j);
 }
 
-static TARGET void sum_rows(bool natural, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w,
-                            size_t w_row, const int32_t *first, int32_t (*sum)[COLUMNS], size_t rows,
-                            size_t count)
+static KILN_TARGET_VNNI void sum_rows(bool natural, size_t taps, const uint8_t *const *x, size_t c,
+                                      const int32_t *w, size_t w_row, const int32_t *first,
+                                      int32_t (*sum)[COLUMNS], size_t rows, size_t count)
 {
     for (size_t i = 0; i < rows; i++, x += taps)
         if (natural)
@@ -136,7 +125,6 @@ static TARGET void sum_rows(bool natural, size_t taps, const uint8_t *const *x, 
             sum_channels(false, taps, x, c, w, w_row, first, sum[i], count);
 }
 #undef EACH_VECTOR
-#undef TARGET
 #else
 static void sum_rows(bool natural, size_t taps, const uint8_t *const *x, size_t c, const int32_t *w,
                      size_t w_row, const int32_t *first, int32_t (*sum)[COLUMNS], size_t rows, size_t count)
@@ -174,17 +162,11 @@ static void run_unit(const kiln_dispatch *d, const kiln_memory *m, struct kiln_b
     const uint8_t **x = (const uint8_t **)(void *)((uint8_t *)m->scratch + row_room(p));
     const int32_t *w = m->at[1], *w_sum = w + taps * p->channels;
     _Alignas(64) int32_t first[COLUMNS], sum[ROWS][COLUMNS];
-    struct place at = {position / p->ow / p->oh, position / p->ow % p->oh, position % p->ow};
-    for (size_t i = 0; i < rows; i++) {
+    struct kiln_conv_place at = kiln_conv_place_of(position, p->oh, p->ow);
+    for (size_t i = 0; i < rows; i++, kiln_conv_place_step(&at, p->oh, p->ow))
         find_taps(p, m->at[0], m->scratch, &at, x + i * taps);
-        if (++at.j == p->ow) {
-            at.j = 0;
-            at.image += ++at.i == p->oh;
-            at.i = at.i == p->oh ? 0 : at.i;
-        }
-    }
     for (size_t c = 0; c < p->channels; c += COLUMNS) {
-        const size_t count = smaller(COLUMNS, p->channels - c);
+        const size_t count = kiln_least(COLUMNS, p->channels - c);
         for (size_t j = 0; j < count; j++)
             first[j] = (int32_t)(0 - (uint32_t)zx * (uint32_t)w_sum[c + j]);
         sum_rows(d->natural & 1, taps, x, c, w + c, p->channels, first, sum, rows, count);
@@ -202,7 +184,7 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
     kiln_bytes_finish_init(&finish, d, m, false);
     memset(m->scratch, (uint8_t)zx, row_room(block_of(d)));
     for (size_t unit = first; unit < first + count; unit++)
-        run_unit(d, m, &finish, zx, unit * ROWS, smaller(ROWS, positions - unit * ROWS));
+        run_unit(d, m, &finish, zx, unit * ROWS, kiln_least(ROWS, positions - unit * ROWS));
 }
 
 static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/number.h"
 #include "cpu/bytes.h"
 #include "cpu/bytes_finish.h"
 #include "cpu/simd.h"
@@ -108,16 +109,11 @@ KILN_WIDE_CLONES(pack_turned,
                  (uint32_t * y, size_t y_row, struct source from, size_t step, size_t rows, uint32_t flip),
                  (y, y_row, from, step, rows, flip))
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Words from quad s of a row on, whose elements lie side by side. */
 static void pack_row(const struct kiln_params_pack_bytes *p, struct source x, uint32_t *y, size_t s,
                      size_t words)
 {
-    const size_t whole = smaller(p->depth / 4 > s ? p->depth / 4 - s : 0, words);
+    const size_t whole = kiln_least(p->depth / 4 > s ? p->depth / 4 - s : 0, words);
     pack_dense(y, source_at(x, 4 * s), whole, p->flip);
     if (whole < words)
         y[whole] = packed(source_at(x, 4 * (s + whole)), 1, p->depth % 4, p->flip);
@@ -139,18 +135,18 @@ static void pack_quad(const struct kiln_params_pack_bytes *p, struct source x, u
 static size_t pack_some(const struct kiln_params_pack_bytes *p, struct source x, uint32_t *y, bool last,
                         size_t f, size_t s, size_t words)
 {
-    const size_t left = smaller(p->second - s, words), rows = smaller(words / p->second, p->first - f);
+    const size_t left = kiln_least(p->second - s, words), rows = kiln_least(words / p->second, p->first - f);
     if (last && p->x_depth == 1) {
         pack_row(p, source_at(x, f * p->x_row), y, s, left);
         return left;
     }
     if (!last) {
-        const size_t count = smaller(left, TURNED);
+        const size_t count = kiln_least(left, TURNED);
         pack_quad(p, source_at(x, s), y, 1, f, count);
         return count;
     }
     if (s == 0 && rows) {
-        const size_t count = smaller(rows, TURNED);
+        const size_t count = kiln_least(rows, TURNED);
         for (size_t q = 0; q < p->second; q++)
             pack_quad(p, source_at(x, f), y + q, p->second, q, count);
         return count * p->second;
@@ -165,7 +161,7 @@ static void pack_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     (void)worker;
     const struct kiln_params_pack_bytes *p = pack_of(d);
     size_t e = first * PACK;
-    const size_t end = smaller((first + count) * PACK, p->words);
+    const size_t end = kiln_least((first + count) * PACK, p->words);
     const struct source x = {m->at[0], d->bytes & 1};
     while (e < end) {
         const size_t batch = e / p->second / p->first, f = e / p->second % p->first, s = e % p->second;
@@ -188,16 +184,11 @@ static const struct kiln_params_matmul_bytes *matmul_of(const kiln_dispatch *d)
     return (const struct kiln_params_matmul_bytes *)d->block.words;
 }
 
-static size_t parts(size_t size, size_t of)
-{
-    return (size + of - 1) / of;
-}
-
 static uint64_t tiles(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
     const struct kiln_params_matmul_bytes *p = matmul_of(d);
-    return (uint64_t)p->batch * parts(p->m, ROWS) * parts(p->n, COLUMNS);
+    return (uint64_t)p->batch * kiln_parts(p->m, ROWS) * kiln_parts(p->n, COLUMNS);
 }
 
 typedef float loose __attribute__((vector_size(32), aligned(4), may_alias)); /* in memory */
@@ -227,18 +218,18 @@ KILN_CLONES(turn, (int32_t(*to)[COLUMNS], const uint32_t *b, size_t b_row, size_
 static void run_block(const struct kiln_params_matmul_bytes *p, const kiln_memory *m,
                       const struct kiln_bytes_tiles *tiles, struct kiln_bytes_finish *finish, size_t unit)
 {
-    const size_t across = parts(p->n, COLUMNS), down = parts(p->m, ROWS);
+    const size_t across = kiln_parts(p->n, COLUMNS), down = kiln_parts(p->m, ROWS);
     const size_t n0 = unit % across * COLUMNS, m0 = unit / across % down * ROWS, batch = unit / across / down;
     const size_t b2 = batch % p->batch2, b1 = batch / p->batch2 % p->batch1,
                  b0 = batch / p->batch2 / p->batch1;
     const uint32_t *a = (const uint32_t *)m->at[0] + b0 * p->a_batch0 + b1 * p->a_batch1 + b2 * p->a_batch2;
     const uint32_t *b = (const uint32_t *)m->at[1] + b0 * p->b_batch0 + b1 * p->b_batch1 + b2 * p->b_batch2;
     struct kiln_bytes_block t;
-    kiln_bytes_begin(&t, tiles, smaller(ROWS, p->m - m0), smaller(COLUMNS, p->n - n0),
+    kiln_bytes_begin(&t, tiles, kiln_least(ROWS, p->m - m0), kiln_least(COLUMNS, p->n - n0),
                      kiln_bytes_zeros_from(m->at[2], m0, p->a_step, p->a_flip),
                      kiln_bytes_zeros_from(m->at[3], n0, p->b_step, p->b_flip));
     for (size_t q = 0; q < p->quads; q += QUADS) {
-        const size_t quads = smaller(QUADS, p->quads - q);
+        const size_t quads = kiln_least(QUADS, p->quads - q);
         turn(t.b, b + n0 * p->quads + q, p->quads, t.columns, quads);
         kiln_bytes_add(&t, a + m0 * p->quads + q, p->quads, quads);
     }

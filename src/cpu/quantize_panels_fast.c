@@ -9,8 +9,11 @@
  */
 #include <string.h>
 
+#include "base/number.h"
 #include "cpu/bytes_finish.h"
+#include "cpu/conv_places.h"
 #include "cpu/cpu.h"
+#include "cpu/simd.h"
 #include "device/variants.h"
 #include "quantize/conv_panels.h"
 #include "quantize/pack_panels.h"
@@ -74,7 +77,6 @@ typedef void tile_fn(size_t quads, const uint8_t *a, size_t a_row, const int32_t
                      int32_t *c);
 
 #if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
 #define DOT(sum, a, b) \
     ((vec)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(b))) /* unsigned, signed */
 #define EACH_ROW _Pragma("GCC unroll 12") for (int i = 0; i < rows; i++)
@@ -82,9 +84,10 @@ typedef void tile_fn(size_t quads, const uint8_t *a, size_t a_row, const int32_t
 typedef int32_t vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
 
-static inline __attribute__((always_inline)) TARGET void tile(int rows, size_t quads, const uint8_t *a,
-                                                              size_t a_row, const int32_t *b,
-                                                              const int32_t *first, int32_t *c)
+static inline __attribute__((always_inline)) KILN_TARGET_VNNI void tile(int rows, size_t quads,
+                                                                        const uint8_t *a, size_t a_row,
+                                                                        const int32_t *b,
+                                                                        const int32_t *first, int32_t *c)
 {
     vec sum[TILE][2];
     EACH_ROW {
@@ -108,11 +111,11 @@ static inline __attribute__((always_inline)) TARGET void tile(int rows, size_t q
 }
 
 #define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-#define DEFINE(n)                                                                               \
-    static TARGET void tile_##n(size_t quads, const uint8_t *a, size_t a_row, const int32_t *b, \
-                                const int32_t *first, int32_t *c)                               \
-    {                                                                                           \
-        tile(n, quads, a, a_row, b, first, c);                                                  \
+#define DEFINE(n)                                                                                         \
+    static KILN_TARGET_VNNI void tile_##n(size_t quads, const uint8_t *a, size_t a_row, const int32_t *b, \
+                                          const int32_t *first, int32_t *c)                               \
+    {                                                                                                     \
+        tile(n, quads, a, a_row, b, first, c);                                                            \
     }
 EACH(DEFINE)
 #undef DEFINE
@@ -122,7 +125,6 @@ static tile_fn *const tiles[TILE + 1] = {EACH(NAME)};
 #undef EACH
 #undef EACH_ROW
 #undef DOT
-#undef TARGET
 #else
 static tile_fn *const tiles[TILE + 1] = {NULL}; /* never called: no processor but these has VNNI */
 #endif
@@ -132,16 +134,6 @@ static tile_fn *const tiles[TILE + 1] = {NULL}; /* never called: no processor bu
 static const struct kiln_params_conv_panels *block_of(const kiln_dispatch *d)
 {
     return (const struct kiln_params_conv_panels *)d->block.words;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t parts(size_t size, size_t of)
-{
-    return (size + of - 1) / of;
 }
 
 static size_t positions_of(const struct kiln_params_conv_panels *p)
@@ -168,7 +160,7 @@ static size_t rows_of(const kiln_dispatch *d)
     const struct kiln_params_conv_panels *p = block_of(d);
     const size_t room = reads_x(d) ? ROWS : ROOM / (4 * (size_t)p->quads), positions = positions_of(p);
     const size_t most = room > ROWS ? ROWS : room < TILE ? TILE : room;
-    return parts(positions, parts(positions, most));
+    return kiln_parts(positions, kiln_parts(positions, most));
 }
 
 /* Neighbouring bytes, which are often few: pieces of sizes that are known, of which the last two may overlap. */
@@ -197,9 +189,9 @@ static inline void copy(uint8_t *restrict to, const uint8_t *restrict from, size
 static inline void copy_taps(const struct kiln_params_conv_panels *p, const uint8_t *row, ptrdiff_t j,
                              size_t taps, uint8_t fill, uint8_t *to)
 {
-    const size_t size = p->channels, before = j >= 0 ? 0 : smaller((size_t)-j, taps);
+    const size_t size = p->channels, before = j >= 0 ? 0 : kiln_least((size_t)-j, taps);
     const ptrdiff_t left = (ptrdiff_t)p->w - j;
-    const size_t end = left <= (ptrdiff_t)before ? before : smaller((size_t)left, taps);
+    const size_t end = left <= (ptrdiff_t)before ? before : kiln_least((size_t)left, taps);
     if (before)
         memset(to, fill, before * size);
     if (end > before)
@@ -208,31 +200,9 @@ static inline void copy_taps(const struct kiln_params_conv_panels *p, const uint
         memset(to + end * size, fill, (taps - end) * size);
 }
 
-/* A position of y. */
-struct place {
-    size_t image, i, j;
-};
-
-static struct place place_of(const struct kiln_params_conv_panels *p, size_t position)
-{
-    return (struct place){position / p->ow / p->oh, position / p->ow % p->oh, position % p->ow};
-}
-
-/* The next one. */
-static inline void step(const struct kiln_params_conv_panels *p, struct place *at)
-{
-    if (++at->j < p->ow)
-        return;
-    at->j = 0;
-    if (++at->i < p->oh)
-        return;
-    at->i = 0;
-    at->image++;
-}
-
 /* The terms of a position: what its filter meets, and zeros up to a whole word. */
-static void gather(const struct kiln_params_conv_panels *p, const uint8_t *x, const struct place *at,
-                   uint8_t fill, uint8_t *to)
+static void gather(const struct kiln_params_conv_panels *p, const uint8_t *x,
+                   const struct kiln_conv_place *at, uint8_t fill, uint8_t *to)
 {
     const size_t row = (size_t)p->w * p->channels, taps = p->dilation_j == 1 ? p->v : 1,
                  rest = 4 * (size_t)p->quads - depth_of(p);
@@ -289,8 +259,8 @@ static struct rows rows_at(const struct job *job, size_t first, size_t count)
     uint8_t *to = job->m->scratch;
     if (job->reads_x)
         return (struct rows){x + first * row, row, first, count};
-    struct place at = place_of(p, first);
-    for (size_t i = 0; i < count; i++, step(p, &at))
+    struct kiln_conv_place at = kiln_conv_place_of(first, p->oh, p->ow);
+    for (size_t i = 0; i < count; i++, kiln_conv_place_step(&at, p->oh, p->ow))
         gather(p, x, &at, (uint8_t)(job->natural ? job->zx : job->zx - 128), to + i * row);
     if (!job->natural)
         lift(to, count * row);
@@ -331,8 +301,8 @@ static void take_off(const struct job *job, const uint8_t *a, size_t a_row, size
 static void run_panel(struct job *job, const struct rows *rows, size_t panel)
 {
     const struct kiln_params_conv_panels *p = job->p;
-    const size_t filter = panel * KILN_PANEL, columns = smaller(KILN_PANEL, p->filters - filter),
-                 tall = parts(rows->count, parts(rows->count, TILE));
+    const size_t filter = panel * KILN_PANEL, columns = kiln_least(KILN_PANEL, p->filters - filter),
+                 tall = kiln_parts(rows->count, kiln_parts(rows->count, TILE));
     const int32_t *b = (const int32_t *)job->m->at[1] + panel * (p->quads + 1) * KILN_PANEL,
                   *b_sum = b + (size_t)p->quads * KILN_PANEL;
     const bool zeros = has_zeros(job, filter, columns);
@@ -341,7 +311,7 @@ static void run_panel(struct job *job, const struct rows *rows, size_t panel)
     for (size_t c = 0; c < KILN_PANEL; c++)
         first[c] = (int32_t)(0 - (uint32_t)job->zx * (uint32_t)b_sum[c]);
     for (size_t i = 0; i < rows->count; i += tall) {
-        const size_t count = smaller(tall, rows->count - i);
+        const size_t count = kiln_least(tall, rows->count - i);
         const uint8_t *a = rows->at + i * rows->step;
         tiles[count](p->quads, a, rows->step, b, first, sum[i]);
         if (zeros)
@@ -353,20 +323,21 @@ static void run_panel(struct job *job, const struct rows *rows, size_t panel)
 
 static size_t panels_of(const struct kiln_params_conv_panels *p)
 {
-    return parts(p->filters, KILN_PANEL);
+    return kiln_parts(p->filters, KILN_PANEL);
 }
 
 static uint64_t units(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
-    return (uint64_t)parts(positions_of(block_of(d)), rows_of(d)) * parts(panels_of(block_of(d)), PANELS);
+    return (uint64_t)kiln_parts(positions_of(block_of(d)), rows_of(d)) *
+           kiln_parts(panels_of(block_of(d)), PANELS);
 }
 
 static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size_t count, int worker)
 {
     (void)worker;
     const struct kiln_params_conv_panels *p = block_of(d);
-    const size_t rows = rows_of(d), panels = panels_of(p), across = parts(panels, PANELS);
+    const size_t rows = rows_of(d), panels = panels_of(p), across = kiln_parts(panels, PANELS);
     const bool natural = d->natural & 1;
     struct job job = {.p = p,
                       .m = m,
@@ -376,8 +347,8 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
     kiln_bytes_finish_init(&job.finish, d, m, false);
     for (size_t unit = first; unit < first + count; unit++) {
         const size_t row = unit / across * rows, panel = unit % across * PANELS;
-        const struct rows at = rows_at(&job, row, smaller(rows, positions_of(p) - row));
-        for (size_t i = panel; i < smaller(panel + PANELS, panels); i++)
+        const struct rows at = rows_at(&job, row, kiln_least(rows, positions_of(p) - row));
+        for (size_t i = panel; i < kiln_least(panel + PANELS, panels); i++)
             run_panel(&job, &at, i);
     }
 }

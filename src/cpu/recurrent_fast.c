@@ -28,18 +28,13 @@ static const struct kiln_params_recurrent *block_of(const kiln_dispatch *d)
     return (const struct kiln_params_recurrent *)d->block.words;
 }
 
-static size_t parts(size_t count, size_t size)
-{
-    return (count + size - 1) / size;
-}
-
 /* Sequences of a slice; the last one may have fewer. */
 static size_t slice_of(const struct kiln_params_recurrent *p)
 {
-    const size_t wanted = parts(p->rows, SLICES), most = wanted < LEAST  ? LEAST
-                                                         : wanted > MOST ? MOST
-                                                                         : wanted;
-    return parts(p->rows, parts(p->rows, most));
+    const size_t wanted = kiln_parts(p->rows, SLICES), most = wanted < LEAST  ? LEAST
+                                                              : wanted > MOST ? MOST
+                                                                              : wanted;
+    return kiln_parts(p->rows, kiln_parts(p->rows, most));
 }
 
 /* Products ----------------------------------------------------------------------------------------------- */
@@ -196,12 +191,12 @@ static struct slice slice_begin(const kiln_dispatch *d, const kiln_memory *m)
 /* Stand at a unit of work; true where its weights are others than the last one's. */
 static bool slice_take(struct slice *s, size_t unit)
 {
-    const size_t rows = slice_of(s->v.p), slices = parts(s->v.p->rows, rows), own = unit / slices;
+    const size_t rows = slice_of(s->v.p), slices = kiln_parts(s->v.p->rows, rows), own = unit / slices;
     const bool other = own != s->own || !s->rows;
     s->own = own;
     s->first = unit % slices * rows;
     s->rows = s->v.p->rows - s->first < rows ? s->v.p->rows - s->first : rows;
-    s->tools.high = parts(s->rows, parts(s->rows, (size_t)s->tools.tiles->rows));
+    s->tools.high = kiln_parts(s->rows, kiln_parts(s->rows, (size_t)s->tools.tiles->rows));
     return other;
 }
 
@@ -469,7 +464,7 @@ static uint64_t slices(const kiln_caps *caps, const kiln_dispatch *d)
 {
     (void)caps;
     const struct kiln_params_recurrent *p = block_of(d);
-    return (uint64_t)parts(p->rows, slice_of(p)) * p->own_directions;
+    return (uint64_t)kiln_parts(p->rows, slice_of(p)) * p->own_directions;
 }
 
 static uint64_t scratch(const kiln_caps *caps, const kiln_dispatch *d)

@@ -20,6 +20,7 @@
 #define KILN_TARGET_AVX512 \
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512")))
 #endif
+#define KILN_TARGET_VNNI __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma")))
 /** Whether this machine runs code compiled for KILN_TARGET_AVX2; for KILN_TARGET_AVX512. */
 #define kiln_has_avx2()   (kiln_cpu_detect()->avx2)
 #define kiln_has_avx512() (kiln_cpu_detect()->avx512)
@@ -27,6 +28,7 @@
 #define KILN_HAVE_AVX2 0
 #define KILN_TARGET_AVX2
 #define KILN_TARGET_AVX512
+#define KILN_TARGET_VNNI
 #define KILN_INLINE       static inline
 #define kiln_has_avx2()   false
 #define kiln_has_avx512() false

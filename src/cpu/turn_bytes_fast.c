@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "cpu/byte_rows.h"
 #include "cpu/simd.h"
 #include "device/variants.h"
 #include "layout/turn_bytes.h"
@@ -115,11 +116,5 @@ static void run(const kiln_dispatch *d, const kiln_memory *m, size_t first, size
     }
 }
 
-static bool accepts(const kiln_caps *caps, const kiln_dispatch *d)
-{
-    (void)caps;
-    return (d->bytes & 3) == 3;
-}
-
 const kiln_variant kiln_cpu_turn_bytes_squares = {
-    .name = "squares", .accepts = accepts, .groups = units, .run = run, .bytes = true};
+    .name = "squares", .accepts = kiln_takes_bytes_alone, .groups = units, .run = run, .bytes = true};

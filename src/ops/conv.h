@@ -39,6 +39,14 @@ struct kiln_conv_sizes kiln_conv_sizes_of(const kiln_conv_params *p, const kiln_
 /** Of a node of kiln_conv, its transpose or its gradient by the filters. */
 struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n);
 
+/** What blocks of kernels say of the last two axes of sizes s. */
+#define KILN_CONV_PLANE(s)                                                                              \
+    .h = (uint32_t)(s)->axis[1].x, .w = (uint32_t)(s)->axis[2].x, .oh = (uint32_t)(s)->axis[1].y,       \
+    .ow = (uint32_t)(s)->axis[2].y, .u = (uint32_t)(s)->axis[1].taps, .v = (uint32_t)(s)->axis[2].taps, \
+    .stride_i = (uint32_t)(s)->axis[1].stride, .stride_j = (uint32_t)(s)->axis[2].stride,               \
+    .pad_i = (int32_t)(s)->axis[1].pad, .pad_j = (int32_t)(s)->axis[2].pad,                             \
+    .dilation_i = (uint32_t)(s)->axis[1].dilation, .dilation_j = (uint32_t)(s)->axis[2].dilation
+
 /** Whether it is of floats, of a single group, and over two axes at the most. */
 bool kiln_conv_is_plane(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s);
 

@@ -35,17 +35,7 @@ static struct kiln_params_conv_columns sizes_of(const struct kiln_conv_sizes *s)
     const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
     struct kiln_params_conv_columns p = {
         .images = (uint32_t)s->images,
-        .h = (uint32_t)i->x,
-        .w = (uint32_t)j->x,
-        .oh = (uint32_t)i->y,
-        .u = (uint32_t)i->taps,
-        .v = (uint32_t)j->taps,
-        .stride_i = (uint32_t)i->stride,
-        .stride_j = (uint32_t)j->stride,
-        .pad_i = (int32_t)i->pad,
-        .pad_j = (int32_t)j->pad,
-        .dilation_i = (uint32_t)i->dilation,
-        .dilation_j = (uint32_t)j->dilation,
+        KILN_CONV_PLANE(s),
         .terms = (uint32_t)kiln_round_up((uint64_t)(s->channels * i->taps * j->taps), 4),
     };
     KILN_DIVISOR_SET(&p, channels, (uint32_t)s->channels);

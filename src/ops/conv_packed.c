@@ -27,22 +27,10 @@ enum {
 
 static struct kiln_params_conv_packed block_of(const struct kiln_conv_sizes *s)
 {
-    const struct kiln_conv_axis *i = &s->axis[1], *j = &s->axis[2];
     return (struct kiln_params_conv_packed){.images = (uint32_t)s->images,
                                             .channels = (uint32_t)s->channels,
                                             .filters = (uint32_t)s->filters,
-                                            .h = (uint32_t)i->x,
-                                            .w = (uint32_t)j->x,
-                                            .oh = (uint32_t)i->y,
-                                            .ow = (uint32_t)j->y,
-                                            .u = (uint32_t)i->taps,
-                                            .v = (uint32_t)j->taps,
-                                            .stride_i = (uint32_t)i->stride,
-                                            .stride_j = (uint32_t)j->stride,
-                                            .pad_i = (int32_t)i->pad,
-                                            .pad_j = (int32_t)j->pad,
-                                            .dilation_i = (uint32_t)i->dilation,
-                                            .dilation_j = (uint32_t)j->dilation};
+                                            KILN_CONV_PLANE(s)};
 }
 
 static uint32_t depth_of(const struct kiln_params_conv_packed *p)

@@ -54,18 +54,7 @@ kiln_status kiln_conv_each_lower(kiln_plan *plan, const kiln_node *n)
     *(struct kiln_params_conv_each *)d.block.words = (struct kiln_params_conv_each){
         .images = (uint32_t)s.images,
         .channels = (uint32_t)s.groups,
-        .h = (uint32_t)i->x,
-        .w = (uint32_t)j->x,
-        .oh = (uint32_t)i->y,
-        .ow = (uint32_t)j->y,
-        .u = (uint32_t)i->taps,
-        .v = (uint32_t)j->taps,
-        .stride_i = (uint32_t)i->stride,
-        .stride_j = (uint32_t)j->stride,
-        .pad_i = (int32_t)i->pad,
-        .pad_j = (int32_t)j->pad,
-        .dilation_i = (uint32_t)i->dilation,
-        .dilation_j = (uint32_t)j->dilation,
+        KILN_CONV_PLANE(&s),
     };
     if (!status)
         status = kiln_finish_write(plan, n, &d, 5);

@@ -95,17 +95,24 @@ Test(forms, those_that_are_used_least_give_way_until_all_take_as_much_as_the_wei
     kiln_graph_destroy(&g);
 }
 
+/* The i-th device, where it is a Vulkan driver that runs on the CPU; NULL: it is none. */
+static kiln_device *open_driver(int i)
+{
+    kiln_device *dev = kiln_test_open(kiln_test_device(i));
+    if (dev->caps.backend == KILN_BACKEND_CPU || !dev->caps.software)
+        kiln_test_close(&dev);
+    return dev;
+}
+
 Test(forms, on_a_driver_too_they_give_way_where_they_take_too_much, .timeout = 60)
 {
     const struct stage deep[] = {{5, 512, 7}};
     kiln_tensor y;
     kiln_graph *g = network(deep, KILN_COUNT(deep), &y);
     for (int i = 0; kiln_test_device(i); i++) {
-        kiln_device *dev = kiln_test_open(kiln_test_device(i));
-        if (dev->caps.backend == KILN_BACKEND_CPU || !dev->caps.software) {
-            kiln_test_close(&dev);
+        kiln_device *dev = open_driver(i);
+        if (!dev)
             continue;
-        }
         struct planned d = plan_on(dev, g, KILN_RUN(y), false);
         cr_expect_eq(count(d.plan, "conv_winograd_filters", true), 3);
         cr_expect_eq(count(d.plan, "conv_columns", false), 2);
@@ -127,11 +134,9 @@ Test(forms, of_those_that_are_used_equally_the_one_that_frees_most_gives_way, .t
         y = kiln_relu(g, i < 3 ? kiln_add(g, y, x) : y);
     }
     for (int i = 0; kiln_test_device(i); i++) {
-        kiln_device *dev = kiln_test_open(kiln_test_device(i));
-        if (dev->caps.backend == KILN_BACKEND_CPU || !dev->caps.software) {
-            kiln_test_close(&dev);
+        kiln_device *dev = open_driver(i);
+        if (!dev)
             continue;
-        }
         struct planned d = plan_on(dev, g, KILN_RUN(y), false);
         cr_expect_eq(count(d.plan, "conv_winograd_filters", true), 3);
         cr_expect_leq(d.plan->kept_bytes, 112 << 20, "%.1f MB", (double)d.plan->kept_bytes / 1e6);
