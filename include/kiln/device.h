@@ -1,5 +1,6 @@
 /*
- * device.h - where programs run: a Vulkan GPU, the CPU, or "null", which records and runs nothing.
+ * device.h - where programs run: a Vulkan GPU, the CPU, or "null", which records and runs nothing; or where a GPU's
+ * driver compiles them, "compile", which runs nothing either.
  */
 #ifndef KILN_DEVICE_H
 #define KILN_DEVICE_H
@@ -49,7 +50,8 @@ typedef struct kiln_vulkan_borrow {
 typedef struct kiln_device_params {
     /**
      * "cpu", "null", "vulkan" (the best one, software drivers included), "vulkan:1" (as listed), or "vulkan:TEXT"
-     * (the first whose title contains TEXT, in whatever case). NULL means the environment's KILN_DEVICE, else the best
+     * (the first whose title contains TEXT, in whatever case); "compile", "compile:1" and "compile:TEXT" are these
+     * GPUs' drivers, who compile and have nothing run. NULL means the environment's KILN_DEVICE, else the best
      * real GPU, else the CPU.
      */
     const char *name;

@@ -19,6 +19,7 @@ struct kiln_caps {
     bool software; /* a driver that runs on the CPU: no shared-memory tiles, texel reads pay */
     bool unrolls;  /* compiles long unrolled shaders, for which drivers on the CPU need minutes and gigabytes:
                      `kiln check` does not force these there, though it does other variants of GPUs */
+    bool idle;     /* records, and at the most compiles, but runs nothing */
     bool folds_constants; /* operator codes given as specialization constants cost nothing: fuse chains */
     bool f64;             /* has the double build of the references: the CPU */
     uint32_t vendor;      /* PCI id; 0 on the CPU */

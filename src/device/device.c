@@ -101,7 +101,7 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
-/* What stands behind "vulkan": nothing, ":N" or ":TEXT". -1: no such GPU. */
+/* What stands behind "vulkan" or "compile": nothing, ":N" or ":TEXT". -1: no such GPU. */
 static int find_gpu(const struct gpus *g, const char *rest)
 {
     if (g->count == 0 || (rest[0] && !rest[1]))
@@ -119,22 +119,41 @@ static int find_gpu(const struct gpus *g, const char *rest)
     return -1;
 }
 
+/* A device that has a GPU's driver compile, and runs nothing. */
+static kiln_status open_compiling(int index, kiln_device **out)
+{
+    kiln_device *compiler;
+    const kiln_status status = kiln_vulkan_open_compiler(index, &compiler);
+    return status ? status : kiln_null_open(compiler, out);
+}
+
+/* What stands behind a word at the beginning of a name: nothing, or from a colon on. NULL: it does not begin so. */
+static const char *behind(const char *name, const char *word)
+{
+    const size_t length = strlen(word);
+    const bool begins = strncmp(name, word, length) == 0 && (!name[length] || name[length] == ':');
+    return begins ? name + length : NULL;
+}
+
 static kiln_status open_named(const kiln_device_params *params, const char *source, const char *name,
                               kiln_device **out)
 {
+    const char *const gpu = behind(name, "vulkan"), *const compiler = behind(name, "compile");
     struct gpus gpus;
     int index;
 
     if (strcmp(name, "cpu") == 0)
         return kiln_cpu_open(params, out);
     if (strcmp(name, "null") == 0)
-        return kiln_null_open(params, out);
-    if (strncmp(name, "vulkan", 6) != 0 || (name[6] && name[6] != ':'))
+        return kiln_null_open(NULL, out);
+    if (!gpu && !compiler)
         return refuse_name(source, name);
 
     list_gpus(&gpus);
-    index = find_gpu(&gpus, name + 6);
-    return index < 0 ? refuse_name(source, name) : kiln_vulkan_open(params, index, out);
+    index = find_gpu(&gpus, gpu ? gpu : compiler);
+    if (index < 0)
+        return refuse_name(source, name);
+    return gpu ? kiln_vulkan_open(params, index, out) : open_compiling(index, out);
 }
 
 static kiln_status open_best(const kiln_device_params *params, kiln_device **out)
@@ -322,6 +341,14 @@ void kiln_buffer_destroy(kiln_device *dev, struct kiln_buffer **b)
     if (!gone->imported)
         atomic_fetch_sub(&dev->memory_used, gone->bytes);
     dev->ops->buffer_destroy(dev, gone);
+}
+
+/* Compiling ---------------------------------------------------------------------------------------------- */
+
+kiln_status kiln_device_compile(kiln_device *dev, const kiln_dispatch *d, const struct kiln_compiled **out)
+{
+    *out = NULL;
+    return dev->ops->compile ? dev->ops->compile(dev, d, out) : KILN_OK;
 }
 
 /* Trust -------------------------------------------------------------------------------------------------- */

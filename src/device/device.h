@@ -35,6 +35,17 @@ struct kiln_buffer {
 
 struct kiln_baked; /* a command list made ready to run; opaque to all but its backend */
 
+/** What a driver's compiler says of the code it made: in its own words and units, "VGPRs" or "Spill count". */
+struct kiln_statistic {
+    char name[64];
+    double value;
+};
+struct kiln_compiled {
+    double seconds; /* that it took */
+    int count;      /* 0 where the driver tells nothing */
+    struct kiln_statistic *statistic;
+};
+
 typedef uint64_t kiln_ticket; /* grows with each submission to a device; 0 has always passed */
 
 struct kiln_device_ops {
@@ -59,6 +70,9 @@ struct kiln_device_ops {
     kiln_status (*submit)(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
     /** Return when the ticket has passed. Threads: any. */
     kiln_status (*wait)(kiln_device *dev, kiln_ticket ticket);
+
+    /** Compile what runs a dispatch. *out is a loan until the device closes. Optional. Threads: any. */
+    kiln_status (*compile)(kiln_device *dev, const kiln_dispatch *d, const struct kiln_compiled **out);
 
     /** Remember, for the next time that the device is opened, that a feature failed its test (kiln_caps_mask). Optional. */
     void (*distrust)(kiln_device *dev, const char *feature);
@@ -91,9 +105,12 @@ struct kiln_device {
 kiln_status kiln_cpu_open(const kiln_device_params *params, kiln_device **out);
 /** Describe the CPU device without opening it. */
 void kiln_cpu_describe(kiln_device_info *info);
-kiln_status kiln_null_open(const kiln_device_params *params, kiln_device **out);
+/** With a compiler, which it owns: has its caps and title, and has it compile what is baked. */
+kiln_status kiln_null_open(kiln_device *compiler, kiln_device **out);
 /** `index` counts the physical devices in the loader's order; -1 with params->borrow. */
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out);
+/** Such a device that only compiles, and tells what its driver tells: of what would run, nothing is there. */
+kiln_status kiln_vulkan_open_compiler(int index, kiln_device **out);
 /** Describe this machine's Vulkan devices in the loader's order; returns how many, 0 without a loader. Silent. */
 int kiln_vulkan_list(kiln_device_info *info, int room);
 /** How many warnings and errors the validation layers have sent in this process. Checks read it. */
@@ -108,6 +125,9 @@ kiln_status kiln_bake(kiln_device *dev, const struct kiln_commands *list, struct
 void kiln_unbake(kiln_device *dev, struct kiln_baked **work);
 kiln_status kiln_submit(kiln_device *dev, struct kiln_baked *const *work, int count, kiln_ticket *ticket);
 kiln_status kiln_wait(kiln_device *dev, kiln_ticket ticket);
+
+/** Compile what runs a dispatch; *out is a loan until the device closes, NULL where it does not compile. Threads: any. */
+kiln_status kiln_device_compile(kiln_device *dev, const kiln_dispatch *d, const struct kiln_compiled **out);
 
 /** Go without a feature from now on, by its name in a mask, and remember that where the backend can. */
 void kiln_device_distrust(kiln_device *dev, const char *feature);

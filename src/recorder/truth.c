@@ -206,7 +206,7 @@ static void try_one(kiln_device *dev, const struct kiln_truth *t)
 
 void kiln_truth_try(kiln_device *dev, uint32_t types)
 {
-    if (dev->caps.backend == KILN_BACKEND_NULL)
+    if (dev->caps.idle)
         return;
     pthread_mutex_lock(&trying);
     for (uint32_t i = 0; kiln_truths[i].what; i++) {

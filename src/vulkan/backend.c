@@ -53,6 +53,7 @@ static const struct kiln_device_ops ops = {
     .unbake = kiln_vk_unbake,
     .submit = kiln_vk_submit,
     .wait = kiln_vk_queue_wait,
+    .compile = kiln_vk_compile,
     .time = kiln_vk_time,
     .distrust = kiln_vk_mask_add,
 };
@@ -117,6 +118,25 @@ kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_d
         return status;
     }
     kiln_vk_mask_open(dev, p->cache);
+    *out = &dev->common;
+    return KILN_OK;
+}
+
+/* Without a queue, and so without what drivers want the hardware for. */
+kiln_status kiln_vulkan_open_compiler(int index, kiln_device **out)
+{
+    *out = NULL;
+    struct vk_device *dev = create_empty();
+    if (!dev)
+        return kiln_fail(KILN_ERROR_MEMORY, "Vulkan: no memory for a device");
+
+    dev->common.ops = &ops;
+    dev->compiles = true;
+    const kiln_status status = open_own(dev, index);
+    if (status) {
+        close_device(&dev->common);
+        return status;
+    }
     *out = &dev->common;
     return KILN_OK;
 }

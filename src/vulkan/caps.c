@@ -128,6 +128,7 @@ static void probe_features(struct vk_device *dev)
         .int64 = all.features.shaderInt64,
         .dot = dot.shaderIntegerDotProduct,
         .nan = has_extension(dev, VK_KHR_SHADER_FLOAT_CONTROLS_EXTENSION_NAME) && keeps_nan(dev),
+        .tells = dev->compiles && has_extension(dev, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME),
     };
     find_matrices(dev, coop.cooperativeMatrix && memory.vulkanMemoryModel);
 }

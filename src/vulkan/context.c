@@ -268,6 +268,7 @@ struct wishes {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
     VkBaseOutStructure *chain; /* of the structs above */
     const char *extension[8];
     uint32_t extensions;
@@ -300,6 +301,8 @@ static void make_wishes(struct wishes *w, const struct vk_features *f)
                    .vulkanMemoryModel = VK_TRUE},
         .coop = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
                  .cooperativeMatrix = VK_TRUE},
+        .statistics = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+                       .pipelineExecutableInfo = VK_TRUE},
     };
     w->chain = (VkBaseOutStructure *)&w->storage16; /* a part of Vulkan 1.1 */
     if (f->storage8)
@@ -314,6 +317,8 @@ static void make_wishes(struct wishes *w, const struct vk_features *f)
         wish(w, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &w->memory);
         wish(w, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &w->coop);
     }
+    if (f->tells)
+        wish(w, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &w->statistics);
 }
 
 kiln_status kiln_vk_device_create(struct vk_device *dev)

@@ -80,6 +80,7 @@ static void destroy_pipeline(struct vk_device *dev, struct vk_pipeline *p)
     dev->api.vkDestroyPipeline(dev->handle, p->handle, NULL);
     dev->api.vkDestroyPipelineLayout(dev->handle, p->layout, NULL);
     dev->api.vkDestroyDescriptorSetLayout(dev->handle, p->set_layout, NULL);
+    free(p->compiled.statistic);
     free(p);
 }
 
@@ -181,6 +182,7 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     VK(dev, dev->api.vkCreateShaderModule(dev->handle, &code, NULL, &module));
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = dev->features.tells ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -194,12 +196,12 @@ static kiln_status create_handle(struct vk_device *dev, struct vk_pipeline *p, c
     const double begun = kiln_seconds();
     const VkResult result =
         dev->api.vkCreateComputePipelines(dev->handle, dev->pipelines.cache, 1, &info, NULL, &p->handle);
+    p->compiled.seconds = kiln_seconds() - begun;
     if (result != VK_SUCCESS)
         status = fail_pipeline(dev, d, result);
     else
         kiln_log_line(KILN_LOG_DEBUG, "pipeline %s/%s%s: %zu of %zu words, %.1f ms", d->kernel->name, v->name,
-                      d->halves ? " (half)" : "", code.codeSize / 4, spirv->count,
-                      1e3 * (kiln_seconds() - begun));
+                      d->halves ? " (half)" : "", code.codeSize / 4, spirv->count, 1e3 * p->compiled.seconds);
 
 fail:
     dev->api.vkDestroyShaderModule(dev->handle, module, NULL);
@@ -219,6 +221,8 @@ static kiln_status build(struct vk_device *dev, const kiln_dispatch *d, const st
     kiln_status status = create_layout(dev, p);
     if (status == KILN_OK)
         status = create_handle(dev, p, d);
+    if (status == KILN_OK && dev->features.tells)
+        status = kiln_vk_read_statistics(dev, p);
     if (status) {
         destroy_pipeline(dev, p);
         return status;
@@ -261,6 +265,14 @@ kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
     if (built)
         destroy_pipeline(dev, built);
     return KILN_OK;
+}
+
+kiln_status kiln_vk_compile(kiln_device *dev, const kiln_dispatch *d, const struct kiln_compiled **out)
+{
+    const struct vk_pipeline *p;
+    const kiln_status status = kiln_vk_pipeline_get((struct vk_device *)dev, d, &p);
+    *out = status ? NULL : &p->compiled;
+    return status;
 }
 
 /* The whole ---------------------------------------------------------------------------------------------- */

@@ -13,9 +13,20 @@ int kiln_vulkan_messages(void)
     return 0;
 }
 
+static kiln_status refuse(kiln_device **out)
+{
+    *out = NULL;
+    return kiln_fail(KILN_ERROR_UNSUPPORTED, "this kiln was built without Vulkan");
+}
+
 kiln_status kiln_vulkan_open(const kiln_device_params *params, int index, kiln_device **out)
 {
     (void)params, (void)index;
-    *out = NULL;
-    return kiln_fail(KILN_ERROR_UNSUPPORTED, "this kiln was built without Vulkan");
+    return refuse(out);
+}
+
+kiln_status kiln_vulkan_open_compiler(int index, kiln_device **out)
+{
+    (void)index;
+    return refuse(out);
 }

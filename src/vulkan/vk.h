@@ -8,6 +8,7 @@
  *   buffer.c     buffers over those pieces, or imported
  *   spirv.c fold.c   constants written into SPIR-V words
  *   pipeline.c   one pipeline a shader and set of constants
+ *   statistics.c what the driver's compiler says of a pipeline
  *   cache.c      the driver's pipeline cache on disk
  *   mask.c       features that failed a test, on disk
  *   command.c    command lists to command buffers
@@ -73,6 +74,7 @@ struct vk_features {
     bool storage16, storage8, half, int64, dot, nan, coop;
     uint32_t coop_size[3]; /* of kiln_caps */
     const char *no_coop;   /* why there is no coop */
+    bool tells;            /* what its compiler made, of a device that only compiles */
 };
 
 struct vk_range {
@@ -132,6 +134,7 @@ struct vk_pipeline {
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
     VkPipeline handle;
+    struct kiln_compiled compiled;
 };
 
 struct vk_pipelines {
@@ -171,7 +174,8 @@ struct vk_device {
     VkQueue queue_handle;
     uint32_t family;
     uint32_t timestamp_bits;
-    bool owned; /* the VkDevice is not borrowed */
+    bool owned;    /* the VkDevice is not borrowed */
+    bool compiles; /* and does nothing else */
     atomic_bool lost;
     void (*lock)(void *user); /* around uses of the queue; NULL: it is kiln's alone */
     void (*unlock)(void *user);
@@ -245,13 +249,19 @@ kiln_status kiln_vk_buffer_create(kiln_device *dev, const struct kiln_buffer_par
                                   struct kiln_buffer **out);
 void kiln_vk_buffer_destroy(kiln_device *dev, struct kiln_buffer *b);
 
-/* pipeline.c, cache.c ------------------------------------------------------------------------------------ */
+/* pipeline.c, statistics.c, cache.c ---------------------------------------------------------------------- */
 
 void kiln_vk_pipelines_finish(struct vk_device *dev);
 
 /** The pipeline of a dispatch: a loan from the device. Threads: any. */
 kiln_status kiln_vk_pipeline_get(struct vk_device *dev, const kiln_dispatch *d,
                                  const struct vk_pipeline **out);
+
+/** kiln_device_ops.compile */
+kiln_status kiln_vk_compile(kiln_device *dev, const kiln_dispatch *d, const struct kiln_compiled **out);
+
+/** What the driver tells of a pipeline that was built so that it can. Errors: ERROR_MEMORY; the driver's. */
+kiln_status kiln_vk_read_statistics(struct vk_device *dev, struct vk_pipeline *p);
 
 /** FOLDER/WHAT-VENDOR-DEVICE-UUIDENDING, malloced, its folders made; folder as kiln_device_params.cache. NULL: no file. */
 char *kiln_vk_cache_path(const struct vk_device *dev, const char *folder, const char *what,

@@ -64,7 +64,8 @@ Test(device, no_software_driver_is_chosen_unasked)
 Test(device, an_unknown_name_is_refused_with_the_names_there_are)
 {
     static const char *const names[] = {
-        "cuda", "cpu:0", "", "vulkan:99", "vulkan:", "vulkan0", "vulkan:no such card"};
+        "cuda",       "cpu:0",   "", "vulkan:99", "vulkan:", "vulkan0", "vulkan:no such card",
+        "compile:99", "compiler"};
     kiln_device *dev;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -104,6 +104,23 @@ static kiln_status run_variant(struct replay *r, struct check_operands *o, int s
     return KILN_OK;
 }
 
+/* On a device that runs nothing. */
+static kiln_status compile_variant(const struct replay *r, int step, const kiln_variant *variant)
+{
+    const struct kiln_step *s = &r->plan->step.data[step];
+    kiln_dispatch d = *s->dispatch;
+    struct check_outcome out = {.step = step,
+                                .node = s->node,
+                                .kernel = d.kernel,
+                                .variant = variant,
+                                .usual = kiln_variant_pays(variant, &r->dev->caps, &d)};
+    d.variant = variant;
+    const kiln_status status = kiln_device_compile(r->dev, &d, &out.compiled);
+    if (!status)
+        r->params->report(r->params->user, &out);
+    return status;
+}
+
 enum use { NONE, SPARE, USUAL };
 
 /* What becomes of a variant by such caps: a spare one can run, and only a tuner would take it. */
@@ -144,27 +161,34 @@ static bool wants_spare(const struct replay *r, const kiln_kernel *kernel, const
     return !r->params->wants_spare || r->params->wants_spare(r->params->user, kernel, variant);
 }
 
-/* Each variant that the device accepts. On the CPU the references are variants too. */
-static kiln_status run_variants(struct replay *r, struct check_operands *o, int step)
+/* With operands, or without on a device that runs nothing. */
+static kiln_status take_variant(struct replay *r, struct check_operands *o, int step,
+                                const kiln_variant *variant)
 {
-    const kiln_kernel *kernel = o->dispatch->kernel;
+    return o ? run_variant(r, o, step, variant) : compile_variant(r, step, variant);
+}
+
+/* Each variant that the device accepts. On the CPU the references are variants too. */
+static kiln_status take_variants(struct replay *r, struct check_operands *o, int step)
+{
+    const kiln_dispatch *d = r->plan->step.data[step].dispatch;
     const bool cpu = r->dev->caps.backend == KILN_BACKEND_CPU;
-    const kiln_variant *const *v = cpu ? kernel->cpu : kernel->gpu;
+    const kiln_variant *const *v = cpu ? d->kernel->cpu : d->kernel->gpu;
     kiln_status status = KILN_OK;
 
     if (r->turn >= CHECKED_TURNS)
         return KILN_OK;
     if (r->params->chosen)
-        return run_variant(r, o, step, o->dispatch->variant);
+        return take_variant(r, o, step, d->variant);
     for (; v && *v && !status; v++) {
-        const enum use use = use_of(r->dev, *v, o->dispatch);
-        if (use == USUAL || (use == SPARE && wants_spare(r, kernel, *v)))
-            status = run_variant(r, o, step, *v);
-        else if (use == NONE && r->params->pass_over && is_for_others(r->dev, *v, o->dispatch))
-            r->params->pass_over(r->params->user, kernel, *v);
+        const enum use use = use_of(r->dev, *v, d);
+        if (use == USUAL || (use == SPARE && wants_spare(r, d->kernel, *v)))
+            status = take_variant(r, o, step, *v);
+        else if (use == NONE && r->params->pass_over && is_for_others(r->dev, *v, d))
+            r->params->pass_over(r->params->user, d->kernel, *v);
     }
     /* references know words alone */
-    return status || !cpu || o->dispatch->bytes ? status : run_variant(r, o, step, &kiln_cpu_reference);
+    return status || !cpu || d->bytes ? status : take_variant(r, o, step, &kiln_cpu_reference);
 }
 
 static unsigned char *memory_at(void *user, const struct kiln_touch *t)
@@ -179,7 +203,7 @@ static kiln_status compare_dispatch(struct replay *r, const struct kiln_step *s,
 
     o->pool = r->params->pool;
     if (!(status = check_operands_compute(o)) &&
-        !(status = run_variants(r, o, (int)(s - r->plan->step.data))))
+        !(status = take_variants(r, o, (int)(s - r->plan->step.data))))
         for (int i = 0; i < o->count; i++)
             if (check_is_result(o, i))
                 kiln_convert(memory_of(r, &s->touch[i]), o->stored[i], o->single.at[i],
@@ -285,10 +309,22 @@ static kiln_status replay_steps(struct replay *r, int first, int end)
     return status;
 }
 
+static kiln_status compile_steps(struct replay *r)
+{
+    kiln_status status = KILN_OK;
+
+    for (int i = 0; i < r->plan->step.count && !status; i++)
+        if (r->plan->step.data[i].kind == KILN_COMMAND_DISPATCH)
+            status = take_variants(r, NULL, i);
+    return status;
+}
+
 static kiln_status replay(struct replay *r)
 {
     kiln_status status;
 
+    if (r->dev->caps.idle)
+        return compile_steps(r);
     if (!(r->object = calloc((size_t)r->plan->object.count + 1, sizeof *r->object)))
         return kiln_fail(KILN_ERROR_MEMORY, "check: no memory for a plan");
     if (!(status = fill_objects(r)))
@@ -374,11 +410,12 @@ static kiln_status compile_and_replay(struct replay *r, const struct check_graph
         !(status = kiln_program_run(r->program)) && !(status = kiln_program_wait(r->program))) {
         r->plan = r->program->last->plan;
         status = replay(r);
-        if (!status && !r->program->last->writes_weights) /* else what the run began with is gone */
+        if (!status && !r->dev->caps.idle &&
+            !r->program->last->writes_weights) /* else what the run began with is gone */
             status = compare_results(r, c);
         replay_finish(r);
     }
-    r->params->expected = !status && c->one->op->expect;
+    r->params->expected = !status && c->one->op->expect && !r->dev->caps.idle;
     if (r->params->expected)
         status = check_expectation(r->program, c, seed, r->params->surprise, sizeof r->params->surprise);
     kiln_program_destroy(&r->program);

@@ -3,7 +3,7 @@
  * and by the reference in float64.
  *
  * What the reference computes in float32 feeds the next dispatch, so each sees the operands that it would have,
- * and an error is found where it is made.
+ * and an error is found where it is made. A device that runs nothing compiles them all.
  */
 #ifndef KILN_TOOLS_CHECK_REPLAY_H
 #define KILN_TOOLS_CHECK_REPLAY_H
@@ -21,6 +21,9 @@ struct check_outcome {
     struct check_distance distance;
     double seconds;      /* of one run; 0 where not timed */
     double flops, bytes; /* of it */
+    const struct kiln_compiled
+        *compiled; /* what a device that runs nothing made of it; NULL: none, or it ran */
+    bool usual;    /* it pays there: no tuner is needed to take it */
 };
 
 struct check_params {

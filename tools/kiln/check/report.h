@@ -7,6 +7,7 @@
  *    "cases": [{"name", "op", "type", "status": "pass" | "fail", "runs", "share", "error", "ulp",
  *               "took", "reached": ["kernel variant"], ..}],
  *    "probes": [{"name", "status": "pass" | "fail" | "n/a", "what"}],
+ *    "compiled": [{"kernel", "variant", "count", "usual", "statistics": {"VGPRs": .., ..}}], of a device that runs nothing,
  *    "not_applicable": [{"name", "why"}], "not_counted": ["name"], "not_reached": ["kernel variant"]}
  *
  * where share is the largest part of its bound that an error took, error the largest over its result's largest

@@ -79,6 +79,26 @@ static void print_probes(struct json *j, const struct check_report *r)
     json_close(j);
 }
 
+/* Of a device that runs nothing: each variant, and the largest of each statistic. */
+static void print_compiled(struct json *j, const struct check_report *r)
+{
+    json_open(j, "compiled", '[');
+    for (int i = 0; i < r->tally.count; i++) {
+        const struct check_tally *t = &r->tally.data[i];
+        json_open(j, NULL, '{');
+        json_text(j, "kernel", t->kernel->name);
+        json_text(j, "variant", t->variant->name);
+        json_number(j, "count", t->runs);
+        json_number(j, "usual", t->usual);
+        json_open(j, "statistics", '{');
+        for (int k = 0; k < t->statistics; k++)
+            json_number(j, t->statistic[k].name, t->statistic[k].value);
+        json_close(j);
+        json_close(j);
+    }
+    json_close(j);
+}
+
 static void print_others(struct json *j, const struct check_report *r)
 {
     json_open(j, "not_applicable", '[');
@@ -118,6 +138,8 @@ void check_print_json(const struct check_report *r, struct json *j)
     json_number(j, "seconds", r->seconds);
     print_cases(j, r);
     print_probes(j, r);
+    if (r->idle)
+        print_compiled(j, r);
     print_others(j, r);
     json_close(j);
 }

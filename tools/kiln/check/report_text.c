@@ -16,6 +16,16 @@ const char *check_status_text(enum check_status status)
     return status == CHECK_FAILED ? "fail" : status == CHECK_INAPPLICABLE ? "n/a" : "pass";
 }
 
+/* Of a device that runs nothing: what its compiler made of all its runs, at the worst. */
+static void print_compiled(const struct check_tally *t)
+{
+    printf("%-22s %-18s %6d compiled", t->kernel->name, t->variant->name, t->runs);
+    for (int i = 0; i < t->statistics; i++)
+        if (t->statistic[i].value != 0)
+            printf("%s%s %.10g", i ? ", " : "  ", t->statistic[i].name, t->statistic[i].value);
+    putchar('\n');
+}
+
 static void print_tally(const struct check_tally *t, bool rates)
 {
     printf("%-22s %-18s %6d runs", t->kernel->name, t->variant->name, t->runs);
@@ -52,7 +62,10 @@ static void print_unreached(const struct check_report *r)
 void check_print_text(const struct check_report *r, bool rates)
 {
     for (int i = 0; i < r->tally.count; i++)
-        print_tally(&r->tally.data[i], rates);
+        if (r->idle)
+            print_compiled(&r->tally.data[i]);
+        else
+            print_tally(&r->tally.data[i], rates);
     for (int i = 0; i < r->probe.count; i++)
         printf("%-40s %-4s  %s\n", r->probe.data[i].name, check_status_text(r->probe.data[i].status),
                r->probe.data[i].what);

@@ -62,6 +62,22 @@ static void note_reach(struct check_report *r, struct check_entry *now, int tall
     now->reached += kiln_vec_push(&r->reach, tally);
 }
 
+/* The largest of each; a pipeline without memory for its own counts in none. */
+static void note_compiled(struct check_tally *t, const struct kiln_compiled *c)
+{
+    const int count = c ? c->count : 0;
+    struct kiln_statistic *all = t->statistic;
+    if (count > t->statistics && !(all = realloc(all, (size_t)count * sizeof *all)))
+        return;
+    t->statistic = all;
+    for (int i = 0; i < count; i++) {
+        const struct kiln_statistic *s = &c->statistic[i];
+        if (i >= t->statistics || s->value > all[i].value)
+            all[i] = *s;
+    }
+    t->statistics = count > t->statistics ? count : t->statistics;
+}
+
 static void count_outcome(struct check_report *r, struct check_entry *now, const struct check_outcome *o)
 {
     const int tally = tally_of(r, o->kernel, o->variant);
@@ -71,6 +87,8 @@ static void count_outcome(struct check_report *r, struct check_entry *now, const
     struct check_tally *t = &r->tally.data[tally];
     note_reach(r, now, tally);
     t->runs++;
+    t->usual += o->usual;
+    note_compiled(t, o->compiled);
     t->failed += !(o->distance.share <= 1);
     t->share = fmax(t->share, o->distance.share);
     t->error = fmax(t->error, o->distance.error);
@@ -312,12 +330,13 @@ static kiln_status run_cases(struct run *run)
     kiln_status status = KILN_OK;
 
     r->device = *kiln_device_get_info(run->dev);
+    r->idle = run->dev->caps.idle;
     for (int i = 0; i < r->cases.count && !status && !(o->fail_fast && r->failed) && !is_interrupted(run);
          i++)
         status = run_case(run, &r->cases.data[i]);
     if (is_interrupted(run))
         return status;
-    if (o->probe && !status)
+    if (o->probe && !status && !r->idle)
         status = run_probes(run);
     r->whole = check_is_whole(&o->filter);
     return status || !check_is_part(&o->filter) ? status : list_unreached(r);
@@ -350,6 +369,8 @@ void check_report_finish(struct check_report *report)
     kiln_vec_finish(&report->cases);
     kiln_vec_finish(&report->entry);
     kiln_vec_finish(&report->probe);
+    for (int i = 0; i < report->tally.count; i++)
+        free(report->tally.data[i].statistic);
     kiln_vec_finish(&report->tally);
     kiln_vec_finish(&report->reach);
     kiln_vec_finish(&report->elsewhere);

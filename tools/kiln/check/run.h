@@ -41,6 +41,10 @@ struct check_tally {
     int spared; /* times that it was there for a tuner alone */
     double share, error, ulp;
     double gflops, gbytes; /* the best rates seen */
+    /* on a device that runs nothing: each statistic of its compiler, the largest, and so many of them */
+    struct kiln_statistic *statistic;
+    int statistics;
+    int usual; /* runs in which it pays */
 };
 
 /** What is true of the device as a whole (probes.h). */
@@ -66,6 +70,7 @@ struct check_options {
 /** What came of a run. Zero-initialise; check_report_finish. */
 struct check_report {
     kiln_device_info device;
+    bool idle;          /* it runs nothing: what has passed was compiled */
     const char *limits; /* KILN_LIMITS, or NULL */
     uint64_t seed;
     struct check_cases cases;
