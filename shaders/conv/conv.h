@@ -13,7 +13,7 @@
  *
  * bindings   conv                0: x (TRANSPOSED: y)    1: w    2: y (x)    3, 4: operands of the epilogue
  *            conv_grad_filter    0: y                    1: x    2: w
- * constants  0 to 4: the epilogue's    5: KILN_CONV_TRANSPOSED, KILN_CONV_VOLUME
+ * constants  0 to 4: the epilogue's    5: KILN_CONV_TRANSPOSED, ..
  */
 #include "epilogue.h"
 #include "interface.h"
@@ -21,6 +21,8 @@
 #define KILN_CONV_MODE       5 /* the constant that holds: */
 #define KILN_CONV_TRANSPOSED 1u
 #define KILN_CONV_VOLUME     2u /* the first axis is there */
+#define KILN_CONV_FEW        4u /* filters have at most 31 places */
+#define KILN_CONV_SMALL      8u /* no sum has 2^20 terms */
 
 KILN_PARAMS(conv)
 {

@@ -11,12 +11,13 @@
 #include "kiln.glsl"
 #include "conv.h"
 #include "conv.glsl"
-#include "quotient.glsl"
 
 #define A_SLOT 0
 #define B_SLOT 1
 #ifdef COOP
 #define B_ALONG_TERMS true
+#else
+#define FEW false       /* a term is a position of an image */
 #endif
 #include "terms.glsl"
 KILN_OUT_ANY(2, w);
@@ -25,12 +26,11 @@ uint first_filter, first_place, first_term;     /* of the tile; the filter count
 uint w_at;                                      /* its split's first element */
 float inverse_plane, inverse_oh, inverse_ow;
 
-/* A term is a position of an image. */
 kiln_term kiln_meet(uint term)
 {
-    const uint plane = kiln_volume(kiln_out_size()), n = kiln_quotient(first_term + term, plane, inverse_plane);
-    const uint position = first_term + term - n * plane, row = kiln_quotient(position, p.ow, inverse_ow);
-    const uint a = VOLUME ? kiln_quotient(row, p.oh, inverse_oh) : 0u;
+    const uint plane = kiln_volume(kiln_out_size()), n = kiln_count(first_term + term, plane, inverse_plane);
+    const uint position = first_term + term - n * plane, row = kiln_count(position, p.ow, inverse_ow);
+    const uint a = VOLUME ? kiln_count(row, p.oh, inverse_oh) : 0u;
     const ivec3 further = ivec3(a * p.stride_a, (row - a * p.oh) * p.stride_i, (position - row * p.ow) * p.stride_j);
     return kiln_term(n * p.y_image + position, n * p.x_image + kiln_ravel(uvec3(further), b_size), further);
 }
@@ -76,6 +76,7 @@ void main()
     set_b(conv_group * p.channels + place / taps, place % taps, image);
 #ifdef COOP
     b_step = p.stride_j;
+    b_last = int(p.x_first + (p.images - 1u) * p.x_image + p.groups * p.channels * kiln_volume(b_size) - 1u) / 4;
 #endif
     kiln_tile(p.filters - row, places - first_place, end_term);
 }

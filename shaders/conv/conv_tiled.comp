@@ -12,12 +12,13 @@
 #include "conv.h"
 #include "conv.glsl"
 #include "epilogue.glsl"
-#include "quotient.glsl"
 
 #define A_SLOT 1
 #define B_SLOT 0
 #ifdef COOP
-#define B_ALONG_TERMS (B_ROWS != 1u)
+#define B_ALONG_TERMS (!B_ROWS)
+#else
+#define FEW ((MODE & KILN_CONV_FEW) != 0u)
 #endif
 #include "terms.glsl"
 KILN_OUT_ANY(2, y);
@@ -29,19 +30,29 @@ float inverse_taps, inverse_i, inverse_j;
 
 uvec3 place_of(uint tap)
 {
-    const uint row = kiln_quotient(tap, axis_j.taps, inverse_j);
-    const uint a = VOLUME ? kiln_quotient(row, axis_i.taps, inverse_i) : 0u;
+    const uint row = kiln_count(tap, axis_j.taps, inverse_j);
+    const uint a = VOLUME ? kiln_count(row, axis_i.taps, inverse_i) : 0u;
     return uvec3(a, row - a * axis_i.taps, tap - row * axis_j.taps);
 }
 
 /* A term is a source and a place that counts; forward, all places count, so that filters lie as terms do. */
 kiln_term kiln_meet(uint term)
 {
-    const uint source = kiln_quotient(term, taps, inverse_taps);
-    const uvec3 place = place_of(term - source * taps);
+    const uint source = kiln_count(term, taps, inverse_taps);
+    const uint tap = term - source * taps;
+    const uvec3 place = place_of(tap);
     const ivec3 further = kiln_further(place);
     return kiln_term(TRANSPOSED ? source * p.w_filter + kiln_tap(place) : term,
-                     source * kiln_volume(b_size) + kiln_ravel(uvec3(further), b_size), further);
+                     source * kiln_volume(b_size) + kiln_ravel(uvec3(further), b_size), FEW ? ivec3(int(tap), 0, 0) : further);
+}
+
+/* FEW: of all places. */
+uint meet_all()
+{
+    uint meets = 0u;
+    for (uint tap = 0; tap < taps; tap++)
+        meets |= uint(kiln_inside(origin[0] + kiln_further(place_of(tap)), b_size)) << tap;
+    return meets;
 }
 
 /* Where a column's results lie in channel 0. */
@@ -114,13 +125,17 @@ void main()
     set_a(split * sources);
 #ifdef COOP
     b_step = uint(axis_j.in_stride);
-    if (B_ROWS == 1u) {
+    b_last = int(kiln_in_first() + (p.images - 1u) * kiln_in_image() +
+                 p.groups * kiln_sources() * kiln_volume(kiln_in_size()) - 1u) / 4;
+    if (B_ROWS) {
         const uint first = first_position + LANE % (TILE_COLUMNS / STORED) * STORED;
         [[unroll]] for (uint part = 0; part < B_PARTS; part++)
             set_b(min(first + part * 4u, positions - 1u), split * sources, part);
     } else
 #endif
         set_b(min(first_position + LANE % TILE_COLUMNS, positions - 1u), split * sources, 0u);
+    if (FEW)
+        b_meets = meet_all();
     if (LANE < TILE_COLUMNS)
         column_at[LANE] = kiln_place_column(min(first_position + LANE, positions - 1u));
     barrier();

@@ -46,16 +46,21 @@
 #define B_SLAB (TILE_COLUMNS * TERMS_PITCH)
 COOP_SHARED(BUFFERS * A_SLAB, BUFFERS * B_SLAB, STRIPS * FRAGMENT);
 
-void kiln_share_slab(uint which)
+/* Where a place is in its slab. */
+#define A_AT(place) (A_ALONG_TERMS ? (place).y * TERMS_PITCH + (place).x : (place).x * ROWS_PITCH + (place).y)
+#define B_AT(place) (B_ALONG_TERMS ? (place).y * TERMS_PITCH + (place).x : (place).x * COLUMNS_PITCH + (place).y)
+LOADED ready_a[A_LOADS], ready_b[B_LOADS];
+void put_a(uint i, LOADED value) { ready_a[i] = value; }
+void put_b(uint i, LOADED value) { ready_b[i] = value; }
+
+void kiln_share_slab(uint which, uint left)
 {
-    [[unroll]] for (uint i = 0; i < A_LOADS; i += LOADS_OF_STORE) {
-        const uvec2 at = a_place(i);
-        slab_a[(which * A_SLAB + (A_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * ROWS_PITCH + at.y)) / STORED] = STORE(next_a, i);
-    }
-    [[unroll]] for (uint i = 0; i < B_LOADS; i += LOADS_OF_STORE) {
-        const uvec2 at = b_place(i);
-        slab_b[(which * B_SLAB + (B_ALONG_TERMS ? at.y * TERMS_PITCH + at.x : at.x * COLUMNS_PITCH + at.y)) / STORED] = STORE(next_b, i);
-    }
+    SHARE(A_LOADS, MADE_A, A_TERM, put_a);
+    SHARE(B_LOADS, MADE_B, B_TERM, put_b);
+    [[unroll]] for (uint i = 0; i < A_LOADS; i += LOADS_OF_STORE)
+        slab_a[(which * A_SLAB + A_AT(A_OWN)) / STORED + A_AT(A_MORE(i)) / STORED] = STORE(ready_a, i);
+    [[unroll]] for (uint i = 0; i < B_LOADS; i += LOADS_OF_STORE)
+        slab_b[(which * B_SLAB + B_AT(B_OWN)) / STORED + B_AT(B_MORE(i)) / STORED] = STORE(ready_b, i);
 }
 
 /* A strip's fragments. */
@@ -124,12 +129,12 @@ void kiln_tile(uint rows, uint columns, uint terms)
         kiln_fetch_first(rows, columns, terms);
         MEET(SLAB, SLAB);
         uint which = 0u;
-        kiln_share_slab(which);
+        kiln_share_slab(which, terms);
         for (uint first = 0; first < terms; first += SLAB) {
             barrier();
             MEET(first + 2u * SLAB, SLAB);
             if (first + SLAB < terms)
-                kiln_fetch_slab(rows, columns, terms, first + SLAB);
+                kiln_fetch_slab(terms, first + SLAB);
             if (strip < STRIPS) {
                 const uint a_slab = which * A_SLAB, b_slab = which * B_SLAB;
                 if (A_ALONG_TERMS) {
@@ -148,7 +153,7 @@ void kiln_tile(uint rows, uint columns, uint terms)
                 barrier();
             which = (which + 1u) % BUFFERS;
             if (first + SLAB < terms)
-                kiln_share_slab(which);
+                kiln_share_slab(which, terms - first - SLAB);
         }
         if (strip < STRIPS)
             STORE_SUMS

@@ -39,28 +39,26 @@ shared vec4 slab_b[SLAB * B_PITCH];
 #include "store.glsl"
 #include "slab.glsl"
 
-/* What was loaded at a place goes to its slab: fours along terms to four of its rows. */
+/* What was loaded at a place goes to its slab: fours along terms to four of its rows. Loads are whole fours of rows (columns) apart. */
+#define AT(own, more, pitch) (((own).x * pitch + (own).y / 4u) + ((more).x * pitch + (more).y / 4u))
 #ifdef FOURS
-#define KILN_SHARE(slab, pitch, place, value, along_terms)                                                           \
+#define PUT(slab, pitch, own, more, value, along_terms)                                                              \
     if (along_terms)                                                                                                 \
         [[unroll]] for (uint t = 0; t < 4u; t++)                                                                     \
-            slab[(place.x + t) * pitch + place.y / 4u][place.y % 4u] = value[t];                                     \
+            slab[AT(own, more, pitch) + t * pitch][(own).y % 4u] = value[t];                                         \
     else                                                                                                             \
-        slab[place.x * pitch + place.y / 4u] = value
+        slab[AT(own, more, pitch)] = value
 #else
-#define KILN_SHARE(slab, pitch, place, value, along_terms) slab[place.x * pitch + place.y / 4u][place.y % 4u] = value
+#define PUT(slab, pitch, own, more, value, along_terms) slab[AT(own, more, pitch)][(own).y % 4u] = value
 #endif
 
-void kiln_share_slab()
+void put_a(uint i, LOADED value) { PUT(slab_a, A_PITCH, A_OWN, A_MORE(i), value, A_ALONG_TERMS); }
+void put_b(uint i, LOADED value) { PUT(slab_b, B_PITCH, B_OWN, B_MORE(i), value, B_ALONG_TERMS); }
+
+void kiln_share_slab(uint left)
 {
-    [[unroll]] for (uint i = 0; i < A_LOADS; i++) {
-        const uvec2 at = a_place(i);
-        KILN_SHARE(slab_a, A_PITCH, at, next_a[i], A_ALONG_TERMS);
-    }
-    [[unroll]] for (uint i = 0; i < B_LOADS; i++) {
-        const uvec2 at = b_place(i);
-        KILN_SHARE(slab_b, B_PITCH, at, next_b[i], B_ALONG_TERMS);
-    }
+    SHARE(A_LOADS, MADE_A, A_TERM, put_a);
+    SHARE(B_LOADS, MADE_B, B_TERM, put_b);
 }
 
 /* An invocation's rows are two fours half a tile apart, its columns one four or two: neighbours read neighbouring vectors. */
@@ -87,11 +85,11 @@ void kiln_tile(uint rows, uint columns, uint terms)
     kiln_fetch_first(rows, columns, terms);
     const uint a_at = LANE / ACROSS, b_at = LANE % ACROSS;
     for (uint first = 0; first < terms; first += SLAB) {
-        kiln_share_slab();
+        kiln_share_slab(terms - first);
         MEET(first + SLAB, SLAB);
         barrier();
         if (first + SLAB < terms)
-            kiln_fetch_slab(rows, columns, terms, first + SLAB);
+            kiln_fetch_slab(terms, first + SLAB);
         [[unroll]] for (uint k = 0; k < SLAB; k++) {
             const vec4 low = slab_a[a_at + k * A_PITCH], high = slab_a[a_at + k * A_PITCH + TILE_ROWS / 8u];
             [[unroll]] for (uint q = 0; q < QUADS; q++) {

@@ -13,30 +13,25 @@
 #include "matmul.h"
 #include "epilogue.glsl"
 
-#if defined(COOP)
+#ifdef COOP
 #include "coop.glsl"
-KILN_IN(0, LOADED, a);
-KILN_IN(1, LOADED, b);
-#elif defined(FOURS) && defined(HALF)
-KILN_IN(0, f16vec4, a);
-KILN_IN(1, f16vec4, b);
-#define LOADED vec4
 #elif defined(FOURS)
-KILN_IN(0, vec4, a);
-KILN_IN(1, vec4, b);
 #define LOADED vec4
 #else
-KILN_IN(0, T, a);
-KILN_IN(1, T, b);
 #define LOADED float
 #endif
+#include "raw.glsl"
+KILN_IN(0, IN_MEMORY, a);
+KILN_IN(1, IN_MEMORY, b);
 #ifdef FOURS
-#define KILN_A(i) LOADED(a[(i) / 4u])
-#define KILN_B(i) LOADED(b[(i) / 4u])
+#define KILN_A(i) RAW(a[(i) / 4u])
+#define KILN_B(i) RAW(b[(i) / 4u])
 #else
-#define KILN_A(i) LOADED(a[i])
-#define KILN_B(i) LOADED(b[i])
+#define KILN_A(i) RAW(a[i])
+#define KILN_B(i) RAW(b[i])
 #endif
+#define RAW_A RAW
+#define RAW_B RAW
 KILN_OUT_ANY(2, c);
 
 #ifdef FOURS
@@ -52,8 +47,23 @@ KILN_TUNING(1, B_LIES, 0);
 uint a_first, b_first, c_first;         /* of the tile */
 uint first_row, first_column;
 
-LOADED load_a(uint row, uint term) { return KILN_A(a_first + row * p.a_m + term * p.a_k); }
-LOADED load_b(uint term, uint column) { return KILN_B(b_first + term * p.b_k + column * p.b_n); }
+uint a_line(uint row, uint more) { return a_first + row * p.a_m + more * p.a_m; }
+uint b_line(uint column, uint more) { return b_first + column * p.b_n + more * p.b_n; }
+
+RAW load_a(uint line, uint term, out uint note)
+{
+    note = 0u;
+    return KILN_A(line + term * p.a_k);
+}
+
+RAW load_b(uint line, uint term, out uint note)
+{
+    note = 0u;
+    return KILN_B(line + term * p.b_k);
+}
+
+LOADED made_a(RAW raw, uint note) { return kiln_made(raw); }
+LOADED made_b(RAW raw, uint note) { return kiln_made(raw); }
 
 void store_at(uint row, uint column, float sum)
 {

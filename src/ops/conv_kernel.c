@@ -440,31 +440,41 @@ static const kiln_variant grad_filter_direct = {
 KILN_TILED_VARIANTS(conv, conv_tiled);
 KILN_TILED_VARIANTS(grad_filter, conv_grad_filter_tiled);
 
-/* How matrix units read both operands: a in fours along terms, which begin at fours, and four neighbours of b that lie in a row (terms.glsl). */
-static bool conv_lies(const kiln_dispatch *d, bool a_fours, bool b_rows)
+/* How matrix units read both operands: a in fours along terms, which begin at fours, and four neighbours of b that lie in a row, apart or
+ * side by side (terms.glsl). */
+enum { TERMS, ROWS, BESIDE };
+
+static bool conv_lies(const kiln_dispatch *d, bool a_fours, uint32_t b)
 {
     const struct kiln_params_conv *p = block_of(d);
     const uint64_t row = is_transposed(d) ? kiln_parts(p->w, p->stride_j) : p->ow;
+    const bool beside = is_transposed(d) || p->stride_j == 1;
     return (!is_transposed(d) && (p->w_filter | p->w_first | conv_terms(d)) % 4 == 0) == a_fours &&
-           (row % 4 == 0) == b_rows;
+           (row % 4  ? TERMS
+            : beside ? BESIDE
+                     : ROWS) == b;
 }
 
 /* Where terms lie in rows of fours, y begins at fours, too, or it does not count. */
-static bool grad_filter_lies(const kiln_dispatch *d, bool a_fours, bool b_rows)
+static bool grad_filter_lies(const kiln_dispatch *d, bool a_fours, uint32_t b)
 {
     const struct kiln_params_conv *p = block_of(d);
     const bool fours = (p->y_first | p->y_image | y_volume(p) | y_volume(p) / p->pieces) % 4 == 0;
-    return fours == a_fours && (fours && p->ow % 4 == 0) == b_rows;
+    return fours == a_fours && (!fours || p->ow % 4 ? TERMS : p->stride_j == 1 ? BESIDE : ROWS) == b;
 }
 
-static const uint32_t fours_rows[] = {true, true}, fours_terms[] = {true, false}, ones_rows[] = {false, true},
-                      ones_terms[] = {false, false};
+static const uint32_t fours_beside[] = {true, BESIDE}, fours_rows[] = {true, ROWS},
+                      fours_terms[] = {true, TERMS}, ones_beside[] = {false, BESIDE},
+                      ones_rows[] = {false, ROWS}, ones_terms[] = {false, TERMS};
 #define LAID(kernel, shader, layout) \
     KILN_COOP_VARIANTS(kernel, layout, shader, kernel##_lies(d, layout[0], layout[1]))
+LAID(conv, conv_coop, fours_beside);
 LAID(conv, conv_coop, fours_rows);
 LAID(conv, conv_coop, fours_terms);
+LAID(conv, conv_coop, ones_beside);
 LAID(conv, conv_coop, ones_rows);
 LAID(conv, conv_coop, ones_terms);
+LAID(grad_filter, conv_grad_filter_coop, fours_beside);
 LAID(grad_filter, conv_grad_filter_coop, fours_rows);
 LAID(grad_filter, conv_grad_filter_coop, fours_terms);
 LAID(grad_filter, conv_grad_filter_coop, ones_terms);
@@ -483,10 +493,11 @@ const kiln_kernel kiln_kernel_conv = {
     .reference_f64 = kiln_reference_conv_f64,
     .gpu = (const kiln_variant *const[]){&depthwise_even_1, &depthwise_lines_1, &depthwise_even_2,
                                          &depthwise_lines_2, &conv_depthwise_texels, &conv_depthwise,
-                                         &conv_direct_texels, &conv_direct, KILN_COOP_LIST(conv, fours_rows),
-                                         KILN_COOP_LIST(conv, fours_terms), KILN_COOP_LIST(conv, ones_rows),
-                                         KILN_COOP_LIST(conv, ones_terms), &conv_tiled_large,
-                                         &conv_tiled_flat, &conv_tiled_usual, NULL},
+                                         &conv_direct_texels, &conv_direct,
+                                         KILN_COOP_LIST(conv, fours_beside), KILN_COOP_LIST(conv, fours_rows),
+                                         KILN_COOP_LIST(conv, fours_terms), KILN_COOP_LIST(conv, ones_beside),
+                                         KILN_COOP_LIST(conv, ones_rows), KILN_COOP_LIST(conv, ones_terms),
+                                         &conv_tiled_large, &conv_tiled_flat, &conv_tiled_usual, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_conv_depthwise_rows, &kiln_cpu_conv_depthwise_planes,
                                          &kiln_cpu_conv_taps, NULL},
     .cuts = cuts,
@@ -505,7 +516,8 @@ const kiln_kernel kiln_kernel_conv_grad_filter = {
     .reference = kiln_reference_conv_grad_filter_f32,
     .reference_f64 = kiln_reference_conv_grad_filter_f64,
     .gpu = (const kiln_variant *const[]){&grad_filter_depthwise, &grad_filter_direct_texels,
-                                         &grad_filter_direct, KILN_COOP_LIST(grad_filter, fours_rows),
+                                         &grad_filter_direct, KILN_COOP_LIST(grad_filter, fours_beside),
+                                         KILN_COOP_LIST(grad_filter, fours_rows),
                                          KILN_COOP_LIST(grad_filter, fours_terms),
                                          KILN_COOP_LIST(grad_filter, ones_terms), &grad_filter_tiled_large,
                                          &grad_filter_tiled_flat, &grad_filter_tiled_usual, NULL},

@@ -125,7 +125,12 @@ struct kiln_params_conv kiln_conv_block(const struct kiln_conv_sizes *s)
 uint32_t kiln_conv_mode(const struct kiln_params_conv *p, bool transposed)
 {
     const bool volume = p->d > 1 || p->od > 1 || p->t > 1 || p->pad_a;
-    return (transposed ? KILN_CONV_TRANSPOSED : 0) | (volume ? KILN_CONV_VOLUME : 0);
+    const uint64_t taps = (uint64_t)p->t * p->u * p->v,
+                   positions = (uint64_t)p->images * p->od * p->oh * p->ow;
+    const uint64_t sources = p->channels > p->filters ? p->channels : p->filters, small = 1 << 20;
+    return (transposed ? KILN_CONV_TRANSPOSED : 0) | (volume ? KILN_CONV_VOLUME : 0) |
+           (taps <= 31 ? KILN_CONV_FEW : 0) |
+           (sources * taps < small && positions < small ? KILN_CONV_SMALL : 0);
 }
 
 struct kiln_conv_sizes kiln_conv_sizes_of_node(const kiln_plan *plan, const kiln_node *n)
