@@ -36,7 +36,6 @@
 shared vec4 slab_a[SLAB * A_PITCH];
 shared vec4 slab_b[SLAB * B_PITCH];
 
-#include "store.glsl"
 #include "slab.glsl"
 
 /* What was loaded at a place goes to its slab: fours along terms to four of its rows. Loads are whole fours of rows (columns) apart. */
@@ -67,12 +66,12 @@ void kiln_share_slab(uint left)
 #define OWN_ROW(i) ((i) / 4u * (TILE_ROWS / 2u) + LANE / ACROSS * 4u + (i) % 4u)
 #define OWN_COLUMN(j) ((j) / 4u * (TILE_COLUMNS / 2u) + LANE % ACROSS * 4u + (j) % 4u)
 
-uint end_row, end_column;
-
-void store(uint i, uint j, float sum)
+/* The results of row i, which is not known when compiled: a row's stores stand in the code once. */
+void store_row(uint i, vec4 sums[QUADS], uint rows, uint columns)
 {
-    if (OWN_ROW(i) < end_row && OWN_COLUMN(j) < end_column)
-        store_at(OWN_ROW(i), OWN_COLUMN(j), sum);
+    [[unroll]] for (uint j = 0; j < OWN_COLUMNS; j++)
+        if (OWN_ROW(i) < rows && OWN_COLUMN(j) < columns)
+            store_at(OWN_ROW(i), OWN_COLUMN(j), sums[j / 4u][j % 4u]);
 }
 
 void kiln_tile(uint rows, uint columns, uint terms)
@@ -103,6 +102,8 @@ void kiln_tile(uint rows, uint columns, uint terms)
         barrier();
     }
 
-    end_row = rows, end_column = columns;
-    KILN_STORE_ALL(OWN_ROWS, OWN_COLUMNS, sum[i][j / 4u][j % 4u]);
+    /* of a copy, so that the sums themselves stay in registers */
+    vec4 done[OWN_ROWS][QUADS] = sum;
+    [[dont_unroll]] for (uint i = 0; i < OWN_ROWS; i++)
+        store_row(i, done[i], rows, columns);
 }
