@@ -2,6 +2,8 @@
  * span.glsl - which values of x [outer, first, kept, second, inner] a result [part, outer, kept, inner] is made of: of those over the axes
  * first and second, counted as one by t, part_length a part. Include it behind the block that has these sizes.
  */
+#include "walk.glsl"
+
 struct kiln_span {
     uint start;         /* of x[o, 0, k, 0, i] */
     uint from, to;      /* of t */
@@ -18,9 +20,6 @@ kiln_span kiln_span_of(uint result)
                      min(from + p.part_length, p.first * p.second));
 }
 
-/* Where value t lies. */
-uint kiln_span_at(kiln_span n, uint t)
-{
-    const uint a = t / p.second;
-    return n.start + (a * p.kept * p.second + t - a * p.second) * p.inner;
-}
+/* A walk from value t on. */
+kiln_walk kiln_span_walk(kiln_span n, uint t) { return kiln_walk_at(n.start, t, p.second, p.kept * p.second, p.inner); }
+kiln_pace kiln_span_pace(uint step) { return kiln_pace_of(p.second, p.kept * p.second, p.inner, step); }

@@ -15,9 +15,17 @@ KILN_IN(0, T, x);
 KILN_OUT_ANY(1, mean);
 KILN_OUT_ANY(2, m2);
 
-float value_at(kiln_span n, uint t)
+float next(inout kiln_walk w, kiln_pace pace)
 {
-    return float(x[kiln_span_at(n, t)]);
+    const float value = float(x[w.at]);
+    kiln_step(w, pace);
+    return value;
+}
+
+vec4 next_four(inout kiln_walk w, kiln_pace pace)
+{
+    const float a = next(w, pace), b = next(w, pace), c = next(w, pace);
+    return vec4(a, b, c, next(w, pace));
 }
 
 void main()
@@ -26,14 +34,28 @@ void main()
     const kiln_span n = kiln_span_of(result);
     const float count = float(n.to - n.from);
 
+    const kiln_pace pace = kiln_span_pace(STEP);
+    const uint first = n.from + FIRST;
+    const kiln_walk begin = kiln_span_walk(n, first);
+
     float sum = 0.0;
-    for (uint t = n.from + FIRST; t < n.to; t += STEP)
-        sum += value_at(n, t);
+    kiln_walk w = begin;
+    uint t = first;
+    for (; t + 3u * STEP < n.to; t += 4u * STEP)
+        sum += dot(next_four(w, pace), vec4(1.0));
+    for (; t < n.to; t += STEP)
+        sum += next(w, pace);
     const float middle = SUM(sum) / count;
 
     float squares = 0.0, rest = 0.0;
-    for (uint t = n.from + FIRST; t < n.to; t += STEP) {
-        const float d = value_at(n, t) - middle;
+    w = begin;
+    for (t = first; t + 3u * STEP < n.to; t += 4u * STEP) {
+        const vec4 d = next_four(w, pace) - middle;
+        squares += dot(d, d);
+        rest += dot(d, vec4(1.0));
+    }
+    for (; t < n.to; t += STEP) {
+        const float d = next(w, pace) - middle;
         squares += d * d;
         rest += d;
     }

@@ -8,7 +8,7 @@
  * the last one what is left of them. mean and inverse of row r are at first_row + r, results of part s at first_part + s.
  *
  * bindings   0: x    1: dy    2: mean; unbound it is 0    3: inverse    4: by_scale    5: by_shift
- * constants  0: 1 where mean is bound
+ * constants  0: 1 where mean is bound    1: 1 where groups is 0: all n share the channels' means
  * units      elements of by_scale
  */
 #include "interface.h"

@@ -5,7 +5,7 @@
  *
  * bindings   0: x    1: y
  * dispatch   a workgroup a result, whose lanes take every LANES-th value and combine by a tree, or several results of few
- *            values; with COLUMNS, for results that lie side by side, a lane a result, in four interleaved sums; with FOURS, for reals
+ *            values; with COLUMNS, for results that lie side by side, a lane a result; with FOURS, for reals
  *            that lie side by side, the same through a texel buffer of fours
  * numerics   sums in float; the order follows sizes alone
  */
@@ -57,9 +57,32 @@ void main()
 
 #else
 
-uvec2 value_at(kiln_span n, uint t)
+uint next(inout kiln_walk w, kiln_pace pace)
 {
-    return kiln_reduce_take(CODE, FINISH, KILN_LOAD(0, x, p.x_first + kiln_span_at(n, t)), t);
+    const uint bits = KILN_LOAD(0, x, p.x_first + w.at);
+    kiln_step(w, pace);
+    return bits;
+}
+
+/* Of values t, t + step and so on up to the span's end, in four interleaved parts: four loads are on their way together. */
+uvec2 combine_all(kiln_span n, uint t, uint step)
+{
+    const kiln_pace pace = kiln_span_pace(step);
+    kiln_walk w = kiln_span_walk(n, t);
+    uvec2 part[4];
+    [[unroll]] for (uint j = 0; j < 4; j++)
+        part[j] = kiln_reduce_start(CODE);
+    for (; t + 3u * step < n.to; t += 4u * step) {
+        uint bits[4];
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            bits[j] = next(w, pace);
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            part[j] = kiln_reduce_combine(CODE, part[j], kiln_reduce_take(CODE, FINISH, bits[j], t + j * step));
+    }
+    for (; t < n.to; t += step)
+        part[0] = kiln_reduce_combine(CODE, part[0], kiln_reduce_take(CODE, FINISH, next(w, pace), t));
+    return kiln_reduce_combine(CODE, kiln_reduce_combine(CODE, part[0], part[1]),
+                               kiln_reduce_combine(CODE, part[2], part[3]));
 }
 
 #ifdef COLUMNS
@@ -71,17 +94,7 @@ void main()
     if (result >= p.parts * p.outer * p.kept * p.inner)
         return;
     const kiln_span n = kiln_span_of(result);
-    uvec2 a = kiln_reduce_start(CODE), b = a, c = a, d = a;
-    uint t = n.from;
-    for (; t + 3u < n.to; t += 4u) {
-        a = kiln_reduce_combine(CODE, a, value_at(n, t));
-        b = kiln_reduce_combine(CODE, b, value_at(n, t + 1u));
-        c = kiln_reduce_combine(CODE, c, value_at(n, t + 2u));
-        d = kiln_reduce_combine(CODE, d, value_at(n, t + 3u));
-    }
-    for (; t < n.to; t++)
-        a = kiln_reduce_combine(CODE, a, value_at(n, t));
-    store(result, kiln_reduce_combine(CODE, kiln_reduce_combine(CODE, a, b), kiln_reduce_combine(CODE, c, d)));
+    store(result, combine_all(n, n.from, 1u));
 }
 
 #else
@@ -103,8 +116,7 @@ void main()
     uvec2 value = kiln_reduce_start(CODE);
     if (wanted) {
         const kiln_span n = kiln_span_of(result);
-        for (uint t = n.from + lane; t < n.to; t += lanes)
-            value = kiln_reduce_combine(CODE, value, value_at(n, t));
+        value = combine_all(n, n.from + lane, lanes);
     }
     slot[LANE] = value;
     barrier();

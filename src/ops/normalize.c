@@ -262,8 +262,8 @@ static kiln_status lower_sums(kiln_plan *plan, const kiln_node *n, bool centered
                  {.value = n->in[GRAD_INVERSE]},
                  {.value = to[0]},
                  {.value = to[1]}},
-        .constants = {centered},
-        .constant_count = 1,
+        .constants = {centered, block.groups == 0},
+        .constant_count = 2,
         .block_size = sizeof block,
     };
     *(struct kiln_params_normalize_sums *)d.block.words = block;
