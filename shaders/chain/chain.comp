@@ -1,4 +1,5 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 /*
  * chain - result[i] = steps(operand 0[walk(i)], operand 1[walk(i)], ...)
  *
@@ -7,6 +8,8 @@
  * bindings   0 .. 6: operands    7: result
  * dispatch   an invocation computes 4 elements, LANES apart
  * variants   STRIDED: operands by full index arithmetic; ONE: a single step, any one
+ * tuning     TOGETHER, where the elements are whole groups of 4 * LANES: operands of all 4 are loaded before the first is used, without
+ *            branches between, so that four loads of a lane are on their way, which else wait for the stores between them
  */
 #include "kiln.glsl"
 #ifdef ONE
@@ -30,6 +33,7 @@ KILN_CONSTANT(7, STEP_6);
 KILN_CONSTANT(8, STEP_7);
 KILN_CONSTANT(9, WALKS);
 KILN_CONSTANT(11, PLACES);
+KILN_TUNING(0, TOGETHER, 0);
 
 const uint OPERANDS = COUNTS & 0xffu;
 const uint STEPS = COUNTS >> 8 & 0xffu;
@@ -96,15 +100,14 @@ void locate(uint i)
 
 #define LOAD(k)                                                                                                      \
     if (OPERANDS > k)                                                                                                \
-        r[k] = KILN_LOAD(k, operand_##k, AT(k))
+        operand[k] = KILN_LOAD(k, operand_##k, AT(k))
 #define RUN(s)                                                                                                       \
     if (STEPS > s)                                                                                                   \
         r[KILN_REGISTER_STEP + s] = kiln_step_run(KILN_STEP_CODE(STEP_##s), r[KILN_STEP_A(STEP_##s)],                \
                                                   r[KILN_STEP_B(STEP_##s)], r[KILN_STEP_C(STEP_##s)])
 
-void run(uint i)
+void load(uint i, out uint operand[7])
 {
-    uint r[24];
     locate(i);
     LOAD(0);
     LOAD(1);
@@ -113,6 +116,13 @@ void run(uint i)
     LOAD(4);
     LOAD(5);
     LOAD(6);
+}
+
+void run(uint i, uint operand[7])
+{
+    uint r[24];
+    for (uint k = 0u; k < OPERANDS; k++)
+        r[k] = operand[k];
     for (uint k = 0u; k < KILN_CHAIN_IMMEDIATES; k++)
         r[KILN_REGISTER_IMMEDIATE + k] = IMMEDIATE(k);
     RUN(0);
@@ -131,9 +141,19 @@ void run(uint i)
 void main()
 {
     KILN_GROUP(group);
-    for (uint e = 0u; e < 4u; e++) {
-        const uint i = (4u * group + e) * LANES + LANE;
-        if (i < p.elements)
-            run(i);
+    const uint first = 4u * group * LANES + LANE;
+    uint all[4][7], operand[7];
+    if (TOGETHER == 1u)
+        [[unroll]] for (uint e = 0u; e < 4u; e++)
+            load(first + e * LANES, all[e]);
+    for (uint e = 0u; e < 4u; e++) {        /* the steps stand in the module once */
+        const uint i = first + e * LANES;
+        if (TOGETHER == 0u && i >= p.elements)
+            break;
+        if (TOGETHER == 1u)
+            operand = all[e];
+        else
+            load(i, operand);
+        run(i, operand);
     }
 }

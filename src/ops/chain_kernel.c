@@ -156,30 +156,43 @@ static bool short_steps(const kiln_caps *caps, const kiln_dispatch *d)
 
 /* Variants ----------------------------------------------------------------------------------------------- */
 
-static const kiln_variant flat_one = {.name = "one",
-                                      .accepts = one_step,
-                                      .groups = groups,
-                                      .spirv = &kiln_spirv_chain_one,
-                                      .half = &kiln_spirv_chain_one_half,
-                                      .lanes = LANES};
-static const kiln_variant flat = {.name = "flat",
-                                  .accepts = short_steps,
-                                  .groups = groups,
-                                  .spirv = &kiln_spirv_chain,
-                                  .half = &kiln_spirv_chain_half,
-                                  .lanes = LANES};
-static const kiln_variant strided_one = {.name = "strided_one",
-                                         .accepts = one_step,
-                                         .groups = groups,
-                                         .spirv = &kiln_spirv_chain_strided_one,
-                                         .half = &kiln_spirv_chain_strided_one_half,
-                                         .lanes = LANES};
-static const kiln_variant strided = {.name = "strided",
-                                     .accepts = short_steps,
-                                     .groups = groups,
-                                     .spirv = &kiln_spirv_chain_strided,
-                                     .half = &kiln_spirv_chain_strided_half,
-                                     .lanes = LANES};
+/* Whole groups. Drivers on the CPU have nothing to wait for, and longer code to compile. */
+static bool whole(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return caps->unrolls && d->kernel->units(d) % (PER_LANE * LANES) == 0;
+}
+
+static bool one_step_together(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return whole(caps, d) && one_step(caps, d);
+}
+
+static bool short_steps_together(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return whole(caps, d) && short_steps(caps, d);
+}
+
+static const uint32_t together[] = {1};
+#define VARIANT(id, title, shader, accepted)                                        \
+    static const kiln_variant id##_together = {.name = title "together",            \
+                                               .accepts = accepted##_together,      \
+                                               .groups = groups,                    \
+                                               .spirv = &kiln_spirv_##shader,       \
+                                               .half = &kiln_spirv_##shader##_half, \
+                                               .lanes = LANES,                      \
+                                               .tuning = together,                  \
+                                               .tuning_count = 1};                  \
+    static const kiln_variant id = {.name = #id,                                    \
+                                    .accepts = accepted,                            \
+                                    .groups = groups,                               \
+                                    .spirv = &kiln_spirv_##shader,                  \
+                                    .half = &kiln_spirv_##shader##_half,            \
+                                    .lanes = LANES}
+VARIANT(one, "one_", chain_one, one_step);
+VARIANT(flat, "", chain, short_steps);
+VARIANT(strided_one, "one_", chain_strided_one, one_step);
+VARIANT(strided, "", chain_strided, short_steps);
+#undef VARIANT
 
 #define ACCESS                                                                                  \
     {                                                                                           \
@@ -196,7 +209,7 @@ const kiln_kernel kiln_kernel_chain = {
     .units = flat_units,
     .reference = kiln_reference_chain_f32,
     .reference_f64 = kiln_reference_chain_f64,
-    .gpu = (const kiln_variant *const[]){&flat_one, &flat, NULL},
+    .gpu = (const kiln_variant *const[]){&one_together, &flat_together, &one, &flat, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_chain_bytes, &kiln_cpu_chain_blocks, NULL},
     .cuts = (const kiln_cut[]){{flat_extent, flat_take}},
     .cut_count = 1,
@@ -213,7 +226,8 @@ const kiln_kernel kiln_kernel_chain_strided = {
     .units = strided_units,
     .reference = kiln_reference_chain_strided_f32,
     .reference_f64 = kiln_reference_chain_strided_f64,
-    .gpu = (const kiln_variant *const[]){&strided_one, &strided, NULL},
+    .gpu =
+        (const kiln_variant *const[]){&strided_one_together, &strided_together, &strided_one, &strided, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_chain_strided_blocks, NULL},
     .cuts = (const kiln_cut[]){{strided_extent, strided_take}},
     .cut_count = 1,
