@@ -1,6 +1,7 @@
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 /*
- * split_sum - y[i] = epilogue(sum over s of x[s * part + i]), in the order of s.
+ * split_sum - y[i] = epilogue(sum over s of x[s * part + i]), in the order of s; four loads are on their way together.
  *
  * bindings   0: x in    1: y out    2, 3: operands of the epilogue
  * dispatch   an invocation an element
@@ -21,7 +22,15 @@ void main()
     if (i >= p.count)
         return;
     float sum = 0.0;
-    for (uint s = 0; s < p.splits; s++)
+    uint s = 0u;
+    for (; s + 4u <= p.splits; s += 4u) {
+        uint bits[4];
+        [[unroll]] for (uint e = 0u; e < 4u; e++)
+            bits[e] = KILN_LOAD(0, x, (s + e) * p.part + i);
+        [[unroll]] for (uint e = 0u; e < 4u; e++)
+            sum += uintBitsToFloat(bits[e]);
+    }
+    for (; s < p.splits; s++)
         sum += uintBitsToFloat(KILN_LOAD(0, x, s * p.part + i));
     KILN_SAVE(1, y, i, kiln_epilogue(sum, i, i / p.row_length % p.rows, i / p.column_length % p.columns));
 }
