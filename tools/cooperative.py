@@ -14,8 +14,8 @@ A use follows from the places that a type's values have in additions, so A, B an
 them sizes by constants of their own. A layout is a constant 0 (by rows) or 1 (by columns).
 
 With spirv-opt the module is optimized on the way, else kiln's own folding finds no values to fold. Its passes leave a module alone whose
-extension they do not know, and some take an array in shared memory for dead that only matrices are loaded from: both are hidden
-from them.
+extension they do not know, some take an array in shared memory for dead that only matrices are loaded from, and what folds divisions
+fails where matrices are divided: all that is hidden from them.
 """
 import os
 import struct
@@ -26,6 +26,7 @@ import tempfile
 MAGIC, HEADER, BOUND = 0x07230203, 5, 3
 OP_EXTENSION, OP_CAPABILITY, OP_TYPE_INT, OP_TYPE_POINTER, OP_CONSTANT_TRUE, OP_CONSTANT_FALSE = 10, 17, 21, 32, 41, 42
 OP_CONSTANT, OP_SPEC_CONSTANT_OP, OP_FUNCTION, OP_VARIABLE = 43, 52, 54, 59
+OP_DIVIDE, OP_REMAINDER = 136, 140              # of reals; no shader takes the latter of matrices
 NV = {"capability": 5357, "type": 5358, "load": 5359, "store": 5360, "add": 5361, "length": 5362}
 KHR = {"capability": 6022, "type": 4456, "load": 4457, "store": 4458, "add": 4459, "length": 4460}
 NAMES = b"SPV_NV_cooperative_matrix", b"SPV_KHR_cooperative_matrix"
@@ -57,13 +58,14 @@ def is_ours(op, operands):
     return op == OP_EXTENSION and any(operands == text_words(name) for name in NAMES)
 
 
-def move_shared(words, before, after):
-    """The words with variables and pointers of one storage class in another."""
-    out = words[:HEADER]
+def disguised(words, shared, elsewhere, divide, remainder):
+    """The words with variables and pointers of one storage class in another, and matrices divided by another instruction."""
+    out, matrices = words[:HEADER], {operands[0] for op, operands in instructions(words) if op in (NV["type"], KHR["type"])}
     for op, operands in instructions(words):
+        op = remainder if op == divide and operands[0] in matrices else op
         at = {OP_TYPE_POINTER: 1, OP_VARIABLE: 2}.get(op)
-        if at is not None and operands[at] == before:
-            operands = operands[:at] + [after] + operands[at + 1:]
+        if at is not None and operands[at] == shared:
+            operands = operands[:at] + [elsewhere] + operands[at + 1:]
         out += instruction(op, operands)
     return out
 
@@ -75,9 +77,9 @@ def optimized(words, tool):
         bare += [] if is_ours(op, operands) else instruction(op, operands)
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in ("before.spv", "after.spv")]
-        write(paths[0], move_shared(bare, SHARED, ELSEWHERE))
+        write(paths[0], disguised(bare, SHARED, ELSEWHERE, OP_DIVIDE, OP_REMAINDER))
         subprocess.run([tool, "-O", "--skip-validation", paths[0], "-o", paths[1]], check=True)
-        return move_shared(read(paths[1]), ELSEWHERE, SHARED)
+        return disguised(read(paths[1]), ELSEWHERE, SHARED, OP_REMAINDER, OP_DIVIDE)
 
 
 def uses_of(words):

@@ -12,9 +12,16 @@
  *   VALUE      k        q        k q             dy
  *   SCORES     q, dy    k, v     q k, dy v       (the weights are stored)
  *
- * With TEXELS q, k and v are texel buffers, of fours, and what reads single terms is not there.
+ * With TEXELS q, k and v are texel buffers, of fours, and with COOP they and the result are of what matrix units' slabs store
+ * (coop.glsl); what reads single terms is not there.
  */
 #include "kiln.glsl"
+#ifdef COOP
+#include "coop.glsl"
+#define ELEMENTS STORED_TYPE
+#else
+#define ELEMENTS T
+#endif
 #include "math.glsl"
 #include "philox.glsl"
 #include "attention.h"
@@ -30,9 +37,9 @@ KILN_TEXELS(0, q);
 KILN_TEXELS(1, k);
 KILN_TEXELS(2, v);
 #else
-KILN_IN(0, T, q);
-KILN_IN(1, T, k);
-KILN_IN(2, T, v);
+KILN_IN(0, ELEMENTS, q);
+KILN_IN(1, ELEMENTS, k);
+KILN_IN(2, ELEMENTS, v);
 #endif
 KILN_IN_ANY(3, mask);
 KILN_IN(4, int, numbers);
@@ -42,7 +49,7 @@ KILN_IN(6, float, rows);
 KILN_OUT(7, T, result);
 #define OWN_IS_KEY (OF(KEY) || OF(VALUE))
 #else
-KILN_OUT(5, T, result);
+KILN_OUT(5, ELEMENTS, result);
 KILN_OUT(6, float, lse);
 #define OWN_IS_KEY false
 #endif
@@ -190,7 +197,7 @@ float weight_of(float probability, float pull, float delta)
 
 #endif
 
-#ifndef TEXELS
+#if !defined(TEXELS) && !defined(COOP)
 
 /* The operands by their parts ------------------------------------------------------------------------------- */
 

@@ -118,6 +118,7 @@ static const struct module {
     const char *name;
     const kiln_spirv *spirv;
 } modules[] = {
+    {"attention_coop", &kiln_spirv_attention_coop},
     {"matmul_coop", &kiln_spirv_matmul_coop},
     {"matmul_coop_large", &kiln_spirv_matmul_coop_large},
     {"conv_coop", &kiln_spirv_conv_coop},

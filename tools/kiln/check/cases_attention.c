@@ -16,6 +16,8 @@ static const struct check_shape shapes[] = {
     {"1x4x1x1x97x32x32", "one query"},
     {"1x1x1x3x1031x8x8", "many keys"},
     {"1x1x1x40x50x8x132", "wide values"},
+    {"1x2x1x67x67x64x64", "heads as they are usual"},
+    {"1x1x1x35x70x128x96", "wide heads"},
     {"2x2x2x0x5x3x3", "no queries"},
     {"2x2x2x5x0x3x3", "no keys"},
     {0},
