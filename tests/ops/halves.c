@@ -9,8 +9,11 @@
 #include "support/support.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <kiln/extend.h>
+
+#include "device/device.h"
 
 static kiln_tensor operand(kiln_graph *g, kiln_shape shape)
 {
@@ -254,6 +257,37 @@ Test(halves, give_what_floats_give_but_for_their_rounding)
 {
     for (size_t i = 0; i < KILN_COUNT(cases); i++)
         kiln_expect_devices_agree(build, &cases[i], true, cases[i].roundings * 0x1p-11, cases[i].why);
+}
+
+/* Two heads that share their keys; blocks of those that are whole, cut by the diagonal, cut at the end. */
+static kiln_tensor attended_by_units(kiln_graph *g, const void *one_case)
+{
+    (void)one_case;
+    const kiln_tensor q = operand(g, KILN_SHAPE(1, 2, 41, 24)), k = operand(g, KILN_SHAPE(1, 1, 71, 24));
+    const kiln_tensor v = operand(g, KILN_SHAPE(1, 1, 71, 64));
+    const kiln_attention_params p = {.causal = true, .last = true, .scale = 4};
+    return kiln_cast(g, kiln_attention(g, q, k, v, &p), KILN_F32);
+}
+
+/* Drivers on the CPU play matrix units of any size: strips of one fragment or two, sums over few terms or many. */
+Test(halves, are_attended_to_alike_by_matrix_units_of_every_size)
+{
+    static const uint32_t sizes[][3] = {{16, 16, 16}, {8, 16, 16},  {16, 8, 16},
+                                        {8, 8, 8},    {16, 16, 32}, {8, 32, 16}};
+    double *want = kiln_test_eval(attended_by_units, NULL, NULL, NULL);
+    for (int i = 0; kiln_test_device(i); i++)
+        for (size_t k = 0; k < KILN_COUNT(sizes); k++) {
+            kiln_device *dev = kiln_test_open(kiln_test_device(i));
+            if (dev->caps.coop_emulated && dev->caps.storage16) {
+                dev->caps.software = false;
+                memcpy(dev->caps.coop_size, sizes[k], sizeof sizes[k]);
+                double *got = kiln_test_eval(attended_by_units, NULL, dev, NULL);
+                kiln_expect_close(got, want, 2 * 41 * 64, 0x1p-10, kiln_test_device(i));
+                free(got);
+            }
+            kiln_test_close(&dev);
+        }
+    free(want);
 }
 
 /* Each evaluation has weights of its own, so that all of them draw the first step's mask. */
