@@ -44,9 +44,9 @@ KILN_IN(2, ELEMENTS, v);
 KILN_IN_ANY(3, mask);
 KILN_IN(4, int, numbers);
 #ifdef GRAD
-KILN_IN(5, T, dy);
+KILN_IN(5, ELEMENTS, dy);
 KILN_IN(6, float, rows);
-KILN_OUT(7, T, result);
+KILN_OUT(7, ELEMENTS, result);
 #define OWN_IS_KEY (OF(KEY) || OF(VALUE))
 #else
 KILN_OUT(5, ELEMENTS, result);

@@ -7,75 +7,190 @@
  * bindings   see attention.h
  * dispatch   a workgroup of 128 for OWN rows and CHUNK columns of the result
  *
- * A tile is OWN x OTHER weights. Its products are summed from slabs of both operands, 4 x 4 of them an invocation, and turned
- * into weights in shared memory; with these the rows of x are summed, 8 x 4 columns an invocation. Attention itself keeps the
+ * A tile is OWN x OTHER weights. Its products are summed from slabs of both operands, ROWS x 4 of them an invocation, and become
+ * weights in shared memory; with these the rows of x are summed, 8 x 4 columns an invocation. Attention itself keeps the
  * largest score and the sum of exponentials of each row as it goes along, and rescales what it has when the former rises.
+ *
+ *   OTHER 64   8 x 4 products an invocation     26 KiB of shared memory
+ *   OTHER 32   4 x 4                            16
+ *
+ * Memory and shared memory are read in fours of neighbouring terms, or of x's columns; with FOURS these lie at multiples of four
+ * elements.
  */
 #include "attention.glsl"
 
+KILN_TUNING(0, OTHER, 64);
+KILN_TUNING(1, FOURS, 0);
+
 #define OWN         64u
-#define OTHER       32u
 #define CHUNK       64u
 #define SLAB        16u
 #define TILE_LANES  128u
-#define SIDE        4u                                      /* of an invocation's part of a tile */
+#define SIDE        4u
 #define ACROSS      (OTHER / SIDE)                          /* invocations that share a row of the tile */
+#define ROWS        (OWN * ACROSS / TILE_LANES)             /* of an invocation's part of the tile */
 #define SUM_ROWS    8u                                      /* of an invocation's part of the result */
 #define SUM_ACROSS  (CHUNK / SIDE)
+#define X_SLAB      (OTHER / 2u)                            /* rows of x at once */
 
-#define OWN_SLAB    (OWN + 1u)                              /* odd strides part the banks */
-#define OTHER_SLAB  (OTHER + 1u)
+/* Lines of four terms of all rows, so ordered that invocations side by side read fours side by side, and some of nothing between them. */
+#define SLAB_FOURS  (SLAB / 4u)
+#define OWN_LINE    (OWN + 2u)
+#define OTHER_LINE  (OTHER + 2u)
+#define OTHER_SLAB  (SLAB_FOURS * OWN_LINE)                 /* where it begins */
+#define WEIGHT_LINE (OTHER / 4u + 1u)
 
-shared float slab[SLAB * (OWN_SLAB + OTHER_SLAB)];          /* of both operands; of x; peaks; sums */
-shared float weight[OWN * OTHER_SLAB];
+shared vec4 slab[OTHER_SLAB + SLAB_FOURS * OTHER_LINE];     /* of both operands; of x */
+shared vec4 weight[OWN * WEIGHT_LINE];
+shared float held[TILE_LANES];
 shared float rescale[OWN];
 
 uint own_count, other_count;                                /* rows that there are behind the tile's first */
 uint own_first, other_first;
 
-uint tile_row() { return LANE / ACROSS * SIDE; }
+uint tile_row() { return LANE / ACROSS * ROWS; }
 uint tile_column() { return LANE % ACROSS * SIDE; }
+
+/* Memory in fours -------------------------------------------------------------------------------------------- */
+
+#ifdef HALF
+#define FOUR f16vec4
+#else
+#define FOUR vec4
+#endif
+
+/* Four elements from `at` on, of which there are `left` in the row; zeros behind them. */
+#define READER(slot, name)                                                                                           \
+    KILN_IN(slot, FOUR, name##_fours);                                                                               \
+    vec4 name##_four(uint at, uint left)                                                                             \
+    {                                                                                                                \
+        vec4 x;                                                                                                      \
+        if (FOURS == 1u)                                                                                             \
+            return vec4(name##_fours[at / 4u]);                                                                      \
+        [[unroll]] for (uint e = 0; e < 4u; e++)                                                                     \
+            x[e] = float(name[at + min(e, left - 1u)]);                                                              \
+        return mix(vec4(0.0), x, lessThan(uvec4(0u, 1u, 2u, 3u), uvec4(left)));                                      \
+    }
+READER(0, q)
+READER(1, k)
+READER(2, v)
+#ifdef GRAD
+READER(5, dy)
+KILN_OUT(7, FOUR, result_fours);
+#else
+vec4 dy_four(uint at, uint left) { return vec4(0.0); }
+KILN_OUT(5, FOUR, result_fours);
+#endif
+#define FOUR_OF(name, rows_at, row, term, terms) name##_four(rows_at.first + (row) * rows_at.step + (term), (terms) - (term))
+
+/* As own_term and the others name them. */
+vec4 own_four(bool second, uint own, uint term, uint terms)
+{
+    if (OWN_IS_KEY)
+        return second ? FOUR_OF(v, v_span, own, term, terms) : FOUR_OF(k, k_span, own, term, terms);
+    return second ? FOUR_OF(dy, y_span, own, term, terms) : FOUR_OF(q, q_span, own, term, terms);
+}
+
+vec4 other_four(bool second, uint other, uint term, uint terms)
+{
+    if (OWN_IS_KEY)
+        return second ? FOUR_OF(dy, y_span, other, term, terms) : FOUR_OF(q, q_span, other, term, terms);
+    return second ? FOUR_OF(v, v_span, other, term, terms) : FOUR_OF(k, k_span, other, term, terms);
+}
+
+vec4 x_four(uint other, uint column, uint columns)
+{
+    if (OWN_IS_KEY)
+        return OF(VALUE) ? FOUR_OF(dy, y_span, other, column, columns) : FOUR_OF(q, q_span, other, column, columns);
+#ifdef GRAD
+    return FOUR_OF(k, k_span, other, column, columns);
+#else
+    return FOUR_OF(v, v_span, other, column, columns);
+#endif
+}
 
 /* Products ------------------------------------------------------------------------------------------------- */
 
-void load_slabs(bool second, uint first, uint terms)
+#define OWN_LOADS   (OWN * SLAB_FOURS / TILE_LANES)
+#define OTHER_LOADS (OTHER * SLAB_FOURS / TILE_LANES)
+#define X_LOADS     (X_SLAB * CHUNK / 4u / TILE_LANES)
+
+/* Whether the next slab is on its way into registers while one is multiplied. Gradients would spill theirs where there are 128. */
+#ifdef GRAD
+#define AHEAD false
+#else
+#define AHEAD true
+#endif
+
+vec4 next[4];                                               /* loads of two slabs, or of x */
+vec4 product[ROWS];
+
+/* At the edge the last four is loaded again instead of what is beyond, and dropped. */
+void fetch_slabs(bool second, uint first, uint terms)
 {
-    for (uint at = LANE; at < OWN * SLAB; at += TILE_LANES) {
-        const uint term = at % SLAB, row = at / SLAB;
-        slab[term * OWN_SLAB + row] =
-            row < own_count && first + term < terms ? own_term(second, own_first + row, first + term) : 0.0;
+    const uint term = first + LANE % SLAB_FOURS * 4u, at = min(term, (terms - 1u) / 4u * 4u);
+    [[unroll]] for (uint i = 0; i < OWN_LOADS; i++) {
+        const uint row = (i * TILE_LANES + LANE) / SLAB_FOURS;
+        const vec4 x = own_four(second, own_first + min(row, own_count - 1u), at, terms);
+        next[i] = row < own_count && term < terms ? x : vec4(0.0);
     }
-    for (uint at = LANE; at < OTHER * SLAB; at += TILE_LANES) {
-        const uint term = at % SLAB, row = at / SLAB;
-        slab[SLAB * OWN_SLAB + term * OTHER_SLAB + row] =
-            row < other_count && first + term < terms ? other_term(second, other_first + row, first + term) : 0.0;
+    [[unroll]] for (uint i = 0; i < OTHER_LOADS; i++) {
+        const uint row = (i * TILE_LANES + LANE) / SLAB_FOURS;
+        const vec4 x = other_four(second, other_first + min(row, other_count - 1u), at, terms);
+        next[OWN_LOADS + i] = row < other_count && term < terms ? x : vec4(0.0);
     }
 }
 
-void multiply(bool second, uint terms, out vec4 sum[SIDE])
+void share_slabs()
 {
-    [[unroll]] for (uint r = 0; r < SIDE; r++)
-        sum[r] = vec4(0.0);
+    const uint line = LANE % SLAB_FOURS;
+    [[unroll]] for (uint i = 0; i < OWN_LOADS; i++) {
+        const uint row = (i * TILE_LANES + LANE) / SLAB_FOURS;
+        slab[line * OWN_LINE + row % ROWS * (OWN / ROWS) + row / ROWS] = next[i];
+    }
+    [[unroll]] for (uint i = 0; i < OTHER_LOADS; i++) {
+        const uint row = (i * TILE_LANES + LANE) / SLAB_FOURS;
+        slab[OTHER_SLAB + line * OTHER_LINE + row % SIDE * ACROSS + row / SIDE] = next[OWN_LOADS + i];
+    }
+}
+
+void multiply_slabs()
+{
+    for (uint line = 0; line < SLAB_FOURS; line++) {
+        vec4 other[SIDE];
+        [[unroll]] for (uint c = 0; c < SIDE; c++)
+            other[c] = slab[OTHER_SLAB + line * OTHER_LINE + c * ACROSS + LANE % ACROSS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            const vec4 own = slab[line * OWN_LINE + r * (OWN / ROWS) + LANE / ACROSS];
+            [[unroll]] for (uint t = 0; t < 4u; t++)
+                product[r] += own[t] * vec4(other[0][t], other[1][t], other[2][t], other[3][t]);
+        }
+    }
+}
+
+void multiply(bool second, uint terms)
+{
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+        product[r] = vec4(0.0);
+    if (AHEAD)
+        fetch_slabs(second, 0u, terms);
     for (uint first = 0; first < terms; first += SLAB) {
-        load_slabs(second, first, terms);
+        if (!AHEAD)
+            fetch_slabs(second, first, terms);
         barrier();
-        for (uint fourth = 0; fourth < SLAB; fourth += 4u)
-            [[unroll]] for (uint t = fourth; t < fourth + 4u; t++) {
-                const uint at = SLAB * OWN_SLAB + t * OTHER_SLAB + tile_column();
-                const vec4 other = vec4(slab[at], slab[at + 1], slab[at + 2], slab[at + 3]);
-                [[unroll]] for (uint r = 0; r < SIDE; r++)
-                    sum[r] += slab[t * OWN_SLAB + tile_row() + r] * other;
-            }
+        share_slabs();
         barrier();
+        if (AHEAD && first + SLAB < terms)
+            fetch_slabs(second, first + SLAB, terms);
+        multiply_slabs();
     }
 }
 
 /* The products of an invocation to shared memory, where all that follows finds them. */
-void share(vec4 sum[SIDE])
+void share()
 {
-    [[unroll]] for (uint r = 0; r < SIDE; r++)
-        [[unroll]] for (uint c = 0; c < SIDE; c++)
-            weight[(tile_row() + r) * OTHER_SLAB + tile_column() + c] = sum[r][c];
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+        weight[(tile_row() + r) * WEIGHT_LINE + tile_column() / 4u] = product[r];
 }
 
 /* Sums ------------------------------------------------------------------------------------------------------- */
@@ -85,34 +200,55 @@ vec4 total[SUM_ROWS];
 uint sum_row() { return LANE / SUM_ACROSS * SUM_ROWS; }
 uint sum_column() { return LANE % SUM_ACROSS * SIDE; }
 
-/* total += weight x, for the columns from `column` on. Slabs are of x now, [other, column]. */
+/* Rows of x from the first-th on, for the columns from `column` on. */
+void fetch_x(uint first, uint column, uint columns)
+{
+    const uint own = column + sum_column(), at = min(own, (columns - 1u) / 4u * 4u);
+    [[unroll]] for (uint i = 0; i < X_LOADS; i++) {
+        const uint row = first + (i * TILE_LANES + LANE) / SUM_ACROSS;
+        const vec4 x = x_four(other_first + min(row, other_count - 1u), at, columns);
+        next[i] = row < other_count && own < columns ? x : vec4(0.0);
+    }
+}
+
+/* total += weight x, for the columns from `column` on; the first rows of x are on their way, and no one needs the slabs. */
 void add_weighted(uint column, uint columns)
 {
-    for (uint first = 0; first < OTHER; first += SLAB) {
-        for (uint at = LANE; at < SLAB * CHUNK; at += TILE_LANES) {
-            const uint c = at % CHUNK, row = first + at / CHUNK;
-            slab[at] = row < other_count && column + c < columns ? x_term(other_first + row, column + c) : 0.0;
-        }
+    for (uint first = 0; first < other_count; first += X_SLAB) {
+        if (first > 0u)
+            barrier();
+        [[unroll]] for (uint i = 0; i < X_LOADS; i++)
+            slab[i * TILE_LANES + LANE] = next[i];
         barrier();
-        for (uint fourth = 0; fourth < SLAB; fourth += 4u)
-            [[unroll]] for (uint t = fourth; t < fourth + 4u; t++) {
-                const uint at = t * CHUNK + sum_column();
-                const vec4 x = vec4(slab[at], slab[at + 1], slab[at + 2], slab[at + 3]);
-                [[unroll]] for (uint r = 0; r < SUM_ROWS; r++)
-                    total[r] += weight[(sum_row() + r) * OTHER_SLAB + first + t] * x;
+        if (first + X_SLAB < other_count)
+            fetch_x(first + X_SLAB, column, columns);
+        for (uint line = 0; line < X_SLAB / 4u; line++) {
+            vec4 x[4];
+            [[unroll]] for (uint t = 0; t < 4u; t++)
+                x[t] = slab[(line * 4u + t) * SUM_ACROSS + LANE % SUM_ACROSS];
+            [[unroll]] for (uint r = 0; r < SUM_ROWS; r++) {
+                const vec4 w = weight[(sum_row() + r) * WEIGHT_LINE + first / 4u + line];
+                [[unroll]] for (uint t = 0; t < 4u; t++)
+                    total[r] += w[t] * x[t];
             }
-        barrier();
+        }
     }
 }
 
 void store_total(uint column, uint columns, float factor)
 {
     const span to = result_span();
+    const uint own = column + sum_column();
     [[unroll]] for (uint r = 0; r < SUM_ROWS; r++) {
-        const uint row = sum_row() + r, at = to.first + (own_first + row) * to.step + column + sum_column();
-        [[unroll]] for (uint c = 0; c < SIDE; c++)
-            if (row < own_count && column + sum_column() + c < columns)
-                result[at + c] = T(total[r][c] * factor);
+        const uint row = sum_row() + r, at = to.first + (own_first + row) * to.step + own;
+        if (row >= own_count || own >= columns)
+            continue;
+        if (FOURS == 1u)
+            result_fours[at / 4u] = FOUR(total[r] * factor);
+        else
+            [[unroll]] for (uint c = 0; c < SIDE; c++)
+                if (own + c < columns)
+                    result[at + c] = T(total[r][c] * factor);
     }
 }
 
@@ -120,51 +256,77 @@ void store_total(uint column, uint columns, float factor)
 
 /* Gradients -------------------------------------------------------------------------------------------------- */
 
-/* The invocation's 4 x 4 products to probabilities; a draw is of four neighbouring keys. */
-void make_probabilities()
+/* Four products of neighbouring keys, which share a draw, to probabilities, across the tile. */
+void make_probabilities_across()
 {
-    for (uint line = 0; line < SIDE; line++) {              /* of neighbouring keys, down or across the tile */
-        const uint row = OWN_IS_KEY ? tile_row() : tile_row() + line;
-        const uint column = OWN_IS_KEY ? tile_column() + line : tile_column();
-        const uint query = OWN_IS_KEY ? other_first + column : own_first + row;
-        const uint key = OWN_IS_KEY ? own_first + row : other_first + column;
+    for (uint r = 0; r < ROWS; r++) {
+        const uint query = own_first + tile_row() + r, key = other_first + tile_column();
+        const uint at = (tile_row() + r) * WEIGHT_LINE + tile_column() / 4u;
         const bvec4 keeps = keeps_of(query, key);
         const float lse = rows[row_of(min(query, p.queries - 1u))];
-        for (uint e = 0; e < SIDE; e++) {
-            const uint at = row * OTHER_SLAB + column + e * (OWN_IS_KEY ? OTHER_SLAB : 1u);
-            weight[at] = probability_of(weight[at], query, key + e, keeps[e], lse);
+        const vec4 products = weight[at];
+        vec4 x;
+        [[unroll]] for (uint e = 0; e < 4u; e++)
+            x[e] = probability_of(products[e], query, key + e, keeps[e], lse);
+        weight[at] = x;
+    }
+}
+
+/* Likewise down the tile. */
+void make_probabilities_down()
+{
+    for (uint c = 0; c < SIDE; c++) {
+        const uint query = other_first + tile_column() + c;
+        const float lse = rows[row_of(min(query, p.queries - 1u))];
+        for (uint r = 0; r < ROWS; r += 4u) {
+            const uint key = own_first + tile_row() + r;
+            const bvec4 keeps = keeps_of(query, key);
+            [[unroll]] for (uint e = 0; e < 4u; e++) {
+                const uint at = (tile_row() + r + e) * WEIGHT_LINE + tile_column() / 4u;
+                weight[at][c] = probability_of(weight[at][c], query, key + e, keeps[e], lse);
+            }
         }
     }
 }
 
-/* Probabilities to weights, which of SCORES go to the result. */
-void make_weights(vec4 pull[SIDE])
+float delta_of(uint query) { return rows[p.delta_at + row_of(min(query, p.queries - 1u))]; }
+
+/* Probabilities to weights by the second products, which of SCORES go to the result. */
+void make_weights()
 {
     const span to = result_span();
-    [[unroll]] for (uint r = 0; r < SIDE; r++)
-        [[unroll]] for (uint c = 0; c < SIDE; c++) {
-            const uint row = tile_row() + r, column = tile_column() + c, at = row * OTHER_SLAB + column;
-            const uint query = OWN_IS_KEY ? other_first + column : own_first + row;
-            const float delta = rows[p.delta_at + row_of(min(query, p.queries - 1u))];
-            const float w = weight_of(weight[at], pull[r][c], delta);
-            if (!OF(SCORES))
-                weight[at] = w;
-            else if (row < own_count && column < other_count)
-                result[to.first + (own_first + row) * to.step + other_first + column] = T(w);
-        }
+    vec4 delta;
+    if (OWN_IS_KEY)
+        [[unroll]] for (uint c = 0; c < SIDE; c++)
+            delta[c] = delta_of(other_first + tile_column() + c);
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        const uint row = tile_row() + r, at = row * WEIGHT_LINE + tile_column() / 4u;
+        const vec4 probability = weight[at];
+        vec4 w;
+        if (!OWN_IS_KEY)
+            delta = vec4(delta_of(own_first + row));
+        [[unroll]] for (uint c = 0; c < SIDE; c++)
+            w[c] = weight_of(probability[c], product[r][c], delta[c]);
+        if (!OF(SCORES))
+            weight[at] = w;
+        else
+            [[unroll]] for (uint c = 0; c < SIDE; c++)
+                if (row < own_count && tile_column() + c < other_count)
+                    result[to.first + (own_first + row) * to.step + other_first + tile_column() + c] = T(w[c]);
+    }
 }
 
-/* Both products by one piece of code. */
 void weigh()
 {
-    for (uint second = 0; second < (HAS_SECOND ? 2u : 1u); second++) {
-        vec4 product[SIDE];
-        multiply(second != 0u, second != 0u ? p.width : p.depth, product);
-        if (second == 0u) {
-            share(product);
-            make_probabilities();
-        } else
-            make_weights(product);
+    multiply(false, p.depth);
+    share();
+    if (OWN_IS_KEY)
+        make_probabilities_down();
+    else
+        make_probabilities_across();
+    if (HAS_SECOND) {
+        multiply(true, p.width);
+        make_weights();
     }
 }
 
@@ -176,9 +338,11 @@ void go_along(uint column)
     for (other_first = begin; other_first < end; other_first += OTHER) {
         other_count = min(OTHER, end - other_first);
         weigh();
+        if (OF(SCORES))
+            continue;
+        fetch_x(0u, column, COLUMNS_OF_X);
         barrier();
-        if (!OF(SCORES))
-            add_weighted(column, COLUMNS_OF_X);
+        add_weighted(column, COLUMNS_OF_X);
     }
 }
 
@@ -203,43 +367,45 @@ void work(uint pair, uint column)
 
 /* Attention -------------------------------------------------------------------------------------------------- */
 
-/* Of the half row that an invocation turns into weights: the row's largest score so far, and its own sum of exponentials. */
+/* Of every second four of the row that an invocation turns into weights: the row's largest score so far, and its own sum of exponentials. */
 float peak, part;
-
-#define HALF_ROW (OTHER / 2u)
 
 /* The products of a tile to weights below the largest score, and by what the sums so far are to be rescaled. */
 void weigh()
 {
-    vec4 product[SIDE];
-    multiply(false, p.depth, product);
-    share(product);
+    multiply(false, p.depth);
+    share();
     barrier();
 
-    const uint row = LANE / 2u, query = own_first + row, column = LANE % 2u * HALF_ROW, at = row * OTHER_SLAB + column;
+    const uint row = LANE / 2u, query = own_first + row, line = row * WEIGHT_LINE;
     float largest = KILN_MINUS_INFINITY;
-    for (uint c = 0; c < HALF_ROW; c++) {
-        const float score = masked(capped(weight[at + c]), query, other_first + column + c);
-        weight[at + c] = score;
-        largest = kiln_max(largest, score);
+    for (uint four = LANE % 2u; four < OTHER / 4u; four += 2u) {
+        vec4 score = weight[line + four];
+        [[unroll]] for (uint e = 0; e < 4u; e++) {
+            score[e] = masked(capped(score[e]), query, other_first + four * 4u + e);
+            largest = kiln_max(largest, score[e]);
+        }
+        weight[line + four] = score;
     }
-    slab[LANE] = largest;
+    held[LANE] = largest;
     barrier();
-    largest = kiln_max(peak, kiln_max(largest, slab[LANE ^ 1u]));
+    largest = kiln_max(peak, kiln_max(largest, held[LANE ^ 1u]));
 
     const bool none = is_left_out(largest);
     const float ratio = none ? 1.0 : kiln_exp(peak - largest);
-    bvec4 keeps = bvec4(true);
     peak = largest;
     part *= ratio;
-    if (column == 0u)
+    if (LANE % 2u == 0u)
         rescale[row] = ratio;
-    for (uint c = 0; c < HALF_ROW; c++) {
-        const float w = none ? 0.0 : kiln_exp(weight[at + c] - largest);
-        if (c % 4u == 0u)
-            keeps = keeps_of(query, other_first + column + c);
-        part += w;
-        weight[at + c] = !IS(DROPPED) ? w : keeps[c % 4u] ? w * growth() : 0.0;
+    for (uint four = LANE % 2u; four < OTHER / 4u; four += 2u) {
+        const bvec4 keeps = keeps_of(query, other_first + four * 4u);
+        vec4 w = weight[line + four];
+        [[unroll]] for (uint e = 0; e < 4u; e++) {
+            w[e] = none ? 0.0 : kiln_exp(w[e] - largest);
+            part += w[e];
+            w[e] = !IS(DROPPED) ? w[e] : keeps[e] ? w[e] * growth() : 0.0;
+        }
+        weight[line + four] = w;
     }
 }
 
@@ -247,9 +413,10 @@ void weigh()
 void finish(bool first_chunk)
 {
     const uint row = LANE / 2u;
-    slab[LANE] = part;
     barrier();
-    const float sum = part + slab[LANE ^ 1u];
+    held[LANE] = part;
+    barrier();
+    const float sum = part + held[LANE ^ 1u];
     if (LANE % 2u == 0u) {
         rescale[row] = sum == 0.0 ? 0.0 : 1.0 / sum;
         if (first_chunk && row < own_count)
@@ -271,6 +438,7 @@ void work(uint pair, uint column)
     for (other_first = 0; other_first < end; other_first += OTHER) {
         other_count = min(OTHER, end - other_first);
         weigh();
+        fetch_x(0u, column, COLUMNS_OF_X);
         barrier();
         [[unroll]] for (uint r = 0; r < SUM_ROWS; r++)
             total[r] *= rescale[sum_row() + r];

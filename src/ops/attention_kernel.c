@@ -167,7 +167,7 @@ static uint64_t direct_rounds(const kiln_dispatch *d)
     return (others_of(d) + 3 * (uint64_t)block_of(d)->group) / 4 * (terms_of(d) + 48);
 }
 
-/* Blocks of 32 others by slabs of 16 terms, which all load and then multiply, and what follows in shared memory. */
+/* Blocks of 32 others, or half as many, by slabs of 16 terms, and what follows in shared memory. */
 static uint64_t tiled_rounds(const kiln_dispatch *d)
 {
     return (others_of(d) / 32 + block_of(d)->group) * (terms_of(d) + terms_of(d) / 8 + 100);
@@ -329,18 +329,38 @@ static const kiln_variant direct_grad = {.name = "direct",
                                          .half = &kiln_spirv_attention_grad_direct_half,
                                          .lanes = DIRECT_LANES};
 
-static const kiln_variant tiled = {.name = "tiled",
-                                   .groups = tiled_groups,
-                                   .rounds = tiled_rounds,
-                                   .spirv = &kiln_spirv_attention_tiled,
-                                   .half = &kiln_spirv_attention_tiled_half,
-                                   .lanes = TILE_LANES};
-static const kiln_variant tiled_grad = {.name = "tiled",
-                                        .groups = tiled_groups,
-                                        .rounds = tiled_rounds,
-                                        .spirv = &kiln_spirv_attention_grad_tiled,
-                                        .half = &kiln_spirv_attention_grad_tiled_half,
-                                        .lanes = TILE_LANES};
+/* Tiles of so many others; in fours where rows lie so, and of 32 where there is no more shared memory than that takes, or where the
+ * others take long to compile. */
+enum { TILED_SHARED = 26 << 10 };
+
+static bool tiled_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)d;
+    return caps->unrolls && caps->max_shared >= TILED_SHARED;
+}
+
+static bool tiled_fours_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return tiled_accepts(caps, d) && block_of(d)->depth % 4 == 0 && block_of(d)->width % 4 == 0;
+}
+
+#define TILED(id, title, spirv_, accepts_, others, fours_)               \
+    static const uint32_t id##_tuning[] = {others, fours_};              \
+    static const kiln_variant id = {.name = title,                       \
+                                    .accepts = accepts_,                 \
+                                    .groups = tiled_groups,              \
+                                    .rounds = tiled_rounds,              \
+                                    .spirv = &kiln_spirv_##spirv_,       \
+                                    .half = &kiln_spirv_##spirv_##_half, \
+                                    .lanes = TILE_LANES,                 \
+                                    .tuning = id##_tuning,               \
+                                    .tuning_count = 2}
+#define TILED_ALL(id, spirv)                                             \
+    TILED(id##_fours, "tiled_fours", spirv, tiled_fours_accepts, 64, 1); \
+    TILED(id, "tiled", spirv, tiled_accepts, 64, 0);                     \
+    TILED(id##_small, "tiled_small", spirv, NULL, 32, 0)
+TILED_ALL(tiled, attention_tiled);
+TILED_ALL(tiled_grad, attention_grad_tiled);
 
 const kiln_kernel kiln_kernel_attention = {
     .name = "attention",
@@ -352,9 +372,9 @@ const kiln_kernel kiln_kernel_attention = {
     .units = units,
     .reference = kiln_reference_attention_f32,
     .reference_f64 = kiln_reference_attention_f64,
-    .gpu =
-        (const kiln_variant *const[]){&team, &direct, &coop_32, &coop_64, &coop_96, &coop_128,
-                                      &coop_32_emulated, &coop_64_emulated, &coop_128_emulated, &tiled, NULL},
+    .gpu = (const kiln_variant *const[]){&team, &direct, &coop_32, &coop_64, &coop_96, &coop_128,
+                                         &coop_32_emulated, &coop_64_emulated, &coop_128_emulated,
+                                         &tiled_fours, &tiled, &tiled_small, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_panels, NULL},
     .cuts = &cut,
     .cut_count = 1,
@@ -371,7 +391,8 @@ const kiln_kernel kiln_kernel_attention_grad = {
     .units = units,
     .reference = kiln_reference_attention_grad_f32,
     .reference_f64 = kiln_reference_attention_grad_f64,
-    .gpu = (const kiln_variant *const[]){&direct_grad, &tiled_grad, NULL},
+    .gpu =
+        (const kiln_variant *const[]){&direct_grad, &tiled_grad_fours, &tiled_grad, &tiled_grad_small, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_grad_panels, NULL},
     .cuts = &cut,
     .cut_count = 1,
