@@ -1,8 +1,9 @@
 /*
  * attention_kernel.c - the contracts of attention and its gradients: units, windows, variants.
  *
- * On a GPU a workgroup goes along the others through shared memory, by matrix units where it has them and operands are halves. Drivers that run on the CPU have no such memory: there an
- * invocation keeps 4 rows of the result in registers, or lanes that may hand on what they loaded keep 32 of them together.
+ * On a GPU a workgroup goes along the others through shared memory, by matrix units where it has them and operands are halves. Drivers
+ * that run on the CPU have no such memory: there an invocation keeps 4 rows of the result in registers, or lanes that may hand on what they
+ * loaded keep 32 of them together.
  */
 #include "attention/attention.h"
 
@@ -210,10 +211,10 @@ static uint64_t team_rounds(const kiln_dispatch *d)
     return kiln_parts(block_of(d)->keys, TEAM_KEYS) * (terms_of(d) / 4 + TEAM_KEYS / 4 + 4);
 }
 
-/* Matrix units: columns that a workgroup has sums of, and strips of 16 queries. */
+/* Matrix units: columns that a workgroup has sums of, and strips of 16 rows. */
 enum {
     COOP_STRIP = 16,
-    COOP_KEYS = 32,
+    COOP_OTHERS = 32,
     COOP_GAP = 8,     /* elements between lines in shared memory; of scores half as many */
     COOP_GRAIN = 8,   /* what depth and width are multiples of */
     COOP_LEAST = 16,  /* depth and width that pay */
@@ -221,20 +222,20 @@ enum {
 };
 
 struct coop {
-    uint32_t side, strips;
+    uint32_t side, strips, lanes;
     bool emulated;
 };
 
-/* Of the shader: queries and weights, which share their room unless units are emulated, keys, values, scores. */
-static uint64_t coop_shared(const struct coop *c, bool halves)
+/* Of the shader: own operands and weights, which share their room unless units are emulated; others; products. */
+static uint64_t coop_shared(const struct coop *c, bool halves, bool grad)
 {
-    const uint64_t own = (uint64_t)c->strips * COOP_STRIP, pitch = c->side + COOP_GAP,
-                   weights = (halves ? 2 : 1) * own * (COOP_KEYS + COOP_GAP), queries = own * pitch,
-                   both = c->emulated         ? queries + weights
-                          : queries > weights ? queries
-                                              : weights;
-    return (both + 2 * COOP_KEYS * pitch) * (halves ? 2 : 4) +
-           own * (COOP_KEYS + COOP_GAP / 2) * sizeof(float) + COOP_HELD;
+    const uint64_t own = (uint64_t)c->strips * COOP_STRIP, pitch = c->side + COOP_GAP, rows = own * pitch,
+                   weights = (halves ? 2 : 1) * own * (COOP_OTHERS + COOP_GAP),
+                   both = c->emulated      ? (grad ? 2 : 1) * rows + weights
+                          : rows > weights ? rows
+                                           : weights;
+    return (both + 2 * COOP_OTHERS * pitch) * (halves ? 2 : 4) +
+           own * (COOP_OTHERS + COOP_GAP / 2) * sizeof(float) + COOP_HELD;
 }
 
 static bool coop_there(const kiln_caps *caps, const struct coop *c, bool halves)
@@ -244,13 +245,21 @@ static bool coop_there(const kiln_caps *caps, const struct coop *c, bool halves)
                              caps->subgroup <= 64;
 }
 
-static bool coop_takes(const kiln_caps *caps, const kiln_dispatch *d, const struct coop *c, uint32_t lanes)
+/* Dropped gradients by keys want a draw for every key of a row; the scores themselves are no sums. */
+static bool coop_knows(const kiln_dispatch *d)
+{
+    return !is_grad(d) ||
+           (!(d->constants[0] & KILN_ATTENTION_DROPPED) && d->constants[1] != KILN_ATTENTION_SCORES);
+}
+
+static bool coop_takes(const kiln_caps *caps, const kiln_dispatch *d, const struct coop *c)
 {
     const struct kiln_params_attention *p = block_of(d);
     const bool halves = (d->halves & 7) == 7;
-    return coop_there(caps, c, halves) && p->depth && p->width && p->depth % COOP_GRAIN == 0 &&
-           p->width % COOP_GRAIN == 0 && p->depth <= c->side && p->width <= c->side &&
-           caps->max_invocations >= lanes && caps->max_shared >= coop_shared(c, halves);
+    return coop_there(caps, c, halves) && coop_knows(d) && p->depth && p->width &&
+           p->depth % COOP_GRAIN == 0 && p->width % COOP_GRAIN == 0 && p->depth <= c->side &&
+           p->width <= c->side && caps->max_invocations >= c->lanes &&
+           caps->max_shared >= coop_shared(c, halves, is_grad(d));
 }
 
 static bool coop_pays(const kiln_caps *caps, const kiln_dispatch *d)
@@ -259,50 +268,63 @@ static bool coop_pays(const kiln_caps *caps, const kiln_dispatch *d)
     return !caps->software && (d->halves & 7) == 7 && p->depth >= COOP_LEAST && p->width >= COOP_LEAST;
 }
 
-/* Blocks of 32 keys; played units go along each product's terms, lane by lane. */
-static uint64_t coop_rounds(const kiln_dispatch *d, const struct coop *c, uint32_t lanes)
+static uint64_t coop_groups(const kiln_dispatch *d, const struct coop *c)
 {
-    const uint64_t blocks = kiln_parts(block_of(d)->keys, COOP_KEYS), products = c->side / 16 * 2 * 3,
-                   played = products * 150 + c->side * COOP_KEYS / lanes + 400;
-    return c->emulated ? (blocks + 1) * played * c->strips * 32 / lanes : blocks;
+    return heads_of(d) * kiln_parts(rows_of(d), (uint64_t)c->strips * COOP_STRIP);
 }
 
-#define COOP(side_, strips_, emulated_, title, lanes_, single, half_)                \
-    static const struct coop title##_of = {side_, strips_, emulated_};               \
-    static bool title##_accepts(const kiln_caps *caps, const kiln_dispatch *d)       \
-    {                                                                                \
-        return coop_takes(caps, d, &title##_of, lanes_);                             \
-    }                                                                                \
-    static uint64_t title##_groups(const kiln_caps *caps, const kiln_dispatch *d)    \
-    {                                                                                \
-        (void)caps;                                                                  \
-        return heads_of(d) * kiln_parts(rows_of(d), (uint64_t)(strips_)*COOP_STRIP); \
-    }                                                                                \
-    static uint64_t title##_rounds(const kiln_dispatch *d)                           \
-    {                                                                                \
-        return coop_rounds(d, &title##_of, lanes_);                                  \
-    }                                                                                \
-    static const uint32_t title##_tuning[] = {side_, strips_};                       \
-    static const kiln_variant title = {.name = #title,                               \
-                                       .accepts = title##_accepts,                   \
-                                       .pays = coop_pays,                            \
-                                       .groups = title##_groups,                     \
-                                       .rounds = title##_rounds,                     \
-                                       .spirv = single,                              \
-                                       .half = &kiln_spirv_##half_,                  \
-                                       .lanes = lanes_,                              \
-                                       .tuning = title##_tuning,                     \
-                                       .tuning_count = 2}
-COOP(32, 4, false, coop_32, 128, NULL, attention_coop);
-COOP(64, 4, false, coop_64, 128, NULL, attention_coop);
-COOP(96, 4, false, coop_96, 128, NULL, attention_coop);
-COOP(128, 4, false, coop_128, 128, NULL, attention_coop);
-/* For checks: subgroups that take turns, some at once, and all that fits the shared memory of drivers on the CPU. */
-#define COOP_EMULATED(side, strips, title, lanes) \
-    COOP(side, strips, true, title, lanes, &kiln_spirv_attention_coop_emulated, attention_coop_emulated_half)
-COOP_EMULATED(32, 2, coop_32_emulated, 32);
-COOP_EMULATED(64, 2, coop_64_emulated, 64);
-COOP_EMULATED(128, 1, coop_128_emulated, 32);
+/* Blocks of 32 others; played units go along each product's terms, lane by lane. */
+static uint64_t coop_rounds(const kiln_dispatch *d, const struct coop *c)
+{
+    const uint64_t blocks = others_of(d) / COOP_OTHERS + 2 * (uint64_t)block_of(d)->group,
+                   products = (uint64_t)c->side / 16 * 2 * (is_grad(d) ? 4 : 3),
+                   played = products * 150 + 2 * c->side * COOP_OTHERS / c->lanes + 400;
+    return c->emulated ? blocks * played * c->strips * 32 / c->lanes : blocks;
+}
+
+#define COOP(id, title, side, strips, lanes_, emulated, single, half_)         \
+    static const struct coop id##_of = {side, strips, lanes_, emulated};       \
+    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)    \
+    {                                                                          \
+        return coop_takes(caps, d, &id##_of);                                  \
+    }                                                                          \
+    static uint64_t id##_groups(const kiln_caps *caps, const kiln_dispatch *d) \
+    {                                                                          \
+        (void)caps;                                                            \
+        return coop_groups(d, &id##_of);                                       \
+    }                                                                          \
+    static uint64_t id##_rounds(const kiln_dispatch *d)                        \
+    {                                                                          \
+        return coop_rounds(d, &id##_of);                                       \
+    }                                                                          \
+    static const uint32_t id##_tuning[] = {side, strips};                      \
+    static const kiln_variant id = {.name = title,                             \
+                                    .accepts = id##_accepts,                   \
+                                    .pays = coop_pays,                         \
+                                    .groups = id##_groups,                     \
+                                    .rounds = id##_rounds,                     \
+                                    .spirv = single,                           \
+                                    .half = &kiln_spirv_##half_,               \
+                                    .lanes = lanes_,                           \
+                                    .tuning = id##_tuning,                     \
+                                    .tuning_count = 2}
+/* By the columns that there is room for. Emulated ones are for checks: of subgroups that take turns, of some at once, and of what fits
+ * the shared memory of drivers on the CPU. */
+#define COOP_ALL(id, spirv)                                                                        \
+    COOP(id##_32, "coop_32", 32, 4, 128, false, NULL, spirv);                                      \
+    COOP(id##_64, "coop_64", 64, 4, 128, false, NULL, spirv);                                      \
+    COOP(id##_96, "coop_96", 96, 4, 128, false, NULL, spirv);                                      \
+    COOP(id##_128, "coop_128", 128, 4, 128, false, NULL, spirv);                                   \
+    COOP(id##_32_emulated, "coop_32_emulated", 32, 2, 32, true, &kiln_spirv_##spirv##_emulated,    \
+         spirv##_emulated_half);                                                                   \
+    COOP(id##_64_emulated, "coop_64_emulated", 64, 2, 64, true, &kiln_spirv_##spirv##_emulated,    \
+         spirv##_emulated_half);                                                                   \
+    COOP(id##_128_emulated, "coop_128_emulated", 128, 1, 32, true, &kiln_spirv_##spirv##_emulated, \
+         spirv##_emulated_half)
+#define COOP_LIST(id) \
+    &id##_32, &id##_64, &id##_96, &id##_128, &id##_32_emulated, &id##_64_emulated, &id##_128_emulated
+COOP_ALL(coop, attention_coop);
+COOP_ALL(coop_grad, attention_grad_coop);
 
 static const kiln_variant team = {.name = "team",
                                   .accepts = team_accepts,
@@ -372,9 +394,8 @@ const kiln_kernel kiln_kernel_attention = {
     .units = units,
     .reference = kiln_reference_attention_f32,
     .reference_f64 = kiln_reference_attention_f64,
-    .gpu = (const kiln_variant *const[]){&team, &direct, &coop_32, &coop_64, &coop_96, &coop_128,
-                                         &coop_32_emulated, &coop_64_emulated, &coop_128_emulated,
-                                         &tiled_fours, &tiled, &tiled_small, NULL},
+    .gpu = (const kiln_variant *const[]){&team, &direct, COOP_LIST(coop), &tiled_fours, &tiled, &tiled_small,
+                                         NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_panels, NULL},
     .cuts = &cut,
     .cut_count = 1,
@@ -391,8 +412,8 @@ const kiln_kernel kiln_kernel_attention_grad = {
     .units = units,
     .reference = kiln_reference_attention_grad_f32,
     .reference_f64 = kiln_reference_attention_grad_f64,
-    .gpu =
-        (const kiln_variant *const[]){&direct_grad, &tiled_grad_fours, &tiled_grad, &tiled_grad_small, NULL},
+    .gpu = (const kiln_variant *const[]){&direct_grad, COOP_LIST(coop_grad), &tiled_grad_fours, &tiled_grad,
+                                         &tiled_grad_small, NULL},
     .cpu = (const kiln_variant *const[]){&kiln_cpu_attention_grad_panels, NULL},
     .cuts = &cut,
     .cut_count = 1,

@@ -259,14 +259,47 @@ Test(halves, give_what_floats_give_but_for_their_rounding)
         kiln_expect_devices_agree(build, &cases[i], true, cases[i].roundings * 0x1p-11, cases[i].why);
 }
 
-/* Two heads that share their keys; blocks of those that are whole, cut by the diagonal, cut at the end. */
+/* By what a loss is scaled, and scores; by what queries and values are. */
+struct attended {
+    double loss, scale, q, v;
+};
+
+/* Attention and its gradients in one row, less the scales of values and of the loss: two heads that share their keys; blocks of those that are whole, cut
+ * by the diagonal, cut at the end. */
 static kiln_tensor attended_by_units(kiln_graph *g, const void *one_case)
 {
-    (void)one_case;
-    const kiln_tensor q = operand(g, KILN_SHAPE(1, 2, 41, 24)), k = operand(g, KILN_SHAPE(1, 1, 71, 24));
-    const kiln_tensor v = operand(g, KILN_SHAPE(1, 1, 71, 64));
-    const kiln_attention_params p = {.causal = true, .last = true, .scale = 4};
-    return kiln_cast(g, kiln_attention(g, q, k, v, &p), KILN_F32);
+    const struct attended *c = one_case;
+    const kiln_tensor q = kiln_scale(g, operand(g, KILN_SHAPE(1, 2, 41, 24)), c->q);
+    const kiln_tensor k = operand(g, KILN_SHAPE(1, 1, 71, 24));
+    const kiln_tensor v = kiln_scale(g, operand(g, KILN_SHAPE(1, 1, 71, 64)), c->v);
+    const kiln_attention_params p = {.causal = true, .scale = c->scale};
+    const kiln_tensor y = kiln_attention(g, q, k, v, &p);
+    const kiln_tensor dy = kiln_shift(g, kiln_scale(g, kiln_stop_gradient(g, y), 0.5 / c->v), 0.5);
+    kiln_tensor all[4];
+    kiln_gradient(g, y, kiln_scale(g, dy, c->loss), (kiln_tensor[]){q, k, v}, 3, all);
+    all[3] = y;
+    for (int i = 0; i < 4; i++) {
+        const kiln_tensor one = kiln_cast(g, kiln_reshape(g, all[i], KILN_SHAPE(KILN_REST)), KILN_F32);
+        all[i] = kiln_scale(g, one, 1 / (i < 3 ? c->loss : c->v));
+    }
+    return kiln_concat(g, all, 4, 0);
+}
+
+/* As much as attention's gradients round where halves are summed otherwise. */
+static void expect_units_agree(const char *device, const uint32_t size[3], const struct attended *c)
+{
+    kiln_shape shape;
+    double *want = kiln_test_eval(attended_by_units, c, NULL, &shape);
+    kiln_device *dev = kiln_test_open(device);
+    if (dev->caps.coop_emulated && dev->caps.storage16) {
+        dev->caps.software = false;
+        memcpy(dev->caps.coop_size, size, sizeof dev->caps.coop_size);
+        double *got = kiln_test_eval(attended_by_units, c, dev, NULL);
+        kiln_expect_close(got, want, (size_t)kiln_shape_count(&shape), 8 * 0x1p-11, device);
+        free(got);
+    }
+    kiln_test_close(&dev);
+    free(want);
 }
 
 /* Drivers on the CPU play matrix units of any size: strips of one fragment or two, sums over few terms or many. */
@@ -274,20 +307,19 @@ Test(halves, are_attended_to_alike_by_matrix_units_of_every_size)
 {
     static const uint32_t sizes[][3] = {{16, 16, 16}, {8, 16, 16},  {16, 8, 16},
                                         {8, 8, 8},    {16, 16, 32}, {8, 32, 16}};
-    double *want = kiln_test_eval(attended_by_units, NULL, NULL, NULL);
     for (int i = 0; kiln_test_device(i); i++)
-        for (size_t k = 0; k < KILN_COUNT(sizes); k++) {
-            kiln_device *dev = kiln_test_open(kiln_test_device(i));
-            if (dev->caps.coop_emulated && dev->caps.storage16) {
-                dev->caps.software = false;
-                memcpy(dev->caps.coop_size, sizes[k], sizeof sizes[k]);
-                double *got = kiln_test_eval(attended_by_units, NULL, dev, NULL);
-                kiln_expect_close(got, want, 2 * 41 * 64, 0x1p-10, kiln_test_device(i));
-                free(got);
-            }
-            kiln_test_close(&dev);
-        }
-    free(want);
+        for (size_t k = 0; k < KILN_COUNT(sizes); k++)
+            expect_units_agree(kiln_test_device(i), sizes[k], &(struct attended){1, 2, 1, 1});
+}
+
+/* Weights of gradients beyond what a half holds, and below what it has digits for. */
+Test(halves, have_gradients_by_matrix_units_however_a_loss_is_scaled)
+{
+    static const uint32_t usual[] = {16, 16, 16};
+    static const struct attended losses[] = {{0x1p13, 0x1p-7, 1, 64}, {0x1p-12, 0x1p8, 0x1p-8, 0x1p-6}};
+    for (int i = 0; kiln_test_device(i); i++)
+        for (size_t k = 0; k < KILN_COUNT(losses); k++)
+            expect_units_agree(kiln_test_device(i), usual, &losses[k]);
 }
 
 /* Each evaluation has weights of its own, so that all of them draw the first step's mask. */

@@ -119,6 +119,7 @@ static const struct module {
     const kiln_spirv *spirv;
 } modules[] = {
     {"attention_coop", &kiln_spirv_attention_coop},
+    {"attention_grad_coop", &kiln_spirv_attention_grad_coop},
     {"matmul_coop", &kiln_spirv_matmul_coop},
     {"matmul_coop_large", &kiln_spirv_matmul_coop_large},
     {"conv_coop", &kiln_spirv_conv_coop},
