@@ -500,12 +500,16 @@ void go_along(uint pair, uint first_strip)
     COOP_SUM total[DOWN][SIDE / COOP_N];
     CLEAR_TOTAL
     go_to(OWN_IS_KEY ? pair : pair / p.group, OWN_IS_KEY ? 0u : pair % p.group);
-    [[COOP_UNROLL]] for (uint which = 0; which < (HAS_SECOND ? 2u : 1u); which++) {
-        share_own(which);
+    share_own(0u);
+    barrier();
+    if (strip < STRIPS)
+        LOAD_OWN(0u)
+    if (HAS_SECOND) {
+        barrier();
+        share_own(1u);
         barrier();
         if (strip < STRIPS)
-            LOAD_OWN(which)
-        barrier();
+            LOAD_OWN(1u)
     }
     for (uint g = 0; g < heads; g++) {
         if (OWN_IS_KEY)
