@@ -217,8 +217,9 @@ enum {
     COOP_OTHERS = 32,
     COOP_GAP = 8,     /* elements between lines in shared memory; of scores half as many */
     COOP_GRAIN = 8,   /* what depth and width are multiples of */
+    COOP_LANES = 128, /* a subgroup of 32 for each of four strips; twice as many for subgroups of 64 */
     COOP_LEAST = 16,  /* depth and width that pay */
-    COOP_HELD = 1024, /* bytes of shared memory for what invocations exchange */
+    COOP_HELD = 1536, /* bytes of shared memory for what invocations exchange */
 };
 
 struct coop {
@@ -242,7 +243,7 @@ static bool coop_there(const kiln_caps *caps, const struct coop *c, bool halves)
 {
     return c->emulated ? caps->coop_emulated && (!halves || caps->half)
                        : caps->coop && halves && caps->coop_size[0] <= COOP_STRIP && caps->subgroup >= 16 &&
-                             caps->subgroup <= 64;
+                             (c->lanes == COOP_LANES ? caps->subgroup <= 32 : caps->subgroup == 64);
 }
 
 /* Dropped gradients by keys want a draw for every key of a row; the scores themselves are no sums. */
@@ -310,19 +311,23 @@ static uint64_t coop_rounds(const kiln_dispatch *d, const struct coop *c)
                                     .tuning_count = 2}
 /* By the columns that there is room for. Emulated ones are for checks: of subgroups that take turns, of some at once, and of what fits
  * the shared memory of drivers on the CPU. */
-#define COOP_ALL(id, spirv)                                                                        \
-    COOP(id##_32, "coop_32", 32, 4, 128, false, NULL, spirv);                                      \
-    COOP(id##_64, "coop_64", 64, 4, 128, false, NULL, spirv);                                      \
-    COOP(id##_96, "coop_96", 96, 4, 128, false, NULL, spirv);                                      \
-    COOP(id##_128, "coop_128", 128, 4, 128, false, NULL, spirv);                                   \
-    COOP(id##_32_emulated, "coop_32_emulated", 32, 2, 32, true, &kiln_spirv_##spirv##_emulated,    \
-         spirv##_emulated_half);                                                                   \
-    COOP(id##_64_emulated, "coop_64_emulated", 64, 2, 64, true, &kiln_spirv_##spirv##_emulated,    \
-         spirv##_emulated_half);                                                                   \
-    COOP(id##_128_emulated, "coop_128_emulated", 128, 1, 32, true, &kiln_spirv_##spirv##_emulated, \
+#define COOP_BOTH(id, title, side, spirv)                     \
+    COOP(id, title, side, 4, COOP_LANES, false, NULL, spirv); \
+    COOP(id##_wide, title "_wide", side, 4, 2 * COOP_LANES, false, NULL, spirv)
+#define COOP_EMULATED(id, title, side, strips, lanes, spirv)                                          \
+    COOP(id##_emulated, title "_emulated", side, strips, lanes, true, &kiln_spirv_##spirv##_emulated, \
          spirv##_emulated_half)
-#define COOP_LIST(id) \
-    &id##_32, &id##_64, &id##_96, &id##_128, &id##_32_emulated, &id##_64_emulated, &id##_128_emulated
+#define COOP_ALL(id, spirv)                              \
+    COOP_BOTH(id##_32, "coop_32", 32, spirv);            \
+    COOP_BOTH(id##_64, "coop_64", 64, spirv);            \
+    COOP_BOTH(id##_96, "coop_96", 96, spirv);            \
+    COOP_BOTH(id##_128, "coop_128", 128, spirv);         \
+    COOP_EMULATED(id##_32, "coop_32", 32, 2, 32, spirv); \
+    COOP_EMULATED(id##_64, "coop_64", 64, 2, 64, spirv); \
+    COOP_EMULATED(id##_128, "coop_128", 128, 1, 32, spirv)
+#define COOP_LIST(id)                                                                                     \
+    &id##_32, &id##_32_wide, &id##_64, &id##_64_wide, &id##_96, &id##_96_wide, &id##_128, &id##_128_wide, \
+        &id##_32_emulated, &id##_64_emulated, &id##_128_emulated
 COOP_ALL(coop, attention_coop);
 COOP_ALL(coop_grad, attention_grad_coop);
 
