@@ -6,6 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "attention/attention.h"
+#include "device/device.h"
+#include "ops/kernels.h"
 #include "support/golden_case.h"
 
 /* Cases -------------------------------------------------------------------------------------------------- */
@@ -393,6 +396,61 @@ Test(attention, takes_memory_that_grows_with_the_length_alone)
         cr_expect(once > 0 && twice <= 2 * once, "%s: %llu bytes at 2048, %llu at 4096", kiln_test_device(d),
                   (unsigned long long)once, (unsigned long long)twice);
         kiln_test_close(&dev);
+    }
+}
+
+/* Variants ------------------------------------------------------------------------------------------------ */
+
+/* The first that a device takes for heads of halves so deep and wide. */
+static const char *taken(const kiln_caps *caps, const kiln_kernel *kernel, uint32_t depth, uint32_t width,
+                         uint32_t flags)
+{
+    kiln_dispatch d = {.kernel = kernel, .constants = {flags}, .constant_count = 2, .halves = kernel->halves};
+    struct kiln_params_attention *p = (struct kiln_params_attention *)d.block.words;
+    *p = (struct kiln_params_attention){.count = 8, .kv_heads = 8, .group = 1, .queries = 256, .keys = 256};
+    p->depth = depth;
+    p->width = width;
+    for (const kiln_variant *const *v = kernel->gpu; *v; v++)
+        if (kiln_variant_accepts(*v, caps, &d) && kiln_variant_pays(*v, caps, &d))
+            return (*v)->name;
+    return "none";
+}
+
+/* No driver of the CPU has matrix units, so what is taken where there are some is asked of what a GPU would say of itself. */
+Test(attention, goes_by_matrix_units_where_they_fit)
+{
+    static const struct {
+        uint32_t depth, width, flags, subgroup, rows, shared;
+        const char *forward, *grad;
+    } heads[] = {
+        {64, 64, 0, 32, 16, 48 << 10, "coop_64", "coop_64"},
+        {64, 64, 0, 64, 16, 48 << 10, "coop_64_wide", "coop_64_wide"},
+        {16, 32, 0, 16, 8, 48 << 10, "coop_32", "coop_32"},
+        {80, 40, 0, 32, 16, 48 << 10, "coop_96", "coop_96"},
+        {128, 64, KILN_ATTENTION_DROPPED, 32, 16, 48 << 10, "coop_128", "tiled_fours"},
+        {128, 128, 0, 32, 16, 32 << 10, "tiled_fours", "tiled_fours"},
+        {136, 64, 0, 32, 16, 48 << 10, "tiled_fours", "tiled_fours"},
+        {65, 64, 0, 32, 16, 48 << 10, "tiled", "tiled"},
+        {8, 64, 0, 32, 16, 48 << 10, "tiled_fours", "tiled_fours"},
+        {64, 64, 0, 32, 32, 48 << 10, "tiled_fours", "tiled_fours"},
+        {64, 64, 0, 32, 16, 16 << 10, "tiled_small", "tiled_small"},
+    };
+    for (size_t i = 0; i < KILN_COUNT(heads); i++) {
+        const kiln_caps gpu = {.backend = KILN_BACKEND_NULL,
+                               .unrolls = true,
+                               .half = true,
+                               .coop = true,
+                               .coop_size = {heads[i].rows, 16, 16},
+                               .subgroup = heads[i].subgroup,
+                               .max_shared = heads[i].shared,
+                               .max_invocations = 1024,
+                               .max_rounds = UINT64_MAX,
+                               .max_texels = UINT64_MAX};
+        cr_expect_str_eq(taken(&gpu, &kiln_kernel_attention, heads[i].depth, heads[i].width, heads[i].flags),
+                         heads[i].forward, "case %zu", i);
+        cr_expect_str_eq(taken(&gpu, &kiln_kernel_attention_grad, heads[i].depth, heads[i].width,
+                               heads[i].flags),
+                         heads[i].grad, "case %zu", i);
     }
 }
 
