@@ -73,11 +73,13 @@ class Cooperative(unittest.TestCase):
         with self.assertRaises(SystemExit):
             cooperative.khr_words(module(BOUND, *same))
 
-    def test_shared_variables_come_back_from_where_they_were_hidden(self):
-        words = module(9, (32, 1, 4, 2), (32, 3, 12, 2), (59, 1, 4, 4), (59, 3, 5, 12))
-        hidden = cooperative.move_shared(words, 4, 5)
-        self.assertEqual(lines(hidden), [(32, 1, 5, 2), (32, 3, 12, 2), (59, 1, 4, 5), (59, 3, 5, 12)])
-        self.assertEqual(cooperative.move_shared(hidden, 5, 4), words)
+    def test_shared_variables_and_divided_matrices_come_back_from_where_they_were_hidden(self):
+        words = module(9, (32, 1, 4, 2), (32, 3, 12, 2), (59, 1, 4, 4), (59, 3, 5, 12), (5358, 6, 2, 7, 7, 7), (136, 6, 7, 8, 8),
+                       (136, 2, 7, 8, 8))
+        hidden = cooperative.disguised(words, 4, 5, 136, 140)
+        self.assertEqual(lines(hidden), [(32, 1, 5, 2), (32, 3, 12, 2), (59, 1, 4, 5), (59, 3, 5, 12), (5358, 6, 2, 7, 7, 7),
+                                         (140, 6, 7, 8, 8), (136, 2, 7, 8, 8)])
+        self.assertEqual(cooperative.disguised(hidden, 5, 4, 140, 136), words)
 
 
 if __name__ == "__main__":
