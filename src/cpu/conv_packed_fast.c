@@ -15,8 +15,8 @@
  */
 #include "base/number.h"
 #include "conv/conv_packed.h"
-#include "cpu/conv_plane.h"
 #include "cpu/conv_positions.h"
+#include "cpu/conv_terms.h"
 #include "cpu/panels.h"
 #include "device/caps.h"
 #include "device/variants.h"
@@ -31,13 +31,11 @@
 
 struct work {
     const struct kiln_params_conv_packed *p;
-    struct axis i, j;
-    bool in_place, columns;     /* x is read as it lies; positions are a tile's columns */
-    size_t depth;               /* terms of a sum */
+    struct kiln_terms terms;
+    bool columns;               /* positions are a tile's columns */
     size_t places;              /* of y */
     size_t band, bands;         /* positions of a unit: whole rows unless in place; bands */
     size_t blocks, part, parts; /* blocks of filters; of a unit; parts */
-    size_t pitch, rows, plane;  /* of planes; rows that a band meets; floats of a plane */
 };
 
 /* Positions of a band of x as it lies: as many bands as make UNITS, rows of positions together with blocks of filters, and of them an
@@ -54,12 +52,12 @@ static size_t band_in_place(const struct work *w, size_t room)
 /* Positions of a band. */
 static size_t band_of(const struct work *w)
 {
-    const size_t source = w->p->channels * axis_phases(&w->i) * axis_phases(&w->j), room = ROOM / source;
-    if (w->in_place)
-        return band_in_place(w, room);
-    const size_t fit = room / w->pitch, reach = axis_reach(&w->i),
+    const size_t row = kiln_terms_floats(&w->terms, 1), more = kiln_terms_floats(&w->terms, 2) - row;
+    if (w->terms.in_place)
+        return band_in_place(w, ROOM / w->p->channels);
+    const size_t fit = ROOM > row ? (ROOM - row) / more + 1 : 1,
                  many = w->columns ? kiln_parts(w->p->oh, UNITS) : MOST / w->p->ow;
-    const size_t rows = kiln_least(fit > reach ? fit - reach : 1, many ? many : 1);
+    const size_t rows = kiln_least(fit, many ? many : 1);
     return kiln_parts(w->p->oh, kiln_parts(w->p->oh, rows)) * w->p->ow;
 }
 
@@ -68,37 +66,29 @@ static size_t bands_of(const struct work *w)
 {
     const size_t rest = w->places % w->band;
     return kiln_parts(w->places, w->band) -
-           (w->columns && w->in_place && rest > 0 && rest < KILN_TILE_COLUMNS);
-}
-
-/* Positions that surely lie behind one another. */
-static size_t run_of(const struct work *w)
-{
-    return w->in_place ? w->places : w->p->ow;
+           (w->columns && w->terms.in_place && rest > 0 && rest < KILN_TILE_COLUMNS);
 }
 
 static struct work work_of(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_packed *p = (const struct kiln_params_conv_packed *)d->block.words;
+    const struct axis i = {p->u, p->stride_i, p->dilation_i, p->pad_i, p->h, p->oh},
+                      j = {p->v, p->stride_j, p->dilation_j, p->pad_j, p->w, p->ow};
     struct work w = {
         .p = p,
-        .i = {p->u, p->stride_i, p->dilation_i, p->pad_i, p->h, p->oh},
-        .j = {p->v, p->stride_j, p->dilation_j, p->pad_j, p->w, p->ow},
-        .depth = (size_t)p->channels * p->u * p->v,
+        .terms = kiln_terms_of(p->channels, &i, &j, false),
         .places = (size_t)p->oh * p->ow,
         .blocks = kiln_parts(p->filters, BLOCK),
     };
-    w.in_place = w.depth == p->channels && p->stride_i == 1 && p->stride_j == 1 && p->pad_i == 0 &&
-                 p->pad_j == 0 && p->h == p->oh && p->w == p->ow;
-    w.columns = kiln_positions_suit_columns(run_of(&w), w.depth);
-    w.pitch = p->ow + axis_reach(&w.j);
+    w.columns = kiln_positions_suit_columns(w.terms.in_place ? w.places : p->ow, w.terms.depth);
+    if (!w.columns)
+        w.terms = kiln_terms_of(p->channels, &i, &j, true);
     w.band = band_of(&w);
     w.bands = bands_of(&w);
-    w.rows = w.band / p->ow + axis_reach(&w.i);
-    w.plane = w.rows * w.pitch;
+    kiln_terms_band(&w.terms, w.band / p->ow);
     const size_t units = p->images * w.bands, parts = kiln_parts(UNITS, units ? units : 1);
-    w.part = w.in_place ? w.blocks / kiln_least(parts, w.blocks)
-                        : kiln_parts(w.blocks, kiln_least(parts, kiln_parts(w.blocks, PART)));
+    w.part = w.terms.in_place ? w.blocks / kiln_least(parts, w.blocks)
+                              : kiln_parts(w.blocks, kiln_least(parts, kiln_parts(w.blocks, PART)));
     w.parts = kiln_parts(w.blocks, w.part);
     return w;
 }
@@ -110,22 +100,17 @@ struct room {
     float *planes, *out;
 };
 
-static size_t planes_size(const struct work *w)
-{
-    const size_t phases = axis_phases(&w->i) * axis_phases(&w->j);
-    return w->in_place ? 0 : kiln_round_up(w->p->channels * phases * w->plane, 16);
-}
-
 static size_t room_size(const struct work *w)
 {
-    return kiln_round_up(w->depth, 16) + planes_size(w) + (w->columns ? 0 : w->band * BLOCK);
+    return kiln_round_up(w->terms.depth, 16) + kiln_terms_room(&w->terms) +
+           (w->columns ? 0 : w->band * BLOCK);
 }
 
 static struct room room_of(const struct work *w, const kiln_memory *m)
 {
     int32_t *at = m->scratch;
-    float *planes = (float *)(void *)(at + kiln_round_up(w->depth, 16));
-    return (struct room){kiln_tiles_get(), at, planes, planes + planes_size(w)};
+    float *planes = (float *)(void *)(at + kiln_round_up(w->terms.depth, 16));
+    return (struct room){kiln_tiles_get(), at, planes, planes + kiln_terms_room(&w->terms)};
 }
 
 struct unit {
@@ -139,7 +124,7 @@ struct unit {
  */
 static struct unit unit_of(const struct work *w, size_t index)
 {
-    const bool by_filters = w->in_place && w->p->filters > w->places;
+    const bool by_filters = w->terms.in_place && w->p->filters > w->places;
     const size_t within = index % (w->parts * w->bands);
     const size_t block = (by_filters ? within / w->bands : within % w->parts) * w->part;
     const size_t band = by_filters ? within % w->bands : within / w->parts, first = band * w->band;
@@ -150,59 +135,6 @@ static struct unit unit_of(const struct work *w, size_t index)
         .block = block,
         .end = kiln_least(block + w->part, w->blocks),
     };
-}
-
-/* Where terms lie ---------------------------------------------------------------------------------------- */
-
-static void find_terms(const struct work *w, int32_t *at)
-{
-    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j), taps = w->i.taps * w->j.taps;
-    const size_t channel = w->in_place ? w->places : down * across * w->plane;
-    for (size_t k = 0; k < taps; k++) {
-        const size_t u = k / w->j.taps, v = k % w->j.taps;
-        at[k] = (int32_t)((u % down * across + v % across) * w->plane + axis_shift(&w->i, u) * w->pitch +
-                          axis_shift(&w->j, v));
-    }
-    for (size_t k = taps; k < w->depth; k++) /* those of the first channel, and so on */
-        at[k] = at[k - taps] + (int32_t)channel;
-}
-
-/* The planes of all channels that a unit meets, x being those of its image. */
-KILN_INLINE void copy_planes_body(const struct work *w, const struct unit *unit, float *to, const float *x)
-{
-    const size_t down = axis_phases(&w->i), across = axis_phases(&w->j);
-    const size_t first = unit->first / w->p->ow * w->i.stride, picture = w->i.size * w->j.size;
-    for (size_t c = 0; c < w->p->channels; c++, x += picture)
-        for (size_t a = 0; a < down; a++)
-            for (size_t b = 0; b < across; b++, to += w->plane) {
-                const struct window window = {
-                    .first_row = (ptrdiff_t)(first + a * w->i.dilation % w->i.stride) - w->i.pad,
-                    .first_column = (ptrdiff_t)(b * w->j.dilation % w->j.stride) - w->j.pad,
-                    .row_step = (ptrdiff_t)w->i.stride,
-                    .column_step = (ptrdiff_t)w->j.stride,
-                    .rows = w->rows,
-                    .pitch = w->pitch,
-                };
-                plane_copy(to, x, w->i.size, w->j.size, &window);
-            }
-}
-
-static void copy_planes(const struct work *w, const struct unit *unit, float *to, const float *x);
-KILN_CLONES(copy_planes, (const struct work *w, const struct unit *unit, float *to, const float *x),
-            (w, unit, to, x))
-
-/* The same, unless this thread has them since an earlier piece of this run. */
-static void take_planes(const struct work *w, const struct unit *unit, const kiln_memory *m, size_t which,
-                        float *to, const float *x)
-{
-    static _Thread_local struct {
-        uint64_t run;
-        size_t which;
-    } held;
-    if (held.run == m->run && held.which == which)
-        return;
-    copy_planes(w, unit, to, x);
-    held.run = m->run, held.which = which;
 }
 
 /* The variant -------------------------------------------------------------------------------------------- */
@@ -226,26 +158,25 @@ static void runs_run(const kiln_dispatch *d, const kiln_memory *m, size_t first,
     (void)worker;
     const struct work w = work_of(d);
     const struct room room = room_of(&w, m);
-    const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w;
+    const size_t picture = (size_t)w.p->channels * w.p->h * w.p->w, x_run = w.terms.step_i * w.terms.pitch;
     struct kiln_row_epilogue epilogue;
     kiln_row_epilogue_init(&epilogue, d->constants, w.p->immediate, m->at + 3, true);
-    find_terms(&w, room.at);
 
     for (size_t index = first; index < first + count; index++) {
         const struct unit u = unit_of(&w, index);
         const float *x = (const float *)m->at[0] + u.image * picture;
-        if (!w.in_place)
-            take_planes(&w, &u, m, index / w.parts, room.planes, x);
+        kiln_terms_take(&w.terms, room.at, room.planes, x, u.first / w.p->ow, m, index / w.parts);
         const size_t flat = u.image * w.p->filters * w.places;
         const struct kiln_tile_finish finish = kiln_row_epilogue_finish(&epilogue, flat, w.places);
         const struct kiln_positions positions = {
             .tiles = room.tiles,
             .at = room.at,
-            .depth = w.depth,
-            .x = w.in_place ? x + u.first : room.planes,
+            .depth = w.terms.depth,
+            .x = w.terms.in_place ? x + u.first : room.planes,
             .count = u.count,
-            .run = w.in_place || (w.pitch == w.p->ow && !w.columns) ? u.count : w.p->ow,
-            .x_run = w.pitch,
+            .run = w.terms.in_place || (x_run == w.p->ow * w.terms.step_j && !w.columns) ? u.count : w.p->ow,
+            .x_run = x_run,
+            .step = w.terms.step_j,
             .packed = m->at[1],
             .first = u.block * BLOCK,
             .end = kiln_least(u.end * BLOCK, w.p->filters),

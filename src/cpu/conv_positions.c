@@ -10,12 +10,12 @@
 #include "cpu/turn.h"
 
 #define BLOCK KILN_PACKED_COLUMNS
-#define TURN  8 /* terms of a sum that take as long as turning its result */
+#define SHORT 8 /* terms of a sum that take as long as turning its result */
 
 bool kiln_positions_suit_columns(size_t run, size_t depth)
 {
     const size_t rest = run % KILN_TILE_COLUMNS, lost = rest ? KILN_TILE_COLUMNS - rest : 0;
-    return run >= KILN_TILE_COLUMNS && lost * depth <= TURN * run;
+    return run >= KILN_TILE_COLUMNS && lost * depth <= SHORT * run;
 }
 
 /* Positions as rows -------------------------------------------------------------------------------------- */
@@ -34,9 +34,9 @@ static void multiply_run(const struct kiln_positions *p, const struct kiln_tiles
     const size_t high = kiln_parts(p->run, kiln_parts(p->run, (size_t)tiles->rows));
     for (size_t t = 0; t < p->run; t += high)
         for (size_t j = 0; j < columns; j += (size_t)tiles->columns, ahead->at += p->depth * ahead->row)
-            tiles->runs[kiln_least(p->run - t, high)](p->depth, x + t, p->at, filters + j, BLOCK,
-                                                      out + t * BLOCK + j, BLOCK, ahead->at, ahead->row,
-                                                      steps, j);
+            tiles->runs[p->step - 1][kiln_least(p->run - t, high)](p->depth, x + t * p->step, p->at,
+                                                                   filters + j, BLOCK, out + t * BLOCK + j,
+                                                                   BLOCK, ahead->at, ahead->row, steps, j);
 }
 
 void kiln_positions_multiply(const struct kiln_positions *p, size_t o, const struct kiln_column_steps *steps)
@@ -79,59 +79,47 @@ struct kiln_tile_finish kiln_positions_lead(const struct kiln_tile_finish *finis
     return rest;
 }
 
-#define LANES         8
-#define EACH_EIGHT(i) _Pragma("GCC unroll 8") for (int i = 0; i < LANES; i++)
+#define TURN(name) name##_plain
+#define TURN_TARGET
+#define TURN_LANES  8
+#define TURN_VECTOR kiln_eight
+#define TURN_SQUARE kiln_turn_eight
+#include "cpu/conv_turn_body.h"
 
-typedef kiln_eight lanes;
-typedef int32_t lane_masks __attribute__((vector_size(4 * LANES)));
-typedef float loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in memory */
+#if KILN_HAVE_AVX2
+#define TURN(name)  name##_avx2
+#define TURN_TARGET KILN_TARGET_AVX2
+#define TURN_LANES  8
+#define TURN_VECTOR kiln_eight
+#define TURN_SQUARE kiln_turn_eight
+#include "cpu/conv_turn_body.h"
 
-#define LOAD(at) (*(const loose *)(at))
+#define TURN(name)  name##_avx512
+#define TURN_TARGET KILN_TARGET_AVX512
+#define TURN_LANES  16
+#define TURN_VECTOR kiln_sixteen
+#define TURN_SQUARE kiln_turn_sixteen
+#include "cpu/conv_turn_body.h"
+#endif
 
-/* A step on eight filters' results at `place` and behind it, the first filter being o. */
-KILN_INLINE void take_step(lanes *row, const struct kiln_tile_step *step, size_t o, size_t place)
+typedef void turn_square(float *y, size_t plane, const float *out, size_t count,
+                         const struct kiln_tile_finish *finish, size_t o, size_t place);
+
+/* What turns up to so many filters at so many positions at a time, and at how many: *lanes, which there are of both; NULL: too few. */
+static turn_square *turn_for(size_t filters, size_t count, size_t *lanes)
 {
-    const float *at = step->at + o * step->row + (step->wide ? place : 0);
-    if (step->code == KILN_TILE_RELU)
-        EACH_EIGHT(i)
-            row[i] = (lanes)(~(row[i] <= 0) & (lane_masks)row[i]); /* NaN passes */
-    else if (step->wide && step->code == KILN_TILE_ADD)
-        EACH_EIGHT(i)
-            row[i] += LOAD(at + (size_t)i * step->row);
-    else if (step->wide)
-        EACH_EIGHT(i)
-            row[i] *= LOAD(at + (size_t)i * step->row);
-    else if (step->code == KILN_TILE_ADD)
-        EACH_EIGHT(i)
-            row[i] += at[(size_t)i * step->row];
-    else
-        EACH_EIGHT(i)
-            row[i] *= at[(size_t)i * step->row];
-}
-
-/* Eight filters' results at `count` positions, eight at the least, become rows, `plane` apart, finished. */
-KILN_INLINE void turn_body(float *y, size_t plane, const float *out, size_t count,
-                           const struct kiln_tile_finish *finish, size_t o, size_t place)
-{
-    for (size_t t = 0; t < count; t += LANES) {
-        const size_t at = t + LANES > count ? count - LANES : t; /* the last ones are done twice */
-        lanes row[LANES];
-        EACH_EIGHT(i)
-            row[i] = LOAD(out + (at + (size_t)i) * BLOCK);
-        kiln_turn_eight(row);
-        for (int s = 0; s < finish->steps; s++)
-            take_step(row, &finish->step[s], o, place + at);
-        EACH_EIGHT(i)
-            *(loose *)(y + (size_t)i * plane + at) = row[i];
+    const size_t both = kiln_least(filters, count);
+    *lanes = 8;
+#if KILN_HAVE_AVX2
+    if (both >= 16 && kiln_has_avx512()) {
+        *lanes = 16;
+        return turn_avx512;
     }
+    if (both >= 8 && kiln_has_avx2())
+        return turn_avx2;
+#endif
+    return both >= 8 ? turn_plain : NULL;
 }
-
-static void turn(float *y, size_t plane, const float *out, size_t count,
-                 const struct kiln_tile_finish *finish, size_t o, size_t place);
-KILN_CLONES(turn,
-            (float *y, size_t plane, const float *out, size_t count, const struct kiln_tile_finish *finish,
-             size_t o, size_t place),
-            (y, plane, out, count, finish, o, place))
 
 /* A step on filter o's result at `place`. */
 static float one_step(float value, const struct kiln_tile_step *step, size_t o, size_t place)
@@ -159,10 +147,11 @@ void kiln_positions_turn(const struct kiln_positions *p, size_t o, const struct 
 {
     const size_t end = kiln_least(o + BLOCK, p->end);
     const float *out = p->out;
-    for (; o < end; o += LANES, out += LANES) {
+    for (size_t lanes; o < end; o += lanes, out += lanes) {
+        turn_square *const turn = turn_for(end - o, p->count, &lanes);
         float *y = p->y + (o - p->first) * p->plane;
-        const size_t filters = kiln_least(end - o, LANES), flat = p->flat + o * p->plane + p->place;
-        if (filters == LANES && p->count >= LANES)
+        const size_t filters = kiln_least(end - o, lanes), flat = p->flat + o * p->plane + p->place;
+        if (turn)
             turn(y, p->plane, out, p->count, rest, o, p->place);
         else
             turn_few(y, p->plane, out, p->count, rest, o, filters, p->place);

@@ -19,6 +19,7 @@ struct kiln_positions {
     const float *x;      /* the first position */
     size_t count;        /* of positions: whole runs */
     size_t run, x_run;   /* positions of one; floats from one to the next */
+    size_t step;         /* floats from a position to the next; as columns 1 */
     const float *packed; /* all filters, in blocks of KILN_PACKED_COLUMNS (pack_columns.h) */
     size_t first, end;   /* filters that are taken */
     float *y;            /* the first filter's result at the first position */

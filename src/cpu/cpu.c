@@ -2,6 +2,7 @@
 #include "cpu/cpu.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static struct kiln_cpu_features probe(void)
 }
 
 static struct kiln_cpu_features found;
+static atomic_bool is_found;
 
 static void find(void)
 {
@@ -33,12 +35,14 @@ static void find(void)
         found.avx512 = found.vnni = false;
     else if (hide && strcmp(hide, "avx512") == 0)
         found.vnni = false;
+    atomic_store_explicit(&is_found, true, memory_order_release);
 }
 
 const struct kiln_cpu_features *kiln_cpu_detect(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, find);
+    if (!atomic_load_explicit(&is_found, memory_order_acquire)) /* kernels ask within their loops */
+        pthread_once(&once, find);
     return &found;
 }
 

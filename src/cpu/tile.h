@@ -15,6 +15,7 @@
 #define KILN_TILE_STEPS   4  /* of a finish, at most */
 #define KILN_TILE_ROWS    12 /* the largest tile of any machine */
 #define KILN_TILE_COLUMNS 32
+#define KILN_TILE_STEP    2 /* between rows that lie behind one another, at most */
 
 /** Both operands in runs of a tile's rows and columns: c[i, j] = sum over k of a[k * a_row + i] * b[k * b_row + j], added where `add`. */
 typedef void kiln_tile_packed(size_t depth, const float *a, size_t a_row, const float *b, size_t b_row,
@@ -44,8 +45,8 @@ struct kiln_column_steps {
 };
 
 /**
- * Rows that lie behind one another, found by a table: c[i, j] = sum over k of a[a_at[k] + i] * b[k * b_row + j], finished by steps whose
- * columns begin with `column`. Two lines are asked for with each term, `ahead_row` floats behind the last ones.
+ * Rows that lie behind one another, a step apart, found by a table: c[i, j] = sum over k of a[a_at[k] + i * step] * b[k * b_row + j],
+ * finished by steps whose columns begin with `column`. Two lines are asked for with each term, `ahead_row` floats behind the last ones.
  */
 typedef void kiln_tile_runs(size_t depth, const float *a, const int32_t *a_at, const float *b, size_t b_row,
                             float *c, size_t c_row, const float *ahead, size_t ahead_row,
@@ -94,7 +95,7 @@ struct kiln_tiles {
     kiln_tile_packed *packed[KILN_TILE_ROWS + 1]; /* by rows */
     kiln_tile_rows *lying[KILN_TILE_ROWS + 1];
     kiln_tile_taps *taps[KILN_TILE_ROWS + 1];
-    kiln_tile_runs *runs[KILN_TILE_ROWS + 1];
+    kiln_tile_runs *runs[KILN_TILE_STEP][KILN_TILE_ROWS + 1]; /* by step - 1 and rows */
     kiln_tile_spots *spots[KILN_TILE_ROWS + 1];
     kiln_tile_finished *finished[KILN_TILE_ROWS + 1];
     kiln_tile_dots *dots;

@@ -120,7 +120,7 @@ INLINE void TILE(take_step)(int rows, vec sum[][TILE_VECTORS], enum kiln_tile_co
     }
 }
 
-INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_at, const float *b,
+INLINE void TILE(runs)(int rows, int step, size_t depth, const float *a, const int32_t *a_at, const float *b,
                        size_t b_row, float *c, size_t c_row, const float *ahead, size_t ahead_row,
                        const struct kiln_column_steps *steps, size_t column)
 {
@@ -137,7 +137,7 @@ INLINE void TILE(runs)(int rows, size_t depth, const float *a, const int32_t *a_
             row[v] = LOAD(b + v * TILE_LANES);
         EACH_ROW(i)
             EACH_VECTOR(v)
-                sum[i][v] += from[i] * row[v];
+                sum[i][v] += from[i * step] * row[v];
     }
     for (int s = 0; s < steps->count; s++)
         TILE(take_step)(rows, sum, steps->code[s], steps->number[s] + column);
@@ -217,44 +217,48 @@ INLINE void TILE(finished)(int rows, size_t depth, const float *a, size_t a_row,
     TILE(store)(rows, sum, c, c_row, false);
 }
 
-#define EACH(n)                                                                                              \
-    static TILE_TARGET void TILE(spots##n)(size_t depth, const float *const *a, const int32_t *at,           \
-                                           const float *b, size_t b_row, float *c, size_t c_row, bool add)   \
-    {                                                                                                        \
-        TILE(spots)(n, depth, a, at, b, b_row, c, c_row, add);                                               \
-    }                                                                                                        \
-    static TILE_TARGET void TILE(lying##n)(size_t depth, const float *a, size_t a_row, const float *b,       \
-                                           size_t b_row, float *c, size_t c_row, bool add,                   \
-                                           const float *ahead, size_t ahead_row)                             \
-    {                                                                                                        \
-        TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add, ahead, ahead_row);                          \
-    }                                                                                                        \
-    static TILE_TARGET void TILE(runs##n)(size_t depth, const float *a, const int32_t *a_at, const float *b, \
-                                          size_t b_row, float *c, size_t c_row, const float *ahead,          \
-                                          size_t ahead_row, const struct kiln_column_steps *steps,           \
-                                          size_t column)                                                     \
-    {                                                                                                        \
-        TILE(runs)(n, depth, a, a_at, b, b_row, c, c_row, ahead, ahead_row, steps, column);                  \
-    }                                                                                                        \
-    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,      \
-                                            size_t b_row, float *c, size_t c_row, bool add)                  \
-    {                                                                                                        \
-        TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                           \
-    }                                                                                                        \
-    static TILE_TARGET void TILE(finished##n)(size_t depth, const float *a, size_t a_row, const float *b,    \
-                                              const int32_t *b_at, float *c, size_t c_row,                   \
-                                              const struct kiln_tile_finish *finish, size_t row,             \
-                                              size_t column)                                                 \
-    {                                                                                                        \
-        TILE(finished)(n, depth, a, a_row, b, b_at, c, c_row, finish, row, column);                          \
-    }                                                                                                        \
-    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row,   \
-                                          const float *b, const int32_t *b_at, float *c, size_t c_row)       \
-    {                                                                                                        \
-        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                             \
+#define RUNS(n, by)                                                                                    \
+    static TILE_TARGET void TILE(runs##by##_##n)(size_t depth, const float *a, const int32_t *a_at,    \
+                                                 const float *b, size_t b_row, float *c, size_t c_row, \
+                                                 const float *ahead, size_t ahead_row,                 \
+                                                 const struct kiln_column_steps *steps, size_t column) \
+    {                                                                                                  \
+        TILE(runs)(n, by, depth, a, a_at, b, b_row, c, c_row, ahead, ahead_row, steps, column);        \
+    }
+#define EACH(n)                                                                                            \
+    static TILE_TARGET void TILE(spots##n)(size_t depth, const float *const *a, const int32_t *at,         \
+                                           const float *b, size_t b_row, float *c, size_t c_row, bool add) \
+    {                                                                                                      \
+        TILE(spots)(n, depth, a, at, b, b_row, c, c_row, add);                                             \
+    }                                                                                                      \
+    static TILE_TARGET void TILE(lying##n)(size_t depth, const float *a, size_t a_row, const float *b,     \
+                                           size_t b_row, float *c, size_t c_row, bool add,                 \
+                                           const float *ahead, size_t ahead_row)                           \
+    {                                                                                                      \
+        TILE(lying)(n, depth, a, a_row, b, b_row, c, c_row, add, ahead, ahead_row);                        \
+    }                                                                                                      \
+    RUNS(n, 1)                                                                                             \
+    RUNS(n, 2)                                                                                             \
+    static TILE_TARGET void TILE(packed##n)(size_t depth, const float *a, size_t a_row, const float *b,    \
+                                            size_t b_row, float *c, size_t c_row, bool add)                \
+    {                                                                                                      \
+        TILE(packed)(n, depth, a, a_row, b, b_row, c, c_row, add);                                         \
+    }                                                                                                      \
+    static TILE_TARGET void TILE(finished##n)(size_t depth, const float *a, size_t a_row, const float *b,  \
+                                              const int32_t *b_at, float *c, size_t c_row,                 \
+                                              const struct kiln_tile_finish *finish, size_t row,           \
+                                              size_t column)                                               \
+    {                                                                                                      \
+        TILE(finished)(n, depth, a, a_row, b, b_at, c, c_row, finish, row, column);                        \
+    }                                                                                                      \
+    static TILE_TARGET void TILE(taps##n)(size_t depth, const float *a, const int32_t *a_at, size_t a_row, \
+                                          const float *b, const int32_t *b_at, float *c, size_t c_row)     \
+    {                                                                                                      \
+        TILE(taps)(n, depth, a, a_at, a_row, b, b_at, c, c_row);                                           \
     }
 TILE_ROWS(EACH)
 #undef EACH
+#undef RUNS
 
 /* Halves are added until one lane is left. */
 INLINE float TILE(total)(vec sum)
@@ -291,9 +295,10 @@ static TILE_TARGET void TILE(dots)(size_t depth, size_t images, const float *con
 static const struct kiln_tiles TILE(tiles) = {
     .rows = TILE_MOST,
     .columns = TILE_LANES * TILE_VECTORS,
-#define EACH(n)                                                                         \
-    .packed[n] = TILE(packed##n), .lying[n] = TILE(lying##n), .taps[n] = TILE(taps##n), \
-    .runs[n] = TILE(runs##n), .spots[n] = TILE(spots##n), .finished[n] = TILE(finished##n),
+#define EACH(n)                                                                               \
+    .packed[n] = TILE(packed##n), .lying[n] = TILE(lying##n), .taps[n] = TILE(taps##n),       \
+    .runs[0][n] = TILE(runs1_##n), .runs[1][n] = TILE(runs2_##n), .spots[n] = TILE(spots##n), \
+    .finished[n] = TILE(finished##n),
     TILE_ROWS(EACH)
 #undef EACH
         .dots = TILE(dots),

@@ -1,6 +1,5 @@
 /*
- * conv_pair.c - a convolution by points and the depthwise one that alone reads it, at once, on the CPU: the lowering of the latter, and
- * the contract.
+ * conv_pair.c - a convolution and the depthwise one that alone reads it, at once, on the CPU: the lowering of the latter, and the contract.
  *
  * Blocks of a MobileNet expand few channels into many, which memory bounds: what lies between the two is then never written. On GPUs
  * the contract has no code.
@@ -31,13 +30,6 @@ static bool is_depthwise(const kiln_plan *plan, const kiln_node *n, const struct
            i->pad < KILN_PAIR_TAPS && (i->y - 1) * i->stride - i->pad < i->x;
 }
 
-/* Whether a node is a convolution by points, of images as they lie. */
-static bool is_points(const kiln_plan *plan, const kiln_node *n, const struct kiln_conv_sizes *s)
-{
-    return n->op == &kiln_op_conv && kiln_conv_is_plane(plan, n, s) && kiln_conv_is_plain(&s->axis[1]) &&
-           kiln_conv_is_plain(&s->axis[2]);
-}
-
 /* What a finish reads is a number or one of a channel. */
 static bool is_finished_by_channel(const kiln_plan *plan, const kiln_node *n)
 {
@@ -55,19 +47,18 @@ static bool is_finished_by_channel(const kiln_plan *plan, const kiln_node *n)
 static struct kiln_params_conv_pair block_of(const kiln_plan *plan, const kiln_node *first,
                                              const kiln_node *n)
 {
-    const struct kiln_conv_sizes points = kiln_conv_sizes_of_node(plan, first),
+    const struct kiln_conv_sizes z = kiln_conv_sizes_of_node(plan, first),
                                  s = kiln_conv_sizes_of_node(plan, n);
     const struct kiln_conv_axis *i = &s.axis[1], *j = &s.axis[2];
     return (struct kiln_params_conv_pair){.images = (uint32_t)s.images,
-                                          .channels = (uint32_t)points.channels,
+                                          .channels = (uint32_t)z.channels,
                                           .filters = (uint32_t)s.groups,
-                                          .h = (uint32_t)i->x,
-                                          .w = (uint32_t)j->x,
-                                          .oh = (uint32_t)i->y,
-                                          .ow = (uint32_t)j->y,
-                                          .stride = (uint32_t)j->stride,
-                                          .pad_i = (int32_t)i->pad,
-                                          .pad_j = (int32_t)j->pad};
+                                          KILN_CONV_PLANE(&z),
+                                          .y_h = (uint32_t)i->y,
+                                          .y_w = (uint32_t)j->y,
+                                          .y_stride = (uint32_t)j->stride,
+                                          .y_pad_i = (int32_t)i->pad,
+                                          .y_pad_j = (int32_t)j->pad};
 }
 
 static kiln_status fill(kiln_plan *plan, const kiln_node *first, const kiln_node *n, kiln_dispatch *d)
@@ -94,17 +85,20 @@ bool kiln_conv_pair_accepts(kiln_plan *plan, const kiln_node *n)
     kiln_dispatch d;
     if (!first || first->op != &kiln_op_conv || n->op != &kiln_op_conv)
         return false;
-    const struct kiln_conv_sizes points = kiln_conv_sizes_of_node(plan, first),
-                                 s = kiln_conv_sizes_of_node(plan, n);
-    return is_depthwise(plan, n, &s) && is_points(plan, first, &points) &&
-           kiln_conv_packed_accepts(plan, first) && is_finished_by_channel(plan, first) &&
-           !fill(plan, first, n, &d) && kiln_cpu_conv_pair_blocks.accepts(kiln_plan_caps(plan), &d) &&
-           kiln_plan_binds_whole(plan, &d, 0);
+    const struct kiln_conv_sizes s = kiln_conv_sizes_of_node(plan, n);
+    return is_depthwise(plan, n, &s) && kiln_conv_packed_accepts(plan, first) &&
+           is_finished_by_channel(plan, first) && !fill(plan, first, n, &d) &&
+           kiln_cpu_conv_pair_blocks.accepts(kiln_plan_caps(plan), &d) && kiln_plan_binds_whole(plan, &d, 0);
 }
 
+/* Filters of points, or a strided one of few filters: those of each block meet the same copy of x, and transformed tiles none. */
 bool kiln_conv_pair_pays(kiln_plan *plan, const kiln_node *n)
 {
-    return kiln_conv_packed_pays(plan, kiln_plan_joined(plan, n));
+    const kiln_node *first = kiln_plan_joined(plan, n);
+    const struct kiln_params_conv_pair p = block_of(plan, first, n);
+    const bool points = p.u * p.v == 1 && p.stride_i == 1 && p.stride_j == 1;
+    return kiln_conv_packed_pays(plan, first) &&
+           (points || (p.stride_j > 1 && p.filters <= KILN_PACKED_COLUMNS));
 }
 
 /* Filters of so many terms each. */
@@ -123,7 +117,8 @@ kiln_status kiln_conv_pair_lower(kiln_plan *plan, const kiln_node *n)
     kiln_dispatch d;
     kiln_status status = fill(plan, first, n, &d);
     if (!status)
-        status = pack(plan, first->in[1], block.filters, block.channels, &d.bind[1].value);
+        status =
+            pack(plan, first->in[1], block.filters, block.channels * block.u * block.v, &d.bind[1].value);
     if (!status)
         status = pack(plan, n->in[1], block.filters, KILN_PAIR_TAPS * KILN_PAIR_TAPS, &d.bind[5].value);
     return status ? status : kiln_plan_dispatch(plan, &d);
@@ -145,7 +140,8 @@ static double flops(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_pair *p = params_of(d);
     return 2.0 * p->images * p->filters *
-           ((double)p->channels * p->h * p->w + KILN_PAIR_TAPS * KILN_PAIR_TAPS * (double)p->oh * p->ow);
+           ((double)p->channels * p->u * p->v * p->oh * p->ow +
+            KILN_PAIR_TAPS * KILN_PAIR_TAPS * (double)p->y_h * p->y_w);
 }
 
 const kiln_kernel kiln_kernel_conv_pair = {

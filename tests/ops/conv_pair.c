@@ -1,4 +1,4 @@
-/* conv_pair.c - a depthwise convolution behind one by points, which the CPU computes at once. */
+/* conv_pair.c - a depthwise convolution behind another one, which the CPU computes at once. */
 #include "support/support.h"
 
 struct pair {
@@ -6,6 +6,7 @@ struct pair {
     int64_t filters;
     int stride, pad[2][2];
     const char *why;
+    int size, first_stride, first_pad; /* of the first filter; 0: points */
 };
 
 static const struct pair pairs[] = {
@@ -25,12 +26,26 @@ static const struct pair pairs[] = {
      1,
      {{1, 1}, {1, 1}},
      "half a block, columns that are no multiple of those taken at once"},
+    {{4, {1, 3, 61, 47}}, 32, 1, {{1, 1}, {1, 1}}, "behind a strided one", 3, 2, 1},
+    {{4, {2, 3, 62, 48}},
+     27,
+     2,
+     {{1, 1}, {1, 1}},
+     "half of a half, rows that begin with the picture",
+     3,
+     2,
+     0},
+    {{4, {1, 3, 181, 163}}, 32, 1, {{1, 1}, {1, 1}}, "bands of rows that meet copies", 3, 2, 1},
+    {{4, {2, 4, 41, 50}}, 25, 1, {{1, 1}, {1, 1}}, "a stride that no tile takes", 5, 3, 2},
+    {{4, {1, 5, 20, 31}}, 30, 1, {{1, 1}, {1, 1}}, "every other point", 1, 2, 0},
 };
 
-static kiln_tensor points_of(kiln_graph *g, const struct pair *c)
+static kiln_tensor first_of(kiln_graph *g, const struct pair *c)
 {
+    const int size = c->size ? c->size : 1, stride = c->size ? c->first_stride : 1, pad = c->first_pad;
     return kiln_conv(g, kiln_test_input(g, c->x),
-                     kiln_test_input(g, KILN_SHAPE(c->filters, c->x.size[1], 1, 1)), KILN_NONE, NULL);
+                     kiln_test_input(g, KILN_SHAPE(c->filters, c->x.size[1], size, size)), KILN_NONE,
+                     &(kiln_conv_params){.stride = {stride, stride}, .pad = {{pad, pad}, {pad, pad}}});
 }
 
 static kiln_tensor depthwise_of(kiln_graph *g, const struct pair *c, kiln_tensor z)
@@ -51,18 +66,18 @@ static kiln_tensor shifted(kiln_graph *g, kiln_tensor y)
 
 static kiln_tensor build_shifted(kiln_graph *g, const void *one_case)
 {
-    return shifted(g, depthwise_of(g, one_case, shifted(g, points_of(g, one_case))));
+    return shifted(g, depthwise_of(g, one_case, shifted(g, first_of(g, one_case))));
 }
 
 static kiln_tensor build_bare(kiln_graph *g, const void *one_case)
 {
-    return depthwise_of(g, one_case, points_of(g, one_case));
+    return depthwise_of(g, one_case, first_of(g, one_case));
 }
 
 /* Steps that are none of the usual ones, and behind the second an operand for each result. */
 static kiln_tensor build_bent(kiln_graph *g, const void *one_case)
 {
-    const kiln_tensor y = depthwise_of(g, one_case, kiln_tanh(g, points_of(g, one_case)));
+    const kiln_tensor y = depthwise_of(g, one_case, kiln_tanh(g, first_of(g, one_case)));
     return kiln_tanh(g, kiln_add(g, y, kiln_test_input(g, kiln_tensor_shape(g, y))));
 }
 

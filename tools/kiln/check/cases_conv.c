@@ -45,7 +45,7 @@ static const struct check_attributes how[] = {
     {0},
 };
 
-/* N, C, sizes; channels between. A depthwise convolution behind one by points. */
+/* N, C, sizes; channels between. A depthwise convolution behind another. */
 static const struct check_shape pairs[] = {
     {"1x1x3x3,8", "one channel"},
     {"2x3x7x5,31", "primes"},
@@ -55,16 +55,22 @@ static const struct check_shape pairs[] = {
     {"1x70x7x7,64", "sums of many terms"},
     {"1x9x150x120,3", "bands of rows"},
     {"3x4x2x3,12", "two rows"},
+    {"1x3x11x140,24", "strips of columns"},
+    {"1x2x130x33,8", "more bands of rows"},
     {"0x3x8x8,16", "no pictures"},
     {0},
 };
 
-/* a: stride, pad */
+/* a: stride, pad; the first's size, stride, pad */
 static const struct check_attributes behind[] = {
-    {"behind_points", {1, 0}},
-    {"behind_points,pad=1", {1, 1}},
-    {"behind_points,stride=2,pad=1", {2, 1}},
-    {"behind_points,pad=2", {1, 2}},
+    {"behind_points", {1, 0, 1, 1, 0}},
+    {"behind_points,pad=1", {1, 1, 1, 1, 0}},
+    {"behind_points,stride=2,pad=1", {2, 1, 1, 1, 0}},
+    {"behind_points,pad=2", {1, 2, 1, 1, 0}},
+    {"behind_3x3_stride_2,pad=1", {1, 1, 3, 2, 1}},
+    {"behind_3x3_stride_2,stride=2,pad=1", {2, 1, 3, 2, 0}},
+    {"behind_5x5_stride_3,pad=1", {1, 1, 5, 3, 2}},
+    {"behind_points_stride_2", {1, 1, 1, 2, 0}},
     {0},
 };
 
@@ -164,21 +170,31 @@ static void conv(struct check_graph *c)
     check_result(c, kiln_relu(c->g, kiln_conv(c->g, x, w, bias, &p)));
 }
 
+/* What the first convolution leaves of an axis. */
+static int64_t between(const struct check_case *one, int axis)
+{
+    return (one->n[axis] + 2 * one->a[4] - one->a[2]) / one->a[3] + 1;
+}
+
 static bool pair_fits(const struct check_case *one)
 {
-    return one->n[2] + 2 * one->a[1] >= 3 && one->n[3] + 2 * one->a[1] >= 3;
+    return one->n[2] + 2 * one->a[4] >= one->a[2] && one->n[3] + 2 * one->a[4] >= one->a[2] &&
+           between(one, 2) + 2 * one->a[1] >= 3 && between(one, 3) + 2 * one->a[1] >= 3;
 }
 
 /* Gradients would read what lies between. */
 static void conv_pair(struct check_graph *c)
 {
-    const int64_t *n = c->one->n, filters = n[4];
+    const int64_t *n = c->one->n, *a = c->one->a, filters = n[4];
     const kiln_tensor x = check_operand(c, kiln_shape_of(4, n)),
-                      points = check_operand(c, KILN_SHAPE(filters, n[1], 1, 1)),
+                      first = check_operand(c, KILN_SHAPE(filters, n[1], a[2], a[2])),
                       w = check_operand(c, KILN_SHAPE(filters, 1, 3, 3)),
                       bias = check_operand(c, KILN_SHAPE(filters));
-    const int stride = (int)c->a[0], pad = (int)c->a[1];
-    const kiln_tensor z = kiln_relu(c->g, kiln_conv(c->g, x, points, bias, NULL));
+    const int stride = (int)a[0], pad = (int)a[1], z_stride = (int)a[3], z_pad = (int)a[4];
+    const kiln_tensor z =
+        kiln_relu(c->g, kiln_conv(c->g, x, first, bias,
+                                  &(kiln_conv_params){.stride = {z_stride, z_stride},
+                                                      .pad = {{z_pad, z_pad}, {z_pad, z_pad}}}));
 
     check_add(c, kiln_relu(c->g, kiln_conv(c->g, z, w, bias,
                                            &(kiln_conv_params){.stride = {stride, stride},
