@@ -18,8 +18,9 @@
 #define BLOCK KILN_PACKED_COLUMNS
 #define TAPS  KILN_PAIR_TAPS
 #define ROOM  98304 /* floats of z of a unit, about, and of planes of x, which stay in the second cache */
-#define WIDE  64    /* places of a row of z, and */
-#define MOST  90 /* of all rows that are made at a time: with what is still needed they stay in the first */
+#define MOST \
+    256 /* places of z, and of y before they are turned, that are there at a time: they stay in the first */
+#define WIDE 64 /* of a row of z: three such rows, and one of y, are no more */
 
 struct pair {
     const struct kiln_params_conv_pair *p;
@@ -74,6 +75,21 @@ static size_t rows_most(const struct pair *t)
     return kiln_least(fit, ROOM > row ? (ROOM - row) / more + 1 : 1);
 }
 
+/* Rows of z that so many of y need: a multiple of those that are new each time, which then lie behind one another. */
+static size_t ring_of(const struct pair *t, size_t step)
+{
+    return kiln_round_up((step - 1) * t->p->y_stride + TAPS, step * t->p->y_stride);
+}
+
+/* The most rows of y at a time that there is room for. */
+static size_t step_most(const struct pair *t)
+{
+    size_t step = 1;
+    while (step < t->band && ring_of(t, step + 1) * t->width + (step + 1) * t->strip <= MOST)
+        step++;
+    return step;
+}
+
 static struct pair pair_of(const kiln_dispatch *d)
 {
     const struct kiln_params_conv_pair *p = (const struct kiln_params_conv_pair *)d->block.words;
@@ -87,10 +103,8 @@ static struct pair pair_of(const kiln_dispatch *d)
     t.width = kiln_least((t.strip - 1) * p->y_stride + TAPS, p->ow);
     t.band = kiln_even(p->y_h, places_of_y(&t, rows_most(&t)), 1);
     t.bands = kiln_parts(p->y_h, t.band);
-    const size_t step = MOST / (p->y_stride * t.width);
-    t.step = kiln_even(t.band, step ? step : 1, 1);
-    /* a multiple of the rows that are new at a time, which then lie behind one another */
-    t.ring = kiln_round_up((t.step - 1) * p->y_stride + TAPS, t.step * p->y_stride);
+    t.step = kiln_even(t.band, step_most(&t), 1);
+    t.ring = ring_of(&t, t.step);
     kiln_terms_band(&t.terms, kiln_least((t.band - 1) * p->y_stride + TAPS, p->oh));
     return t;
 }
@@ -212,8 +226,8 @@ static void make_rows(struct work *w, size_t from, size_t to)
                                w->unit.filters);
 }
 
-/* Row i of y, [columns, BLOCK]: `wide` columns at a time, then what is left. */
-static void sum_row(const struct work *w, size_t i, float *out)
+/* Rows [from, to) of y, [rows, columns, BLOCK], to the room for results: `wide` columns at a time, then what is left. */
+static void sum_rows(const struct work *w, size_t from, size_t to)
 {
     const struct kiln_params_conv_pair *p = w->t->p;
     const struct stretch *c = &w->unit.columns;
@@ -221,25 +235,25 @@ static void sum_row(const struct work *w, size_t i, float *out)
                  rest = columns % wide, whole = columns - rest;
     const size_t pad = c->first == 0 ? (size_t)p->y_pad_j : 0; /* places before the first of z */
     const bool last = (c->end - 1) * p->y_stride + TAPS - (size_t)p->y_pad_j > p->ow;
-    struct kiln_lanes lanes = {.first = pad > 0,
+    const float *line[MOST + TAPS]; /* there are no more in the ring */
+    struct kiln_lanes lanes = {.line = line,
+                               .first = pad > 0,
                                .last = last && rest == 0,
                                .filter = w->depthwise,
                                .filters = w->unit.filters,
-                               .steps = &w->y_steps};
-    for (size_t u = 0; u < TAPS; u++) {
-        const size_t row = i * p->y_stride + u - (size_t)p->y_pad_i; /* one above has wrapped around */
-        if (row < p->oh)
-            lanes.line[u] = row_of_z(w, row) - pad * BLOCK;
+                               .steps = &w->y_steps,
+                               .y_row = columns * BLOCK};
+    for (size_t u = 0; u < (to - from - 1) * p->y_stride + TAPS; u++) {
+        const size_t row = from * p->y_stride + u - (size_t)p->y_pad_i; /* one above has wrapped around */
+        line[u] = row < p->oh ? row_of_z(w, row) - pad * BLOCK : NULL;
     }
-    w->sums->run[p->y_stride - 1][wide](&lanes, whole / wide, out);
+    w->sums->run[p->y_stride - 1][wide](&lanes, to - from, whole / wide, w->room.out);
     if (rest == 0)
         return;
     lanes.first = false;
     lanes.last = last;
-    for (size_t u = 0; u < TAPS; u++)
-        if (lanes.line[u])
-            lanes.line[u] += whole * p->y_stride * BLOCK;
-    w->sums->run[p->y_stride - 1][rest](&lanes, 1, out + whole * BLOCK);
+    lanes.from = whole * p->y_stride * BLOCK;
+    w->sums->run[p->y_stride - 1][rest](&lanes, to - from, 1, w->room.out + whole * BLOCK);
 }
 
 /* Rows [from, to) of y as planes; of a strip, row by row. */
@@ -261,7 +275,6 @@ static void run_unit(struct work *w, const kiln_memory *m)
 {
     const struct kiln_params_conv_pair *p = w->t->p;
     const struct unit *u = &w->unit;
-    const size_t columns = u->columns.end - u->columns.first;
     w->y = (float *)m->at[2] + (u->image * p->filters + u->filter) * p->y_h * p->y_w;
     start_unit(w, m);
     for (size_t i = u->rows.first, made = u->rows.z_first, next, end; i < u->rows.end; i = next, made = end) {
@@ -270,8 +283,7 @@ static void run_unit(struct work *w, const kiln_memory *m)
         if (i == u->rows.first) /* the first ones end where the ring does, so later ones begin there */
             w->turned = w->t->ring - end % w->t->ring;
         make_rows(w, made, end);
-        for (size_t row = i; row < next; row++)
-            sum_row(w, row, w->room.out + (row - i) * columns * BLOCK);
+        sum_rows(w, i, next);
         turn_rows(w, i, next);
     }
 }

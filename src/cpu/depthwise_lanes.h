@@ -9,17 +9,20 @@
 
 #define KILN_LANES_MOST 8 /* columns of results at a time */
 
-/** What columns of results side by side meet. */
+/** What columns of results side by side meet, in some rows. */
 struct kiln_lanes {
-    const float *line[3]; /* rows of x from the first result's first tap on; NULL: zeros */
-    bool first, last;     /* the first result's first column of taps, the last one's last, are zeros */
-    const float *filter;  /* [3, 3, KILN_TILE_COLUMNS] */
-    size_t filters;       /* of the block that are wanted */
+    const float *const
+        *line;   /* rows of x: a row of results meets three, the next ones a stride further; NULL: zeros */
+    size_t from; /* floats from where a row begins to the first result's first tap */
+    bool first, last;    /* the first result's first column of taps, the last one's last, are zeros */
+    const float *filter; /* [3, 3, KILN_TILE_COLUMNS] */
+    size_t filters;      /* of the block that are wanted */
     const struct kiln_column_steps *steps;
+    size_t y_row; /* floats from a row of results to the next */
 };
 
-/** So many columns of results, so many times: [times, columns, KILN_TILE_COLUMNS]. */
-typedef void kiln_lanes_sum(const struct kiln_lanes *t, size_t times, float *y);
+/** So many columns of results, so many times, in so many rows: [rows, times, columns, KILN_TILE_COLUMNS]. */
+typedef void kiln_lanes_sum(const struct kiln_lanes *t, size_t rows, size_t times, float *y);
 
 /** By stride - 1 and columns, for this machine. */
 struct kiln_lanes_sums {

@@ -51,39 +51,48 @@ INLINE void SUMS(finish)(int columns, vec *sum, const struct kiln_column_steps *
     }
 }
 
-INLINE void SUMS(row)(int columns, int stride, const struct kiln_lanes *t, size_t times, float *y)
+INLINE void SUMS(row)(int columns, int stride, const struct kiln_lanes *t, const float *const *line,
+                      vec tap[3][3], size_t times, size_t j, float *y)
+{
+    for (size_t n = 0; n < times; n++) {
+        const size_t at = n * (size_t)columns * KILN_TILE_COLUMNS;
+        vec sum[KILN_LANES_MOST];
+        EACH_SUM(i)
+            sum[i] = (vec){0};
+        EACH_TAP(u)
+            if (line[u])
+                SUMS(add_row)
+        (columns, stride, sum, line[u] + t->from + at * (size_t)stride + j, tap[u], n == 0 && t->first,
+         n + 1 == times && t->last);
+        SUMS(finish)(columns, sum, t->steps, j);
+        EACH_SUM(i)
+            *(loose *)(y + at + j + i * KILN_TILE_COLUMNS) = sum[i];
+    }
+}
+
+INLINE void SUMS(rows)(int columns, int stride, const struct kiln_lanes *t, size_t rows, size_t times,
+                       float *y)
 {
     for (size_t j = 0; j < t->filters; j += SUMS_LANES) {
         vec tap[3][3];
         EACH_TAP(u)
             EACH_TAP(v)
                 tap[u][v] = LOAD(t->filter + (u * 3 + v) * KILN_TILE_COLUMNS + j);
-        for (size_t n = 0; n < times; n++) {
-            const size_t at = n * (size_t)columns * KILN_TILE_COLUMNS + j;
-            vec sum[KILN_LANES_MOST];
-            EACH_SUM(i)
-                sum[i] = (vec){0};
-            EACH_TAP(u)
-                if (t->line[u])
-                    SUMS(add_row)
-            (columns, stride, sum, t->line[u] + (at - j) * (size_t)stride + j, tap[u], n == 0 && t->first,
-             n + 1 == times && t->last);
-            SUMS(finish)(columns, sum, t->steps, j);
-            EACH_SUM(i)
-                *(loose *)(y + at + i * KILN_TILE_COLUMNS) = sum[i];
-        }
+        for (size_t i = 0; i < rows; i++)
+            SUMS(row)(columns, stride, t, t->line + i * (size_t)stride, tap, times, j, y + i * t->y_row);
     }
 }
 
 #define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#define DEFINE(n)                                                                                \
-    static SUMS_TARGET void SUMS(plain##n)(const struct kiln_lanes *t, size_t times, float *y)   \
-    {                                                                                            \
-        SUMS(row)(n, 1, t, times, y);                                                            \
-    }                                                                                            \
-    static SUMS_TARGET void SUMS(strided##n)(const struct kiln_lanes *t, size_t times, float *y) \
-    {                                                                                            \
-        SUMS(row)(n, 2, t, times, y);                                                            \
+#define DEFINE(n)                                                                                           \
+    static SUMS_TARGET void SUMS(plain##n)(const struct kiln_lanes *t, size_t rows, size_t times, float *y) \
+    {                                                                                                       \
+        SUMS(rows)(n, 1, t, rows, times, y);                                                                \
+    }                                                                                                       \
+    static SUMS_TARGET void SUMS(strided##n)(const struct kiln_lanes *t, size_t rows, size_t times,         \
+                                             float *y)                                                      \
+    {                                                                                                       \
+        SUMS(rows)(n, 2, t, rows, times, y);                                                                \
     }
 EACH(DEFINE)
 #undef DEFINE
