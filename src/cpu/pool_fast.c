@@ -1,7 +1,7 @@
 /*
  * pool_fast.c - pooling a plane, of up to three axes, at a time, tap by tap: one tap of all the windows of a
  * row is one loop over the row, which vectorizes; padding only shortens it. Windows of 2 x 2 side by side,
- * the usual ones, go through loops of their own.
+ * and of 3 x 3 at every second place, the usual ones, go through loops of their own.
  *
  *   forward    y[j] = larger(y[j], x[j * stride + tap]) for each tap, or the sum of them
  *   backward   dx[j * stride + tap] += pull[j] for each tap; for the largest only where it is the first that
@@ -281,7 +281,57 @@ static bool in_pairs(const params *p, uint32_t mode)
            2 * p->ow <= p->w;
 }
 
-/* The upper of the two rows of x under a row of pairs. */
+typedef float eight __attribute__((vector_size(32)));
+typedef int32_t eight_mask __attribute__((vector_size(32)));
+
+/* By pointers, since the baseline has no way to pass such vectors. */
+KILN_INLINE void take_eight(eight *a, const eight *b)
+{
+    const eight_mask first = (*a >= *b) | (*a != *a);
+    *a = (eight)((first & (eight_mask)*a) | (~first & (eight_mask)*b));
+}
+
+/* What three rows, w apart, hold at most in eight columns. */
+KILN_INLINE void take_three(eight *peak, const float *x, size_t w)
+{
+    eight other;
+    memcpy(peak, x, sizeof *peak);
+    memcpy(&other, x + w, sizeof other);
+    take_eight(peak, &other);
+    memcpy(&other, x + 2 * w, sizeof other);
+    take_eight(peak, &other);
+}
+
+/* Windows of 3 x 3 at every second place, inside of x, eight at a time, of which there are; the last may overlap those before. */
+KILN_INLINE void pool_thirds(const float *x, size_t w, float *y, int count)
+{
+    for (int j = 0; j < count; j += 8) {
+        const int at = least(j, count - 8);
+        const float *from = x + 2 * at;
+        eight low, high, next_low, next_high;
+        take_three(&low, from, w);
+        take_three(&high, from + 8, w);
+        take_three(&next_low, from + 1, w);
+        take_three(&next_high, from + 9, w);
+        eight peak = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+        const eight odd = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15),
+                    last = __builtin_shufflevector(next_low, next_high, 1, 3, 5, 7, 9, 11, 13, 15);
+        take_eight(&peak, &odd);
+        take_eight(&peak, &last);
+        memcpy(y + at, &peak, sizeof peak);
+    }
+}
+
+/* Whether the windows of a plane are such, in rows of eight at the least. */
+static bool in_thirds(const params *p, uint32_t mode)
+{
+    return mode == KILN_POOL_MAX && p->d == 1 && p->od == 1 && p->size_a == 1 && !p->pad_a &&
+           p->size_i == 3 && p->size_j == 3 && p->stride_i == 2 && p->stride_j == 2 && p->dilation_i == 1 &&
+           p->dilation_j == 1 && !p->pad_i && !p->pad_j && 2 * p->oh + 1 <= p->h && 2 * p->ow + 1 <= p->w &&
+           p->ow >= 8;
+}
+
+/* The upper of the rows of x under a row of pairs, or of thirds. */
 static size_t upper_row(const params *p, struct row r)
 {
     return ((size_t)r.a * p->h + (size_t)(2 * r.i)) * p->w;
@@ -296,6 +346,10 @@ KILN_INLINE void pool_plane_body(const params *p, uint32_t mode, const float *x,
             const float *upper = x + upper_row(p, r);
             if (in_pairs(p, mode)) {
                 pool_pairs(upper, upper + p->w, y, columns);
+                continue;
+            }
+            if (in_thirds(p, mode)) {
+                pool_thirds(upper, p->w, y, columns);
                 continue;
             }
             if (mode != KILN_POOL_MAX) {

@@ -19,6 +19,8 @@ static const struct pool_case {
     {{4, {1, 1, 7, 10}}, {.size = {2, 3}, .stride = {3, 2}, .pad = {{0, 1}, {2, 0}}}, "uneven in all"},
     {{4, {1, 2, 9, 9}}, {.size = {2, 3}, .stride = {2, 1}, .dilation = {2, 3}}, "dilated"},
     {{4, {2, 1, 6, 7}}, {.size = {3, 3}, .stride = {2, 2}, .ceil = true}, "a last window that reaches out"},
+    {{4, {2, 3, 9, 27}}, {.size = {3, 3}, .stride = {2, 2}}, "threes, more than eight in a row"},
+    {{4, {1, 2, 7, 17}}, {.size = {3, 3}, .stride = {2, 2}}, "eight threes in a row"},
     {{4, {1, 1, 5, 5}},
      {.size = {2, 2}, .stride = {2, 2}, .pad = {{1, 1}, {1, 1}}, .ceil = true, .count_pad = true},
      "padding that counts, cut short at the end"},
@@ -330,18 +332,37 @@ static kiln_tensor corner(kiln_graph *g, const void *one_case)
     return kiln_max_pool(g, kiln_test_values(g, KILN_SHAPE(2, 1, 2, 2), x), &p);
 }
 
-Test(pool, passes_nan_and_infinity)
+/* Windows of threes, at every second of 19 columns: a NaN under the upper left of one, the lower right of two, and the middle of one. */
+static kiln_tensor corner_of_threes(kiln_graph *g, const void *one_case)
 {
-    const double want[] = {NAN, -INFINITY};
-    kiln_expect_values(corner, NULL, want, 2, 0, "NaN wins; the largest of -infinity is that");
+    float x[3 * 19];
+    (void)one_case;
+    for (int i = 0; i < 3 * 19; i++)
+        x[i] = i < 19 ? -INFINITY : (float)(i % 19);
+    x[0] = x[2 * 19 + 6] = x[19 + 17] = NAN;
+    const kiln_pool_params p = {.size = {3, 3}, .stride = {2, 2}};
+    return kiln_max_pool(g, kiln_test_values(g, KILN_SHAPE(1, 1, 3, 19), x), &p);
+}
+
+static void expect_everywhere(kiln_test_build *build, const double *want, size_t count, const char *why)
+{
+    kiln_expect_values(build, NULL, want, count, 0, why);
     for (int i = 0; kiln_test_device(i); i++) {
         kiln_device *dev = kiln_test_open(kiln_test_device(i));
         kiln_shape shape;
-        double *got = kiln_test_eval(corner, NULL, dev, &shape);
-        kiln_expect_close(got, want, 2, 0, kiln_test_device(i));
+        double *got = kiln_test_eval(build, NULL, dev, &shape);
+        kiln_expect_close(got, want, count, 0, kiln_test_device(i));
         free(got);
         kiln_test_close(&dev);
     }
+}
+
+Test(pool, passes_nan_and_infinity)
+{
+    expect_everywhere(corner, (const double[]){NAN, -INFINITY}, 2,
+                      "NaN wins; the largest of -infinity is that");
+    expect_everywhere(corner_of_threes, (const double[]){NAN, 4, NAN, NAN, 10, 12, 14, 16, NAN}, 9,
+                      "among threes");
 }
 
 static void expect_refusal(kiln_shape shape, const kiln_pool_params *p, const char *text)

@@ -10,6 +10,7 @@ static const struct check_shape shapes[] = {
     {"1x2x7x7", "one large window"},
     {"3x65x4x4", "one channel past a tile"},
     {"1x1x65x129", "a large picture"},
+    {"2x3x9x27", "thirteen threes at every second place"},
     {"0x2x8x8", "no pictures"},
     {"2x3x131", "one axis"},
     {"3x1x2", "one axis of two"},
