@@ -3,7 +3,7 @@
  *
  * It is a product of matrices that are never built: rows are positions of the result, columns filters, and what is summed are
  * (c, u, v). A tile's rows are positions in a row of y, which meet x in runs of floats: x as it lies, where filters are points
- * without a stride, else planes laid out by conv_plane.h; a table says where the run of each term begins. So no position is
+ * without a stride, else planes laid out by conv_terms.c; a table says where the run of each term begins. So no position is
  * computed in vain however small the picture is, and the filters are read from end to end.
  *
  * A unit of work is an image, a band of positions and some blocks of filters. A block's results [positions, filters] stay in the
