@@ -8,8 +8,7 @@
  * dispatch   an invocation a tile of ROWS x (4 QUADS), those of a workgroup side by side
  * tuning     0: A_ALONG_ROWS, a's fours are rows, else terms    1: B_ALONG_TERMS, b's fours are terms, else columns
  *            2: STORE_ONES, results are stored one by one    3: SHIFT, how far behind a multiple of four b's second row of columns begins
- * variants   -DPLAIN: operands beyond what texel buffers hold
- *            -DONES: b is read one by one, whatever its strides
+ * variants   -DONES: b is read one by one, whatever its strides
  *            -DQUADS=4: wide tiles    -DROWS=16, too: tall ones    -DQUADS=1 -DROWS=32: narrow ones
  */
 #include "kiln.glsl"
@@ -37,7 +36,7 @@ void read_terms(uint k, out vec4 columns[4][QUADS])
 {
     [[unroll]] for (uint q = 0; q < QUADS; q++)
         [[unroll]] for (uint j = 0; j < 4; j++) {
-            const vec4 four = FOUR(b, (b_first + min(column + 4u * q + j, p.n - 1u) * p.b_n + k) / 4u);
+            const vec4 four = texelFetch(b, int((b_first + min(column + 4u * q + j, p.n - 1u) * p.b_n + k) / 4u));
             [[unroll]] for (uint t = 0; t < 4; t++)
                 columns[t][q][j] = four[t];
         }

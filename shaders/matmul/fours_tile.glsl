@@ -15,15 +15,8 @@ KILN_TUNING(1, B_ALONG_TERMS, 0);
 KILN_TUNING(2, STORE_ONES, 0);
 KILN_TUNING(3, SHIFT, 0);
 
-#ifdef PLAIN
-KILN_IN(0, vec4, a);
-KILN_IN(1, vec4, b);
-#define FOUR(name, i) name[i]
-#else
 KILN_TEXELS(0, a);
 KILN_TEXELS(1, b);
-#define FOUR(name, i) texelFetch(name, int(i))
-#endif
 KILN_OUT_ANY(2, c);
 KILN_OUT_FOURS(2, c);
 
@@ -33,8 +26,8 @@ uint row, column, batch;                /* of the tile's first result */
 uint a_first, b_first;                  /* of the batch's matrices */
 uint b_last;                            /* four of b, where it is read by columns */
 
-vec4 a_four(uint i) { return FOUR(a, i / 4u); }
-vec4 b_four(uint four) { return FOUR(b, min(four, b_last)); }
+vec4 a_four(uint i) { return texelFetch(a, int(i / 4u)); }
+vec4 b_four(uint four) { return texelFetch(b, int(min(four, b_last))); }
 
 void find_matrices()
 {

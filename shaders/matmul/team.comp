@@ -71,7 +71,7 @@ void load(uint k, uint left)
     [[unroll]] for (uint g = 0; g < A_HELD; g++)
         held_a[g] = a_four(a_at[g] + (A_ALONG_ROWS != 0u ? k * p.a_k : k));
     [[unroll]] for (uint g = 0; g < B_HELD; g++)
-        held_b[g] = B_ALONG_TERMS != 0u ? FOUR(b, (b_at[g] + k) / 4u) : b_four((b_at[g] + k * p.b_k) / 4u);
+        held_b[g] = B_ALONG_TERMS != 0u ? texelFetch(b, int((b_at[g] + k) / 4u)) : b_four((b_at[g] + k * p.b_k) / 4u);
     if (SHIFT != 0u)
         held_next = b_four((b_first + (k + LANE % 4u) * p.b_k + left + ACROSS * COLUMNS) / 4u);
 }

@@ -364,28 +364,6 @@ FOURS(fours_rows_columns_narrow, true, b_fours(d, false), false, false, 0, matmu
 FOURS(fours_terms_ones, false, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
 FOURS(fours_rows_ones, true, true, false, true, 0, matmul_fours_ones, 1 << 0, square);
 
-/* The same from plain buffers, for operands beyond what texel buffers hold: SwiftShader's end at 65,536 elements. */
-#define PLAIN(id, rows, alone, shader, tile)                                                         \
-    static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)                          \
-    {                                                                                                \
-        (void)caps;                                                                                  \
-        return a_fours(block_of(d), rows) && b_fours(d, false) && ((alone) || c_fours(block_of(d))); \
-    }                                                                                                \
-    static const uint32_t id##_tuning[] = {rows, false, alone, 0};                                   \
-    static const kiln_variant id = {.name = #id,                                                     \
-                                    .accepts = id##_accepts,                                         \
-                                    .pays = tile##_pays,                                             \
-                                    .groups = tile##_groups,                                         \
-                                    .rounds = matmul_rounds,                                         \
-                                    .spirv = &kiln_spirv_##shader,                                   \
-                                    .lanes = FOURS_LANES,                                            \
-                                    .tuning = id##_tuning,                                           \
-                                    .tuning_count = 4}
-PLAIN(plain_terms_columns, false, false, matmul_fours_plain_tall, tall);
-PLAIN(plain_terms_columns_alone, false, true, matmul_fours_plain_tall, tall);
-PLAIN(plain_rows_columns, true, false, matmul_fours_plain_tall, tall);
-PLAIN(plain_rows_columns_narrow, true, false, matmul_fours_plain_narrow, narrow);
-
 static const kiln_variant direct_texels = {
     .name = "direct_texels",
     .accepts = fits_texels,
@@ -464,7 +442,7 @@ LAID(rows_columns);
 #define BY_LAYOUT(id) &id##_terms_terms, &id##_terms_columns, &id##_rows_terms, &id##_rows_columns
 
 /* Few rows: as fast as b can be read. */
-enum { VECTOR_LANES = 128, VECTOR_COLUMNS = 4 };
+enum { VECTOR_LANES = 128, VECTOR_COLUMNS = 4, ROW_LANES = 64 };
 
 static uint64_t vector_groups(const kiln_caps *caps, const kiln_dispatch *d)
 {
@@ -476,6 +454,32 @@ static uint64_t vector_rounds(const kiln_dispatch *d)
 {
     return kiln_parts(block_of(d)->k, 4 * VECTOR_LANES);
 }
+
+/* For drivers on the CPU whose texel buffers do not hold b: a row by itself, four columns an invocation. */
+static bool row_accepts(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    (void)caps;
+    return tile_fours(d, true, true) && block_of(d)->m == 1;
+}
+
+static uint64_t row_groups(const kiln_caps *caps, const kiln_dispatch *d)
+{
+    return kiln_parts(vector_groups(caps, d), ROW_LANES);
+}
+
+static uint64_t row_rounds(const kiln_dispatch *d)
+{
+    return block_of(d)->k / 4;
+}
+
+static const kiln_variant row = {.name = "row",
+                                 .accepts = row_accepts,
+                                 .pays = kiln_on_software,
+                                 .groups = row_groups,
+                                 .rounds = row_rounds,
+                                 .spirv = &kiln_spirv_matmul_row,
+                                 .half = &kiln_spirv_matmul_row_half,
+                                 .lanes = ROW_LANES};
 
 #define VECTOR(id, rows, least)                                                           \
     static bool id##_accepts(const kiln_caps *caps, const kiln_dispatch *d)               \
@@ -520,11 +524,8 @@ const kiln_kernel kiln_kernel_matmul = {
                                          SIZES(fours_rows_terms),
                                          &fours_terms_ones,
                                          &fours_rows_ones,
-                                         &plain_terms_columns,
-                                         &plain_terms_columns_alone,
-                                         &plain_rows_columns_narrow,
-                                         &plain_rows_columns,
                                          &direct_texels,
+                                         &row,
                                          &direct,
                                          &vector,
                                          &vectors,
