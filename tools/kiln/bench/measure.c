@@ -158,6 +158,8 @@ static kiln_status describe(const kiln_program *p, const struct bench_work *w, c
     out->flops = row->flops > 0 ? row->flops : w->flops;
     if (!(out->bytes > 0) && !(out->flops > 0) && bench_computes(row))
         out->flops = planned_flops(ready->plan, &first);
+    if (p->dev->caps.idle) /* nothing ran, at no rate */
+        out->bytes = out->flops = 0;
     out->commands = ready->body_list.count;
     return kiln_program_memory_used(p, &out->memory);
 }
