@@ -221,7 +221,8 @@ static kiln_status complete(kiln_device *dev, const kiln_device_params *params)
         snprintf(dev->info.matrices, sizeof dev->info.matrices, "none: masked, or beyond KILN_LIMITS");
     if (!dev->info.name[0])
         snprintf(dev->info.name, sizeof dev->info.name, "%s", dev->ops->name);
-    dev->choices_path = kiln_choices_path(params->cache, &dev->info);
+    if (!dev->caps.idle) /* what takes no time has no best */
+        dev->choices_path = kiln_choices_path(params->cache, &dev->info);
     kiln_choices_load(dev->choices, dev->choices_path, &dev->info);
     return KILN_OK;
 }

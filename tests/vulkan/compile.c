@@ -77,6 +77,18 @@ Test(vulkan_compile, a_program_is_planned_and_compiled)
     cr_expect_eq(kiln_vulkan_messages(), 0, "%s", lines.newest);
 }
 
+Test(vulkan_compile, what_a_tuner_finds_of_the_gpu_is_not_its_own)
+{
+    kiln_device *dev;
+    catch_lines();
+    if (!kiln_vulkan_list(NULL, 0))
+        cr_skip_test("no Vulkan device in sight");
+    cr_assert_eq(kiln_device_open(&dev, &(kiln_device_params){.name = "compile:0"}), KILN_OK, "%s",
+                 lines.newest);
+    cr_expect_null(dev->choices_path, "times of what never ran would be kept as the GPU's");
+    kiln_device_close(&dev);
+}
+
 Test(vulkan_compile, what_a_driver_refuses_is_named)
 {
     static const kiln_variant without_code = {.name = "none"};
