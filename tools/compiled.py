@@ -67,6 +67,8 @@ def main():
     if not options.icd.exists():
         print(f"compiled.py: skipped: {options.icd}, Debian's mesa-vulkan-drivers, is not there")
         return SKIPPED
+    if not options.kiln.exists():
+        sys.exit(f"compiled.py: --kiln {options.kiln}: not there; tools/demo builds build/tools/kiln/kiln")
     verdicts = [judge(family, options) for family in options.families.split(",")]
     return 0 if all(verdicts) else 1
 
